@@ -1,0 +1,263 @@
+//! What the engine asks of the kernel, and who can answer.
+//!
+//! # The contract
+//!
+//! A backend keeps one registration for each descriptor, whatever number of events the engine has on it.
+//! The engine speaks to it only when the set of interests of a descriptor changes, and holds its lock then.
+//!
+//! - **`change`** makes the registration of a descriptor what [`Change`] says. `registered` is what the
+//!   engine believes the kernel has, `add` and `remove` what is to come and go; none of the three overlap.
+//!   `edge` applies to the registration as a whole. `token` comes back with every readiness of it. An empty
+//!   `add` and `remove` with a non-empty `registered` asks whether the kernel still has the registration.
+//!   - The answer [`Applied::Gone`] says that it does not: the descriptor was closed, and may by now be
+//!     another file. Nothing is registered then.
+//!   - Removing the last interest never fails: closing a descriptor removed it already.
+//!   - Any other failure leaves the registration as it was.
+//! - **`start_wait`** hands out a [`Waiter`], which owns all that the wait needs, so that the lock can be
+//!   dropped: other threads may call `change` meanwhile, and it takes effect on the wait under way.
+//! - **`Waiter::wait`** sleeps for at most the given time (`None`: without limit) and may return early with
+//!   nothing. An interrupted wait is a short wait.
+//! - **`finish_wait`** takes the waiter back with what it found.
+//! - **`arm_timer`** makes the backend's own descriptor readable at a deadline of the monotonic clock, for
+//!   hosts that watch that descriptor instead of calling `wait`.
+//! - **`renew`** replaces the kernel's object by an empty one under the same descriptor number; the engine
+//!   registers everything again. Needed after a fork, and when a registration is stuck in the kernel.
+//!
+//! Readiness maps to interest as follows. Error conditions reach every interest that is registered, so that
+//! no registration can be ready for ever without an event hearing of it.
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod epoll;
+mod operation;
+#[cfg(feature = "test-util")]
+mod scripted;
+
+use std::os::fd::{BorrowedFd, RawFd};
+use std::time::Duration;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use epoll::{Epoll, EpollWaiter};
+#[cfg(feature = "test-util")]
+pub use scripted::{Script, ScriptedChange};
+#[cfg(feature = "test-util")]
+use scripted::{Scripted, ScriptedWaiter};
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::flags::{BaseFlags, Features, What};
+use crate::time::Nanos;
+
+/// One change to the registration of a descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) fd: RawFd,
+    pub(crate) registered: What,
+    pub(crate) add: What,
+    pub(crate) remove: What,
+    pub(crate) edge: bool,
+    pub(crate) token: u64,
+}
+
+impl Change {
+    /// The interests registered once the change is made.
+    pub(crate) fn wanted(&self) -> What {
+        (self.registered - self.remove) | self.add
+    }
+}
+
+/// What became of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Applied {
+    /// The registration is as wanted.
+    Done,
+    /// The kernel had no such registration any more: the descriptor was closed.
+    Gone,
+}
+
+/// A registration, or one of the base's own descriptors, is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Readiness {
+    pub(crate) token: u64,
+    pub(crate) what: What,
+}
+
+/// Descriptors of the base itself, told from the users' by their token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Internal {
+    /// The notifier.
+    Notifier,
+    /// The timer of a base that is driven by a host.
+    Timer,
+    /// The host's own loop has work.
+    Host,
+}
+
+impl Internal {
+    const FLAG: u64 = 1 << 63;
+
+    pub(crate) const fn token(self) -> u64 {
+        Self::FLAG | self as u64
+    }
+
+    pub(crate) fn of(token: u64) -> Option<Self> {
+        (token & Self::FLAG != 0).then_some(match token & !Self::FLAG {
+            0 => Internal::Notifier,
+            1 => Internal::Timer,
+            _ => Internal::Host,
+        })
+    }
+}
+
+/// One way to wait.
+#[derive(Debug)]
+struct Descriptor {
+    name: &'static str,
+    features: Features,
+    open: fn() -> Result<Backend, Error>,
+}
+
+/// Every backend of this build, in order of preference.
+const BACKENDS: &[Descriptor] = &[
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    Descriptor {
+        name: epoll::NAME,
+        features: epoll::FEATURES,
+        open: || Epoll::new().map(Backend::Epoll),
+    },
+];
+
+/// The names of the backends of this build, in order of preference (`event_get_supported_methods`).
+#[must_use]
+pub fn supported_methods() -> Vec<&'static str> {
+    BACKENDS.iter().map(|backend| backend.name).collect()
+}
+
+/// The backend of a base.
+#[derive(Debug)]
+pub(crate) enum Backend {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    Epoll(Epoll),
+    #[cfg(feature = "test-util")]
+    Scripted(Scripted),
+}
+
+/// A wait, detached from its backend so that the lock need not be held.
+#[derive(Debug)]
+pub(crate) enum Waiter {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    Epoll(EpollWaiter),
+    #[cfg(feature = "test-util")]
+    Scripted(ScriptedWaiter),
+}
+
+macro_rules! each_backend {
+    ($self:expr, $kind:ident, $inner:ident => $result:expr) => {
+        match $self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            $kind::Epoll($inner) => $result,
+            #[cfg(feature = "test-util")]
+            $kind::Scripted($inner) => $result,
+        }
+    };
+}
+
+impl Backend {
+    /// The first backend that `config` and the environment allow (`event_base_new_with_config`).
+    pub(crate) fn select(config: &Config) -> Result<Self, Error> {
+        #[cfg(feature = "test-util")]
+        if let Some(script) = &config.script {
+            return Ok(Backend::Scripted(Scripted::new(script.clone())));
+        }
+        let read_env = !config.flags.contains(BaseFlags::IGNORE_ENV);
+        let descriptor = BACKENDS
+            .iter()
+            .filter(|backend| !config.avoided.iter().any(|name| name == backend.name))
+            .filter(|backend| backend.features.contains(config.features))
+            .find(|backend| !(read_env && is_disabled(backend.name)))
+            .ok_or(Error::NoMethod)?;
+        if std::env::var_os("EVENT_SHOW_METHOD").is_some() {
+            eprintln!("event-base using: {}", descriptor.name);
+        }
+        (descriptor.open)()
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        each_backend!(self, Backend, inner => inner.name())
+    }
+
+    pub(crate) fn features(&self) -> Features {
+        each_backend!(self, Backend, inner => inner.features())
+    }
+
+    pub(crate) fn change(&mut self, change: &Change) -> Result<Applied, Error> {
+        each_backend!(self, Backend, inner => inner.change(change))
+    }
+
+    /// Watches one of the base's own descriptors, edge-triggered where the backend can.
+    pub(crate) fn watch_internal(&mut self, fd: BorrowedFd<'_>, internal: Internal) -> Result<(), Error> {
+        each_backend!(self, Backend, inner => inner.watch_internal(fd, internal))
+    }
+
+    pub(crate) fn start_wait(&mut self) -> Waiter {
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Backend::Epoll(inner) => Waiter::Epoll(inner.start_wait()),
+            #[cfg(feature = "test-util")]
+            Backend::Scripted(inner) => Waiter::Scripted(inner.start_wait()),
+        }
+    }
+
+    pub(crate) fn finish_wait(&mut self, waiter: Waiter) {
+        match (self, waiter) {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            (Backend::Epoll(inner), Waiter::Epoll(waiter)) => inner.finish_wait(waiter),
+            // A scripted waiter owns nothing that the backend needs back.
+            #[cfg(feature = "test-util")]
+            _ => {}
+        }
+    }
+
+    /// The descriptor that is readable while the backend has something to report.
+    pub(crate) fn descriptor(&self) -> Option<RawFd> {
+        each_backend!(self, Backend, inner => inner.descriptor())
+    }
+
+    pub(crate) fn arm_timer(&mut self, deadline: Option<Nanos>) -> Result<(), Error> {
+        each_backend!(self, Backend, inner => inner.arm_timer(deadline))
+    }
+
+    pub(crate) fn renew(&mut self) -> Result<(), Error> {
+        each_backend!(self, Backend, inner => inner.renew())
+    }
+}
+
+impl Waiter {
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+        each_backend!(self, Waiter, inner => inner.wait(timeout))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        each_backend!(self, Waiter, inner => inner.len())
+    }
+
+    /// Whether the wait filled all the room there is, so that there may be more.
+    pub(crate) fn is_full(&self) -> bool {
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Waiter::Epoll(inner) => inner.is_full(),
+            #[cfg(feature = "test-util")]
+            Waiter::Scripted(_) => false,
+        }
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Readiness {
+        each_backend!(self, Waiter, inner => inner.get(index))
+    }
+}
+
+/// `EVENT_NOEPOLL` and its like: the name in capitals, set to anything.
+fn is_disabled(name: &str) -> bool {
+    let variable: String =
+        "EVENT_NO".chars().chain(name.chars().filter(char::is_ascii_alphabetic)).collect();
+    std::env::var_os(variable.to_ascii_uppercase()).is_some()
+}

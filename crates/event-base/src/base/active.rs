@@ -1,0 +1,375 @@
+//! Events that are due: their queues, and whose turn it is.
+//!
+//! One queue for each priority, and one for the next pass. A pass serves the most urgent queue that has
+//! events, in the order they became active, and leaves the others to the next pass, which polls first.
+//!
+//! A pass is finite. An event that is made active by a callback joins the pass, unless it was already handed
+//! out, or made, in this pass: then it waits for the next one. So events that activate themselves or each
+//! other cannot keep descriptors, timers and exits from being looked at. (libevent runs them for ever.)
+
+use super::{Base, Inner};
+use crate::error::Error;
+use crate::event::{EventId, NONE, Ready, State, Table};
+use crate::flags::What;
+use crate::time::{Nanos, nanos};
+
+/// Deferred activations in one pass; more wait for the next (libevent's `MAX_DEFERREDS_QUEUED`).
+const MAX_DEFERRED: u32 = 32;
+
+/// A queue through the records' links.
+#[derive(Clone, Copy, Debug)]
+struct Queue {
+    head: u32,
+    tail: u32,
+}
+
+impl Queue {
+    const EMPTY: Queue = Queue { head: NONE, tail: NONE };
+
+    fn append(&mut self, table: &mut Table, index: u32) {
+        let last = std::mem::replace(&mut self.tail, index);
+        match last {
+            NONE => self.head = index,
+            last => table.at(last).active_next = index,
+        }
+        let record = table.at(index);
+        record.active_prev = last;
+        record.active_next = NONE;
+    }
+
+    fn unlink(&mut self, table: &mut Table, index: u32) {
+        let (prev, next) = (table.at(index).active_prev, table.at(index).active_next);
+        match prev {
+            NONE => self.head = next,
+            prev => table.at(prev).active_next = next,
+        }
+        match next {
+            NONE => self.tail = prev,
+            next => table.at(next).active_prev = prev,
+        }
+    }
+}
+
+/// The queues.
+#[derive(Debug)]
+pub(super) struct Queues {
+    by_priority: Vec<Queue>,
+    later: Queue,
+    deferred: u32,
+}
+
+impl Queues {
+    pub(super) fn new(priorities: u8) -> Self {
+        Queues { by_priority: vec![Queue::EMPTY; usize::from(priorities)], later: Queue::EMPTY, deferred: 0 }
+    }
+
+    pub(super) fn priorities(&self) -> u8 {
+        self.by_priority.len() as u8
+    }
+
+    fn first(&self) -> Option<u8> {
+        self.by_priority.iter().position(|queue| queue.head != NONE).map(|priority| priority as u8)
+    }
+
+    /// Something is active now, not only for the next pass.
+    pub(super) fn has_active(&self) -> bool {
+        self.first().is_some()
+    }
+}
+
+/// The pass under way.
+#[derive(Debug, Default)]
+pub(super) struct Pass {
+    /// Counts passes; wraps.
+    number: u32,
+    open: bool,
+    /// The queue being served.
+    priority: u8,
+    /// Callbacks so far.
+    pub(super) count: u32,
+    max_callbacks: Option<u32>,
+    end: Option<Nanos>,
+    running: Option<EventId>,
+}
+
+impl Pass {
+    pub(super) fn running(&self) -> Option<EventId> {
+        self.running
+    }
+
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.open
+    }
+
+    pub(super) fn close(&mut self) {
+        self.open = false;
+        self.running = None;
+    }
+}
+
+impl Inner {
+    /// Makes an event active, or adds to the result of one that is (`event_active_nolock_`).
+    pub(super) fn make_active(&mut self, index: u32, what: What) {
+        let record = self.table.at(index);
+        let (state, priority) = (record.state, record.priority);
+        if state.contains(State::FINALIZING) {
+            return;
+        }
+        if state.intersects(State::QUEUED) {
+            record.result |= what;
+        } else {
+            record.result = what;
+        }
+        let had_its_turn = self.pass.open && record.pass == self.pass.number;
+        if state.contains(State::ACTIVE) || (had_its_turn && state.contains(State::ACTIVE_LATER)) {
+            return;
+        }
+        if self.pass.open && priority < self.pass.priority {
+            self.control.next_pass = true;
+        }
+        self.withdraw(index);
+        if had_its_turn { self.queue_later(index) } else { self.queue_now(index) }
+    }
+
+    /// Makes an event active in the next pass (`event_active_later_`); one that is active already stays so.
+    fn make_active_later(&mut self, index: u32, what: What) {
+        let record = self.table.at(index);
+        if record.state.contains(State::FINALIZING) {
+            return;
+        }
+        if record.state.intersects(State::QUEUED) {
+            record.result |= what;
+            return;
+        }
+        record.result = what;
+        self.queue_later(index);
+    }
+
+    fn queue_now(&mut self, index: u32) {
+        let priority = self.table.at(index).priority;
+        self.queues.by_priority[usize::from(priority)].append(&mut self.table, index);
+        self.list(index, State::ACTIVE);
+        self.request_wake();
+    }
+
+    fn queue_later(&mut self, index: u32) {
+        self.queues.later.append(&mut self.table, index);
+        self.list(index, State::ACTIVE_LATER);
+        self.request_wake();
+    }
+
+    /// Takes an event out of the queue it is in, if any. Its result stays.
+    pub(super) fn withdraw(&mut self, index: u32) {
+        if self.unlist(index, State::ACTIVE) {
+            let priority = self.table.at(index).priority;
+            self.queues.by_priority[usize::from(priority)].unlink(&mut self.table, index);
+        } else if self.unlist(index, State::ACTIVE_LATER) {
+            self.queues.later.unlink(&mut self.table, index);
+        }
+    }
+
+    /// Moves what waited for this pass to the queues of its priorities.
+    pub(super) fn promote_later(&mut self) {
+        self.queues.deferred = 0;
+        while self.queues.later.head != NONE {
+            let index = self.queues.later.head;
+            self.withdraw(index);
+            self.queue_now(index);
+        }
+    }
+
+    /// Begins to hand out what is active (`event_process_active`).
+    pub(super) fn open_pass(&mut self) {
+        let priority = self.queues.first().unwrap_or_default();
+        let limited = priority >= self.limits.min_priority;
+        let interval = self.limits.interval.filter(|_| limited);
+        let end = interval.map(|interval| self.time.refresh().saturating_add(nanos(interval)));
+        self.pass = Pass {
+            number: self.pass.number,
+            open: true,
+            priority,
+            count: 0,
+            max_callbacks: self.limits.callbacks.filter(|_| limited),
+            end,
+            running: None,
+        };
+    }
+
+    /// Events made from here on belong to a new pass.
+    pub(super) fn count_pass(&mut self) {
+        self.pass.number = self.pass.number.wrapping_add(1);
+    }
+
+    /// The next event of this pass (`event_process_active_single_queue`).
+    pub(super) fn next_ready(&mut self) -> Option<Ready> {
+        if !self.pass.open {
+            return None;
+        }
+        if self.pass.running.take().is_some() && self.is_pass_over() {
+            self.pass.close();
+            return None;
+        }
+        let index = self.queues.by_priority[usize::from(self.pass.priority)].head;
+        if index == NONE {
+            self.pass.close();
+            return None;
+        }
+        Some(self.hand_out(index))
+    }
+
+    /// What is looked at after each callback.
+    fn is_pass_over(&mut self) -> bool {
+        self.control.is_breaking()
+            || self.control.next_pass
+            || self.pass.max_callbacks.is_some_and(|most| self.pass.count >= most)
+            || self.pass.end.is_some_and(|end| self.time.refresh() >= end)
+    }
+
+    fn hand_out(&mut self, index: u32) -> Ready {
+        let id = self.table.id(index);
+        self.withdraw(index);
+        let record = self.table.at(index);
+        record.pass = self.pass.number;
+        let (fd, data, state) = (record.fd, record.data, record.state);
+        let (what, result) = (record.what, std::mem::take(&mut record.result));
+        let finalized = state.contains(State::FINALIZING);
+        if finalized {
+            self.table.remove(index);
+        } else if what.contains(What::PERSIST) {
+            self.rearm(index, result);
+        } else {
+            self.delete(index);
+        }
+        let released = finalized
+            || (state.contains(State::TRANSIENT) && !self.table.at(index).state.intersects(State::LISTED));
+        if released && !finalized {
+            self.table.remove(index);
+        }
+        self.pass.count += 1;
+        self.pass.running = Some(id);
+        Ready { id, fd, what: result, data, released, orphaned: false }
+    }
+
+    /// The next transient event that was orphaned and is still nobody's.
+    pub(super) fn next_departed(&mut self) -> Option<Ready> {
+        while let Some(id) = self.departed.pop() {
+            let Some(record) = self.table.get(id) else { continue };
+            if !record.state.intersects(State::LISTED) {
+                let (fd, data) = (record.fd, record.data);
+                self.table.remove(id.index);
+                return Some(Ready { id, fd, what: What::empty(), data, released: true, orphaned: true });
+            }
+        }
+        None
+    }
+}
+
+impl Base {
+    /// Makes an event active, pending or not, with `what` as its result (`event_active`).
+    ///
+    /// If it is active already, `what` is added to its result. An event more urgent than the one whose
+    /// callback runs ends the pass, so that it comes next. Any thread.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn activate(&self, id: EventId, what: What) -> Result<(), Error> {
+        self.try_with(|inner| {
+            let index = inner.table.find(id)?;
+            inner.make_active(index, what);
+            Ok(())
+        })
+    }
+
+    /// Makes an event active in the next pass, after descriptors and timers were looked at
+    /// (`event_active_later_`). Any thread.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn activate_later(&self, id: EventId, what: What) -> Result<(), Error> {
+        self.try_with(|inner| {
+            let index = inner.table.find(id)?;
+            inner.make_active_later(index, what);
+            Ok(())
+        })
+    }
+
+    /// Makes an event active now, or in the next pass if more than 32 were deferred in this one
+    /// (`event_deferred_cb_schedule_`). Any thread.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn defer(&self, id: EventId, what: What) -> Result<(), Error> {
+        self.try_with(|inner| {
+            let index = inner.table.find(id)?;
+            if inner.queues.deferred > MAX_DEFERRED {
+                inner.make_active_later(index, what);
+            } else {
+                let queued = inner.table.at(index).state.intersects(State::QUEUED);
+                inner.make_active(index, what);
+                inner.queues.deferred += u32::from(!queued);
+            }
+            Ok(())
+        })
+    }
+
+    /// Makes active the events on `fd` that wait for one of the interests in `what`; with TIMEOUT in `what`,
+    /// those on `fd` that have a deadline instead (`event_base_active_by_fd`). An `fd` without events is no
+    /// error. Any thread.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn activate_by_fd(&self, fd: std::os::fd::RawFd, what: What) -> Result<(), Error> {
+        self.with(|inner| {
+            if what.contains(What::TIMEOUT) {
+                for index in inner.table.indices() {
+                    let record = inner.table.at(index);
+                    if record.fd == fd && record.state.contains(State::TIMEOUT) {
+                        inner.make_active(index, What::TIMEOUT);
+                    }
+                }
+                return;
+            }
+            for index in inner.fds.on(&mut inner.table, fd) {
+                let interests = inner.table.at(index).what;
+                if interests.intersects(what.io()) {
+                    inner.make_active(index, interests & what.io());
+                }
+            }
+        })
+    }
+
+    /// Sets the number of priorities, 1 to [`MAX_PRIORITIES`](crate::MAX_PRIORITIES)
+    /// (`event_base_priority_init`). Events of a priority that no longer exists get the least urgent one.
+    ///
+    /// # Errors
+    /// [`Error::Active`] while any event is active, [`Error::OutOfRange`] for 0, [`Error::Closed`],
+    /// [`Error::WrongThread`].
+    pub fn set_priorities(&self, count: u8) -> Result<(), Error> {
+        self.try_with(|inner| {
+            if count == 0 {
+                return Err(Error::OutOfRange("the number of priorities"));
+            }
+            if inner.counts.active() > 0 {
+                return Err(Error::Active);
+            }
+            inner.queues.by_priority = vec![Queue::EMPTY; usize::from(count)];
+            for index in inner.table.indices() {
+                let record = inner.table.at(index);
+                record.priority = record.priority.min(count - 1);
+            }
+            Ok(())
+        })
+    }
+
+    /// The number of priorities (`event_base_get_npriorities`).
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn priorities(&self) -> Result<u8, Error> {
+        self.with(|inner| inner.queues.priorities())
+    }
+}

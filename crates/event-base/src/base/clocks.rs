@@ -1,0 +1,100 @@
+//! What time it is, as far as the base is concerned.
+//!
+//! While callbacks run, the time stands still: every callback of a pass sees the same one, and timers added
+//! in them start from it. The wait is computed from a fresh reading, so that the time callbacks took does not
+//! make timers late.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Base, Inner};
+use crate::error::Error;
+use crate::time::{Clock, Nanos};
+
+/// The clock and the time it showed when the pass began.
+#[derive(Debug)]
+pub(super) struct TimeCache {
+    clock: Arc<dyn Clock>,
+    disabled: bool,
+    monotonic: Option<Nanos>,
+    /// The wall time at `monotonic`; read when first asked for.
+    wall: Option<Nanos>,
+}
+
+impl TimeCache {
+    pub(super) fn new(clock: Arc<dyn Clock>, disabled: bool) -> Self {
+        TimeCache { clock, disabled, monotonic: None, wall: None }
+    }
+
+    /// The cached monotonic time, else a fresh one.
+    pub(super) fn now(&self) -> Nanos {
+        self.monotonic.unwrap_or_else(|| self.clock.monotonic())
+    }
+
+    /// The monotonic time right now.
+    pub(super) fn fresh(&self) -> Nanos {
+        self.clock.monotonic()
+    }
+
+    pub(super) fn refresh(&mut self) -> Nanos {
+        let now = self.clock.monotonic();
+        self.wall = None;
+        self.monotonic = (!self.disabled).then_some(now);
+        now
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.monotonic = None;
+        self.wall = None;
+    }
+
+    fn wall(&mut self) -> Nanos {
+        let Some(cached) = self.monotonic else { return self.clock.wall() };
+        *self.wall.get_or_insert_with(|| to_wall(&*self.clock, cached))
+    }
+
+    /// The wall time of a deadline.
+    pub(super) fn to_wall(&self, deadline: Nanos) -> Nanos {
+        to_wall(&*self.clock, deadline)
+    }
+}
+
+fn to_wall(clock: &dyn Clock, monotonic: Nanos) -> Nanos {
+    let offset = i128::from(clock.wall()) - i128::from(clock.monotonic());
+    Nanos::try_from(i128::from(monotonic) + offset).unwrap_or(if offset < 0 { 0 } else { Nanos::MAX })
+}
+
+impl Base {
+    /// Wall time since 1970: the same throughout one pass of callbacks, the system's outside the loop
+    /// (`event_base_gettimeofday_cached`).
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn now(&self) -> Result<Duration, Error> {
+        self.with(|inner| Duration::from_nanos(inner.time.wall()))
+    }
+
+    /// The monotonic clock, read afresh (`event_gettime_monotonic`).
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn monotonic(&self) -> Result<Duration, Error> {
+        self.with(|inner| Duration::from_nanos(inner.time.fresh()))
+    }
+
+    /// Lets the cached time catch up; nothing happens outside the loop (`event_base_update_cache_time`).
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn update_cached_time(&self) -> Result<(), Error> {
+        self.with(Inner::update_cached_time)
+    }
+}
+
+impl Inner {
+    fn update_cached_time(&mut self) {
+        if self.time.monotonic.is_some() {
+            self.time.refresh();
+        }
+    }
+}

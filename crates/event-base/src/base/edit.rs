@@ -1,0 +1,312 @@
+//! Making, adding, deleting: what may happen to an event in each of its states.
+
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+use super::{Base, Inner};
+use crate::error::Error;
+use crate::event::{EventId, EventSpec, State};
+use crate::flags::What;
+use crate::time::nanos;
+
+impl Inner {
+    fn create(&mut self, spec: &EventSpec) -> Result<EventId, Error> {
+        let io = spec.what.io();
+        if spec.what.contains(What::SIGNAL) {
+            return Err(Error::BadFlags("a signal event is made by itself"));
+        }
+        if spec.what.contains(What::ET) && io.is_empty() {
+            return Err(Error::BadFlags("edge-triggering needs an interest in a descriptor"));
+        }
+        if spec.fd < 0 && !io.is_empty() {
+            return Err(Error::OutOfRange("the descriptor"));
+        }
+        let priorities = self.queues.priorities();
+        let priority = spec.priority.unwrap_or(priorities / 2);
+        if priority >= priorities {
+            return Err(Error::OutOfRange("the priority"));
+        }
+        // While callbacks run, a new event counts as one that had its turn: see `active`.
+        let pass = if self.pass.is_open() { self.pass.number() } else { self.pass.number().wrapping_sub(1) };
+        self.table.insert(spec, priority, pass)
+    }
+
+    /// `event_add_nolock_`. If the descriptor is refused, nothing else is touched.
+    fn add(&mut self, index: u32, timeout: Option<Duration>) -> Result<(), Error> {
+        let record = self.table.at(index);
+        if record.state.contains(State::FINALIZING) {
+            return Err(Error::Finalizing);
+        }
+        if !record.what.io().is_empty() && !record.state.contains(State::INSERTED) {
+            self.insert(index)?;
+        }
+        if let Some(timeout) = timeout {
+            self.arm(index, timeout);
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, index: u32) -> Result<(), Error> {
+        let result = self.fds.add(&mut self.table, &mut self.backend, index, &mut self.orphans);
+        if result.is_ok() {
+            self.list(index, State::INSERTED);
+        }
+        self.settle_orphans();
+        result
+    }
+
+    fn arm(&mut self, index: u32, timeout: Duration) {
+        let timeout = nanos(timeout);
+        let record = self.table.at(index);
+        if record.what.contains(What::PERSIST) {
+            record.interval = Some(timeout);
+        }
+        // Moving the deadline takes back a timeout that was not handed out yet.
+        if record.state.intersects(State::QUEUED) && record.result.contains(What::TIMEOUT) {
+            self.withdraw(index);
+            self.table.at(index).result = What::empty();
+        }
+        let deadline = self.time.now().saturating_add(timeout);
+        self.list(index, State::TIMEOUT);
+        self.timers.arm(&mut self.table, index, deadline);
+        self.request_wake_by(deadline);
+    }
+
+    /// Takes an event out of every list (`event_del_nolock_`). Never blocks, never fails: what the kernel
+    /// still had of it is gone either way.
+    pub(super) fn delete(&mut self, index: u32) {
+        self.disarm(index);
+        self.withdraw(index);
+        if self.unlist(index, State::INSERTED) {
+            // The one refusal possible is for another interest of the descriptor that stays registered as
+            // it was; then the kernel tells a little more than is wanted, and nobody hears it.
+            _ = self.fds.remove(&mut self.table, &mut self.backend, index, &mut self.orphans);
+            self.settle_orphans();
+        }
+    }
+
+    pub(super) fn disarm(&mut self, index: u32) {
+        if self.unlist(index, State::TIMEOUT) {
+            self.timers.disarm(&mut self.table, index);
+        }
+    }
+
+    /// Deals with events whose descriptor turned out to be closed: they are not registered any more, and
+    /// what they were told of the descriptor is taken back.
+    pub(super) fn settle_orphans(&mut self) {
+        while let Some(index) = self.orphans.pop() {
+            self.unlist(index, State::INSERTED);
+            let record = self.table.at(index);
+            record.result -= What::IO | What::ET;
+            if record.result.is_empty() {
+                self.withdraw(index);
+            }
+            let state = self.table.at(index).state;
+            if state.contains(State::TRANSIENT) && !state.intersects(State::LISTED) {
+                self.departed.push(self.table.id(index));
+            }
+            self.request_wake_if_empty();
+        }
+    }
+}
+
+impl Base {
+    /// Makes an event; it is not pending yet (`event_new`).
+    ///
+    /// # Errors
+    /// [`Error::BadFlags`] for SIGNAL, or ET without an interest; [`Error::OutOfRange`] for an interest in a
+    /// negative descriptor, for a priority the base does not have, and beyond 16 777 215 events;
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn create(&self, spec: EventSpec) -> Result<EventId, Error> {
+        self.try_with(|inner| inner.create(&spec))
+    }
+
+    /// Deletes an event for good (`event_free`). Its id names nothing afterwards. Any thread; never blocks,
+    /// so a callback of the event may be running elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn free(&self, id: EventId) -> Result<(), Error> {
+        self.try_with(|inner| {
+            let index = inner.table.find(id)?;
+            inner.delete(index);
+            inner.table.remove(index);
+            inner.request_wake_if_empty();
+            Ok(())
+        })
+    }
+
+    /// Makes an event pending (`event_add`): registers its interest, and with a timeout sets a deadline
+    /// counted from [`now`](Self::now)'s monotonic time.
+    ///
+    /// On an event that is pending, `None` changes nothing and a timeout replaces the one before. A timeout
+    /// of zero fires in the next pass. A persistent event takes the timeout as its period. Any thread.
+    ///
+    /// # Errors
+    /// [`Error::System`] with `epoll_ctl` if the descriptor is refused: `EPERM` for a regular file or a
+    /// directory, `EBADF` if it is closed, `ENOSPC` or `ENOMEM` when the kernel's limits are reached; the
+    /// deadline is not touched then. [`Error::BadFlags`] if other events watch the descriptor
+    /// edge-triggered and this one does not, or the reverse. [`Error::Finalizing`], [`Error::Closed`],
+    /// [`Error::WrongThread`].
+    pub fn add(&self, id: EventId, timeout: Option<Duration>) -> Result<(), Error> {
+        self.try_with(|inner| {
+            let index = inner.table.find(id)?;
+            inner.add(index, timeout)
+        })
+    }
+
+    /// Makes an event and adds it, in one go; the event does not exist if adding failed.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create) and [`add`](Self::add).
+    pub fn create_and_add(&self, spec: EventSpec, timeout: Option<Duration>) -> Result<EventId, Error> {
+        self.try_with(|inner| {
+            let id = inner.create(&spec)?;
+            let result = inner.add(id.index, timeout);
+            if result.is_err() {
+                inner.table.remove(id.index);
+            }
+            result.map(|()| id)
+        })
+    }
+
+    /// Makes an event not pending and not active (`event_del_noblock`). Any thread; never blocks.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn del(&self, id: EventId) -> Result<(), Error> {
+        self.try_with(|inner| {
+            let index = inner.table.find(id)?;
+            if !inner.table.at(index).state.contains(State::FINALIZING) {
+                inner.delete(index);
+                inner.request_wake_if_empty();
+            }
+            Ok(())
+        })
+    }
+
+    /// Drops an event's deadline and period and leaves the rest (`event_remove_timer`). Any thread.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn remove_timer(&self, id: EventId) -> Result<(), Error> {
+        self.try_with(|inner| {
+            let index = inner.table.find(id)?;
+            inner.table.at(index).interval = None;
+            inner.disarm(index);
+            inner.request_wake_if_empty();
+            Ok(())
+        })
+    }
+
+    /// Runs one event without anybody keeping its id (`event_base_once`): on a descriptor, or with no
+    /// interest a timer, which is due at once without a timeout.
+    ///
+    /// # Errors
+    /// [`Error::BadFlags`] for SIGNAL and PERSIST; else as [`create_and_add`](Self::create_and_add).
+    pub fn once(&self, fd: RawFd, what: What, data: u64, timeout: Option<Duration>) -> Result<EventId, Error> {
+        if what.intersects(What::SIGNAL | What::PERSIST) {
+            return Err(Error::BadFlags("an event that fires once is neither a signal nor persistent"));
+        }
+        let interest = what.io();
+        if interest.is_empty() && !what.contains(What::TIMEOUT) {
+            return Err(Error::BadFlags("nothing to wait for"));
+        }
+        let fd = if interest.is_empty() { -1 } else { fd };
+        let spec = EventSpec::io(fd, interest).data(data).transient();
+        self.try_with(|inner| {
+            let id = inner.create(&spec)?;
+            if interest.is_empty() && timeout.is_none_or(|timeout| timeout.is_zero()) {
+                inner.make_active(id.index, What::TIMEOUT);
+                return Ok(id);
+            }
+            let result = inner.add(id.index, timeout);
+            if result.is_err() {
+                inner.table.remove(id.index);
+            }
+            result.map(|()| id)
+        })
+    }
+
+    /// Deletes an event and has it handed out once more, with FINALIZE as its result, after which it is
+    /// gone (`event_finalize`). Nothing else can happen to it meanwhile. Any thread.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn finalize(&self, id: EventId) -> Result<(), Error> {
+        self.try_with(|inner| {
+            let index = inner.table.find(id)?;
+            if !inner.table.at(index).state.contains(State::FINALIZING) {
+                inner.delete(index);
+                inner.make_active(index, What::FINALIZE);
+                inner.table.at(index).state |= State::FINALIZING;
+            }
+            Ok(())
+        })
+    }
+
+    /// Which of `mask` the event is pending or active for (`event_pending`).
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn pending(&self, id: EventId, mask: What) -> Result<What, Error> {
+        self.try_with(|inner| {
+            let index = inner.table.find(id)?;
+            let record = inner.table.at(index);
+            let mut what = What::empty();
+            if record.state.contains(State::INSERTED) {
+                what |= record.what.io();
+            }
+            if record.state.intersects(State::QUEUED) {
+                what |= record.result;
+            }
+            if record.state.contains(State::TIMEOUT) {
+                what |= What::TIMEOUT;
+            }
+            Ok(what & mask & (What::IO | What::TIMEOUT | What::SIGNAL))
+        })
+    }
+
+    /// When the event times out, as time since 1970; `None` if no deadline is set.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn expires_at(&self, id: EventId) -> Result<Option<Duration>, Error> {
+        self.try_with(|inner| {
+            let index = inner.table.find(id)?;
+            let deadline = inner.table.at(index).timer.deadline();
+            Ok(deadline.map(|deadline| Duration::from_nanos(inner.time.to_wall(deadline))))
+        })
+    }
+
+    /// The event's priority (`event_get_priority`).
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn priority(&self, id: EventId) -> Result<u8, Error> {
+        self.try_with(|inner| {
+            let index = inner.table.find(id)?;
+            Ok(inner.table.at(index).priority)
+        })
+    }
+
+    /// Changes an event's priority (`event_priority_set`).
+    ///
+    /// # Errors
+    /// [`Error::Active`] while the event is active, [`Error::OutOfRange`] for a priority the base does not
+    /// have, [`Error::Closed`], [`Error::WrongThread`].
+    pub fn set_priority(&self, id: EventId, priority: u8) -> Result<(), Error> {
+        self.try_with(|inner| {
+            let index = inner.table.find(id)?;
+            if priority >= inner.queues.priorities() {
+                return Err(Error::OutOfRange("the priority"));
+            }
+            let record = inner.table.at(index);
+            if record.state.contains(State::ACTIVE) {
+                return Err(Error::Active);
+            }
+            record.priority = priority;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,214 @@
+//! The base: one lock around the events, the timers, the queues and the backend.
+//!
+//! Ground rules:
+//! - [`Inner`] is everything the lock protects. Its methods expect the lock to be held, by taking
+//!   `&mut self`. Only the public functions of [`Base`] lock, each once, through [`Base::with`].
+//! - Nothing of the user's runs under the lock.
+//! - A wait runs without the lock, on a waiter that was taken out of the backend.
+//! - The thread that waits is woken only if it sleeps: see [`wake`].
+
+mod active;
+mod clocks;
+mod control;
+mod edit;
+mod host;
+mod inspect;
+mod persist;
+mod run;
+mod wake;
+
+use std::sync::{Arc, OnceLock};
+
+use active::{Pass, Queues};
+use clocks::TimeCache;
+use control::Control;
+use host::Host;
+use inspect::Counts;
+pub use run::{Turn, Wait};
+use run::Run;
+use wake::Sleep;
+
+use crate::backend::{Backend, Internal};
+use crate::config::{Config, DispatchLimits};
+use crate::error::Error;
+use crate::event::{EventId, State, Table};
+use crate::flags::{BaseFlags, Features};
+use crate::io::FdMap;
+use crate::sync::{Guard, Lock};
+use crate::sys::notify::Notifier;
+use crate::time::{SystemClock, TimerQueue};
+
+/// An event base. Cloning gives another handle to the same base.
+#[derive(Clone, Debug)]
+pub struct Base {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Lock<Inner>,
+    notifier: OnceLock<Notifier>,
+}
+
+/// What the lock protects.
+#[derive(Debug)]
+struct Inner {
+    backend: Backend,
+    table: Table,
+    fds: FdMap,
+    timers: TimerQueue,
+    queues: Queues,
+    pass: Pass,
+    run: Run,
+    control: Control,
+    host: Host,
+    sleep: Sleep,
+    counts: Counts,
+    time: TimeCache,
+    limits: DispatchLimits,
+    /// Scratch for the map's orphans; empty between calls.
+    orphans: Vec<u32>,
+    /// Transient events that were orphaned, to be handed out once more.
+    departed: Vec<EventId>,
+    closed: bool,
+}
+
+impl Base {
+    /// A base with the default configuration (`event_base_new`).
+    ///
+    /// # Errors
+    /// As [`with_config`](Self::with_config).
+    pub fn new() -> Result<Self, Error> {
+        Self::with_config(&Config::new())
+    }
+
+    /// A base (`event_base_new_with_config`).
+    ///
+    /// Unless the configuration ignores it, the environment may take backends away (`EVENT_NOEPOLL`, …).
+    ///
+    /// # Errors
+    /// [`Error::NoMethod`] if no backend is left, [`Error::OutOfRange`] for zero priorities,
+    /// [`Error::System`] if the kernel refuses a descriptor (`EMFILE`, `ENFILE`, `ENOMEM`).
+    pub fn with_config(config: &Config) -> Result<Self, Error> {
+        if config.priorities == 0 {
+            return Err(Error::OutOfRange("the number of priorities"));
+        }
+        let clock = config.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
+        let inner = Inner {
+            backend: Backend::select(config)?,
+            table: Table::default(),
+            fds: FdMap::default(),
+            timers: TimerQueue::default(),
+            queues: Queues::new(config.priorities),
+            pass: Pass::default(),
+            run: Run::default(),
+            control: Control::default(),
+            host: Host::default(),
+            sleep: Sleep::default(),
+            counts: Counts::default(),
+            time: TimeCache::new(clock, config.flags.contains(BaseFlags::NO_CACHE_TIME)),
+            limits: config.limits,
+            orphans: Vec::new(),
+            departed: Vec::new(),
+            closed: false,
+        };
+        let no_lock = config.flags.contains(BaseFlags::NOLOCK);
+        let state = if no_lock { Lock::owned(inner) } else { Lock::shared(inner) };
+        let mut shared = Shared { state, notifier: OnceLock::new() };
+        if !no_lock {
+            shared.install_notifier()?;
+        }
+        Ok(Base { shared: Arc::new(shared) })
+    }
+
+    /// The name of the backend (`event_base_get_method`).
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn method(&self) -> Result<&'static str, Error> {
+        self.with(|inner| inner.backend.name())
+    }
+
+    /// What the backend can do (`event_base_get_features`).
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn features(&self) -> Result<Features, Error> {
+        self.with(|inner| inner.backend.features())
+    }
+
+    /// Deletes every event and gives the kernel's objects back (`event_base_free`). Idempotent; every later
+    /// call fails with [`Error::Closed`]. A loop that is running returns as after a break.
+    ///
+    /// Descriptors of events are the user's and stay open. Finalizers that have not run yet do not run.
+    ///
+    /// # Errors
+    /// [`Error::WrongThread`].
+    pub fn close(&self) -> Result<(), Error> {
+        let mut inner = self.shared.state.lock()?;
+        if inner.closed {
+            return Ok(());
+        }
+        for index in inner.table.indices() {
+            if inner.table.at(index).state.contains(State::LIVE) {
+                inner.delete(index);
+                inner.table.remove(index);
+            }
+        }
+        let Inner { timers, table, .. } = &mut *inner;
+        timers.clear(table);
+        inner.departed.clear();
+        inner.closed = true;
+        inner.request_wake();
+        self.unlock(inner);
+        Ok(())
+    }
+
+    /// Whether the base was closed. Any thread; `true` too where the base belongs to another one.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.state.lock().map_or(true, |inner| inner.closed)
+    }
+
+    /// Runs `call` under the lock and wakes the loop afterwards if that asked for it.
+    fn with<T>(&self, call: impl FnOnce(&mut Inner) -> T) -> Result<T, Error> {
+        let mut inner = self.open()?;
+        let result = call(&mut inner);
+        self.unlock(inner);
+        Ok(result)
+    }
+
+    /// The same for a call that can fail by itself.
+    fn try_with<T>(&self, call: impl FnOnce(&mut Inner) -> Result<T, Error>) -> Result<T, Error> {
+        self.with(call)?
+    }
+
+    fn open(&self) -> Result<Guard<'_, Inner>, Error> {
+        let inner = self.shared.state.lock()?;
+        if inner.closed { Err(Error::Closed) } else { Ok(inner) }
+    }
+
+    fn unlock(&self, mut inner: Guard<'_, Inner>) {
+        let wake = inner.sleep.take_request();
+        drop(inner);
+        if wake && let Some(notifier) = self.shared.notifier.get() {
+            notifier.notify();
+        }
+    }
+}
+
+impl Shared {
+    /// Gives the base the means to be woken.
+    fn install_notifier(&mut self) -> Result<(), Error> {
+        let notifier = Notifier::new()?;
+        watch_notifier(&mut *self.state.lock()?, &notifier)?;
+        // Nobody else has the base yet.
+        _ = self.notifier.set(notifier);
+        Ok(())
+    }
+}
+
+fn watch_notifier(inner: &mut Inner, notifier: &Notifier) -> Result<(), Error> {
+    use std::os::fd::AsFd;
+    inner.backend.watch_internal(notifier.as_fd(), Internal::Notifier)
+}

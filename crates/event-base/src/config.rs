@@ -1,0 +1,121 @@
+//! How a base is to be built (`struct event_config`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::flags::{BaseFlags, Features};
+use crate::time::Clock;
+
+/// The highest number of priorities a base can have.
+///
+/// libevent's constant says 256, its check refuses 256; here the constant and the check agree.
+pub const MAX_PRIORITIES: u8 = 255;
+
+/// Limits on how long one pass may run callbacks before the backend is polled again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DispatchLimits {
+    pub(crate) interval: Option<Duration>,
+    pub(crate) callbacks: Option<u32>,
+    pub(crate) min_priority: u8,
+}
+
+/// How a base is to be built. Reusable; every method takes and returns it by value.
+///
+/// ```
+/// use event_base::{Base, Config, Features};
+///
+/// let base = Base::with_config(&Config::new().require_features(Features::O1).set_priorities(3))?;
+/// assert_eq!(base.priorities()?, 3);
+/// # Ok::<(), event_base::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) avoided: Vec<String>,
+    pub(crate) features: Features,
+    pub(crate) flags: BaseFlags,
+    pub(crate) limits: DispatchLimits,
+    pub(crate) priorities: u8,
+    pub(crate) clock: Option<Arc<dyn Clock>>,
+    #[cfg(feature = "test-util")]
+    pub(crate) script: Option<crate::backend::Script>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Config {
+    /// Nothing avoided, nothing required, one priority, no limits (`event_config_new`).
+    #[must_use]
+    pub fn new() -> Self {
+        Config {
+            avoided: Vec::new(),
+            features: Features::empty(),
+            flags: BaseFlags::empty(),
+            limits: DispatchLimits { interval: None, callbacks: None, min_priority: 1 },
+            priorities: 1,
+            clock: None,
+            #[cfg(feature = "test-util")]
+            script: None,
+        }
+    }
+
+    /// Never uses the backend of this name (`event_config_avoid_method`). Unknown names are accepted.
+    #[must_use]
+    pub fn avoid_method(mut self, name: &str) -> Self {
+        self.avoided.push(name.to_owned());
+        self
+    }
+
+    /// Replaces the set of features that the backend must have (`event_config_require_features`).
+    #[must_use]
+    pub fn require_features(mut self, features: Features) -> Self {
+        self.features = features;
+        self
+    }
+
+    /// Adds flags (`event_config_set_flag`).
+    #[must_use]
+    pub fn set_flags(mut self, flags: BaseFlags) -> Self {
+        self.flags |= flags;
+        self
+    }
+
+    /// Polls again after `interval` or `callbacks`, for priorities from `min_priority` downwards
+    /// (`event_config_set_max_dispatch_interval`). `None` means no limit of that kind; a limit of zero
+    /// callbacks polls after each one.
+    #[must_use]
+    pub fn set_max_dispatch_interval(
+        mut self,
+        interval: Option<Duration>,
+        callbacks: Option<u32>,
+        min_priority: u8,
+    ) -> Self {
+        self.limits = DispatchLimits { interval, callbacks, min_priority };
+        self
+    }
+
+    /// Starts with `count` priorities, 1 to [`MAX_PRIORITIES`]; checked when the base is built.
+    #[must_use]
+    pub fn set_priorities(mut self, count: u8) -> Self {
+        self.priorities = count;
+        self
+    }
+
+    /// Takes the time from `clock`, so that a test can move it.
+    #[must_use]
+    pub fn set_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Uses the scripted backend instead of the kernel's.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn set_script(mut self, script: crate::backend::Script) -> Self {
+        self.script = Some(script);
+        self
+    }
+}

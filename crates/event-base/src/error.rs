@@ -1,0 +1,79 @@
+//! The one error type of the engine.
+//!
+//! Two families: a *refusal* says that the call made no sense (a stale id, flags that contradict each
+//! other, a loop inside its own callback), and [`Error::System`] carries what the kernel answered.
+//! Only [`Base::add`](crate::Base::add), [`Base::once`](crate::Base::once), making a base, re-making its
+//! kernel objects and the wait itself reach the kernel, so only they return the second family.
+
+use std::fmt;
+use std::os::fd::RawFd;
+
+/// What the kernel refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SystemError {
+    /// The positive `errno`.
+    pub errno: i32,
+    /// The system call's name.
+    pub syscall: &'static str,
+    /// The descriptor it was about, where there was one.
+    pub fd: Option<RawFd>,
+}
+
+/// Why a call failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// No backend satisfies the configuration.
+    NoMethod,
+    /// The base is closed, or the id names an event that no longer exists.
+    Closed,
+    /// The loop is already running.
+    Reentrant,
+    /// The flags contradict each other.
+    BadFlags(&'static str),
+    /// The event, or some event of the base, is active.
+    Active,
+    /// The event is being finalized.
+    Finalizing,
+    /// A base without locks was used from a second thread.
+    WrongThread,
+    /// A number is outside its range.
+    OutOfRange(&'static str),
+    /// A system call failed.
+    System(SystemError),
+}
+
+impl Error {
+    pub(crate) fn system(errno: nix::errno::Errno, syscall: &'static str, fd: Option<RawFd>) -> Self {
+        Error::System(SystemError { errno: errno as i32, syscall, fd })
+    }
+}
+
+impl fmt::Display for SystemError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let errno = nix::errno::Errno::from_raw(self.errno);
+        write!(f, "{errno:?}: {}, {}", errno.desc(), self.syscall)?;
+        match self.fd {
+            Some(fd) => write!(f, " fd {fd}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NoMethod => f.write_str("no backend satisfies the configuration"),
+            Error::Closed => f.write_str("the base is closed or the event no longer exists"),
+            Error::Reentrant => f.write_str("the loop is already running"),
+            Error::BadFlags(why) => f.write_str(why),
+            Error::Active => f.write_str("an event is active"),
+            Error::Finalizing => f.write_str("the event is being finalized"),
+            Error::WrongThread => f.write_str("a base without locks belongs to one thread"),
+            Error::OutOfRange(what) => write!(f, "{what} is out of range"),
+            Error::System(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

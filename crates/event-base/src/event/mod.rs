@@ -1,0 +1,113 @@
+//! What an event is: how it is asked for, what is kept of it, and what is handed out when it is due.
+
+mod id;
+mod table;
+
+use std::os::fd::RawFd;
+
+pub use id::EventId;
+pub(crate) use table::{NONE, State, Table};
+
+use crate::flags::What;
+
+/// How an event is to be made (`event_assign`'s arguments).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventSpec {
+    pub(crate) fd: RawFd,
+    pub(crate) what: What,
+    pub(crate) priority: Option<u8>,
+    pub(crate) data: u64,
+    pub(crate) transient: bool,
+}
+
+impl EventSpec {
+    /// An event on a descriptor: any of READ, WRITE and CLOSED, with ET and PERSIST.
+    ///
+    /// The descriptor is borrowed: the engine never closes it.
+    #[must_use]
+    pub fn io(fd: RawFd, what: What) -> Self {
+        EventSpec { fd, what, priority: None, data: 0, transient: false }
+    }
+
+    /// A timer (`evtimer_new`), fired once unless [`persist`](Self::persist).
+    #[must_use]
+    pub fn timer() -> Self {
+        Self::io(-1, What::empty())
+    }
+
+    /// An event that only [`Base::activate`](crate::Base::activate) fires (`evuser_new`).
+    #[must_use]
+    pub fn user() -> Self {
+        Self::timer()
+    }
+
+    /// Stays pending after it fired (`EV_PERSIST`).
+    #[must_use]
+    pub fn persist(mut self) -> Self {
+        self.what |= What::PERSIST;
+        self
+    }
+
+    /// Its priority, 0 being the most urgent; without it the middle one.
+    #[must_use]
+    pub fn priority(mut self, priority: u8) -> Self {
+        self.priority = Some(priority);
+        self
+    }
+
+    /// A number that comes back in every [`Ready`].
+    #[must_use]
+    pub fn data(mut self, data: u64) -> Self {
+        self.data = data;
+        self
+    }
+
+    /// The base frees the event by itself when it hands the event out and nothing of it is left pending;
+    /// [`Ready::released`] says so. An event that never fires is freed by its owner, as any other.
+    #[must_use]
+    pub fn transient(mut self) -> Self {
+        self.transient = true;
+        self
+    }
+}
+
+/// One event whose turn it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// Which event.
+    pub id: EventId,
+    /// Its descriptor; -1 for timers and user events.
+    pub fd: RawFd,
+    /// Why.
+    pub what: What,
+    /// The number given by [`EventSpec::data`].
+    pub data: u64,
+    /// The event no longer exists; `id` names nothing.
+    pub released: bool,
+    /// Nothing happened to the event: its descriptor was closed without the event being deleted, so it
+    /// cannot fire any more. Told of [transient](EventSpec::transient) events only, with an empty `what`.
+    pub orphaned: bool,
+}
+
+/// What there is to know about one event of a base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventInfo {
+    /// Which event.
+    pub id: EventId,
+    /// Its descriptor; -1 for timers and user events.
+    pub fd: RawFd,
+    /// What it was made with.
+    pub what: What,
+    /// What it is waiting for now: its interest while it is registered, TIMEOUT while a deadline is set.
+    pub pending: What,
+    /// The result it will be handed out with; empty unless it is active.
+    pub active: What,
+    /// Whether it is queued to be handed out.
+    pub is_active: bool,
+    /// Its priority.
+    pub priority: u8,
+    /// When it times out, as time since 1970.
+    pub expires_at: Option<std::time::Duration>,
+    /// The number given by [`EventSpec::data`].
+    pub data: u64,
+}

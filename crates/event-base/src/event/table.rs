@@ -1,0 +1,197 @@
+//! The events of a base, in slots that are used again.
+
+use bitflags::bitflags;
+
+use super::EventSpec;
+use super::id::{EventId, MAX_GENERATION, MAX_SLOTS};
+use crate::error::Error;
+use crate::flags::What;
+use crate::time::{Nanos, Timer, TimerTable};
+
+/// The end of a list of slots.
+pub(crate) const NONE: u32 = u32::MAX;
+
+bitflags! {
+    /// Where an event is listed (`EVLIST_*`).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+    pub(crate) struct State: u8 {
+        /// A deadline is set.
+        const TIMEOUT = 0x01;
+        /// In the descriptor map.
+        const INSERTED = 0x02;
+        /// In the queue of its priority.
+        const ACTIVE = 0x08;
+        /// In the queue of the next pass.
+        const ACTIVE_LATER = 0x20;
+        /// Deleted; only its finalizer is still to run.
+        const FINALIZING = 0x40;
+        /// In no list and not persistent means free: see [`EventSpec::transient`].
+        const TRANSIENT = 0x80;
+        /// The slot is in use.
+        const LIVE = 0x04;
+    }
+}
+
+impl State {
+    /// In either queue of events that are due.
+    pub(crate) const QUEUED: State = State::ACTIVE.union(State::ACTIVE_LATER);
+    /// In any list.
+    pub(crate) const LISTED: State = State::QUEUED.union(State::TIMEOUT).union(State::INSERTED);
+}
+
+/// One event.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    pub(crate) timer: Timer,
+    /// The period of a persistent event that was added with a timeout.
+    pub(crate) interval: Option<Nanos>,
+    pub(crate) data: u64,
+    pub(crate) fd: i32,
+    generation: u32,
+    /// Neighbours among the events of one descriptor; `fd_next` links free slots, too.
+    pub(crate) fd_prev: u32,
+    pub(crate) fd_next: u32,
+    /// Neighbours in the queue it is in.
+    pub(crate) active_prev: u32,
+    pub(crate) active_next: u32,
+    /// The pass it was last handed out in, or made in.
+    pub(crate) pass: u32,
+    pub(crate) what: What,
+    pub(crate) result: What,
+    pub(crate) state: State,
+    pub(crate) priority: u8,
+}
+
+/// The slots.
+#[derive(Debug)]
+pub(crate) struct Table {
+    records: Vec<Record>,
+    free: u32,
+    live: usize,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Table { records: Vec::new(), free: NONE, live: 0 }
+    }
+}
+
+impl Table {
+    pub(crate) fn insert(&mut self, spec: &EventSpec, priority: u8, pass: u32) -> Result<EventId, Error> {
+        let mut record = Record {
+            timer: Timer::default(),
+            interval: None,
+            data: spec.data,
+            fd: spec.fd,
+            generation: 1,
+            fd_prev: NONE,
+            fd_next: NONE,
+            active_prev: NONE,
+            active_next: NONE,
+            pass,
+            what: spec.what,
+            result: What::empty(),
+            state: if spec.transient { State::LIVE | State::TRANSIENT } else { State::LIVE },
+            priority,
+        };
+        let index = self.free;
+        if let Some(slot) = self.records.get_mut(index as usize) {
+            self.free = slot.fd_next;
+            record.generation = slot.generation;
+            // The heap may still hold an entry for this slot, so its timer lives on.
+            record.timer = slot.timer;
+            *slot = record;
+            self.live += 1;
+            return Ok(self.id(index));
+        }
+        let index = self.records.len() as u32;
+        if index >= MAX_SLOTS {
+            return Err(Error::OutOfRange("the number of events"));
+        }
+        self.records.push(record);
+        self.live += 1;
+        Ok(self.id(index))
+    }
+
+    /// Frees a slot that is in no list.
+    pub(crate) fn remove(&mut self, index: u32) {
+        let free = self.free;
+        let record = self.at(index);
+        debug_assert!(!record.state.intersects(State::LISTED));
+        record.state = State::empty();
+        record.generation += 1;
+        if record.generation <= MAX_GENERATION {
+            record.fd_next = free;
+            self.free = index;
+        }
+        self.live -= 1;
+    }
+
+    pub(crate) fn id(&self, index: u32) -> EventId {
+        EventId { index, generation: self.records[index as usize].generation }
+    }
+
+    /// The record of a slot that is known to be in use.
+    pub(crate) fn at(&mut self, index: u32) -> &mut Record {
+        &mut self.records[index as usize]
+    }
+
+    pub(crate) fn get(&self, id: EventId) -> Option<&Record> {
+        self.records
+            .get(id.index as usize)
+            .filter(|record| record.generation == id.generation && record.state.contains(State::LIVE))
+    }
+
+    /// The slot that `id` names.
+    pub(crate) fn find(&self, id: EventId) -> Result<u32, Error> {
+        self.get(id).map(|_| id.index).ok_or(Error::Closed)
+    }
+
+    /// Events that exist.
+    pub(crate) fn live(&self) -> usize {
+        self.live
+    }
+
+    pub(crate) fn indices(&self) -> std::ops::Range<u32> {
+        0..self.records.len() as u32
+    }
+}
+
+impl TimerTable for Table {
+    fn timer(&mut self, slot: u32) -> &mut Timer {
+        &mut self.at(slot).timer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_used_again_under_another_generation() {
+        let mut table = Table::default();
+        let first = table.insert(&EventSpec::timer(), 0, 0).unwrap();
+        table.remove(first.index);
+        let second = table.insert(&EventSpec::timer(), 0, 0).unwrap();
+        assert_eq!(first.index, second.index);
+        assert_ne!(first, second);
+        assert_eq!(table.find(first), Err(Error::Closed));
+        assert_eq!(table.find(second), Ok(second.index));
+        assert_eq!(table.live(), 1);
+    }
+
+    #[test]
+    fn a_worn_out_slot_is_never_used_again() {
+        let mut table = Table::default();
+        let first = table.insert(&EventSpec::timer(), 0, 0).unwrap();
+        table.at(first.index).generation = MAX_GENERATION;
+        table.remove(first.index);
+        let second = table.insert(&EventSpec::timer(), 0, 0).unwrap();
+        assert_ne!(first.index, second.index);
+    }
+
+    #[test]
+    fn a_record_is_small() {
+        assert!(size_of::<Record>() <= 96, "{}", size_of::<Record>());
+    }
+}

@@ -1,0 +1,241 @@
+//! The events of each descriptor, and what the backend was told of it (`evmap`).
+//!
+//! Ground rules:
+//! - The backend hears of a descriptor only when its set of interests changes: when a count of readers,
+//!   writers or closers leaves or reaches zero. One more event of a kind that is there costs no
+//!   registration, but one question whether the registration still stands, because a descriptor that was
+//!   closed without its events being deleted may by now be another file.
+//! - Each registration has a generation, which the kernel's token carries. What the kernel reports for an
+//!   earlier registration of the same number reaches nobody.
+//! - Events of a registration that turns out to be gone are *orphaned*: they are taken out of the map and
+//!   handed back to the caller, for nothing can make them ready any more.
+//! - Events of one descriptor are told in the order in which they were added.
+//! - A registration is edge-triggered or not as a whole, so events that disagree are refused.
+
+use std::os::fd::RawFd;
+
+use crate::backend::{Applied, Backend, Change};
+use crate::error::Error;
+use crate::event::{NONE, Table};
+use crate::flags::What;
+
+/// Generations are 31 bits wide in the kernel's token; the top bit marks the base's own descriptors.
+const GENERATION_MASK: u32 = u32::MAX >> 1;
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    head: u32,
+    tail: u32,
+    readers: u32,
+    writers: u32,
+    closers: u32,
+    generation: u32,
+    edge: bool,
+}
+
+const VACANT: Entry =
+    Entry { head: NONE, tail: NONE, readers: 0, writers: 0, closers: 0, generation: 0, edge: false };
+
+impl Entry {
+    fn interests(&self) -> What {
+        let mut what = What::empty();
+        what.set(What::READ, self.readers > 0);
+        what.set(What::WRITE, self.writers > 0);
+        what.set(What::CLOSED, self.closers > 0);
+        what
+    }
+
+    fn count(&mut self, what: What, by: i32) {
+        let count = |counter: &mut u32, kind| {
+            if what.contains(kind) {
+                *counter = counter.wrapping_add_signed(by);
+            }
+        };
+        count(&mut self.readers, What::READ);
+        count(&mut self.writers, What::WRITE);
+        count(&mut self.closers, What::CLOSED);
+    }
+
+    fn token(&self, fd: RawFd) -> u64 {
+        u64::from(self.generation & GENERATION_MASK) << 32 | fd as u64
+    }
+}
+
+/// The map. Grows to the highest descriptor in use.
+#[derive(Debug, Default)]
+pub(crate) struct FdMap {
+    entries: Vec<Entry>,
+}
+
+impl FdMap {
+    /// Adds the event in slot `index` to the events of its descriptor.
+    ///
+    /// Slots pushed to `orphans` have left the map: their descriptor had been closed.
+    ///
+    /// # Errors
+    /// [`Error::BadFlags`] where edge-triggered and level-triggered would mix; what the backend refuses.
+    /// Nothing changed then, except that orphans were found.
+    pub(crate) fn add(
+        &mut self,
+        table: &mut Table,
+        backend: &mut Backend,
+        index: u32,
+        orphans: &mut Vec<u32>,
+    ) -> Result<(), Error> {
+        let record = table.at(index);
+        let (fd, what) = (record.fd, record.what.io());
+        let edge = record.what.contains(What::ET);
+        let mut entry = self.entry(fd);
+        let registered = entry.interests();
+        if !registered.is_empty() && entry.edge != edge {
+            // The disagreement counts only if the other events are on the same file.
+            let probe = Change {
+                fd,
+                registered,
+                add: What::empty(),
+                remove: What::empty(),
+                edge: entry.edge,
+                token: entry.token(fd),
+            };
+            if backend.change(&probe)? == Applied::Done {
+                return Err(Error::BadFlags(
+                    "edge-triggered and level-triggered events cannot share a descriptor",
+                ));
+            }
+            self.orphan(table, fd, orphans);
+            return self.add(table, backend, index, orphans);
+        }
+        let change = Change {
+            fd,
+            registered,
+            add: what - registered,
+            remove: What::empty(),
+            edge,
+            token: entry.token(fd),
+        };
+        if backend.change(&change)? == Applied::Gone {
+            self.orphan(table, fd, orphans);
+            return self.add(table, backend, index, orphans);
+        }
+        entry.edge = edge;
+        entry.count(what, 1);
+        let last = entry.tail;
+        entry.tail = index;
+        match last {
+            NONE => entry.head = index,
+            last => table.at(last).fd_next = index,
+        }
+        let record = table.at(index);
+        record.fd_prev = last;
+        record.fd_next = NONE;
+        // Only now, so that a number the kernel never heard of does not size the table.
+        if self.entries.len() <= fd as usize {
+            self.entries.resize(fd as usize + 1, VACANT);
+        }
+        self.entries[fd as usize] = entry;
+        Ok(())
+    }
+
+    /// Takes the event in slot `index` out.
+    pub(crate) fn remove(
+        &mut self,
+        table: &mut Table,
+        backend: &mut Backend,
+        index: u32,
+        orphans: &mut Vec<u32>,
+    ) -> Result<(), Error> {
+        let (fd, what) = (table.at(index).fd, table.at(index).what.io());
+        let token = self.entries[fd as usize].token(fd);
+        let entry = &mut self.entries[fd as usize];
+        let registered = entry.interests();
+        unlink(table, entry, index);
+        entry.count(what, -1);
+        let wanted = entry.interests();
+        if wanted == registered {
+            return Ok(());
+        }
+        let change =
+            Change { fd, registered, add: What::empty(), remove: registered - wanted, edge: entry.edge, token };
+        let result = backend.change(&change);
+        if wanted.is_empty() {
+            entry.generation = entry.generation.wrapping_add(1);
+        } else if result == Ok(Applied::Gone) {
+            self.orphan(table, fd, orphans);
+        }
+        result.map(|_| ())
+    }
+
+    /// The first event of the registration that bears `token`; the others follow through the records.
+    /// `None` if that registration is no more.
+    pub(crate) fn first(&self, token: u64) -> Option<u32> {
+        let fd = token as u32 as RawFd;
+        let entry = self.entries.get(fd as usize)?;
+        (entry.token(fd) == token && entry.head != NONE).then_some(entry.head)
+    }
+
+    /// The slots of the events on `fd`, in order.
+    pub(crate) fn on(&self, table: &mut Table, fd: RawFd) -> Vec<u32> {
+        let mut found = Vec::new();
+        let mut index =
+            usize::try_from(fd).ok().and_then(|fd| self.entries.get(fd)).map_or(NONE, |entry| entry.head);
+        while index != NONE {
+            found.push(index);
+            index = table.at(index).fd_next;
+        }
+        found
+    }
+
+    /// Descriptors below this may have events.
+    pub(crate) fn len(&self) -> RawFd {
+        self.entries.len() as RawFd
+    }
+
+    /// Registers everything again with a backend that knows nothing. What it refuses is orphaned; the
+    /// first refusal is the answer.
+    pub(crate) fn register_all(
+        &mut self,
+        table: &mut Table,
+        backend: &mut Backend,
+        orphans: &mut Vec<u32>,
+    ) -> Result<(), Error> {
+        let mut first = Ok(());
+        for fd in 0..self.len() {
+            let entry = &mut self.entries[fd as usize];
+            let add = entry.interests();
+            if add.is_empty() {
+                continue;
+            }
+            entry.generation = entry.generation.wrapping_add(1);
+            let token = entry.token(fd);
+            let change =
+                Change { fd, registered: What::empty(), add, remove: What::empty(), edge: entry.edge, token };
+            if let Err(error) = backend.change(&change) {
+                self.orphan(table, fd, orphans);
+                first = first.and(Err(error));
+            }
+        }
+        first
+    }
+
+    fn entry(&self, fd: RawFd) -> Entry {
+        self.entries.get(fd as usize).copied().unwrap_or(VACANT)
+    }
+
+    fn orphan(&mut self, table: &mut Table, fd: RawFd, orphans: &mut Vec<u32>) {
+        orphans.extend(self.on(table, fd));
+        let entry = &mut self.entries[fd as usize];
+        *entry = Entry { generation: entry.generation.wrapping_add(1), ..VACANT };
+    }
+}
+
+fn unlink(table: &mut Table, entry: &mut Entry, index: u32) {
+    let (prev, next) = (table.at(index).fd_prev, table.at(index).fd_next);
+    match prev {
+        NONE => entry.head = next,
+        prev => table.at(prev).fd_next = next,
+    }
+    match next {
+        NONE => entry.tail = prev,
+        next => table.at(next).fd_prev = prev,
+    }
+}

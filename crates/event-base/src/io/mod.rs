@@ -1,0 +1,5 @@
+//! Descriptors: who waits for what on which.
+
+mod map;
+
+pub(crate) use map::FdMap;

@@ -1,0 +1,73 @@
+//! libevent's `event_base` as a memory-safe engine.
+//!
+//! A [`Base`] watches descriptors and deadlines and says whose turn it is. It stores no callback: events are
+//! ids, and whoever runs the loop is handed a [`Ready`] for each event that fired and does what it likes
+//! with it. The same loop can be run [whole](Base::run), or [step by step](Base::turn) by a host that has a
+//! loop of its own.
+//!
+//! ```
+//! use std::time::Duration;
+//! use event_base::{Base, EventSpec, LoopFlags, LoopResult, What};
+//!
+//! let base = Base::new()?;
+//! let timer = base.create(EventSpec::timer())?;
+//! base.add(timer, Some(Duration::from_millis(1)))?;
+//! let mut fired = Vec::new();
+//! let result = base.run(LoopFlags::empty(), |_, ready| fired.push((ready.id, ready.what)))?;
+//! assert_eq!(result, LoopResult::Empty);
+//! assert_eq!(fired, [(timer, What::TIMEOUT)]);
+//! # Ok::<(), event_base::Error>(())
+//! ```
+//!
+//! # C names
+//!
+//! | libevent | here |
+//! |---|---|
+//! | `event_config_*` | [`Config`] |
+//! | `event_base_new`, `_new_with_config`, `_free` | [`Base::new`], [`Base::with_config`], [`Base::close`] |
+//! | `event_new`, `event_free` | [`Base::create`], [`Base::free`] |
+//! | `event_add`, `event_del`, `event_remove_timer` | [`Base::add`], [`Base::del`], [`Base::remove_timer`] |
+//! | `event_active`, `event_active_later_` | [`Base::activate`], [`Base::activate_later`] |
+//! | `event_pending`, `event_priority_set`, `event_finalize` | [`Base::pending`], [`Base::set_priority`], [`Base::finalize`] |
+//! | `event_base_once` | [`Base::once`] |
+//! | `event_base_loop`, `_loopexit`, `_loopbreak`, `_loopcontinue` | [`Base::run`], [`Base::loop_exit`], [`Base::loop_break`], [`Base::loop_continue`] |
+//! | `event_base_gettimeofday_cached`, `event_gettime_monotonic` | [`Base::now`], [`Base::monotonic`] |
+//! | `event_base_get_num_events`, `_get_max_events`, `_foreach_event` | [`Base::count_events`], [`Base::max_events`], [`Base::events`] |
+//!
+//! # Threads
+//!
+//! A base may be used from any thread, except one built with [`BaseFlags::NOLOCK`], which belongs to the
+//! first thread that uses it. Only one thread at a time runs the loop.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod backend;
+mod base;
+mod config;
+mod error;
+mod event;
+mod flags;
+mod io;
+mod sync;
+mod sys;
+mod time;
+
+pub use backend::supported_methods;
+#[cfg(feature = "test-util")]
+pub use backend::{Script, ScriptedChange};
+pub use base::{Base, Turn, Wait};
+pub use config::{Config, MAX_PRIORITIES};
+pub use error::{Error, SystemError};
+pub use event::{EventId, EventInfo, EventSpec, Ready};
+pub use flags::{BaseFlags, CountFlags, Features, LoopFlags, LoopResult, What};
+#[cfg(feature = "test-util")]
+pub use time::ManualClock;
+pub use time::{Clock, SystemClock};
+
+const fn assert_send_and_sync<T: Send + Sync>() {}
+
+const _: () = {
+    assert_send_and_sync::<Base>();
+    assert_send_and_sync::<Config>();
+    assert_send_and_sync::<Error>();
+};

@@ -1,0 +1,128 @@
+//! Ending another thread's wait.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::unistd;
+
+use crate::error::Error;
+
+/// A descriptor that becomes readable when [`notify`](Self::notify) is called.
+#[derive(Debug)]
+pub(crate) enum Notifier {
+    /// Linux's counter: one descriptor, nothing to buffer.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    EventFd(nix::sys::eventfd::EventFd),
+    /// Where there is no eventfd, or a sandbox refuses it.
+    Pipe {
+        /// The end the loop waits on.
+        read: OwnedFd,
+        /// The end that is written.
+        write: OwnedFd,
+    },
+}
+
+impl Notifier {
+    /// An eventfd where the kernel gives one, else a pipe.
+    ///
+    /// # Errors
+    /// [`Error::System`] of `pipe2`, `EMFILE` or `ENFILE` as a rule.
+    pub(crate) fn new() -> Result<Self, Error> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            use nix::sys::eventfd::{EfdFlags, EventFd};
+            let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+            if let Ok(event_fd) = EventFd::from_value_and_flags(0, flags) {
+                return Ok(Notifier::EventFd(event_fd));
+            }
+        }
+        Self::pipe()
+    }
+
+    /// The fallback by itself.
+    pub(crate) fn pipe() -> Result<Self, Error> {
+        let (read, write) = pipe_cloexec().map_err(|errno| Error::system(errno, "pipe2", None))?;
+        Ok(Notifier::Pipe { read, write })
+    }
+
+    /// Makes the descriptor readable. Any thread.
+    pub(crate) fn notify(&self) {
+        // A full pipe or a saturated counter is readable already; that is all a notification says.
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Notifier::EventFd(event_fd) => _ = event_fd.write(1),
+            Notifier::Pipe { write, .. } => while unistd::write(write, &[1]) == Err(Errno::EINTR) {},
+        }
+    }
+
+    /// Takes back what [`notify`](Self::notify) wrote, for a backend that would report it again.
+    pub(crate) fn drain(&self) {
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Notifier::EventFd(event_fd) => _ = event_fd.read(),
+            Notifier::Pipe { read, .. } => {
+                let mut buffer = [0; 64];
+                while let Ok(1..) | Err(Errno::EINTR) = unistd::read(read, &mut buffer) {}
+            }
+        }
+    }
+}
+
+impl AsFd for Notifier {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Notifier::EventFd(event_fd) => event_fd.as_fd(),
+            Notifier::Pipe { read, .. } => read.as_fd(),
+        }
+    }
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn pipe_cloexec() -> nix::Result<(OwnedFd, OwnedFd)> {
+    unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
+}
+
+/// Darwin has no `pipe2`; a fork between the two calls inherits the pipe.
+#[cfg(target_vendor = "apple")]
+fn pipe_cloexec() -> nix::Result<(OwnedFd, OwnedFd)> {
+    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+    let (read, write) = unistd::pipe()?;
+    for end in [&read, &write] {
+        fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    }
+    Ok((read, write))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+    fn readable(notifier: &Notifier) -> bool {
+        let mut fds = [PollFd::new(notifier.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::ZERO).unwrap() == 1
+    }
+
+    fn check(notifier: &Notifier) {
+        assert!(!readable(notifier));
+        for _ in 0..100_000 {
+            notifier.notify();
+        }
+        assert!(readable(notifier));
+        notifier.drain();
+        assert!(!readable(notifier));
+    }
+
+    #[test]
+    fn the_best_kind_is_readable_until_drained() {
+        check(&Notifier::new().unwrap());
+    }
+
+    #[test]
+    fn the_pipe_is_readable_until_drained_even_when_full() {
+        check(&Notifier::pipe().unwrap());
+    }
+}

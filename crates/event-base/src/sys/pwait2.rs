@@ -1,0 +1,39 @@
+//! `epoll_pwait2`: a wait that is exact to the nanosecond (Linux 5.11).
+#![expect(unsafe_code, reason = "nix does not offer this system call")]
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::ptr;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::epoll::EpollEvent;
+
+/// Waits as `epoll_wait` does, for at most `timeout`, without limit if there is none.
+///
+/// Fails with `ENOSYS` on older kernels and with `EPERM` in sandboxes that do not know the call.
+pub(crate) fn epoll_pwait2(
+    epoll: impl AsFd,
+    events: &mut [EpollEvent],
+    timeout: Option<Duration>,
+) -> nix::Result<usize> {
+    let timeout = timeout.map(|timeout| libc::timespec {
+        tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: timeout.subsec_nanos() as libc::c_long,
+    });
+    let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: `events` is valid for writes of its length and `EpollEvent` is a transparent wrapper of the
+    // kernel's record; `timeout` is null or points to a timespec that outlives the call; a null signal mask
+    // leaves the mask as it is.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_epoll_pwait2,
+            epoll.as_fd().as_raw_fd(),
+            events.as_mut_ptr(),
+            events.len() as libc::c_int,
+            timeout,
+            ptr::null::<libc::sigset_t>(),
+            0_usize,
+        )
+    };
+    Errno::result(result).map(|count| count as usize)
+}

@@ -1,0 +1,18 @@
+//! Time: where it comes from, and the queue of deadlines.
+
+mod clock;
+mod heap;
+mod timers;
+
+#[cfg(any(test, feature = "test-util"))]
+pub use clock::ManualClock;
+pub use clock::{Clock, SystemClock};
+pub(crate) use timers::{Timer, TimerQueue, TimerTable};
+
+/// Nanoseconds: of the monotonic clock for deadlines, since 1970 for wall time.
+pub(crate) type Nanos = u64;
+
+/// The nanoseconds of `duration`; what does not fit (584 years) counts as for ever.
+pub(crate) fn nanos(duration: std::time::Duration) -> Nanos {
+    Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
+}
