@@ -155,6 +155,18 @@ impl Base {
         })
     }
 
+    /// Takes [`EventSpec::transient`] back: from now on the event is freed by its owner only.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn keep(&self, id: EventId) -> Result<(), Error> {
+        self.try_with(|inner| {
+            let index = inner.table.find(id)?;
+            inner.table.at(index).state -= State::TRANSIENT;
+            Ok(())
+        })
+    }
+
     /// Makes an event and adds it, in one go; the event does not exist if adding failed.
     ///
     /// # Errors

@@ -64,12 +64,16 @@ impl Base {
         })
     }
 
-    /// Makes [`descriptor`](Self::descriptor) readable, or ends a blocking wait. Any thread.
+    /// Makes [`descriptor`](Self::descriptor) readable, and ends a blocking wait. Any thread.
     ///
     /// # Errors
     /// [`Error::Closed`], [`Error::WrongThread`].
     pub fn wake(&self) -> Result<(), Error> {
-        self.with(Inner::request_wake)
+        drop(self.open()?);
+        if let Some(notifier) = self.shared.notifier.get() {
+            notifier.notify();
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,48 @@
+//! Making a base.
+
+use event_base::{Base, BaseFlags, Config, Features};
+use napi::Env;
+use napi_derive::napi;
+
+use crate::error::check;
+use crate::handle::{BaseHandle, Handle, duration};
+
+/// What `EventConfig` collected.
+#[napi(object)]
+#[derive(Debug)]
+pub struct BindingConfig {
+    /// Names of backends not to use.
+    pub avoided: Vec<String>,
+    /// Bits of `Feature`.
+    pub features: u32,
+    /// Bits of `BaseFlag`.
+    pub flags: u32,
+    /// Milliseconds; negative for no limit.
+    pub interval: f64,
+    /// Negative for no limit.
+    pub callbacks: f64,
+    /// The most urgent priority the limits apply to.
+    pub min_priority: u32,
+    /// 1 to 255.
+    pub priorities: u32,
+}
+
+/// The backends of this build, in order of preference.
+#[napi(catch_unwind)]
+pub fn supported_methods() -> Vec<&'static str> {
+    event_base::supported_methods()
+}
+
+/// Builds a base.
+#[napi(catch_unwind)]
+pub fn create_base(env: Env, config: BindingConfig) -> napi::Result<Handle> {
+    let callbacks = (config.callbacks >= 0.0).then_some(config.callbacks as u32);
+    let settings = Config::new()
+        .require_features(Features::from_bits_truncate(config.features as u8))
+        .set_flags(BaseFlags::from_bits_truncate(config.flags as u8))
+        .set_max_dispatch_interval(duration(config.interval), callbacks, config.min_priority as u8)
+        .set_priorities(config.priorities as u8);
+    let settings = config.avoided.iter().fold(settings, |settings, name| settings.avoid_method(name));
+    let base = check(&env, Base::with_config(&settings))?;
+    Ok(Handle::new(BaseHandle::new(base)))
+}

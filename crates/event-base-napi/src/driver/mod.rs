@@ -1,0 +1,154 @@
+//! `run()`: the base inside the host's own event loop.
+//!
+//! Two drivers wait for the base's descriptor and then take its turns on JavaScript's thread. In Node and
+//! Electron it is one `uv_poll` handle. Elsewhere libuv is missing or only pretended, so a thread waits and
+//! rings. TypeScript says which, before any symbol of libuv is looked for.
+
+mod thread;
+mod uv;
+
+use std::rc::Rc;
+
+use event_base::{Error, LoopFlags, LoopResult, Wait};
+use napi::Env;
+use napi::bindgen_prelude::Function;
+use napi_derive::napi;
+
+use crate::error::check;
+use crate::handle::{Handle, HandleState};
+use crate::pull::{Signal, Step};
+use crate::scope::Caller;
+
+/// Callbacks in one turn of the host's loop; then the host has its turn.
+const BUDGET: u32 = 512;
+
+/// What waits for the base on the host's behalf.
+#[derive(Debug)]
+pub(crate) enum Driver {
+    Uv(uv::UvDriver),
+    Thread(thread::ThreadDriver),
+}
+
+/// What a row of callbacks ended with.
+enum Driven {
+    /// Nothing more is due now.
+    Idle,
+    /// The budget is spent.
+    More,
+    /// The loop is over, or it cannot go on.
+    Over,
+}
+
+impl HandleState {
+    /// Runs what is due.
+    fn drive(self: &Rc<Self>, caller: &Rc<Caller>, budget: u32) -> Driven {
+        for _ in 0..budget {
+            let result = match self.step(Wait::Never) {
+                Ok(Step::Call(code)) => {
+                    if caller.call(code, 0.0) && self.driver.borrow().is_some() {
+                        continue;
+                    }
+                    return Driven::Over;
+                }
+                Ok(Step::Idle) => return Driven::Idle,
+                Ok(Step::Host) => continue,
+                Ok(Step::Done(result)) => Ok(result),
+                Err(error) => Err(error),
+            };
+            self.finish(caller, result);
+            return Driven::Over;
+        }
+        Driven::More
+    }
+
+    /// Ends the run and tells JavaScript how: a signal, and for an error its number in `detail`.
+    fn finish(self: &Rc<Self>, caller: &Rc<Caller>, result: Result<LoopResult, Error>) {
+        self.detach();
+        let (signal, errno) = match result {
+            Ok(LoopResult::Stopped) => (Signal::Stopped, 0),
+            Ok(LoopResult::Empty) => (Signal::Empty, 0),
+            Err(Error::System(error)) => (Signal::Failed, error.errno),
+            Err(_) => (Signal::Failed, 0),
+        };
+        _ = caller.call(signal.code(), f64::from(errno));
+    }
+
+    /// Stops the driver and leaves the loop.
+    pub(crate) fn detach(&self) {
+        let driver = self.driver.borrow_mut().take();
+        if driver.is_some() {
+            self.base.leave();
+        }
+        match driver {
+            Some(Driver::Uv(driver)) => driver.close(),
+            Some(Driver::Thread(driver)) => driver.close(),
+            None => {}
+        }
+    }
+}
+
+/// Begins to run the base inside the host's loop. `listener` is called with each code that `loopNext` would
+/// have returned, the last one being a signal.
+#[napi(catch_unwind)]
+pub fn run_start(
+    env: Env,
+    handle: &Handle,
+    flags: u32,
+    use_uv: bool,
+    keep_alive: bool,
+    listener: Function<'_, (i32, f64), ()>,
+) -> napi::Result<()> {
+    let state = &handle.state;
+    let caller = Rc::new(Caller::new(&env, &listener)?);
+    check(&env, state.base.enter(LoopFlags::from_bits_truncate(flags as u8)))?;
+    let driver = if use_uv {
+        uv::UvDriver::start(&env, Rc::clone(state), caller).map(Driver::Uv)
+    } else {
+        thread::ThreadDriver::start(&env, Rc::clone(state), caller).map(Driver::Thread)
+    };
+    match driver {
+        Ok(driver) => {
+            driver.set_ref(keep_alive);
+            *state.driver.borrow_mut() = Some(driver);
+            // The first turn is taken by the host, like every other.
+            check(&env, state.base.wake())
+        }
+        Err(error) => {
+            state.base.leave();
+            check(&env, Err(error))
+        }
+    }
+}
+
+/// Ends a run without a word to its listener. Without effect if none is under way.
+#[napi(catch_unwind)]
+pub fn run_stop(handle: &Handle) {
+    handle.state.detach();
+}
+
+/// Whether a run keeps the process alive.
+#[napi(catch_unwind)]
+pub fn run_set_ref(handle: &Handle, keep_alive: bool) {
+    if let Some(driver) = &*handle.state.driver.borrow() {
+        driver.set_ref(keep_alive);
+    }
+}
+
+/// Lets a blocking loop look up when the host's own loop has work, so that a worker can be ended. Answers
+/// whether the host offers that.
+#[napi(catch_unwind)]
+pub fn watch_host(env: Env, handle: &Handle) -> napi::Result<bool> {
+    match uv::backend_descriptor(&env) {
+        Some(descriptor) => check(&env, handle.base().watch_host(descriptor)).map(|()| true),
+        None => Ok(false),
+    }
+}
+
+impl Driver {
+    fn set_ref(&self, keep_alive: bool) {
+        match self {
+            Driver::Uv(driver) => driver.set_ref(keep_alive),
+            Driver::Thread(driver) => driver.set_ref(keep_alive),
+        }
+    }
+}

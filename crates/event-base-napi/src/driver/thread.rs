@@ -1,0 +1,248 @@
+//! The driver for hosts without libuv: a thread that waits for the base's descriptor and rings.
+//!
+//! The thread never touches the base. It waits until the descriptor is readable, rings once, and waits for
+//! JavaScript's thread to say that it has looked. JavaScript's thread runs one callback for each ring, or
+//! rings itself for the next, so that the host drains its microtasks between callbacks.
+#![expect(unsafe_code, reason = "a thread-safe function that can be referenced and not has no safe form")]
+
+use std::ffi::c_void;
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::rc::Rc;
+use std::thread::JoinHandle;
+
+use event_base::{Error, SystemError};
+use napi::{Env, sys};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd;
+
+use super::Driven;
+use crate::handle::HandleState;
+use crate::scope::Caller;
+
+/// What a ring needs on JavaScript's thread; freed by the thread-safe function's finalizer.
+struct Bell {
+    state: Rc<HandleState>,
+    caller: Rc<Caller>,
+    /// Says to the thread that JavaScript has looked; closing it ends the thread.
+    looked: Option<OwnedFd>,
+}
+
+/// A thread that waits.
+pub(crate) struct ThreadDriver {
+    env: sys::napi_env,
+    ring: Ring,
+    bell: *mut Bell,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl fmt::Debug for ThreadDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadDriver").finish_non_exhaustive()
+    }
+}
+
+/// The thread-safe function. Ringing is allowed from any thread.
+#[derive(Clone, Copy)]
+struct Ring(sys::napi_threadsafe_function);
+
+// SAFETY: being called from any thread is what a thread-safe function is for; it is released after the
+// thread that rings was joined.
+unsafe impl Send for Ring {}
+
+impl Ring {
+    fn ring(self) {
+        // SAFETY: not released yet, see above; no data is passed.
+        _ = unsafe {
+            sys::napi_call_threadsafe_function(
+                self.0,
+                ptr::null_mut(),
+                sys::ThreadsafeFunctionCallMode::nonblocking,
+            )
+        };
+    }
+}
+
+fn failed(errno: Errno, syscall: &'static str) -> Error {
+    Error::System(SystemError { errno: errno as i32, syscall, fd: None })
+}
+
+impl ThreadDriver {
+    pub(super) fn start(env: &Env, state: Rc<HandleState>, caller: Rc<Caller>) -> Result<Self, Error> {
+        let fd = state.base.descriptor()?.ok_or_else(|| failed(Errno::ENOSYS, "poll"))?;
+        // SAFETY: the descriptor is open, and duplicated at once.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+        let watched =
+            borrowed.try_clone_to_owned().map_err(|_| failed(Errno::last(), "fcntl"))?;
+        let (looking, looked) = pipe()?;
+        let bell = Box::into_raw(Box::new(Bell { state, caller, looked: Some(looked) }));
+        let Some(ring) = make_ring(env, bell) else {
+            // SAFETY: no function took it.
+            drop(unsafe { Box::from_raw(bell) });
+            return Err(failed(Errno::ENOMEM, "napi_create_threadsafe_function"));
+        };
+        let thread = std::thread::Builder::new()
+            .name("event-base".to_owned())
+            .spawn(move || wait(&watched, &looking, ring))
+            .map_err(|_| failed(Errno::EAGAIN, "pthread_create"));
+        let driver = |thread| ThreadDriver { env: env.raw(), ring, bell, thread };
+        match thread {
+            Ok(thread) => {
+                let mut driver = driver(Some(thread));
+                driver.add_hook();
+                Ok(driver)
+            }
+            Err(error) => {
+                driver(None).close();
+                Err(error)
+            }
+        }
+    }
+
+    fn add_hook(&mut self) {
+        // SAFETY: the argument is the bell, which outlives the hook: see `close`.
+        _ = unsafe {
+            sys::napi_add_env_cleanup_hook(self.env, Some(on_environment_end), self.bell.cast())
+        };
+    }
+
+    pub(super) fn set_ref(&self, keep_alive: bool) {
+        let change =
+            if keep_alive { sys::napi_ref_threadsafe_function } else { sys::napi_unref_threadsafe_function };
+        // SAFETY: the function is not released and this is the environment's thread.
+        _ = unsafe { change(self.env, self.ring.0) };
+    }
+
+    pub(super) fn close(mut self) {
+        // SAFETY: the bell is freed by the finalizer, which runs after the release below. The borrow ends at
+        // once: a ring under way has its own clones of what it uses.
+        drop(unsafe { (*self.bell).looked.take() });
+        if let Some(thread) = self.thread.take() {
+            // SAFETY: added with the same argument in `start`.
+            _ = unsafe {
+                sys::napi_remove_env_cleanup_hook(self.env, Some(on_environment_end), self.bell.cast())
+            };
+            _ = thread.join();
+        }
+        // SAFETY: the one release of the one acquisition; the thread that rang is gone.
+        _ = unsafe {
+            sys::napi_release_threadsafe_function(self.ring.0, sys::ThreadsafeFunctionReleaseMode::abort)
+        };
+    }
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn pipe() -> Result<(OwnedFd, OwnedFd), Error> {
+    unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(|errno| failed(errno, "pipe2"))
+}
+
+#[cfg(target_vendor = "apple")]
+fn pipe() -> Result<(OwnedFd, OwnedFd), Error> {
+    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+    let (read, write) = unistd::pipe().map_err(|errno| failed(errno, "pipe"))?;
+    for end in [&read, &write] {
+        fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(|errno| failed(errno, "fcntl"))?;
+        fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(|errno| failed(errno, "fcntl"))?;
+    }
+    Ok((read, write))
+}
+
+fn make_ring(env: &Env, bell: *mut Bell) -> Option<Ring> {
+    let name = env.create_string("EventBase").ok()?;
+    let mut function = ptr::null_mut();
+    use napi::bindgen_prelude::JsValue;
+    // SAFETY: the name belongs to this environment; `bell` is the context and the finalizer's data, and is
+    // freed by the finalizer alone.
+    let status = unsafe {
+        sys::napi_create_threadsafe_function(
+            env.raw(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+            name.value().value,
+            0,
+            1,
+            bell.cast(),
+            Some(on_release),
+            bell.cast(),
+            Some(on_ring),
+            &raw mut function,
+        )
+    };
+    (status == sys::Status::napi_ok).then_some(Ring(function))
+}
+
+/// The thread: waits, rings, waits for the look. Ends when the other end of `looking` is closed.
+fn wait(watched: &OwnedFd, looking: &OwnedFd, ring: Ring) {
+    loop {
+        let mut fds = [
+            PollFd::new(watched.as_fd(), PollFlags::POLLIN),
+            PollFd::new(looking.as_fd(), PollFlags::POLLIN),
+        ];
+        match poll(&mut fds, PollTimeout::NONE) {
+            Ok(_) => {}
+            Err(Errno::EINTR) => continue,
+            Err(_) => return,
+        }
+        if fds[0].any().unwrap_or(false) && !fds[1].any().unwrap_or(false) {
+            ring.ring();
+        }
+        let mut fds = [PollFd::new(looking.as_fd(), PollFlags::POLLIN)];
+        while poll(&mut fds, PollTimeout::NONE) == Err(Errno::EINTR) {}
+        let mut buffer = [0; 16];
+        if matches!(unistd::read(looking, &mut buffer), Ok(0)) {
+            return;
+        }
+    }
+}
+
+/// A ring arrived on JavaScript's thread.
+unsafe extern "C" fn on_ring(
+    env: sys::napi_env,
+    _function: sys::napi_value,
+    context: *mut c_void,
+    _data: *mut c_void,
+) {
+    // Null when the environment is going away.
+    if env.is_null() {
+        return;
+    }
+    // SAFETY: the context is the bell; the finalizer runs after the last ring.
+    let (state, caller) = unsafe {
+        let bell = &*context.cast::<Bell>();
+        (Rc::clone(&bell.state), Rc::clone(&bell.caller))
+    };
+    // A panic must not cross into the host; the run ends by it.
+    let driven = catch_unwind(AssertUnwindSafe(|| state.drive(&caller, 1)));
+    match driven {
+        Ok(Driven::Idle) => {
+            // SAFETY: as above.
+            if let Some(looked) = unsafe { &(*context.cast::<Bell>()).looked } {
+                _ = unistd::write(looked, &[1]);
+            }
+        }
+        Ok(Driven::More) => {
+            if let Some(super::Driver::Thread(driver)) = &*state.driver.borrow() {
+                driver.ring.ring();
+            }
+        }
+        Ok(Driven::Over) => {}
+        Err(_) => state.detach(),
+    }
+}
+
+/// The environment ends while the thread waits.
+unsafe extern "C" fn on_environment_end(data: *mut c_void) {
+    // SAFETY: the hook is removed before the bell is freed.
+    let state = unsafe { Rc::clone(&(*data.cast::<Bell>()).state) };
+    state.detach();
+}
+
+/// The thread-safe function is gone.
+unsafe extern "C" fn on_release(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
+    // SAFETY: made by `Box::into_raw` in `start`, freed here only.
+    drop(unsafe { Box::from_raw(data.cast::<Bell>()) });
+}

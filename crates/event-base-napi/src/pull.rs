@@ -1,0 +1,104 @@
+//! How JavaScript learns whose turn it is: it asks, and gets one number.
+//!
+//! Bits 0-23 are the event's slot, bits 24-31 what happened, with two meanings put on bits that no result
+//! bears: [`RELEASED`] in place of PERSIST, and [`ORPHANED`], which is RELEASED with ET alone. The highest slot
+//! never exists; with it, bits 24-31 are one of the [`Signal`]s.
+
+use event_base::{Error, LoopFlags, LoopResult, Ready, Turn, Wait};
+use napi::Env;
+use napi_derive::napi;
+
+use crate::error::check;
+use crate::handle::{Handle, HandleState};
+
+/// The slot that marks a signal.
+const NO_SLOT: u32 = (1 << 24) - 1;
+/// The event is no more: its slot may be another's from now on.
+const RELEASED: u32 = 0x10;
+/// The event is no more because its descriptor had been closed; nothing happened to it.
+const ORPHANED: u32 = 0x30;
+
+/// What is said in place of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Signal {
+    /// The loop is over: stopped.
+    Stopped = 0,
+    /// The loop is over: nothing left to wait for.
+    Empty = 1,
+    /// JavaScript is to look up: its environment may be ending.
+    Host = 2,
+    /// The loop is over: waiting failed.
+    Failed = 3,
+}
+
+/// What one step of the loop came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A number for JavaScript; the loop goes on.
+    Call(i32),
+    /// The loop is over.
+    Done(LoopResult),
+    /// JavaScript is to look up.
+    Host,
+    /// Nothing is due now.
+    Idle,
+}
+
+impl Signal {
+    pub(crate) fn code(self) -> i32 {
+        (NO_SLOT | (self as u32) << 24) as i32
+    }
+}
+
+fn code(ready: &Ready) -> i32 {
+    let mut what = u32::from(ready.what.bits()) & !RELEASED;
+    if ready.orphaned {
+        what = ORPHANED;
+    } else if ready.released {
+        what |= RELEASED;
+    }
+    (ready.id.index() | what << 24) as i32
+}
+
+impl HandleState {
+    /// Goes on to the next thing JavaScript must hear of.
+    pub(crate) fn step(&self, wait: Wait) -> Result<Step, Error> {
+        loop {
+            while let Some(ready) = self.base.next_ready() {
+                if ready.data == 0 {
+                    return Ok(Step::Call(code(&ready)));
+                }
+            }
+            match self.base.turn(wait)? {
+                Turn::Ready => {}
+                Turn::Done(result) => return Ok(Step::Done(result)),
+                Turn::Host => return Ok(Step::Host),
+                Turn::Idle => return Ok(Step::Idle),
+            }
+        }
+    }
+}
+
+/// Enters the loop.
+#[napi(catch_unwind)]
+pub fn loop_enter(env: Env, handle: &Handle, flags: u32) -> napi::Result<()> {
+    check(&env, handle.base().enter(LoopFlags::from_bits_truncate(flags as u8)))
+}
+
+/// The next event, or why there is none; blocks until there is one or the other.
+#[napi(catch_unwind)]
+pub fn loop_next(env: Env, handle: &Handle) -> napi::Result<i32> {
+    Ok(match check(&env, handle.state.step(Wait::Allowed))? {
+        Step::Call(code) => code,
+        Step::Done(LoopResult::Stopped) => Signal::Stopped.code(),
+        Step::Done(LoopResult::Empty) => Signal::Empty.code(),
+        Step::Host | Step::Idle => Signal::Host.code(),
+    })
+}
+
+/// Leaves the loop.
+#[napi(catch_unwind)]
+pub fn loop_leave(handle: &Handle) {
+    handle.base().leave();
+}

@@ -1,0 +1,220 @@
+//! In its steady state the loop takes no memory: no allocation per event, per
+//! pass or per change. Each test warms its shape up, so that every table has
+//! the room it needs, and then counts.
+#![expect(unsafe_code, reason = "a global allocator is an unsafe trait")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use event_base::{Base, BaseFlags, Config, EventId, EventSpec, LoopFlags, What};
+
+thread_local! {
+    /// Allocations and reallocations of this thread; tests run on their own.
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+fn count() {
+    // A thread that is ending has no counter any more; nothing is counted there.
+    let _ = ALLOCATIONS.try_with(|allocations| allocations.set(allocations.get() + 1));
+}
+
+// SAFETY: every call is passed on as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise is the same.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise is the same.
+        unsafe { System.realloc(block, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is the same.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const POLL: LoopFlags = LoopFlags::ONCE.union(LoopFlags::NONBLOCK);
+
+/// Runs the round a few times to warm it up, then counts over many more.
+fn allocations_of(mut round: impl FnMut()) -> u64 {
+    for _ in 0..8 {
+        round();
+    }
+    let before = ALLOCATIONS.get();
+    for _ in 0..64 {
+        round();
+    }
+    ALLOCATIONS.get() - before
+}
+
+/// Both kinds of base: a shared one, and one without locks.
+fn on_each_base(shape: impl Fn(&Base)) {
+    for flags in [BaseFlags::empty(), BaseFlags::NOLOCK] {
+        let config = Config::new().set_flags(flags | BaseFlags::IGNORE_ENV);
+        shape(&Base::with_config(&config).unwrap());
+    }
+}
+
+fn created(base: &Base, count: u64, spec: impl Fn(u64) -> EventSpec) -> Vec<EventId> {
+    (1..=count).map(|data| base.create(spec(data)).unwrap()).collect()
+}
+
+/// Nonblocking passes until the count of ready events is reached.
+fn pass_until(base: &Base, expected: usize) {
+    let mut ready = 0;
+    for _ in 0..1000 {
+        base.run(POLL, |_, _| ready += 1).unwrap();
+        if ready >= expected {
+            break;
+        }
+        std::thread::yield_now();
+    }
+    assert_eq!(ready, expected);
+}
+
+#[test]
+fn the_counter_counts() {
+    let mut kept = Vec::new();
+    assert_eq!(allocations_of(|| kept.push(Box::new(1_u64))) / 64, 1);
+}
+
+#[test]
+fn ready_descriptors() {
+    on_each_base(|base| {
+        let pairs: Vec<_> = (0..32).map(|_| UnixStream::pair().unwrap()).collect();
+        for (data, (reader, _)) in (1..).zip(&pairs) {
+            let spec = EventSpec::io(reader.as_raw_fd(), What::READ).persist().data(data);
+            base.add(base.create(spec).unwrap(), None).unwrap();
+        }
+        let allocations = allocations_of(|| {
+            for (_, writer) in &pairs {
+                assert_eq!((&*writer).write(b"e").unwrap(), 1);
+            }
+            let mut received = 0;
+            base.run(POLL, |_, ready| {
+                let (reader, _) = &pairs[ready.data as usize - 1];
+                received += (&*reader).read(&mut [0]).unwrap();
+            })
+            .unwrap();
+            assert_eq!(received, pairs.len());
+        });
+        assert_eq!(allocations, 0);
+    });
+}
+
+#[test]
+fn descriptors_added_and_deleted() {
+    on_each_base(|base| {
+        let pairs: Vec<_> = (0..32).map(|_| UnixStream::pair().unwrap()).collect();
+        let events: Vec<_> = (1..)
+            .zip(&pairs)
+            .map(|(data, (reader, _))| {
+                let spec = EventSpec::io(reader.as_raw_fd(), What::READ).persist().data(data);
+                base.create(spec).unwrap()
+            })
+            .collect();
+        let allocations = allocations_of(|| {
+            events.iter().for_each(|&event| base.add(event, None).unwrap());
+            pass_until(base, 0);
+            events.iter().for_each(|&event| base.del(event).unwrap());
+            pass_until(base, 0);
+        });
+        assert_eq!(allocations, 0);
+    });
+}
+
+#[test]
+fn timers_added_again() {
+    on_each_base(|base| {
+        let timers = created(base, 1000, |data| EventSpec::timer().data(data));
+        let mut shift = 0;
+        let allocations = allocations_of(|| {
+            shift += 1;
+            for (index, &timer) in (0..).zip(&timers) {
+                let seconds = 60 + (index * 7919 + shift * 104_729) % 3600;
+                base.add(timer, Some(Duration::from_secs(seconds))).unwrap();
+            }
+            pass_until(base, 0);
+        });
+        assert_eq!(allocations, 0);
+    });
+}
+
+#[test]
+fn timers_that_fire_and_are_added_again() {
+    on_each_base(|base| {
+        let timers = created(base, 200, |data| EventSpec::timer().data(data));
+        let allocations = allocations_of(|| {
+            for (index, &timer) in (0..).zip(&timers) {
+                base.add(timer, Some(Duration::from_micros(index % 50))).unwrap();
+            }
+            let mut fired = 0;
+            base.run(LoopFlags::empty(), |_, _| fired += 1).unwrap();
+            assert_eq!(fired, timers.len());
+        });
+        assert_eq!(allocations, 0);
+    });
+}
+
+#[test]
+fn persistent_timers() {
+    on_each_base(|base| {
+        for &timer in &created(base, 100, |data| EventSpec::timer().persist().data(data)) {
+            base.add(timer, Some(Duration::from_micros(100))).unwrap();
+        }
+        let allocations = allocations_of(|| {
+            let mut fired = 0;
+            while fired < 100 {
+                base.run(LoopFlags::ONCE, |_, _| fired += 1).unwrap();
+            }
+        });
+        assert_eq!(allocations, 0);
+    });
+}
+
+#[test]
+fn user_events() {
+    on_each_base(|base| {
+        let events = created(base, 1000, |data| EventSpec::user().data(data));
+        let allocations = allocations_of(|| {
+            events.iter().for_each(|&event| base.activate(event, What::READ).unwrap());
+            pass_until(base, events.len());
+        });
+        assert_eq!(allocations, 0);
+    });
+}
+
+#[test]
+fn events_created_and_freed() {
+    on_each_base(|base| {
+        let allocations = allocations_of(|| {
+            for data in 1..=100 {
+                let timer = base.create(EventSpec::timer().data(data)).unwrap();
+                base.add(timer, Some(Duration::from_secs(data))).unwrap();
+                base.free(timer).unwrap();
+            }
+            pass_until(base, 0);
+        });
+        assert_eq!(allocations, 0);
+    });
+}

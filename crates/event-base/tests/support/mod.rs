@@ -1,0 +1,218 @@
+//! What the tests share: a base in virtual time, loops that are noted down, sockets, and a dog that barks.
+
+#![allow(dead_code, reason = "each test binary uses a part of this")]
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use event_base::{
+    Base, Clock, Config, EventId, EventSpec, LoopFlags, LoopResult, ManualClock, Ready, Script, SystemClock, What,
+};
+
+/// No test waits longer than this for what ought to happen at once.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) const WAIT: LoopFlags = LoopFlags::empty();
+pub(crate) const POLL: LoopFlags = LoopFlags::NONBLOCK;
+pub(crate) const ONE_PASS: LoopFlags = LoopFlags::ONCE.union(LoopFlags::NONBLOCK);
+
+/// What a loop handed out, in order.
+pub(crate) type Trace = Vec<(EventId, What)>;
+
+pub(crate) fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+/// A base whose kernel and clock are this test's.
+pub(crate) struct Bed {
+    pub(crate) base: Base,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) script: Script,
+    start: Duration,
+}
+
+impl Bed {
+    pub(crate) fn new() -> Self {
+        Self::with(|config| config)
+    }
+
+    pub(crate) fn with(configure: impl FnOnce(Config) -> Config) -> Self {
+        Self::starting_at(ms(5_000), configure)
+    }
+
+    pub(crate) fn starting_at(start: Duration, configure: impl FnOnce(Config) -> Config) -> Self {
+        let clock = Arc::new(ManualClock::at(start.as_nanos() as u64));
+        let script = Script::new(Arc::clone(&clock));
+        let config = Config::new().set_clock(Arc::clone(&clock) as Arc<dyn Clock>).set_script(script.clone());
+        let base = Base::with_config(&configure(config)).unwrap();
+        Bed { base, clock, script, start }
+    }
+
+    /// Virtual time since the bed was made.
+    pub(crate) fn elapsed(&self) -> Duration {
+        Duration::from_nanos(self.clock.monotonic()) - self.start
+    }
+
+    pub(crate) fn io(&self, fd: RawFd, what: What) -> EventId {
+        self.base.create(EventSpec::io(fd, what)).unwrap()
+    }
+
+    pub(crate) fn timer(&self, after: Duration) -> EventId {
+        self.base.create_and_add(EventSpec::timer(), Some(after)).unwrap()
+    }
+
+    pub(crate) fn periodic(&self, period: Duration) -> EventId {
+        self.base.create_and_add(EventSpec::timer().persist(), Some(period)).unwrap()
+    }
+
+    pub(crate) fn user(&self) -> EventId {
+        self.base.create(EventSpec::user()).unwrap()
+    }
+
+    pub(crate) fn run(&self, flags: LoopFlags) -> (LoopResult, Trace) {
+        run(&self.base, flags)
+    }
+
+    /// What fires, and how long after the beginning.
+    pub(crate) fn timeline(&self, until: Duration) -> Vec<(EventId, What, u64)> {
+        let mut line = Vec::new();
+        self.base.loop_exit(Some(until.saturating_sub(self.elapsed()))).unwrap();
+        self.base
+            .run(WAIT, |_, ready| line.push((ready.id, ready.what, self.elapsed().as_millis() as u64)))
+            .unwrap();
+        line
+    }
+}
+
+/// Runs the loop and notes what it hands out.
+pub(crate) fn run(base: &Base, flags: LoopFlags) -> (LoopResult, Trace) {
+    let mut trace = Vec::new();
+    let result = base.run(flags, |_, ready| trace.push((ready.id, ready.what))).unwrap();
+    (result, trace)
+}
+
+/// Runs the loop in real time, for no longer than [`PATIENCE`].
+pub(crate) fn run_watched(base: &Base, flags: LoopFlags, dispatch: impl FnMut(&Base, Ready)) -> LoopResult {
+    let dog = Watchdog::over(base);
+    let result = base.run(flags, dispatch).unwrap();
+    drop(dog);
+    result
+}
+
+/// Breaks the loop of a test that hangs, and fails the test.
+pub(crate) struct Watchdog {
+    leash: Option<Sender<()>>,
+    dog: Option<JoinHandle<bool>>,
+}
+
+impl Watchdog {
+    pub(crate) fn over(base: &Base) -> Self {
+        let (leash, pull) = mpsc::channel();
+        let base = base.clone();
+        let dog = std::thread::spawn(move || {
+            let late = pull.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout);
+            if late {
+                _ = base.loop_break();
+            }
+            late
+        });
+        Watchdog { leash: Some(leash), dog: Some(dog) }
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        drop(self.leash.take());
+        let late = self.dog.take().is_some_and(|dog| dog.join().unwrap_or(true));
+        assert!(!late || std::thread::panicking(), "the loop did not end by itself");
+    }
+}
+
+/// The kernel's clocks, counting how often they are read: some twice a pass.
+#[derive(Debug, Default)]
+pub(crate) struct CountingClock {
+    reads: AtomicU64,
+}
+
+impl CountingClock {
+    pub(crate) fn base() -> (Base, Arc<Self>) {
+        let clock = Arc::new(CountingClock::default());
+        let base = Base::with_config(&Config::new().set_clock(Arc::clone(&clock) as Arc<dyn Clock>)).unwrap();
+        (base, clock)
+    }
+
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
+    }
+}
+
+impl Clock for CountingClock {
+    fn monotonic(&self) -> u64 {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        SystemClock.monotonic()
+    }
+
+    fn wall(&self) -> u64 {
+        SystemClock.wall()
+    }
+}
+
+/// Two connected stream sockets that do not block.
+pub(crate) fn pair() -> (UnixStream, UnixStream) {
+    let (a, b) = UnixStream::pair().unwrap();
+    a.set_nonblocking(true).unwrap();
+    b.set_nonblocking(true).unwrap();
+    (a, b)
+}
+
+/// The same over loopback TCP.
+pub(crate) fn tcp_pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let a = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (b, _) = listener.accept().unwrap();
+    a.set_nonblocking(true).unwrap();
+    b.set_nonblocking(true).unwrap();
+    (a, b)
+}
+
+pub(crate) fn fd(socket: &impl AsRawFd) -> RawFd {
+    socket.as_raw_fd()
+}
+
+/// Fills the socket's buffer until it is no longer writable.
+pub(crate) fn fill(mut socket: impl Write) {
+    let chunk = [7; 65536];
+    loop {
+        match socket.write(&chunk) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Reads what there is; how much that was.
+pub(crate) fn drain(mut socket: impl Read) -> usize {
+    let mut buffer = [0; 65536];
+    let mut total = 0;
+    loop {
+        match socket.read(&mut buffer) {
+            Ok(0) => return total,
+            Ok(count) => total += count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return total,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// The descriptors this process has open.
+pub(crate) fn open_descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
