@@ -9,100 +9,101 @@ use crate::handle::{Handle, duration, milliseconds};
 
 /// Closes the base. Idempotent.
 #[napi(catch_unwind)]
-pub fn base_close(env: Env, handle: &Handle) -> napi::Result<()> {
-    handle.state.detach();
+pub fn base_close(env: Env, handle: Handle) -> napi::Result<()> {
+    handle.detach();
+    handle.net_close();
     check(&env, handle.base().close())
 }
 
 /// The backend's name.
 #[napi(catch_unwind)]
-pub fn base_method(env: Env, handle: &Handle) -> napi::Result<&'static str> {
+pub fn base_method(env: Env, handle: Handle) -> napi::Result<&'static str> {
     check(&env, handle.base().method())
 }
 
 /// Bits of `Feature`.
 #[napi(catch_unwind)]
-pub fn base_features(env: Env, handle: &Handle) -> napi::Result<u32> {
+pub fn base_features(env: Env, handle: Handle) -> napi::Result<u32> {
     check(&env, handle.base().features().map(|features| u32::from(features.bits())))
 }
 
 /// The number of priorities.
 #[napi(catch_unwind)]
-pub fn base_priorities(env: Env, handle: &Handle) -> napi::Result<u32> {
+pub fn base_priorities(env: Env, handle: Handle) -> napi::Result<u32> {
     check(&env, handle.base().priorities().map(u32::from))
 }
 
 /// Sets the number of priorities, 1 to 255.
 #[napi(catch_unwind)]
-pub fn base_set_priorities(env: Env, handle: &Handle, count: u32) -> napi::Result<()> {
+pub fn base_set_priorities(env: Env, handle: Handle, count: u32) -> napi::Result<()> {
     check(&env, handle.base().set_priorities(count as u8))
 }
 
 /// Leaves the loop at the end of the pass, or after some milliseconds; at once if negative.
 #[napi(catch_unwind)]
-pub fn base_loop_exit(env: Env, handle: &Handle, after: f64) -> napi::Result<()> {
+pub fn base_loop_exit(env: Env, handle: Handle, after: f64) -> napi::Result<()> {
     check(&env, handle.base().loop_exit(duration(after)))
 }
 
 /// Leaves the loop after the current callback.
 #[napi(catch_unwind)]
-pub fn base_loop_break(env: Env, handle: &Handle) -> napi::Result<()> {
+pub fn base_loop_break(env: Env, handle: Handle) -> napi::Result<()> {
     check(&env, handle.base().loop_break())
 }
 
 /// Begins a new pass after the current callback.
 #[napi(catch_unwind)]
-pub fn base_loop_continue(env: Env, handle: &Handle) -> napi::Result<()> {
+pub fn base_loop_continue(env: Env, handle: Handle) -> napi::Result<()> {
     check(&env, handle.base().loop_continue())
 }
 
 /// Whether an exit ended the loop.
 #[napi(catch_unwind)]
-pub fn base_got_exit(env: Env, handle: &Handle) -> napi::Result<bool> {
+pub fn base_got_exit(env: Env, handle: Handle) -> napi::Result<bool> {
     check(&env, handle.base().got_exit())
 }
 
 /// Whether a break ended the loop.
 #[napi(catch_unwind)]
-pub fn base_got_break(env: Env, handle: &Handle) -> napi::Result<bool> {
+pub fn base_got_break(env: Env, handle: Handle) -> napi::Result<bool> {
     check(&env, handle.base().got_break())
 }
 
 /// Cached wall time, milliseconds since 1970.
 #[napi(catch_unwind)]
-pub fn base_now(env: Env, handle: &Handle) -> napi::Result<f64> {
+pub fn base_now(env: Env, handle: Handle) -> napi::Result<f64> {
     check(&env, handle.base().now().map(milliseconds))
 }
 
 /// Fresh monotonic time in milliseconds.
 #[napi(catch_unwind)]
-pub fn base_monotonic(env: Env, handle: &Handle) -> napi::Result<f64> {
+pub fn base_monotonic(env: Env, handle: Handle) -> napi::Result<f64> {
     check(&env, handle.base().monotonic().map(milliseconds))
 }
 
 /// Lets the cached time catch up.
 #[napi(catch_unwind)]
-pub fn base_update_cached_time(env: Env, handle: &Handle) -> napi::Result<()> {
+pub fn base_update_cached_time(env: Env, handle: Handle) -> napi::Result<()> {
     check(&env, handle.base().update_cached_time())
 }
 
 /// The sum of the counters in `mask`.
 #[napi(catch_unwind)]
-pub fn base_count_events(env: Env, handle: &Handle, mask: u32) -> napi::Result<u32> {
+pub fn base_count_events(env: Env, handle: Handle, mask: u32) -> napi::Result<u32> {
     let flags = CountFlags::from_bits_truncate(mask as u8);
     check(&env, handle.base().count_events(flags).map(|count| count as u32))
 }
 
 /// The sum of the maxima of the counters in `mask`.
 #[napi(catch_unwind)]
-pub fn base_max_events(env: Env, handle: &Handle, mask: u32, clear: bool) -> napi::Result<u32> {
+pub fn base_max_events(env: Env, handle: Handle, mask: u32, clear: bool) -> napi::Result<u32> {
     let flags = CountFlags::from_bits_truncate(mask as u8);
     check(&env, handle.base().max_events(flags, clear).map(|count| count as u32))
 }
 
 /// Makes the events of a descriptor active.
 #[napi(catch_unwind)]
-pub fn base_activate_by_fd(env: Env, handle: &Handle, fd: i32, what: u32) -> napi::Result<()> {
+pub fn base_activate_by_fd(env: Env, handle: Handle, fd: i32, what: u32) -> napi::Result<()> {
     let what = event_base::What::from_bits_truncate(what as u8);
     check(&env, handle.base().activate_by_fd(fd, what))
 }
@@ -149,7 +150,7 @@ impl From<&EventInfo> for BindingEventInfo {
 
 /// Every event that is pending or active.
 #[napi(catch_unwind)]
-pub fn base_events(env: Env, handle: &Handle) -> napi::Result<Vec<BindingEventInfo>> {
+pub fn base_events(env: Env, handle: Handle) -> napi::Result<Vec<BindingEventInfo>> {
     let events = check(&env, handle.base().events())?;
     Ok(events.iter().map(BindingEventInfo::from).collect())
 }

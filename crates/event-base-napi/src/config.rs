@@ -2,10 +2,11 @@
 
 use event_base::{Base, BaseFlags, Config, Features};
 use napi::Env;
+use napi::bindgen_prelude::External;
 use napi_derive::napi;
 
 use crate::error::check;
-use crate::handle::{BaseHandle, Handle, duration};
+use crate::handle::{BaseOwner, duration};
 
 /// What `EventConfig` collected.
 #[napi(object)]
@@ -33,9 +34,9 @@ pub fn supported_methods() -> Vec<&'static str> {
     event_base::supported_methods()
 }
 
-/// Builds a base.
+/// Builds a base, which lives as long as what is returned does.
 #[napi(catch_unwind)]
-pub fn create_base(env: Env, config: BindingConfig) -> napi::Result<Handle> {
+pub fn create_base(env: Env, config: BindingConfig) -> napi::Result<External<BaseOwner>> {
     let callbacks = (config.callbacks >= 0.0).then_some(config.callbacks as u32);
     let settings = Config::new()
         .require_features(Features::from_bits_truncate(config.features as u8))
@@ -44,5 +45,5 @@ pub fn create_base(env: Env, config: BindingConfig) -> napi::Result<Handle> {
         .set_priorities(config.priorities as u8);
     let settings = config.avoided.iter().fold(settings, |settings, name| settings.avoid_method(name));
     let base = check(&env, Base::with_config(&settings))?;
-    Ok(Handle::new(BaseHandle::new(base)))
+    BaseOwner::new(base).map(External::new)
 }

@@ -1,4 +1,4 @@
-//! One event.
+//! One event: the calls that are rarer than [those for every event](crate::crossing).
 
 use event_base::{EventId, EventSpec, What};
 use napi::Env;
@@ -16,95 +16,50 @@ fn what(bits: u32) -> What {
 }
 
 /// A spec of JavaScript's events: freed by the engine when handed out with nothing left pending.
-fn spec(fd: i32, bits: u32, priority: i32) -> EventSpec {
+pub(crate) fn spec(fd: i32, bits: u32, priority: i32) -> EventSpec {
     let spec = EventSpec::io(fd, what(bits)).transient();
     u8::try_from(priority).map_or(spec, |priority| spec.priority(priority))
 }
 
-/// Makes an event; a negative priority means the middle one.
-#[napi(catch_unwind)]
-pub fn event_create(env: Env, handle: &Handle, fd: i32, what: u32, priority: i32) -> napi::Result<f64> {
-    let created = handle.base().create(spec(fd, what, priority));
-    check(&env, created.map(|id| id.to_bits() as f64))
-}
-
-/// Makes an event and adds it.
-#[napi(catch_unwind)]
-pub fn event_create_and_add(
-    env: Env,
-    handle: &Handle,
-    fd: i32,
-    what: u32,
-    priority: i32,
-    timeout: f64,
-) -> napi::Result<f64> {
-    let created = handle.base().create_and_add(spec(fd, what, priority), duration(timeout));
-    check(&env, created.map(|id| id.to_bits() as f64))
-}
-
 /// Makes an event that fires once.
 #[napi(catch_unwind)]
-pub fn event_once(env: Env, handle: &Handle, fd: i32, bits: u32, timeout: f64) -> napi::Result<f64> {
+pub fn event_once(env: Env, handle: Handle, fd: i32, bits: u32, timeout: f64) -> napi::Result<f64> {
     let created = handle.base().once(fd, what(bits), 0, duration(timeout));
     check(&env, created.map(|id| id.to_bits() as f64))
 }
 
 /// Keeps the event when it is handed out, so that its id stays good.
 #[napi(catch_unwind)]
-pub fn event_keep(env: Env, handle: &Handle, event: f64) -> napi::Result<()> {
+pub fn event_keep(env: Env, handle: Handle, event: f64) -> napi::Result<()> {
     check(&env, handle.base().keep(id(event)))
-}
-
-/// Adds an event.
-#[napi(catch_unwind)]
-pub fn event_add(env: Env, handle: &Handle, event: f64, timeout: f64) -> napi::Result<()> {
-    check(&env, handle.base().add(id(event), duration(timeout)))
-}
-
-/// Deletes an event; its id stays good.
-#[napi(catch_unwind)]
-pub fn event_del(env: Env, handle: &Handle, event: f64) -> napi::Result<()> {
-    check(&env, handle.base().del(id(event)))
-}
-
-/// Deletes an event for good.
-#[napi(catch_unwind)]
-pub fn event_free(env: Env, handle: &Handle, event: f64) -> napi::Result<()> {
-    check(&env, handle.base().free(id(event)))
 }
 
 /// Drops an event's deadline.
 #[napi(catch_unwind)]
-pub fn event_remove_timer(env: Env, handle: &Handle, event: f64) -> napi::Result<()> {
+pub fn event_remove_timer(env: Env, handle: Handle, event: f64) -> napi::Result<()> {
     check(&env, handle.base().remove_timer(id(event)))
 }
 
-/// Makes an event active.
+/// Whether the event is neither pending nor active.
 #[napi(catch_unwind)]
-pub fn event_activate(env: Env, handle: &Handle, event: f64, bits: u32) -> napi::Result<()> {
-    check(&env, handle.base().activate(id(event), what(bits)))
-}
-
-/// Which bits of `mask` the event is pending or active for.
-#[napi(catch_unwind)]
-pub fn event_pending(env: Env, handle: &Handle, event: f64, mask: u32) -> napi::Result<u32> {
-    check(&env, handle.base().pending(id(event), what(mask)).map(|what| u32::from(what.bits())))
+pub fn event_is_idle(env: Env, handle: Handle, event: f64) -> napi::Result<bool> {
+    check(&env, handle.base().is_idle(id(event)))
 }
 
 /// When it times out, in milliseconds since 1970; -1 for never.
 #[napi(catch_unwind)]
-pub fn event_expires_at(env: Env, handle: &Handle, event: f64) -> napi::Result<f64> {
+pub fn event_expires_at(env: Env, handle: Handle, event: f64) -> napi::Result<f64> {
     check(&env, handle.base().expires_at(id(event)).map(|at| at.map_or(-1.0, milliseconds)))
 }
 
 /// Changes the priority.
 #[napi(catch_unwind)]
-pub fn event_set_priority(env: Env, handle: &Handle, event: f64, priority: u32) -> napi::Result<()> {
+pub fn event_set_priority(env: Env, handle: Handle, event: f64, priority: u32) -> napi::Result<()> {
     check(&env, handle.base().set_priority(id(event), priority as u8))
 }
 
 /// Deletes the event and hands it out once more, with FINALIZE.
 #[napi(catch_unwind)]
-pub fn event_finalize(env: Env, handle: &Handle, event: f64) -> napi::Result<()> {
+pub fn event_finalize(env: Env, handle: Handle, event: f64) -> napi::Result<()> {
     check(&env, handle.base().finalize(id(event)))
 }

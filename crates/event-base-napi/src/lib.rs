@@ -1,7 +1,7 @@
 //! The wire between the engine and JavaScript: converts numbers and errors, and calls back. No rule of the
 //! event loop lives here.
 //!
-//! Every export is a free function over a handle, which measures several times faster than a method of a
+//! Every export is a free function over a number, which measures several times faster than a method of a
 //! class, and catches panics, which would otherwise take the process down. Arguments were checked by the
 //! TypeScript layer, which is the only caller; a handle or an id that lies gets an error, never more.
 //!
@@ -11,9 +11,13 @@
 
 mod base;
 mod config;
+mod crossing;
+mod descriptor;
 mod driver;
 mod error;
 mod event;
 mod handle;
+mod net;
 mod pull;
 mod scope;
+mod socket;

@@ -30,6 +30,8 @@ pub(crate) enum Signal {
     Host = 2,
     /// The loop is over: waiting failed.
     Failed = 3,
+    /// Something happened to a listener, a connect or a relay; the loop goes on.
+    Net = 4,
 }
 
 /// What one step of the loop came to.
@@ -65,9 +67,16 @@ impl HandleState {
     /// Goes on to the next thing JavaScript must hear of.
     pub(crate) fn step(&self, wait: Wait) -> Result<Step, Error> {
         loop {
+            if self.net_speaks() {
+                return Ok(Step::Call(Signal::Net.code()));
+            }
             while let Some(ready) = self.base.next_ready() {
                 if ready.data == 0 {
                     return Ok(Step::Call(code(&ready)));
+                }
+                self.net_ready(&ready);
+                if self.net_speaks() {
+                    return Ok(Step::Call(Signal::Net.code()));
                 }
             }
             match self.base.turn(wait)? {
@@ -78,27 +87,26 @@ impl HandleState {
             }
         }
     }
+
+    /// The next event, or why there is none; blocks until there is one or the other.
+    pub(crate) fn loop_next(&self) -> Result<i32, Error> {
+        Ok(match self.step(Wait::Allowed)? {
+            Step::Call(code) => code,
+            Step::Done(LoopResult::Stopped) => Signal::Stopped.code(),
+            Step::Done(LoopResult::Empty) => Signal::Empty.code(),
+            Step::Host | Step::Idle => Signal::Host.code(),
+        })
+    }
 }
 
 /// Enters the loop.
 #[napi(catch_unwind)]
-pub fn loop_enter(env: Env, handle: &Handle, flags: u32) -> napi::Result<()> {
+pub fn loop_enter(env: Env, handle: Handle, flags: u32) -> napi::Result<()> {
     check(&env, handle.base().enter(LoopFlags::from_bits_truncate(flags as u8)))
-}
-
-/// The next event, or why there is none; blocks until there is one or the other.
-#[napi(catch_unwind)]
-pub fn loop_next(env: Env, handle: &Handle) -> napi::Result<i32> {
-    Ok(match check(&env, handle.state.step(Wait::Allowed))? {
-        Step::Call(code) => code,
-        Step::Done(LoopResult::Stopped) => Signal::Stopped.code(),
-        Step::Done(LoopResult::Empty) => Signal::Empty.code(),
-        Step::Host | Step::Idle => Signal::Host.code(),
-    })
 }
 
 /// Leaves the loop.
 #[napi(catch_unwind)]
-pub fn loop_leave(handle: &Handle) {
+pub fn loop_leave(handle: Handle) {
     handle.base().leave();
 }

@@ -92,13 +92,13 @@ impl HandleState {
 #[napi(catch_unwind)]
 pub fn run_start(
     env: Env,
-    handle: &Handle,
+    handle: Handle,
     flags: u32,
     use_uv: bool,
     keep_alive: bool,
-    listener: Function<'_, (i32, f64), ()>,
+    #[napi(ts_arg_type = "(code: number, errno: number) => void")] listener: Function<'_, (i32, f64), ()>,
 ) -> napi::Result<()> {
-    let state = &handle.state;
+    let state = &*handle;
     let caller = Rc::new(Caller::new(&env, &listener)?);
     check(&env, state.base.enter(LoopFlags::from_bits_truncate(flags as u8)))?;
     let driver = if use_uv {
@@ -122,14 +122,14 @@ pub fn run_start(
 
 /// Ends a run without a word to its listener. Without effect if none is under way.
 #[napi(catch_unwind)]
-pub fn run_stop(handle: &Handle) {
-    handle.state.detach();
+pub fn run_stop(handle: Handle) {
+    handle.detach();
 }
 
 /// Whether a run keeps the process alive.
 #[napi(catch_unwind)]
-pub fn run_set_ref(handle: &Handle, keep_alive: bool) {
-    if let Some(driver) = &*handle.state.driver.borrow() {
+pub fn run_set_ref(handle: Handle, keep_alive: bool) {
+    if let Some(driver) = &*handle.driver.borrow() {
         driver.set_ref(keep_alive);
     }
 }
@@ -137,7 +137,7 @@ pub fn run_set_ref(handle: &Handle, keep_alive: bool) {
 /// Lets a blocking loop look up when the host's own loop has work, so that a worker can be ended. Answers
 /// whether the host offers that.
 #[napi(catch_unwind)]
-pub fn watch_host(env: Env, handle: &Handle) -> napi::Result<bool> {
+pub fn watch_host(env: Env, handle: Handle) -> napi::Result<bool> {
     match uv::backend_descriptor(&env) {
         Some(descriptor) => check(&env, handle.base().watch_host(descriptor)).map(|()| true),
         None => Ok(false),

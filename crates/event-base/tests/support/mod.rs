@@ -4,13 +4,16 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
 
 use event_base::{
     Base, Clock, Config, EventId, EventSpec, LoopFlags, LoopResult, ManualClock, Ready, Script, SystemClock, What,
@@ -21,6 +24,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) const WAIT: LoopFlags = LoopFlags::empty();
 pub(crate) const POLL: LoopFlags = LoopFlags::NONBLOCK;
+pub(crate) const LOOP_ONCE: LoopFlags = LoopFlags::ONCE;
 pub(crate) const ONE_PASS: LoopFlags = LoopFlags::ONCE.union(LoopFlags::NONBLOCK);
 
 /// What a loop handed out, in order.
@@ -215,4 +219,25 @@ pub(crate) fn drain(mut socket: impl Read) -> usize {
 /// The descriptors this process has open.
 pub(crate) fn open_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Makes `target` another name of the file that `source` names; what it named before is closed. In one step,
+/// so that no parallel test can take the number in between.
+#[expect(unsafe_code, reason = "a test pulls a descriptor from under its owner")]
+pub(crate) fn replace(target: &impl AsRawFd, source: &impl AsRawFd) {
+    // SAFETY: both are open descriptors of the test; the owner of `target` goes on owning the number.
+    let result = unsafe { libc::dup2(fd(source), fd(target)) };
+    assert_eq!(result, fd(target));
+}
+
+/// Another name of the same file, far above the numbers that parallel tests open.
+pub(crate) fn duplicate(socket: &UnixStream) -> OwnedFd {
+    let number = fcntl(socket, FcntlArg::F_DUPFD_CLOEXEC(700)).unwrap();
+    adopt(number)
+}
+
+#[expect(unsafe_code, reason = "nix tells the new descriptor as a number")]
+fn adopt(number: RawFd) -> OwnedFd {
+    // SAFETY: the number was just opened and nobody else has it.
+    unsafe { OwnedFd::from_raw_fd(number) }
 }

@@ -1,0 +1,82 @@
+import { parseArgs } from 'node:util'
+
+/** How a subject measures. */
+export interface SubjectOptions {
+  /** Fewer rounds and smaller counts: a look, not a figure. */
+  readonly quick: boolean
+  /** A shared base, with locks, in place of a `NOLOCK` one. */
+  readonly locks: boolean
+  /** At least this many rounds, in place of the default. */
+  readonly rounds: number | undefined
+  /** Only figures whose name starts with this. */
+  readonly only: string | undefined
+}
+
+/** Reads the command line of a subject, and ends the process with code 2 where it is wrong. */
+export function subjectOptions(): SubjectOptions {
+  const { quick, locks, rounds, only } = read(() =>
+    parseArgs({
+      options: {
+        quick: { type: 'boolean', default: false },
+        locks: { type: 'boolean', default: false },
+        rounds: { type: 'string' },
+        only: { type: 'string' },
+      },
+    }),
+  )
+  return { quick, locks, only, rounds: rounds === undefined ? undefined : roundCount(rounds) }
+}
+
+/** How `bench/run.ts` runs. */
+export interface RunOptions {
+  readonly quick: boolean
+  /** Subjects to run; all when empty. */
+  readonly only: readonly string[]
+  /** Print Markdown in place of the plain table. */
+  readonly markdown: boolean
+  /** Measure what is there, without building first. */
+  readonly build: boolean
+  /** How often the native and the TypeScript programs take turns. */
+  readonly rounds: number
+  readonly help: boolean
+}
+
+/** Reads the command line of `bench/run.ts`, and ends the process with code 2 where it is wrong. */
+export function runOptions(): RunOptions {
+  const values = read(() =>
+    parseArgs({
+      options: {
+        quick: { type: 'boolean', default: false },
+        only: { type: 'string', multiple: true, default: [] },
+        markdown: { type: 'boolean', default: false },
+        'no-build': { type: 'boolean', default: false },
+        rounds: { type: 'string' },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    }),
+  )
+  const rounds = values.rounds === undefined ? (values.quick ? 1 : 3) : roundCount(values.rounds)
+  return { ...values, build: !values['no-build'], rounds }
+}
+
+function roundCount(text: string): number {
+  const rounds = Number(text)
+  if (!Number.isInteger(rounds) || rounds < 1 || rounds > 1000) {
+    return refuse(`--rounds ${text}: a whole number from 1 to 1000 is wanted`)
+  }
+  return rounds
+}
+
+function read<Values>(parse: () => { readonly values: Values }): Values {
+  try {
+    return parse().values
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error))
+  }
+}
+
+/** Ends the process: the command line is wrong. */
+export function refuse(message: string): never {
+  console.error(message)
+  process.exit(2)
+}

@@ -1,0 +1,73 @@
+import type { Row } from './row.js'
+import { verdicts } from './verdict.js'
+
+const HEAD = [
+  'shape',
+  'unit',
+  'against',
+  'it',
+  'engine',
+  'ratio',
+  'TypeScript',
+  'ratio',
+  'allocs',
+  'aim',
+  'result',
+  'by',
+]
+/** Columns with numbers stand to the right. */
+const NUMBERS = new Set([3, 4, 5, 6, 7, 8])
+
+/** The rows as one table, with the commands that made them below. */
+export function table(rows: readonly Row[], markdown: boolean): string {
+  const commands = [...new Set(rows.flatMap((row) => row.commands))]
+  const lines = rows.map((row) => cells(row, commands))
+  const notes = commands.map((command, index) => `${index + 1}. ${markdown ? `\`${command}\`` : command}`)
+  return `${markdown ? markdownTable(lines) : plainTable(lines)}\n\n${notes.join('\n')}\n`
+}
+
+function cells(row: Row, commands: readonly string[]): string[] {
+  const aims = verdicts(row)
+  return [
+    row.name,
+    row.unit,
+    row.against ?? '',
+    figure(row.reference),
+    figure(row.engine),
+    ratio(row.engineRatio),
+    figure(row.typescript),
+    ratio(row.typescriptRatio),
+    row.allocations === undefined ? '' : String(row.allocations),
+    aims.map(({ aim }) => aim).join(', '),
+    aims.map(({ met }) => (met ? 'met' : 'MISSED')).join(', '),
+    row.commands.map((command) => commands.indexOf(command) + 1).join(' '),
+  ]
+}
+
+function figure(value: number | undefined): string {
+  if (value === undefined) return ''
+  return value < 100 ? value.toFixed(1) : String(Math.round(value))
+}
+
+function ratio(value: number | undefined): string {
+  return value === undefined ? '' : value.toFixed(2)
+}
+
+function plainTable(lines: readonly string[][]): string {
+  const all = [HEAD, ...lines]
+  const widths = HEAD.map((_, column) => Math.max(...all.map((line) => line[column]?.length ?? 0)))
+  const padded = (line: readonly string[]): string =>
+    line
+      .map((cell, column) => {
+        const width = widths[column] ?? 0
+        return NUMBERS.has(column) ? cell.padStart(width) : cell.padEnd(width)
+      })
+      .join('  ')
+      .trimEnd()
+  return all.map(padded).join('\n')
+}
+
+function markdownTable(lines: readonly string[][]): string {
+  const rule = HEAD.map((_, column) => (NUMBERS.has(column) ? '--:' : '---'))
+  return [HEAD, rule, ...lines].map((line) => `| ${line.join(' | ')} |`).join('\n')
+}

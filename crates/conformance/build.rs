@@ -1,0 +1,20 @@
+//! Finds the system's libevent, which the engine is measured against.
+
+use std::process::ExitCode;
+
+/// The libraries needed: the loop itself, and its pthreads glue for the rows with locks.
+const LIBRARIES: [&str; 2] = ["libevent_core", "libevent_pthreads"];
+
+fn main() -> ExitCode {
+    println!("cargo:rerun-if-changed=build.rs");
+    for library in LIBRARIES {
+        let found = pkg_config::Config::new().atleast_version("2.1").probe(library);
+        if let Err(error) = found {
+            eprintln!("event-base-conformance needs {library} 2.1 or newer.");
+            eprintln!("On Debian and Ubuntu: apt-get install libevent-dev pkg-config");
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}

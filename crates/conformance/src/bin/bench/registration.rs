@@ -1,0 +1,81 @@
+//! Descriptors registered and taken out again.
+//!
+//! `untouched` is add and delete with no pass between, which an engine that
+//! collects changes need not tell the kernel at all; in `passed` a pass after
+//! each makes both real.
+
+use event_base::What;
+use event_base_conformance::{Failure, Pass, Peer};
+
+use crate::activation::Count;
+use crate::interleave::{Figure, Measure};
+use crate::sockets::Pairs;
+use crate::timed::{Timed, timed};
+
+/// Descriptors, and so operations in a pass.
+const DESCRIPTORS: usize = 100;
+
+/// Repeats in a sample.
+const REPEATS: usize = 200;
+
+/// The measure.
+pub(crate) struct Registration {
+    pairs: Pairs,
+}
+
+impl Registration {
+    /// The measure.
+    ///
+    /// # Errors
+    /// When there are not that many sockets to be had.
+    pub(crate) fn new() -> Result<Self, Failure> {
+        Ok(Self { pairs: Pairs::new(DESCRIPTORS)? })
+    }
+
+    fn figure(name: &str) -> Figure {
+        Figure {
+            name: format!("registration/{name}"),
+            unit: "ns per add and delete",
+            aim: None,
+            steady: true,
+        }
+    }
+}
+
+impl Measure for Registration {
+    type Handler = Count;
+
+    fn figures(&self) -> Vec<Figure> {
+        vec![Self::figure("untouched"), Self::figure("passed")]
+    }
+
+    fn prepare<'a, P: Peer>(&mut self, peer: &'a P) -> Result<Vec<P::Event<'a>>, Failure> {
+        (0..self.pairs.len()).map(|index| peer.io(self.pairs.reader(index), What::READ, index)).collect()
+    }
+
+    fn sample<'a, P: Peer>(&mut self, peer: &'a P, events: &[P::Event<'a>]) -> Result<Vec<Timed>, Failure> {
+        let untouched = timed(|| -> Result<(), Failure> {
+            for _ in 0..REPEATS {
+                for &event in events {
+                    peer.add(event, None)?;
+                    peer.del(event)?;
+                }
+            }
+            Ok(())
+        })?;
+        let passed = timed(|| -> Result<(), Failure> {
+            for _ in 0..REPEATS {
+                for &event in events {
+                    peer.add(event, None)?;
+                }
+                peer.run(Pass::Poll)?;
+                for &event in events {
+                    peer.del(event)?;
+                }
+                peer.run(Pass::Poll)?;
+            }
+            Ok(())
+        })?;
+        Ok([untouched, passed].map(|timed| timed.per(REPEATS * DESCRIPTORS)).into())
+    }
+}

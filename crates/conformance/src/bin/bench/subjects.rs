@@ -1,0 +1,75 @@
+//! The list of subjects.
+
+use event_base_conformance::Failure;
+
+use crate::activation::Activation;
+use crate::interleave::interleave;
+use crate::memory;
+use crate::options::Options;
+use crate::registration::Registration;
+use crate::report::Row;
+use crate::throughput::{SHAPES, Throughput};
+use crate::timers::Timers;
+use crate::timers_rearm::Rearm;
+use crate::wake_up::WakeUp;
+
+/// One subject.
+pub(crate) struct Subject {
+    /// Its name, as `--only` takes it.
+    pub(crate) name: &'static str,
+    needs_locks: bool,
+    run: fn(&str, &Options) -> Result<Vec<Row>, Failure>,
+}
+
+impl Subject {
+    /// Measures it.
+    ///
+    /// # Errors
+    /// When a side refuses or does the wrong thing.
+    pub(crate) fn run(&self, options: &Options) -> Result<Vec<Row>, Failure> {
+        (self.run)(self.name, options)
+    }
+}
+
+const fn subject(name: &'static str, run: fn(&str, &Options) -> Result<Vec<Row>, Failure>) -> Subject {
+    Subject { name, needs_locks: false, run }
+}
+
+const SUBJECTS: [Subject; 10] = [
+    subject("throughput-100-1-100", |name, options| interleave(Throughput::new(SHAPES[0])?, name, options)),
+    subject("throughput-1000-100-1000", |name, options| {
+        interleave(Throughput::new(SHAPES[1])?, name, options)
+    }),
+    subject("throughput-9900-1000-20000", |name, options| {
+        interleave(Throughput::new(SHAPES[2])?, name, options)
+    }),
+    subject("timers", |name, options| interleave(Timers::new(scaled(1_000_000, options)), name, options)),
+    subject("rearm-1000", |name, options| interleave(Rearm::new(1000), name, options)),
+    subject("rearm-100000", |name, options| interleave(Rearm::new(100_000), name, options)),
+    subject("activation", |name, options| {
+        let mut rows = interleave(Activation::new(1000), name, options)?;
+        rows.extend(interleave(Activation::new(1), name, options)?);
+        Ok(rows)
+    }),
+    subject("registration", |name, options| interleave(Registration::new()?, name, options)),
+    Subject { name: "wake-up", needs_locks: true, run: |name, options| interleave(WakeUp, name, options) },
+    subject("memory", |_, options| memory::rows(options)),
+];
+
+/// The names of all subjects.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    SUBJECTS.iter().map(|subject| subject.name)
+}
+
+/// The subjects that the options ask for.
+pub(crate) fn chosen(options: &Options) -> impl Iterator<Item = &'static Subject> {
+    SUBJECTS.iter().filter(move |subject| {
+        let only = &options.only;
+        let wanted = only.is_empty() || only.iter().any(|name| subject.name.starts_with(name));
+        wanted && (options.locks || !subject.needs_locks)
+    })
+}
+
+fn scaled(count: usize, options: &Options) -> usize {
+    if options.quick { count / 10 } else { count }
+}

@@ -1,0 +1,183 @@
+//! Raw descriptors: one export for each function of `event_base_net::socket`.
+#![expect(unsafe_code, reason = "the bytes of a typed array are written by the kernel")]
+
+use std::os::fd::{IntoRawFd, OwnedFd};
+use std::time::Duration;
+
+use event_base::Error;
+use event_base_net::socket::{self, BindOptions, Direction, OptionKind, OptionValue, SocketOption};
+use napi::Env;
+use napi::bindgen_prelude::Uint8ArraySlice;
+use napi_derive::napi;
+
+use crate::descriptor::{BindingAddress, address, borrow, take};
+use crate::error::check;
+use crate::handle::{duration, milliseconds};
+
+/// What `read`, `write` and `accept` answer where the call would block.
+const WOULD_BLOCK: i32 = -1;
+
+fn hand_over(opened: Result<OwnedFd, Error>) -> Result<i32, Error> {
+    opened.map(IntoRawFd::into_raw_fd)
+}
+
+/// A listening socket.
+#[napi(catch_unwind)]
+pub fn socket_listen(
+    env: Env,
+    place: String,
+    port: i32,
+    backlog: u32,
+    reuse_port: bool,
+    ipv6_only: bool,
+) -> napi::Result<i32> {
+    let options = BindOptions { backlog, reuse_port, ipv6_only };
+    check(&env, address(place, port).and_then(|address| hand_over(socket::listen(&address, &options))))
+}
+
+/// The next connection, or -1.
+#[napi(catch_unwind)]
+pub fn socket_accept(env: Env, fd: i32) -> napi::Result<i32> {
+    let accepted = borrow(fd, "accept").and_then(socket::accept);
+    check(&env, accepted.map(|accepted| accepted.map_or(WOULD_BLOCK, |(fd, _)| fd.into_raw_fd())))
+}
+
+/// A socket that is connecting.
+#[napi(catch_unwind)]
+pub fn socket_connect(env: Env, place: String, port: i32) -> napi::Result<i32> {
+    check(&env, address(place, port).and_then(|address| hand_over(socket::connect(&address))))
+}
+
+fn both((first, second): (OwnedFd, OwnedFd)) -> Vec<i32> {
+    vec![first.into_raw_fd(), second.into_raw_fd()]
+}
+
+/// Two connected sockets.
+#[napi(catch_unwind)]
+pub fn socket_pair(env: Env) -> napi::Result<Vec<i32>> {
+    check(&env, socket::pair().map(both))
+}
+
+/// The ends of a pipe: to read, to write.
+#[napi(catch_unwind)]
+pub fn socket_pipe(env: Env) -> napi::Result<Vec<i32>> {
+    check(&env, socket::pipe().map(both))
+}
+
+/// Reads into a part of `buffer` that TypeScript has found to lie inside it: the bytes read, or -1.
+#[napi(catch_unwind)]
+pub fn socket_read(
+    env: Env,
+    fd: i32,
+    mut buffer: Uint8ArraySlice<'_>,
+    offset: u32,
+    length: u32,
+) -> napi::Result<i32> {
+    // SAFETY: JavaScript, which alone could touch the bytes meanwhile, waits for this call: TypeScript
+    // refuses arrays that other threads share.
+    let bytes = unsafe { buffer.as_mut() };
+    let part = bytes.get_mut(offset as usize..).and_then(|rest| rest.get_mut(..length as usize));
+    let part = check(&env, part.ok_or(Error::OutOfRange("length")))?;
+    let read = borrow(fd, "read").and_then(|fd| socket::read(fd, part));
+    check(&env, read.map(|count| count.map_or(WOULD_BLOCK, |count| count as i32)))
+}
+
+/// Writes a part of `buffer`: the bytes taken, or -1.
+#[napi(catch_unwind)]
+pub fn socket_write(
+    env: Env,
+    fd: i32,
+    buffer: Uint8ArraySlice<'_>,
+    offset: u32,
+    length: u32,
+) -> napi::Result<i32> {
+    let bytes: &[u8] = &buffer;
+    let part = bytes.get(offset as usize..).and_then(|rest| rest.get(..length as usize));
+    let part = check(&env, part.ok_or(Error::OutOfRange("length")))?;
+    let written = borrow(fd, "write").and_then(|fd| socket::write(fd, part));
+    check(&env, written.map(|count| count.map_or(WOULD_BLOCK, |count| count as i32)))
+}
+
+/// Ends a direction: 0 reading, 1 writing, 2 both.
+#[napi(catch_unwind)]
+pub fn socket_shutdown(env: Env, fd: i32, how: u32) -> napi::Result<()> {
+    let direction = match how {
+        0 => Direction::Read,
+        1 => Direction::Write,
+        _ => Direction::Both,
+    };
+    check(&env, borrow(fd, "shutdown").and_then(|fd| socket::shutdown(fd, direction)))
+}
+
+/// Closes a descriptor.
+#[napi(catch_unwind)]
+pub fn socket_close(env: Env, fd: i32) -> napi::Result<()> {
+    check(&env, take(fd, "close").and_then(socket::close))
+}
+
+/// Where the socket is bound.
+#[napi(catch_unwind)]
+pub fn socket_address(env: Env, fd: i32) -> napi::Result<BindingAddress> {
+    let address = borrow(fd, "getsockname").and_then(socket::address);
+    check(&env, address.map(|address| BindingAddress::from(&address)))
+}
+
+/// Where its peer is.
+#[napi(catch_unwind)]
+pub fn socket_peer(env: Env, fd: i32) -> napi::Result<BindingAddress> {
+    let address = borrow(fd, "getpeername").and_then(socket::peer);
+    check(&env, address.map(|address| BindingAddress::from(&address)))
+}
+
+/// Takes the failure that waits on the socket: its positive number, or 0.
+#[napi(catch_unwind)]
+pub fn socket_error(env: Env, fd: i32) -> napi::Result<i32> {
+    let failure = borrow(fd, "getsockopt").and_then(|fd| socket::error(fd, "connect"));
+    check(&env, failure.map(|failure| failure.map_or(0, |failure| failure.errno)))
+}
+
+/// Makes the descriptor non-blocking or blocking.
+#[napi(catch_unwind)]
+pub fn socket_set_nonblocking(env: Env, fd: i32, nonblocking: bool) -> napi::Result<()> {
+    check(&env, borrow(fd, "fcntl").and_then(|fd| socket::set_nonblocking(fd, nonblocking)))
+}
+
+/// The names of the options and, for each, the kind of its value: 0 a switch, 1 a count, 2 a time.
+#[napi(catch_unwind)]
+pub fn socket_options() -> Vec<(String, u32)> {
+    let kind = |option: &SocketOption| match option.kind() {
+        OptionKind::Switch => 0,
+        OptionKind::Count => 1,
+        OptionKind::Time => 2,
+    };
+    SocketOption::ALL.iter().map(|option| (option.name().to_owned(), kind(option))).collect()
+}
+
+fn option(name: &str) -> Result<SocketOption, Error> {
+    SocketOption::from_name(name).ok_or(Error::OutOfRange("option"))
+}
+
+/// Sets an option. A switch is 0 or 1, a time is milliseconds, or negative for none.
+#[napi(catch_unwind)]
+pub fn socket_set_option(env: Env, fd: i32, name: String, value: f64) -> napi::Result<()> {
+    let set = option(&name).and_then(|option| {
+        let value = match option.kind() {
+            OptionKind::Switch => OptionValue::Switch(value != 0.0),
+            OptionKind::Count => OptionValue::Count(value as u32),
+            OptionKind::Time => OptionValue::Time(duration(value)),
+        };
+        socket::set_option(borrow(fd, "setsockopt")?, option, value)
+    });
+    check(&env, set)
+}
+
+/// Reads an option, in the form of [`socket_set_option`].
+#[napi(catch_unwind)]
+pub fn socket_get_option(env: Env, fd: i32, name: String) -> napi::Result<f64> {
+    let value = option(&name).and_then(|option| socket::get_option(borrow(fd, "getsockopt")?, option));
+    check(&env, value).map(|value| match value {
+        OptionValue::Switch(on) => f64::from(u8::from(on)),
+        OptionValue::Count(count) => f64::from(count),
+        OptionValue::Time(time) => time.map_or(-1.0, |time: Duration| milliseconds(time)),
+    })
+}

@@ -1,0 +1,107 @@
+//! Where a socket is: an internet address with a port, a path, or nowhere.
+
+use std::ffi::OsStr;
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
+
+use event_base::Error;
+use socket2::{Domain, SockAddr};
+
+use crate::failure::{Result, from_io};
+
+/// The address of a socket.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Address {
+    /// IPv4 or IPv6 with a port.
+    Internet(SocketAddr),
+    /// A unix socket's path. A leading NUL byte makes it a name in Linux's abstract namespace.
+    Path(Vec<u8>),
+    /// A unix socket without a name: an end of a pair, or a client that did not bind.
+    Unnamed,
+}
+
+impl Address {
+    /// The address of `port` at a numeric IPv4 or IPv6 `host`; no name is looked up.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] when `host` is not a numeric address.
+    pub fn internet(host: &str, port: u16) -> Result<Self> {
+        let host: IpAddr = host.parse().map_err(|_| Error::OutOfRange("host"))?;
+        Ok(Address::Internet(SocketAddr::new(host, port)))
+    }
+
+    /// The unix socket at `path`, or in the abstract namespace where `path` begins with a NUL byte.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] when `path` is empty, has a NUL byte behind its first, or is longer than the
+    /// system's socket addresses hold (107 bytes on Linux).
+    pub fn path(path: impl Into<Vec<u8>>) -> Result<Self> {
+        let path: Vec<u8> = path.into();
+        let inner_nul = path.iter().skip(1).any(|byte| *byte == 0);
+        if path.is_empty() || path == [0] || inner_nul || unix(&path).is_err() {
+            return Err(Error::OutOfRange("path"));
+        }
+        Ok(Address::Path(path))
+    }
+
+    /// The kernel's form of the address, for a call named `syscall`.
+    pub(crate) fn to_kernel(&self, syscall: &'static str) -> Result<SockAddr> {
+        match self {
+            Address::Internet(address) => Ok(SockAddr::from(*address)),
+            Address::Path(path) => unix(path).map_err(|error| from_io(&error, syscall, None)),
+            Address::Unnamed => Err(Error::OutOfRange("address")),
+        }
+    }
+
+    pub(crate) fn from_kernel(address: &SockAddr) -> Self {
+        if let Some(address) = address.as_socket() {
+            return Address::Internet(address);
+        }
+        if let Some(path) = address.as_pathname() {
+            return Address::Path(path.as_os_str().as_bytes().to_vec());
+        }
+        match address.as_abstract_namespace() {
+            Some(name) => Address::Path([&[0], name].concat()),
+            None => Address::Unnamed,
+        }
+    }
+
+    pub(crate) fn domain(&self) -> Domain {
+        match self {
+            Address::Internet(address) => Domain::for_address(*address),
+            Address::Path(_) | Address::Unnamed => Domain::UNIX,
+        }
+    }
+}
+
+fn unix(path: &[u8]) -> std::io::Result<SockAddr> {
+    SockAddr::unix(OsStr::from_bytes(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_families_and_paths_survive_the_kernels_form() {
+        for address in [
+            Address::internet("127.0.0.1", 80).unwrap(),
+            Address::internet("::1", 65_535).unwrap(),
+            Address::path("/tmp/somewhere").unwrap(),
+            Address::path(&b"\0abstract"[..]).unwrap(),
+        ] {
+            assert_eq!(Address::from_kernel(&address.to_kernel("bind").unwrap()), address);
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for host in ["", "localhost", "1.2.3", "1.2.3.256", "[::1]", "::1 "] {
+            assert_eq!(Address::internet(host, 1), Err(Error::OutOfRange("host")), "{host:?}");
+        }
+        for path in [&b""[..], b"\0", b"a\0b", b"\0a\0", &[b'a'; 200]] {
+            assert_eq!(Address::path(path), Err(Error::OutOfRange("path")), "{path:?}");
+        }
+    }
+}

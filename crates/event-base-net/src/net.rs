@@ -1,0 +1,254 @@
+//! The sources of one base and what they tell.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use event_base::{Base, Error, EventId, EventSpec, Ready, What};
+
+use crate::accept::{ListenOptions, Listener, Step};
+use crate::address::Address;
+use crate::completion::Completion;
+use crate::connect::Connecting;
+use crate::failure::Result;
+use crate::relay::{Buffers, EndReason, Relay, RelayOptions, RelayStats};
+use crate::source::{Role, SourceKey, Sources};
+
+/// The `data` of the one event that belongs to no source. No source's tag has a generation of 0.
+const WAKE: u64 = 1;
+
+#[derive(Debug)]
+enum Source {
+    Listener(Listener),
+    Connecting(Connecting),
+    // Boxed: relays are several times the size of the others.
+    Relay(Box<Relay>),
+}
+
+#[derive(Debug)]
+enum Pending {
+    Done(Completion),
+    /// The listener is in the middle of a batch.
+    Accepting(SourceKey),
+}
+
+/// The listeners, connects and relays of one base.
+///
+/// It is used on the thread that runs the base's loop. Dropping it closes whatever it owns, without a
+/// completion.
+pub struct Net {
+    base: Base,
+    sources: Sources<Source>,
+    buffers: Buffers,
+    pending: VecDeque<Pending>,
+    /// Brings the loop round for completions that no descriptor announces.
+    wake: Option<EventId>,
+}
+
+impl fmt::Debug for Net {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Net")
+            .field("sources", &self.sources)
+            .field("pending", &self.pending)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Net {
+    /// No sources, on `base`.
+    #[must_use]
+    pub fn new(base: Base) -> Self {
+        Net { base, sources: Sources::new(), buffers: Buffers::new(), pending: VecDeque::new(), wake: None }
+    }
+
+    /// Accepts on `fd`, a listening socket, which is made non-blocking.
+    ///
+    /// Connections come as [`Completion::Accepted`], at most `options.batch` per pass of the loop. Where
+    /// descriptors or memory run out, the listener pauses by itself and tries again, 10 ms to 1 s later.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for a batch of 0, a closed base, or a descriptor that cannot be watched. `fd`
+    /// is closed then.
+    pub fn listen(&mut self, fd: OwnedFd, options: ListenOptions) -> Result<SourceKey> {
+        crate::socket::set_nonblocking(&fd, true)?;
+        let base = &self.base;
+        self.sources.insert(|key| Ok(Source::Listener(Listener::new(base, key, fd, options)?)))
+    }
+
+    /// Connects to `address`, in `timeout` or as long as the kernel tries (minutes).
+    ///
+    /// The outcome comes as [`Completion::Connected`], never before the loop runs.
+    ///
+    /// # Errors
+    /// What the kernel refuses at once (see [`socket::connect`](crate::socket::connect)), or a closed base.
+    pub fn connect(&mut self, address: &Address, timeout: Option<Duration>) -> Result<SourceKey> {
+        let base = &self.base;
+        self.sources.insert(|key| Ok(Source::Connecting(Connecting::new(base, key, address, timeout)?)))
+    }
+
+    /// Moves bytes between `a` and `b`, both ways, until both directions have ended.
+    ///
+    /// Both descriptors are made non-blocking and, where they are TCP, `TCP_NODELAY`: what one end sent in
+    /// one piece is not held back on the way to the other. The end comes as [`Completion::RelayEnded`].
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for a rate or burst of 0, a closed base, or a descriptor that cannot be watched
+    /// (`EPERM` for a regular file). Both descriptors are closed then.
+    pub fn relay(&mut self, a: OwnedFd, b: OwnedFd, options: RelayOptions) -> Result<SourceKey> {
+        let base = &self.base;
+        self.sources.insert(|key| Ok(Source::Relay(Box::new(Relay::new(base, key, [a, b], options)?))))
+    }
+
+    /// Handles an event of the base whose `data` is not 0. Events of sources that are gone are ignored.
+    ///
+    /// Afterwards [`completion`](Self::completion) is to be called until it answers `None`.
+    pub fn ready(&mut self, ready: &Ready) {
+        let Some((key, role)) = Role::of(ready.data) else { return };
+        match self.sources.get_mut(key) {
+            None => {}
+            Some(Source::Listener(listener)) => match listener.ready(&self.base, role) {
+                Ok(true) => self.pending.push_back(Pending::Accepting(key)),
+                Ok(false) => {}
+                Err(error) => self.listener_died(key, error),
+            },
+            Some(Source::Connecting(_)) => {
+                if let Some(Source::Connecting(connecting)) = self.sources.remove(key) {
+                    let result = connecting.finish(&self.base, ready);
+                    self.pending.push_back(Pending::Done(Completion::Connected { key, result }));
+                }
+            }
+            Some(Source::Relay(relay)) => {
+                if let Some((reason, error)) = relay.ready(&self.base, &mut self.buffers, role) {
+                    self.end_relay(key, reason, error);
+                }
+            }
+        }
+    }
+
+    /// The next thing that happened, in order.
+    ///
+    /// Connections are accepted here, one per call, so a listener that is paused or closed between two calls
+    /// has no connection in between.
+    pub fn completion(&mut self) -> Option<Completion> {
+        while let Some(pending) = self.pending.pop_front() {
+            let key = match pending {
+                Pending::Done(completion) => return Some(completion),
+                Pending::Accepting(key) => key,
+            };
+            let Some(Source::Listener(listener)) = self.sources.get_mut(key) else { continue };
+            match listener.step(&self.base) {
+                Step::Accepted(fd, peer) => {
+                    self.pending.push_front(Pending::Accepting(key));
+                    return Some(Completion::Accepted { key, fd, peer });
+                }
+                Step::Shortage(Some((error, pause))) => {
+                    return Some(Completion::AcceptFailed { key, error, retry_after: Some(pause) });
+                }
+                Step::Over | Step::Shortage(None) => {}
+                Step::Dead(error) => self.listener_died(key, error),
+            }
+        }
+        None
+    }
+
+    /// Whether [`completion`](Self::completion) may have something to tell.
+    #[must_use]
+    pub fn has_completion(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Makes a listener stop accepting; connections wait in the kernel's queue. Twice is as good as once.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] when no listener has this key.
+    pub fn pause(&mut self, key: SourceKey) -> Result<()> {
+        match self.sources.get_mut(key) {
+            Some(Source::Listener(listener)) => listener.pause(&self.base),
+            _ => Err(Error::Closed),
+        }
+    }
+
+    /// Makes a paused listener accept again.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] when no listener has this key.
+    pub fn resume(&mut self, key: SourceKey) -> Result<()> {
+        match self.sources.get_mut(key) {
+            Some(Source::Listener(listener)) => listener.resume(&self.base),
+            _ => Err(Error::Closed),
+        }
+    }
+
+    /// Ends a source and closes what it owns. A relay still tells its end, with [`EndReason::Closed`], in
+    /// the next pass of the loop; a listener and a connect tell nothing more.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] when no source has this key: it ended by itself.
+    pub fn close(&mut self, key: SourceKey) -> Result<()> {
+        match self.sources.get(key) {
+            None => return Err(Error::Closed),
+            Some(Source::Relay(_)) => {
+                self.end_relay(key, EndReason::Closed, None);
+                return self.wake();
+            }
+            Some(_) => {}
+        }
+        match self.sources.remove(key) {
+            Some(Source::Listener(listener)) => listener.close(&self.base),
+            Some(Source::Connecting(connecting)) => connecting.close(&self.base),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What a relay has done so far.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] when no relay has this key.
+    pub fn stats(&self, key: SourceKey) -> Result<RelayStats> {
+        match self.sources.get(key) {
+            Some(Source::Relay(relay)) => Ok(relay.stats(&self.base)),
+            _ => Err(Error::Closed),
+        }
+    }
+
+    fn listener_died(&mut self, key: SourceKey, error: Error) {
+        if let Some(Source::Listener(listener)) = self.sources.remove(key) {
+            listener.close(&self.base);
+        }
+        self.pending.push_back(Pending::Done(Completion::AcceptFailed { key, error, retry_after: None }));
+    }
+
+    fn end_relay(&mut self, key: SourceKey, reason: EndReason, error: Option<Error>) {
+        if let Some(Source::Relay(relay)) = self.sources.remove(key) {
+            let end = relay.end(&self.base, &mut self.buffers, reason, error);
+            self.pending.push_back(Pending::Done(Completion::RelayEnded { key, end }));
+        }
+    }
+
+    fn wake(&mut self) -> Result<()> {
+        let event = match self.wake {
+            Some(event) => event,
+            None => *self.wake.insert(self.base.create(EventSpec::user().data(WAKE))?),
+        };
+        self.base.activate(event, What::READ)
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        if let Some(event) = self.wake {
+            let _ = self.base.free(event);
+        }
+        for source in self.sources.drain() {
+            match source {
+                Source::Listener(listener) => listener.close(&self.base),
+                Source::Connecting(connecting) => connecting.close(&self.base),
+                Source::Relay(relay) => {
+                    relay.end(&self.base, &mut self.buffers, EndReason::Closed, None);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The memory relays copy through.
+//!
+//! Bytes are read into one scratch buffer shared by all relays and written from it at once, so a relay that
+//! flows holds no memory. Only what a full sink did not take is kept: the relay then keeps the scratch
+//! buffer itself, with the bytes where they are, and the next reader gets a spare one.
+//!
+//! Bounded: [`LENT_LIMIT`] buffers can be lent. Beyond that a relay reads at most [`SMALL`] bytes at a time,
+//! so that each blocked direction costs no more than that, and nobody has to wait for somebody else's slow
+//! peer.
+
+/// Bytes moved by one read and one write.
+///
+/// Processor time of a relay on loopback, Linux 6.18, 16 streams, per GiB: 16 KiB 0.52-0.70 s, 64 KiB
+/// 0.44-0.49 s, 128 KiB 0.36-0.45 s, 256 KiB 0.33-0.46 s, 512 KiB 0.33-0.38 s, 1 MiB 0.34-0.37 s.
+pub(super) const CHUNK: usize = 256 * 1024;
+/// Bytes read at a time once every buffer is lent.
+const SMALL: usize = 4 * 1024;
+/// How many buffers may be lent at once: 64 MiB.
+const LENT_LIMIT: usize = 256;
+/// How many returned buffers are kept for the next one: 2 MiB.
+const SPARE_LIMIT: usize = 8;
+
+/// Bytes that a sink has not taken yet.
+#[derive(Debug)]
+pub(super) struct Held {
+    bytes: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+impl Held {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    pub(super) fn advance(&mut self, count: usize) {
+        self.start += count;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+}
+
+/// The buffers of one [`Net`](crate::Net).
+#[derive(Debug)]
+pub(crate) struct Buffers {
+    scratch: Box<[u8]>,
+    spare: Vec<Box<[u8]>>,
+    lent: usize,
+}
+
+impl Buffers {
+    /// No memory is taken before the first relay reads.
+    pub(crate) fn new() -> Self {
+        Buffers { scratch: Box::default(), spare: Vec::new(), lent: 0 }
+    }
+
+    /// Where to read to.
+    pub(super) fn scratch(&mut self) -> &mut [u8] {
+        if self.scratch.is_empty() {
+            self.scratch = self.spare.pop().unwrap_or_else(|| vec![0; CHUNK].into_boxed_slice());
+        }
+        let room = if self.lent < LENT_LIMIT { CHUNK } else { SMALL };
+        &mut self.scratch[..room]
+    }
+
+    /// Keeps the bytes of the scratch buffer from `start` to `end`.
+    pub(super) fn keep(&mut self, start: usize, end: usize) -> Held {
+        if self.lent == LENT_LIMIT {
+            let bytes: Box<[u8]> = self.scratch[start..end].into();
+            return Held { start: 0, end: bytes.len(), bytes };
+        }
+        self.lent += 1;
+        Held { bytes: std::mem::take(&mut self.scratch), start, end }
+    }
+
+    /// Takes the memory back.
+    pub(super) fn give_back(&mut self, held: Held) {
+        if held.bytes.len() < CHUNK {
+            return;
+        }
+        self.lent -= 1;
+        if self.spare.len() < SPARE_LIMIT {
+            self.spare.push(held.bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_what_was_read() {
+        let mut buffers = Buffers::new();
+        buffers.scratch()[..5].copy_from_slice(b"abcde");
+        let mut held = buffers.keep(1, 5);
+        buffers.scratch()[..5].copy_from_slice(b"zzzzz");
+        assert_eq!(held.bytes(), b"bcde");
+        held.advance(3);
+        assert_eq!(held.bytes(), b"e");
+        held.advance(1);
+        assert!(held.is_empty());
+    }
+
+    #[test]
+    fn the_memory_lent_is_bounded_and_small_reads_go_on() {
+        let mut buffers = Buffers::new();
+        let mut all: Vec<Held> = Vec::new();
+        for _ in 0..LENT_LIMIT {
+            assert_eq!(buffers.scratch().len(), CHUNK);
+            all.push(buffers.keep(0, 1));
+        }
+        buffers.scratch()[..2].copy_from_slice(b"xy");
+        assert_eq!(buffers.scratch().len(), SMALL);
+        let small = buffers.keep(0, 2);
+        assert_eq!((small.bytes(), small.bytes.len()), (&b"xy"[..], 2));
+        buffers.give_back(small);
+        assert_eq!(buffers.lent, LENT_LIMIT);
+        for held in all {
+            buffers.give_back(held);
+        }
+        assert_eq!((buffers.lent, buffers.spare.len()), (0, SPARE_LIMIT));
+        assert_eq!(buffers.scratch().len(), CHUNK);
+    }
+}

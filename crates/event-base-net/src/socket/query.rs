@@ -1,0 +1,66 @@
+//! Asking about a descriptor, and its blocking mode.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use event_base::SystemError;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use socket2::SockRef;
+
+use crate::address::Address;
+use crate::failure::{Result, from_io, system};
+
+/// Where the socket itself is bound.
+///
+/// # Errors
+/// `getsockname`: `ENOTSOCK`, `EBADF`.
+pub fn address(fd: impl AsFd) -> Result<Address> {
+    let fd = fd.as_fd();
+    let address = SockRef::from(&fd).local_addr();
+    let address = address.map_err(|error| from_io(&error, "getsockname", Some(fd.as_raw_fd())))?;
+    Ok(Address::from_kernel(&address))
+}
+
+/// Where the other end is.
+///
+/// # Errors
+/// `getpeername`: `ENOTCONN`, `ENOTSOCK`, `EBADF`.
+pub fn peer(fd: impl AsFd) -> Result<Address> {
+    let fd = fd.as_fd();
+    let address = SockRef::from(&fd).peer_addr();
+    let address = address.map_err(|error| from_io(&error, "getpeername", Some(fd.as_raw_fd())))?;
+    Ok(Address::from_kernel(&address))
+}
+
+/// Takes the failure that waits on the socket (`SO_ERROR`), which clears it. `syscall` names the call that
+/// failure belongs to, `"connect"` for a socket that was on its way.
+///
+/// # Errors
+/// `getsockopt`: `ENOTSOCK`, `EBADF`.
+pub fn error(fd: impl AsFd, syscall: &'static str) -> Result<Option<SystemError>> {
+    let fd = fd.as_fd();
+    let number = fd.as_raw_fd();
+    match SockRef::from(&fd).take_error() {
+        Ok(None) => Ok(None),
+        Ok(Some(error)) => {
+            Ok(error.raw_os_error().map(|errno| SystemError { errno, syscall, fd: Some(number) }))
+        }
+        Err(error) => Err(from_io(&error, "getsockopt", Some(number))),
+    }
+}
+
+/// Makes the descriptor non-blocking or blocking. The mode belongs to the open file and so to every
+/// descriptor that was duplicated from it, in other processes too.
+///
+/// # Errors
+/// `fcntl`: `EBADF`.
+pub fn set_nonblocking(fd: impl AsFd, nonblocking: bool) -> Result<()> {
+    let fd = fd.as_fd();
+    let failed = |errno| system(errno, "fcntl", Some(fd.as_raw_fd()));
+    let old = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL).map_err(failed)?);
+    let mut new = old;
+    new.set(OFlag::O_NONBLOCK, nonblocking);
+    if new != old {
+        fcntl(fd, FcntlArg::F_SETFL(new)).map_err(failed)?;
+    }
+    Ok(())
+}

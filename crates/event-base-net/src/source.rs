@@ -1,0 +1,209 @@
+//! Sources by number: the table of what a [`Net`](crate::Net) runs, and how an engine event finds its
+//! source.
+//!
+//! A key carries the slot's generation, so a key kept beyond the end of its source, and an engine event that
+//! was handed out before it, name nothing instead of the slot's next tenant. A slot whose generations are
+//! used up is not used again.
+
+use event_base::Error;
+
+use crate::failure::Result;
+
+const INDEX_BITS: u32 = 24;
+const GENERATION_BITS: u32 = 29;
+const ROLE_BITS: u32 = 3;
+
+/// Names one source of a [`Net`](crate::Net): a listener, a connect, a relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SourceKey {
+    index: u32,
+    // Never 0, so that no tag is 0.
+    generation: u32,
+}
+
+impl SourceKey {
+    /// The key as a number of at most 53 bits, never 0: it fits a JavaScript number.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        (self.generation as u64) << INDEX_BITS | self.index as u64
+    }
+
+    /// The key of this number, where it can be one.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Option<Self> {
+        let generation = bits >> INDEX_BITS;
+        if generation == 0 || generation >> GENERATION_BITS != 0 {
+            return None;
+        }
+        let index = bits & ((1 << INDEX_BITS) - 1);
+        Some(SourceKey { index: index as u32, generation: generation as u32 })
+    }
+}
+
+/// Which of a source's events fired. The two ends of a relay are 0 and 1; whatever has one descriptor calls
+/// it 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Read(usize),
+    Write(usize),
+    Closed(usize),
+    /// The source's deadline.
+    Deadline,
+    /// Tokens have come in.
+    Refill,
+}
+
+impl Role {
+    /// The value an engine event of this role carries; never 0.
+    pub(crate) fn tag(self, key: SourceKey) -> u64 {
+        let role = match self {
+            Role::Read(end) => end,
+            Role::Write(end) => 2 + end,
+            Role::Closed(end) => 4 + end,
+            Role::Deadline => 6,
+            Role::Refill => 7,
+        };
+        key.to_bits() << ROLE_BITS | role as u64
+    }
+
+    pub(crate) fn of(tag: u64) -> Option<(SourceKey, Role)> {
+        let key = SourceKey::from_bits(tag >> ROLE_BITS)?;
+        let role = match (tag & 7) as usize {
+            end @ 0..=1 => Role::Read(end),
+            end @ 2..=3 => Role::Write(end - 2),
+            end @ 4..=5 => Role::Closed(end - 4),
+            6 => Role::Deadline,
+            _ => Role::Refill,
+        };
+        Some((key, role))
+    }
+}
+
+/// The sources of one [`Net`](crate::Net).
+#[derive(Debug)]
+pub(crate) struct Sources<T> {
+    slots: Vec<Slot<T>>,
+    free: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    generation: u32,
+    source: Option<T>,
+}
+
+impl<T> Sources<T> {
+    pub(crate) const fn new() -> Self {
+        Sources { slots: Vec::new(), free: Vec::new() }
+    }
+
+    /// Stores what `make` builds for the key it will have.
+    pub(crate) fn insert(&mut self, make: impl FnOnce(SourceKey) -> Result<T>) -> Result<SourceKey> {
+        let index = match self.free.last() {
+            Some(index) => *index,
+            None if self.slots.len() < 1 << INDEX_BITS => self.slots.len() as u32,
+            None => return Err(Error::OutOfRange("number of sources")),
+        };
+        let generation = self.slots.get(index as usize).map_or(1, |slot| slot.generation);
+        let key = SourceKey { index, generation };
+        let source = Some(make(key)?);
+        match self.slots.get_mut(index as usize) {
+            Some(slot) => {
+                slot.source = source;
+                self.free.pop();
+            }
+            None => self.slots.push(Slot { generation, source }),
+        }
+        Ok(key)
+    }
+
+    pub(crate) fn get(&self, key: SourceKey) -> Option<&T> {
+        let slot = self.slots.get(key.index as usize)?;
+        if slot.generation == key.generation { slot.source.as_ref() } else { None }
+    }
+
+    pub(crate) fn get_mut(&mut self, key: SourceKey) -> Option<&mut T> {
+        let slot = self.slots.get_mut(key.index as usize)?;
+        if slot.generation == key.generation { slot.source.as_mut() } else { None }
+    }
+
+    pub(crate) fn remove(&mut self, key: SourceKey) -> Option<T> {
+        let slot = self.slots.get_mut(key.index as usize)?;
+        if slot.generation != key.generation {
+            return None;
+        }
+        let source = slot.source.take()?;
+        slot.generation += 1;
+        if slot.generation >> GENERATION_BITS == 0 {
+            self.free.push(key.index);
+        }
+        Some(source)
+    }
+
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> {
+        self.free.clear();
+        self.slots.drain(..).filter_map(|slot| slot.source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_role_survives_its_tag_and_no_tag_is_zero() {
+        let largest = SourceKey { index: (1 << INDEX_BITS) - 1, generation: (1 << GENERATION_BITS) - 1 };
+        for key in [SourceKey { index: 0, generation: 1 }, largest] {
+            assert!(key.to_bits() < 1 << 53);
+            assert_eq!(SourceKey::from_bits(key.to_bits()), Some(key));
+            for role in [
+                Role::Read(0),
+                Role::Read(1),
+                Role::Write(0),
+                Role::Write(1),
+                Role::Closed(0),
+                Role::Closed(1),
+                Role::Deadline,
+                Role::Refill,
+            ] {
+                assert_ne!(role.tag(key), 0);
+                assert_eq!(Role::of(role.tag(key)), Some((key, role)));
+            }
+        }
+        assert_eq!(Role::of(7), None);
+        assert_eq!(SourceKey::from_bits(u64::MAX), None);
+    }
+
+    #[test]
+    fn a_stale_key_names_nothing() {
+        let mut sources = Sources::new();
+        let first = sources.insert(|_| Ok('a')).unwrap();
+        assert_eq!(sources.remove(first), Some('a'));
+        let second = sources.insert(|_| Ok('b')).unwrap();
+        assert_eq!(first.index, second.index);
+        assert_eq!(sources.get(first), None);
+        assert_eq!(sources.get_mut(first), None);
+        assert_eq!(sources.remove(first), None);
+        assert_eq!(sources.get(second), Some(&'b'));
+    }
+
+    #[test]
+    fn a_source_that_could_not_be_made_leaves_its_slot_free() {
+        let mut sources = Sources::new();
+        let key = sources.insert(|_| Ok(1)).unwrap();
+        sources.remove(key);
+        assert!(sources.insert(|_| Err(Error::Closed)).is_err());
+        let next = sources.insert(|_| Ok(2)).unwrap();
+        assert_eq!(next.index, key.index);
+    }
+
+    #[test]
+    fn a_slot_whose_generations_are_used_up_is_retired() {
+        let mut sources = Sources::new();
+        let key = sources.insert(|_| Ok(())).unwrap();
+        sources.slots[0].generation = (1 << GENERATION_BITS) - 1;
+        let last = SourceKey { generation: (1 << GENERATION_BITS) - 1, ..key };
+        assert_eq!(sources.remove(last), Some(()));
+        assert_eq!(sources.insert(|_| Ok(())).unwrap().index, 1);
+    }
+}

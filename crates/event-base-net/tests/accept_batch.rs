@@ -1,0 +1,135 @@
+//! A listener accepts a bounded batch per pass, and stops exactly where it is told to.
+
+mod support;
+
+use std::net::TcpStream;
+use std::time::Duration;
+
+use event_base::Error;
+use event_base_net::{Address, Completion, ListenOptions, SourceKey, socket};
+use nix::errno::Errno;
+use support::{Bed, each_method, errno, open_descriptors};
+
+fn listen(bed: &mut Bed, batch: u32) -> (SourceKey, std::net::SocketAddr) {
+    let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
+    let door = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
+    let Ok(Address::Internet(address)) = socket::address(&door) else { panic!("it is bound") };
+    (bed.net.listen(door, ListenOptions { batch }).expect("it can be watched"), address)
+}
+
+fn knock(address: std::net::SocketAddr, times: usize) -> Vec<TcpStream> {
+    (0..times).map(|_| TcpStream::connect(address).expect("it listens")).collect()
+}
+
+#[test]
+fn no_pass_accepts_more_than_the_batch_and_none_is_lost() {
+    each_method(|method, bed| {
+        let (_, address) = listen(bed, 4);
+        let clients = knock(address, 10);
+        let (mut passes, mut peers) = (Vec::new(), Vec::new());
+        bed.run_until(|net, completion| {
+            let mut batch = 1;
+            let mut next = Some(completion);
+            while let Some(Completion::Accepted { peer, .. }) = next {
+                peers.push(peer);
+                next = net.completion();
+                batch += usize::from(next.is_some());
+            }
+            passes.push(batch);
+            peers.len() == 10
+        });
+        assert_eq!(passes, [4, 4, 2], "{method}");
+        for client in clients {
+            let own = Address::Internet(client.local_addr().expect("it is connected"));
+            assert!(peers.contains(&own), "{method}: {own:?} was not named");
+        }
+    });
+}
+
+#[test]
+fn what_is_accepted_neither_blocks_nor_outlives_an_exec() {
+    each_method(|method, bed| {
+        let (_, address) = listen(bed, 4);
+        let _client = knock(address, 1);
+        bed.run_until(|_, completion| {
+            let Completion::Accepted { fd, .. } = completion else { panic!("unexpected: {completion:?}") };
+            assert_eq!(socket::read(&fd, &mut [0; 8]), Ok(None), "{method}");
+            let flags = nix::fcntl::fcntl(&fd, nix::fcntl::FcntlArg::F_GETFD).expect("it is open");
+            assert_eq!(flags & nix::libc::FD_CLOEXEC, nix::libc::FD_CLOEXEC, "{method}");
+            true
+        });
+    });
+}
+
+#[test]
+fn a_pause_in_the_middle_of_a_batch_holds_at_once_and_resuming_goes_on() {
+    each_method(|method, bed| {
+        let (key, address) = listen(bed, 64);
+        let _clients = knock(address, 5);
+        let mut accepted = 0;
+        bed.run_until(|net, completion| {
+            assert!(matches!(completion, Completion::Accepted { .. }), "{method}: {completion:?}");
+            accepted += 1;
+            if accepted == 2 {
+                net.pause(key).expect("it is a listener");
+                net.pause(key).expect("twice is as good as once");
+            }
+            accepted == 2
+        });
+        let handed = bed.handed;
+        assert!(bed.run_for(Duration::from_millis(50)).is_empty(), "{method}");
+        assert_eq!(bed.handed, handed, "{method}: a paused listener was woken");
+        bed.net.resume(key).expect("it is a listener");
+        bed.net.resume(key).expect("twice is as good as once");
+        assert_eq!(bed.run_for(Duration::from_millis(50)).len(), 3, "{method}");
+    });
+}
+
+#[test]
+fn a_listener_closed_in_the_middle_of_a_batch_accepts_no_more() {
+    each_method(|method, bed| {
+        let before = open_descriptors();
+        let (key, address) = listen(bed, 64);
+        let clients = knock(address, 5);
+        bed.run_until(|net, completion| {
+            assert!(matches!(completion, Completion::Accepted { .. }), "{method}: {completion:?}");
+            net.close(key).expect("it is a listener");
+            assert_eq!(net.pause(key), Err(Error::Closed));
+            true
+        });
+        assert!(bed.run_for(Duration::from_millis(50)).is_empty(), "{method}");
+        drop(clients);
+        assert_eq!(open_descriptors(), before, "{method}");
+        assert!(TcpStream::connect(address).is_err(), "{method}: somebody still listens");
+    });
+}
+
+#[test]
+fn what_does_not_listen_is_told_and_closed() {
+    each_method(|method, bed| {
+        let before = open_descriptors();
+        let (near, far) = socket::pair().expect("a pair");
+        let key = bed.net.listen(near, ListenOptions::default()).expect("it can be watched");
+        socket::write(&far, b"x").expect("it is connected");
+        bed.run_until(|_, completion| {
+            let Completion::AcceptFailed { key: of, error, retry_after: None } = completion else {
+                panic!("unexpected: {completion:?}");
+            };
+            assert_eq!(of, key);
+            assert_eq!(errno(&error), (Errno::EINVAL, "accept"), "{method}");
+            true
+        });
+        assert_eq!(bed.net.close(key), Err(Error::Closed), "{method}");
+        drop(far);
+        assert_eq!(open_descriptors(), before, "{method}");
+    });
+}
+
+#[test]
+fn a_batch_of_nothing_is_refused() {
+    each_method(|_, bed| {
+        let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
+        let door = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
+        assert_eq!(bed.net.listen(door, ListenOptions { batch: 0 }), Err(Error::OutOfRange("batch")));
+    });
+}

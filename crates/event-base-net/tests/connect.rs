@@ -1,0 +1,138 @@
+//! Connecting: there, refused, nowhere, too late.
+
+mod support;
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::time::{Duration, Instant};
+
+use event_base::Error;
+use event_base_net::{Address, Completion, Net, Result, SourceKey, socket};
+use nix::errno::Errno;
+use support::{Bed, each_method, errno, open_descriptors};
+
+fn outcome(bed: &mut Bed, connect: SourceKey) -> Result<OwnedFd> {
+    let mut outcome = None;
+    bed.run_until(|_, completion| match completion {
+        Completion::Connected { key, result } if key == connect => {
+            outcome = Some(result);
+            true
+        }
+        other => panic!("unexpected: {other:?}"),
+    });
+    outcome.expect("it was told")
+}
+
+/// A port that refuses.
+fn closed_port() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port is free")
+}
+
+#[test]
+fn a_listening_port_answers_in_both_families() {
+    each_method(|method, bed| {
+        for host in ["127.0.0.1:0", "[::1]:0"] {
+            let listener = TcpListener::bind(host).expect("a port is free");
+            let address = listener.local_addr().expect("it is bound");
+            let key = bed.net.connect(&Address::Internet(address), Some(Duration::from_secs(5)));
+            let fd = outcome(bed, key.expect("it begins")).expect("it listens");
+            let (mut far, peer) = listener.accept().expect("it is connected");
+            assert_eq!(socket::address(&fd), Ok(Address::Internet(peer)), "{method}");
+            assert_eq!(socket::peer(&fd), Ok(Address::Internet(address)), "{method}");
+            far.write_all(b"hello").expect("it is connected");
+            std::thread::sleep(Duration::from_millis(5));
+            assert_eq!(socket::read(&fd, &mut [0; 8]), Ok(Some(5)), "{method}");
+        }
+    });
+}
+
+#[test]
+fn a_path_and_an_abstract_name_answer_in_the_loop() {
+    each_method(|method, bed| {
+        let folder = std::env::temp_dir().join(format!("event-base-net-connect-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("the folder can be made");
+        let path = folder.join("door");
+        let _listener = UnixListener::bind(&path).expect("it can be made");
+        let path = Address::path(path.to_str().expect("it is text")).expect("it is short");
+        let name = format!("\0event-base-net-{}", std::process::id());
+        let name = Address::path(name).expect("it is short");
+        let _other = socket::listen(&name, &socket::BindOptions::default()).expect("the name is free");
+        for address in [&path, &name] {
+            let key = bed.net.connect(address, None).expect("it begins");
+            let fd = outcome(bed, key).expect("it listens");
+            assert_eq!(socket::peer(&fd).as_ref(), Ok(address), "{method}");
+        }
+        std::fs::remove_dir_all(folder).expect("the folder can be removed");
+    });
+}
+
+#[test]
+fn a_closed_port_refuses() {
+    each_method(|method, bed| {
+        let before = open_descriptors();
+        let key = bed.net.connect(&Address::Internet(closed_port()), None).expect("it begins");
+        let refused = outcome(bed, key).expect_err("nobody listens");
+        assert_eq!(errno(&refused), (Errno::ECONNREFUSED, "connect"), "{method}");
+        assert_eq!(bed.net.close(key), Err(Error::Closed), "{method}");
+        assert_eq!(open_descriptors(), before, "{method}");
+    });
+}
+
+#[test]
+fn a_path_that_does_not_exist_is_refused_at_once() {
+    each_method(|method, bed| {
+        let before = open_descriptors();
+        let nowhere = Address::path("/nonexistent/door").expect("it is short");
+        let refused = bed.net.connect(&nowhere, None).expect_err("there is nothing");
+        assert_eq!(errno(&refused), (Errno::ENOENT, "connect"), "{method}");
+        assert_eq!(open_descriptors(), before, "{method}");
+    });
+}
+
+/// A port whose queue is full: the kernel drops what knocks, as a dead host would.
+fn silent_port() -> (OwnedFd, Address, Vec<TcpStream>) {
+    let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
+    let options = socket::BindOptions { backlog: 0, ..socket::BindOptions::default() };
+    let door = socket::listen(&any, &options).expect("a port is free");
+    let address = socket::address(&door).expect("it is bound");
+    let Address::Internet(number) = address else { panic!("it is an internet address") };
+    let mut waiting = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&number, Duration::from_millis(100)) {
+        waiting.push(stream);
+        assert!(waiting.len() < 10, "the queue never fills");
+    }
+    (door, address, waiting)
+}
+
+#[test]
+fn a_silent_host_times_out_in_time() {
+    each_method(|method, bed| {
+        let (_door, address, _waiting) = silent_port();
+        let before = open_descriptors();
+        let limit = Duration::from_millis(150);
+        let start = Instant::now();
+        let key = bed.net.connect(&address, Some(limit)).expect("it begins");
+        let late = outcome(bed, key).expect_err("nobody answers");
+        assert_eq!(errno(&late), (Errno::ETIMEDOUT, "connect"), "{method}");
+        let took = start.elapsed();
+        assert!(took >= limit && took < limit * 4, "{method}: {took:?}");
+        assert_eq!(open_descriptors(), before, "{method}");
+    });
+}
+
+#[test]
+fn a_connect_that_is_closed_tells_nothing() {
+    each_method(|method, bed| {
+        let (_door, address, _waiting) = silent_port();
+        let before = open_descriptors();
+        let key = bed.net.connect(&address, Some(Duration::from_millis(50))).expect("it begins");
+        bed.net.close(key).expect("it is on its way");
+        assert!(bed.run_for(Duration::from_millis(100)).is_empty(), "{method}");
+        let other = bed.net.connect(&address, None).expect("it begins");
+        assert_ne!(other, key, "{method}");
+        bed.net = Net::new(bed.base.clone());
+        assert_eq!(open_descriptors(), before, "{method}");
+    });
+}

@@ -1,0 +1,64 @@
+//! Out of descriptors: the listener waits instead of turning, tells once, and accepts when it can again.
+
+mod support;
+
+use std::fs::File;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use event_base_net::{Address, Completion, ListenOptions, socket};
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use support::{busy_time, each_method, errno};
+
+/// Takes every free descriptor.
+fn take_all() -> Vec<File> {
+    std::iter::from_fn(|| File::open("/dev/null").ok()).collect()
+}
+
+#[test]
+fn a_listener_without_descriptors_waits_and_recovers() {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("there is a limit");
+    setrlimit(Resource::RLIMIT_NOFILE, soft.min(256), hard).expect("lowering is always allowed");
+    each_method(|method, bed| {
+        let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
+        let door = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
+        let Ok(Address::Internet(address)) = socket::address(&door) else { panic!("it is bound") };
+        let key = bed.net.listen(door, ListenOptions::default()).expect("it can be watched");
+        let clients: Vec<_> = (0..3).map(|_| TcpStream::connect(address).expect("it listens")).collect();
+
+        let taken = take_all();
+        let (handed, busy) = (bed.handed, busy_time());
+        let told = bed.run_for(Duration::from_millis(600));
+        let (handed, busy) = (bed.handed - handed, busy_time() - busy);
+        let [Completion::AcceptFailed { key: of, error, retry_after: Some(pause) }] = &told[..] else {
+            panic!("{method}: told {told:?}");
+        };
+        assert_eq!((*of, errno(error)), (key, (Errno::EMFILE, "accept")), "{method}");
+        assert_eq!(*pause, Duration::from_millis(10), "{method}");
+        // 10, 20, 40, 80, 160, 320 ms: six tries of two events each at the most.
+        assert!((4..=14).contains(&handed), "{method}: {handed} events");
+        assert!(busy < Duration::from_millis(100), "{method}: busy for {busy:?}");
+
+        drop(taken);
+        let mut accepted = Vec::new();
+        bed.run_until(|_, completion| {
+            let Completion::Accepted { fd, .. } = completion else { panic!("unexpected: {completion:?}") };
+            accepted.push(fd);
+            accepted.len() == clients.len()
+        });
+
+        // The next shortage begins with the shortest pause again and is told again.
+        let _client = TcpStream::connect(address).expect("it listens");
+        let taken = take_all();
+        let told = bed.run_for(Duration::from_millis(15));
+        let [Completion::AcceptFailed { retry_after: Some(pause), .. }] = &told[..] else {
+            panic!("{method}: told {told:?}");
+        };
+        assert_eq!(*pause, Duration::from_millis(10), "{method}");
+        // Closed while it waits: nothing of it is left.
+        bed.net.close(key).expect("it is a listener");
+        drop(taken);
+        assert!(bed.run_for(Duration::from_millis(50)).is_empty(), "{method}");
+    });
+}

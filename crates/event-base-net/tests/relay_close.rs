@@ -1,0 +1,114 @@
+//! Closing: both descriptors, once, with one completion, whoever does it.
+
+mod support;
+
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use event_base::{Base, Error};
+use event_base_net::{EndReason, Net, RelayOptions};
+use nix::errno::Errno;
+use support::{connection, each_method, errno, open_descriptors};
+
+#[test]
+fn close_is_told_once_and_by_the_loop() {
+    each_method(|method, bed| {
+        let before = open_descriptors();
+        let (key, mut client, mut server) = bed.relay(RelayOptions::default());
+        bed.net.close(key).expect("it is running");
+        assert_eq!(client.read(&mut [0; 8]).expect("the stream ends"), 0);
+        assert_eq!(server.read(&mut [0; 8]).expect("the stream ends"), 0);
+
+        assert_eq!(bed.net.close(key), Err(Error::Closed), "{method}");
+        assert_eq!(bed.net.stats(key), Err(Error::Closed), "{method}");
+        let end = bed.run_to_end(key);
+        assert_eq!((end.reason, end.error), (EndReason::Closed, None), "{method}");
+        assert!(bed.run_for(Duration::from_millis(20)).is_empty(), "{method}");
+        drop((client, server));
+        assert_eq!(open_descriptors(), before, "{method}");
+    });
+}
+
+#[test]
+fn an_old_key_does_not_reach_the_next_relay() {
+    each_method(|method, bed| {
+        let (old, ..) = bed.relay(RelayOptions::default());
+        bed.net.close(old).expect("it is running");
+        bed.run_to_end(old);
+        let (new, _client, _server) = bed.relay(RelayOptions::default());
+        assert_ne!(old, new, "{method}");
+        assert_eq!(bed.net.close(old), Err(Error::Closed), "{method}");
+        assert_eq!(bed.net.stats(old), Err(Error::Closed), "{method}");
+        assert!(bed.net.stats(new).is_ok(), "{method}");
+    });
+}
+
+#[test]
+fn dropping_the_net_closes_everything() {
+    each_method(|method, bed| {
+        let before = open_descriptors();
+        let (_, client, server) = bed.relay(RelayOptions::default());
+        bed.net = Net::new(bed.base.clone());
+        drop((client, server));
+        assert_eq!(open_descriptors(), before, "{method}");
+        assert!(bed.run_for(Duration::from_millis(20)).is_empty(), "{method}");
+    });
+}
+
+#[test]
+fn a_closed_base_leaves_the_descriptors_to_the_net() {
+    let before = {
+        let _turn = support::alone();
+        let before = open_descriptors();
+        let base = Base::new().expect("a base can be made");
+        let mut net = Net::new(base.clone());
+        let (a, client) = connection();
+        let (b, server) = connection();
+        let key = net.relay(a, b, RelayOptions::default()).expect("two sockets can be relayed");
+        base.close().expect("it is open");
+        let (c, third) = connection();
+        let (d, fourth) = connection();
+        assert_eq!(net.relay(c, d, RelayOptions::default()), Err(Error::Closed));
+        assert_eq!(net.close(key), Err(Error::Closed));
+        drop((client, server, third, fourth, net, base));
+        assert_eq!(open_descriptors(), before);
+        before
+    };
+    assert!(before > 0);
+}
+
+#[test]
+fn what_cannot_be_watched_is_refused_and_closed() {
+    each_method(|method, bed| {
+        if bed.base.features().expect("the base is open").contains(event_base::Features::FDS) {
+            return;
+        }
+        let before = open_descriptors();
+        for file_first in [true, false] {
+            let file: OwnedFd = std::fs::File::open("/proc/self/exe").expect("it exists").into();
+            let (near, mut far) = connection();
+            let (a, b) = if file_first { (file, near) } else { (near, file) };
+            let refused = bed.net.relay(a, b, RelayOptions::default()).expect_err("a file has no readiness");
+            assert_eq!(errno(&refused), (Errno::EPERM, "epoll_ctl"), "{method}");
+            assert_eq!(far.read(&mut [0; 8]).expect("the stream ends"), 0);
+        }
+        assert_eq!(open_descriptors(), before, "{method}");
+    });
+}
+
+#[test]
+fn a_thousand_relays_leave_nothing_behind() {
+    each_method(|method, bed| {
+        let before = open_descriptors();
+        for round in 0..1000 {
+            let (key, client, server) = bed.relay(RelayOptions {
+                idle_timeout: Some(Duration::from_secs(60)),
+                ..RelayOptions::default()
+            });
+            drop(if round % 2 == 0 { (client, server) } else { (server, client) });
+            assert_eq!(bed.run_to_end(key).reason, EndReason::End, "{method}, round {round}");
+        }
+        assert_eq!(open_descriptors(), before, "{method}");
+    });
+}

@@ -1,0 +1,62 @@
+//! A relay that always has bytes leaves the others their turn.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use event_base_net::RelayOptions;
+use support::each_method;
+
+#[test]
+fn a_small_exchange_gets_through_beside_bulk() {
+    each_method(|method, bed| {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut peers = Vec::new();
+        for _ in 0..2 {
+            let (_, mut client, mut server) = bed.relay(RelayOptions::default());
+            let stop = Arc::clone(&stop);
+            peers.push(thread::spawn(move || {
+                let block = vec![1; 1 << 20];
+                while !stop.load(Ordering::Relaxed) && client.write_all(&block).is_ok() {}
+            }));
+            peers.push(thread::spawn(move || {
+                let mut block = vec![0; 1 << 20];
+                while matches!(server.read(&mut block), Ok(count) if count > 0) {}
+            }));
+        }
+        let (_, mut client, mut server) = bed.relay(RelayOptions::default());
+        peers.push(thread::spawn(move || {
+            let mut message = [0; 16];
+            while server.read_exact(&mut message).is_ok() {
+                server.write_all(&message).expect("the relay reads");
+            }
+        }));
+        let asking = thread::spawn(move || {
+            let start = Instant::now();
+            let mut rounds = 0_u32;
+            while start.elapsed() < Duration::from_millis(500) {
+                client.write_all(&[9; 16]).expect("the relay reads");
+                client.read_exact(&mut [0; 16]).expect("the echo arrives");
+                rounds += 1;
+            }
+            stop.store(true, Ordering::Relaxed);
+            rounds
+        });
+        while !asking.is_finished() {
+            bed.run_for(Duration::from_millis(20));
+        }
+        let rounds = asking.join().expect("the client is content");
+        // Starved, it would have made one round or none; a turn of half a megabyte costs well under 1 ms.
+        assert!(rounds >= 25, "{method}: {rounds} rounds in half a second");
+        while !peers.iter().all(thread::JoinHandle::is_finished) {
+            bed.run_for(Duration::from_millis(20));
+        }
+        for peer in peers {
+            peer.join().expect("the peer is content");
+        }
+    });
+}

@@ -1,0 +1,96 @@
+//! The end of one direction is passed on behind its last byte, and the other direction goes on.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::thread;
+use std::time::Duration;
+
+use event_base_net::{EndReason, RelayOptions};
+use support::{busy_time, each_method, pattern};
+
+#[test]
+fn a_reply_after_the_end_of_the_request_arrives() {
+    each_method(|_, bed| {
+        let (key, mut client, mut server) = bed.relay(RelayOptions::default());
+        let request = pattern(400_000, 1);
+        let reply = pattern(500_000, 2);
+        let (sent, wanted) = (request.clone(), reply.clone());
+        let asking = thread::spawn(move || {
+            client.write_all(&sent).expect("the relay reads");
+            client.shutdown(Shutdown::Write).expect("it is connected");
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).expect("the stream ends properly");
+            assert!(answer == wanted);
+        });
+        let answering = thread::spawn(move || {
+            let mut asked = Vec::new();
+            server.read_to_end(&mut asked).expect("the half-close arrives");
+            assert!(asked == request);
+            server.write_all(&reply).expect("the other direction is open");
+        });
+        let end = bed.run_to_end(key);
+        assert_eq!((end.reason, end.error), (EndReason::End, None));
+        assert_eq!((end.bytes_a_to_b, end.bytes_b_to_a), (400_000, 500_000));
+        asking.join().expect("the client is content");
+        answering.join().expect("the server is content");
+    });
+}
+
+#[test]
+fn a_half_closed_relay_waits_without_turning() {
+    each_method(|method, bed| {
+        let (key, client, mut server) = bed.relay(RelayOptions::default());
+        client.shutdown(Shutdown::Write).expect("it is connected");
+        assert!(bed.run_for(Duration::from_millis(50)).is_empty());
+        assert_eq!(server.read(&mut [0; 8]).expect("the half-close arrives"), 0);
+
+        let (handed, busy) = (bed.handed, busy_time());
+        assert!(bed.run_for(Duration::from_millis(400)).is_empty());
+        let busy = busy_time() - busy;
+        assert_eq!(bed.handed, handed, "{method}: an ended direction was reported again");
+        assert!(busy < Duration::from_millis(100), "{method}: busy for {busy:?} with nothing to do");
+
+        drop(server);
+        assert_eq!(bed.run_to_end(key).reason, EndReason::End);
+        drop(client);
+    });
+}
+
+#[test]
+fn a_server_that_answers_early_and_closes_is_heard() {
+    each_method(|method, bed| {
+        let (key, mut client, mut server) = bed.relay(RelayOptions::default());
+        let asking = thread::spawn(move || {
+            // Goes on sending until the relay, whose upstream is gone, breaks the connection.
+            let mut writer = client.try_clone().expect("a descriptor is free");
+            let sending = thread::spawn(move || {
+                let block = [7; 65_536];
+                let mut sent = 0_usize;
+                while sent < 1 << 30 {
+                    match writer.write(&block) {
+                        Ok(count) => sent += count,
+                        Err(_) => return,
+                    }
+                }
+                panic!("nobody stopped the client");
+            });
+            let mut answer = [0; 9];
+            client.read_exact(&mut answer).expect("the answer arrives");
+            assert_eq!(&answer, b"too large");
+            drop(client);
+            sending.join().expect("the sender was stopped");
+        });
+        let answering = thread::spawn(move || {
+            server.read_exact(&mut [0; 1000]).expect("the request begins");
+            server.write_all(b"too large").expect("the client can be told");
+            // Closed with unread bytes: the kernel resets the connection.
+        });
+        let end = bed.run_to_end(key);
+        assert_eq!(end.reason, EndReason::Error, "{method}");
+        assert_eq!(end.bytes_b_to_a, 9, "{method}: the answer was lost");
+        asking.join().expect("the client is content");
+        answering.join().expect("the server is content");
+    });
+}

@@ -1,0 +1,59 @@
+//! The idle timeout ends a relay that moves nothing, and only that.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+use event_base_net::{EndReason, RateLimit, RelayOptions};
+use support::{Bed, alone, each_method};
+
+const IDLE: Duration = Duration::from_millis(120);
+
+fn idle() -> RelayOptions {
+    RelayOptions { idle_timeout: Some(IDLE), ..RelayOptions::default() }
+}
+
+#[test]
+fn silence_ends_the_relay_in_time() {
+    each_method(|method, bed| {
+        let start = Instant::now();
+        let (key, mut client, _server) = bed.relay(idle());
+        let end = bed.run_to_end(key);
+        assert_eq!((end.reason, end.error), (EndReason::Idle, None), "{method}");
+        assert!(start.elapsed() >= IDLE, "{method}: ended {:?} after its start", start.elapsed());
+        assert!(end.duration >= IDLE && end.duration < IDLE * 4, "{method}: {:?}", end.duration);
+        assert_eq!(client.read(&mut [0; 8]).expect("the stream ends"), 0);
+    });
+}
+
+#[test]
+fn bytes_in_one_direction_keep_both_alive() {
+    let _turn = alone();
+    let mut bed = Bed::new();
+    let (key, _client, mut server) = bed.relay(idle());
+    let start = Instant::now();
+    let mut last = start;
+    while start.elapsed() < IDLE * 4 {
+        server.write_all(b"still here").expect("the relay reads");
+        last = Instant::now();
+        assert!(bed.run_for(IDLE / 4).is_empty(), "ended {:?} after a byte", last.elapsed());
+    }
+    assert_eq!(bed.run_to_end(key).reason, EndReason::Idle);
+    assert!(last.elapsed() >= IDLE - Duration::from_millis(1));
+}
+
+#[test]
+fn waiting_for_tokens_is_not_idle() {
+    let _turn = alone();
+    let mut bed = Bed::new();
+    // One byte a second: the second byte comes long after the idle timeout.
+    let limit = Some(RateLimit { rate: 1, burst: 1 });
+    let (key, mut client, mut server) = bed.relay(RelayOptions { limit, ..idle() });
+    client.write_all(b"ab").expect("the relay reads");
+    let ended = bed.run_for(IDLE * 5);
+    assert!(ended.is_empty(), "{ended:?}");
+    server.read_exact(&mut [0; 1]).expect("the first byte is through");
+    bed.net.close(key).expect("it is running");
+    assert_eq!(bed.run_to_end(key).reason, EndReason::Closed);
+}

@@ -1,0 +1,59 @@
+//! The rate limit: bytes move at the rate after the burst, each direction for itself.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use event_base::Error;
+use event_base_net::{EndReason, RateLimit, RelayOptions};
+use support::{busy_time, connection, each_method, open_descriptors, pattern};
+
+#[test]
+fn both_directions_move_at_their_own_full_rate() {
+    each_method(|method, bed| {
+        const SIZE: usize = 300_000;
+        let limit = Some(RateLimit { rate: 1_000_000, burst: 50_000 });
+        let (key, client, server) = bed.relay(RelayOptions { limit, idle_timeout: None });
+        let start = Instant::now();
+        let peers = [(client, 1, 2), (server, 2, 1)].map(|(mut end, own, other)| {
+            thread::spawn(move || {
+                end.write_all(&pattern(SIZE, own)).expect("the relay reads");
+                end.shutdown(Shutdown::Write).expect("it is connected");
+                let mut received = Vec::new();
+                end.read_to_end(&mut received).expect("the stream ends properly");
+                assert!(received == pattern(SIZE, other));
+            })
+        });
+        let busy = busy_time();
+        let end = bed.run_to_end(key);
+        assert_eq!((end.reason, end.error), (EndReason::End, None));
+        for peer in peers {
+            peer.join().expect("the peer is content");
+        }
+        // 50 000 at once and 250 000 at a million a second; had both shared the tokens, twice that.
+        let took = start.elapsed();
+        assert!(took >= Duration::from_millis(245), "{method}: {took:?} is faster than the limit");
+        assert!(took < Duration::from_millis(480), "{method}: {took:?} is too slow");
+        let busy = busy_time() - busy;
+        assert!(busy < took / 2, "{method}: busy for {busy:?} of {took:?}");
+    });
+}
+
+#[test]
+fn a_limit_of_nothing_is_refused_and_both_descriptors_are_closed() {
+    each_method(|_, bed| {
+        let before = open_descriptors();
+        for (limit, what) in
+            [(RateLimit { rate: 0, burst: 9 }, "rate"), (RateLimit { rate: 9, burst: 0 }, "burst")]
+        {
+            let (a, _client) = connection();
+            let (b, _server) = connection();
+            let options = RelayOptions { limit: Some(limit), idle_timeout: None };
+            assert_eq!(bed.net.relay(a, b, options), Err(Error::OutOfRange(what)));
+        }
+        assert_eq!(open_descriptors(), before);
+    });
+}

@@ -1,0 +1,94 @@
+//! Peers that vanish: the relay ends, the other peer is told, nothing is left over.
+
+mod support;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use event_base::Features;
+use event_base_net::{EndReason, RelayOptions};
+use nix::errno::Errno;
+use socket2::SockRef;
+use support::{each_method, errno, open_descriptors};
+
+/// Closes the connection so that the other side gets a reset.
+fn reset(stream: TcpStream) {
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("it is a socket");
+}
+
+#[test]
+fn a_reset_is_passed_on_and_not_taken_for_an_end() {
+    each_method(|method, bed| {
+        let before = open_descriptors();
+        let (key, mut client, mut server) = bed.relay(RelayOptions::default());
+        client.write_all(b"half a mess").expect("the relay reads");
+        bed.run_for(Duration::from_millis(30));
+        reset(client);
+        let end = bed.run_to_end(key);
+        assert_eq!(end.reason, EndReason::Error, "{method}");
+        assert_eq!(errno(&end.error.expect("it failed")), (Errno::ECONNRESET, "read"), "{method}");
+        assert_eq!(end.bytes_a_to_b, 11, "{method}");
+
+        server.read_exact(&mut [0; 11]).expect("what was passed on is there");
+        let cut = server.read(&mut [0; 8]).expect_err("the stream broke off");
+        assert_eq!(cut.kind(), ErrorKind::ConnectionReset, "{method}");
+        drop(server);
+        assert_eq!(open_descriptors(), before, "{method}");
+    });
+}
+
+#[test]
+fn a_source_that_vanishes_while_its_sink_is_full_is_noticed() {
+    each_method(|method, bed| {
+        if !bed.base.features().expect("the base is open").contains(Features::EARLY_CLOSE) {
+            return;
+        }
+        let (key, client, server) = bed.relay(RelayOptions::default());
+        client.set_nonblocking(true).expect("it is a socket");
+        // Filled until neither the relay nor the kernel takes more.
+        let mut quiet = 0;
+        while quiet < 3 {
+            quiet = if (&client).write(&[5; 65_536]).is_ok() { 0 } else { quiet + 1 };
+            bed.run_for(Duration::from_millis(10));
+        }
+        assert!(bed.net.stats(key).expect("it is running").held_a_to_b > 0, "{method}");
+        reset(client);
+        let end = bed.run_to_end(key);
+        assert_eq!(end.reason, EndReason::Error, "{method}");
+        assert_eq!(errno(&end.error.expect("it failed")).0, Errno::ECONNRESET, "{method}");
+        drop(server);
+    });
+}
+
+#[test]
+fn a_sink_that_vanishes_while_it_is_full_is_noticed() {
+    each_method(|method, bed| {
+        let before = open_descriptors();
+        let (key, client, server) = bed.relay(RelayOptions::default());
+        client.set_nonblocking(true).expect("it is a socket");
+        let mut quiet = 0;
+        while quiet < 3 {
+            quiet = if (&client).write(&[5; 65_536]).is_ok() { 0 } else { quiet + 1 };
+            bed.run_for(Duration::from_millis(10));
+        }
+        reset(server);
+        let end = bed.run_to_end(key);
+        assert_eq!(end.reason, EndReason::Error, "{method}");
+        drop(client);
+        assert_eq!(open_descriptors(), before, "{method}");
+    });
+}
+
+#[test]
+fn both_peers_gone_at_once_is_one_end() {
+    each_method(|method, bed| {
+        let before = open_descriptors();
+        let (key, client, server) = bed.relay(RelayOptions::default());
+        reset(client);
+        reset(server);
+        assert_eq!(bed.run_to_end(key).reason, EndReason::Error, "{method}");
+        assert!(bed.run_for(Duration::from_millis(30)).is_empty(), "{method}");
+        assert_eq!(open_descriptors(), before, "{method}");
+    });
+}

@@ -1,0 +1,179 @@
+//! What the tests share: a base with a net, a loop that ends, and peers on plain blocking sockets.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of this")]
+
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use event_base::{Base, Config, EventId, EventSpec, LoopFlags};
+use event_base_net::{Completion, Net, RelayEnd, RelayOptions, SourceKey};
+use nix::sys::resource::{UsageWho, getrusage};
+
+/// No test runs its loop longer than this.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One test of a file at a time: descriptors are counted for the whole process.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The descriptors this process has open.
+pub fn open_descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("procfs is mounted").count()
+}
+
+/// The processor time of the calling thread.
+pub fn busy_time() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_THREAD).expect("a thread has usage");
+    [usage.user_time(), usage.system_time()]
+        .map(|time| Duration::new(time.tv_sec() as u64, time.tv_usec() as u32 * 1000))
+        .iter()
+        .sum()
+}
+
+/// A base on each method of this system.
+pub fn each_method(mut test: impl FnMut(&str, &mut Bed)) {
+    let _turn = alone();
+    for method in event_base::supported_methods() {
+        let mut config = Config::new();
+        for other in event_base::supported_methods() {
+            if other != method {
+                config = config.avoid_method(other);
+            }
+        }
+        if method.contains("changelist") {
+            config = config.set_flags(event_base::BaseFlags::EPOLL_USE_CHANGELIST);
+        }
+        let base = Base::with_config(&config).expect("a supported method can be had alone");
+        let mut bed = Bed::with_base(base);
+        test(method, &mut bed);
+        let net = bed.net;
+        drop(net);
+        assert_eq!(
+            bed.base.count_events(event_base::CountFlags::ADDED).expect("the base is open"),
+            0,
+            "{method}: events are left over"
+        );
+    }
+}
+
+/// A base, its net, and the loop between them.
+pub struct Bed {
+    pub base: Base,
+    pub net: Net,
+    /// How many events the net was handed.
+    pub handed: usize,
+}
+
+impl Bed {
+    pub fn new() -> Self {
+        Self::with_base(Base::new().expect("a base can be made"))
+    }
+
+    pub fn with_base(base: Base) -> Self {
+        Bed { net: Net::new(base.clone()), base, handed: 0 }
+    }
+
+    /// Runs the loop until `stop` says so. Panics when patience is at its end.
+    pub fn run_until(&mut self, mut stop: impl FnMut(&mut Net, Completion) -> bool) {
+        let give_up = Instant::now() + PATIENCE;
+        let mut stopped = false;
+        let tick = self.tick(Duration::from_millis(50));
+        while !stopped {
+            assert!(Instant::now() < give_up, "patience is at its end");
+            self.pass(|net, completion| stopped = stopped || stop(net, completion));
+        }
+        self.base.free(tick).expect("the base is open");
+    }
+
+    /// Runs the loop for `time`; completions are collected.
+    pub fn run_for(&mut self, time: Duration) -> Vec<Completion> {
+        let end = Instant::now() + time;
+        let mut completions = Vec::new();
+        let tick = self.tick(time);
+        while Instant::now() < end {
+            self.pass(|_, completion| completions.push(completion));
+        }
+        self.base.free(tick).expect("the base is open");
+        completions
+    }
+
+    fn tick(&self, every: Duration) -> EventId {
+        let tick = self.base.create(EventSpec::timer().persist()).expect("the base is open");
+        self.base.add(tick, Some(every)).expect("the base is open");
+        tick
+    }
+
+    fn pass(&mut self, mut each: impl FnMut(&mut Net, Completion)) {
+        let (net, handed) = (&mut self.net, &mut self.handed);
+        self.base
+            .run(LoopFlags::ONCE, |_, ready| {
+                if ready.data == 0 {
+                    return;
+                }
+                *handed += 1;
+                net.ready(&ready);
+                while let Some(completion) = net.completion() {
+                    each(net, completion);
+                }
+            })
+            .expect("the loop runs");
+    }
+
+    /// Runs the loop until the relay ends.
+    pub fn run_to_end(&mut self, relay: SourceKey) -> RelayEnd {
+        let mut found = None;
+        self.run_until(|_, completion| match completion {
+            Completion::RelayEnded { key, end } if key == relay => {
+                found = Some(end);
+                true
+            }
+            other => panic!("unexpected: {other:?}"),
+        });
+        found.expect("the relay ended")
+    }
+
+    /// A relay between two new connections: its key and the two far ends, blocking.
+    pub fn relay(&mut self, options: RelayOptions) -> (SourceKey, TcpStream, TcpStream) {
+        let (a, client) = connection();
+        let (b, server) = connection();
+        let key = self.net.relay(a, b, options).expect("two sockets can be relayed");
+        (key, client, server)
+    }
+}
+
+/// Two connected TCP sockets: one for the net, one for the test.
+pub fn connection() -> (OwnedFd, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let far = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
+    let (near, _) = listener.accept().expect("one connection waits");
+    far.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    far.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    (near.into(), far)
+}
+
+/// The errno of a system error.
+#[track_caller]
+pub fn errno(error: &event_base::Error) -> (nix::errno::Errno, &'static str) {
+    match error {
+        event_base::Error::System(error) => (nix::errno::Errno::from_raw(error.errno), error.syscall),
+        other => panic!("not a system error: {other:?}"),
+    }
+}
+
+/// `length` bytes that no shift, loss or repetition leaves as they are.
+pub fn pattern(length: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}

@@ -1,0 +1,47 @@
+//! A write to a peer that is gone is an error and never a signal, even where the process has not ignored
+//! that signal.
+
+#![expect(unsafe_code, reason = "the default disposition of SIGPIPE has to be put back")]
+
+mod support;
+
+use std::time::Duration;
+
+use event_base_net::{EndReason, RelayOptions, socket};
+use nix::errno::Errno;
+use nix::sys::signal::{SigHandler, Signal, signal};
+use support::{Bed, alone, errno};
+
+fn listen_to_the_signal() {
+    // SAFETY: the default disposition runs no code of this program.
+    unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }.expect("the signal exists");
+}
+
+#[test]
+fn writing_to_a_vanished_peer_is_an_error() {
+    let _turn = alone();
+    listen_to_the_signal();
+    let (near, far) = socket::pair().expect("a pair");
+    drop(far);
+    let refused = socket::write(&near, b"x").expect_err("nobody is there");
+    assert_eq!(errno(&refused), (Errno::EPIPE, "write"));
+}
+
+#[test]
+fn relaying_to_a_vanished_peer_is_an_error() {
+    let _turn = alone();
+    listen_to_the_signal();
+    let mut bed = Bed::new();
+    let ends = [socket::pair().expect("a pair"), socket::pair().expect("a pair")];
+    let [(a, client), (b, server)] = ends;
+    let key = bed.net.relay(a, b, RelayOptions::default()).expect("two sockets can be relayed");
+    drop(server);
+    assert!(bed.run_for(Duration::from_millis(20)).is_empty());
+    // The end has been passed on to the client, which nevertheless sends.
+    assert_eq!(socket::read(&client, &mut [0; 4]), Ok(Some(0)));
+    assert_eq!(socket::write(&client, b"too late"), Ok(Some(8)));
+    let end = bed.run_to_end(key);
+    assert_eq!(end.reason, EndReason::Error);
+    assert_eq!(errno(&end.error.expect("it failed")), (Errno::EPIPE, "write"));
+    assert_eq!(end.bytes_a_to_b, 0);
+}

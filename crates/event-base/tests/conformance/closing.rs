@@ -1,0 +1,84 @@
+//! EV_CLOSED: eight ways for a peer to close, and events to hear of it.
+
+use std::io::Write;
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+
+use event_base::{Base, Config, EventSpec, Features, LoopResult, What};
+
+use crate::support::{POLL, WAIT, fd, pair, run_watched};
+
+fn close(peer: UnixStream) {
+    drop(peer);
+}
+
+/// Keeps the peer open otherwise, for as long as the process lives.
+fn shutdown(peer: UnixStream) {
+    peer.shutdown(Shutdown::Write).unwrap();
+    std::mem::forget(peer);
+}
+
+fn simpleclose(leave: fn(UnixStream), modes: What) -> LoopResult {
+    let base = Base::with_config(&Config::new().require_features(Features::EARLY_CLOSE)).unwrap();
+    let (ours, mut peer) = pair();
+    // Unread data does not hide the close.
+    peer.write_all(b"unread").unwrap();
+    let event = base.create_and_add(EventSpec::io(fd(&ours), What::CLOSED | modes), None).unwrap();
+    assert_eq!(base.run(POLL, |_, ready| panic!("{ready:?}")), Ok(LoopResult::Stopped));
+    leave(peer);
+    let edge_persistent = modes.contains(What::PERSIST | What::ET);
+    let flags = if modes == What::PERSIST { WAIT } else { POLL };
+    let mut runs = 0;
+    let result = run_watched(&base, flags, |base, ready| {
+        runs += 1;
+        assert_eq!((ready.id, ready.what), (event, What::CLOSED | (modes & What::ET)));
+        if modes.contains(What::PERSIST) && !edge_persistent {
+            base.loop_exit(None).unwrap();
+        }
+    });
+    assert_eq!(runs, 1);
+    if edge_persistent {
+        assert_eq!(base.run(POLL, |_, ready| panic!("told twice: {ready:?}")), Ok(LoopResult::Stopped));
+    }
+    result
+}
+
+#[test]
+fn c_028_simpleclose_close() {
+    assert_eq!(simpleclose(close, What::empty()), LoopResult::Empty);
+}
+
+#[test]
+fn c_029_simpleclose_shutdown() {
+    assert_eq!(simpleclose(shutdown, What::empty()), LoopResult::Empty);
+}
+
+#[test]
+fn c_030_simpleclose_close_persist() {
+    assert_eq!(simpleclose(close, What::PERSIST), LoopResult::Stopped);
+}
+
+#[test]
+fn c_031_simpleclose_shutdown_persist() {
+    assert_eq!(simpleclose(shutdown, What::PERSIST), LoopResult::Stopped);
+}
+
+#[test]
+fn c_032_simpleclose_close_et() {
+    assert_eq!(simpleclose(close, What::ET), LoopResult::Empty);
+}
+
+#[test]
+fn c_033_simpleclose_shutdown_et() {
+    assert_eq!(simpleclose(shutdown, What::ET), LoopResult::Empty);
+}
+
+#[test]
+fn c_034_simpleclose_close_persist_et() {
+    assert_eq!(simpleclose(close, What::PERSIST | What::ET), LoopResult::Stopped);
+}
+
+#[test]
+fn c_035_simpleclose_shutdown_persist_et() {
+    assert_eq!(simpleclose(shutdown, What::PERSIST | What::ET), LoopResult::Stopped);
+}

@@ -1,0 +1,49 @@
+//! Edge-triggered events.
+
+use std::io::Write;
+
+use event_base::{Base, Error, EventSpec, What};
+
+use crate::support::{ONE_PASS, fd, pair, run};
+
+#[test]
+fn c_079_et() {
+    for (mode, calls) in [(What::ET, 1), (What::empty(), 2)] {
+        let base = Base::new().unwrap();
+        let (reader, mut writer) = pair();
+        writer.write_all(b"test string").unwrap();
+        let spec = EventSpec::io(fd(&reader), What::READ | What::PERSIST | mode);
+        let event = base.create_and_add(spec, None).unwrap();
+        let seen = [run(&base, ONE_PASS).1, run(&base, ONE_PASS).1].concat();
+        assert_eq!(seen, vec![(event, What::READ | mode); calls]);
+    }
+}
+
+#[test]
+fn c_080_et_mix_error() {
+    let base = Base::new().unwrap();
+    let (reader, _writer) = pair();
+    for (first, second) in [(What::ET, What::empty()), (What::empty(), What::ET)] {
+        let one = base.create_and_add(EventSpec::io(fd(&reader), What::READ | first), None).unwrap();
+        let refused = base.create_and_add(EventSpec::io(fd(&reader), What::READ | second), None);
+        assert!(matches!(refused, Err(Error::BadFlags(_))));
+        assert_eq!(base.pending(one, What::READ).unwrap(), What::READ);
+        base.free(one).unwrap();
+    }
+}
+
+#[test]
+fn c_081_et_multiple_events() {
+    let base = Base::new().unwrap();
+    let (socket, mut peer) = pair();
+    peer.write_all(b"x").unwrap();
+    let edge = What::ET | What::PERSIST;
+    let read = base.create_and_add(EventSpec::io(fd(&socket), What::READ | edge), None).unwrap();
+    let write = base.create_and_add(EventSpec::io(fd(&socket), What::WRITE | edge), None).unwrap();
+    assert_eq!(run(&base, ONE_PASS).1, [(read, What::READ | What::ET), (write, What::WRITE | What::ET)]);
+    assert_eq!(run(&base, ONE_PASS).1, []);
+    // Deleting one changes the registration, which is told once more; the mode stays.
+    base.del(read).unwrap();
+    assert_eq!(run(&base, ONE_PASS).1, [(write, What::WRITE | What::ET)]);
+    assert_eq!(run(&base, ONE_PASS).1, []);
+}

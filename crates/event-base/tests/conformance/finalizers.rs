@@ -1,0 +1,65 @@
+//! Finalizers: the event is handed out with FINALIZE, and is then gone.
+
+use event_base::{Error, LoopResult, What};
+
+use crate::support::{Bed, WAIT, ms};
+
+#[test]
+fn c_082_finalize_cb_invoked() {
+    let bed = Bed::new();
+    let idle = bed.user();
+    let active = bed.user();
+    let pending = bed.io(3, What::READ | What::PERSIST);
+    bed.base.activate(active, What::READ).unwrap();
+    bed.base.add(pending, Some(ms(10))).unwrap();
+    for event in [idle, active, pending] {
+        bed.base.finalize(event).unwrap();
+        assert_eq!(bed.base.add(event, Some(ms(1))), Err(Error::Finalizing));
+        bed.base.activate(event, What::WRITE).unwrap();
+        bed.base.del(event).unwrap();
+    }
+    let (result, trace) = bed.run(WAIT);
+    assert_eq!(result, LoopResult::Empty);
+    assert_eq!(trace, [(idle, What::FINALIZE), (active, What::FINALIZE), (pending, What::FINALIZE)]);
+}
+
+#[test]
+fn c_083_finalize_free_finalize() {
+    let bed = Bed::new();
+    let event = bed.timer(ms(10));
+    bed.base.finalize(event).unwrap();
+    assert_eq!(bed.base.live_events().unwrap(), 1);
+    let mut released = vec![];
+    bed.base.run(WAIT, |_, ready| released.push(ready.released)).unwrap();
+    assert_eq!(released, [true]);
+    assert_eq!(bed.base.live_events().unwrap(), 0);
+    assert_eq!(bed.base.finalize(event), Err(Error::Closed));
+}
+
+#[test]
+fn c_084_finalize_within_cb() {
+    for persistent in [false, true] {
+        let bed = Bed::new();
+        let events = if persistent {
+            [bed.periodic(ms(1)), bed.periodic(ms(1))]
+        } else {
+            [bed.timer(ms(1)), bed.timer(ms(1))]
+        };
+        let mut trace = vec![];
+        let result = bed.base.run(WAIT, |base, ready| {
+            trace.push((ready.id, ready.what));
+            if ready.what == What::TIMEOUT {
+                for event in events {
+                    base.finalize(event).unwrap();
+                }
+            } else {
+                assert_eq!(base.free(ready.id), Err(Error::Closed));
+            }
+        });
+        assert_eq!(result, Ok(LoopResult::Empty));
+        assert_eq!(trace[0], (events[0], What::TIMEOUT));
+        let mut finalized = trace[1..].to_vec();
+        finalized.sort_by_key(|(id, _)| *id);
+        assert_eq!(finalized, events.map(|event| (event, What::FINALIZE)));
+    }
+}

@@ -1,0 +1,118 @@
+//! libevent's stand-alone test programs.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::time::Duration;
+
+use event_base::{Base, EventSpec, LoopResult, What};
+
+use crate::support::{Bed, CountingClock, WAIT, fd, ms, pair, run_watched};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[test]
+fn c_108_test_eof() {
+    let base = Base::new().unwrap();
+    let (reader, mut writer) = pair();
+    writer.write_all(b"test string").unwrap();
+    writer.shutdown(Shutdown::Write).unwrap();
+    let event = base.create_and_add(EventSpec::io(fd(&reader), What::READ), Some(MINUTE)).unwrap();
+    let mut sizes = vec![];
+    let result = run_watched(&base, WAIT, |base, ready| {
+        assert_eq!(ready.what, What::READ);
+        let size = (&reader).read(&mut [0; 256]).unwrap();
+        if size > 0 {
+            base.add(event, Some(MINUTE)).unwrap();
+        }
+        sizes.push(size);
+    });
+    assert_eq!((result, sizes), (LoopResult::Empty, vec![11, 0]));
+}
+
+#[test]
+fn c_109_test_weof() {
+    let base = Base::new().unwrap();
+    let (writer, reader) = pair();
+    let mut reader = Some(reader);
+    let event = base.create_and_add(EventSpec::io(fd(&writer), What::WRITE), None).unwrap();
+    let mut outcomes = vec![];
+    let result = run_watched(&base, WAIT, |base, ready| {
+        assert_eq!(ready.what, What::WRITE);
+        let outcome = (&writer).write(b"test string").map_err(|error| error.kind());
+        if outcome.is_ok() {
+            drop(reader.take());
+            base.add(event, None).unwrap();
+        }
+        outcomes.push(outcome);
+    });
+    assert_eq!((result, outcomes), (LoopResult::Empty, vec![Ok(11), Err(ErrorKind::BrokenPipe)]));
+}
+
+#[test]
+fn c_110_test_closed() {
+    let base = Base::new().unwrap();
+    let (ours, mut peer) = pair();
+    peer.write_all(b"unread").unwrap();
+    peer.shutdown(Shutdown::Both).unwrap();
+    let event = base.create_and_add(EventSpec::io(fd(&ours), What::CLOSED), Some(MINUTE)).unwrap();
+    let mut seen = vec![];
+    let result = run_watched(&base, WAIT, |_, ready| seen.push((ready.id, ready.what)));
+    assert_eq!((result, seen), (LoopResult::Empty, vec![(event, What::CLOSED)]));
+}
+
+/// 20 000 timers, and ten random ones moved or deleted in each callback; in virtual time.
+#[test]
+fn c_111_test_time() {
+    const TIMERS: u64 = 20_000;
+    let bed = Bed::new();
+    let mut seed = 0x1234_5678_u64;
+    let mut random = move |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    let timers: Vec<_> = (0..TIMERS).map(|_| bed.timer(Duration::from_micros(random(50_000)))).collect();
+    let mut calls = 0;
+    let mut last = Duration::ZERO;
+    let result = bed.base.run(WAIT, |base, _| {
+        calls += 1;
+        assert!(bed.elapsed() >= last);
+        last = bed.elapsed();
+        if calls < TIMERS * 2 {
+            for _ in 0..10 {
+                let timer = timers[random(TIMERS) as usize];
+                let after = random(50_000);
+                if after % 2 == 0 {
+                    base.del(timer).unwrap();
+                } else {
+                    base.add(timer, Some(Duration::from_micros(after))).unwrap();
+                }
+            }
+        }
+    });
+    assert_eq!(result, Ok(LoopResult::Empty));
+    assert!(calls >= TIMERS, "{calls}");
+}
+
+#[test]
+fn c_112_test_changelist() {
+    let (base, clock) = CountingClock::base();
+    let (socket, mut peer) = pair();
+    let event = base.create_and_add(EventSpec::io(fd(&socket), What::WRITE).persist(), None).unwrap();
+    let timer = base.create_and_add(EventSpec::timer(), Some(ms(100))).unwrap();
+    crate::support::fill(&socket);
+    let mut writes = 0;
+    peer.read_exact(&mut [0; 4096]).unwrap();
+    run_watched(&base, WAIT, |base, ready| {
+        if ready.id == timer {
+            base.loop_break().unwrap();
+            return;
+        }
+        writes += 1;
+        base.del(event).unwrap();
+        base.add(event, None).unwrap();
+        base.del(event).unwrap();
+        crate::support::fill(&socket);
+        base.add(event, None).unwrap();
+    });
+    assert!(writes <= 2 && clock.reads() < 100, "{writes} writes, {} readings of the clock", clock.reads());
+}

@@ -1,0 +1,92 @@
+//! Closing, at every moment.
+
+use event_base::{Base, CountFlags, Error, EventSpec, LoopResult, Turn, Wait, What};
+
+use crate::support::{Bed, WAIT, fd, ms, pair};
+
+#[test]
+fn every_call_on_a_closed_base_says_so() {
+    let base = Base::new().unwrap();
+    let id = base.create_and_add(EventSpec::timer(), Some(ms(1))).unwrap();
+    base.close().unwrap();
+    base.close().unwrap();
+    assert!(base.is_closed());
+    assert_eq!(base.create(EventSpec::timer()), Err(Error::Closed));
+    assert_eq!(base.add(id, None), Err(Error::Closed));
+    assert_eq!(base.free(id), Err(Error::Closed));
+    assert_eq!(base.once(-1, What::TIMEOUT, 1, None), Err(Error::Closed));
+    assert_eq!(base.activate_by_fd(0, What::READ), Err(Error::Closed));
+    assert_eq!(base.run(WAIT, |_, _| {}), Err(Error::Closed));
+    assert_eq!(base.enter(WAIT), Err(Error::Closed));
+    assert_eq!(base.next_ready(), None);
+    assert_eq!(base.loop_exit(None), Err(Error::Closed));
+    assert_eq!(base.loop_break(), Err(Error::Closed));
+    assert_eq!(base.loop_continue(), Err(Error::Closed));
+    assert_eq!(base.got_break(), Err(Error::Closed));
+    assert_eq!(base.now(), Err(Error::Closed));
+    assert_eq!(base.count_events(CountFlags::all()), Err(Error::Closed));
+    assert_eq!(base.events(), Err(Error::Closed));
+    assert_eq!(base.running_event(), Err(Error::Closed));
+    assert_eq!(base.method(), Err(Error::Closed));
+    assert_eq!(base.priorities(), Err(Error::Closed));
+    assert_eq!(base.set_priorities(2), Err(Error::Closed));
+    assert_eq!(base.descriptor(), Err(Error::Closed));
+    assert_eq!(base.retain(), Err(Error::Closed));
+    assert_eq!(base.wake(), Err(Error::Closed));
+    base.leave();
+}
+
+#[test]
+fn closing_in_a_callback_ends_the_loop_and_runs_nothing_more() {
+    let bed = Bed::new();
+    for _ in 0..3 {
+        bed.periodic(ms(1));
+    }
+    let mut runs = 0;
+    let result = bed.base.run(WAIT, |base, _| {
+        runs += 1;
+        base.close().unwrap();
+        assert_eq!(base.running_event(), Err(Error::Closed));
+    });
+    assert_eq!((result, runs), (Ok(LoopResult::Stopped), 1));
+}
+
+#[test]
+fn closing_with_everything_pending_and_active_is_harmless() {
+    let base = Base::new().unwrap();
+    let (socket, _peer) = pair();
+    for what in [What::READ, What::WRITE, What::CLOSED | What::PERSIST] {
+        let event = base.create_and_add(EventSpec::io(fd(&socket), what), Some(ms(5))).unwrap();
+        base.activate(event, What::READ).unwrap();
+    }
+    let later = base.create(EventSpec::user()).unwrap();
+    base.activate_later(later, What::READ).unwrap();
+    let finalizing = base.create(EventSpec::user()).unwrap();
+    base.finalize(finalizing).unwrap();
+    base.once(-1, What::TIMEOUT, 1, None).unwrap();
+    base.loop_exit(Some(ms(10))).unwrap();
+    base.close().unwrap();
+}
+
+#[test]
+fn a_base_closed_between_steps_ends_the_steps() {
+    let bed = Bed::new();
+    bed.timer(ms(0));
+    bed.base.enter(WAIT).unwrap();
+    assert_eq!(bed.base.turn(Wait::Never), Ok(Turn::Ready));
+    bed.base.close().unwrap();
+    assert_eq!(bed.base.next_ready(), None);
+    assert_eq!(bed.base.turn(Wait::Never), Ok(Turn::Done(LoopResult::Stopped)));
+    bed.base.leave();
+}
+
+#[test]
+fn a_clone_is_the_same_base() {
+    let base = Base::new().unwrap();
+    let clone = base.clone();
+    let timer = base.create(EventSpec::timer()).unwrap();
+    assert_eq!(clone.priority(timer), Ok(0));
+    drop(base);
+    assert!(!clone.is_closed());
+    clone.close().unwrap();
+}

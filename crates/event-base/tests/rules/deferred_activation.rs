@@ -1,0 +1,139 @@
+//! Activation for the next pass, and the deferred kind that turns into it when there is too much of it.
+
+use event_base::{EventId, LoopResult, What};
+
+use crate::support::{Bed, ONE_PASS, WAIT, ms};
+
+#[test]
+fn an_event_activated_for_later_runs_in_the_next_pass_after_a_poll() {
+    let bed = Bed::new();
+    let first = bed.user();
+    let later = bed.user();
+    let reader = bed.io(3, What::READ);
+    bed.base.add(reader, None).unwrap();
+    bed.base.activate(first, What::READ).unwrap();
+    bed.script.then(ms(0), &[]);
+    bed.script.then(ms(0), &[(3, What::READ)]);
+    let mut passes = vec![];
+    loop {
+        let mut pass = vec![];
+        let result = bed
+            .base
+            .run(ONE_PASS, |base, ready| {
+                pass.push(ready.id);
+                if ready.id == first {
+                    base.activate_later(later, What::READ).unwrap();
+                }
+            })
+            .unwrap();
+        passes.push(pass);
+        if result == LoopResult::Empty || passes.len() == 5 {
+            break;
+        }
+    }
+    assert_eq!(passes, [vec![first], vec![later, reader], vec![]]);
+}
+
+#[test]
+fn what_waits_for_later_keeps_the_loop_from_sleeping() {
+    let bed = Bed::new();
+    bed.timer(ms(100));
+    bed.base.activate_later(bed.user(), What::READ).unwrap();
+    bed.run(ONE_PASS);
+    assert_eq!(bed.script.take_waits(), [Some(ms(0))]);
+}
+
+#[test]
+fn activation_now_promotes_what_waits_for_later() {
+    let bed = Bed::new();
+    let first = bed.user();
+    let second = bed.user();
+    bed.base.activate(first, What::READ).unwrap();
+    let (mut trace, mut done) = (vec![], false);
+    bed.base
+        .run(ONE_PASS, |base, ready| {
+            trace.push((ready.id, ready.what));
+            if !std::mem::replace(&mut done, true) {
+                base.activate_later(second, What::READ).unwrap();
+                base.activate(second, What::WRITE).unwrap();
+            }
+        })
+        .unwrap();
+    assert_eq!(trace, [(first, What::READ), (second, What::READ | What::WRITE)]);
+}
+
+#[test]
+fn results_add_up_until_the_event_is_handed_out() {
+    let bed = Bed::new();
+    let event = bed.user();
+    bed.base.activate(event, What::READ).unwrap();
+    bed.base.activate(event, What::WRITE).unwrap();
+    bed.base.activate_later(event, What::CLOSED).unwrap();
+    bed.base.defer(event, What::TIMEOUT).unwrap();
+    assert_eq!(bed.run(WAIT).1, [(event, What::READ | What::WRITE | What::CLOSED | What::TIMEOUT)]);
+    bed.base.activate(event, What::empty()).unwrap();
+    assert_eq!(bed.run(WAIT).1, [(event, What::empty())]);
+}
+
+#[test]
+fn deferring_more_than_the_limit_puts_the_rest_off() {
+    let bed = Bed::new();
+    let events: Vec<EventId> = (0..50).map(|_| bed.user()).collect();
+    for &event in &events {
+        bed.base.defer(event, What::READ).unwrap();
+        // Deferring what is deferred already does not count.
+        bed.base.defer(event, What::READ).unwrap();
+    }
+    let mut sizes = vec![];
+    let mut all = vec![];
+    let first = bed.user();
+    bed.base.activate(first, What::READ).unwrap();
+    // In the pass where they are deferred, the first 33 run; the others come in the next one.
+    for &event in &events {
+        bed.base.del(event).unwrap();
+    }
+    bed.run(ONE_PASS);
+    bed.base.activate(first, What::READ).unwrap();
+    loop {
+        let mut size = 0;
+        let result = bed.base.run(ONE_PASS, |base, ready| {
+            size += 1;
+            if ready.id == first {
+                for &event in &events {
+                    base.defer(event, What::READ).unwrap();
+                }
+            } else {
+                all.push(ready.id);
+            }
+        });
+        sizes.push(size);
+        if result == Ok(LoopResult::Empty) || sizes.len() == 5 {
+            break;
+        }
+    }
+    assert_eq!(sizes, [34, 17, 0]);
+    assert_eq!(all, events);
+}
+
+#[test]
+fn deletion_takes_an_event_out_of_either_queue() {
+    let bed = Bed::new();
+    let events = [bed.user(), bed.user()];
+    bed.base.activate(events[0], What::READ).unwrap();
+    bed.base.activate_later(events[1], What::READ).unwrap();
+    for event in events {
+        bed.base.del(event).unwrap();
+        assert_eq!(bed.base.pending(event, What::all()).unwrap(), What::empty());
+    }
+    assert_eq!(bed.run(WAIT), (LoopResult::Empty, vec![]));
+}
+
+#[test]
+fn a_one_shot_event_activated_by_hand_is_no_longer_pending_afterwards() {
+    let bed = Bed::new();
+    let reader = bed.io(3, What::READ);
+    bed.base.add(reader, Some(ms(100))).unwrap();
+    bed.base.activate(reader, What::WRITE).unwrap();
+    assert_eq!(bed.run(WAIT), (LoopResult::Empty, vec![(reader, What::WRITE)]));
+    assert_eq!(bed.script.take_changes().last().map(|change| change.wanted), Some(What::empty()));
+}

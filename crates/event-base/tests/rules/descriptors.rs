@@ -1,0 +1,209 @@
+//! Events on real descriptors: what is told, to whom, in which order, and what is refused.
+
+use std::io::Write;
+use std::os::fd::{AsRawFd, RawFd};
+
+use event_base::{Base, Error, EventId, EventSpec, LoopResult, What};
+use nix::errno::Errno;
+
+use crate::support::{Bed, CountingClock, ONE_PASS, POLL, WAIT, fd, fill, ms, pair, run, run_watched, tcp_pair};
+
+fn watch(base: &Base, fd: RawFd, what: What) -> EventId {
+    base.create_and_add(EventSpec::io(fd, what), None).unwrap()
+}
+
+fn errno(result: Result<(), Error>) -> i32 {
+    match result {
+        Err(Error::System(error)) => error.errno,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// P12: libevent runs them in the reverse order of adding.
+#[test]
+fn events_of_one_descriptor_run_in_the_order_of_adding() {
+    let base = Base::new().unwrap();
+    let (reader, mut writer) = pair();
+    let events: Vec<_> = (0..5).map(|_| watch(&base, fd(&reader), What::READ)).collect();
+    base.del(events[1]).unwrap();
+    base.add(events[1], None).unwrap();
+    writer.write_all(b"x").unwrap();
+    let order: Vec<_> = run(&base, WAIT).1.into_iter().map(|(id, _)| id).collect();
+    assert_eq!(order, [events[0], events[2], events[3], events[4], events[1]]);
+}
+
+#[test]
+fn each_event_hears_only_of_its_own_interest() {
+    let base = Base::new().unwrap();
+    let (reader, mut writer) = pair();
+    writer.write_all(b"x").unwrap();
+    let read = watch(&base, fd(&reader), What::READ);
+    let write = watch(&base, fd(&reader), What::WRITE);
+    let both = watch(&base, fd(&reader), What::READ | What::WRITE);
+    let closed = watch(&base, fd(&reader), What::CLOSED);
+    let (result, trace) = run(&base, POLL);
+    assert_eq!(result, LoopResult::Stopped);
+    assert_eq!(trace, [(read, What::READ), (write, What::WRITE), (both, What::READ | What::WRITE)]);
+    assert_eq!(base.pending(closed, What::all()).unwrap(), What::CLOSED);
+}
+
+/// W11: libevent shows the error to readers and writers only, and spins.
+#[test]
+fn an_event_that_waits_for_close_alone_is_told_of_a_reset() {
+    let (base, clock) = CountingClock::base();
+    let (ours, theirs) = tcp_pair();
+    let event = watch(&base, fd(&ours), What::CLOSED);
+    // Closing with unread data resets the connection.
+    (&ours).write_all(b"unread").unwrap();
+    drop(theirs);
+    let mut trace = vec![];
+    let result = run_watched(&base, WAIT, |_, ready| trace.push((ready.id, ready.what)));
+    assert_eq!((result, trace), (LoopResult::Empty, vec![(event, What::CLOSED)]));
+    assert!(clock.reads() < 50, "{} readings of the clock", clock.reads());
+}
+
+#[test]
+fn an_error_reaches_every_interest() {
+    let base = Base::new().unwrap();
+    let (ours, theirs) = tcp_pair();
+    fill(&ours);
+    let events = [What::READ, What::WRITE, What::CLOSED].map(|what| watch(&base, fd(&ours), what));
+    // The unread data makes the close a reset.
+    drop(theirs);
+    let mut trace = vec![];
+    run_watched(&base, WAIT, |_, ready| trace.push((ready.id, ready.what)));
+    assert_eq!(trace, [(events[0], What::READ), (events[1], What::WRITE), (events[2], What::CLOSED)]);
+}
+
+#[test]
+fn the_reader_of_a_pipe_hears_that_its_writer_is_gone() {
+    let base = Base::new().unwrap();
+    for what in [What::READ, What::CLOSED] {
+        let (reader, writer) = nix::unistd::pipe().unwrap();
+        let event = watch(&base, reader.as_raw_fd(), what);
+        drop(writer);
+        assert_eq!(run(&base, POLL), (LoopResult::Empty, vec![(event, what)]));
+    }
+}
+
+/// W13: libevent lets the last one who comes decide for all.
+#[test]
+fn edge_and_level_triggered_events_cannot_share_a_descriptor() {
+    let base = Base::new().unwrap();
+    let (reader, mut writer) = pair();
+    for (first, second) in [(What::ET, What::empty()), (What::empty(), What::ET)] {
+        let one = watch(&base, fd(&reader), What::READ | What::PERSIST | first);
+        let other = base.create(EventSpec::io(fd(&reader), What::WRITE | second)).unwrap();
+        assert!(matches!(base.add(other, Some(ms(1))), Err(Error::BadFlags(_))));
+        assert_eq!(base.pending(other, What::all()).unwrap(), What::empty());
+        // The first keeps its mode and goes on.
+        writer.write_all(b"x").unwrap();
+        assert_eq!(run(&base, ONE_PASS).1, [(one, What::READ | first)]);
+        let again = if first.is_empty() { vec![(one, What::READ)] } else { vec![] };
+        assert_eq!(run(&base, ONE_PASS).1, again);
+        base.del(one).unwrap();
+        // Alone, the second is welcome.
+        base.add(other, None).unwrap();
+        assert_eq!(run(&base, ONE_PASS).1, [(other, What::WRITE | second)]);
+        base.free(one).unwrap();
+        base.free(other).unwrap();
+    }
+}
+
+/// W22: in libevent such an event is pending for ever and keeps the loop alive.
+#[test]
+fn an_interest_in_no_descriptor_is_refused() {
+    let base = Base::new().unwrap();
+    for number in [-1, -2, RawFd::MIN] {
+        for what in [What::READ, What::WRITE, What::CLOSED, What::READ | What::PERSIST] {
+            let error = Error::OutOfRange("the descriptor");
+            assert_eq!(base.create(EventSpec::io(number, what)), Err(error));
+            assert_eq!(base.once(number, what - What::PERSIST, 1, None), Err(error));
+        }
+    }
+    assert_eq!(base.live_events().unwrap(), 0);
+}
+
+#[test]
+fn contradictory_flags_are_refused() {
+    let base = Base::new().unwrap();
+    for what in [What::SIGNAL, What::SIGNAL | What::READ, What::ET, What::ET | What::PERSIST] {
+        assert!(matches!(base.create(EventSpec::io(3, what)), Err(Error::BadFlags(_))), "{what:?}");
+    }
+}
+
+#[test]
+fn a_regular_file_is_refused_and_no_deadline_is_set() {
+    let base = Base::new().unwrap();
+    let file = std::fs::File::open("/proc/self/exe").unwrap();
+    let event = base.create(EventSpec::io(fd(&file), What::READ)).unwrap();
+    assert_eq!(errno(base.add(event, Some(ms(1)))), Errno::EPERM as i32);
+    assert_eq!(base.pending(event, What::all()).unwrap(), What::empty());
+    assert_eq!(run(&base, WAIT), (LoopResult::Empty, vec![]));
+    let refused = base.create_and_add(EventSpec::io(fd(&file), What::READ), None).map(|_| ());
+    assert_eq!(errno(refused), Errno::EPERM as i32);
+    assert_eq!(base.live_events().unwrap(), 1);
+}
+
+#[test]
+fn a_number_that_is_no_descriptor_is_refused_and_costs_no_memory() {
+    let base = Base::new().unwrap();
+    for number in [RawFd::MAX, RawFd::MAX / 2, 1 << 24] {
+        let event = base.create(EventSpec::io(number, What::READ)).unwrap();
+        assert_eq!(errno(base.add(event, None)), Errno::EBADF as i32);
+    }
+}
+
+#[test]
+fn a_refusal_of_the_backend_changes_nothing() {
+    let bed = Bed::new();
+    let reader = bed.io(3, What::READ | What::PERSIST);
+    let writer = bed.io(3, What::WRITE);
+    bed.base.add(reader, None).unwrap();
+    bed.script.fail_next_change(Errno::ENOSPC as i32);
+    assert_eq!(errno(bed.base.add(writer, Some(ms(1)))), Errno::ENOSPC as i32);
+    assert_eq!(bed.base.pending(writer, What::all()).unwrap(), What::empty());
+    bed.script.then(ms(5), &[(3, What::READ | What::WRITE)]);
+    bed.base.loop_exit(Some(ms(10))).unwrap();
+    assert_eq!(bed.run(WAIT).1, [(reader, What::READ)]);
+    bed.base.add(writer, None).unwrap();
+    bed.script.then(ms(0), &[(3, What::WRITE)]);
+    assert_eq!(bed.run(ONE_PASS).1, [(writer, What::WRITE)]);
+}
+
+#[test]
+fn the_backend_hears_only_of_changes_of_the_set_of_interests() {
+    let bed = Bed::new();
+    let first = bed.io(3, What::READ | What::PERSIST);
+    let second = bed.io(3, What::WRITE | What::PERSIST);
+    let wanted = || bed.script.take_changes().into_iter().map(|change| change.wanted).collect::<Vec<_>>();
+    bed.base.add(first, None).unwrap();
+    bed.base.add(first, None).unwrap();
+    bed.base.add(second, None).unwrap();
+    assert_eq!(wanted(), [What::READ, What::READ | What::WRITE]);
+    bed.base.del(first).unwrap();
+    bed.base.del(first).unwrap();
+    bed.base.del(second).unwrap();
+    assert_eq!(wanted(), [What::WRITE, What::empty()]);
+}
+
+#[test]
+fn more_ready_descriptors_than_fit_one_wait_all_fire_in_one_pass() {
+    let base = Base::new().unwrap();
+    let pairs: Vec<_> = (0..300).map(|_| pair()).collect();
+    let events: Vec<_> = pairs.iter().map(|(a, _)| watch(&base, fd(a), What::WRITE)).collect();
+    let (result, mut trace) = run(&base, ONE_PASS);
+    trace.sort_unstable_by_key(|(id, _)| *id);
+    assert_eq!(result, LoopResult::Stopped);
+    assert_eq!(trace.len(), events.len());
+}
+
+#[test]
+fn closing_the_base_leaves_the_users_descriptors_open() {
+    let (reader, mut writer) = pair();
+    let base = Base::new().unwrap();
+    watch(&base, fd(&reader), What::READ);
+    base.close().unwrap();
+    writer.write_all(b"x").unwrap();
+    assert_eq!(crate::support::drain(&reader), 1);
+}

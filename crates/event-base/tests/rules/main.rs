@@ -1,0 +1,29 @@
+//! The engine's own rules, most of them in virtual time: one file per behaviour, names that are statements.
+//! `docs/differences.md` points here wherever libevent does something else.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod base_without_locks;
+mod callbacks_that_misbehave;
+mod closed_bases;
+mod configuration;
+mod counters;
+mod deadlines;
+mod deferred_activation;
+mod descriptors;
+mod dispatch_limits;
+mod driven_by_a_host;
+mod finalizers;
+mod finite_passes;
+mod inspection;
+mod leaving_the_loop;
+mod once_events;
+mod periods;
+mod priorities;
+mod reused_descriptors;
+mod stale_ids;
+mod steps;
+mod the_time;
+mod transient_events;
+mod waking;

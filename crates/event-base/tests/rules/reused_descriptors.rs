@@ -1,0 +1,243 @@
+//! P21: a descriptor closed without its events being deleted, whose number another file then gets.
+//!
+//! `dup2` closes and opens in one step, so that parallel tests cannot take the number in between.
+
+use std::io::Write;
+use std::os::fd::RawFd;
+use std::os::unix::net::UnixStream;
+
+use event_base::{Base, Error, EventId, EventSpec, LoopResult, What};
+use nix::errno::Errno;
+
+use crate::support::{CountingClock, ONE_PASS, WAIT, duplicate, fd, ms, pair, replace, run, run_watched};
+
+/// Makes `target` a descriptor that epoll refuses.
+fn replace_by_file(target: &UnixStream) {
+    let file = std::fs::File::open("/proc/self/exe").unwrap();
+    replace(target, &file);
+}
+
+fn watch(base: &Base, fd: RawFd, what: What) -> EventId {
+    base.create_and_add(EventSpec::io(fd, what), None).unwrap()
+}
+
+/// Runs for a while with a far timer in place and tells what fired; there must be few passes.
+fn run_quietly(base: &Base, clock: &CountingClock, mut each: impl FnMut(EventId)) {
+    let before = clock.reads();
+    base.loop_exit(Some(ms(60))).unwrap();
+    run_watched(base, WAIT, |_, ready| each(ready.id));
+    let reads = clock.reads() - before;
+    assert!(reads < 100, "the loop spins: {reads} readings of the clock");
+}
+
+#[test]
+fn the_new_event_fires_and_the_old_one_never() {
+    let base = Base::new().unwrap();
+    let (ours, mut old_peer) = pair();
+    let (other, mut new_peer) = pair();
+    let old = watch(&base, fd(&ours), What::READ | What::PERSIST);
+    replace(&ours, &other);
+    let new = watch(&base, fd(&ours), What::READ | What::PERSIST);
+    _ = old_peer.write_all(b"to nobody");
+    new_peer.write_all(b"x").unwrap();
+    assert_eq!(run(&base, ONE_PASS).1, [(new, What::READ)]);
+    assert_eq!(base.pending(old, What::all()).unwrap(), What::empty());
+    base.del(old).unwrap();
+    assert_eq!(run(&base, ONE_PASS).1, [(new, What::READ)]);
+}
+
+#[test]
+fn every_event_of_the_dead_descriptor_leaves_with_it_and_can_be_added_again() {
+    let base = Base::new().unwrap();
+    let (ours, _old_peer) = pair();
+    let (other, mut new_peer) = pair();
+    let reader = watch(&base, fd(&ours), What::READ | What::PERSIST);
+    let writer = base
+        .create_and_add(EventSpec::io(fd(&ours), What::WRITE | What::PERSIST), Some(ms(1_000)))
+        .unwrap();
+    let closer = watch(&base, fd(&ours), What::CLOSED);
+    base.activate(writer, What::WRITE | What::TIMEOUT).unwrap();
+    replace(&ours, &other);
+    let new = watch(&base, fd(&ours), What::READ);
+    assert_eq!(base.pending(reader, What::all()).unwrap(), What::empty());
+    assert_eq!(base.pending(writer, What::all()).unwrap(), What::TIMEOUT, "the deadline stays");
+    assert_eq!(base.pending(closer, What::all()).unwrap(), What::empty());
+    new_peer.write_all(b"x").unwrap();
+    base.add(reader, None).unwrap();
+    assert_eq!(run(&base, ONE_PASS).1, [(writer, What::TIMEOUT), (new, What::READ), (reader, What::READ)]);
+}
+
+#[test]
+fn readiness_already_found_for_the_dead_descriptor_is_taken_back() {
+    let base = Base::new().unwrap();
+    let (ours, mut old_peer) = pair();
+    let (other, _new_peer) = pair();
+    old_peer.write_all(b"x").unwrap();
+    let first = base.create(EventSpec::user()).unwrap();
+    let old = watch(&base, fd(&ours), What::READ);
+    base.add(first, Some(ms(0))).unwrap();
+    base.activate(first, What::READ).unwrap();
+    let mut trace = vec![];
+    base.run(ONE_PASS, |base, ready| {
+        trace.push(ready.id);
+        if ready.id == first {
+            assert_eq!(base.pending(old, What::READ).unwrap(), What::READ);
+            replace(&ours, &other);
+            watch(base, fd(&ours), What::READ);
+        }
+    })
+    .unwrap();
+    assert_eq!(trace, [first]);
+}
+
+#[test]
+fn deleting_an_event_of_a_dead_descriptor_leaves_the_new_file_alone() {
+    let base = Base::new().unwrap();
+    let (ours, _old_peer) = pair();
+    let (other, mut new_peer) = pair();
+    let old = watch(&base, fd(&ours), What::READ);
+    replace(&ours, &other);
+    base.del(old).unwrap();
+    let new = watch(&base, fd(&ours), What::READ);
+    base.free(old).unwrap();
+    new_peer.write_all(b"x").unwrap();
+    assert_eq!(run(&base, WAIT), (LoopResult::Empty, vec![(new, What::READ)]));
+}
+
+#[test]
+fn deleting_one_of_two_events_of_a_dead_descriptor_does_not_harm_either() {
+    let base = Base::new().unwrap();
+    let (ours, _old_peer) = pair();
+    let (other, mut new_peer) = pair();
+    let reader = watch(&base, fd(&ours), What::READ);
+    let writer = watch(&base, fd(&ours), What::WRITE);
+    replace(&ours, &other);
+    base.del(writer).unwrap();
+    assert_eq!(base.pending(reader, What::all()).unwrap(), What::empty());
+    base.add(reader, None).unwrap();
+    new_peer.write_all(b"x").unwrap();
+    assert_eq!(run(&base, WAIT), (LoopResult::Empty, vec![(reader, What::READ)]));
+}
+
+#[test]
+fn a_dead_level_triggered_registration_does_not_refuse_an_edge_triggered_event() {
+    let base = Base::new().unwrap();
+    for (old_mode, new_mode) in [(What::empty(), What::ET), (What::ET, What::empty())] {
+        let (ours, _old_peer) = pair();
+        let (other, mut new_peer) = pair();
+        let old = watch(&base, fd(&ours), What::READ | old_mode);
+        replace(&ours, &other);
+        let new = watch(&base, fd(&ours), What::READ | new_mode);
+        new_peer.write_all(b"x").unwrap();
+        assert_eq!(run(&base, WAIT), (LoopResult::Empty, vec![(new, What::READ | new_mode)]));
+        assert_eq!(base.pending(old, What::all()).unwrap(), What::empty());
+    }
+}
+
+#[test]
+fn a_number_that_became_a_regular_file_is_refused_and_its_old_events_leave() {
+    let base = Base::new().unwrap();
+    let (ours, _old_peer) = pair();
+    let old = watch(&base, fd(&ours), What::READ);
+    replace_by_file(&ours);
+    let new = base.create(EventSpec::io(fd(&ours), What::READ)).unwrap();
+    assert!(matches!(base.add(new, None), Err(Error::System(error)) if error.errno == Errno::EPERM as i32));
+    assert_eq!(base.pending(old, What::all()).unwrap(), What::empty());
+    assert_eq!(run(&base, WAIT), (LoopResult::Empty, vec![]));
+}
+
+#[test]
+fn the_same_file_under_the_same_number_again_goes_on() {
+    let base = Base::new().unwrap();
+    let (ours, mut peer) = pair();
+    let kept = duplicate(&ours);
+    let old = watch(&base, fd(&ours), What::READ | What::PERSIST);
+    // Closed and opened again: the registration lives on through the duplicate.
+    replace(&ours, &kept);
+    let new = watch(&base, fd(&ours), What::READ);
+    peer.write_all(b"x").unwrap();
+    assert_eq!(run(&base, ONE_PASS).1, [(old, What::READ), (new, What::READ)]);
+}
+
+/// The kernel goes on reporting a file that no number names any more.
+#[test]
+fn a_duplicate_that_keeps_the_old_file_alive_does_not_make_the_loop_spin() {
+    let (base, clock) = CountingClock::base();
+    let (ours, mut old_peer) = pair();
+    let (other, mut new_peer) = pair();
+    let other_name = duplicate(&ours);
+    let old = watch(&base, fd(&ours), What::READ | What::PERSIST);
+    old_peer.write_all(b"always ready").unwrap();
+    replace(&ours, &other);
+    let new = watch(&base, fd(&ours), What::READ);
+    let mut trace = vec![];
+    run_quietly(&base, &clock, |id| trace.push(id));
+    assert_eq!(trace, []);
+    new_peer.write_all(b"x").unwrap();
+    run_quietly(&base, &clock, |id| trace.push(id));
+    assert_eq!(trace, [new]);
+    assert_eq!(base.pending(old, What::all()).unwrap(), What::empty());
+    drop(other_name);
+}
+
+#[test]
+fn deleting_after_the_close_does_not_make_the_loop_spin_either() {
+    let (base, clock) = CountingClock::base();
+    let (ours, mut old_peer) = pair();
+    let (other, _new_peer) = pair();
+    let _other_name = duplicate(&ours);
+    let old = watch(&base, fd(&ours), What::READ | What::PERSIST);
+    old_peer.write_all(b"always ready").unwrap();
+    replace(&ours, &other);
+    base.del(old).unwrap();
+    run_quietly(&base, &clock, |id| panic!("{id:?}"));
+}
+
+#[test]
+fn getting_rid_of_a_dead_registration_keeps_the_others_and_the_wake_up() {
+    let (base, clock) = CountingClock::base();
+    let (ours, mut old_peer) = pair();
+    let (other, _new_peer) = pair();
+    let (reader, mut writer) = pair();
+    let _other_name = duplicate(&ours);
+    let old = watch(&base, fd(&ours), What::READ);
+    let kept = watch(&base, fd(&reader), What::READ | What::PERSIST);
+    let user = base.create(EventSpec::user()).unwrap();
+    old_peer.write_all(b"always ready").unwrap();
+    replace(&ours, &other);
+    base.del(old).unwrap();
+    run_quietly(&base, &clock, |id| panic!("{id:?}"));
+    let waker = base.clone();
+    let thread = std::thread::spawn(move || {
+        std::thread::sleep(ms(30));
+        waker.activate(user, What::READ).unwrap();
+        writer.write_all(b"x").unwrap();
+        writer
+    });
+    let mut trace = vec![];
+    run_watched(&base, WAIT, |base, ready| {
+        trace.push(ready.id);
+        if ready.id == kept {
+            base.del(kept).unwrap();
+        }
+    });
+    thread.join().unwrap();
+    assert_eq!(trace, [user, kept]);
+}
+
+#[test]
+fn getting_rid_of_a_dead_registration_forgives_another_descriptor_that_was_closed() {
+    let (base, clock) = CountingClock::base();
+    let (ours, mut old_peer) = pair();
+    let (other, _new_peer) = pair();
+    let (file, _peer) = pair();
+    let _other_name = duplicate(&ours);
+    let old = watch(&base, fd(&ours), What::READ);
+    let closed = watch(&base, fd(&file), What::READ);
+    replace_by_file(&file);
+    old_peer.write_all(b"always ready").unwrap();
+    replace(&ours, &other);
+    base.del(old).unwrap();
+    run_quietly(&base, &clock, |id| panic!("{id:?}"));
+    assert_eq!(base.pending(closed, What::all()).unwrap(), What::empty());
+}

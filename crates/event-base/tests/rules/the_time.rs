@@ -1,0 +1,110 @@
+//! What the base says the time is.
+
+use std::time::Duration;
+
+use event_base::{Base, BaseFlags, Clock, EventSpec, LoopResult, ManualClock, SystemClock, What};
+
+use crate::support::{Bed, ONE_PASS, WAIT, ms};
+
+fn wall(bed: &Bed) -> Duration {
+    Duration::from_nanos(bed.clock.wall())
+}
+
+#[test]
+fn a_pass_sees_one_time() {
+    let bed = Bed::new();
+    let events: Vec<_> = (0..3).map(|_| bed.timer(ms(10))).collect();
+    let mut seen = Vec::new();
+    bed.base
+        .run(WAIT, |base, _| {
+            seen.push(base.now().unwrap());
+            bed.clock.advance(ms(30));
+        })
+        .unwrap();
+    assert_eq!(seen.len(), events.len());
+    assert_eq!(seen, [seen[0]; 3]);
+    assert_eq!(bed.base.now().unwrap(), wall(&bed));
+}
+
+#[test]
+fn updating_lets_the_time_catch_up() {
+    let bed = Bed::new();
+    bed.timer(ms(10));
+    bed.base
+        .run(WAIT, |base, _| {
+            let before = base.now().unwrap();
+            bed.clock.advance(ms(30));
+            base.update_cached_time().unwrap();
+            assert_eq!(base.now().unwrap(), before + ms(30));
+        })
+        .unwrap();
+}
+
+#[test]
+fn without_a_cache_every_question_reads_the_clock() {
+    let bed = Bed::with(|config| config.set_flags(BaseFlags::NO_CACHE_TIME));
+    bed.timer(ms(10));
+    bed.base
+        .run(WAIT, |base, _| {
+            bed.clock.advance(ms(30));
+            assert_eq!(base.now().unwrap(), wall(&bed));
+            base.update_cached_time().unwrap();
+        })
+        .unwrap();
+}
+
+/// W28: in libevent a clock that shows less than a second is never cached.
+#[test]
+fn the_time_stands_still_in_the_clocks_first_second_too() {
+    for start in [ms(0), ms(1), ms(999)] {
+        let bed = Bed::starting_at(start, |config| config);
+        let timers = [bed.timer(ms(0)), bed.timer(ms(0))];
+        let mut seen = Vec::new();
+        bed.base
+            .run(ONE_PASS, |base, _| {
+                seen.push(base.now().unwrap());
+                bed.clock.advance(ms(1));
+            })
+            .unwrap();
+        assert_eq!(seen.len(), timers.len());
+        assert_eq!(seen[0], seen[1]);
+        assert_eq!(seen[0].as_nanos(), start.as_nanos() + u128::from(ManualClock::WALL_OFFSET));
+    }
+}
+
+#[test]
+fn a_deadline_is_told_as_wall_time() {
+    let bed = Bed::new();
+    let timer = bed.timer(ms(500));
+    assert_eq!(bed.base.expires_at(timer).unwrap(), Some(wall(&bed) + ms(500)));
+    bed.base.del(timer).unwrap();
+    assert_eq!(bed.base.expires_at(timer).unwrap(), None);
+}
+
+#[test]
+fn the_monotonic_time_is_fresh_even_in_a_callback() {
+    let bed = Bed::new();
+    bed.timer(ms(0));
+    bed.base
+        .run(WAIT, |base, _| {
+            let before = base.monotonic().unwrap();
+            bed.clock.advance(ms(5));
+            assert_eq!(base.monotonic().unwrap(), before + ms(5));
+        })
+        .unwrap();
+}
+
+/// P6 and P7: neither the coarse clock nor milliseconds.
+#[test]
+fn a_real_timer_is_never_early() {
+    let base = Base::new().unwrap();
+    for micros in [1, 150, 900, 1_100, 3_300] {
+        let after = Duration::from_micros(micros);
+        let start = Duration::from_nanos(SystemClock.monotonic());
+        let timer = base.create_and_add(EventSpec::timer(), Some(after)).unwrap();
+        let result = base.run(WAIT, |_, ready| assert_eq!((ready.id, ready.what), (timer, What::TIMEOUT)));
+        assert_eq!(result, Ok(LoopResult::Empty));
+        let took = Duration::from_nanos(SystemClock.monotonic()) - start;
+        assert!(took >= after, "{took:?} of {after:?}");
+    }
+}

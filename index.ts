@@ -1,0 +1,11 @@
+/**
+ * libevent's event_base for Node: readiness on any descriptor, priorities, edge-triggering, exact timers.
+ *
+ * @module event-base
+ */
+
+export { EventConfig, type DispatchInterval } from './ts/config.js'
+export { BaseFlag, CountFlag, EV, Feature, LoopFlag, LoopResult, type Method } from './ts/constants.js'
+export { EventError, type EventErrorCode, type SystemError } from './ts/errors.js'
+export type { Event, EventCallback, EventOptions } from './ts/event.js'
+export { EventBase, type EventRecord } from './ts/event-base.js'

@@ -1,0 +1,34 @@
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { readManifest, thisPlatform } from './platforms.js'
+import { root } from './run.js'
+
+/** Folders whose files never end up in the addon. */
+const elsewhere = /[/\\](?:tests|benches|examples|target)[/\\]|[/\\]crates[/\\]conformance[/\\]/
+
+/** Everything that the addon is built from: Rust sources and Cargo's own files. */
+async function sources(): Promise<string[]> {
+  const entries = await readdir(join(root, 'crates'), { recursive: true, withFileTypes: true })
+  const below = entries
+    .filter((entry) => entry.isFile() && (entry.name.endsWith('.rs') || entry.name === 'Cargo.toml'))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => !elsewhere.test(path))
+  return [...below, join(root, 'Cargo.toml'), join(root, 'Cargo.lock')]
+}
+
+async function modified(path: string): Promise<number> {
+  return (await stat(path)).mtimeMs
+}
+
+/** Why this machine's addon cannot stand for the sources beside it, or `undefined` when it can. */
+export async function addonProblem(): Promise<string | undefined> {
+  const manifest = await readManifest()
+  const name = `${manifest.napi.binaryName}.${thisPlatform(manifest)}.node`
+  const built = await modified(join(root, name)).catch(() => undefined)
+  if (built === undefined) return `${name} is not built`
+  for (const path of await sources()) {
+    if ((await modified(path)) > built) return `${name} is older than ${path.slice(root.length + 1)}`
+  }
+  return undefined
+}

@@ -1,0 +1,73 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { root, run } from './run.js'
+import type { Report, TestResult, Totals } from './results.js'
+
+/** The part of vitest's JSON report that is read here. */
+interface VitestReport {
+  readonly numPassedTests: number
+  readonly numFailedTests: number
+  readonly numPendingTests: number
+  readonly numTodoTests: number
+  readonly testResults: readonly {
+    readonly name: string
+    readonly status: string
+    readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[]
+  }[]
+}
+
+function outcomeOf(status: string): TestResult['outcome'] {
+  if (status === 'passed' || status === 'failed') return status
+  return 'skipped'
+}
+
+/** Reads vitest's JSON report. A file that failed before its first test counts as one failure. */
+export function parseVitest(report: VitestReport): Report {
+  const brokenFiles = report.testResults.filter(
+    ({ status, assertionResults }) =>
+      status === 'failed' && !assertionResults.some((result) => result.status === 'failed'),
+  )
+  const totals: Totals = {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests + brokenFiles.length,
+    skipped: report.numPendingTests + report.numTodoTests,
+  }
+  const results = report.testResults.flatMap(({ assertionResults }) =>
+    assertionResults.map(({ fullName, status }) => ({ name: fullName, outcome: outcomeOf(status) })),
+  )
+  return {
+    totals,
+    results: [...results, ...brokenFiles.map(({ name }) => ({ name, outcome: 'failed' as const }))],
+  }
+}
+
+/**
+ * Runs vitest once. A run that dies without a report counts as one failure.
+ *
+ * @param args further arguments of `vitest run`
+ * @param node the Node binary that runs vitest and so every spec
+ */
+export async function vitest(args: readonly string[] = [], node: string = process.execPath): Promise<Report> {
+  const folder = await mkdtemp(join(tmpdir(), 'event-base-vitest-'))
+  const file = join(folder, 'report.json')
+  try {
+    const { code } = await run(node, [
+      join(root, 'node_modules/vitest/vitest.mjs'),
+      'run',
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${file}`,
+      ...args,
+    ])
+    const text = await readFile(file, 'utf8').catch(() => undefined)
+    if (text === undefined) return { totals: { passed: 0, failed: 1, skipped: 0 }, results: [] }
+    const report = parseVitest(JSON.parse(text) as VitestReport)
+    // An unhandled error fails the run without failing a test.
+    if (code === 0 || report.totals.failed > 0) return report
+    return { ...report, totals: { ...report.totals, failed: 1 } }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}

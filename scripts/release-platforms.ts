@@ -1,0 +1,55 @@
+// Publishes the platform packages and names them in package.json, right before the root is published.
+// The release workflow runs it after `napi artifacts`. `--dry-run` publishes nothing and leaves package.json.
+import { access, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { platformDependencies, platformPackage, platforms, readManifest } from './lib/platforms.js'
+import { main, root, run } from './lib/run.js'
+
+/** Whether npm already has this version, as after a release that broke off half-way. */
+async function isPublished(name: string, version: string): Promise<boolean> {
+  const { code, output } = await run('npm', ['view', `${name}@${version}`, 'version'], { quiet: true })
+  if (code === 0) return output.includes(version)
+  if (output.includes('E404')) return false
+  throw new Error(`could not ask npm for ${name}:\n${output}`)
+}
+
+await main(async () => {
+  const dryRun = process.argv.includes('--dry-run')
+  const manifest = await readManifest()
+
+  // All are looked at before the first is published, since nothing published can be taken back.
+  for (const platform of platforms(manifest)) {
+    const folder = join(root, 'npm', platform)
+    await access(join(folder, `${manifest.napi.binaryName}.${platform}.node`))
+    const { name, version } = JSON.parse(
+      await readFile(join(folder, 'package.json'), 'utf8'),
+    ) as typeof manifest
+    if (name !== platformPackage(platform) || version !== manifest.version) {
+      throw new Error(`npm/${platform} is ${name} ${version}; run npm run platform-packages`)
+    }
+  }
+
+  for (const platform of platforms(manifest)) {
+    const name = platformPackage(platform)
+    if (!dryRun && (await isPublished(name, manifest.version))) {
+      console.log(`${name} ${manifest.version} is published already`)
+      continue
+    }
+    const args = [
+      'publish',
+      join(root, 'npm', platform),
+      '--access',
+      'public',
+      ...(dryRun ? ['--dry-run'] : []),
+    ]
+    if ((await run('npm', args)).code !== 0) return false
+  }
+  if (dryRun) return true
+
+  const file = join(root, 'package.json')
+  const whole = JSON.parse(await readFile(file, 'utf8')) as object
+  const published = { ...whole, optionalDependencies: platformDependencies(manifest) }
+  await writeFile(file, `${JSON.stringify(published, null, 2)}\n`)
+  return true
+})

@@ -1,0 +1,108 @@
+// The vitest suite on every supported Node, and the smoke suite on Bun and Deno.
+// The runtimes come from npm as packages and live in a cache folder, outside the lock file.
+import { existsSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+
+import { closingLine, isGreen, sum, type Totals } from './lib/results.js'
+import { demand, main, root, run } from './lib/run.js'
+import { vitest } from './lib/vitest.js'
+
+/** A runtime's package, where its binary lies in there, and how it runs the tests. */
+interface Runtime {
+  readonly label: string
+  readonly package: string
+  readonly version: string
+  readonly binary: string
+  readonly suite: (binary: string) => Promise<Totals>
+}
+
+/** Upper bound for a smoke suite, in milliseconds: a runtime that hangs fails instead. */
+const smokeLimit = 120_000
+
+const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'event-base', 'runtimes')
+
+async function specs(binary: string): Promise<Totals> {
+  // The types do not depend on the runtime.
+  return (await vitest(['--typecheck.enabled=false'], binary)).totals
+}
+
+/** Runs the smoke suite, which closes with `N passed, N failed`. Without that line it failed. */
+function smoke(...args: readonly string[]): (binary: string) => Promise<Totals> {
+  return async (binary) => {
+    const script = join(root, '__test__/smoke/smoke.mjs')
+    const { code, output } = await run(binary, [...args, script], { timeout: smokeLimit })
+    const closing = [...output.matchAll(/^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm)].at(-1)
+    const [passed, failed, skipped] = (closing?.slice(1) ?? []).map((count) => Number(count ?? 0))
+    const counted = { passed: passed ?? 0, failed: failed ?? 0, skipped: skipped ?? 0 }
+    return code === 0 && closing !== undefined ? counted : { ...counted, failed: Math.max(1, counted.failed) }
+  }
+}
+
+function node(version: string): Runtime {
+  const { platform, arch } = process
+  return {
+    label: `Node ${version}`,
+    package: `node-${platform}-${arch}`,
+    version,
+    binary: 'bin/node',
+    suite: specs,
+  }
+}
+
+const denoPlatform = `${process.platform}-${process.arch}${process.platform === 'linux' ? '-glibc' : ''}`
+
+const runtimes: readonly Runtime[] = [
+  node('20'),
+  node('22'),
+  node('24'),
+  node('latest'),
+  {
+    label: 'Bun',
+    package: `@oven/bun-${process.platform}-${process.arch}`,
+    version: 'latest',
+    binary: 'bin/bun',
+    suite: smoke('run'),
+  },
+  {
+    label: 'Deno',
+    package: `@deno/${denoPlatform}`,
+    version: 'latest',
+    binary: 'deno',
+    suite: smoke('run', '--allow-all', '--no-lock', '--node-modules-dir=manual'),
+  },
+]
+
+/** Installs a runtime into the cache and returns its binary. A cached one serves when npm is out of reach. */
+async function install(runtime: Runtime): Promise<string> {
+  const folder = join(cache, `${runtime.package.replace('/', '+')}@${runtime.version}`)
+  const binary = join(folder, 'node_modules', runtime.package, runtime.binary)
+  await mkdir(folder, { recursive: true })
+  const what = `${runtime.package}@${runtime.version}`
+  const args = ['install', '--prefix', folder, '--no-audit', '--no-fund', '--ignore-scripts', what]
+  const { code, output } = await run('npm', args, { cwd: folder, quiet: true })
+  if (code !== 0 && !existsSync(binary)) throw new Error(`${what} could not be installed:\n${output}`)
+  return binary
+}
+
+await main(async () => {
+  const wanted = process.argv.slice(2).map((name) => name.toLowerCase())
+  const chosen = runtimes.filter(
+    ({ label }) => wanted.length === 0 || wanted.some((name) => label.toLowerCase().includes(name)),
+  )
+  if (chosen.length === 0) throw new Error(`no runtime is called ${wanted.join(' or ')}`)
+  const rows: { readonly line: string; readonly totals: Totals }[] = []
+  for (const runtime of chosen) {
+    const isThis = runtime.label === `Node ${process.versions.node.split('.')[0]}`
+    const binary = isThis ? process.execPath : await install(runtime)
+    const version = (await demand(binary, ['--version'])).trim().split('\n')[0]
+    console.log(`--- ${runtime.label} (${version})`)
+    const totals = await runtime.suite(binary)
+    rows.push({ line: `${runtime.label.padEnd(12)} ${version?.padEnd(28)} ${closingLine(totals)}`, totals })
+  }
+  console.log(`\n${rows.map(({ line }) => line).join('\n')}`)
+  const all = rows.map(({ totals }) => totals)
+  console.log(closingLine(sum(all)))
+  return all.every(isGreen)
+})

@@ -1,0 +1,21 @@
+// Every test of the project: Rust, then vitest, added up in one closing line.
+// `--rust` or `--ts` runs one half; further arguments go to that half's runner.
+import { cargoTest } from './lib/cargo-test.js'
+import { closingLine, isGreen, sum, type Totals } from './lib/results.js'
+import { main } from './lib/run.js'
+import { vitest } from './lib/vitest.js'
+
+await main(async () => {
+  const [half, ...args] = process.argv.slice(2)
+  if (half !== undefined && half !== '--rust' && half !== '--ts') {
+    throw new Error(`unknown argument ${half}; give --rust or --ts first`)
+  }
+  const halves: Totals[] = []
+  if (half !== '--ts') halves.push((await cargoTest(args)).totals)
+  if (half !== '--rust') halves.push((await vitest(args)).totals)
+  const total = sum(halves)
+  const empty = halves.some(({ passed, failed }) => passed + failed === 0)
+  if (empty) console.log('A test runner executed no test, which counts as a failure.')
+  console.log(closingLine(total))
+  return isGreen(total) && !empty
+})

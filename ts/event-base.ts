@@ -1,0 +1,555 @@
+/** The base: making events, running the loop, leaving it. */
+
+import { isMainThread } from 'node:worker_threads'
+
+import { EventConfig, setConstructor } from './config.js'
+import { EV, LoopFlag, LoopResult, type Method } from './constants.js'
+import { Core } from './core.js'
+import { wrongType } from './validate.js'
+import { EventError } from './errors.js'
+import { Event, type EventCallback, type EventOptions } from './event.js'
+import { rejectWaiting, Watch, waitOnce } from './iterate.js'
+import { crossing, native, NO_SLOT, NO_TIMEOUT, Signal } from './native.js'
+import { run } from './run.js'
+import {
+  checkBits,
+  checkBoolean,
+  checkCallback,
+  checkFd,
+  checkInteger,
+  checkOptions,
+  checkSignal,
+  checkTimeout,
+} from './validate.js'
+
+const INTERESTS = EV.READ | EV.WRITE | EV.CLOSED
+const EVENT_BITS = EV.TIMEOUT | INTERESTS | EV.SIGNAL | EV.PERSIST | EV.ET
+const RESULT_BITS = EV.TIMEOUT | INTERESTS | EV.SIGNAL
+const LOOP_BITS = LoopFlag.ONCE | LoopFlag.NONBLOCK | LoopFlag.NO_EXIT_ON_EMPTY
+
+/** One event, as {@link EventBase.events} shows it. */
+export interface EventRecord {
+  /** Names it, as {@link Event.id} does, while it is pending. */
+  id: number
+  /** Its descriptor, -1 for timers and user events. */
+  fd: number
+  /** The bits it was made with. */
+  what: number
+  /** The bits it waits for now. */
+  pending: number
+  /** The bits its callback will be called with, once it is active. */
+  result: number
+  /** Whether its callback is due. */
+  active: boolean
+  /** Its priority. */
+  priority: number
+  /** When it times out, in wall-clock milliseconds since 1970. */
+  expiresAt: number | undefined
+  /** The event; `undefined` for the internal ones of `event-base/net`. */
+  event: Event | undefined
+}
+
+/**
+ * An event base: waits for descriptors and deadlines, and calls back.
+ *
+ * Two ways to run it. {@link loop} and {@link dispatch} are libevent's: they block JavaScript, so that no timer of
+ * Node's, no promise and no `nextTick` runs before they return. {@link run} takes its turns inside the host's own
+ * event loop, beside everything else. Either way callbacks run on this thread.
+ *
+ * ```ts
+ * import { EventBase } from 'event-base'
+ *
+ * using base = new EventBase()
+ * base.newTimer(() => console.log('now')).add(0.5)
+ * base.dispatch()
+ * ```
+ */
+export class EventBase {
+  readonly #core: Core
+  #keepsAlive = true
+  #watchesHost = false
+  #onSignal: (signal: number) => void = () => {}
+
+  /**
+   * @param config without one: the best backend, one priority, no limits
+   * @throws {EventError} `ERR_EVENT_NO_METHOD` when no backend fits, `ERR_INVALID_ARG_TYPE`
+   * @throws {SystemError} `EMFILE`, `ENFILE`, `ENOMEM` when the kernel has no descriptor left
+   */
+  constructor(config: EventConfig = new EventConfig()) {
+    if (!(config instanceof EventConfig)) {
+      throw wrongType('config', 'an instance of EventConfig', config)
+    }
+    this.#core = new Core(EventConfig.open(config), this, EventConfig.prioritiesOf(config))
+  }
+
+  /** The backends of this build, in order of preference (`event_get_supported_methods`). */
+  static supportedMethods(): Method[] {
+    return native.supportedMethods() as Method[]
+  }
+
+  /**
+   * The name of the backend (`event_base_get_method`).
+   *
+   * @throws {EventError} `ERR_EVENT_CLOSED`
+   */
+  get method(): Method {
+    this.#core.check()
+    return native.baseMethod(this.#core.handle) as Method
+  }
+
+  /**
+   * What the backend can do: bits of `Feature` (`event_base_get_features`).
+   *
+   * @throws {EventError} `ERR_EVENT_CLOSED`
+   */
+  get features(): number {
+    this.#core.check()
+    return native.baseFeatures(this.#core.handle)
+  }
+
+  /**
+   * The number of priorities (`event_base_get_npriorities`).
+   *
+   * @throws {EventError} `ERR_EVENT_CLOSED`
+   */
+  get priorities(): number {
+    this.#core.check()
+    return this.#core.priorities
+  }
+
+  /** Whether the base was closed. */
+  get closed(): boolean {
+    return this.#core.closed
+  }
+
+  /**
+   * Makes an event on a descriptor, or with `fd` -1 and `what` 0 one that only {@link Event.activate} fires
+   * (`event_new`). It is not pending yet: see {@link Event.add}.
+   *
+   * @param fd an open descriptor; it stays the caller's
+   * @param what READ, WRITE and CLOSED of `EV`, with ET and PERSIST; TIMEOUT is accepted and ignored
+   * @param callback called when it fires
+   * @param options its priority, and `persist` for the PERSIST bit
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`, `ERR_EVENT_CLOSED`
+   */
+  newEvent(fd: number, what: number, callback: EventCallback, options?: EventOptions): Event {
+    this.#core.check()
+    checkBits('what', what, EVENT_BITS)
+    if ((what & EV.SIGNAL) !== 0) badFlags('A signal event has no descriptor')
+    const interest = what & INTERESTS
+    if (interest !== 0) checkFd('fd', fd)
+    else checkInteger('fd', fd, -1, -1)
+    if ((what & EV.ET) !== 0 && interest === 0) badFlags('EV.ET needs an interest in a descriptor')
+    return this.#makeEvent(fd, what & ~EV.TIMEOUT, callback, options)
+  }
+
+  /**
+   * Makes a timer (`evtimer_new`); {@link Event.add} sets it.
+   *
+   * @param callback called when the time has passed
+   * @param options `persist` makes it repeat
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
+   */
+  newTimer(callback: EventCallback, options?: EventOptions): Event {
+    this.#core.check()
+    return this.#makeEvent(-1, 0, callback, options)
+  }
+
+  #makeEvent(
+    fd: number,
+    what: number,
+    callback: EventCallback,
+    options: EventOptions | undefined,
+  ): Event {
+    const core = this.#core
+    checkCallback('callback', callback)
+    let priority = core.priorities >> 1
+    let bits = what
+    if (checkOptions(options) !== undefined) {
+      if (options?.priority !== undefined) {
+        priority = checkInteger('options.priority', options.priority, 0, core.priorities - 1)
+      }
+      if (checkBoolean('options.persist', options?.persist)) bits |= EV.PERSIST
+    }
+    return new Event({ core, fd, what: bits, priority, callback })
+  }
+
+  /**
+   * Runs a callback once, with no event to keep (`event_base_once`).
+   *
+   * @param fd an open descriptor; -1 for a timer
+   * @param what READ, WRITE or CLOSED, or TIMEOUT alone for a timer
+   * @param callback called once
+   * @param timeout milliseconds; a timer without one is due at once
+   * @throws {EventError} `ERR_EVENT_BAD_FLAGS` for SIGNAL, PERSIST and no bit at all; `ERR_INVALID_ARG_TYPE`,
+   *   `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
+   * @throws {SystemError} as {@link Event.add}
+   */
+  once(fd: number, what: number, callback: EventCallback, timeout?: number): void {
+    const core = this.#core
+    core.check()
+    checkBits('what', what, 0xff)
+    if ((what & (EV.SIGNAL | EV.PERSIST)) !== 0) badFlags('Neither a signal nor PERSIST fires once')
+    const interest = what & INTERESTS
+    if (interest === 0 && (what & EV.TIMEOUT) === 0) badFlags('There is nothing to wait for')
+    if (interest !== 0) checkFd('fd', fd)
+    else checkInteger('fd', fd, -1, -1)
+    checkCallback('callback', callback)
+    const duration = timeout === undefined ? NO_TIMEOUT : checkTimeout('timeout', timeout)
+    const event = new Event({ core, fd, what: interest, priority: core.priorities >> 1, callback })
+    Event.adopt(event, native.eventOnce(core.handle, fd, what, duration))
+  }
+
+  /**
+   * Waits for a descriptor. Settles while the base is run; under the blocking {@link loop} only after that
+   * returned, as every promise.
+   *
+   * @param fd an open descriptor
+   * @param what READ, WRITE or CLOSED of `EV`
+   * @param options `timeout` in milliseconds, after which the result is TIMEOUT; `signal` to stop waiting
+   * @returns the result bits
+   * @throws {EventError} as a rejection: `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`,
+   *   and `ERR_EVENT_CLOSED`, also when the base is closed meanwhile; the signal's reason when it is aborted
+   * @throws {SystemError} as a rejection, as {@link Event.add}
+   */
+  async wait(
+    fd: number,
+    what: number,
+    options?: { timeout?: number; signal?: AbortSignal },
+  ): Promise<number> {
+    const { timeout, signal } = checkOptions(options) ?? {}
+    if (timeout !== undefined) checkTimeout('options.timeout', timeout)
+    return await waitOnce(this.#core, this.#interest(fd, what), timeout, checkSignal(signal))
+  }
+
+  /**
+   * Readiness after readiness of a descriptor, for `for await`: one item of result bits each. The event is
+   * closed when the iteration ends.
+   *
+   * A descriptor is watched while an item is awaited; with ET all along, edges in between adding up to one item.
+   *
+   * @param fd an open descriptor
+   * @param what READ, WRITE or CLOSED of `EV`, with ET
+   * @param options `signal` ends the iteration by throwing its reason
+   * @throws {EventError} as {@link wait}
+   * @throws {SystemError} as {@link Event.add}
+   */
+  watch(
+    fd: number,
+    what: number,
+    options?: { signal?: AbortSignal },
+  ): AsyncIterableIterator<number, undefined> {
+    const { signal } = checkOptions(options) ?? {}
+    return new Watch(this.#core, this.#interest(fd, what), checkSignal(signal))
+  }
+
+  #interest(fd: number, what: number): { fd: number; what: number; priority: number } {
+    checkBits('what', what, INTERESTS | EV.ET)
+    checkFd('fd', fd)
+    if ((what & INTERESTS) === 0) badFlags('There is nothing to wait for')
+    return { fd, what, priority: this.#core.priorities >> 1 }
+  }
+
+  /**
+   * Runs the loop until there is nothing left to wait for or it is told to stop (`event_base_dispatch`). Blocks
+   * JavaScript.
+   *
+   * @throws as {@link loop}
+   */
+  dispatch(): LoopResult {
+    return this.loop(0)
+  }
+
+  /**
+   * Runs the loop on this thread (`event_base_loop`). Blocks JavaScript: nothing but callbacks of this base
+   * runs until it returns. A worker that waits in here can be terminated.
+   *
+   * What a callback throws ends the loop and is thrown here; events that were still due are called by the next
+   * loop.
+   *
+   * @param flags bits of `LoopFlag`: ONCE returns after the first activity, NONBLOCK after what is ready now,
+   *   NO_EXIT_ON_EMPTY waits even for nothing
+   * @returns `LoopResult.EMPTY` when there was nothing left to wait for, else `LoopResult.STOPPED`
+   * @throws {EventError} `ERR_EVENT_REENTRANT` inside a callback of this base, `ERR_EVENT_CLOSED`,
+   *   `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`
+   * @throws {SystemError} of `epoll_wait`
+   */
+  loop(flags = 0): LoopResult {
+    const core = this.#core
+    core.check()
+    const { handle } = core
+    native.loopEnter(handle, checkBits('flags', flags, LOOP_BITS))
+    try {
+      if (!isMainThread && !this.#watchesHost) this.#watchHost()
+      for (;;) {
+        const code = crossing.loopNext(handle)
+        if ((code & NO_SLOT) !== NO_SLOT) {
+          Event.deliver(core, code, false)
+          continue
+        }
+        const signal = code >>> 24
+        if (signal === Signal.STOPPED || signal === Signal.EMPTY) return signal
+        // Having come up here is enough for the engine to end a worker that is being terminated.
+        if (signal !== Signal.HOST) this.#onSignal(signal)
+      }
+    } finally {
+      core.running = undefined
+      native.loopLeave(handle)
+    }
+  }
+
+  #watchHost(): void {
+    this.#watchesHost = true
+    // Bun has the symbol and panics when it is called.
+    if (process.versions['bun'] === undefined) native.watchHost(this.#core.handle)
+  }
+
+  /**
+   * Runs the loop inside the host's own event loop: timers, promises, `net` and `fs` go on as usual, `nextTick`
+   * and microtasks run after each callback, and AsyncLocalStorage follows from where an event was made. What a
+   * callback throws is an uncaught exception, as in any callback of Node's; the loop goes on if the process does.
+   *
+   * @param options `signal` ends the run
+   * @returns as {@link loop}; closing the base resolves with `LoopResult.STOPPED`
+   * @throws {EventError} as a rejection: `ERR_EVENT_REENTRANT` while the loop runs already, `ERR_EVENT_CLOSED`,
+   *   `ERR_INVALID_ARG_TYPE`; the signal's reason when it is aborted
+   * @throws {SystemError} as a rejection: of `epoll_wait`, or of making the host watch the base
+   */
+  async run(options?: { signal?: AbortSignal }): Promise<LoopResult> {
+    this.#core.check()
+    const { signal } = checkOptions(options) ?? {}
+    return await run(this.#core, {
+      flags: 0,
+      keepAlive: this.#keepsAlive,
+      signal: checkSignal(signal),
+      onSignal: (said) => this.#onSignal(said),
+    })
+  }
+
+  /** Lets a {@link run} keep the process alive, which is how it begins. */
+  ref(): this {
+    return this.#setRef(true)
+  }
+
+  /** Lets the process end although a {@link run} goes on. */
+  unref(): this {
+    return this.#setRef(false)
+  }
+
+  /** Whether a {@link run} keeps the process alive. */
+  hasRef(): boolean {
+    return this.#keepsAlive
+  }
+
+  #setRef(keepsAlive: boolean): this {
+    this.#keepsAlive = keepsAlive
+    if (!this.#core.closed) native.runSetRef(this.#core.handle, keepsAlive)
+    return this
+  }
+
+  /**
+   * Leaves the loop at the end of the pass, now or later (`event_base_loopexit`). While no loop runs, an exit
+   * lets the next one do a single pass.
+   *
+   * @param after milliseconds; without it, now
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
+   */
+  loopExit(after?: number): this {
+    this.#core.check()
+    const duration = after === undefined ? NO_TIMEOUT : checkTimeout('after', after)
+    native.baseLoopExit(this.#core.handle, duration)
+    return this
+  }
+
+  /**
+   * Leaves the loop after the current callback; what is still due stays so (`event_base_loopbreak`). While no
+   * loop runs, the next one returns at once.
+   *
+   * @throws {EventError} `ERR_EVENT_CLOSED`
+   */
+  loopBreak(): this {
+    this.#core.check()
+    native.baseLoopBreak(this.#core.handle)
+    return this
+  }
+
+  /**
+   * Ends the pass after the current callback and polls again (`event_base_loopcontinue`).
+   *
+   * @throws {EventError} `ERR_EVENT_CLOSED`
+   */
+  loopContinue(): this {
+    this.#core.check()
+    native.baseLoopContinue(this.#core.handle)
+    return this
+  }
+
+  /**
+   * Whether {@link loopExit} ended the loop, or is about to (`event_base_got_exit`).
+   *
+   * @throws {EventError} `ERR_EVENT_CLOSED`
+   */
+  get gotExit(): boolean {
+    this.#core.check()
+    return native.baseGotExit(this.#core.handle)
+  }
+
+  /**
+   * Whether {@link loopBreak} ended the loop, or is about to (`event_base_got_break`).
+   *
+   * @throws {EventError} `ERR_EVENT_CLOSED`
+   */
+  get gotBreak(): boolean {
+    this.#core.check()
+    return native.baseGotBreak(this.#core.handle)
+  }
+
+  /**
+   * Wall-clock milliseconds since 1970: the same throughout one pass of callbacks, unless the base was built
+   * with `NO_CACHE_TIME` (`event_base_gettimeofday_cached`).
+   *
+   * @throws {EventError} `ERR_EVENT_CLOSED`
+   */
+  now(): number {
+    this.#core.check()
+    return native.baseNow(this.#core.handle)
+  }
+
+  /**
+   * Milliseconds of the monotonic clock, read afresh (`event_gettime_monotonic`).
+   *
+   * @throws {EventError} `ERR_EVENT_CLOSED`
+   */
+  monotonic(): number {
+    this.#core.check()
+    return native.baseMonotonic(this.#core.handle)
+  }
+
+  /**
+   * Lets the cached time catch up, inside a callback that took long (`event_base_update_cache_time`).
+   *
+   * @throws {EventError} `ERR_EVENT_CLOSED`
+   */
+  updateCachedTime(): this {
+    this.#core.check()
+    native.baseUpdateCachedTime(this.#core.handle)
+    return this
+  }
+
+  /**
+   * Sets the number of priorities (`event_base_priority_init`). Events of a priority that no longer exists get
+   * the least urgent one.
+   *
+   * @param count 1 to 255
+   * @throws {EventError} `ERR_EVENT_ACTIVE` while any event is active, `ERR_INVALID_ARG_TYPE`,
+   *   `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
+   */
+  setPriorities(count: number): this {
+    this.#core.check()
+    native.baseSetPriorities(this.#core.handle, checkInteger('count', count, 1, 255))
+    this.#core.priorities = count
+    return this
+  }
+
+  /**
+   * The sum of counters (`event_base_get_num_events`). An event that waits for a descriptor and for a deadline
+   * counts twice, and once more while it is active.
+   *
+   * @param mask bits of `CountFlag`
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`, `ERR_EVENT_CLOSED`
+   */
+  countEvents(mask: number): number {
+    this.#core.check()
+    return native.baseCountEvents(this.#core.handle, checkBits('mask', mask, 7))
+  }
+
+  /**
+   * The sum of the highest values the counters had (`event_base_get_max_events`).
+   *
+   * @param mask bits of `CountFlag`
+   * @param clear lets them begin again from 0
+   * @throws {EventError} as {@link countEvents}
+   */
+  maxEvents(mask: number, clear = false): number {
+    this.#core.check()
+    checkBits('mask', mask, 7)
+    return native.baseMaxEvents(this.#core.handle, mask, checkBoolean('clear', clear))
+  }
+
+  /**
+   * Every event that is pending or active (`event_base_foreach_event`): first those on descriptors, in their
+   * order, then timers by deadline, then those that are only active. A copy.
+   *
+   * @throws {EventError} `ERR_EVENT_CLOSED`
+   */
+  events(): EventRecord[] {
+    const core = this.#core
+    core.check()
+    return native.baseEvents(core.handle).map(({ native: isNative, expiresAt, ...record }) => ({
+      ...record,
+      expiresAt: expiresAt < 0 ? undefined : expiresAt,
+      event: isNative ? undefined : core.events[record.id & NO_SLOT],
+    }))
+  }
+
+  /** The event whose callback runs now (`event_base_get_running_event`). */
+  get runningEvent(): Event | undefined {
+    return this.#core.running
+  }
+
+  /**
+   * Makes active the events on a descriptor that wait for one of the bits, or with TIMEOUT among them those
+   * that have a deadline (`event_base_active_by_fd`).
+   *
+   * @param fd -1 with TIMEOUT means every pure timer
+   * @param what bits of `EV`
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`, `ERR_EVENT_CLOSED`
+   */
+  activateByFd(fd: number, what: number): this {
+    this.#core.check()
+    checkInteger('fd', fd, -1, 0x7fff_ffff)
+    native.baseActivateByFd(this.#core.handle, fd, checkBits('what', what, RESULT_BITS))
+    return this
+  }
+
+  /**
+   * Deletes every event and gives the kernel's objects back (`event_base_free`). Idempotent; every later call
+   * throws `ERR_EVENT_CLOSED`. A loop that runs returns as after a break, and what {@link wait} and
+   * {@link watch} promised is rejected with `ERR_EVENT_CLOSED`. Descriptors of events stay open.
+   */
+  close(): void {
+    const core = this.#core
+    if (core.closed) return
+    native.baseClose(core.handle)
+    core.closed = true
+    core.events.length = 0
+    core.named.clear()
+    core.finalizers.clear()
+    rejectWaiting(core)
+  }
+
+  /** {@link close}, for `using`. */
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  /** @internal */
+  static coreOf(base: EventBase): Core {
+    return base.#core
+  }
+
+  /**
+   * Lets another layer hear the native loop's signals that concern it.
+   *
+   * @internal
+   */
+  static onSignal(base: EventBase, listener: (signal: number) => void): void {
+    base.#onSignal = listener
+  }
+}
+
+function badFlags(message: string): never {
+  throw new EventError('ERR_EVENT_BAD_FLAGS', message)
+}
+
+setConstructor((config) => new EventBase(config))

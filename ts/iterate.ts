@@ -1,0 +1,150 @@
+/** Readiness as promises and as an asynchronous iterable. */
+
+import { addAbortListener } from 'node:events'
+
+import { EV } from './constants.js'
+import type { Core } from './core.js'
+import { closedError } from './errors.js'
+import { Event, type EventParts } from './event.js'
+
+/** Waits for one readiness. */
+export function waitOnce(
+  core: Core,
+  parts: Omit<EventParts, 'core' | 'callback'>,
+  timeout: number | undefined,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    core.check()
+    signal?.throwIfAborted()
+    let listening: Disposable | undefined
+    const settle = (): void => {
+      core.waiting.delete(onClose)
+      listening?.[Symbol.dispose]()
+    }
+    const onClose = (reason: Error): void => {
+      settle()
+      reject(reason)
+    }
+    const callback = (_fd: number, what: number): void => {
+      settle()
+      resolve(what)
+    }
+    const event = new Event({ core, callback, ...parts }).add(timeout)
+    core.waiting.add(onClose)
+    if (signal !== undefined) {
+      listening = addAbortListener(signal, () => {
+        event.close()
+        onClose(signal.reason as Error)
+      })
+    }
+  })
+}
+
+/**
+ * Readiness after readiness, as long as somebody asks.
+ *
+ * A level-triggered descriptor is watched only while an item is awaited, so that one which stays ready is told
+ * once for each question. An edge-triggered one is watched all along; edges that come between two questions
+ * are added up into one item.
+ */
+export class Watch implements AsyncIterableIterator<number, undefined> {
+  readonly #core: Core
+  readonly #event: Event
+  readonly #isEdge: boolean
+  readonly #signal: AbortSignal | undefined
+  readonly #listening: Disposable | undefined
+  /** Those who asked and have not been answered. */
+  readonly #asked: PromiseWithReject[] = []
+  #seen = 0
+  #failure: { reason: unknown } | undefined
+  #done = false
+
+  constructor(
+    core: Core,
+    parts: Omit<EventParts, 'core' | 'callback'>,
+    signal: AbortSignal | undefined,
+  ) {
+    core.check()
+    signal?.throwIfAborted()
+    this.#core = core
+    this.#isEdge = (parts.what & EV.ET) !== 0
+    const what = this.#isEdge ? parts.what | EV.PERSIST : parts.what & ~EV.PERSIST
+    const callback = (_fd: number, result: number): void => this.#onReady(result)
+    this.#event = new Event({ core, callback, ...parts, what })
+    if (this.#isEdge) this.#event.add()
+    core.waiting.add(this.#onClose)
+    this.#signal = signal
+    this.#listening =
+      signal === undefined ? undefined : addAbortListener(signal, () => this.#fail(this.#signal?.reason))
+  }
+
+  readonly #onClose = (reason: Error): void => this.#fail(reason)
+
+  next(): Promise<IteratorResult<number, undefined>> {
+    if (this.#failure !== undefined) {
+      const { reason } = this.#failure
+      this.#failure = undefined
+      return Promise.reject(reason as Error)
+    }
+    if (this.#done) return Promise.resolve({ done: true, value: undefined })
+    return new Promise((resolve, reject) => {
+      this.#asked.push({ resolve, reject })
+      try {
+        if (!this.#isEdge) this.#event.add()
+        else if (this.#seen !== 0) this.#answer()
+      } catch (error) {
+        this.#asked.pop()
+        this.#end()
+        reject(error as Error)
+      }
+    })
+  }
+
+  return(): Promise<IteratorResult<number, undefined>> {
+    this.#end()
+    for (const asked of this.#asked.splice(0)) asked.resolve({ done: true, value: undefined })
+    return Promise.resolve({ done: true, value: undefined })
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  #onReady(result: number): void {
+    this.#seen |= result
+    if (this.#asked.length > 0) this.#answer()
+    if (!this.#isEdge && this.#asked.length > 0 && !this.#done) this.#event.add()
+  }
+
+  #answer(): void {
+    const value = this.#seen
+    this.#seen = 0
+    this.#asked.shift()?.resolve({ done: false, value })
+  }
+
+  #fail(reason: unknown): void {
+    if (this.#done) return
+    this.#end()
+    const asked = this.#asked.splice(0)
+    if (asked.length === 0) this.#failure = { reason }
+    for (const { reject } of asked) reject(reason as Error)
+  }
+
+  #end(): void {
+    this.#done = true
+    this.#core.waiting.delete(this.#onClose)
+    this.#listening?.[Symbol.dispose]()
+    this.#event.close()
+  }
+}
+
+interface PromiseWithReject {
+  resolve: (result: IteratorResult<number, undefined>) => void
+  reject: (reason: Error) => void
+}
+
+/** Tells everybody who waits for the base that it is closed. */
+export function rejectWaiting(core: Core): void {
+  for (const tell of [...core.waiting]) tell(closedError('base'))
+}

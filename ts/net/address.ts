@@ -1,0 +1,100 @@
+/** Where sockets are, in the words of users and in those of the native layer. */
+
+import { isIP } from 'node:net'
+
+import type { SystemError } from '../errors.js'
+import { checkInteger, outOfRange, wrongType } from '../validate.js'
+
+/** A host and a port. */
+export interface HostAndPort {
+  /** A numeric IPv4 or IPv6 address, or `'localhost'`, which means 127.0.0.1. */
+  host: string
+  /** 0 to 65535. To listen, 0 lets the system choose. */
+  port: number
+}
+
+/** A unix socket. */
+export interface UnixPath {
+  /** A path, or with a leading NUL a name in Linux's abstract namespace. */
+  path: string
+}
+
+/** Where to listen or to connect. */
+export type Target = HostAndPort | UnixPath
+
+/** The address of an internet socket. */
+export interface InternetAddress {
+  /** Numeric. */
+  host: string
+  /** 1 to 65535. */
+  port: number
+  /** Which kind of address the host is. */
+  family: 'IPv4' | 'IPv6'
+}
+
+/** The address of a socket; the path of a unix socket that has no name is empty. */
+export type SocketAddress = InternetAddress | UnixPath
+
+/** An address as the native layer takes it: a path has the port -1. */
+export interface Place {
+  place: string
+  port: number
+}
+
+const UNIX = -1
+
+function isUnixPath(target: Target): target is UnixPath {
+  return 'path' in target && target.path !== undefined
+}
+
+/** Checks a target's shape; the host may still be a name. */
+export function checkTarget(name: string, target: Target): Place {
+  if (typeof target !== 'object' || target === null) throw wrongType(name, 'of type object', target)
+  if (isUnixPath(target)) {
+    if (typeof target.path !== 'string') throw wrongType(`${name}.path`, 'of type string', target.path)
+    return { place: target.path, port: UNIX }
+  }
+  const { host, port } = target
+  if (typeof host !== 'string') throw wrongType(`${name}.host`, 'of type string', host)
+  return { place: host, port: checkInteger(`${name}.port`, port, 0, 65_535) }
+}
+
+/** Whether it can be used as it is: a path, or a numeric host. */
+export function isNumeric({ place, port }: Place): boolean {
+  return port === UNIX || isIP(place) !== 0
+}
+
+/** Checks a target that must not need a look-up. */
+export function checkNumericTarget(name: string, target: Target): Place {
+  const found = checkTarget(name, target)
+  if (found.port !== UNIX && found.place === 'localhost') found.place = '127.0.0.1'
+  if (!isNumeric(found)) {
+    throw outOfRange(`${name}.host`, 'a numeric IPv4 or IPv6 address or "localhost"', found.place)
+  }
+  return found
+}
+
+/** The address the native layer tells. */
+export function toAddress({ place, port }: Place): SocketAddress {
+  if (port < 0) return { path: place }
+  return { host: place, port, family: isIP(place) === 6 ? 'IPv6' : 'IPv4' }
+}
+
+/** Calls the native layer; a system error it throws gets the address it was about, as Node's own have. */
+export function at<T>({ place, port }: Place, call: () => T): T {
+  try {
+    return call()
+  } catch (error) {
+    throw withAddress(error, { place, port })
+  }
+}
+
+/** Adds an address to a system error. */
+export function withAddress(error: unknown, { place, port }: Place): unknown {
+  if (error instanceof Error && 'syscall' in error) {
+    const failure = error as SystemError & { address?: string; port?: number }
+    failure.address = place
+    if (port >= 0) failure.port = port
+  }
+  return error
+}

@@ -1,0 +1,179 @@
+/** Accepting connections. */
+
+import { AsyncResource } from 'node:async_hooks'
+import { lstatSync, unlinkSync } from 'node:fs'
+
+import type { EventBase } from '../event-base.js'
+import { closedError } from '../errors.js'
+import { native } from '../native.js'
+import { checkCallback, checkInteger, wrongType } from '../validate.js'
+import { toAddress, type SocketAddress } from './address.js'
+import { address as addressOf, listen as listenOn, type ListenTarget } from './socket.js'
+import { Sources, type Completion, type Source } from './sources.js'
+
+/** Where to listen, and how to accept. */
+export type ListenOptions = ListenTarget & {
+  /** How many connections are accepted in one pass of the loop before other events get their turn. Default 64. */
+  batch?: number | undefined
+  /**
+   * Called when accepting fails. While descriptors or memory lack, the listener tries again by itself after
+   * `retryAfter` milliseconds and longer, and tells it once; without the callback that is a process warning.
+   * Without `retryAfter` the listener is of no more use and closed; without the callback that error is thrown.
+   */
+  onError?: ((error: Error, retryAfter: number | undefined) => void) | undefined
+}
+
+/** Called for each connection, whose descriptor is the callback's to close or to hand on. */
+export type ConnectionCallback = (fd: number, peer: SocketAddress) => void
+
+/** The inode at a path, so that only the socket made here is removed again. */
+function inode(path: string): bigint | undefined {
+  return lstatSync(path, { bigint: true, throwIfNoEntry: false })?.ino
+}
+
+/** Accepts connections in a base's loop. Made by {@link listen}. */
+export class Listener implements Source {
+  readonly #sources: Sources
+  readonly #key: number
+  readonly #address: SocketAddress
+  readonly #inode: bigint | undefined
+  readonly #onConnection: ConnectionCallback
+  readonly #onError: ((error: Error, retryAfter: number | undefined) => void) | undefined
+  readonly #context: AsyncResource = new AsyncResource('EventBaseListener', { requireManualDestroy: true })
+  #closed = false
+
+  /** @internal */
+  constructor(sources: Sources, options: ListenOptions, onConnection: ConnectionCallback) {
+    if (typeof options !== 'object' || options === null) throw wrongType('options', 'of type object', options)
+    const { batch = 64, onError } = options
+    checkInteger('options.batch', batch, 1, 0x7fff_ffff)
+    if (onError !== undefined) checkCallback('options.onError', onError)
+    const fd = listenOn(options)
+    this.#address = addressOf(fd)
+    this.#inode = this.#path === undefined ? undefined : inode(this.#path)
+    this.#sources = sources
+    this.#onConnection = onConnection
+    this.#onError = onError
+    this.#key = native.netListen(sources.core.handle, fd, batch)
+    sources.add(this.#key, this)
+  }
+
+  /** Where it listens; after port 0, with the port that was chosen. */
+  get address(): SocketAddress {
+    return this.#address
+  }
+
+  /** Whether it was closed. */
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** A path in the file system. */
+  get #path(): string | undefined {
+    return 'path' in this.#address && !this.#address.path.startsWith('\0') ? this.#address.path : undefined
+  }
+
+  /**
+   * Accepts nothing for now: connections wait in the system's queue. Twice is as good as once.
+   *
+   * @throws {EventError} `ERR_EVENT_CLOSED`
+   */
+  pause(): this {
+    if (this.#closed) throw closedError('listener')
+    native.netPause(this.#sources.core.handle, this.#key)
+    return this
+  }
+
+  /**
+   * Accepts again.
+   *
+   * @throws {EventError} `ERR_EVENT_CLOSED`
+   */
+  resume(): this {
+    if (this.#closed) throw closedError('listener')
+    native.netResume(this.#sources.core.handle, this.#key)
+    return this
+  }
+
+  /**
+   * Stops listening; connections that were not accepted are refused. A path made by it is removed. Idempotent;
+   * safe inside its own callback, after which no further connection comes. Closing the base does the same.
+   */
+  close(): void {
+    if (this.#closed) return
+    native.netClose(this.#sources.core.handle, this.#key)
+    this.#sources.remove(this.#key)
+    this.#finish()
+  }
+
+  /** {@link close}, for `using`. */
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  #finish(): void {
+    this.#closed = true
+    this.#context.emitDestroy()
+    if (this.#path !== undefined && inode(this.#path) === this.#inode) unlinkSync(this.#path)
+  }
+
+  /** @internal */
+  tell(completion: Completion): void {
+    if (completion.kind === 'accepted') {
+      const peer = toAddress(completion.peer)
+      this.#context.runInAsyncScope(this.#onConnection, undefined, completion.fd, peer)
+      return
+    }
+    if (completion.kind !== 'acceptFailed') return
+    const { error } = completion
+    const retryAfter = completion.retryAfter < 0 ? undefined : completion.retryAfter
+    if (retryAfter === undefined) {
+      this.#sources.remove(this.#key)
+      this.#finish()
+    }
+    if (this.#onError !== undefined) {
+      this.#context.runInAsyncScope(this.#onError, undefined, error, retryAfter)
+    } else if (retryAfter === undefined) {
+      throw error
+    } else {
+      process.emitWarning(`${error.message}; the listener tries again`, 'EventBaseWarning')
+    }
+  }
+
+  /** @internal */
+  baseClosed(): void {
+    this.#finish()
+  }
+}
+
+/**
+ * Listens and accepts in the base's loop, a bounded batch in each pass. While descriptors or memory lack it waits
+ * instead of spinning, 10 ms at first and up to a second, and goes on by itself.
+ *
+ * ```ts
+ * import { EventBase } from 'event-base'
+ * import { listen, socket } from 'event-base/net'
+ *
+ * const base = new EventBase()
+ * const listener = listen(base, { host: '127.0.0.1', port: 0 }, (fd, peer) => {
+ *   console.log('a connection from', peer)
+ *   socket.close(fd)
+ *   listener.close()
+ * })
+ * console.log('listening at', listener.address)
+ * await base.run()
+ * ```
+ *
+ * @param base whose loop accepts
+ * @param options a numeric host (or `'localhost'`: 127.0.0.1) and a port, or a unix socket's path, and how to
+ *   accept
+ * @param onConnection called for each connection, with its descriptor, which is the callback's, and where it
+ *   came from
+ * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
+ * @throws {SystemError} `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`, `EMFILE`, ...
+ */
+export function listen(base: EventBase, options: ListenOptions, onConnection: ConnectionCallback): Listener {
+  const sources = Sources.of(base)
+  checkCallback('onConnection', onConnection)
+  return new Listener(sources, options, onConnection)
+}

@@ -1,0 +1,247 @@
+/**
+ * Raw descriptors: what Node's `net` hides and an event loop on descriptors needs.
+ *
+ * Every descriptor made here is non-blocking and close-on-exec, and belongs to the caller. What the system
+ * refuses is thrown as a `SystemError`; "would block" is -1, never an error.
+ */
+
+import { native } from '../native.js'
+import { checkBoolean, checkFd, checkInteger, outOfRange, wrongType } from '../validate.js'
+import { at, checkNumericTarget, toAddress, type SocketAddress, type Target } from './address.js'
+import {
+  checkOption,
+  fromNativeValue,
+  toNativeValue,
+  type CountOption,
+  type SocketOption,
+  type SwitchOption,
+  type TimeOption,
+} from './options.js'
+
+/** How many connections may wait to be accepted, unless told otherwise. The system may lower it. */
+const BACKLOG = 4096
+
+/** Where and how to listen. */
+export type ListenTarget = Target & {
+  /** How many connections may wait to be accepted. Default 4096; the system may lower it. */
+  backlog?: number | undefined
+  /** Lets other sockets listen at the same address and spreads the connections over them. Not for paths. */
+  reusePort?: boolean | undefined
+  /** Keeps an IPv6 socket from taking IPv4 connections as well. */
+  ipv6Only?: boolean | undefined
+}
+
+/**
+ * Opens a listening socket. An internet socket is bound with `SO_REUSEADDR`; a path must not exist yet, and
+ * stays when the socket is closed.
+ *
+ * @param target a numeric host (or `'localhost'`: 127.0.0.1) and a port, 0 for any; or a unix socket's path
+ * @returns the descriptor
+ * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+ * @throws {SystemError} `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`, ... with `address` and `port`
+ */
+export function listen(target: ListenTarget): number {
+  const place = checkNumericTarget('target', target)
+  const backlog = checkInteger('target.backlog', target.backlog ?? BACKLOG, 0, 0x7fff_ffff)
+  const reusePort = checkBoolean('target.reusePort', target.reusePort)
+  const ipv6Only = checkBoolean('target.ipv6Only', target.ipv6Only)
+  return at(place, () => native.socketListen(place.place, place.port, backlog, reusePort, ipv6Only))
+}
+
+/**
+ * Accepts a connection.
+ *
+ * @param fd a listening socket
+ * @returns the connection's descriptor, or -1 when none waits
+ * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+ * @throws {SystemError} `EMFILE`, `ENFILE`, `ECONNABORTED`, `EBADF`, ...
+ */
+export function accept(fd: number): number {
+  return native.socketAccept(checkFd('fd', fd))
+}
+
+/**
+ * Begins to connect. The socket is in progress on return: once it is writable, {@link error} tells how it went.
+ *
+ * @param target a numeric host (or `'localhost'`: 127.0.0.1) and a port, or a unix socket's path
+ * @returns the descriptor
+ * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+ * @throws {SystemError} what is refused at once, with `address` and `port`: `ENOENT` or `ECONNREFUSED` for a
+ *   path, `ENETUNREACH`, `EADDRNOTAVAIL`, ...
+ */
+export function connect(target: Target): number {
+  const place = checkNumericTarget('target', target)
+  return at(place, () => native.socketConnect(place.place, place.port))
+}
+
+/**
+ * Two connected unix sockets.
+ *
+ * @throws {SystemError} `EMFILE`, `ENFILE`
+ */
+export function pair(): [number, number] {
+  return native.socketPair() as [number, number]
+}
+
+/**
+ * A pipe.
+ *
+ * @returns the end to read from, then the end to write to
+ * @throws {SystemError} `EMFILE`, `ENFILE`
+ */
+export function pipe(): [read: number, write: number] {
+  return native.socketPipe() as [number, number]
+}
+
+function checkRange(buffer: Uint8Array, offset: number, length: number | undefined): number {
+  if (!(buffer instanceof Uint8Array)) {
+    throw wrongType('buffer', 'an instance of Buffer or Uint8Array', buffer)
+  }
+  if (buffer.buffer instanceof SharedArrayBuffer) {
+    throw wrongType('buffer', 'not shared with other threads', buffer.buffer)
+  }
+  checkInteger('offset', offset, 0, buffer.byteLength)
+  const rest = Math.min(buffer.byteLength - offset, 0x7fff_ffff)
+  return length === undefined ? rest : checkInteger('length', length, 0, rest)
+}
+
+/**
+ * Reads what is there.
+ *
+ * @param fd a descriptor
+ * @param buffer where to; not over a SharedArrayBuffer
+ * @param offset where in the buffer to begin. Default 0
+ * @param length how many bytes at most. Default the rest of the buffer
+ * @returns how many bytes came; 0 at the end of the stream (and for a length of 0); -1 when nothing is there
+ *   yet
+ * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+ * @throws {SystemError} `ECONNRESET`, `EBADF`, ...
+ */
+export function read(fd: number, buffer: Uint8Array, offset = 0, length?: number): number {
+  return native.socketRead(checkFd('fd', fd), buffer, offset, checkRange(buffer, offset, length))
+}
+
+/**
+ * Writes what is taken. A vanished peer is `EPIPE`, never a signal.
+ *
+ * @param fd a descriptor
+ * @param buffer where from; not over a SharedArrayBuffer
+ * @param offset where in the buffer to begin. Default 0
+ * @param length how many bytes at most. Default the rest of the buffer
+ * @returns how many bytes were taken; -1 when none could be
+ * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+ * @throws {SystemError} `EPIPE`, `ECONNRESET`, `EBADF`, ...
+ */
+export function write(fd: number, buffer: Uint8Array, offset = 0, length?: number): number {
+  return native.socketWrite(checkFd('fd', fd), buffer, offset, checkRange(buffer, offset, length))
+}
+
+const DIRECTIONS = ['read', 'write', 'both'] as const
+
+/**
+ * Ends one direction of a connection, or both. The descriptor stays open.
+ *
+ * @param fd a socket
+ * @param direction `'write'` lets the peer read the end of the stream
+ * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+ * @throws {SystemError} `ENOTCONN`, `ENOTSOCK`, `EBADF`
+ */
+export function shutdown(fd: number, direction: 'read' | 'write' | 'both'): void {
+  if (typeof direction !== 'string') throw wrongType('direction', 'of type string', direction)
+  const how = DIRECTIONS.indexOf(direction)
+  if (how < 0) throw outOfRange('direction', `one of ${DIRECTIONS.join(', ')}`, direction)
+  native.socketShutdown(checkFd('fd', fd), how)
+}
+
+/**
+ * Closes a descriptor. Delete the events that wait for it first, and never close one that a relay or a
+ * listener owns: its number may be given to another file at once.
+ *
+ * @param fd a descriptor
+ * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+ * @throws {SystemError} `EBADF` when it is not open; `EIO` and the like of files, which are closed all the same
+ */
+export function close(fd: number): void {
+  native.socketClose(checkFd('fd', fd))
+}
+
+/**
+ * Where the socket itself is bound.
+ *
+ * @param fd a socket
+ * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+ * @throws {SystemError} `ENOTSOCK`, `EBADF`
+ */
+export function address(fd: number): SocketAddress {
+  return toAddress(native.socketAddress(checkFd('fd', fd)))
+}
+
+/**
+ * Where the other end is.
+ *
+ * @param fd a socket
+ * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+ * @throws {SystemError} `ENOTCONN`, `ENOTSOCK`, `EBADF`
+ */
+export function peer(fd: number): SocketAddress {
+  return toAddress(native.socketPeer(checkFd('fd', fd)))
+}
+
+/**
+ * Takes the failure that waits on the socket (`SO_ERROR`), which clears it.
+ *
+ * @param fd a socket
+ * @returns 0 for none, else the number of `os.constants.errno`
+ * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+ * @throws {SystemError} `ENOTSOCK`, `EBADF`
+ */
+export function error(fd: number): number {
+  return native.socketError(checkFd('fd', fd))
+}
+
+/**
+ * Sets an option.
+ *
+ * @param fd a socket
+ * @param option its name
+ * @param value a boolean, a number, or milliseconds (`false` for none), as the option says
+ * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+ * @throws {SystemError} `ENOPROTOOPT` where the system lacks it, `EOPNOTSUPP` where the family does, `EPERM`, ...
+ */
+export function setOption(fd: number, option: SwitchOption, value: boolean): void
+export function setOption(fd: number, option: CountOption, value: number): void
+export function setOption(fd: number, option: TimeOption, value: number | false): void
+export function setOption(fd: number, option: SocketOption, value: boolean | number): void {
+  checkFd('fd', fd)
+  native.socketSetOption(fd, option, toNativeValue(checkOption(option), value))
+}
+
+/**
+ * Reads an option.
+ *
+ * @param fd a socket
+ * @param option its name
+ * @returns its value, in the form {@link setOption} takes
+ * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+ * @throws {SystemError} as {@link setOption}
+ */
+export function getOption(fd: number, option: SwitchOption): boolean
+export function getOption(fd: number, option: CountOption): number
+export function getOption(fd: number, option: TimeOption): number | false
+export function getOption(fd: number, option: SocketOption): boolean | number {
+  checkFd('fd', fd)
+  return fromNativeValue(checkOption(option), native.socketGetOption(fd, option))
+}
+
+/**
+ * Makes a descriptor non-blocking, or blocking. The mode belongs to the open file, and so to every duplicate of
+ * the descriptor, in other processes too.
+ *
+ * @param fd a descriptor
+ * @param nonblocking `false` makes it blocking. Default `true`
+ * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+ * @throws {SystemError} `EBADF`
+ */
+export function setNonblocking(fd: number, nonblocking = true): void {
+  native.socketSetNonblocking(checkFd('fd', fd), checkBoolean('nonblocking', nonblocking))
+}

@@ -1,0 +1,78 @@
+/** The base inside the host's own event loop. */
+
+import { addAbortListener } from 'node:events'
+
+import { LoopResult } from './constants.js'
+import type { Core } from './core.js'
+import { systemError } from './errors.js'
+import { Event } from './event.js'
+import { native, NO_SLOT, Signal } from './native.js'
+
+/** Whether the host's libuv can be relied on. Bun and Deno have its names, not its behaviour. */
+const hasUv: boolean =
+  process.versions['bun'] === undefined &&
+  process.versions['deno'] === undefined &&
+  process.env['EVENT_BASE_DRIVER'] !== 'thread'
+
+/** What a run needs besides the base. */
+export interface RunSettings {
+  /** Bits of `LoopFlag`. */
+  flags: number
+  /** Whether the run keeps the process alive. */
+  keepAlive: boolean
+  /** Ends the run. */
+  signal: AbortSignal | undefined
+  /** Called for a code that concerns no event of JavaScript's. */
+  onSignal: (signal: number) => void
+}
+
+/** Runs the loop until it has a reason to end. */
+export function run(core: Core, settings: RunSettings): Promise<LoopResult> {
+  const { flags, keepAlive, signal, onSignal } = settings
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted()
+    let listening: Disposable | undefined
+    const end = (): void => {
+      core.waiting.delete(onClose)
+      listening?.[Symbol.dispose]()
+    }
+    // A base that is closed leaves its loop as after a break.
+    const onClose = (): void => {
+      end()
+      resolve(LoopResult.STOPPED)
+    }
+    const listener = (code: number, errno: number): void => {
+      if ((code & NO_SLOT) !== NO_SLOT) {
+        try {
+          Event.deliver(core, code, true)
+        } finally {
+          core.running = undefined
+        }
+        return
+      }
+      const said = code >>> 24
+      if (said === Signal.STOPPED || said === Signal.EMPTY) {
+        end()
+        resolve(said)
+      } else if (said === Signal.FAILED) {
+        end()
+        reject(waitFailed(errno))
+      } else {
+        onSignal(said)
+      }
+    }
+    native.runStart(core.handle, flags, hasUv, keepAlive, listener)
+    core.waiting.add(onClose)
+    if (signal !== undefined) {
+      listening = addAbortListener(signal, () => {
+        end()
+        if (!core.closed) native.runStop(core.handle)
+        reject(signal.reason as Error)
+      })
+    }
+  })
+}
+
+function waitFailed(errno: number): Error {
+  return systemError('EIO', `The wait failed with error ${errno}`, -errno, 'epoll_wait', -1)
+}

@@ -1,0 +1,87 @@
+/** One function for each kind of argument. Each returns the value it accepts, and throws a coded error. */
+
+import { EventError } from './errors.js'
+
+function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  if (typeof value === 'function') return `function ${value.name}`
+  if (typeof value === 'object') return `an instance of ${value.constructor?.name ?? 'Object'}`
+  return `type ${typeof value} (${String(value).slice(0, 40)})`
+}
+
+/** The error for a value of the wrong type. */
+export function wrongType(name: string, expected: string, value: unknown): EventError {
+  const text = `The "${name}" argument must be ${expected}. Received ${describe(value)}`
+  return new EventError('ERR_INVALID_ARG_TYPE', text)
+}
+
+/** The error for a number outside its range. */
+export function outOfRange(name: string, range: string, value: unknown): EventError {
+  const text = `The value of "${name}" is out of range. It must be ${range}. Received ${String(value)}`
+  return new EventError('ERR_OUT_OF_RANGE', text)
+}
+
+/** A whole number from `least` to `most`. */
+export function checkInteger(name: string, value: number, least: number, most: number): number {
+  if (typeof value !== 'number') throw wrongType(name, 'of type number', value)
+  if (!Number.isInteger(value)) throw outOfRange(name, 'an integer', value)
+  if (value < least || value > most) throw outOfRange(name, `>= ${least} and <= ${most}`, value)
+  return value
+}
+
+/** Bits, all of which are in `known`. */
+export function checkBits(name: string, value: number, known: number): number {
+  if (typeof value !== 'number') throw wrongType(name, 'of type number', value)
+  if (!Number.isInteger(value) || value < 0 || value > 0xff_ffff) {
+    throw outOfRange(name, 'a set of flags', value)
+  }
+  if ((value & ~known) !== 0) {
+    throw new EventError('ERR_EVENT_BAD_FLAGS', `"${name}" has unknown flags: 0x${value.toString(16)}`)
+  }
+  return value
+}
+
+/** The longest time that is told from "for ever": 2^53 microseconds, some 285 years. */
+const LONGEST = Number.MAX_SAFE_INTEGER / 1000
+
+/** A time in milliseconds; fractions count, to the microsecond. */
+export function checkTimeout(name: string, value: number): number {
+  if (typeof value !== 'number') throw wrongType(name, 'of type number', value)
+  if (!(value >= 0 && value <= LONGEST)) throw outOfRange(name, `>= 0 and <= ${LONGEST}`, value)
+  return value
+}
+
+/** Something to call. */
+export function checkCallback<T>(name: string, value: T): T {
+  if (typeof value !== 'function') throw wrongType(name, 'of type function', value)
+  return value
+}
+
+/** A file descriptor; whether it is open is the kernel's to say. */
+export function checkFd(name: string, value: number): number {
+  return checkInteger(name, value, 0, 0x7fff_ffff)
+}
+
+/** An object with options, or nothing. */
+export function checkOptions<T extends object>(value: T | undefined): T | undefined {
+  if (value !== undefined && (typeof value !== 'object' || value === null)) {
+    throw wrongType('options', 'of type object', value)
+  }
+  return value
+}
+
+/** `true` or `false`, or nothing, which means `false`. */
+export function checkBoolean(name: string, value: boolean | undefined): boolean {
+  if (value === undefined) return false
+  if (typeof value !== 'boolean') throw wrongType(name, 'of type boolean', value)
+  return value
+}
+
+/** An AbortSignal, or nothing. */
+export function checkSignal(value: AbortSignal | undefined): AbortSignal | undefined {
+  if (value === undefined) return undefined
+  if (typeof value !== 'object' || value === null || !('aborted' in value)) {
+    throw wrongType('options.signal', 'an instance of AbortSignal', value)
+  }
+  return value
+}
