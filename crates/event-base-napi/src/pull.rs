@@ -4,7 +4,7 @@
 //! bears: [`RELEASED`] in place of PERSIST, and [`ORPHANED`], which is RELEASED with ET alone. The highest slot
 //! never exists; with it, bits 24-31 are one of the [`Signal`]s.
 
-use event_base::{Error, LoopFlags, LoopResult, Ready, Turn, Wait};
+use event_base::{Error, LoopFlags, LoopResult, Next, Ready, Wait};
 use napi::Env;
 use napi_derive::napi;
 
@@ -70,20 +70,12 @@ impl HandleState {
             if self.net_speaks() {
                 return Ok(Step::Call(Signal::Net.code()));
             }
-            while let Some(ready) = self.base.next_ready() {
-                if ready.data == 0 {
-                    return Ok(Step::Call(code(&ready)));
-                }
-                self.net_ready(&ready);
-                if self.net_speaks() {
-                    return Ok(Step::Call(Signal::Net.code()));
-                }
-            }
-            match self.base.turn(wait)? {
-                Turn::Ready => {}
-                Turn::Done(result) => return Ok(Step::Done(result)),
-                Turn::Host => return Ok(Step::Host),
-                Turn::Idle => return Ok(Step::Idle),
+            match self.base.next(wait)? {
+                Next::Event(ready) if ready.data == 0 => return Ok(Step::Call(code(&ready))),
+                Next::Event(ready) => self.net_ready(&ready),
+                Next::Done(result) => return Ok(Step::Done(result)),
+                Next::Host => return Ok(Step::Host),
+                Next::Idle => return Ok(Step::Idle),
             }
         }
     }

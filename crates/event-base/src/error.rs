@@ -35,7 +35,7 @@ pub enum Error {
     Active,
     /// The event is being finalized.
     Finalizing,
-    /// A base without locks was used from a second thread.
+    /// A base without locks was used from a second thread, or a loop in steps by one that did not enter it.
     WrongThread,
     /// A number is outside its range.
     OutOfRange(&'static str),
@@ -69,7 +69,7 @@ impl fmt::Display for Error {
             Error::BadFlags(why) => f.write_str(why),
             Error::Active => f.write_str("an event is active"),
             Error::Finalizing => f.write_str("the event is being finalized"),
-            Error::WrongThread => f.write_str("a base without locks belongs to one thread"),
+            Error::WrongThread => f.write_str("the base, or its loop, belongs to another thread"),
             Error::OutOfRange(what) => write!(f, "{what} is out of range"),
             Error::System(error) => error.fmt(f),
         }

@@ -32,7 +32,8 @@ static PWAIT2_REFUSED: AtomicBool = AtomicBool::new(false);
 #[derive(Debug)]
 pub(crate) struct Epoll {
     kernel: Arc<Kernel>,
-    events: Vec<EpollEvent>,
+    /// What the next wait needs; out while one is under way.
+    waiter: Option<EpollWaiter>,
     /// Made when a host first asks for a deadline on the descriptor.
     timer: Option<TimerFd>,
 }
@@ -47,7 +48,7 @@ pub(crate) struct EpollWaiter {
 
 impl Epoll {
     pub(super) fn new() -> Result<Self, Error> {
-        Ok(Epoll { kernel: Arc::new(open()?), events: vec![EpollEvent::empty(); FIRST_ROOM], timer: None })
+        Ok(Epoll { kernel: Arc::new(open()?), waiter: None, timer: None })
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -96,14 +97,18 @@ impl Epoll {
     }
 
     pub(super) fn start_wait(&mut self) -> EpollWaiter {
-        EpollWaiter { kernel: Arc::clone(&self.kernel), events: std::mem::take(&mut self.events), found: 0 }
+        self.waiter.take().unwrap_or_else(|| EpollWaiter {
+            kernel: Arc::clone(&self.kernel),
+            events: vec![EpollEvent::empty(); FIRST_ROOM],
+            found: 0,
+        })
     }
 
-    pub(super) fn finish_wait(&mut self, waiter: EpollWaiter) {
-        self.events = waiter.events;
-        if waiter.found == self.events.len() && self.events.len() < MOST_ROOM {
-            self.events.resize(self.events.len() * 2, EpollEvent::empty());
+    pub(super) fn finish_wait(&mut self, mut waiter: EpollWaiter) {
+        if waiter.is_full() && waiter.events.len() < MOST_ROOM {
+            waiter.events.resize(waiter.events.len() * 2, EpollEvent::empty());
         }
+        self.waiter = Some(waiter);
     }
 
     pub(super) fn arm_timer(&mut self, deadline: Option<Nanos>) -> Result<(), Error> {
@@ -132,6 +137,7 @@ impl Epoll {
 
     pub(super) fn renew(&mut self) -> Result<(), Error> {
         let fresh = open()?;
+        self.waiter = None;
         // No waiter is out: the thread that waits is the one that asks for this.
         let kernel = Arc::get_mut(&mut self.kernel).ok_or(Error::Reentrant)?;
         // The number stays, so that a host which watches it need not be told another one.

@@ -131,7 +131,9 @@ impl Inner {
         if self.pass.open && priority < self.pass.priority {
             self.control.next_pass = true;
         }
-        self.withdraw(index);
+        if state.contains(State::ACTIVE_LATER) {
+            self.withdraw(index);
+        }
         if had_its_turn { self.queue_later(index) } else { self.queue_now(index) }
     }
 
@@ -241,7 +243,7 @@ impl Inner {
             self.table.remove(index);
         } else if what.contains(What::PERSIST) {
             self.rearm(index, result);
-        } else {
+        } else if state.intersects(State::TIMEOUT | State::INSERTED) {
             self.delete(index);
         }
         let released = finalized
@@ -357,6 +359,8 @@ impl Base {
                 return Err(Error::Active);
             }
             inner.queues.by_priority = vec![Queue::EMPTY; usize::from(count)];
+            // The pass under way, if any, looks into its queue once more.
+            inner.pass.priority = inner.pass.priority.min(count - 1);
             for index in inner.table.indices() {
                 let record = inner.table.at(index);
                 record.priority = record.priority.min(count - 1);

@@ -11,24 +11,37 @@ use super::{Base, Inner};
 use crate::error::Error;
 use crate::time::{Clock, Nanos};
 
-/// The clock and the time it showed when the pass began.
+/// The clock and the time it showed when the pass first asked.
 #[derive(Debug)]
 pub(super) struct TimeCache {
     clock: Arc<dyn Clock>,
     disabled: bool,
-    monotonic: Option<Nanos>,
+    monotonic: Cached,
     /// The wall time at `monotonic`; read when first asked for.
     wall: Option<Nanos>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cached {
+    /// Every question reads the clock.
+    No,
+    /// The next question does, for all others of this pass.
+    Wanted,
+    At(Nanos),
+}
+
 impl TimeCache {
     pub(super) fn new(clock: Arc<dyn Clock>, disabled: bool) -> Self {
-        TimeCache { clock, disabled, monotonic: None, wall: None }
+        TimeCache { clock, disabled, monotonic: Cached::No, wall: None }
     }
 
     /// The cached monotonic time, else a fresh one.
-    pub(super) fn now(&self) -> Nanos {
-        self.monotonic.unwrap_or_else(|| self.clock.monotonic())
+    pub(super) fn now(&mut self) -> Nanos {
+        match self.monotonic {
+            Cached::No => self.clock.monotonic(),
+            Cached::Wanted => self.refresh(),
+            Cached::At(now) => now,
+        }
     }
 
     /// The monotonic time right now.
@@ -39,17 +52,26 @@ impl TimeCache {
     pub(super) fn refresh(&mut self) -> Nanos {
         let now = self.clock.monotonic();
         self.wall = None;
-        self.monotonic = (!self.disabled).then_some(now);
+        self.monotonic = if self.disabled { Cached::No } else { Cached::At(now) };
         now
     }
 
+    /// From here on the time stands still. Reading the clock is left to who wants to know.
+    pub(super) fn begin_pass(&mut self) {
+        self.wall = None;
+        self.monotonic = if self.disabled { Cached::No } else { Cached::Wanted };
+    }
+
     pub(super) fn forget(&mut self) {
-        self.monotonic = None;
+        self.monotonic = Cached::No;
         self.wall = None;
     }
 
     fn wall(&mut self) -> Nanos {
-        let Some(cached) = self.monotonic else { return self.clock.wall() };
+        if self.monotonic == Cached::No {
+            return self.clock.wall();
+        }
+        let cached = self.now();
         *self.wall.get_or_insert_with(|| to_wall(&*self.clock, cached))
     }
 
@@ -93,7 +115,7 @@ impl Base {
 
 impl Inner {
     fn update_cached_time(&mut self) {
-        if self.time.monotonic.is_some() {
+        if self.time.monotonic != Cached::No {
             self.time.refresh();
         }
     }

@@ -47,7 +47,8 @@ impl Inner {
     }
 
     fn insert(&mut self, index: u32) -> Result<(), Error> {
-        let result = self.fds.add(&mut self.table, &mut self.backend, index, &mut self.orphans);
+        let Some(backend) = &mut self.backend else { return Err(Error::Closed) };
+        let result = self.fds.add(&mut self.table, backend, index, &mut self.orphans);
         if result.is_ok() {
             self.list(index, State::INSERTED);
         }
@@ -61,10 +62,13 @@ impl Inner {
         if record.what.contains(What::PERSIST) {
             record.interval = Some(timeout);
         }
-        // Moving the deadline takes back a timeout that was not handed out yet.
+        // Moving the deadline takes back a timeout that was not handed out yet, but no readiness: told
+        // edge-triggered, it would not come again.
         if record.state.intersects(State::QUEUED) && record.result.contains(What::TIMEOUT) {
-            self.withdraw(index);
-            self.table.at(index).result = What::empty();
+            record.result -= What::TIMEOUT;
+            if record.result.is_empty() {
+                self.withdraw(index);
+            }
         }
         let deadline = self.time.now().saturating_add(timeout);
         self.list(index, State::TIMEOUT);
@@ -77,10 +81,12 @@ impl Inner {
     pub(super) fn delete(&mut self, index: u32) {
         self.disarm(index);
         self.withdraw(index);
-        if self.unlist(index, State::INSERTED) {
+        if self.unlist(index, State::INSERTED)
+            && let Some(backend) = &mut self.backend
+        {
             // The one refusal possible is for another interest of the descriptor that stays registered as
             // it was; then the kernel tells a little more than is wanted, and nobody hears it.
-            _ = self.fds.remove(&mut self.table, &mut self.backend, index, &mut self.orphans);
+            _ = self.fds.remove(&mut self.table, backend, index, &mut self.orphans);
             self.settle_orphans();
         }
     }
@@ -104,6 +110,7 @@ impl Inner {
             let state = self.table.at(index).state;
             if state.contains(State::TRANSIENT) && !state.intersects(State::LISTED) {
                 self.departed.push(self.table.id(index));
+                self.request_wake();
             }
             self.request_wake_if_empty();
         }
@@ -276,6 +283,17 @@ impl Base {
                 what |= What::TIMEOUT;
             }
             Ok(what & mask & (What::IO | What::TIMEOUT | What::SIGNAL))
+        })
+    }
+
+    /// Whether the event is neither pending nor active.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn is_idle(&self, id: EventId) -> Result<bool, Error> {
+        self.try_with(|inner| {
+            let index = inner.table.find(id)?;
+            Ok(!inner.table.at(index).state.intersects(State::LISTED))
         })
     }
 

@@ -4,9 +4,10 @@
 //! [`Wait::Never`](super::Wait::Never). Between turns the base counts as asleep: deadlines are kept by a
 //! kernel timer behind the same descriptor, and whatever would wake a sleeping loop makes it readable.
 
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
 
-use super::{Base, Inner, watch_notifier};
+use super::{Base, Inner};
 use crate::backend::Internal;
 use crate::error::Error;
 use crate::sys::fd::with_fd;
@@ -25,20 +26,17 @@ pub(super) struct Host {
 
 impl Base {
     /// The descriptor that is readable while the base wants a turn; `None` for a backend that has none.
-    /// It belongs to the base and keeps its number until the base is gone.
+    /// It belongs to the base and keeps its number until the base is closed.
     ///
     /// # Errors
     /// [`Error::Closed`], [`Error::WrongThread`]; [`Error::System`] if there is no descriptor left for the
     /// notifier of a base without locks, which is made here.
     pub fn descriptor(&self) -> Result<Option<RawFd>, Error> {
         self.try_with(|inner| {
-            if self.shared.notifier.get().is_none() {
-                let notifier = Notifier::new()?;
-                watch_notifier(inner, &notifier)?;
-                // A base without locks has one user, who is here.
-                _ = self.shared.notifier.set(notifier);
+            if inner.notifier.is_none() {
+                inner.install_notifier()?;
             }
-            Ok(inner.backend.descriptor())
+            Ok(inner.backend()?.descriptor())
         })
     }
 
@@ -58,7 +56,7 @@ impl Base {
     /// [`Error::System`] with `epoll_ctl`, [`Error::Closed`], [`Error::WrongThread`].
     pub fn watch_host(&self, descriptor: BorrowedFd<'_>) -> Result<(), Error> {
         self.try_with(|inner| {
-            inner.backend.watch_internal(descriptor, Internal::Host)?;
+            inner.backend()?.watch_internal(descriptor, Internal::Host)?;
             inner.host.watched = Some(descriptor.as_raw_fd());
             Ok(())
         })
@@ -69,8 +67,8 @@ impl Base {
     /// # Errors
     /// [`Error::Closed`], [`Error::WrongThread`].
     pub fn wake(&self) -> Result<(), Error> {
-        drop(self.open()?);
-        if let Some(notifier) = self.shared.notifier.get() {
+        let notifier = self.open()?.notifier.clone();
+        if let Some(notifier) = notifier {
             notifier.notify();
         }
         Ok(())
@@ -82,7 +80,7 @@ impl Inner {
     pub(super) fn fall_asleep(&mut self) -> Result<(), Error> {
         let deadline = self.next_deadline();
         if deadline != self.host.armed {
-            self.backend.arm_timer(deadline)?;
+            self.backend()?.arm_timer(deadline)?;
             self.host.armed = deadline;
         }
         self.time.forget();
@@ -91,20 +89,29 @@ impl Inner {
     }
 }
 
-impl Base {
+impl Inner {
+    /// Gives the base the means to be woken.
+    pub(super) fn install_notifier(&mut self) -> Result<(), Error> {
+        let notifier = Notifier::new()?;
+        self.backend()?.watch_internal(notifier.as_fd(), Internal::Notifier)?;
+        self.notifier = Some(Arc::new(notifier));
+        Ok(())
+    }
+
     /// Replaces the kernel's object and registers everything with the new one.
-    pub(super) fn renew_backend(&self, inner: &mut Inner) -> Result<(), Error> {
-        inner.backend.renew()?;
-        inner.host.epoch = inner.host.epoch.wrapping_add(1);
-        inner.host.armed = None;
-        if let Some(notifier) = self.shared.notifier.get() {
-            watch_notifier(inner, notifier)?;
+    pub(super) fn renew_backend(&mut self) -> Result<(), Error> {
+        let Some(backend) = &mut self.backend else { return Err(Error::Closed) };
+        backend.renew()?;
+        self.host.epoch = self.host.epoch.wrapping_add(1);
+        self.host.armed = None;
+        if let Some(notifier) = &self.notifier {
+            backend.watch_internal(notifier.as_fd(), Internal::Notifier)?;
         }
-        if let Some(descriptor) = inner.host.watched {
-            with_fd(descriptor, |fd| inner.backend.watch_internal(fd, Internal::Host))?;
+        if let Some(descriptor) = self.host.watched {
+            with_fd(descriptor, |fd| backend.watch_internal(fd, Internal::Host))?;
         }
-        let result = inner.fds.register_all(&mut inner.table, &mut inner.backend, &mut inner.orphans);
-        inner.settle_orphans();
+        let result = self.fds.register_all(&mut self.table, backend, &mut self.orphans);
+        self.settle_orphans();
         result
     }
 }

@@ -17,18 +17,18 @@ mod persist;
 mod run;
 mod wake;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use active::{Pass, Queues};
 use clocks::TimeCache;
 use control::Control;
 use host::Host;
 use inspect::Counts;
-pub use run::{Turn, Wait};
+pub use run::{Next, Turn, Wait};
 use run::Run;
 use wake::Sleep;
 
-use crate::backend::{Backend, Internal};
+use crate::backend::Backend;
 use crate::config::{Config, DispatchLimits};
 use crate::error::Error;
 use crate::event::{EventId, State, Table};
@@ -47,13 +47,16 @@ pub struct Base {
 #[derive(Debug)]
 struct Shared {
     state: Lock<Inner>,
-    notifier: OnceLock<Notifier>,
 }
 
 /// What the lock protects.
 #[derive(Debug)]
 struct Inner {
-    backend: Backend,
+    /// `None` once the base is closed and no loop runs any more.
+    backend: Option<Backend>,
+    /// Shared with who writes to it after the lock was dropped. Missing in a base without locks until a host
+    /// wants it.
+    notifier: Option<Arc<Notifier>>,
     table: Table,
     fds: FdMap,
     timers: TimerQueue,
@@ -94,8 +97,9 @@ impl Base {
             return Err(Error::OutOfRange("the number of priorities"));
         }
         let clock = config.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
-        let inner = Inner {
-            backend: Backend::select(config)?,
+        let mut inner = Inner {
+            backend: Some(Backend::select(config)?),
+            notifier: None,
             table: Table::default(),
             fds: FdMap::default(),
             timers: TimerQueue::default(),
@@ -112,13 +116,13 @@ impl Base {
             departed: Vec::new(),
             closed: false,
         };
-        let no_lock = config.flags.contains(BaseFlags::NOLOCK);
-        let state = if no_lock { Lock::owned(inner) } else { Lock::shared(inner) };
-        let mut shared = Shared { state, notifier: OnceLock::new() };
-        if !no_lock {
-            shared.install_notifier()?;
-        }
-        Ok(Base { shared: Arc::new(shared) })
+        let state = if config.flags.contains(BaseFlags::NOLOCK) {
+            Lock::owned(inner)
+        } else {
+            inner.install_notifier()?;
+            Lock::shared(inner)
+        };
+        Ok(Base { shared: Arc::new(Shared { state }) })
     }
 
     /// The name of the backend (`event_base_get_method`).
@@ -126,7 +130,7 @@ impl Base {
     /// # Errors
     /// [`Error::Closed`], [`Error::WrongThread`].
     pub fn method(&self) -> Result<&'static str, Error> {
-        self.with(|inner| inner.backend.name())
+        self.try_with(|inner| Ok(inner.backend()?.name()))
     }
 
     /// What the backend can do (`event_base_get_features`).
@@ -134,11 +138,12 @@ impl Base {
     /// # Errors
     /// [`Error::Closed`], [`Error::WrongThread`].
     pub fn features(&self) -> Result<Features, Error> {
-        self.with(|inner| inner.backend.features())
+        self.try_with(|inner| Ok(inner.backend()?.features()))
     }
 
     /// Deletes every event and gives the kernel's objects back (`event_base_free`). Idempotent; every later
-    /// call fails with [`Error::Closed`]. A loop that is running returns as after a break.
+    /// call fails with [`Error::Closed`]. A loop that is running returns as after a break, and takes the
+    /// kernel's objects with it.
     ///
     /// Descriptors of events are the user's and stay open. Finalizers that have not run yet do not run.
     ///
@@ -155,10 +160,9 @@ impl Base {
                 inner.table.remove(index);
             }
         }
-        let Inner { timers, table, .. } = &mut *inner;
-        timers.clear(table);
         inner.departed.clear();
         inner.closed = true;
+        inner.release();
         inner.request_wake();
         self.unlock(inner);
         Ok(())
@@ -189,26 +193,28 @@ impl Base {
     }
 
     fn unlock(&self, mut inner: Guard<'_, Inner>) {
-        let wake = inner.sleep.take_request();
+        let notifier = inner.sleep.take_request().then(|| inner.notifier.clone()).flatten();
         drop(inner);
-        if wake && let Some(notifier) = self.shared.notifier.get() {
+        if let Some(notifier) = notifier {
             notifier.notify();
         }
     }
 }
 
-impl Shared {
-    /// Gives the base the means to be woken.
-    fn install_notifier(&mut self) -> Result<(), Error> {
-        let notifier = Notifier::new()?;
-        watch_notifier(&mut *self.state.lock()?, &notifier)?;
-        // Nobody else has the base yet.
-        _ = self.notifier.set(notifier);
-        Ok(())
+impl Inner {
+    fn backend(&mut self) -> Result<&mut Backend, Error> {
+        self.backend.as_mut().ok_or(Error::Closed)
     }
-}
 
-fn watch_notifier(inner: &mut Inner, notifier: &Notifier) -> Result<(), Error> {
-    use std::os::fd::AsFd;
-    inner.backend.watch_internal(notifier.as_fd(), Internal::Notifier)
+    /// Gives back what a closed base no longer needs. A loop that still runs needs it until it is left: its
+    /// wait would not end if the notifier went away.
+    fn release(&mut self) {
+        if self.closed && !self.is_running() {
+            self.backend = None;
+            self.notifier = None;
+            self.table = Table::default();
+            self.fds = FdMap::default();
+            self.timers = TimerQueue::default();
+        }
+    }
 }

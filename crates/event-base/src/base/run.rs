@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::event::{NONE, Ready, State};
 use crate::flags::{LoopFlags, LoopResult, What};
 use crate::sync::{Guard, thread_token};
+use crate::sys::notify::Notifier;
 use crate::time::Nanos;
 
 /// Waits in one pass while each fills all the room there is; more is left to the next pass.
@@ -37,6 +38,39 @@ pub enum Wait {
     Allowed,
     /// Not at all: a host waits, on [`Base::descriptor`].
     Never,
+}
+
+/// What [`Base::next`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// An event's turn.
+    Event(Ready),
+    /// The loop is over; [`Base::leave`] it.
+    Done(LoopResult),
+    /// Nothing is due now. Only with [`Wait::Never`].
+    Idle,
+    /// The host's own loop has work: see [`Base::watch_host`].
+    Host,
+}
+
+/// How long a wait may last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    /// Not at all.
+    Now,
+    /// Until this time.
+    Deadline(Nanos),
+    /// Until something happens.
+    Woken,
+}
+
+impl Until {
+    fn deadline(self) -> Option<Nanos> {
+        match self {
+            Until::Deadline(deadline) => Some(deadline),
+            Until::Now | Until::Woken => None,
+        }
+    }
 }
 
 /// The loop under way.
@@ -93,11 +127,32 @@ impl Base {
         self.enter(flags)?;
         let _leave = Leave(self);
         loop {
-            if let Turn::Done(result) = self.turn(Wait::Allowed)? {
-                return Ok(result);
+            match self.next(Wait::Allowed)? {
+                Next::Event(ready) => dispatch(self, ready),
+                Next::Done(result) => return Ok(result),
+                Next::Idle | Next::Host => {}
             }
-            while let Some(ready) = self.next_ready() {
-                dispatch(self, ready);
+        }
+    }
+
+    /// The next event, through as many [turns](Self::turn) as it takes: the two steps in one, for who needs
+    /// no say between them.
+    ///
+    /// # Errors
+    /// As [`turn`](Self::turn).
+    pub fn next(&self, wait: Wait) -> Result<Next, Error> {
+        let mut inner = self.shared.state.lock()?;
+        loop {
+            if let Some(ready) = inner.next_due() {
+                return Ok(Next::Event(ready));
+            }
+            let turn;
+            (inner, turn) = self.turn_locked(inner, wait)?;
+            match turn {
+                Turn::Ready => {}
+                Turn::Done(result) => return Ok(Next::Done(result)),
+                Turn::Idle => return Ok(Next::Idle),
+                Turn::Host => return Ok(Next::Host),
             }
         }
     }
@@ -123,30 +178,41 @@ impl Base {
     /// what became ready and what timed out.
     ///
     /// # Errors
-    /// [`Error::System`] if the wait fails; the loop can be tried again or left.
+    /// [`Error::System`] if the wait fails; the loop can be tried again or left. [`Error::WrongThread`] if this
+    /// is not the thread that entered the loop, [`Error::Closed`].
     pub fn turn(&self, wait: Wait) -> Result<Turn, Error> {
-        let mut inner = self.shared.state.lock()?;
+        self.turn_locked(self.shared.state.lock()?, wait).map(|(_, turn)| turn)
+    }
+
+    fn turn_locked<'a>(
+        &'a self,
+        mut inner: Guard<'a, Inner>,
+        wait: Wait,
+    ) -> Result<(Guard<'a, Inner>, Turn), Error> {
+        if !inner.run.is_owner() {
+            return Err(if inner.closed { Error::Closed } else { Error::WrongThread });
+        }
         loop {
             inner.end_pass();
             if let Some(result) = inner.reason_to_leave() {
-                return Ok(Turn::Done(result));
+                return Ok((inner, Turn::Done(result)));
             }
             if inner.begin_pass() {
-                let timeout = inner.wait_time(wait);
-                inner = self.poll(inner, timeout)?;
-                inner.time.refresh();
+                let until = inner.wait_until(wait);
+                inner = self.poll(inner, until)?;
                 inner.expire_timers();
+            }
+            // Before the events: those of a loop that is never at rest would keep it waiting for ever.
+            if std::mem::take(&mut inner.run.host) {
+                return Ok((inner, Turn::Host));
             }
             if inner.has_ready() {
                 inner.open_pass();
-                return Ok(Turn::Ready);
-            }
-            if std::mem::take(&mut inner.run.host) {
-                return Ok(Turn::Host);
+                return Ok((inner, Turn::Ready));
             }
             if wait == Wait::Never && inner.reason_to_leave().is_none() {
                 inner.fall_asleep()?;
-                return Ok(Turn::Idle);
+                return Ok((inner, Turn::Idle));
             }
         }
     }
@@ -155,66 +221,64 @@ impl Base {
     /// persistent timers re-armed; `None` once the pass is over. Callbacks of the user run between calls.
     #[must_use]
     pub fn next_ready(&self) -> Option<Ready> {
-        let mut inner = self.open().ok()?;
-        if !inner.departed.is_empty() && let Some(departed) = inner.next_departed() {
-            return Some(departed);
-        }
-        inner.next_ready()
+        self.open().ok()?.next_due()
     }
 
-    /// Leaves the loop. Without effect if none runs.
+    /// Leaves the loop. Without effect if this thread runs none.
     pub fn leave(&self) {
-        if let Ok(mut inner) = self.shared.state.lock() {
+        if let Ok(mut inner) = self.shared.state.lock()
+            && inner.run.is_owner()
+        {
             inner.end_pass();
             inner.time.forget();
-            inner.sleep.end();
             inner.run.owner = 0;
+            inner.release();
         }
     }
 
     /// Asks the backend what is ready, without the lock while it waits.
-    fn poll<'a>(&'a self, mut inner: Guard<'a, Inner>, timeout: Option<Duration>) -> Result<Guard<'a, Inner>, Error> {
-        let mut waiter = inner.backend.start_wait();
-        let mut timeout = timeout;
-        let mut result = Ok(());
-        for _ in 0..MOST_WAITS {
-            if timeout != Some(Duration::ZERO) {
-                let until = timeout.map(|timeout| inner.time.fresh().saturating_add(crate::time::nanos(timeout)));
-                inner.sleep.begin(until);
-                drop(inner);
-                result = waiter.wait(timeout);
-                inner = self.shared.state.lock()?;
-                if inner.sleep.end() {
-                    self.drain_notifier();
-                }
-            } else {
-                result = waiter.wait(timeout);
-            }
+    fn poll<'a>(&'a self, mut inner: Guard<'a, Inner>, until: Until) -> Result<Guard<'a, Inner>, Error> {
+        let mut waiter = inner.backend()?.start_wait();
+        let mut result = if until == Until::Now {
+            waiter.wait(Some(Duration::ZERO))
+        } else {
+            // From a fresh reading: the time that callbacks took must not make timers late.
+            let deadline = until.deadline();
+            let timeout = deadline.map(|deadline| deadline.saturating_sub(inner.time.fresh()));
+            inner.sleep.begin(deadline);
+            drop(inner);
+            let result = waiter.wait(timeout.map(Duration::from_nanos));
+            inner = self.shared.state.lock()?;
+            inner.sleep.end();
+            result
+        };
+        inner.time.begin_pass();
+        for _ in 1..MOST_WAITS {
             let full = inner.collect(&waiter);
-            inner.backend.finish_wait(waiter);
             if !full || result.is_err() {
                 break;
             }
-            waiter = inner.backend.start_wait();
-            timeout = Some(Duration::ZERO);
+            inner.backend()?.finish_wait(waiter);
+            waiter = inner.backend()?.start_wait();
+            result = waiter.wait(Some(Duration::ZERO));
         }
+        inner.backend()?.finish_wait(waiter);
         result?;
         if inner.is_stuck() {
-            self.renew_backend(&mut inner)?;
+            inner.renew_backend()?;
         }
         Ok(inner)
-    }
-
-    /// An eventfd watched edge-triggered is silent by itself, a pipe must be emptied before it is full.
-    fn drain_notifier(&self) {
-        use crate::sys::notify::Notifier;
-        if let Some(notifier @ Notifier::Pipe { .. }) = self.shared.notifier.get() {
-            notifier.drain();
-        }
     }
 }
 
 impl Inner {
+    /// An eventfd watched edge-triggered is silent by itself, a pipe must be emptied before it is full.
+    fn drain_notifier(&self) {
+        if let Some(notifier @ Notifier::Pipe { .. }) = self.notifier.as_deref() {
+            notifier.drain();
+        }
+    }
+
     pub(super) fn is_running(&self) -> bool {
         self.run.owner != 0
     }
@@ -245,10 +309,11 @@ impl Inner {
     /// Answers whether this pass is to look for something new.
     fn begin_pass(&mut self) -> bool {
         self.control.next_pass = false;
-        self.count_pass();
         if self.run.finish == Finish::Polled {
+            // Not a pass of its own: what had its turn since the poll does not get another.
             return false;
         }
+        self.count_pass();
         if self.run.flags.contains(LoopFlags::NONBLOCK) {
             self.run.finish = Finish::Polled;
         }
@@ -256,19 +321,15 @@ impl Inner {
         true
     }
 
-    /// How long to wait: not at all while something is due, else until the first deadline, counted from
-    /// now, not from when the callbacks began.
-    fn wait_time(&mut self, wait: Wait) -> Option<Duration> {
+    /// Until when to wait: not at all while something is due, else for the first deadline.
+    fn wait_until(&mut self, wait: Wait) -> Until {
         self.time.forget();
         let at_once = wait == Wait::Never
             || self.run.flags.contains(LoopFlags::NONBLOCK)
+            || self.run.host
             || self.has_ready()
             || self.counts.active() > 0;
-        if at_once {
-            return Some(Duration::ZERO);
-        }
-        let deadline = self.next_deadline()?;
-        Some(Duration::from_nanos(deadline.saturating_sub(self.time.fresh())))
+        if at_once { Until::Now } else { self.next_deadline().map_or(Until::Woken, Until::Deadline) }
     }
 
     pub(super) fn next_deadline(&mut self) -> Option<Nanos> {
@@ -283,7 +344,8 @@ impl Inner {
             let readiness = waiter.get(place);
             match Internal::of(readiness.token) {
                 Some(Internal::Host) => self.run.host = true,
-                Some(Internal::Notifier | Internal::Timer) => {}
+                Some(Internal::Notifier) => self.drain_notifier(),
+                Some(Internal::Timer) => {}
                 None => self.collect_one(readiness),
             }
         }
@@ -307,6 +369,10 @@ impl Inner {
 
     /// `timeout_process`: a deadline that passed deletes a one-shot event, and only disarms a persistent one.
     fn expire_timers(&mut self) {
+        // Without a deadline nobody needs to know what time it is.
+        if self.next_deadline().is_none() {
+            return;
+        }
         let now = self.time.now();
         self.control.expire(now);
         while let Some(index) = self.timers.pop_due(&mut self.table, now) {
@@ -317,6 +383,16 @@ impl Inner {
             }
             self.make_active(index, What::TIMEOUT);
         }
+    }
+
+    /// The next event to hand out: an orphan first, then this pass's.
+    fn next_due(&mut self) -> Option<Ready> {
+        if !self.departed.is_empty()
+            && let Some(departed) = self.next_departed()
+        {
+            return Some(departed);
+        }
+        self.next_ready()
     }
 
     pub(super) fn has_ready(&self) -> bool {

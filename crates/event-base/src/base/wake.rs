@@ -26,10 +26,8 @@ impl Sleep {
         *self = Sleep { until, asleep: true, notified: false, requested: false };
     }
 
-    /// Answers whether the notifier was written to.
-    pub(super) fn end(&mut self) -> bool {
+    pub(super) fn end(&mut self) {
         self.asleep = false;
-        std::mem::take(&mut self.notified)
     }
 
     pub(super) fn take_request(&mut self) -> bool {

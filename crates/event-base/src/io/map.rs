@@ -22,6 +22,9 @@ use crate::flags::What;
 /// Generations are 31 bits wide in the kernel's token; the top bit marks the base's own descriptors.
 const GENERATION_MASK: u32 = u32::MAX >> 1;
 
+/// How a backend refuses a descriptor that was closed: it is none any more, or a file of another kind.
+const CLOSED: [i32; 2] = [nix::errno::Errno::EBADF as i32, nix::errno::Errno::EPERM as i32];
+
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     head: u32,
@@ -191,7 +194,8 @@ impl FdMap {
     }
 
     /// Registers everything again with a backend that knows nothing. What it refuses is orphaned; the
-    /// first refusal is the answer.
+    /// first refusal is the answer, unless it only says that the descriptor was closed, and may by now be
+    /// another file.
     pub(crate) fn register_all(
         &mut self,
         table: &mut Table,
@@ -211,7 +215,10 @@ impl FdMap {
                 Change { fd, registered: What::empty(), add, remove: What::empty(), edge: entry.edge, token };
             if let Err(error) = backend.change(&change) {
                 self.orphan(table, fd, orphans);
-                first = first.and(Err(error));
+                let is_gone = matches!(error, Error::System(error) if CLOSED.contains(&error.errno));
+                if !is_gone {
+                    first = first.and(Err(error));
+                }
             }
         }
         first

@@ -10,8 +10,8 @@
 
 /// Where the root stands; the three places before it are never used.
 const ROOT: usize = 3;
-/// Lines that are kept although they are empty, so that a small loop never allocates again.
-const KEPT_LINES: usize = 16;
+/// Lines that are kept although they are empty, 64 KiB, so that all but very large loops never allocate again.
+const KEPT_LINES: usize = 1024;
 
 /// One deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn memory_goes_back_after_a_peak() {
         let mut heap = Heap::default();
-        for slot in 0..100_000 {
+        for slot in 0..500_000 {
             heap.push(Entry::new(u64::from(slot), slot, slot));
         }
         let peak = heap.capacity();

@@ -8,8 +8,8 @@
 //!   reaches the top, so neither touches the heap.
 //! - Re-arming to an earlier time pushes a second entry; the first one no longer bears the timer's stamp and
 //!   is dropped when it surfaces.
-//! - Entries that stand for nothing are counted. When they outnumber the others the heap is rebuilt, so
-//!   memory is bounded by twice the armed timers, and the cost of the rebuild by what was disarmed.
+//! - Entries that stand for nothing are counted. When they are three quarters of all the heap is rebuilt, so
+//!   memory is bounded by four times the armed timers, and the cost of the rebuild by what was disarmed.
 //!
 //! Equal deadlines come out in the order in which they were armed.
 
@@ -129,15 +129,6 @@ impl TimerQueue {
         Some(slot)
     }
 
-    /// Forgets every timer.
-    pub(crate) fn clear(&mut self, timers: &mut impl TimerTable) {
-        self.heap.rebuild(|entry| {
-            *timers.timer(entry.slot()) = Timer::default();
-            None
-        });
-        self.idle = 0;
-    }
-
     fn next_order(&mut self) -> u32 {
         // Wraps after four thousand million armings. Only the order between deadlines that are equal to
         // the nanosecond and armed that far apart could suffer.
@@ -146,7 +137,7 @@ impl TimerQueue {
     }
 
     fn rebuild_if_idle(&mut self, timers: &mut impl TimerTable) {
-        if self.idle <= IDLE_ENTRIES || self.idle * 2 <= self.heap.len() {
+        if self.idle <= IDLE_ENTRIES || self.idle * 4 <= self.heap.len() * 3 {
             return;
         }
         self.heap.rebuild(|entry| {
@@ -221,7 +212,7 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(queue.next_deadline(&mut timers), list.iter().map(|entry| entry.0).min());
-                prop_assert!(queue.heap.len() <= 2 * list.len() + 2 * IDLE_ENTRIES + 2);
+                prop_assert!(queue.heap.len() <= 4 * list.len() + 2 * IDLE_ENTRIES + 2);
                 prop_assert_eq!(queue.heap.len() - queue.idle, list.len());
             }
         }

@@ -45,13 +45,13 @@ fn c_004_base_environ() {
         return;
     }
     let plain = default.split(' ').next().unwrap();
-    let status = Command::new(std::env::current_exe().unwrap())
+    let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "bases::c_004_base_environ"])
         .env(CHILD, "1")
         .env(format!("EVENT_NO{}", plain.to_ascii_uppercase()), "1")
-        .status()
+        .output()
         .unwrap();
-    assert!(status.success());
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
 }
 
 #[test]
