@@ -37,6 +37,7 @@ unsafe impl RawMutex for OwnerOnly {
         assert!(self.try_lock(), "a base without locks belongs to one thread");
     }
 
+    #[inline]
     fn try_lock(&self) -> bool {
         let me = thread_token();
         let owner = self.owner.load(Ordering::Relaxed);
@@ -82,6 +83,7 @@ impl<T> Lock<T> {
 
     /// # Errors
     /// [`Error::WrongThread`] if this kind of lock belongs to another thread.
+    #[inline]
     pub(crate) fn lock(&self) -> Result<Guard<'_, T>, Error> {
         match self {
             Lock::Shared(mutex) => Ok(Guard::Shared(mutex.lock())),

@@ -37,6 +37,21 @@ impl Queue {
         record.active_next = NONE;
     }
 
+    /// Takes the first event out.
+    #[inline]
+    fn pop(&mut self, table: &mut Table) -> Option<u32> {
+        let index = self.head;
+        if index == NONE {
+            return None;
+        }
+        self.head = table.at(index).active_next;
+        match self.head {
+            NONE => self.tail = NONE,
+            next => table.at(next).active_prev = NONE,
+        }
+        Some(index)
+    }
+
     fn unlink(&mut self, table: &mut Table, index: u32) {
         let (prev, next) = (table.at(index).active_prev, table.at(index).active_next);
         match prev {
@@ -151,6 +166,7 @@ impl Inner {
         self.queue_later(index);
     }
 
+    #[inline]
     fn queue_now(&mut self, index: u32) {
         let priority = self.table.at(index).priority;
         self.queues.by_priority[usize::from(priority)].append(&mut self.table, index);
@@ -165,6 +181,7 @@ impl Inner {
     }
 
     /// Takes an event out of the queue it is in, if any. Its result stays.
+    #[inline]
     pub(super) fn withdraw(&mut self, index: u32) {
         if self.unlist(index, State::ACTIVE) {
             let priority = self.table.at(index).priority;
@@ -215,11 +232,12 @@ impl Inner {
             self.pass.close();
             return None;
         }
-        let index = self.queues.by_priority[usize::from(self.pass.priority)].head;
-        if index == NONE {
+        let queue = &mut self.queues.by_priority[usize::from(self.pass.priority)];
+        let Some(index) = queue.pop(&mut self.table) else {
             self.pass.close();
             return None;
-        }
+        };
+        self.unlist(index, State::ACTIVE);
         Some(self.hand_out(index))
     }
 
@@ -231,24 +249,22 @@ impl Inner {
             || self.pass.end.is_some_and(|end| self.time.refresh() >= end)
     }
 
+    /// What is done with an event just before its callback, once it is out of its queue.
+    #[inline]
     fn hand_out(&mut self, index: u32) -> Ready {
         let id = self.table.id(index);
-        self.withdraw(index);
         let record = self.table.at(index);
         record.pass = self.pass.number;
-        let (fd, data, state) = (record.fd, record.data, record.state);
-        let (what, result) = (record.what, std::mem::take(&mut record.result));
-        let finalized = state.contains(State::FINALIZING);
-        if finalized {
-            self.table.remove(index);
-        } else if what.contains(What::PERSIST) {
+        let (fd, data, state, what) = (record.fd, record.data, record.state, record.what);
+        let result = std::mem::take(&mut record.result);
+        if what.contains(What::PERSIST) && record.interval.is_some() {
             self.rearm(index, result);
-        } else if state.intersects(State::TIMEOUT | State::INSERTED) {
+        } else if state.intersects(State::TIMEOUT | State::INSERTED) && !what.contains(What::PERSIST) {
             self.delete(index);
         }
-        let released = finalized
-            || (state.contains(State::TRANSIENT) && !self.table.at(index).state.intersects(State::LISTED));
-        if released && !finalized {
+        let released = state.intersects(State::TRANSIENT | State::FINALIZING)
+            && !self.table.at(index).state.intersects(State::LISTED);
+        if released {
             self.table.remove(index);
         }
         self.pass.count += 1;

@@ -79,6 +79,7 @@ impl Inner {
     /// Takes an event out of every list (`event_del_nolock_`). Never blocks, never fails: what the kernel
     /// still had of it is gone either way.
     pub(super) fn delete(&mut self, index: u32) {
+        self.table.at(index).interval = None;
         self.disarm(index);
         self.withdraw(index);
         if self.unlist(index, State::INSERTED)
@@ -258,7 +259,10 @@ impl Base {
             if !inner.table.at(index).state.contains(State::FINALIZING) {
                 inner.delete(index);
                 inner.make_active(index, What::FINALIZE);
-                inner.table.at(index).state |= State::FINALIZING;
+                let record = inner.table.at(index);
+                record.state |= State::FINALIZING;
+                // Being handed out must not begin another period.
+                record.interval = None;
             }
             Ok(())
         })

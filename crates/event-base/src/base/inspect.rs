@@ -42,6 +42,7 @@ impl Counts {
 impl Inner {
     /// Notes that the event is in one more list. One membership is one count, as in libevent: an event that
     /// waits for a descriptor and for a deadline counts twice.
+    #[inline]
     pub(super) fn list(&mut self, index: u32, list: State) {
         let state = &mut self.table.at(index).state;
         if !state.contains(list) {
@@ -54,6 +55,7 @@ impl Inner {
     }
 
     /// Notes that the event is in one list less; answers whether it was there.
+    #[inline]
     pub(super) fn unlist(&mut self, index: u32, list: State) -> bool {
         let state = &mut self.table.at(index).state;
         let was_there = state.contains(list);

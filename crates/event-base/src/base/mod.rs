@@ -175,6 +175,7 @@ impl Base {
     }
 
     /// Runs `call` under the lock and wakes the loop afterwards if that asked for it.
+    #[inline]
     fn with<T>(&self, call: impl FnOnce(&mut Inner) -> T) -> Result<T, Error> {
         let mut inner = self.open()?;
         let result = call(&mut inner);
@@ -183,15 +184,18 @@ impl Base {
     }
 
     /// The same for a call that can fail by itself.
+    #[inline]
     fn try_with<T>(&self, call: impl FnOnce(&mut Inner) -> Result<T, Error>) -> Result<T, Error> {
         self.with(call)?
     }
 
+    #[inline]
     fn open(&self) -> Result<Guard<'_, Inner>, Error> {
         let inner = self.shared.state.lock()?;
         if inner.closed { Err(Error::Closed) } else { Ok(inner) }
     }
 
+    #[inline]
     fn unlock(&self, mut inner: Guard<'_, Inner>) {
         let notifier = inner.sleep.take_request().then(|| inner.notifier.clone()).flatten();
         drop(inner);

@@ -253,16 +253,16 @@ impl Base {
             result
         };
         inner.time.begin_pass();
-        for _ in 1..MOST_WAITS {
-            let full = inner.collect(&waiter);
-            if !full || result.is_err() {
+        for waits in 1.. {
+            // A wait that failed found nothing; the waiter still holds what the one before found.
+            let full = result.is_ok() && inner.collect(&waiter);
+            inner.backend()?.finish_wait(waiter);
+            if !full || waits == MOST_WAITS {
                 break;
             }
-            inner.backend()?.finish_wait(waiter);
             waiter = inner.backend()?.start_wait();
             result = waiter.wait(Some(Duration::ZERO));
         }
-        inner.backend()?.finish_wait(waiter);
         result?;
         if inner.is_stuck() {
             inner.renew_backend()?;
