@@ -203,7 +203,7 @@ export declare function netCompletion(handle: Handle): | { kind: 'accepted', key
 | { kind: 'acceptFailed', key: number, error: Error, retryAfter: number }
 | { kind: 'connected', key: number, fd: number, error: Error | undefined }
 | { kind: 'relayEnded', key: number, bytesAToB: number, bytesBToA: number, durationMs: number, reason: 'end' | 'error' | 'idle' | 'closed', error: Error | undefined }
-| undefined
+| null
 
 /** Connects; a negative timeout means none. */
 export declare function netConnect(handle: Handle, place: string, port: number, timeout: number): number

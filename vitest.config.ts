@@ -1,18 +1,39 @@
 import { defineConfig } from 'vitest/config'
 
+/** What depends on how a base is run inside the host's loop: tested once for each driver. */
+const driven = ['run', 'wait', 'workers'].map((folder) => `__test__/${folder}/**/*.spec.ts`)
+
+/** Another build of the addon than the one beside binding.js. Vite has addons too, which read this very variable. */
+const addon = process.env['EVENT_BASE_ADDON']
+const env: Record<string, string> = addon ? { NAPI_RS_NATIVE_LIBRARY_PATH: addon } : {}
+
 export default defineConfig({
   test: {
-    include: ['__test__/**/*.spec.ts'],
     // One process a file: a crash of the addon is contained, and signal handlers do not meet.
     pool: 'forks',
     execArgv: ['--expose-gc'],
     globalSetup: ['scripts/vitest-global-setup.ts'],
-    typecheck: {
-      enabled: true,
-      include: ['__test__/**/*.test-d.ts'],
-      tsconfig: 'tsconfig.test.json',
-    },
     testTimeout: 10_000,
     retry: 0,
+    projects: [
+      { extends: true, test: { name: 'host', include: ['__test__/**/*.spec.ts'], env } },
+      {
+        extends: true,
+        test: { name: 'thread', include: driven, env: { ...env, EVENT_BASE_DRIVER: 'thread' } },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'types',
+          include: [],
+          typecheck: {
+            enabled: true,
+            only: true,
+            include: ['__test__/types/**/*.test-d.ts'],
+            tsconfig: 'tsconfig.types.json',
+          },
+        },
+      },
+    ],
   },
 })

@@ -12,7 +12,7 @@ import { vitest } from './lib/vitest.js'
 await main(async () => {
   const rows = parseRows(await readFile(join(root, 'docs/conformance.json'), 'utf8'))
   const rust = await cargoTest(['c_'])
-  const specs = await vitest(['--typecheck.enabled=false', '--testNamePattern', 'C-[0-9]{3}'])
+  const specs = await vitest(['--project=!types', '--testNamePattern', 'C-[0-9]{3}'])
   const results = [...rust.results, ...specs.results]
 
   console.log('')

@@ -25,7 +25,7 @@ const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), '
 
 async function specs(binary: string): Promise<Totals> {
   // The types do not depend on the runtime.
-  return (await vitest(['--typecheck.enabled=false'], binary)).totals
+  return (await vitest(['--project=!types'], binary)).totals
 }
 
 /** Runs the smoke suite, which closes with `N passed, N failed`. Without that line it failed. */

@@ -1,10 +1,11 @@
 /** The base inside the host's own event loop. */
 
 import { addAbortListener } from 'node:events'
+import { getSystemErrorName } from 'node:util'
 
 import { LoopResult } from './constants.js'
 import type { Core } from './core.js'
-import { systemError } from './errors.js'
+import { closedError, systemError } from './errors.js'
 import { Event } from './event.js'
 import { native, NO_SLOT, Signal } from './native.js'
 
@@ -74,5 +75,8 @@ export function run(core: Core, settings: RunSettings): Promise<LoopResult> {
 }
 
 function waitFailed(errno: number): Error {
-  return systemError('EIO', `The wait failed with error ${errno}`, -errno, 'epoll_wait', -1)
+  // The one refusal that is not the kernel's: the base went away under the run.
+  if (errno === 0) return closedError('base')
+  const code = getSystemErrorName(-errno)
+  return systemError(code, `${code}: the wait failed, epoll_wait`, -errno, 'epoll_wait', -1)
 }

@@ -1,5 +1,7 @@
 /** A TCP proxy on one base: what `event-base proxy` runs. */
 
+import { setMaxListeners } from 'node:events'
+
 import type { EventBase } from '../event-base.js'
 import type { HostAndPort, InternetAddress } from '../net/address.js'
 import { connect } from '../net/connect.js'
@@ -48,6 +50,8 @@ export class Forwarder {
   constructor(base: EventBase, options: ForwarderOptions) {
     this.#base = base
     this.#options = options
+    // One listener for each connect under way is no leak.
+    setMaxListeners(0, this.#giveUp.signal)
     const { onProblem } = options
     this.#listener = listen(
       base,

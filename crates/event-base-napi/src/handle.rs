@@ -5,7 +5,7 @@
 //! behind a mutex, which takes longer than most calls do. The number is an index into a table of this thread,
 //! and Node gives each environment a thread of its own.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::rc::Rc;
 use std::time::Duration;
@@ -29,6 +29,8 @@ pub struct HandleState {
     /// What this base does natively; borrowed only while nothing of JavaScript's runs.
     pub(crate) net: RefCell<Net>,
     pub(crate) driver: RefCell<Option<Driver>>,
+    /// Counts the runs, so that a callback under way can tell its own from the next one.
+    pub(crate) runs: Cell<u32>,
 }
 
 impl HandleState {
@@ -56,7 +58,8 @@ pub struct BaseOwner {
 impl BaseOwner {
     pub(crate) fn new(base: Base) -> napi::Result<Self> {
         let net = RefCell::new(Net::new(base.clone()));
-        let state = Rc::new(HandleState { base, net, driver: RefCell::new(None) });
+        let driver = RefCell::new(None);
+        let state = Rc::new(HandleState { base, net, driver, runs: Cell::new(0) });
         PLACES.with_borrow_mut(|places| {
             let vacant = places.iter().position(|place| place.state.is_none() && place.uses < MOST_USES);
             let index = vacant.unwrap_or(places.len());

@@ -42,10 +42,16 @@ enum Driven {
 impl HandleState {
     /// Runs what is due.
     fn drive(self: &Rc<Self>, caller: &Rc<Caller>, budget: u32) -> Driven {
+        let run = self.runs.get();
         for _ in 0..budget {
             let result = match self.step(Wait::Never) {
                 Ok(Step::Call(code)) => {
-                    if caller.call(code, 0.0) && self.driver.borrow().is_some() {
+                    if !caller.call(code, 0.0) {
+                        // The environment is ending: nobody is left to be told.
+                        self.detach();
+                    }
+                    // The callback may have ended this run, and begun another, which has its own driver.
+                    if self.driver.borrow().is_some() && self.runs.get() == run {
                         continue;
                     }
                     return Driven::Over;
@@ -106,6 +112,7 @@ pub fn run_start(
     } else {
         thread::ThreadDriver::start(&env, Rc::clone(state), caller).map(Driver::Thread)
     };
+    state.runs.set(state.runs.get().wrapping_add(1));
     match driver {
         Ok(driver) => {
             driver.set_ref(keep_alive);

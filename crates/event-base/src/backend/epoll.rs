@@ -34,7 +34,7 @@ pub(crate) struct Epoll {
     kernel: Arc<Kernel>,
     /// What the next wait needs; out while one is under way.
     waiter: Option<EpollWaiter>,
-    /// Made when a host first asks for a deadline on the descriptor.
+    /// Made when a host first asks for the descriptor, so that none need be had later.
     timer: Option<TimerFd>,
 }
 
@@ -65,8 +65,7 @@ impl Epoll {
 
     pub(super) fn change(&mut self, change: &Change) -> Result<Applied, Error> {
         let fd = change.fd;
-        let event =
-            |interests| EpollEvent::new(interests_to_epoll(interests, change.edge), change.token);
+        let event = |interests| EpollEvent::new(interests_to_epoll(interests, change.edge), change.token);
         let result = with_fd(fd, |borrowed| match operation(change) {
             Operation::None => Ok(()),
             Operation::Add(interests) => match self.kernel.add(borrowed, event(interests)) {
@@ -111,19 +110,19 @@ impl Epoll {
         self.waiter = Some(waiter);
     }
 
+    pub(super) fn open_timer(&mut self) -> Result<(), Error> {
+        if self.timer.is_none() {
+            let failed = |syscall| move |errno| Error::system(errno, syscall, None);
+            let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
+            let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags).map_err(failed("timerfd_create"))?;
+            self.watch_internal(timer.as_fd(), Internal::Timer)?;
+            self.timer = Some(timer);
+        }
+        Ok(())
+    }
+
     pub(super) fn arm_timer(&mut self, deadline: Option<Nanos>) -> Result<(), Error> {
-        let failed = |syscall| move |errno| Error::system(errno, syscall, None);
-        let timer = match self.timer.take() {
-            Some(timer) => self.timer.insert(timer),
-            None if deadline.is_none() => return Ok(()),
-            None => {
-                let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
-                let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags).map_err(failed("timerfd_create"))?;
-                let event = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, Internal::Timer.token());
-                self.kernel.add(timer.as_fd(), event).map_err(failed("epoll_ctl"))?;
-                self.timer.insert(timer)
-            }
-        };
+        let Some(timer) = &self.timer else { return Ok(()) };
         match deadline {
             None => timer.unset(),
             // The deadline 0 would disarm it.
@@ -132,7 +131,7 @@ impl Epoll {
                 TimerSetTimeFlags::TFD_TIMER_ABSTIME,
             ),
         }
-        .map_err(failed("timerfd_settime"))
+        .map_err(|errno| Error::system(errno, "timerfd_settime", None))
     }
 
     pub(super) fn renew(&mut self) -> Result<(), Error> {
@@ -145,9 +144,7 @@ impl Epoll {
             .map_err(|errno| Error::system(errno, "dup3", None))?;
         if let Some(timer) = &self.timer {
             let event = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, Internal::Timer.token());
-            self.kernel
-                .add(timer.as_fd(), event)
-                .map_err(|errno| Error::system(errno, "epoll_ctl", None))?;
+            self.kernel.add(timer.as_fd(), event).map_err(|errno| Error::system(errno, "epoll_ctl", None))?;
         }
         Ok(())
     }

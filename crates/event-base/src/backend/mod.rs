@@ -18,8 +18,9 @@
 //! - **`Waiter::wait`** sleeps for at most the given time (`None`: without limit) and may return early with
 //!   nothing. An interrupted wait is a short wait.
 //! - **`finish_wait`** takes the waiter back with what it found.
-//! - **`arm_timer`** makes the backend's own descriptor readable at a deadline of the monotonic clock, for
-//!   hosts that watch that descriptor instead of calling `wait`.
+//! - **`open_timer`** gets what **`arm_timer`** needs to make the backend's own descriptor readable at a
+//!   deadline of the monotonic clock, for hosts that watch that descriptor instead of calling `wait`. Without
+//!   it `arm_timer` does nothing.
 //! - **`renew`** replaces the kernel's object by an empty one under the same descriptor number; the engine
 //!   registers everything again. Needed after a fork, and when a registration is stuck in the kernel.
 //!
@@ -119,11 +120,7 @@ struct Descriptor {
 /// Every backend of this build, in order of preference.
 const BACKENDS: &[Descriptor] = &[
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    Descriptor {
-        name: epoll::NAME,
-        features: epoll::FEATURES,
-        open: || Epoll::new().map(Backend::Epoll),
-    },
+    Descriptor { name: epoll::NAME, features: epoll::FEATURES, open: || Epoll::new().map(Backend::Epoll) },
 ];
 
 /// The names of the backends of this build, in order of preference (`event_get_supported_methods`).
@@ -222,6 +219,10 @@ impl Backend {
         each_backend!(self, Backend, inner => inner.descriptor())
     }
 
+    pub(crate) fn open_timer(&mut self) -> Result<(), Error> {
+        each_backend!(self, Backend, inner => inner.open_timer())
+    }
+
     pub(crate) fn arm_timer(&mut self, deadline: Option<Nanos>) -> Result<(), Error> {
         each_backend!(self, Backend, inner => inner.arm_timer(deadline))
     }
@@ -257,7 +258,6 @@ impl Waiter {
 
 /// `EVENT_NOEPOLL` and its like: the name in capitals, set to anything.
 fn is_disabled(name: &str) -> bool {
-    let variable: String =
-        "EVENT_NO".chars().chain(name.chars().filter(char::is_ascii_alphabetic)).collect();
+    let variable: String = "EVENT_NO".chars().chain(name.chars().filter(char::is_ascii_alphabetic)).collect();
     std::env::var_os(variable.to_ascii_uppercase()).is_some()
 }

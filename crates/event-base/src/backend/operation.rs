@@ -85,7 +85,11 @@ mod tests {
             let signs: Vec<char> = words.next().unwrap().chars().collect();
             let kinds = [What::READ, What::WRITE, What::CLOSED];
             let of = |sign| {
-                kinds.iter().zip(&signs).filter(|(_, s)| **s == sign).fold(What::empty(), |all, (k, _)| all | *k)
+                kinds
+                    .iter()
+                    .zip(&signs)
+                    .filter(|(_, s)| **s == sign)
+                    .fold(What::empty(), |all, (k, _)| all | *k)
             };
             for (column, cell) in COLUMNS.iter().zip(words.by_ref()) {
                 let registered = set(column);
@@ -105,8 +109,14 @@ mod tests {
 
     #[test]
     fn no_change_asks_whether_the_registration_still_stands() {
-        let mut change =
-            Change { fd: 0, registered: What::READ, add: What::empty(), remove: What::empty(), edge: false, token: 0 };
+        let mut change = Change {
+            fd: 0,
+            registered: What::READ,
+            add: What::empty(),
+            remove: What::empty(),
+            edge: false,
+            token: 0,
+        };
         assert_eq!(operation(&change), Operation::Modify(What::READ));
         change.registered = What::empty();
         assert_eq!(operation(&change), Operation::None);

@@ -224,7 +224,13 @@ impl Base {
     ///
     /// # Errors
     /// [`Error::BadFlags`] for SIGNAL and PERSIST; else as [`create_and_add`](Self::create_and_add).
-    pub fn once(&self, fd: RawFd, what: What, data: u64, timeout: Option<Duration>) -> Result<EventId, Error> {
+    pub fn once(
+        &self,
+        fd: RawFd,
+        what: What,
+        data: u64,
+        timeout: Option<Duration>,
+    ) -> Result<EventId, Error> {
         if what.intersects(What::SIGNAL | What::PERSIST) {
             return Err(Error::BadFlags("an event that fires once is neither a signal nor persistent"));
         }
@@ -259,10 +265,7 @@ impl Base {
             if !inner.table.at(index).state.contains(State::FINALIZING) {
                 inner.delete(index);
                 inner.make_active(index, What::FINALIZE);
-                let record = inner.table.at(index);
-                record.state |= State::FINALIZING;
-                // Being handed out must not begin another period.
-                record.interval = None;
+                inner.table.at(index).state |= State::FINALIZING;
             }
             Ok(())
         })

@@ -30,13 +30,15 @@ impl Base {
     ///
     /// # Errors
     /// [`Error::Closed`], [`Error::WrongThread`]; [`Error::System`] if there is no descriptor left for the
-    /// notifier of a base without locks, which is made here.
+    /// timer that keeps deadlines, or the notifier of a base without locks, which are made here.
     pub fn descriptor(&self) -> Result<Option<RawFd>, Error> {
         self.try_with(|inner| {
             if inner.notifier.is_none() {
                 inner.install_notifier()?;
             }
-            Ok(inner.backend()?.descriptor())
+            let backend = inner.backend()?;
+            backend.open_timer()?;
+            Ok(backend.descriptor())
         })
     }
 

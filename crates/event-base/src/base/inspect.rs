@@ -101,7 +101,12 @@ impl Base {
     /// [`Error::Closed`], [`Error::WrongThread`].
     pub fn count_events(&self, flags: CountFlags) -> Result<usize, Error> {
         self.with(|inner| {
-            FLAGS.iter().zip(inner.counts.now).filter(|(flag, _)| flags.contains(**flag)).map(|(_, n)| n).sum()
+            FLAGS
+                .iter()
+                .zip(inner.counts.now)
+                .filter(|(flag, _)| flags.contains(**flag))
+                .map(|(_, n)| n)
+                .sum()
         })
     }
 

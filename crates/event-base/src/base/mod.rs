@@ -24,8 +24,8 @@ use clocks::TimeCache;
 use control::Control;
 use host::Host;
 use inspect::Counts;
-pub use run::{Next, Turn, Wait};
 use run::Run;
+pub use run::{Next, Turn, Wait};
 use wake::Sleep;
 
 use crate::backend::Backend;

@@ -113,11 +113,7 @@ impl Base {
     /// # Errors
     /// [`Error::Reentrant`] if a loop runs on this base already, [`Error::System`] if the wait fails,
     /// [`Error::Closed`], [`Error::WrongThread`].
-    pub fn run(
-        &self,
-        flags: LoopFlags,
-        mut dispatch: impl FnMut(&Base, Ready),
-    ) -> Result<LoopResult, Error> {
+    pub fn run(&self, flags: LoopFlags, mut dispatch: impl FnMut(&Base, Ready)) -> Result<LoopResult, Error> {
         struct Leave<'a>(&'a Base);
         impl Drop for Leave<'_> {
             fn drop(&mut self) {

@@ -157,8 +157,14 @@ impl FdMap {
         if wanted == registered {
             return Ok(());
         }
-        let change =
-            Change { fd, registered, add: What::empty(), remove: registered - wanted, edge: entry.edge, token };
+        let change = Change {
+            fd,
+            registered,
+            add: What::empty(),
+            remove: registered - wanted,
+            edge: entry.edge,
+            token,
+        };
         let result = backend.change(&change);
         if wanted.is_empty() {
             entry.generation = entry.generation.wrapping_add(1);

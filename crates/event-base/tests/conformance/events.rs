@@ -120,7 +120,8 @@ fn c_043_nonpersist_readd() {
     for socket in [&a, &b] {
         std::io::Write::write_all(&mut &*socket, b"x").unwrap();
     }
-    let events = [&a, &b].map(|socket| base.create_and_add(EventSpec::io(fd(socket), What::READ), None).unwrap());
+    let events =
+        [&a, &b].map(|socket| base.create_and_add(EventSpec::io(fd(socket), What::READ), None).unwrap());
     let mut order = vec![];
     let result = run_watched(&base, LOOP_ONCE, |base, ready| {
         order.push(ready.id);
@@ -188,9 +189,7 @@ fn c_055_get_assignment() {
     let info = bed.base.events().unwrap()[0];
     assert_eq!((info.id, info.fd, info.what, info.priority, info.data), (event, 7, what, 3, 99));
     bed.script.then(ms(0), &[(7, What::READ)]);
-    bed.base
-        .run(ONE_PASS, |_, ready| assert_eq!((ready.id, ready.fd, ready.data), (event, 7, 99)))
-        .unwrap();
+    bed.base.run(ONE_PASS, |_, ready| assert_eq!((ready.id, ready.fd, ready.data), (event, 7, 99))).unwrap();
 }
 
 #[test]

@@ -87,7 +87,8 @@ fn c_092_thread_no_events() {
             std::thread::sleep(ms(250));
             base.loop_break().unwrap();
         });
-        let result = run_watched(&base, LoopFlags::NO_EXIT_ON_EMPTY, |_, ready| trace.push((ready.data, ready.what)));
+        let result =
+            run_watched(&base, LoopFlags::NO_EXIT_ON_EMPTY, |_, ready| trace.push((ready.data, ready.what)));
         assert_eq!(result, LoopResult::Stopped);
     });
     assert_eq!(trace, [(0, What::READ), (1, What::READ), (2, What::TIMEOUT), (3, What::TIMEOUT)]);

@@ -26,8 +26,11 @@ fn pattern(length: usize) -> Vec<u8> {
 fn transfer(lengths: [usize; 2], persistent: bool) {
     let base = Base::new().unwrap();
     let (a, b) = pair();
-    let mut sides = [(a, lengths[0]), (b, lengths[1])]
-        .map(|(socket, length)| Side { socket, left: pattern(length), read: vec![] });
+    let mut sides = [(a, lengths[0]), (b, lengths[1])].map(|(socket, length)| Side {
+        socket,
+        left: pattern(length),
+        read: vec![],
+    });
     for (number, side) in (0..).zip(&sides) {
         for (direction, what) in [(READ, What::READ), (WRITE, What::WRITE)] {
             let mode = if persistent { What::PERSIST } else { What::empty() };

@@ -85,7 +85,13 @@ fn agree(program: &Program) -> Result<(), TestCaseError> {
     let (mut log, mut expected) = (vec![], vec![]);
     for (number, round) in program.rounds.iter().enumerate() {
         for step in &round.steps {
-            prop_assert_eq!(engine.step(&engine.bed.base, step), model.step(step), "{:?} in round {}", step, number);
+            prop_assert_eq!(
+                engine.step(&engine.bed.base, step),
+                model.step(step),
+                "{:?} in round {}",
+                step,
+                number
+            );
         }
         for (after, ready) in &round.ready {
             engine.bed.script.then(ms(*after), ready);
@@ -115,7 +121,7 @@ fn agree(program: &Program) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_engine_agrees_with_the_model(program in programs()) {

@@ -13,6 +13,15 @@ pub(crate) const MOST_CALLBACKS: usize = 60;
 /// Which event, with what result, when.
 pub(crate) type Entry = (usize, What, Duration);
 
+/// While callbacks run the time stands still, from when somebody first asked.
+#[derive(Clone, Copy, Debug, Default)]
+enum Time {
+    #[default]
+    Flows,
+    StopsWhenAsked,
+    Stands(u64),
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Queued {
     No,
@@ -37,8 +46,7 @@ struct Event {
 pub(crate) struct Naive {
     events: Vec<Event>,
     now: u64,
-    /// While callbacks run.
-    cached: Option<u64>,
+    time: Time,
     orders: u64,
     /// Events on descriptors in the order of adding.
     inserted: Vec<usize>,
@@ -72,6 +80,17 @@ impl Naive {
 
     pub(crate) fn script(&mut self, after: u64, ready: &[(i32, What)]) {
         self.outcomes.push_back((after, ready.to_vec()));
+    }
+
+    fn ask(&mut self) -> u64 {
+        match self.time {
+            Time::Flows => self.now,
+            Time::StopsWhenAsked => {
+                self.time = Time::Stands(self.now);
+                self.now
+            }
+            Time::Stands(now) => now,
+        }
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
@@ -159,7 +178,7 @@ impl Naive {
                 if after == 0 && self.running {
                     self.got_exit = true;
                 } else {
-                    let deadline = self.cached.unwrap_or(self.now) + after;
+                    let deadline = self.ask() + after;
                     self.exits.push(deadline);
                 }
             }
@@ -179,7 +198,7 @@ impl Naive {
                 self.unqueue(number);
             }
         }
-        let at = self.cached.unwrap_or(self.now) + timeout;
+        let at = self.ask() + timeout;
         self.set_deadline(number, at);
     }
 
@@ -191,6 +210,7 @@ impl Naive {
 
     fn delete(&mut self, number: usize) {
         self.unqueue(number);
+        self.events[number].interval = None;
         self.events[number].deadline = None;
         self.events[number].inserted = false;
         self.inserted.retain(|other| *other != number);
@@ -266,16 +286,16 @@ impl Naive {
             finished = flags.contains(LoopFlags::ONCE) && handled > before && !self.has_active();
         };
         self.running = false;
-        self.cached = None;
+        self.time = Time::Flows;
         empty
     }
 
     fn poll(&mut self, nonblock: bool) {
         let timer = self.events.iter().filter_map(|event| event.deadline.map(|(at, _)| at));
         let next = timer.chain(self.exits.iter().copied()).min();
-        let until = if nonblock || self.has_active() { self.now } else { next.unwrap_or(u64::MAX).max(self.now) };
+        let until =
+            if nonblock || self.has_active() { self.now } else { next.unwrap_or(u64::MAX).max(self.now) };
         let room = until - self.now;
-        self.cached = None;
         match self.outcomes.front_mut() {
             Some((after, _)) if *after <= room => {
                 let (after, ready) = self.outcomes.pop_front().unwrap_or_default();
@@ -292,7 +312,7 @@ impl Naive {
                 }
             }
         }
-        self.cached = Some(self.now);
+        self.time = Time::StopsWhenAsked;
     }
 
     fn tell(&mut self, fd: i32, ready: What) {
@@ -306,12 +326,16 @@ impl Naive {
     }
 
     fn expire(&mut self) {
+        if self.exits.is_empty() && self.events.iter().all(|event| event.deadline.is_none()) {
+            return;
+        }
+        let now = self.ask();
         let due = self.exits.len();
-        self.exits.retain(|at| *at > self.now);
+        self.exits.retain(|at| *at > now);
         self.got_exit |= self.exits.len() < due;
         loop {
             let due = |(number, event): (usize, &Event)| {
-                event.deadline.filter(|(at, _)| *at <= self.now).map(|(at, order)| (at, order, number))
+                event.deadline.filter(|(at, _)| *at <= now).map(|(at, order)| (at, order, number))
             };
             let Some((_, _, number)) = self.events.iter().enumerate().filter_map(due).min() else { return };
             self.events[number].deadline = None;
@@ -352,7 +376,7 @@ impl Naive {
 
     fn rearm(&mut self, number: usize, result: What) {
         let Some(interval) = self.events[number].interval else { return };
-        let now = self.cached.unwrap_or(self.now);
+        let now = self.ask();
         let fired = self.events[number].last_deadline;
         let from = if result.contains(What::TIMEOUT) && fired <= now { fired } else { now };
         let next = from + interval;

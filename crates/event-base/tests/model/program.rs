@@ -55,12 +55,7 @@ impl Program {
 }
 
 fn interest() -> impl Strategy<Value = What> {
-    prop_oneof![
-        Just(What::READ),
-        Just(What::WRITE),
-        Just(What::READ | What::WRITE),
-        Just(What::CLOSED),
-    ]
+    prop_oneof![Just(What::READ), Just(What::WRITE), Just(What::READ | What::WRITE), Just(What::CLOSED),]
 }
 
 fn kind() -> impl Strategy<Value = Kind> {

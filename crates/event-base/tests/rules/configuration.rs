@@ -12,7 +12,8 @@ fn a_configuration_can_be_used_again() {
 
 #[test]
 fn avoiding_every_method_leaves_none() {
-    let config = supported_methods().into_iter().fold(Config::new(), |config, name| config.avoid_method(name));
+    let config =
+        supported_methods().into_iter().fold(Config::new(), |config, name| config.avoid_method(name));
     assert_eq!(Base::with_config(&config).err(), Some(Error::NoMethod));
 }
 

@@ -9,7 +9,10 @@ fn timers_fire_at_their_deadlines_and_wake_the_loop_no_other_time() {
     let bed = Bed::new();
     let late = bed.timer(ms(250));
     let early = bed.timer(ms(40));
-    let exact = bed.base.create_and_add(EventSpec::timer(), Some(std::time::Duration::from_nanos(40_000_001))).unwrap();
+    let exact = bed
+        .base
+        .create_and_add(EventSpec::timer(), Some(std::time::Duration::from_nanos(40_000_001)))
+        .unwrap();
     let line = bed.timeline(ms(300));
     assert_eq!(line, [(early, What::TIMEOUT, 40), (exact, What::TIMEOUT, 40), (late, What::TIMEOUT, 250)]);
     let waits: Vec<_> = bed.script.take_waits().into_iter().map(|wait| wait.unwrap().as_nanos()).collect();

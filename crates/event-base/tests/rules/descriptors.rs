@@ -6,7 +6,9 @@ use std::os::fd::{AsRawFd, RawFd};
 use event_base::{Base, Error, EventId, EventSpec, LoopResult, What};
 use nix::errno::Errno;
 
-use crate::support::{Bed, CountingClock, ONE_PASS, POLL, WAIT, fd, fill, ms, pair, run, run_watched, tcp_pair};
+use crate::support::{
+    Bed, CountingClock, ONE_PASS, POLL, WAIT, fd, fill, ms, pair, run, run_watched, tcp_pair,
+};
 
 fn watch(base: &Base, fd: RawFd, what: What) -> EventId {
     base.create_and_add(EventSpec::io(fd, what), None).unwrap()

@@ -128,6 +128,21 @@ fn a_busy_host_loses_no_wake_up() {
 }
 
 #[test]
+fn a_wake_is_not_lost_although_the_base_is_awake() {
+    let base = Base::new().unwrap();
+    base.retain().unwrap();
+    base.enter(WAIT).unwrap();
+    idle(&base);
+    base.activate(base.create(EventSpec::user()).unwrap(), What::READ).unwrap();
+    assert_eq!(base.turn(Wait::Never), Ok(Turn::Ready));
+    base.wake().unwrap();
+    assert!(base.next_ready().is_some());
+    assert!(wants_a_turn(&base, AT_ONCE));
+    idle(&base);
+    base.leave();
+}
+
+#[test]
 fn the_number_and_the_epoch_stay_while_nothing_is_stuck() {
     let base = Base::new().unwrap();
     let before = (base.descriptor().unwrap(), base.descriptor_epoch().unwrap());

@@ -19,7 +19,16 @@ fn it_fires_once_is_told_as_released_and_is_gone() {
     bed.base.once(-1, What::TIMEOUT, 4, Some(ms(0))).unwrap();
     bed.base.once(4, What::READ, 5, Some(ms(30))).unwrap();
     bed.script.then(ms(10), &[(3, What::WRITE)]);
-    assert_eq!(fired(&bed), [(3, What::TIMEOUT, true), (4, What::TIMEOUT, true), (2, What::WRITE, true), (1, What::TIMEOUT, true), (5, What::TIMEOUT, true)]);
+    assert_eq!(
+        fired(&bed),
+        [
+            (3, What::TIMEOUT, true),
+            (4, What::TIMEOUT, true),
+            (2, What::WRITE, true),
+            (1, What::TIMEOUT, true),
+            (5, What::TIMEOUT, true)
+        ]
+    );
     assert_eq!(bed.base.live_events().unwrap(), 0);
     assert_eq!(bed.base.count_events(CountFlags::all()).unwrap(), 0);
 }
@@ -27,7 +36,8 @@ fn it_fires_once_is_told_as_released_and_is_gone() {
 #[test]
 fn it_is_neither_persistent_nor_a_signal_nor_nothing() {
     let bed = Bed::new();
-    for what in [What::empty(), What::READ | What::PERSIST, What::SIGNAL, What::SIGNAL | What::READ, What::ET] {
+    for what in [What::empty(), What::READ | What::PERSIST, What::SIGNAL, What::SIGNAL | What::READ, What::ET]
+    {
         assert!(matches!(bed.base.once(3, what, 1, None), Err(Error::BadFlags(_))), "{what:?}");
     }
     assert_eq!(bed.base.live_events().unwrap(), 0);
@@ -40,11 +50,15 @@ fn one_that_fails_leaves_nothing_behind_and_the_base_usable_by_all() {
     let closed = {
         let (a, _b) = pair();
         // A number far above those that parallel tests open.
-        nix::fcntl::fcntl(&a, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(900)).map(|fd| nix::unistd::close(fd).map(|()| fd))
+        nix::fcntl::fcntl(&a, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(900))
+            .map(|fd| nix::unistd::close(fd).map(|()| fd))
     };
     let closed = closed.unwrap().unwrap();
     let Err(Error::System(error)) = base.once(closed, What::READ, 1, Some(ms(1))) else { panic!() };
-    assert_eq!((error.errno, error.syscall, error.fd), (nix::errno::Errno::EBADF as i32, "epoll_ctl", Some(closed)));
+    assert_eq!(
+        (error.errno, error.syscall, error.fd),
+        (nix::errno::Errno::EBADF as i32, "epoll_ctl", Some(closed))
+    );
     assert_eq!(base.live_events().unwrap(), 0);
     let other = base.clone();
     let (reader, writer) = pair();

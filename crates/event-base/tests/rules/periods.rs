@@ -29,7 +29,15 @@ fn missed_periods_are_dropped_and_begin_anew() {
     let timer = bed.periodic(ms(100));
     bed.clock.advance(ms(370));
     let line = bed.timeline(ms(700));
-    assert_eq!(line, [(timer, What::TIMEOUT, 370), (timer, What::TIMEOUT, 470), (timer, What::TIMEOUT, 570), (timer, What::TIMEOUT, 670)]);
+    assert_eq!(
+        line,
+        [
+            (timer, What::TIMEOUT, 370),
+            (timer, What::TIMEOUT, 470),
+            (timer, What::TIMEOUT, 570),
+            (timer, What::TIMEOUT, 670)
+        ]
+    );
 }
 
 /// W20: libevent fires it once and never again.
@@ -87,7 +95,10 @@ fn activation_with_timeout_begins_a_new_period() {
     let timer = bed.periodic(ms(100));
     assert_eq!(bed.timeline(ms(140)), [(timer, What::TIMEOUT, 100)]);
     bed.base.activate(timer, What::TIMEOUT).unwrap();
-    assert_eq!(times(&bed.timeline(ms(400))), [(What::TIMEOUT, 140), (What::TIMEOUT, 240), (What::TIMEOUT, 340)]);
+    assert_eq!(
+        times(&bed.timeline(ms(400))),
+        [(What::TIMEOUT, 140), (What::TIMEOUT, 240), (What::TIMEOUT, 340)]
+    );
 }
 
 #[test]
@@ -100,6 +111,17 @@ fn a_persistent_timer_deleted_in_its_callback_is_gone() {
         base.del(ready.id).unwrap();
     });
     assert_eq!((result, count), (Ok(LoopResult::Empty), 1));
+}
+
+/// In libevent the period outlives the deletion, and begins again when the event is activated by hand.
+#[test]
+fn deleting_ends_the_period_for_good() {
+    let bed = Bed::new();
+    let timer = bed.periodic(ms(10));
+    bed.base.del(timer).unwrap();
+    bed.base.activate(timer, What::READ).unwrap();
+    assert_eq!(bed.run(WAIT), (LoopResult::Empty, vec![(timer, What::READ)]));
+    assert_eq!(bed.base.pending(timer, What::all()).unwrap(), What::empty());
 }
 
 #[test]

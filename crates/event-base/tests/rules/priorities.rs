@@ -179,7 +179,8 @@ fn the_number_of_priorities_may_grow_in_a_callback() {
             if order.len() == 1 {
                 base.set_priorities(3).unwrap();
                 for priority in [2, 0] {
-                    let event = base.create(EventSpec::user().priority(priority).data(10 + u64::from(priority)));
+                    let event =
+                        base.create(EventSpec::user().priority(priority).data(10 + u64::from(priority)));
                     base.activate(event.unwrap(), What::READ).unwrap();
                 }
             }

@@ -52,9 +52,8 @@ fn every_event_of_the_dead_descriptor_leaves_with_it_and_can_be_added_again() {
     let (ours, _old_peer) = pair();
     let (other, mut new_peer) = pair();
     let reader = watch(&base, fd(&ours), What::READ | What::PERSIST);
-    let writer = base
-        .create_and_add(EventSpec::io(fd(&ours), What::WRITE | What::PERSIST), Some(ms(1_000)))
-        .unwrap();
+    let writer =
+        base.create_and_add(EventSpec::io(fd(&ours), What::WRITE | What::PERSIST), Some(ms(1_000))).unwrap();
     let closer = watch(&base, fd(&ours), What::CLOSED);
     base.activate(writer, What::WRITE | What::TIMEOUT).unwrap();
     replace(&ours, &other);

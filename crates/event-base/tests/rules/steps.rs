@@ -1,6 +1,6 @@
 //! The loop in steps: enter, turn, next_ready, leave.
 
-use event_base::{Error, EventSpec, LoopFlags, LoopResult, Turn, Wait, What};
+use event_base::{Error, EventSpec, LoopFlags, LoopResult, Next, Turn, Wait, What};
 
 use crate::support::{Bed, WAIT, ms};
 
@@ -110,4 +110,23 @@ fn a_turn_belongs_to_the_thread_that_entered_the_loop() {
     });
     assert_eq!(fired, [timer]);
     assert_eq!(crate::support::run(&base, WAIT).0, LoopResult::Empty);
+}
+
+#[test]
+fn next_is_turn_and_next_ready_in_one() {
+    let bed = Bed::new();
+    let timers = [bed.timer(ms(0)), bed.timer(ms(0)), bed.timer(ms(10))];
+    assert_eq!(bed.base.next(Wait::Never), Err(Error::WrongThread), "nobody entered");
+    bed.base.enter(WAIT).unwrap();
+    for timer in &timers[..2] {
+        let Ok(Next::Event(ready)) = bed.base.next(Wait::Never) else { panic!() };
+        assert_eq!(ready.id, *timer);
+        assert_eq!(bed.base.running_event().unwrap(), Some(*timer));
+    }
+    assert_eq!(bed.base.next(Wait::Never), Ok(Next::Idle));
+    assert_eq!(bed.elapsed(), ms(0));
+    let Ok(Next::Event(ready)) = bed.base.next(Wait::Allowed) else { panic!() };
+    assert_eq!((ready.id, bed.elapsed()), (timers[2], ms(10)));
+    assert_eq!(bed.base.next(Wait::Allowed), Ok(Next::Done(LoopResult::Empty)));
+    bed.base.leave();
 }

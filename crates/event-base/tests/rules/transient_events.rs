@@ -57,13 +57,15 @@ fn one_that_was_deleted_stays_its_owners() {
 #[test]
 fn one_whose_descriptor_was_closed_is_told_as_orphaned() {
     let bed = Bed::new();
-    let old = bed.base.create_and_add(EventSpec::io(3, What::READ).persist().transient().data(1), None).unwrap();
+    let old =
+        bed.base.create_and_add(EventSpec::io(3, What::READ).persist().transient().data(1), None).unwrap();
     let kept = bed.base.create_and_add(EventSpec::io(3, What::READ).persist().data(2), None).unwrap();
     bed.script.forget(3);
     let new = bed.base.create_and_add(EventSpec::io(3, What::READ).data(3), None).unwrap();
     bed.script.then(ms(1), &[(3, What::READ)]);
     let mut seen = vec![];
-    let result = bed.base.run(WAIT, |_, ready| seen.push((ready.id, ready.what, ready.released, ready.orphaned)));
+    let result =
+        bed.base.run(WAIT, |_, ready| seen.push((ready.id, ready.what, ready.released, ready.orphaned)));
     assert_eq!(result, Ok(LoopResult::Empty));
     assert_eq!(seen, [(old, What::empty(), true, true), (new, What::READ, false, false)]);
     assert_eq!(bed.base.pending(kept, What::all()).unwrap(), What::empty());

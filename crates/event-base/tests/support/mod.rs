@@ -16,7 +16,8 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 use event_base::{
-    Base, Clock, Config, EventId, EventSpec, LoopFlags, LoopResult, ManualClock, Ready, Script, SystemClock, What,
+    Base, Clock, Config, EventId, EventSpec, LoopFlags, LoopResult, ManualClock, Ready, Script, SystemClock,
+    What,
 };
 
 /// No test waits longer than this for what ought to happen at once.

@@ -1,0 +1,52 @@
+/** Running the command and the examples as processes. */
+
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+import { onTestFinished } from 'vitest'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+
+/** What a process said and how it ended. */
+export interface Ended {
+  code: number | null
+  signal: string | null
+  out: string
+  err: string
+}
+
+/** A running process. */
+export class Running {
+  readonly process: ChildProcessWithoutNullStreams
+  readonly ended: Promise<Ended>
+  out = ''
+  err = ''
+
+  constructor(script: string, args: string[]) {
+    this.process = spawn(process.execPath, ['--import', 'tsx', script, ...args], { cwd: root })
+    this.process.stdout.on('data', (chunk) => (this.out += String(chunk)))
+    this.process.stderr.on('data', (chunk) => (this.err += String(chunk)))
+    this.ended = new Promise((resolve) => {
+      this.process.once('close', (code, signal) => resolve({ code, signal, out: this.out, err: this.err }))
+    })
+    onTestFinished(() => void this.process.kill('SIGKILL'))
+  }
+
+  /** Waits until it has written what `pattern` matches, on either stream. */
+  async said(pattern: RegExp): Promise<RegExpExecArray> {
+    const giveUp = performance.now() + 8000
+    for (;;) {
+      const match = pattern.exec(this.out) ?? pattern.exec(this.err)
+      if (match !== null) return match
+      if (performance.now() > giveUp) throw new Error(`${pattern} was not said: ${this.out}${this.err}`)
+      await new Promise((resolve) => {
+        setTimeout(resolve, 10)
+      })
+    }
+  }
+}
+
+/** Runs the command `event-base`. */
+export function eventBase(...args: string[]): Running {
+  return new Running('ts/cli/main.ts', args)
+}

@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest'
+
+import { Running } from '../cli/support.js'
+import { dial, drain, pattern, serve } from '../net/support.js'
+
+async function portOf(running: Running): Promise<number> {
+  const [, port] = await running.said(/listening at (?:[\d.]+:)?(\d+)/)
+  return Number(port)
+}
+
+test('echo-server.ts echoes until SIGINT', async () => {
+  const running = new Running('examples/echo-server.ts', [])
+  const client = await dial(await portOf(running))
+  client.end('hello')
+  expect(String(await drain(client))).toBe('hello')
+  running.process.kill('SIGINT')
+  expect(await running.ended).toMatchObject({ code: 0, err: '' })
+})
+
+test('proxy.ts forwards until SIGINT', async () => {
+  const upstream = await serve((peer) => peer.pipe(peer))
+  const running = new Running('examples/proxy.ts', ['0', String(upstream)])
+  const client = await dial(await portOf(running))
+  const bytes = pattern(500_000, 1)
+  client.end(bytes)
+  expect((await drain(client)).equals(bytes)).toBe(true)
+  await running.said(/end 500000 bytes up, 500000 bytes down/)
+  running.process.kill('SIGINT')
+  expect(await running.ended).toMatchObject({ code: 0, err: '' })
+})
+
+test('main-job.ts with --listen and --upstream is the proxy alone', async () => {
+  const upstream = await serve((peer) => peer.pipe(peer))
+  const target = ['--listen', '127.0.0.1:0', '--upstream', `127.0.0.1:${upstream}`]
+  const running = new Running('examples/main-job.ts', target)
+  const client = await dial(await portOf(running))
+  client.end('hello')
+  expect(String(await drain(client))).toBe('hello')
+  running.process.kill('SIGTERM')
+  expect(await running.ended).toMatchObject({ code: 0, err: '' })
+})
+
+test('main-job.ts refuses what it does not know', async () => {
+  const { code, err } = await new Running('examples/main-job.ts', ['--bogus']).ended
+  expect(code).toBe(2)
+  expect(err).toContain('--bogus')
+})
+
+test('main-job.ts verifies its traffic and prints a table', { timeout: 60_000 }, async () => {
+  const { code, out, err } = await new Running('examples/main-job.ts', []).ended
+  expect([code, err]).toEqual([0, ''])
+  expect(out).toMatch(/^method +connections +bytes +Gbit\/s +round trip p50 +p99$/m)
+  expect(out).toMatch(/^epoll +\d{3,} +\d{10,} +\d+\.\d\d +\d+ µs +\d+ µs$/m)
+  expect(out).toContain('every byte arrived as it was sent')
+})

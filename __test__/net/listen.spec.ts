@@ -1,0 +1,206 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { existsSync, renameSync, writeFileSync } from 'node:fs'
+
+import { describe, expect, test } from 'vitest'
+
+import { EventBase, LoopFlag, LoopResult } from '../../index.js'
+import { listen, socket, type SocketAddress } from '../../net.js'
+import {
+  baseOn,
+  dial,
+  folder,
+  LOOPBACK,
+  openDescriptors,
+  portOf,
+  running,
+  sleep,
+  thrown,
+  until,
+} from './support.js'
+
+const anyPort = { host: LOOPBACK, port: 0 }
+
+describe.each(EventBase.supportedMethods())('on %s', (method) => {
+  test('connections come with their descriptor and where they came from', async () => {
+    const base = await running(method)
+    const peers: SocketAddress[] = []
+    const listener = listen(base, anyPort, (fd, peer) => {
+      peers.push(peer)
+      expect(socket.peer(fd)).toEqual(peer)
+      expect(socket.read(fd, Buffer.alloc(1))).toBe(-1)
+      socket.close(fd)
+    })
+    expect(listener.address).toEqual({ host: LOOPBACK, port: expect.any(Number), family: 'IPv4' })
+    const clients = await Promise.all(Array.from({ length: 20 }, () => dial(portOf(listener.address))))
+    await until(() => peers.length === 20, '20 connections')
+    const own = clients.map(({ localPort = 0 }) => localPort)
+    expect(peers.map(portOf).sort()).toEqual(own.sort())
+  })
+
+  test('a pass accepts no more than the batch', () => {
+    const base = baseOn(method)
+    let accepted = 0
+    const listener = listen(base, { ...anyPort, batch: 2 }, (fd) => {
+      accepted += 1
+      socket.close(fd)
+    })
+    const target = { host: LOOPBACK, port: portOf(listener.address) }
+    const clients = Array.from({ length: 5 }, () => socket.connect(target))
+    const passes = [1, 2, 3, 4].map(() => {
+      const before = accepted
+      base.loop(LoopFlag.NONBLOCK)
+      return accepted - before
+    })
+    expect(passes).toEqual([2, 2, 1, 0])
+    for (const fd of clients) socket.close(fd)
+    listener.close()
+  })
+})
+
+/** Three connections that wait. */
+function knock(address: SocketAddress): () => void {
+  const clients = [1, 2, 3].map(() => socket.connect({ host: LOOPBACK, port: portOf(address) }))
+  return () => clients.forEach((fd) => socket.close(fd))
+}
+
+test('a pause holds in the middle of a batch, and resuming goes on', () => {
+  const base = baseOn()
+  let accepted = 0
+  const listener = listen(base, anyPort, (fd) => {
+    accepted += 1
+    socket.close(fd)
+    if (accepted === 1) listener.pause().pause()
+  })
+  const leave = knock(listener.address)
+  base.loop(LoopFlag.NONBLOCK)
+  base.loop(LoopFlag.NONBLOCK)
+  expect(accepted).toBe(1)
+  listener.resume().resume()
+  base.loop(LoopFlag.NONBLOCK)
+  expect(accepted).toBe(3)
+  leave()
+})
+
+test('a listener closed by its own callback accepts no more, and the loop is empty', () => {
+  const base = baseOn()
+  const before = openDescriptors()
+  let accepted = 0
+  const listener = listen(base, anyPort, (fd) => {
+    accepted += 1
+    socket.close(fd)
+    listener.close()
+    listener.close()
+  })
+  const leave = knock(listener.address)
+  expect(base.dispatch()).toBe(LoopResult.EMPTY)
+  expect([accepted, listener.closed]).toEqual([1, true])
+  expect(thrown(() => listener.pause())).toMatchObject({ code: 'ERR_EVENT_CLOSED' })
+  expect(thrown(() => listener.resume())).toMatchObject({ code: 'ERR_EVENT_CLOSED' })
+  leave()
+  expect(openDescriptors()).toBe(before)
+})
+
+test('a break leaves the other connections to the next loop', () => {
+  const base = baseOn()
+  let accepted = 0
+  using listener = listen(base, anyPort, (fd) => {
+    accepted += 1
+    socket.close(fd)
+    base.loopBreak()
+  })
+  const leave = knock(listener.address)
+  for (const expected of [1, 2, 3]) {
+    expect(base.dispatch()).toBe(LoopResult.STOPPED)
+    expect(accepted).toBe(expected)
+  }
+  leave()
+})
+
+test('what the callback throws leaves the loop, and the next loop goes on', () => {
+  const base = baseOn()
+  let accepted = 0
+  using listener = listen(base, anyPort, (fd) => {
+    accepted += 1
+    socket.close(fd)
+    if (accepted === 1) throw new Error('from the callback')
+  })
+  const leave = knock(listener.address)
+  expect(() => base.loop(LoopFlag.NONBLOCK)).toThrow('from the callback')
+  base.loop(LoopFlag.NONBLOCK)
+  expect(accepted).toBe(3)
+  leave()
+})
+
+test('callbacks run in the asynchronous context of the listen', async () => {
+  const base = await running()
+  const storage = new AsyncLocalStorage<string>()
+  let seen: string | undefined
+  const listener = storage.run('here', () =>
+    listen(base, anyPort, (fd) => {
+      seen = storage.getStore()
+      socket.close(fd)
+    }),
+  )
+  await dial(portOf(listener.address))
+  await until(() => seen !== undefined)
+  expect(seen).toBe('here')
+})
+
+test('a path is removed when its listener is closed, unless it is something else by then', () => {
+  const base = baseOn()
+  const path = `${folder()}/door`
+  listen(base, { path }, () => {}).close()
+  expect(existsSync(path)).toBe(false)
+
+  const moved = listen(base, { path }, () => {})
+  renameSync(path, `${path}.old`)
+  writeFileSync(path, 'not ours')
+  moved.close()
+  expect(existsSync(path)).toBe(true)
+  expect(thrown(() => listen(base, { path }, () => {}))).toMatchObject({ code: 'EADDRINUSE', address: path })
+})
+
+test('closing the base closes its listeners', async () => {
+  const before = openDescriptors()
+  const base = new EventBase()
+  const path = `${folder()}/door`
+  const listeners = [listen(base, anyPort, () => {}), listen(base, { path }, () => {})]
+  const port = portOf(listeners[0]?.address ?? { path })
+  base.close()
+  expect(listeners.map(({ closed }) => closed)).toEqual([true, true])
+  expect(existsSync(path)).toBe(false)
+  listeners.forEach((listener) => listener.close())
+  expect(openDescriptors()).toBe(before)
+  await expect(dial(port)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+})
+
+test('a listener that is closed while the loop sleeps lets a run end', async () => {
+  const base = baseOn()
+  const listener = listen(base, anyPort, () => {})
+  const run = base.run()
+  await sleep(20)
+  listener.close()
+  base.loopExit(0)
+  expect([LoopResult.EMPTY, LoopResult.STOPPED]).toContain(await run)
+})
+
+test.each([
+  ['no base', 'ERR_INVALID_ARG_TYPE', () => listen({} as never, anyPort, () => {})],
+  ['no options', 'ERR_INVALID_ARG_TYPE', () => listen(baseOn(), null as never, () => {})],
+  ['no callback', 'ERR_INVALID_ARG_TYPE', () => listen(baseOn(), anyPort, undefined as never)],
+  ['a batch of 0', 'ERR_OUT_OF_RANGE', () => listen(baseOn(), { ...anyPort, batch: 0 }, () => {})],
+  [
+    'onError 5',
+    'ERR_INVALID_ARG_TYPE',
+    () => listen(baseOn(), { ...anyPort, onError: 5 as never }, () => {}),
+  ],
+  ['a name', 'ERR_OUT_OF_RANGE', () => listen(baseOn(), { host: 'example.com', port: 0 }, () => {})],
+])('%s is refused: %s', (_what, code, call) => {
+  expect(thrown(call)).toMatchObject({ name: 'EventError', code })
+})
+
+test('a closed base is refused', () => {
+  const base = new EventBase()
+  base.close()
+  expect(thrown(() => listen(base, anyPort, () => {}))).toMatchObject({ code: 'ERR_EVENT_CLOSED' })
+})

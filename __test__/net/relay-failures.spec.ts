@@ -1,0 +1,167 @@
+import { openSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+import { describe, expect, test } from 'vitest'
+
+import { EventBase, Feature } from '../../index.js'
+import { connect, listen, relay, socket, type RelayEnd } from '../../net.js'
+import {
+  baseOn,
+  connection,
+  deferred,
+  dial,
+  drain,
+  LOOPBACK,
+  openDescriptors,
+  pattern,
+  portOf,
+  running,
+  serve,
+  silentPort,
+  thrown,
+  until,
+} from './support.js'
+
+describe.each(EventBase.supportedMethods())('on %s', (method) => {
+  test('a reset is passed on, not taken for an end', async () => {
+    const base = await running(method)
+    const before = openDescriptors()
+    const ended = deferred<RelayEnd>()
+    const [a, b] = [await connection(), await connection()]
+    relay(base, a.fd, b.fd, {}, ended.resolve)
+    const received: Buffer[] = []
+    b.far.on('data', (chunk: Buffer) => received.push(chunk))
+    const broken = deferred<Error>()
+    b.far.once('error', broken.resolve)
+    a.far.write('half a mess')
+    await until(() => received.length > 0)
+    a.far.resetAndDestroy()
+    const end = await ended.promise
+    expect(end).toMatchObject({
+      reason: 'error',
+      bytesAToB: 11,
+      error: { code: 'ECONNRESET', syscall: 'read', fd: a.fd },
+    })
+    expect(end.error).toBeInstanceOf(Error)
+    expect(await broken.promise).toMatchObject({ code: 'ECONNRESET' })
+    await until(() => openDescriptors() === before, 'every descriptor to be closed')
+  })
+
+  test('a client that vanishes in the middle of a transfer frees the upstream', async () => {
+    const base = await running(method)
+    const before = openDescriptors()
+    const ended = deferred<RelayEnd>()
+    const [a, b] = [await connection(), await connection()]
+    relay(base, a.fd, b.fd, {}, ended.resolve)
+    b.far.on('error', () => {})
+    const block = pattern(1_000_000, 1)
+    const more = (): void => {
+      while (!b.far.destroyed && b.far.write(block));
+    }
+    b.far.on('drain', more)
+    more()
+    a.far.once('data', () => a.far.resetAndDestroy())
+    expect((await ended.promise).reason).toBe('error')
+    await until(() => b.far.destroyed, 'the upstream to be told')
+    await until(() => openDescriptors() === before, 'every descriptor to be closed')
+  })
+
+  test('a peer that ends abruptly while nobody sends costs no time', async () => {
+    const base = await running(method)
+    const [a, b] = [await connection(), await connection()]
+    const pipe = relay(base, a.fd, b.fd)
+    a.far.end()
+    await drain(b.far)
+    const before = process.cpuUsage()
+    await new Promise((resolve) => {
+      setTimeout(resolve, 300)
+    })
+    const { user, system } = process.cpuUsage(before)
+    expect(user + system).toBeLessThan(150_000)
+    expect(pipe.closed).toBe(false)
+    pipe.close()
+  })
+})
+
+test('an upstream that never answers is left in time, and the client is told', async () => {
+  const base = await running()
+  const upstream = { host: LOOPBACK, port: await silentPort() }
+  const failures: unknown[] = []
+  const listener = listen(base, { host: LOOPBACK, port: 0 }, async (fd) => {
+    try {
+      relay(base, fd, await connect(base, upstream, { timeout: 50 }))
+    } catch (error) {
+      failures.push(error)
+      socket.close(fd)
+    }
+  })
+  const client = await dial(portOf(listener.address))
+  expect((await drain(client)).length).toBe(0)
+  expect(failures).toMatchObject([{ code: 'ETIMEDOUT', syscall: 'connect' }])
+})
+
+test('an upstream that accepts and says nothing ends by the idle timeout', async () => {
+  const base = await running()
+  const port = await serve(() => {})
+  const ended = deferred<RelayEnd>()
+  const listener = listen(base, { host: LOOPBACK, port: 0 }, async (fd) => {
+    const there = await connect(base, { host: LOOPBACK, port })
+    relay(base, fd, there, { idleTimeout: 80 }, ended.resolve)
+  })
+  const client = await dial(portOf(listener.address))
+  client.write('is anybody there?')
+  expect((await drain(client)).length).toBe(0)
+  expect(await ended.promise).toMatchObject({ reason: 'idle', bytesAToB: 17, bytesBToA: 0 })
+})
+
+test('a descriptor that is not open is refused, and the other one stays the caller’s', () => {
+  const base = baseOn()
+  const [near, far] = socket.pair()
+  const [gone, other] = socket.pair()
+  socket.close(gone)
+  socket.close(other)
+  for (const [a, b] of [
+    [near, gone],
+    [gone, near],
+  ] as const) {
+    expect(thrown(() => relay(base, a, b))).toMatchObject({ code: 'EBADF', fd: gone })
+  }
+  expect(socket.write(near, Buffer.from('x'))).toBe(1)
+  socket.close(near)
+  socket.close(far)
+})
+
+test('what cannot be waited for is refused, and both descriptors are closed', () => {
+  const base = baseOn()
+  if ((base.features & Feature.FDS) !== 0) return
+  const before = openDescriptors()
+  const file = openSync(fileURLToPath(import.meta.url), 'r')
+  const [near, far] = socket.pair()
+  expect(thrown(() => relay(base, near, file))).toMatchObject({ code: 'EPERM', fd: file })
+  expect(socket.read(far, Buffer.alloc(1))).toBe(0)
+  socket.close(far)
+  expect(openDescriptors()).toBe(before)
+})
+
+const wrong: [string, string, (base: EventBase, a: number, b: number) => unknown][] = [
+  ['no base', 'ERR_INVALID_ARG_TYPE', (_, a, b) => relay(undefined as never, a, b)],
+  ['text', 'ERR_INVALID_ARG_TYPE', (base, a) => relay(base, a, '5' as never)],
+  ['a negative fd', 'ERR_OUT_OF_RANGE', (base, a) => relay(base, -1, a)],
+  ['the same fd twice', 'ERR_OUT_OF_RANGE', (base, a) => relay(base, a, a)],
+  ['options of 5', 'ERR_INVALID_ARG_TYPE', (base, a, b) => relay(base, a, b, 5 as never)],
+  ['a negative time', 'ERR_OUT_OF_RANGE', (base, a, b) => relay(base, a, b, { idleTimeout: -1 })],
+  ['NaN for a time', 'ERR_OUT_OF_RANGE', (base, a, b) => relay(base, a, b, { idleTimeout: Number.NaN })],
+  ['a rate of 0', 'ERR_OUT_OF_RANGE', (base, a, b) => relay(base, a, b, { limit: { rate: 0 } })],
+  ['half a byte', 'ERR_OUT_OF_RANGE', (base, a, b) => relay(base, a, b, { limit: { rate: 0.5 } })],
+  ['a burst of 0', 'ERR_OUT_OF_RANGE', (base, a, b) => relay(base, a, b, { limit: { rate: 1, burst: 0 } })],
+  ['a limit of 5', 'ERR_INVALID_ARG_TYPE', (base, a, b) => relay(base, a, b, { limit: 5 as never })],
+  ['onEnd of 5', 'ERR_INVALID_ARG_TYPE', (base, a, b) => relay(base, a, b, {}, 5 as never)],
+]
+
+test.each(wrong)('%s is refused: %s, and the descriptors stay the caller’s', (_what, code, call) => {
+  const base = baseOn()
+  const [a, b] = socket.pair()
+  expect(thrown(() => call(base, a, b))).toMatchObject({ name: 'EventError', code })
+  socket.close(a)
+  socket.close(b)
+})

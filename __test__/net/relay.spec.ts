@@ -1,0 +1,195 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+
+import { describe, expect, test } from 'vitest'
+
+import { EventBase, LoopResult } from '../../index.js'
+import { connect, listen, relay, socket, type RelayEnd } from '../../net.js'
+import {
+  baseOn,
+  connection,
+  deferred,
+  dial,
+  drain,
+  LOOPBACK,
+  openDescriptors,
+  pattern,
+  portOf,
+  running,
+  serve,
+  sleep,
+  until,
+} from './support.js'
+
+describe.each(EventBase.supportedMethods())('on %s', (method) => {
+  test('bytes go both ways at once, and each end is passed on', async () => {
+    const base = await running(method)
+    const ended = deferred<RelayEnd>()
+    const [a, b] = [await connection(), await connection()]
+    const pipe = relay(base, a.fd, b.fd, {}, ended.resolve)
+    const [there, back] = [pattern(7_000_000, 1), pattern(5_000_000, 2)]
+    a.far.end(there)
+    b.far.end(back)
+    const [atB, atA] = await Promise.all([drain(b.far), drain(a.far)])
+    expect(atB.equals(there)).toBe(true)
+    expect(atA.equals(back)).toBe(true)
+    const end = await ended.promise
+    expect(end).toEqual({
+      bytesAToB: 7_000_000,
+      bytesBToA: 5_000_000,
+      durationMs: expect.any(Number),
+      reason: 'end',
+    })
+    expect(pipe.closed).toBe(true)
+    expect(pipe.stats).toMatchObject({ bytesAToB: 7_000_000, bytesBToA: 5_000_000, heldAToB: 0, heldBToA: 0 })
+    expect(pipe.stats.durationMs).toBe(end.durationMs)
+  })
+
+  test('a reply after the end of the request arrives', async () => {
+    const base = await running(method)
+    const port = await serve((peer) => {
+      void drain(peer).then((request) => peer.end(`${request.length} bytes`))
+    })
+    const ends: RelayEnd[] = []
+    const listener = listen(base, { host: LOOPBACK, port: 0 }, async (fd) => {
+      relay(base, fd, await connect(base, { host: LOOPBACK, port }), {}, (end) => ends.push(end))
+    })
+    const clients = await Promise.all(Array.from({ length: 50 }, () => dial(portOf(listener.address))))
+    const replies = await Promise.all(
+      clients.map((client, index) => {
+        client.end(pattern(index * 1000, index))
+        return drain(client)
+      }),
+    )
+    expect(replies.map(String)).toEqual(clients.map((_, index) => `${index * 1000} bytes`))
+    await until(() => ends.length === 50)
+    expect(ends.every(({ reason }) => reason === 'end')).toBe(true)
+  })
+
+  test('a slow reader slows its writer', async () => {
+    const base = await running(method)
+    const [a, b] = [await connection(), await connection()]
+    const pipe = relay(base, a.fd, b.fd)
+    b.far.pause()
+    const bytes = pattern(40_000_000, 3)
+    let taken = false
+    a.far.end(bytes, () => (taken = true))
+    await until(() => pipe.stats.heldAToB > 0, 'back-pressure')
+    await sleep(100)
+    const stuck = pipe.stats
+    await sleep(100)
+    expect(pipe.stats.bytesAToB).toBe(stuck.bytesAToB)
+    expect(stuck.heldAToB).toBeLessThanOrEqual(256 * 1024)
+    expect(taken).toBe(false)
+    const received = await drain(b.far)
+    expect(received.equals(bytes)).toBe(true)
+    pipe.close()
+  })
+
+  test('silence ends it in time', async () => {
+    const base = await running(method)
+    const ended = deferred<RelayEnd>()
+    const [a, b] = [await connection(), await connection()]
+    relay(base, a.fd, b.fd, { idleTimeout: 60 }, ended.resolve)
+    const end = await ended.promise
+    expect(end.reason).toBe('idle')
+    expect(end.durationMs).toBeGreaterThanOrEqual(60)
+    expect(end.durationMs).toBeLessThan(400)
+    expect((await drain(a.far)).length).toBe(0)
+  })
+
+  test('a limit holds in each direction', async () => {
+    const base = await running(method)
+    const [a, b] = [await connection(), await connection()]
+    const ended = deferred<RelayEnd>()
+    relay(base, a.fd, b.fd, { limit: { rate: 500_000, burst: 25_000 } }, ended.resolve)
+    a.far.end(pattern(100_000, 1))
+    b.far.end(pattern(100_000, 2))
+    await Promise.all([drain(a.far), drain(b.far)])
+    const { durationMs } = await ended.promise
+    // 25 000 at once, 75 000 at 500 a millisecond.
+    expect(durationMs).toBeGreaterThanOrEqual(148)
+    expect(durationMs).toBeLessThan(290)
+  })
+})
+
+test('close() closes both descriptors at once and is told once, in the loop', async () => {
+  const base = baseOn()
+  const before = openDescriptors()
+  const [near, far] = [socket.pair(), socket.pair()]
+  const ends: RelayEnd[] = []
+  const pipe = relay(base, near[0], far[0], { idleTimeout: 1000 }, (end) => ends.push(end))
+  pipe.close()
+  pipe.close()
+  expect([pipe.closed, ends.length]).toEqual([true, 0])
+  expect(socket.read(near[1], Buffer.alloc(1))).toBe(0)
+  expect(socket.read(far[1], Buffer.alloc(1))).toBe(0)
+  expect(base.dispatch()).toBe(LoopResult.EMPTY)
+  expect(ends).toMatchObject([{ reason: 'closed', bytesAToB: 0, bytesBToA: 0 }])
+  pipe.close()
+  socket.close(near[1])
+  socket.close(far[1])
+  expect(openDescriptors()).toBe(before)
+})
+
+test('it works inside a blocking loop, and closing it in a callback ends the loop', () => {
+  const base = baseOn()
+  const [near, far] = [socket.pair(), socket.pair()]
+  const ends: RelayEnd[] = []
+  const pipe = relay(base, near[0], far[0], undefined, (end) => ends.push(end))
+  const message = pattern(100_000, 4)
+  expect(socket.write(near[1], message)).toBe(message.length)
+  const received = Buffer.alloc(message.length)
+  let count = 0
+  const reading = base
+    .newEvent(far[1], 0x02 | 0x10, () => {
+      count += Math.max(socket.read(far[1], received, count), 0)
+      if (count < message.length) return
+      reading.close()
+      pipe.close()
+    })
+    .add()
+  expect(base.dispatch()).toBe(LoopResult.EMPTY)
+  expect(received.equals(message)).toBe(true)
+  expect(ends).toMatchObject([{ reason: 'closed', bytesAToB: message.length }])
+  for (const fd of [near[1], far[1]]) socket.close(fd)
+})
+
+test('its end is told in the asynchronous context of its beginning', async () => {
+  const base = await running()
+  const storage = new AsyncLocalStorage<string>()
+  const [a, b] = [await connection(), await connection()]
+  const seen = deferred<string | undefined>()
+  storage.run('here', () => relay(base, a.fd, b.fd, {}, () => seen.resolve(storage.getStore())))
+  a.far.end()
+  b.far.end()
+  expect(await seen.promise).toBe('here')
+})
+
+test('hundreds of relays one after another leave nothing behind', async () => {
+  const base = await running()
+  const before = openDescriptors()
+  for (let round = 0; round < 300; round++) {
+    const [near, far] = [socket.pair(), socket.pair()]
+    const ended = deferred<RelayEnd>()
+    relay(base, near[0], far[0], { idleTimeout: 60_000 }, ended.resolve)
+    socket.close(near[1])
+    socket.close(far[1])
+    expect((await ended.promise).reason).toBe('end')
+  }
+  expect(openDescriptors()).toBe(before)
+})
+
+test('closing the base closes every descriptor, without a word', () => {
+  const before = openDescriptors()
+  const base = new EventBase()
+  const [near, far] = [socket.pair(), socket.pair()]
+  let told = false
+  const pipe = relay(base, near[0], far[0], {}, () => (told = true))
+  base.close()
+  expect([pipe.closed, told]).toEqual([true, false])
+  pipe.close()
+  expect(pipe.stats).toMatchObject({ bytesAToB: 0, bytesBToA: 0 })
+  socket.close(near[1])
+  socket.close(far[1])
+  expect(openDescriptors()).toBe(before)
+})

@@ -1,0 +1,172 @@
+/** What the specs of `event-base/net` share. */
+
+import { readdirSync } from 'node:fs'
+import { connect as connectNode, createServer, type AddressInfo, type Socket } from 'node:net'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { onTestFinished } from 'vitest'
+
+import { BaseFlag, EventBase, EventConfig, type Method } from '../../index.js'
+import { socket, type InternetAddress, type SocketAddress } from '../../net.js'
+
+export const LOOPBACK = '127.0.0.1'
+
+/** A base on one method, closed after the test. */
+export function baseOn(method?: Method): EventBase {
+  const config = new EventConfig()
+  if (method !== undefined) {
+    for (const other of EventBase.supportedMethods()) if (other !== method) config.avoidMethod(other)
+    if (method === 'epoll (with changelist)') config.setFlags(BaseFlag.EPOLL_USE_CHANGELIST)
+  }
+  const base = config.build()
+  onTestFinished(() => base.close())
+  return base
+}
+
+/** A base that is run until the test ends, with every descriptor of its own already open. */
+export async function running(method?: Method): Promise<EventBase> {
+  const base = baseOn(method)
+  // Something to wait for, so that the run goes on between sources.
+  base.newTimer(() => {}, { persist: true }).add(60_000)
+  void base.run()
+  await sleep(10)
+  return base
+}
+
+/** How many descriptors this process has open. */
+export function openDescriptors(): number {
+  return readdirSync('/proc/self/fd').length
+}
+
+/** Waits until `check` is true. */
+export async function until(check: () => boolean, what = 'the condition'): Promise<void> {
+  const giveUp = performance.now() + 8000
+  while (!check()) {
+    if (performance.now() > giveUp) throw new Error(`${what} did not come true`)
+    await sleep(2)
+  }
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms)
+  })
+}
+
+/** A server of Node's own; its port. Closed after the test, with its connections. */
+export async function serve(onConnection: (peer: Socket) => void): Promise<number> {
+  const open = new Set<Socket>()
+  const server = createServer({ allowHalfOpen: true }, (peer) => {
+    open.add(peer)
+    peer.on('error', () => {})
+    peer.on('close', () => open.delete(peer))
+    onConnection(peer)
+  })
+  await new Promise<void>((resolve) => {
+    server.listen(0, LOOPBACK, resolve)
+  })
+  onTestFinished(() => {
+    server.close()
+    for (const peer of open) peer.destroy()
+  })
+  return (server.address() as AddressInfo).port
+}
+
+/** A client of Node's own, connected, destroyed after the test. */
+export async function dial(port: number): Promise<Socket> {
+  const client = connectNode({ host: LOOPBACK, port, allowHalfOpen: true })
+  onTestFinished(() => void client.destroy())
+  await new Promise((resolve, reject) => {
+    client.once('connect', resolve)
+    client.once('error', reject)
+  })
+  return client
+}
+
+/** Everything a stream sends until its end. The stream stays open for writing. */
+export function drain(stream: Socket): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+    stream.once('end', () => resolve(Buffer.concat(chunks)))
+    stream.once('error', reject)
+    stream.resume()
+  })
+}
+
+/** A connection: a descriptor for the code under test, and the other end as a socket of Node's. */
+export async function connection(): Promise<{ fd: number; far: Socket }> {
+  const door = socket.listen({ host: LOOPBACK, port: 0 })
+  const far = await dial(portOf(socket.address(door)))
+  let fd = -1
+  await until(() => (fd = socket.accept(door)) !== -1, 'the accept')
+  socket.close(door)
+  return { fd, far }
+}
+
+export function portOf(address: SocketAddress): number {
+  return (address as InternetAddress).port
+}
+
+/** A port that refuses. */
+export function closedPort(): number {
+  const door = socket.listen({ host: LOOPBACK, port: 0 })
+  const port = portOf(socket.address(door))
+  socket.close(door)
+  return port
+}
+
+/** A port whose queue is full, so that connecting to it gets no answer, as from a dead host. */
+export async function silentPort(): Promise<number> {
+  const door = socket.listen({ host: LOOPBACK, port: 0, backlog: 0 })
+  const target = { host: LOOPBACK, port: portOf(socket.address(door)) }
+  const waiting = [socket.connect(target), socket.connect(target), socket.connect(target)]
+  onTestFinished(() => {
+    for (const fd of [door, ...waiting]) socket.close(fd)
+  })
+  await sleep(20)
+  return target.port
+}
+
+/** A folder, removed after the test. */
+export function folder(): string {
+  const path = mkdtempSync(join(tmpdir(), 'event-base-'))
+  onTestFinished(() => rmSync(path, { recursive: true }))
+  return path
+}
+
+/** Bytes that no shift, loss or repetition leaves as they are. */
+export function pattern(length: number, seed: number): Buffer {
+  const words = new Uint32Array(Math.ceil(length / 4))
+  let state = (seed * 2_654_435_761) | 1
+  for (let index = 0; index < words.length; index++) {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    words[index] = state
+  }
+  return Buffer.from(words.buffer, 0, length)
+}
+
+function ignore(): void {}
+
+/** A promise and what settles it. */
+export function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve: (value: T) => void = ignore
+  const promise = new Promise<T>((settle) => {
+    resolve = settle
+  })
+  return { promise, resolve }
+}
+
+/** What a call throws. */
+export function thrown(call: () => unknown): Record<string, unknown> {
+  try {
+    call()
+  } catch (error) {
+    return error as Record<string, unknown>
+  }
+  throw new Error('nothing was thrown')
+}

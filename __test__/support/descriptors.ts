@@ -1,0 +1,63 @@
+import { readdirSync } from 'node:fs'
+
+import { onTestFinished } from 'vitest'
+
+import { socket } from '../../net.js'
+
+const owned = new Set<number>()
+
+function own<T extends readonly number[]>(fds: T): T {
+  for (const fd of fds) owned.add(fd)
+  onTestFinished(() => fds.filter((fd) => owned.has(fd)).forEach(close))
+  return fds
+}
+
+/** Two connected sockets, closed when the test is over unless it closed them itself. */
+export function openPair(): [number, number] {
+  return own(socket.pair())
+}
+
+/** A pipe: the end to read from, the end to write to. Closed as a pair is. */
+export function openPipe(): [number, number] {
+  return own(socket.pipe())
+}
+
+/** Closes an end of a pair or a pipe. */
+export function close(fd: number): void {
+  owned.delete(fd)
+  socket.close(fd)
+}
+
+/** Writes a text that fits. */
+export function say(fd: number, text: string): void {
+  const taken = socket.write(fd, Buffer.from(text))
+  if (taken !== text.length) throw new Error(`only ${taken} bytes were taken`)
+}
+
+/** Reads all that is there: a text, `''` at the end of the stream, `undefined` if there is nothing. */
+export function hear(fd: number): string | undefined {
+  const buffer = Buffer.alloc(65_536)
+  const count = socket.read(fd, buffer)
+  return count < 0 ? undefined : buffer.toString('latin1', 0, count)
+}
+
+/** Writes until nothing more is taken; returns how much was. */
+export function fill(fd: number): number {
+  const buffer = Buffer.alloc(65_536)
+  let sum = 0
+  for (let taken = 0; taken >= 0; taken = socket.write(fd, buffer)) sum += taken
+  return sum
+}
+
+/** Reads until there is nothing; returns how much there was. */
+export function empty(fd: number): number {
+  const buffer = Buffer.alloc(65_536)
+  let sum = 0
+  for (let count = 0; count >= 0; count = socket.read(fd, buffer)) sum += count
+  return sum
+}
+
+/** How many descriptors this process has open. */
+export function countOpen(): number {
+  return readdirSync('/dev/fd').length
+}

@@ -1,0 +1,42 @@
+import { expect } from 'vitest'
+
+import { EventError, type EventErrorCode, type SystemError } from '../../index.js'
+
+/** What a call throws. */
+export function thrownBy(call: () => unknown): unknown {
+  let result: unknown
+  try {
+    result = call()
+  } catch (error) {
+    return error
+  }
+  throw new Error(`nothing was thrown, but ${String(result)} returned`)
+}
+
+/** What a promise is rejected with. */
+export async function rejectionOf(promise: Promise<unknown>): Promise<unknown> {
+  const outcome = await promise.then(
+    (value) => ({ value }),
+    (reason: unknown) => ({ reason }),
+  )
+  if ('reason' in outcome) return outcome.reason
+  throw new Error(`the promise was resolved with ${String(outcome.value)}`)
+}
+
+/** Expects an EventError and returns its code. */
+export function codeOf(error: unknown): EventErrorCode {
+  expect(error).toBeInstanceOf(EventError)
+  return (error as EventError).code
+}
+
+/** The code a call throws an EventError with. */
+export function refusal(call: () => unknown): EventErrorCode {
+  return codeOf(thrownBy(call))
+}
+
+/** Expects an error of the operating system. */
+export function asSystemError(error: unknown): SystemError {
+  expect(error).toBeInstanceOf(Error)
+  expect(error).not.toBeInstanceOf(EventError)
+  return error as SystemError
+}

@@ -1,0 +1,156 @@
+//! W18: a sandbox that does not know a system call must not end the loop. Each test is a process of its own,
+//! since neither a filter nor what was learnt of the kernel can be taken back.
+#![expect(unsafe_code, reason = "installing a filter of system calls")]
+
+mod support;
+
+use std::process::Command;
+use std::time::Duration;
+
+use event_base::{Base, Clock, CountFlags, Error, EventSpec, LoopResult, SystemClock, Turn, Wait, What};
+use nix::errno::Errno;
+use nix::libc;
+
+use support::{ONE_PASS, WAIT, fd, ms, pair, run, run_watched};
+
+const CHILD: &str = "EVENT_BASE_SANDBOXED_CHILD";
+
+/// Lets `calls` fail with `errno` in this thread from now on, and in those it starts.
+fn refuse(calls: &[libc::c_long], errno: Errno) {
+    let instruction = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
+    // The number of the call is the first field of what the filter sees.
+    let mut program = vec![instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0)];
+    for &call in calls {
+        program.push(instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, call as u32));
+        let answer = libc::SECCOMP_RET_ERRNO | errno as u32;
+        program.push(instruction(libc::BPF_RET | libc::BPF_K, 0, 0, answer));
+    }
+    program.push(instruction(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW));
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: the call takes plain numbers.
+    let result = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    assert_eq!(result, 0);
+    // SAFETY: `filter` points to `program`, which the kernel copies.
+    let result = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) };
+    assert_eq!(result, 0, "{}", Errno::last());
+}
+
+/// Runs the test `name` again, alone in a child; answers whether this is the child.
+fn in_a_process_of_its_own(name: &str) -> bool {
+    if std::env::var_os(CHILD).is_some() {
+        return true;
+    }
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    let text = [child.stdout, child.stderr].concat();
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&text));
+    false
+}
+
+fn the_loop_works() {
+    let base = Base::new().unwrap();
+    let (reader, _writer) = pair();
+    let writer = base.create_and_add(EventSpec::io(fd(&reader), What::WRITE), None).unwrap();
+    assert_eq!(run(&base, WAIT), (LoopResult::Empty, vec![(writer, What::WRITE)]));
+    // Milliseconds are rounded up: later than asked, never earlier, and without spinning for the rest.
+    for micros in [1, 400, 1_001, 4_700] {
+        let after = Duration::from_micros(micros);
+        let start = SystemClock.monotonic();
+        let timer = base.create_and_add(EventSpec::timer(), Some(after)).unwrap();
+        assert_eq!(run(&base, WAIT), (LoopResult::Empty, vec![(timer, What::TIMEOUT)]));
+        assert!(Duration::from_nanos(SystemClock.monotonic() - start) >= after);
+    }
+    // A wait without limit, ended by another thread.
+    base.retain().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(ms(20));
+            base.release().unwrap();
+        });
+        assert_eq!(run_watched(&base, WAIT, |_, _| {}), LoopResult::Empty);
+    });
+}
+
+#[test]
+fn a_kernel_without_the_exact_wait_gets_the_one_in_milliseconds() {
+    if in_a_process_of_its_own("a_kernel_without_the_exact_wait_gets_the_one_in_milliseconds") {
+        refuse(&[libc::SYS_epoll_pwait2], Errno::ENOSYS);
+        the_loop_works();
+    }
+}
+
+#[test]
+fn a_sandbox_that_forbids_the_exact_wait_gets_the_one_in_milliseconds() {
+    if in_a_process_of_its_own("a_sandbox_that_forbids_the_exact_wait_gets_the_one_in_milliseconds") {
+        refuse(&[libc::SYS_epoll_pwait2], Errno::EPERM);
+        the_loop_works();
+    }
+}
+
+#[test]
+fn a_sandbox_without_eventfd_is_woken_through_a_pipe() {
+    if in_a_process_of_its_own("a_sandbox_without_eventfd_is_woken_through_a_pipe") {
+        refuse(&[libc::SYS_eventfd2], Errno::EPERM);
+        the_loop_works();
+    }
+}
+
+#[test]
+fn a_wait_that_fails_reports_nothing() {
+    if in_a_process_of_its_own("a_wait_that_fails_reports_nothing") {
+        let base = Base::new().unwrap();
+        let (socket, _peer) = pair();
+        let event = base.create_and_add(EventSpec::io(fd(&socket), What::WRITE).persist(), None).unwrap();
+        assert_eq!(run(&base, ONE_PASS).1, [(event, What::WRITE)]);
+        let waits = [
+            libc::SYS_epoll_pwait2,
+            libc::SYS_epoll_pwait,
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_epoll_wait,
+        ];
+        refuse(&waits, Errno::EIO);
+        for flags in [ONE_PASS, WAIT] {
+            let result = base.run(flags, |_, ready| panic!("{ready:?}"));
+            let Err(Error::System(error)) = result else { panic!("{result:?}") };
+            assert_eq!((error.errno, error.syscall), (Errno::EIO as i32, "epoll_wait"));
+            assert_eq!(base.count_events(CountFlags::ACTIVE), Ok(0), "what an earlier wait found");
+        }
+        base.close().unwrap();
+    }
+}
+
+/// A pipe that is never read is full after 65 536 wake-ups, and then tells of none.
+#[test]
+fn a_host_loses_no_wake_up_through_a_pipe_either() {
+    if in_a_process_of_its_own("a_host_loses_no_wake_up_through_a_pipe_either") {
+        refuse(&[libc::SYS_eventfd2], Errno::EPERM);
+        let base = Base::new().unwrap();
+        let user = base.create(EventSpec::user()).unwrap();
+        base.retain().unwrap();
+        base.enter(WAIT).unwrap();
+        let readable = || {
+            let info =
+                std::fs::read_to_string(format!("/proc/self/fdinfo/{}", base.descriptor().unwrap().unwrap()))
+                    .unwrap();
+            assert!(info.contains("tfd:"), "{info}");
+            let mut poll =
+                libc::pollfd { fd: base.descriptor().unwrap().unwrap(), events: libc::POLLIN, revents: 0 };
+            // SAFETY: one entry, which outlives the call.
+            unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
+        };
+        for round in 0..70_000 {
+            assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+            base.activate(user, What::READ).unwrap();
+            if round % 1_000 == 0 || round > 65_000 {
+                assert!(readable(), "round {round}");
+            }
+            assert_eq!(base.turn(Wait::Never), Ok(Turn::Ready));
+            assert!(base.next_ready().is_some());
+            assert_eq!(base.next_ready(), None);
+        }
+        base.leave();
+    }
+}

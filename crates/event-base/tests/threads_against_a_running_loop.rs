@@ -1,0 +1,178 @@
+//! Four threads do what they like to the events of a base while its loop runs.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use event_base::{Base, CountFlags, Error, EventId, EventSpec, LoopResult, What};
+
+use support::{CountingClock, WAIT, pair, run_watched};
+
+const THREADS: u64 = 4;
+const STEPS: u32 = 15_000;
+
+/// Numbers that look random, the same in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+/// Every event lives in one of the threads' lists, so that only its owner frees it; everything else is done
+/// to each other's events too.
+fn disturb(base: &Base, seed: u64, shared: &[EventId], sockets: &[&UnixStream]) {
+    let mut random = Random(seed * 0x9e37_79b9 + 1);
+    let mut own: Vec<EventId> = Vec::new();
+    for _ in 0..STEPS {
+        let all = shared.len() + own.len();
+        let place = random.below(all as u64) as usize;
+        let id = if place < shared.len() { shared[place] } else { own[place - shared.len()] };
+        let result = match random.below(12) {
+            0..=2 => base.add(id, Some(Duration::from_micros(random.below(500)))),
+            3 => base.add(id, None),
+            4 | 5 => base.del(id),
+            6 => base.activate(id, What::READ),
+            7 => base.activate_later(id, What::WRITE),
+            8 => base.remove_timer(id),
+            9 if own.len() < 50 => {
+                let spec = match random.below(3) {
+                    0 => EventSpec::timer(),
+                    1 => EventSpec::timer().persist(),
+                    _ => {
+                        let socket = &sockets[random.below(sockets.len() as u64) as usize];
+                        EventSpec::io(socket.as_raw_fd(), What::READ)
+                    }
+                };
+                base.create(spec).map(|id| own.push(id))
+            }
+            10 if !own.is_empty() => {
+                let id = own.swap_remove(random.below(own.len() as u64) as usize);
+                base.free(id)
+            }
+            _ => base.once(-1, What::TIMEOUT, 0, Some(Duration::from_micros(random.below(300)))).map(|_| ()),
+        };
+        assert_eq!(result, Ok(()));
+    }
+    for id in own {
+        base.free(id).unwrap();
+        assert_eq!(base.del(id), Err(Error::Closed));
+    }
+}
+
+#[test]
+fn the_counters_come_back_to_zero_and_the_loop_ends() {
+    let base = Base::new().unwrap();
+    let pairs: Vec<_> = (0..4).map(|_| pair()).collect();
+    let sockets: Vec<_> = pairs.iter().map(|(reader, _)| reader).collect();
+    let shared: Vec<EventId> = (0..40)
+        .map(|number| {
+            let spec = match number % 4 {
+                0 => EventSpec::timer(),
+                1 => EventSpec::timer().persist(),
+                2 => EventSpec::io(sockets[number % 4].as_raw_fd(), What::READ),
+                _ => EventSpec::io(sockets[number % 4].as_raw_fd(), What::READ).persist(),
+            };
+            base.create(spec).unwrap()
+        })
+        .collect();
+    base.retain().unwrap();
+    let running = AtomicU64::new(THREADS);
+    let mut handled = 0_u64;
+    std::thread::scope(|scope| {
+        for seed in 0..THREADS {
+            let (base, shared, sockets, running) = (&base, &shared, &sockets, &running);
+            scope.spawn(move || {
+                disturb(base, seed, shared, sockets);
+                if running.fetch_sub(1, Ordering::SeqCst) == 1 {
+                    // The last one lets the loop run empty.
+                    for &id in shared {
+                        base.free(id).unwrap();
+                    }
+                    base.release().unwrap();
+                }
+            });
+        }
+        let mut writers = pairs.iter().map(|(_, writer)| writer).cycle();
+        let result = run_watched(&base, WAIT, |_, ready| {
+            handled += 1;
+            if ready.fd >= 0 {
+                let reader = sockets.iter().find(|socket| socket.as_raw_fd() == ready.fd).unwrap();
+                _ = (&**reader).read(&mut [0; 16]);
+            } else if handled.is_multiple_of(3) {
+                _ = writers.next().unwrap().write(b"x");
+            }
+        });
+        assert_eq!(result, LoopResult::Empty);
+    });
+    assert!(handled > 0);
+    for flags in [CountFlags::ACTIVE, CountFlags::ADDED, CountFlags::VIRTUAL] {
+        assert_eq!(base.count_events(flags).unwrap(), 0, "{flags:?}");
+    }
+    assert_eq!(base.live_events().unwrap(), 0);
+    assert_eq!(base.events().unwrap(), []);
+}
+
+#[test]
+fn two_threads_that_run_and_one_that_closes_end_well() {
+    for _ in 0..50 {
+        let base = Base::new().unwrap();
+        base.create_and_add(EventSpec::timer().persist(), Some(Duration::from_micros(50))).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    loop {
+                        match base.run(WAIT, |_, _| {}) {
+                            Err(Error::Reentrant) => std::thread::yield_now(),
+                            Err(Error::Closed) | Ok(LoopResult::Stopped) => return,
+                            other => panic!("{other:?}"),
+                        }
+                    }
+                });
+            }
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_micros(300));
+                base.close().unwrap();
+            });
+        });
+        assert!(base.is_closed());
+    }
+}
+
+/// A wake-up that is lost would let the loop sleep until the watchdog comes.
+#[test]
+fn no_wake_up_is_lost_between_a_loop_that_falls_asleep_and_a_thread_that_activates() {
+    let (base, clock) = CountingClock::base();
+    base.retain().unwrap();
+    let event = base.create(EventSpec::user()).unwrap();
+    let seen = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 1..=20_000 {
+                base.activate(event, What::READ).unwrap();
+                while seen.load(Ordering::Acquire) < round {
+                    std::hint::spin_loop();
+                    if round % 64 == 0 {
+                        std::thread::yield_now();
+                    }
+                    if base.got_break() == Ok(true) {
+                        return;
+                    }
+                }
+            }
+            base.release().unwrap();
+        });
+        let result = run_watched(&base, WAIT, |_, _| _ = seen.fetch_add(1, Ordering::Release));
+        assert_eq!(result, LoopResult::Empty);
+    });
+    assert_eq!(seen.into_inner(), 20_000);
+    assert!(clock.reads() < 20_000 * 20, "{} readings of the clock", clock.reads());
+}

@@ -1,0 +1,38 @@
+/** The server behind the proxy: Node's own `net`, so that nothing under test judges itself. */
+
+import { createServer, type AddressInfo, type Socket } from 'node:net'
+
+import { onStop, say } from './child.js'
+import { digest, HEADER_BYTES, parseHeader, send } from './protocol.js'
+
+function serve(client: Socket): void {
+  client.setNoDelay(true)
+  // A client that breaks off is the client's failure, and told there.
+  client.on('error', () => client.destroy())
+  client.once('readable', function begin() {
+    const head = client.read(HEADER_BYTES) as Buffer | null
+    if (head === null) {
+      client.once('readable', begin)
+      return
+    }
+    const { kind, length } = parseHeader(head)
+    if (kind === 'E') client.pipe(client)
+    else if (kind === 'U') receive(client)
+    else void send(client, length).then((sum) => client.end(sum))
+  })
+}
+
+function receive(client: Socket): void {
+  const hash = digest()
+  client.on('data', (chunk: Buffer) => hash.update(chunk))
+  client.on('end', () => client.end(hash.digest()))
+}
+
+const server = createServer({ allowHalfOpen: true }, serve)
+server.listen({ host: '127.0.0.1', port: 0, backlog: 1024 }, () =>
+  say((server.address() as AddressInfo).port),
+)
+onStop(() => {
+  say('stopped')
+  server.close()
+})
