@@ -1,6 +1,6 @@
 //! Raw descriptors: what an event loop on descriptors needs and the standard library hides.
 //!
-//! * Nothing blocks: descriptors are opened non-blocking and close-on-exec, and [`read`], [`write`] and
+//! * Nothing blocks: descriptors are opened non-blocking and close-on-exec, and [`read()`], [`write()`] and
 //!   [`accept`] answer `None` where the call would block.
 //! * An interrupted call (`EINTR`) is made again.
 //! * Failures are [`event_base::Error::System`] with the system call's name and the descriptor.

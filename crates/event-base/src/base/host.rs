@@ -36,9 +36,11 @@ impl Base {
             if inner.notifier.is_none() {
                 inner.install_notifier()?;
             }
-            let backend = inner.backend()?;
-            backend.open_timer()?;
-            Ok(backend.descriptor())
+            inner.backend()?.open_timer()?;
+            // The loop may have fallen asleep before there was a timer to set.
+            inner.host.armed = None;
+            inner.arm_host_timer()?;
+            Ok(inner.backend()?.descriptor())
         })
     }
 
@@ -80,18 +82,22 @@ impl Base {
 impl Inner {
     /// Ends a turn that did not wait: from here on the host waits.
     pub(super) fn fall_asleep(&mut self) -> Result<(), Error> {
+        let deadline = self.arm_host_timer()?;
+        self.time.forget();
+        self.sleep.begin(deadline);
+        Ok(())
+    }
+
+    /// Sets the kernel's timer to the first deadline.
+    fn arm_host_timer(&mut self) -> Result<Option<Nanos>, Error> {
         let deadline = self.next_deadline();
         if deadline != self.host.armed {
             self.backend()?.arm_timer(deadline)?;
             self.host.armed = deadline;
         }
-        self.time.forget();
-        self.sleep.begin(deadline);
-        Ok(())
+        Ok(deadline)
     }
-}
 
-impl Inner {
     /// Gives the base the means to be woken.
     pub(super) fn install_notifier(&mut self) -> Result<(), Error> {
         let notifier = Notifier::new()?;
