@@ -23,16 +23,6 @@ const SHAPES: readonly Shape[] = [
 const DELIVERIES = 20_000
 const POLL = LoopFlag.ONCE | LoopFlag.NONBLOCK
 
-await main(async (options) => {
-  const all: Figure[] = []
-  for (const shape of SHAPES) {
-    if (`throughput-${shape.join('-')}`.startsWith(options.only ?? '')) {
-      all.push(...(await measure(shape, options)))
-    }
-  }
-  return all
-})
-
 async function measure(shape: Shape, options: SubjectOptions): Promise<Figure[]> {
   using sockets = new Sockets(shape, options)
   const values = await takeTurns([() => sockets.sample()], options)
@@ -105,3 +95,13 @@ class Sockets {
     for (const fd of this.#pairs.flat()) socket.close(fd)
   }
 }
+
+await main(async (options) => {
+  const all: Figure[] = []
+  for (const shape of SHAPES) {
+    if (`throughput-${shape.join('-')}`.startsWith(options.only ?? '')) {
+      all.push(...(await measure(shape, options)))
+    }
+  }
+  return all
+})

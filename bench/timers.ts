@@ -16,25 +16,6 @@ const NEAR = { from: 1, range: 500 }
 /** Slept past the last deadline: more than any clock's granularity. */
 const MARGIN = 50
 
-await main(async (options) => {
-  const count = options.quick ? 100_000 : 1_000_000
-  const work: Work = {
-    count,
-    far: durations(FAR, count),
-    near: durations(NEAR, count),
-    order: new Random(2).order(count),
-  }
-  const base = benchBase(options)
-  const values = await takeTurns([() => ours(base, work), () => nodes(work)], options, 5)
-  base.close()
-  return figures(values, {
-    subject: 'timers',
-    unit: 'ns per timer',
-    reference: 'Node',
-    aim: () => ({ kind: 'at-most', of: 'Node', ratio: 0.3 }),
-  })
-})
-
 interface Work {
   readonly count: number
   readonly far: Float64Array
@@ -158,3 +139,22 @@ function perTimer(start: number, count: number): number {
 function sleepUntilDue(): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, NEAR.from + NEAR.range + MARGIN)
 }
+
+await main(async (options) => {
+  const count = options.quick ? 100_000 : 1_000_000
+  const work: Work = {
+    count,
+    far: durations(FAR, count),
+    near: durations(NEAR, count),
+    order: new Random(2).order(count),
+  }
+  const base = benchBase(options)
+  const values = await takeTurns([() => ours(base, work), () => nodes(work)], options, 5)
+  base.close()
+  return figures(values, {
+    subject: 'timers',
+    unit: 'ns per timer',
+    reference: 'Node',
+    aim: () => ({ kind: 'at-most', of: 'Node', ratio: 0.3 }),
+  })
+})

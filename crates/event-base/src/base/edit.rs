@@ -60,7 +60,7 @@ impl Inner {
         let timeout = nanos(timeout);
         let record = self.table.at(index);
         if record.what.contains(What::PERSIST) {
-            record.interval = Some(timeout);
+            record.set_interval(Some(timeout));
         }
         // Moving the deadline takes back a timeout that was not handed out yet, but no readiness: told
         // edge-triggered, it would not come again.
@@ -79,7 +79,7 @@ impl Inner {
     /// Takes an event out of every list (`event_del_nolock_`). Never blocks, never fails: what the kernel
     /// still had of it is gone either way.
     pub(super) fn delete(&mut self, index: u32) {
-        self.table.at(index).interval = None;
+        self.table.at(index).set_interval(None);
         self.disarm(index);
         self.withdraw(index);
         if self.unlist(index, State::INSERTED)
@@ -212,7 +212,7 @@ impl Base {
     pub fn remove_timer(&self, id: EventId) -> Result<(), Error> {
         self.try_with(|inner| {
             let index = inner.table.find(id)?;
-            inner.table.at(index).interval = None;
+            inner.table.at(index).set_interval(None);
             inner.disarm(index);
             inner.request_wake_if_empty();
             Ok(())

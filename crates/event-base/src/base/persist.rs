@@ -13,7 +13,7 @@ impl Inner {
     /// An interval of zero fires once in every pass; libevent fires it once and never again.
     pub(super) fn rearm(&mut self, index: u32, result: What) {
         let record = self.table.at(index);
-        let Some(interval) = record.interval else { return };
+        let Some(interval) = record.interval() else { return };
         let fired = record.timer.last_deadline();
         let now = self.time.now();
         // A timer activated by hand with TIMEOUT did not reach its deadline; libevent counts from there all

@@ -354,8 +354,7 @@ impl Inner {
             return;
         };
         while index != NONE {
-            let record = self.table.at(index);
-            let (next, what) = (record.fd_next, record.what);
+            let (next, what) = (self.table.neighbours(index).next, self.table.at(index).what);
             if what.intersects(readiness.what) {
                 self.make_active(index, what & (readiness.what | What::ET));
             }

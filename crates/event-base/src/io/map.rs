@@ -16,7 +16,7 @@ use std::os::fd::RawFd;
 
 use crate::backend::{Applied, Backend, Change};
 use crate::error::Error;
-use crate::event::{NONE, Table};
+use crate::event::{NONE, Neighbours, Table};
 use crate::flags::What;
 
 /// Generations are 31 bits wide in the kernel's token; the top bit marks the base's own descriptors.
@@ -126,11 +126,9 @@ impl FdMap {
         entry.tail = index;
         match last {
             NONE => entry.head = index,
-            last => table.at(last).fd_next = index,
+            last => table.neighbours(last).next = index,
         }
-        let record = table.at(index);
-        record.fd_prev = last;
-        record.fd_next = NONE;
+        *table.neighbours(index) = Neighbours { prev: last, next: NONE };
         // Only now, so that a number the kernel never heard of does not size the table.
         if self.entries.len() <= fd as usize {
             self.entries.resize(fd as usize + 1, VACANT);
@@ -189,7 +187,7 @@ impl FdMap {
             usize::try_from(fd).ok().and_then(|fd| self.entries.get(fd)).map_or(NONE, |entry| entry.head);
         while index != NONE {
             found.push(index);
-            index = table.at(index).fd_next;
+            index = table.neighbours(index).next;
         }
         found
     }
@@ -242,13 +240,13 @@ impl FdMap {
 }
 
 fn unlink(table: &mut Table, entry: &mut Entry, index: u32) {
-    let (prev, next) = (table.at(index).fd_prev, table.at(index).fd_next);
+    let Neighbours { prev, next } = *table.neighbours(index);
     match prev {
         NONE => entry.head = next,
-        prev => table.at(prev).fd_next = next,
+        prev => table.neighbours(prev).next = next,
     }
     match next {
         NONE => entry.tail = prev,
-        next => table.at(next).fd_prev = prev,
+        next => table.neighbours(next).prev = prev,
     }
 }

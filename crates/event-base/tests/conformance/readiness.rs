@@ -6,7 +6,9 @@ use std::os::fd::RawFd;
 
 use event_base::{Base, EventId, EventSpec, LoopResult, What};
 
-use crate::support::{LOOP_ONCE, ONE_PASS, POLL, WAIT, duplicate, fd, fill, pair, replace, run, run_watched};
+use crate::support::{
+    LOOP_ONCE, ONE_PASS, POLL, WAIT, duplicate, duplicate_from, fd, fill, pair, run, run_watched,
+};
 
 fn watch(base: &Base, fd: RawFd, what: What) -> EventId {
     base.create_and_add(EventSpec::io(fd, what), None).unwrap()
@@ -102,16 +104,18 @@ fn c_050_dup_fd() {
     let (_, mut trace) = run(&base, ONE_PASS);
     trace.sort_by_key(|(id, _)| *id);
     assert_eq!(trace, [(event, What::READ), (other, What::READ)]);
-    // Closed and opened again under the same number, with the registration alive through the duplicate:
-    // epoll says that it exists already.
+    // Closed under the event and opened again: the registration lived on through the other names, so that
+    // epoll says it exists already. No other test has numbers as high as this.
+    let third = duplicate_from(&reader, 800);
+    let number = fd(&third);
+    let event = watch(&base, number, What::READ | What::PERSIST);
+    drop(third);
     base.del(event).unwrap();
+    let third = duplicate_from(&reader, number);
+    assert_eq!(fd(&third), number);
     base.del(other).unwrap();
-    base.add(other, None).unwrap();
-    replace(&reader, &second);
     base.add(event, None).unwrap();
-    let (_, mut trace) = run(&base, ONE_PASS);
-    trace.sort_by_key(|(id, _)| *id);
-    assert_eq!(trace, [(event, What::READ), (other, What::READ)]);
+    assert!(run(&base, ONE_PASS).1.contains(&(event, What::READ)));
 }
 
 fn udp_sockets() -> Vec<UdpSocket> {

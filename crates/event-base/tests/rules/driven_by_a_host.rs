@@ -7,33 +7,34 @@ use std::time::Duration;
 use event_base::{Base, EventSpec, LoopFlags, LoopResult, Turn, Wait, What};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::support::{Bed, POLL, WAIT, drain, fd, ms, pair, run_watched};
+use crate::support::{Bed, PATIENCE, POLL, WAIT, drain, duplicate, fd, ms, pair, replace, run_watched};
 
-/// Whether the base wants a turn within `patience`.
-fn wants_a_turn(base: &Base, patience: Duration) -> bool {
-    let watched = Watched(base.clone());
-    let mut fds = [PollFd::new(watched.as_fd(), PollFlags::POLLIN)];
-    poll(&mut fds, PollTimeout::try_from(patience).unwrap()).unwrap() == 1
-}
+/// A host asks for the descriptor once, before it enters the loop.
+struct Host(BorrowedFd<'static>);
 
-struct Watched(Base);
-
-impl AsFd for Watched {
+impl Host {
     #[expect(unsafe_code, reason = "the base gives its descriptor as a number")]
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        let descriptor = self.0.descriptor().unwrap().unwrap();
-        // SAFETY: the base is kept open by `self` and keeps the descriptor's number as long.
-        unsafe { BorrowedFd::borrow_raw(descriptor) }
+    fn of(base: &Base) -> Self {
+        let descriptor = base.descriptor().unwrap().unwrap();
+        // SAFETY: the base keeps the descriptor's number until it is closed, and each test keeps its base
+        // open for longer than its host.
+        Host(unsafe { BorrowedFd::borrow_raw(descriptor) })
+    }
+
+    /// Whether the base wants a turn within `patience`.
+    fn is_wanted(&self, patience: Duration) -> bool {
+        let mut fds = [PollFd::new(self.0, PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::try_from(patience).unwrap()).unwrap() == 1
+    }
+
+    fn idle(&self, base: &Base) {
+        assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+        assert!(!self.is_wanted(AT_ONCE));
     }
 }
 
 const AT_ONCE: Duration = Duration::ZERO;
-const LONG: Duration = crate::support::PATIENCE;
-
-fn idle(base: &Base) {
-    assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
-    assert!(!wants_a_turn(base, AT_ONCE));
-}
+const LONG: Duration = PATIENCE;
 
 fn one_ready(base: &Base) -> What {
     assert_eq!(base.turn(Wait::Never), Ok(Turn::Ready));
@@ -47,11 +48,12 @@ fn the_descriptor_is_readable_when_an_event_is() {
     let base = Base::new().unwrap();
     let (reader, mut writer) = pair();
     base.create_and_add(EventSpec::io(fd(&reader), What::READ | What::PERSIST), None).unwrap();
+    let host = Host::of(&base);
     base.enter(WAIT).unwrap();
     for _ in 0..2 {
-        idle(&base);
+        host.idle(&base);
         writer.write_all(b"x").unwrap();
-        assert!(wants_a_turn(&base, LONG));
+        assert!(host.is_wanted(LONG));
         assert_eq!(one_ready(&base), What::READ);
         assert_eq!(drain(&reader), 1);
     }
@@ -62,16 +64,17 @@ fn the_descriptor_is_readable_when_an_event_is() {
 fn the_descriptor_is_readable_when_a_deadline_has_passed() {
     let base = Base::new().unwrap();
     let timer = base.create_and_add(EventSpec::timer().persist(), Some(ms(20))).unwrap();
+    let host = Host::of(&base);
     base.enter(WAIT).unwrap();
     for _ in 0..3 {
-        idle(&base);
-        assert!(wants_a_turn(&base, LONG));
+        host.idle(&base);
+        assert!(host.is_wanted(LONG));
         assert_eq!(one_ready(&base), What::TIMEOUT);
     }
     // A deadline that is put off, or taken away, no longer counts.
     base.add(timer, Some(ms(3_600_000))).unwrap();
-    idle(&base);
-    assert!(!wants_a_turn(&base, ms(40)));
+    host.idle(&base);
+    assert!(!host.is_wanted(ms(40)));
     base.leave();
 }
 
@@ -80,9 +83,10 @@ fn the_descriptor_is_readable_when_an_exit_is_due() {
     let base = Base::new().unwrap();
     base.retain().unwrap();
     base.loop_exit(Some(ms(10))).unwrap();
+    let host = Host::of(&base);
     base.enter(WAIT).unwrap();
-    idle(&base);
-    assert!(wants_a_turn(&base, LONG));
+    host.idle(&base);
+    assert!(host.is_wanted(LONG));
     assert_eq!(base.turn(Wait::Never), Ok(Turn::Done(LoopResult::Stopped)));
     base.leave();
 }
@@ -92,22 +96,23 @@ fn whatever_would_wake_a_sleeping_loop_makes_the_descriptor_readable() {
     let base = Base::new().unwrap();
     let user = base.create(EventSpec::user()).unwrap();
     let far = base.create_and_add(EventSpec::timer(), Some(ms(3_600_000))).unwrap();
+    let host = Host::of(&base);
     base.enter(WAIT).unwrap();
-    idle(&base);
+    host.idle(&base);
     base.activate(user, What::WRITE).unwrap();
-    assert!(wants_a_turn(&base, AT_ONCE), "an activation of the host's own thread counts too");
+    assert!(host.is_wanted(AT_ONCE), "an activation of the host's own thread counts too");
     assert_eq!(one_ready(&base), What::WRITE);
-    idle(&base);
+    host.idle(&base);
     base.wake().unwrap();
-    assert!(wants_a_turn(&base, AT_ONCE));
-    idle(&base);
+    assert!(host.is_wanted(AT_ONCE));
+    host.idle(&base);
     base.add(user, Some(ms(1))).unwrap();
-    assert!(wants_a_turn(&base, AT_ONCE), "the host must learn of the earlier deadline");
+    assert!(host.is_wanted(AT_ONCE), "the host must learn of the earlier deadline");
     base.del(user).unwrap();
-    idle(&base);
+    host.idle(&base);
     let other = base.clone();
     std::thread::spawn(move || other.del(far).unwrap()).join().unwrap();
-    assert!(wants_a_turn(&base, AT_ONCE));
+    assert!(host.is_wanted(AT_ONCE));
     assert_eq!(base.turn(Wait::Never), Ok(Turn::Done(LoopResult::Empty)));
     base.leave();
 }
@@ -117,11 +122,12 @@ fn a_busy_host_loses_no_wake_up() {
     let base = Base::new().unwrap();
     let user = base.create(EventSpec::user()).unwrap();
     base.retain().unwrap();
+    let host = Host::of(&base);
     base.enter(WAIT).unwrap();
     for _ in 0..1_000 {
-        idle(&base);
+        host.idle(&base);
         base.activate(user, What::READ).unwrap();
-        assert!(wants_a_turn(&base, AT_ONCE));
+        assert!(host.is_wanted(AT_ONCE));
         assert_eq!(one_ready(&base), What::READ);
     }
     base.leave();
@@ -131,14 +137,15 @@ fn a_busy_host_loses_no_wake_up() {
 fn a_wake_is_not_lost_although_the_base_is_awake() {
     let base = Base::new().unwrap();
     base.retain().unwrap();
+    let host = Host::of(&base);
     base.enter(WAIT).unwrap();
-    idle(&base);
+    host.idle(&base);
     base.activate(base.create(EventSpec::user()).unwrap(), What::READ).unwrap();
     assert_eq!(base.turn(Wait::Never), Ok(Turn::Ready));
     base.wake().unwrap();
     assert!(base.next_ready().is_some());
-    assert!(wants_a_turn(&base, AT_ONCE));
-    idle(&base);
+    assert!(host.is_wanted(AT_ONCE));
+    host.idle(&base);
     base.leave();
 }
 
@@ -149,6 +156,52 @@ fn the_number_and_the_epoch_stay_while_nothing_is_stuck() {
     base.create_and_add(EventSpec::timer(), Some(ms(1))).unwrap();
     run_watched(&base, WAIT, |_, _| {});
     assert_eq!((base.descriptor().unwrap(), base.descriptor_epoch().unwrap()), before);
+}
+
+#[test]
+fn a_host_may_first_ask_when_the_base_is_asleep_already() {
+    let base = Base::new().unwrap();
+    base.create_and_add(EventSpec::timer(), Some(ms(20))).unwrap();
+    base.enter(WAIT).unwrap();
+    assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+    let host = Host::of(&base);
+    assert!(host.is_wanted(LONG));
+    assert_eq!(one_ready(&base), What::TIMEOUT);
+    base.leave();
+}
+
+#[test]
+fn getting_rid_of_a_dead_registration_keeps_the_number_and_counts_the_epoch() {
+    let base = Base::new().unwrap();
+    let (ours, mut old_peer) = pair();
+    let (other, mut new_peer) = pair();
+    let _other_name = duplicate(&ours);
+    let old = base.create_and_add(EventSpec::io(fd(&ours), What::READ), None).unwrap();
+    base.create_and_add(EventSpec::timer(), Some(ms(100))).unwrap();
+    let host = Host::of(&base);
+    let number = base.descriptor().unwrap();
+    base.enter(WAIT).unwrap();
+    host.idle(&base);
+    old_peer.write_all(b"always ready").unwrap();
+    replace(&ours, &other);
+    base.del(old).unwrap();
+    for _ in 0..3 {
+        assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+    }
+    assert_eq!((base.descriptor_epoch(), base.descriptor()), (Ok(1), Ok(number)));
+    // Nothing is stuck any more, and everything still gets through: a wake, a deadline, a descriptor.
+    assert!(!host.is_wanted(AT_ONCE));
+    base.wake().unwrap();
+    assert!(host.is_wanted(AT_ONCE));
+    host.idle(&base);
+    assert!(host.is_wanted(LONG));
+    assert_eq!(one_ready(&base), What::TIMEOUT);
+    base.create_and_add(EventSpec::io(fd(&ours), What::READ), None).unwrap();
+    host.idle(&base);
+    new_peer.write_all(b"x").unwrap();
+    assert!(host.is_wanted(LONG));
+    assert_eq!(one_ready(&base), What::READ);
+    base.leave();
 }
 
 #[test]

@@ -193,6 +193,22 @@ fn deleting_after_the_close_does_not_make_the_loop_spin_either() {
 }
 
 #[test]
+fn an_event_added_after_the_delete_does_not_hear_of_the_file_that_lives_on() {
+    let (base, clock) = CountingClock::base();
+    let (ours, mut old_peer) = pair();
+    let (other, mut new_peer) = pair();
+    let _other_name = duplicate(&ours);
+    let old = watch(&base, fd(&ours), What::READ);
+    old_peer.write_all(b"always ready").unwrap();
+    replace(&ours, &other);
+    base.del(old).unwrap();
+    let new = watch(&base, fd(&ours), What::READ);
+    run_quietly(&base, &clock, |id| panic!("{id:?}"));
+    new_peer.write_all(b"x").unwrap();
+    assert_eq!(run(&base, WAIT), (LoopResult::Empty, vec![(new, What::READ)]));
+}
+
+#[test]
 fn getting_rid_of_a_dead_registration_keeps_the_others_and_the_wake_up() {
     let (base, clock) = CountingClock::base();
     let (ours, mut old_peer) = pair();

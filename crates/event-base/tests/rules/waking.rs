@@ -146,6 +146,30 @@ fn after_a_wake_up_the_loop_sleeps_again() {
     assert!(clock.reads() < 100, "the loop spins: {} readings of the clock", clock.reads());
 }
 
+/// The time of the pass before the sleep is not the time any more.
+#[test]
+fn a_deadline_set_during_the_sleep_counts_from_then() {
+    let base = Base::new().unwrap();
+    base.create_and_add(EventSpec::timer(), Some(ms(0))).unwrap();
+    let timer = base.create_and_add(EventSpec::timer(), Some(FOREVER)).unwrap();
+    let mut fired = None;
+    let added = std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            std::thread::sleep(ms(150));
+            let before = base.monotonic().unwrap();
+            base.add(timer, Some(ms(60))).unwrap();
+            before
+        });
+        run_watched(&base, WAIT, |base, ready| {
+            if ready.id == timer {
+                fired = Some(base.monotonic().unwrap());
+            }
+        });
+        other.join().unwrap()
+    });
+    assert!(fired.unwrap() >= added + ms(60), "early: {:?}", fired.unwrap() - added);
+}
+
 /// How often the base's eventfd was written to: it is never read, so it holds the sum.
 fn wake_ups(base: &Base) -> u64 {
     let epoll = base.descriptor().unwrap().unwrap();

@@ -233,7 +233,12 @@ pub(crate) fn replace(target: &impl AsRawFd, source: &impl AsRawFd) {
 
 /// Another name of the same file, far above the numbers that parallel tests open.
 pub(crate) fn duplicate(socket: &UnixStream) -> OwnedFd {
-    let number = fcntl(socket, FcntlArg::F_DUPFD_CLOEXEC(700)).unwrap();
+    duplicate_from(socket, 700)
+}
+
+/// Another name of the same file, of that number or a higher one.
+pub(crate) fn duplicate_from(socket: &UnixStream, lowest: RawFd) -> OwnedFd {
+    let number = fcntl(socket, FcntlArg::F_DUPFD_CLOEXEC(lowest)).unwrap();
     adopt(number)
 }
 
