@@ -28,6 +28,10 @@ export interface Crossing {
   eventActivate(handle: Handle, event: number, what: number): void
   /** Which bits of `mask` the event is pending or active for. */
   eventPending(handle: Handle, event: number, mask: number): number
+  /** Reads into a part of `buffer`: the bytes read, or -1. */
+  socketRead(fd: number, buffer: Uint8Array, offset: number, length: number): number
+  /** Writes a part of `buffer`: the bytes taken, or -1. */
+  socketWrite(fd: number, buffer: Uint8Array, offset: number, length: number): number
 }
 
 
@@ -189,6 +193,12 @@ export declare function eventRemoveTimer(handle: Handle, event: number): void
 /** Changes the priority. */
 export declare function eventSetPriority(handle: Handle, event: number, priority: number): void
 
+/**
+ * Calls `look_up` and nothing else. A worker that is being terminated ends where V8 enters a function; in a
+ * loop that goes round slowly V8 may not look for long.
+ */
+export declare function letHostLook(lookUp: () => void): void
+
 /** Enters the loop. */
 export declare function loopEnter(handle: Handle, flags: number): void
 
@@ -230,7 +240,7 @@ export declare function netStats(handle: Handle, source: number): BindingRelaySt
 export declare function runSetRef(handle: Handle, keepAlive: boolean): void
 
 /**
- * Begins to run the base inside the host's loop. `listener` is called with each code that `loopNext` would
+ * Begins to run the base inside the host's loop, which [`watch_host`] is taken back for. `listener` is called with each code that `loopNext` would
  * have returned, the last one being a signal.
  */
 export declare function runStart(handle: Handle, flags: number, useUv: boolean, keepAlive: boolean, listener: (code: number, errno: number) => void): void
@@ -277,9 +287,6 @@ export declare function socketPeer(fd: number): BindingAddress
 /** The ends of a pipe: to read, to write. */
 export declare function socketPipe(): Array<number>
 
-/** Reads into a part of `buffer` that TypeScript has found to lie inside it: the bytes read, or -1. */
-export declare function socketRead(fd: number, buffer: Uint8Array, offset: number, length: number): number
-
 /** Makes the descriptor non-blocking or blocking. */
 export declare function socketSetNonblocking(fd: number, nonblocking: boolean): void
 
@@ -288,9 +295,6 @@ export declare function socketSetOption(fd: number, name: string, value: number)
 
 /** Ends a direction: 0 reading, 1 writing, 2 both. */
 export declare function socketShutdown(fd: number, how: number): void
-
-/** Writes a part of `buffer`: the bytes taken, or -1. */
-export declare function socketWrite(fd: number, buffer: Uint8Array, offset: number, length: number): number
 
 /** The backends of this build, in order of preference. */
 export declare function supportedMethods(): Array<string>

@@ -289,8 +289,8 @@ export class EventBase {
         }
         const signal = code >>> 24
         if (signal === Signal.STOPPED || signal === Signal.EMPTY) return signal
-        // Having come up here is enough for the engine to end a worker that is being terminated.
-        if (signal !== Signal.HOST) this.#onSignal(signal)
+        if (signal === Signal.HOST) native.letHostLook(lookUp)
+        else this.#onSignal(signal)
       }
     } finally {
       core.running = undefined
@@ -318,6 +318,7 @@ export class EventBase {
   async run(options?: { signal?: AbortSignal }): Promise<LoopResult> {
     this.#core.check()
     const { signal } = checkOptions(options) ?? {}
+    this.#watchesHost = false
     return await run(this.#core, {
       flags: 0,
       keepAlive: this.#keepsAlive,
@@ -326,24 +327,38 @@ export class EventBase {
     })
   }
 
-  /** Lets a {@link run} keep the process alive, which is how it begins. */
+  /**
+   * Lets a {@link run} keep the process alive, which is how it begins.
+   *
+   * @throws {EventError} `ERR_EVENT_CLOSED`
+   */
   ref(): this {
     return this.#setRef(true)
   }
 
-  /** Lets the process end although a {@link run} goes on. */
+  /**
+   * Lets the process end although a {@link run} goes on.
+   *
+   * @throws {EventError} `ERR_EVENT_CLOSED`
+   */
   unref(): this {
     return this.#setRef(false)
   }
 
-  /** Whether a {@link run} keeps the process alive. */
+  /**
+   * Whether a {@link run} keeps the process alive.
+   *
+   * @throws {EventError} `ERR_EVENT_CLOSED`
+   */
   hasRef(): boolean {
+    this.#core.check()
     return this.#keepsAlive
   }
 
   #setRef(keepsAlive: boolean): this {
+    this.#core.check()
     this.#keepsAlive = keepsAlive
-    if (!this.#core.closed) native.runSetRef(this.#core.handle, keepsAlive)
+    native.runSetRef(this.#core.handle, keepsAlive)
     return this
   }
 
@@ -492,8 +507,13 @@ export class EventBase {
     }))
   }
 
-  /** The event whose callback runs now (`event_base_get_running_event`). */
+  /**
+   * The event whose callback runs now (`event_base_get_running_event`).
+   *
+   * @throws {EventError} `ERR_EVENT_CLOSED`
+   */
   get runningEvent(): Event | undefined {
+    this.#core.check()
     return this.#core.running
   }
 
@@ -547,6 +567,9 @@ export class EventBase {
     base.#onSignal = listener
   }
 }
+
+/** Nothing to do: that it is called is the point. */
+function lookUp(): void {}
 
 function badFlags(message: string): never {
   throw new EventError('ERR_EVENT_BAD_FLAGS', message)

@@ -146,5 +146,5 @@ interface PromiseWithReject {
 
 /** Tells everybody who waits for the base that it is closed. */
 export function rejectWaiting(core: Core): void {
-  for (const tell of [...core.waiting]) tell(closedError('base'))
+  for (const tell of core.waiting) tell(closedError('base'))
 }

@@ -41,7 +41,7 @@ export interface ForwarderOptions {
 export class Forwarder {
   readonly #base: EventBase
   readonly #options: ForwarderOptions
-  readonly #listener: Listener
+  readonly #listener: Listener<InternetAddress>
   readonly #relays: Set<Relay> = new Set()
   readonly #giveUp: AbortController = new AbortController()
   readonly #ended = { accepted: 0, refused: 0, failed: 0, bytesUp: 0, bytesDown: 0 }
@@ -62,7 +62,7 @@ export class Forwarder {
 
   /** Where it listens. */
   get address(): InternetAddress {
-    return this.#listener.address as InternetAddress
+    return this.#listener.address
   }
 
   /** What it has done, connections under way included. */

@@ -7,7 +7,13 @@ import type { EventBase } from '../event-base.js'
 import { closedError } from '../errors.js'
 import { native } from '../native.js'
 import { checkCallback, checkInteger, wrongType } from '../validate.js'
-import { toAddress, type SocketAddress } from './address.js'
+import {
+  toAddress,
+  type HostAndPort,
+  type InternetAddress,
+  type SocketAddress,
+  type UnixPath,
+} from './address.js'
 import { address as addressOf, listen as listenOn, type ListenTarget } from './socket.js'
 import { Sources, type Completion, type Source } from './sources.js'
 
@@ -24,7 +30,10 @@ export type ListenOptions = ListenTarget & {
 }
 
 /** Called for each connection, whose descriptor is the callback's to close or to hand on. */
-export type ConnectionCallback = (fd: number, peer: SocketAddress) => void
+export type ConnectionCallback<Address extends SocketAddress = SocketAddress> = (
+  fd: number,
+  peer: Address,
+) => void
 
 /** The inode at a path, so that only the socket made here is removed again. */
 function inode(path: string): bigint | undefined {
@@ -32,24 +41,25 @@ function inode(path: string): bigint | undefined {
 }
 
 /** Accepts connections in a base's loop. Made by {@link listen}. */
-export class Listener implements Source {
+export class Listener<Address extends SocketAddress = SocketAddress> implements Source {
   readonly #sources: Sources
   readonly #key: number
-  readonly #address: SocketAddress
+  readonly #address: Address
   readonly #inode: bigint | undefined
-  readonly #onConnection: ConnectionCallback
+  readonly #onConnection: ConnectionCallback<Address>
   readonly #onError: ((error: Error, retryAfter: number | undefined) => void) | undefined
   readonly #context: AsyncResource = new AsyncResource('EventBaseListener', { requireManualDestroy: true })
   #closed = false
 
   /** @internal */
-  constructor(sources: Sources, options: ListenOptions, onConnection: ConnectionCallback) {
+  constructor(sources: Sources, options: ListenOptions, onConnection: ConnectionCallback<Address>) {
     if (typeof options !== 'object' || options === null) throw wrongType('options', 'of type object', options)
     const { batch = 64, onError } = options
     checkInteger('options.batch', batch, 1, 0x7fff_ffff)
     if (onError !== undefined) checkCallback('options.onError', onError)
     const fd = listenOn(options)
-    this.#address = addressOf(fd)
+    // The kind of address follows from the target's.
+    this.#address = addressOf(fd) as Address
     this.#inode = this.#path === undefined ? undefined : inode(this.#path)
     this.#sources = sources
     this.#onConnection = onConnection
@@ -59,7 +69,7 @@ export class Listener implements Source {
   }
 
   /** Where it listens; after port 0, with the port that was chosen. */
-  get address(): SocketAddress {
+  get address(): Address {
     return this.#address
   }
 
@@ -70,7 +80,8 @@ export class Listener implements Source {
 
   /** A path in the file system. */
   get #path(): string | undefined {
-    return 'path' in this.#address && !this.#address.path.startsWith('\0') ? this.#address.path : undefined
+    const address: SocketAddress = this.#address
+    return 'path' in address && !address.path.startsWith('\0') ? address.path : undefined
   }
 
   /**
@@ -120,7 +131,7 @@ export class Listener implements Source {
   /** @internal */
   tell(completion: Completion): void {
     if (completion.kind === 'accepted') {
-      const peer = toAddress(completion.peer)
+      const peer = toAddress(completion.peer) as Address
       this.#context.runInAsyncScope(this.#onConnection, undefined, completion.fd, peer)
       return
     }
@@ -152,7 +163,7 @@ export class Listener implements Source {
  *
  * ```ts
  * import { EventBase } from 'event-base'
- * import { listen, socket } from 'event-base/net'
+ * import { connect, listen, socket } from 'event-base/net'
  *
  * const base = new EventBase()
  * const listener = listen(base, { host: '127.0.0.1', port: 0 }, (fd, peer) => {
@@ -161,7 +172,9 @@ export class Listener implements Source {
  *   listener.close()
  * })
  * console.log('listening at', listener.address)
- * await base.run()
+ * const running = base.run()
+ * socket.close(await connect(base, listener.address))
+ * await running
  * ```
  *
  * @param base whose loop accepts
@@ -172,7 +185,22 @@ export class Listener implements Source {
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
  * @throws {SystemError} `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`, `EMFILE`, ...
  */
-export function listen(base: EventBase, options: ListenOptions, onConnection: ConnectionCallback): Listener {
+export function listen(
+  base: EventBase,
+  options: ListenOptions & HostAndPort,
+  onConnection: ConnectionCallback<InternetAddress>,
+): Listener<InternetAddress>
+export function listen(
+  base: EventBase,
+  options: ListenOptions & UnixPath,
+  onConnection: ConnectionCallback<UnixPath>,
+): Listener<UnixPath>
+export function listen(base: EventBase, options: ListenOptions, onConnection: ConnectionCallback): Listener
+export function listen<Address extends SocketAddress>(
+  base: EventBase,
+  options: ListenOptions,
+  onConnection: ConnectionCallback<Address>,
+): Listener<Address> {
   const sources = Sources.of(base)
   checkCallback('onConnection', onConnection)
   return new Listener(sources, options, onConnection)

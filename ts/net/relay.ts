@@ -143,15 +143,19 @@ export class Relay implements Source {
  * directions have ended. The end of one direction is passed on behind its last byte while the other goes on; a
  * slow reader slows its writer; a peer whose incoming stream breaks off because the other failed is reset.
  *
- * ```ts
+ * ```ts server
  * import { EventBase } from 'event-base'
  * import { connect, listen, relay } from 'event-base/net'
  *
+ * const host = '127.0.0.1'
+ * const upstream = { host, port: Number(process.env['UPSTREAM_PORT'] ?? 9000) }
  * const base = new EventBase()
- * listen(base, { host: '127.0.0.1', port: 8080 }, async (fd) => {
- *   const upstream = await connect(base, { host: '127.0.0.1', port: 9000 }, { timeout: 2000 })
- *   relay(base, fd, upstream, { idleTimeout: 60_000 }, (end) => console.log(end))
+ * const listener = listen(base, { host, port: Number(process.env['PORT'] ?? 8080) }, async (fd) => {
+ *   const there = await connect(base, upstream, { timeout: 2000 })
+ *   relay(base, fd, there, { idleTimeout: 60_000 }, (end) => console.log(end))
  * })
+ * if ('port' in listener.address) console.log('listening at', listener.address.port)
+ * process.once('SIGINT', () => listener.close())
  * await base.run()
  * ```
  *

@@ -5,7 +5,7 @@
  * refuses is thrown as a `SystemError`; "would block" is -1, never an error.
  */
 
-import { native } from '../native.js'
+import { crossing, native } from '../native.js'
 import { checkBoolean, checkFd, checkInteger, outOfRange, wrongType } from '../validate.js'
 import { at, checkNumericTarget, toAddress, type SocketAddress, type Target } from './address.js'
 import {
@@ -118,7 +118,7 @@ function checkRange(buffer: Uint8Array, offset: number, length: number | undefin
  * @throws {SystemError} `ECONNRESET`, `EBADF`, ...
  */
 export function read(fd: number, buffer: Uint8Array, offset = 0, length?: number): number {
-  return native.socketRead(checkFd('fd', fd), buffer, offset, checkRange(buffer, offset, length))
+  return crossing.socketRead(checkFd('fd', fd), buffer, offset, checkRange(buffer, offset, length))
 }
 
 /**
@@ -133,7 +133,7 @@ export function read(fd: number, buffer: Uint8Array, offset = 0, length?: number
  * @throws {SystemError} `EPIPE`, `ECONNRESET`, `EBADF`, ...
  */
 export function write(fd: number, buffer: Uint8Array, offset = 0, length?: number): number {
-  return native.socketWrite(checkFd('fd', fd), buffer, offset, checkRange(buffer, offset, length))
+  return crossing.socketWrite(checkFd('fd', fd), buffer, offset, checkRange(buffer, offset, length))
 }
 
 const DIRECTIONS = ['read', 'write', 'both'] as const

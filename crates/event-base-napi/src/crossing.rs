@@ -11,12 +11,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 use event_base::{Error, EventId, What};
+use event_base_net::socket;
 use napi::bindgen_prelude::{JsValue, Object};
 use napi::{Env, Status, sys};
 use napi_derive::napi;
 
+use crate::descriptor::borrow;
 use crate::error::throw;
 use crate::handle::{Handle, duration};
+use crate::socket::WOULD_BLOCK;
 
 /// Arguments of the longest call.
 const MOST_ARGUMENTS: usize = 6;
@@ -69,6 +72,38 @@ impl Call {
         // SAFETY: as in `uint`.
         _ = unsafe { sys::napi_get_value_double(self.env.raw(), self.arguments[index], &raw mut value) };
         value
+    }
+
+    /// The bytes `offset..offset + length` of a typed array of bytes.
+    ///
+    /// The kernel reads or writes them within this call, while JavaScript, which alone could touch them,
+    /// waits: TypeScript refuses arrays that threads share.
+    fn bytes(&self, index: usize, offset: u32, length: u32) -> Result<&mut [u8], Error> {
+        let (mut kind, mut count, mut data) = (0, 0, ptr::null_mut());
+        // SAFETY: the argument is never null; the out-pointers are valid or null where not wanted.
+        let status = unsafe {
+            sys::napi_get_typedarray_info(
+                self.env.raw(),
+                self.arguments[index],
+                &raw mut kind,
+                &raw mut count,
+                &raw mut data,
+                ptr::null_mut(),
+                ptr::null_mut(),
+            )
+        };
+        let is_bytes = kind == sys::TypedarrayType::uint8_array;
+        let end = offset.checked_add(length).map(|end| end as usize);
+        if status != sys::Status::napi_ok || !is_bytes || end.is_none_or(|end| end > count) {
+            return Err(Error::OutOfRange("the part of the buffer"));
+        }
+        if length == 0 {
+            return Ok(&mut []);
+        }
+        // SAFETY: the part lies inside the array, whose bytes stay where they are until the call returns.
+        let start = unsafe { data.cast::<u8>().add(offset as usize) };
+        // SAFETY: as above, and nobody else has a reference to them: see the comment of this function.
+        Ok(unsafe { std::slice::from_raw_parts_mut(start, length as usize) })
     }
 
     fn event(&self) -> EventId {
@@ -171,6 +206,8 @@ pub fn crossing(env: Env) -> napi::Result<Object<'static>> {
     define::<EventFree>(&env, &target)?;
     define::<EventActivate>(&env, &target)?;
     define::<EventPending>(&env, &target)?;
+    define::<SocketRead>(&env, &target)?;
+    define::<SocketWrite>(&env, &target)?;
     Ok(target)
 }
 
@@ -256,5 +293,29 @@ impl Export for EventPending {
     fn call(call: &Call) -> napi::Result<Value> {
         let pending = call.handle()?.base().pending(call.event(), call.what(2));
         call.check(pending).map(|what| Value::Int(i32::from(what.bits())))
+    }
+}
+
+struct SocketRead;
+
+impl Export for SocketRead {
+    const NAME: &'static CStr = c"socketRead";
+
+    fn call(call: &Call) -> napi::Result<Value> {
+        let part = call.check(call.bytes(1, call.uint(2), call.uint(3)))?;
+        let read = borrow(call.int(0), "read").and_then(|fd| socket::read(fd, part));
+        call.check(read).map(|count| Value::Int(count.map_or(WOULD_BLOCK, |count| count as i32)))
+    }
+}
+
+struct SocketWrite;
+
+impl Export for SocketWrite {
+    const NAME: &'static CStr = c"socketWrite";
+
+    fn call(call: &Call) -> napi::Result<Value> {
+        let part = call.check(call.bytes(1, call.uint(2), call.uint(3)))?;
+        let written = borrow(call.int(0), "write").and_then(|fd| socket::write(fd, part));
+        call.check(written).map(|count| Value::Int(count.map_or(WOULD_BLOCK, |count| count as i32)))
     }
 }

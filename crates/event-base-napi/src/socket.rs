@@ -1,5 +1,5 @@
-//! Raw descriptors: one export for each function of `event_base_net::socket`.
-#![expect(unsafe_code, reason = "the bytes of a typed array are written by the kernel")]
+//! Raw descriptors: one export for each function of `event_base_net::socket`, but for reading and writing,
+//! which are among [the calls made for every event](crate::crossing).
 
 use std::os::fd::{IntoRawFd, OwnedFd};
 use std::time::Duration;
@@ -7,7 +7,6 @@ use std::time::Duration;
 use event_base::Error;
 use event_base_net::socket::{self, BindOptions, Direction, OptionKind, OptionValue, SocketOption};
 use napi::Env;
-use napi::bindgen_prelude::Uint8ArraySlice;
 use napi_derive::napi;
 
 use crate::descriptor::{BindingAddress, address, borrow, take};
@@ -15,7 +14,7 @@ use crate::error::check;
 use crate::handle::{duration, milliseconds};
 
 /// What `read`, `write` and `accept` answer where the call would block.
-const WOULD_BLOCK: i32 = -1;
+pub(crate) const WOULD_BLOCK: i32 = -1;
 
 fn hand_over(opened: Result<OwnedFd, Error>) -> Result<i32, Error> {
     opened.map(IntoRawFd::into_raw_fd)
@@ -62,40 +61,6 @@ pub fn socket_pair(env: Env) -> napi::Result<Vec<i32>> {
 #[napi(catch_unwind)]
 pub fn socket_pipe(env: Env) -> napi::Result<Vec<i32>> {
     check(&env, socket::pipe().map(both))
-}
-
-/// Reads into a part of `buffer` that TypeScript has found to lie inside it: the bytes read, or -1.
-#[napi(catch_unwind)]
-pub fn socket_read(
-    env: Env,
-    fd: i32,
-    mut buffer: Uint8ArraySlice<'_>,
-    offset: u32,
-    length: u32,
-) -> napi::Result<i32> {
-    // SAFETY: JavaScript, which alone could touch the bytes meanwhile, waits for this call: TypeScript
-    // refuses arrays that other threads share.
-    let bytes = unsafe { buffer.as_mut() };
-    let part = bytes.get_mut(offset as usize..).and_then(|rest| rest.get_mut(..length as usize));
-    let part = check(&env, part.ok_or(Error::OutOfRange("length")))?;
-    let read = borrow(fd, "read").and_then(|fd| socket::read(fd, part));
-    check(&env, read.map(|count| count.map_or(WOULD_BLOCK, |count| count as i32)))
-}
-
-/// Writes a part of `buffer`: the bytes taken, or -1.
-#[napi(catch_unwind)]
-pub fn socket_write(
-    env: Env,
-    fd: i32,
-    buffer: Uint8ArraySlice<'_>,
-    offset: u32,
-    length: u32,
-) -> napi::Result<i32> {
-    let bytes: &[u8] = &buffer;
-    let part = bytes.get(offset as usize..).and_then(|rest| rest.get(..length as usize));
-    let part = check(&env, part.ok_or(Error::OutOfRange("length")))?;
-    let written = borrow(fd, "write").and_then(|fd| socket::write(fd, part));
-    check(&env, written.map(|count| count.map_or(WOULD_BLOCK, |count| count as i32)))
 }
 
 /// Ends a direction: 0 reading, 1 writing, 2 both.

@@ -123,7 +123,7 @@ fn a_wait_that_fails_reports_nothing() {
     }
 }
 
-/// A pipe that is never read is full after 65 536 wake-ups, and then tells of none.
+/// A pipe that is never read is full after 65 536 wake-ups; whether it then still tells of one is up to the kernel.
 #[test]
 fn a_host_loses_no_wake_up_through_a_pipe_either() {
     if in_a_process_of_its_own("a_host_loses_no_wake_up_through_a_pipe_either") {

@@ -93,7 +93,7 @@ impl HandleState {
     }
 }
 
-/// Begins to run the base inside the host's loop. `listener` is called with each code that `loopNext` would
+/// Begins to run the base inside the host's loop, which [`watch_host`] is taken back for. `listener` is called with each code that `loopNext` would
 /// have returned, the last one being a signal.
 #[napi(catch_unwind)]
 pub fn run_start(
@@ -107,6 +107,7 @@ pub fn run_start(
     let state = &*handle;
     let caller = Rc::new(Caller::new(&env, &listener)?);
     check(&env, state.base.enter(LoopFlags::from_bits_truncate(flags as u8)))?;
+    check(&env, state.base.unwatch_host())?;
     let driver = if use_uv {
         uv::UvDriver::start(&env, Rc::clone(state), caller).map(Driver::Uv)
     } else {
@@ -149,6 +150,15 @@ pub fn watch_host(env: Env, handle: Handle) -> napi::Result<bool> {
         Some(descriptor) => check(&env, handle.base().watch_host(descriptor)).map(|()| true),
         None => Ok(false),
     }
+}
+
+/// Calls `look_up` and nothing else. A worker that is being terminated ends where V8 enters a function; in a
+/// loop that goes round slowly V8 may not look for long.
+#[napi(catch_unwind)]
+pub fn let_host_look(
+    #[napi(ts_arg_type = "() => void")] look_up: Function<'_, (), ()>,
+) -> napi::Result<()> {
+    look_up.call(())
 }
 
 impl Driver {

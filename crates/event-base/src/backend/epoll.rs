@@ -95,6 +95,11 @@ impl Epoll {
         }
     }
 
+    /// Without effect on a descriptor that is not watched.
+    pub(super) fn unwatch_internal(&mut self, fd: BorrowedFd<'_>) {
+        _ = self.kernel.delete(fd);
+    }
+
     pub(super) fn start_wait(&mut self) -> EpollWaiter {
         self.waiter.take().unwrap_or_else(|| EpollWaiter {
             kernel: Arc::clone(&self.kernel),

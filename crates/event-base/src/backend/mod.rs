@@ -195,6 +195,11 @@ impl Backend {
         each_backend!(self, Backend, inner => inner.watch_internal(fd, internal))
     }
 
+    /// Watches one of the base's own descriptors no more.
+    pub(crate) fn unwatch_internal(&mut self, fd: BorrowedFd<'_>) {
+        each_backend!(self, Backend, inner => inner.unwatch_internal(fd));
+    }
+
     pub(crate) fn start_wait(&mut self) -> Waiter {
         match self {
             #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -136,6 +136,8 @@ impl Scripted {
         Ok(())
     }
 
+    pub(super) fn unwatch_internal(&mut self, _: BorrowedFd<'_>) {}
+
     pub(super) fn start_wait(&mut self) -> ScriptedWaiter {
         ScriptedWaiter { script: self.script.clone(), found: Vec::new() }
     }

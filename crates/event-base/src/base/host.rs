@@ -66,6 +66,21 @@ impl Base {
         })
     }
 
+    /// Takes [`watch_host`](Self::watch_host) back. A host can watch [`descriptor`](Self::descriptor) only
+    /// then: the kernel refuses two that watch each other.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn unwatch_host(&self) -> Result<(), Error> {
+        self.try_with(|inner| {
+            if let Some(descriptor) = inner.host.watched.take() {
+                let backend = inner.backend()?;
+                with_fd(descriptor, |fd| backend.unwatch_internal(fd));
+            }
+            Ok(())
+        })
+    }
+
     /// Makes [`descriptor`](Self::descriptor) readable, and ends a blocking wait. Any thread.
     ///
     /// # Errors
