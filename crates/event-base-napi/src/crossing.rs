@@ -7,6 +7,7 @@
 #![expect(unsafe_code, reason = "Node-API without napi-rs's wrappers is a C interface")]
 
 use std::ffi::{CStr, c_void};
+use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
@@ -74,11 +75,16 @@ impl Call {
         value
     }
 
-    /// The bytes `offset..offset + length` of a typed array of bytes.
+    /// Runs `call` on the bytes `offset..offset + length` of a typed array of bytes.
     ///
     /// The kernel reads or writes them within this call, while JavaScript, which alone could touch them,
     /// waits: TypeScript refuses arrays that threads share.
-    fn bytes(&self, index: usize, offset: u32, length: u32) -> Result<&mut [u8], Error> {
+    fn with_bytes<T>(
+        &self,
+        index: usize,
+        (offset, length): (u32, u32),
+        call: impl FnOnce(&mut [u8]) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let (mut kind, mut count, mut data) = (0, 0, ptr::null_mut());
         // SAFETY: the argument is never null; the out-pointers are valid or null where not wanted.
         let status = unsafe {
@@ -98,12 +104,23 @@ impl Call {
             return Err(Error::OutOfRange("the part of the buffer"));
         }
         if length == 0 {
-            return Ok(&mut []);
+            return call(&mut []);
         }
         // SAFETY: the part lies inside the array, whose bytes stay where they are until the call returns.
         let start = unsafe { data.cast::<u8>().add(offset as usize) };
         // SAFETY: as above, and nobody else has a reference to them: see the comment of this function.
-        Ok(unsafe { std::slice::from_raw_parts_mut(start, length as usize) })
+        call(unsafe { std::slice::from_raw_parts_mut(start, length as usize) })
+    }
+
+    /// Transfers bytes between a descriptor and a part of an array: how many, or -1.
+    fn transfer(
+        &self,
+        syscall: &'static str,
+        call: impl FnOnce(BorrowedFd<'_>, &mut [u8]) -> Result<Option<usize>, Error>,
+    ) -> napi::Result<Value> {
+        let fd = self.check(borrow(self.int(0), syscall))?;
+        let moved = self.with_bytes(1, (self.uint(2), self.uint(3)), |bytes| call(fd, bytes));
+        self.check(moved).map(|count| Value::Int(count.map_or(WOULD_BLOCK, |count| count as i32)))
     }
 
     fn event(&self) -> EventId {
@@ -188,9 +205,8 @@ fn define<E: Export>(env: &Env, target: &Object<'_>) -> napi::Result<()> {
     };
     napi::check_status!(status)?;
     // SAFETY: the object and the function belong to this environment and this scope.
-    let status = unsafe {
-        sys::napi_set_named_property(env.raw(), target.value().value, name.as_ptr(), function)
-    };
+    let status =
+        unsafe { sys::napi_set_named_property(env.raw(), target.value().value, name.as_ptr(), function) };
     napi::check_status!(status)
 }
 
@@ -302,9 +318,7 @@ impl Export for SocketRead {
     const NAME: &'static CStr = c"socketRead";
 
     fn call(call: &Call) -> napi::Result<Value> {
-        let part = call.check(call.bytes(1, call.uint(2), call.uint(3)))?;
-        let read = borrow(call.int(0), "read").and_then(|fd| socket::read(fd, part));
-        call.check(read).map(|count| Value::Int(count.map_or(WOULD_BLOCK, |count| count as i32)))
+        call.transfer("read", |fd, bytes| socket::read(fd, bytes))
     }
 }
 
@@ -314,8 +328,6 @@ impl Export for SocketWrite {
     const NAME: &'static CStr = c"socketWrite";
 
     fn call(call: &Call) -> napi::Result<Value> {
-        let part = call.check(call.bytes(1, call.uint(2), call.uint(3)))?;
-        let written = borrow(call.int(0), "write").and_then(|fd| socket::write(fd, part));
-        call.check(written).map(|count| Value::Int(count.map_or(WOULD_BLOCK, |count| count as i32)))
+        call.transfer("write", |fd, bytes| socket::write(fd, bytes))
     }
 }

@@ -6,7 +6,9 @@
 use std::os::fd::IntoRawFd;
 
 use event_base::{Error, Ready};
-use event_base_net::{Completion, EndReason, ListenOptions, Net, RateLimit, RelayEnd, RelayOptions, SourceKey};
+use event_base_net::{
+    Completion, EndReason, ListenOptions, Net, RateLimit, RelayEnd, RelayOptions, SourceKey,
+};
 use napi::Env;
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;
@@ -45,8 +47,7 @@ fn bits(key: SourceKey) -> f64 {
 #[napi(catch_unwind)]
 pub fn net_listen(env: Env, handle: Handle, fd: i32, batch: u32) -> napi::Result<f64> {
     let net = &handle.net;
-    let listener =
-        take(fd, "accept").and_then(|fd| net.borrow_mut().listen(fd, ListenOptions { batch }));
+    let listener = take(fd, "accept").and_then(|fd| net.borrow_mut().listen(fd, ListenOptions { batch }));
     check(&env, listener.map(bits))
 }
 

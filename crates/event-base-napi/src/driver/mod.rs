@@ -93,8 +93,8 @@ impl HandleState {
     }
 }
 
-/// Begins to run the base inside the host's loop, which [`watch_host`] is taken back for. `listener` is called with each code that `loopNext` would
-/// have returned, the last one being a signal.
+/// Begins to run the base inside the host's loop, which takes [`watch_host`] back. `listener` is called with
+/// each code that `loopNext` would have returned, the last one being a signal.
 #[napi(catch_unwind)]
 pub fn run_start(
     env: Env,
@@ -150,15 +150,6 @@ pub fn watch_host(env: Env, handle: Handle) -> napi::Result<bool> {
         Some(descriptor) => check(&env, handle.base().watch_host(descriptor)).map(|()| true),
         None => Ok(false),
     }
-}
-
-/// Calls `look_up` and nothing else. A worker that is being terminated ends where V8 enters a function; in a
-/// loop that goes round slowly V8 may not look for long.
-#[napi(catch_unwind)]
-pub fn let_host_look(
-    #[napi(ts_arg_type = "() => void")] look_up: Function<'_, (), ()>,
-) -> napi::Result<()> {
-    look_up.call(())
 }
 
 impl Driver {

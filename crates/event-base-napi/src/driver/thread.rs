@@ -76,8 +76,7 @@ impl ThreadDriver {
         let fd = state.base.descriptor()?.ok_or_else(|| failed(Errno::ENOSYS, "poll"))?;
         // SAFETY: the descriptor is open, and duplicated at once.
         let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-        let watched =
-            borrowed.try_clone_to_owned().map_err(|_| failed(Errno::last(), "fcntl"))?;
+        let watched = borrowed.try_clone_to_owned().map_err(|_| failed(Errno::last(), "fcntl"))?;
         let (looking, looked) = pipe()?;
         let bell = Box::into_raw(Box::new(Bell { state, caller, looked: Some(looked) }));
         let Some(ring) = make_ring(env, bell) else {
@@ -105,9 +104,7 @@ impl ThreadDriver {
 
     fn add_hook(&mut self) {
         // SAFETY: the argument is the bell, which outlives the hook: see `close`.
-        _ = unsafe {
-            sys::napi_add_env_cleanup_hook(self.env, Some(on_environment_end), self.bell.cast())
-        };
+        _ = unsafe { sys::napi_add_env_cleanup_hook(self.env, Some(on_environment_end), self.bell.cast()) };
     }
 
     pub(super) fn set_ref(&self, keep_alive: bool) {
