@@ -7,7 +7,7 @@ use super::{Base, Inner};
 use crate::error::Error;
 use crate::event::{EventId, EventSpec, State};
 use crate::flags::What;
-use crate::time::nanos;
+use crate::time::{Nanos, nanos};
 
 impl Inner {
     fn create(&mut self, spec: &EventSpec) -> Result<EventId, Error> {
@@ -70,10 +70,17 @@ impl Inner {
                 self.withdraw(index);
             }
         }
-        let deadline = self.time.now().saturating_add(timeout);
+        let deadline = self.now_for_caller().saturating_add(timeout);
         self.list(index, State::TIMEOUT);
         self.timers.arm(&mut self.table, index, deadline);
         self.request_wake_by(deadline);
+    }
+
+    /// From when a timeout counts: the time that stands still for the callbacks of the loop, and the real one
+    /// for other threads, whose timers would come early by as long as a callback takes.
+    #[inline]
+    fn now_for_caller(&mut self) -> Nanos {
+        if self.is_running() && !self.run.is_owner() { self.time.fresh() } else { self.time.now() }
     }
 
     /// Takes an event out of every list (`event_del_nolock_`). Never blocks, never fails: what the kernel

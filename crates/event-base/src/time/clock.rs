@@ -9,7 +9,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use super::Nanos;
 
-/// A source of time. Replaced by [`ManualClock`] in tests that must not sleep.
+/// A source of time. Replaced by one that is moved by hand in tests that must not sleep.
 pub trait Clock: fmt::Debug + Send + Sync {
     /// Nanoseconds on a clock that never goes back.
     fn monotonic(&self) -> Nanos;

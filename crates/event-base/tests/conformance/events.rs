@@ -193,7 +193,7 @@ fn c_055_get_assignment() {
 }
 
 #[test]
-fn c_062_active_by_fd() {
+fn active_by_fd() {
     let bed = Bed::new();
     let read = bed.io(3, What::READ | What::PERSIST);
     let write = bed.io(3, What::WRITE | What::PERSIST);

@@ -108,3 +108,25 @@ fn a_real_timer_is_never_early() {
         assert!(took >= after, "{took:?} of {after:?}");
     }
 }
+
+#[test]
+fn a_timer_added_from_another_thread_counts_from_the_real_time() {
+    let bed = Bed::new();
+    bed.timer(ms(10));
+    let late = bed.base.create(EventSpec::timer()).unwrap();
+    let own = bed.base.create(EventSpec::timer()).unwrap();
+    bed.base.run(ONE_PASS, |_, _| unreachable!("nothing is due yet")).unwrap();
+    bed.clock.advance(ms(10));
+    let started = wall(&bed);
+    bed.base
+        .run(ONE_PASS, |base, _| {
+            bed.clock.advance(ms(30));
+            base.add(own, Some(ms(5))).unwrap();
+            std::thread::scope(|scope| {
+                scope.spawn(|| base.add(late, Some(ms(5))).unwrap());
+            });
+        })
+        .unwrap();
+    assert_eq!(bed.base.expires_at(own).unwrap(), Some(started + ms(5)));
+    assert_eq!(bed.base.expires_at(late).unwrap(), Some(started + ms(35)));
+}
