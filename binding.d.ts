@@ -193,12 +193,6 @@ export declare function eventRemoveTimer(handle: Handle, event: number): void
 /** Changes the priority. */
 export declare function eventSetPriority(handle: Handle, event: number, priority: number): void
 
-/**
- * Calls `look_up` and nothing else. A worker that is being terminated ends where V8 enters a function; in a
- * loop that goes round slowly V8 may not look for long.
- */
-export declare function letHostLook(lookUp: () => void): void
-
 /** Enters the loop. */
 export declare function loopEnter(handle: Handle, flags: number): void
 
@@ -240,8 +234,8 @@ export declare function netStats(handle: Handle, source: number): BindingRelaySt
 export declare function runSetRef(handle: Handle, keepAlive: boolean): void
 
 /**
- * Begins to run the base inside the host's loop, which [`watch_host`] is taken back for. `listener` is called with each code that `loopNext` would
- * have returned, the last one being a signal.
+ * Begins to run the base inside the host's loop, which takes [`watch_host`] back. `listener` is called with
+ * each code that `loopNext` would have returned, the last one being a signal.
  */
 export declare function runStart(handle: Handle, flags: number, useUv: boolean, keepAlive: boolean, listener: (code: number, errno: number) => void): void
 

@@ -1,6 +1,6 @@
 // An echo server on raw descriptors: `echo-server.ts [PORT]`, until SIGINT.
 import { EV, EventBase } from '../index.js'
-import { listen, socket, type InternetAddress } from '../net.js'
+import { listen, socket } from '../net.js'
 
 const base = new EventBase()
 const buffer = Buffer.alloc(65_536)
@@ -32,6 +32,6 @@ const listener = listen(base, { host: '127.0.0.1', port: Number(process.argv[2] 
 })
 
 process.once('SIGINT', () => base.loopExit())
-console.log('listening at', (listener.address as InternetAddress).port)
+console.log('listening at', listener.address.port)
 await base.run()
 base.close()

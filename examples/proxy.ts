@@ -1,6 +1,6 @@
 // A TCP proxy: `proxy.ts PORT UPSTREAM_PORT`, until SIGINT. The bytes never pass through JavaScript.
 import { EventBase } from '../index.js'
-import { connect, listen, relay, socket, type InternetAddress } from '../net.js'
+import { connect, listen, relay, socket } from '../net.js'
 
 const host = '127.0.0.1'
 const [port = 0, upstreamPort = 0] = process.argv.slice(2).map(Number)
@@ -22,6 +22,6 @@ process.once('SIGINT', () => {
   console.log('no new connections; waiting for the last to end')
   listener.close()
 })
-console.log('listening at', (listener.address as InternetAddress).port)
+console.log('listening at', listener.address.port)
 await base.run()
 base.close()

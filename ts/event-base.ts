@@ -289,7 +289,7 @@ export class EventBase {
         }
         const signal = code >>> 24
         if (signal === Signal.STOPPED || signal === Signal.EMPTY) return signal
-        if (signal === Signal.HOST) native.letHostLook(lookUp)
+        if (signal === Signal.HOST) lookUp()
         else this.#onSignal(signal)
       }
     } finally {
@@ -568,8 +568,13 @@ export class EventBase {
   }
 }
 
-/** Nothing to do: that it is called is the point. */
-function lookUp(): void {}
+/**
+ * Ends this worker if it is being terminated. V8 does that where it enters a function; in a loop that goes round
+ * slowly it may not look for long. A function that is called by a builtin is entered however much is optimised.
+ */
+function lookUp(): void {
+  JSON.parse('0', (_key, value: unknown) => value)
+}
 
 function badFlags(message: string): never {
   throw new EventError('ERR_EVENT_BAD_FLAGS', message)

@@ -19,3 +19,11 @@ export function stall(milliseconds: number): void {
   const end = performance.now() + milliseconds
   while (performance.now() < end);
 }
+
+/** What the backend of this machine can do; callable outside tests. */
+export function featuresHere(): number {
+  const base = new EventBase()
+  const { features } = base
+  base.close()
+  return features
+}

@@ -6,7 +6,9 @@ import { setImmediate } from 'node:timers/promises'
  * @returns whether it came to hold
  */
 export async function collectUntil(isGone: () => boolean): Promise<boolean> {
-  for (let round = 0; round < 50; round += 1) {
+  for (let round = 0; round < 30; round += 1) {
+    // Asking a WeakRef keeps its target alive until the end of the turn.
+    await setImmediate()
     globalThis.gc?.()
     await setImmediate()
     if (isGone()) return true

@@ -154,7 +154,7 @@ export class Relay implements Source {
  *   const there = await connect(base, upstream, { timeout: 2000 })
  *   relay(base, fd, there, { idleTimeout: 60_000 }, (end) => console.log(end))
  * })
- * if ('port' in listener.address) console.log('listening at', listener.address.port)
+ * console.log('listening at', listener.address.port)
  * process.once('SIGINT', () => listener.close())
  * await base.run()
  * ```

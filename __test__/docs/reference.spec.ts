@@ -1,0 +1,70 @@
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+import { expect, test } from 'vitest'
+
+import { documents, filesBelow, read, root } from './documents.js'
+
+/** The anchors that a Markdown file's headings get. */
+function anchors(file: string): string[] {
+  return [...read(file).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\w\s-]/g, '')
+      .replaceAll(' ', '-'),
+  )
+}
+
+/** The first cells of the tables' rows that are one word in back quotes. */
+function firstCells(file: string, shape: RegExp): string[] {
+  return [...read(file).matchAll(/^\| `([^`]+)` \|/gm)]
+    .map((match) => match[1] ?? '')
+    .filter((cell) => shape.test(cell))
+}
+
+test('every link inside the project leads somewhere', () => {
+  const broken: string[] = []
+  for (const file of documents()) {
+    for (const [, target = ''] of read(file).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(target)) continue
+      const [path = '', anchor] = target.split('#')
+      const place = path === '' ? file : join(dirname(file), path)
+      const isThere =
+        existsSync(join(root, place)) && (anchor === undefined || anchors(place).includes(anchor))
+      if (!isThere) broken.push(`${file}: ${target}`)
+    }
+  }
+  expect(broken).toEqual([])
+})
+
+test('README.md lists every npm script', () => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+  const names = Object.keys(scripts).map((name) => (/^(?:start|test)$/.test(name) ? name : `run ${name}`))
+  const cells = firstCells('README.md', /^npm /)
+  expect(cells.toSorted()).toEqual(names.map((name) => `npm ${name}`).toSorted())
+})
+
+test('errors.md lists every code', () => {
+  const union = /EventErrorCode =([\s\S]*?)\n\n/.exec(read('ts/errors.ts'))?.[1] ?? ''
+  const codes = [...union.matchAll(/'(ERR_\w+)'/g)].map((match) => match[1] ?? '')
+  expect(codes.length).toBeGreaterThan(5)
+  expect(firstCells('docs/guide/errors.md', /^ERR_/).toSorted()).toEqual(codes.toSorted())
+})
+
+test('README.md lists the environment variables that the code reads', () => {
+  const crates = ['event-base', 'event-base-net', 'event-base-napi']
+  const rust = crates.flatMap((crate) => filesBelow(`crates/${crate}/src`, '.rs'))
+  // Without comments, whose examples read variables of their own.
+  const lines = [...rust, ...filesBelow('ts', '.ts')].flatMap((file) => read(file).split('\n'))
+  const text = lines.filter((line) => !/^\s*(?:\*|\/)/.test(line)).join('\n')
+  const found = text.matchAll(/env::var(?:_os)?\("(\w+)"\)|process\.env(?:\.(\w+)|\['(\w+)'\])/g)
+  const names = new Set([...found].map(([, first, second, third]) => first ?? second ?? third))
+  // The generated loader reads some more, for hosts that this package has no addon for.
+  expect(read('binding.js')).toContain('process.env.NAPI_RS_NATIVE_LIBRARY_PATH')
+  names.add('NAPI_RS_NATIVE_LIBRARY_PATH')
+  // A name that is put together from a backend's.
+  expect(text).toContain('"EVENT_NO"')
+  names.add('EVENT_NOEPOLL')
+  const cells = firstCells('README.md', /^(?:EVENT|NAPI)_/).map((cell) => cell.split('=')[0])
+  expect(cells.toSorted()).toEqual([...names].toSorted())
+})

@@ -1,0 +1,132 @@
+import { describe, expect, it } from 'vitest'
+
+import { EV, EventBase, LoopFlag, LoopResult } from '../../index.js'
+import { openBase } from '../support/base.js'
+import { countOpen, openPair, say } from '../support/descriptors.js'
+import { collectUntil } from '../support/garbage.js'
+
+/** Weak references to what `make` returns; nothing else refers to it afterwards. */
+function forget<T extends WeakKey>(count: number, make: (index: number) => T): WeakRef<T>[] {
+  return Array.from({ length: count }, (_, index) => new WeakRef(make(index)))
+}
+
+const gone = (refs: readonly WeakRef<WeakKey>[]) => (): boolean => refs.every((ref) => ref.deref() === undefined)
+
+describe('an event nobody refers to', () => {
+  it('is collected while it is idle', async () => {
+    const base = openBase()
+    const refs = forget(100, () => base.newTimer(() => {}))
+    expect(await collectUntil(gone(refs))).toBe(true)
+  })
+
+  it('is collected after it fired', async () => {
+    const base = openBase()
+    const refs = forget(100, () => base.newTimer(() => {}).add(0))
+    base.dispatch()
+    expect(await collectUntil(gone(refs))).toBe(true)
+  })
+
+  it('is collected after it was deleted', async () => {
+    const base = openBase()
+    const [left] = openPair()
+    const refs = forget(100, () => base.newEvent(left, EV.READ, () => {}).add(1000).del())
+    expect(await collectUntil(gone(refs))).toBe(true)
+  })
+
+  it('still fires while it is pending, on a descriptor, by deadline or by hand', async () => {
+    const base = openBase()
+    const [left, right] = openPair()
+    const fired: string[] = []
+    forget(1, () => base.newTimer(() => fired.push('timer')).add(1))
+    forget(1, () => base.newEvent(left, EV.READ, () => fired.push('read')).add())
+    forget(1, () => base.newEvent(-1, 0, () => fired.push('user')).activate())
+    await collectUntil(() => false)
+    say(right, 'x')
+    base.dispatch()
+    expect(fired.toSorted()).toEqual(['read', 'timer', 'user'])
+  })
+
+  it('and that was asked for its id gives its slot back', async () => {
+    const base = openBase()
+    const slot = (id: number): number => id % 2 ** 24
+    const makeNamed = (): number[] => {
+      const slots: number[] = []
+      forget(1000, () => {
+        const event = base.newTimer(() => {})
+        slots.push(slot(event.id))
+        return event
+      })
+      return slots
+    }
+    const highest = Math.max(...makeNamed())
+    // Slots are taken again: far fewer than five thousand are ever in use.
+    for (let round = 0; round < 4; round += 1) {
+      const probe = base.newTimer(() => {})
+      await collectUntil(() => false)
+      expect(Math.max(...makeNamed(), slot(probe.id))).toBeLessThan(highest + 500)
+    }
+  })
+
+  it('and that was asked for its id still fires while it is pending', async () => {
+    const base = openBase()
+    let fired = 0
+    forget(1, () => {
+      const event = base.newTimer(() => (fired += 1))
+      return event.id >= 0 ? event.add(1) : event
+    })
+    await collectUntil(() => false)
+    base.dispatch()
+    expect(fired).toBe(1)
+  })
+})
+
+describe('a base nobody refers to', () => {
+  it('is collected with its pending events, and its descriptors are closed', async () => {
+    const before = countOpen()
+    const [left] = openPair()
+    const events: WeakRef<WeakKey>[] = []
+    const bases = forget(20, () => {
+      const base = new EventBase()
+      events.push(new WeakRef(base.newEvent(left, EV.READ | EV.PERSIST, () => base.loopExit()).add(60_000)))
+      events.push(new WeakRef(base.newTimer(() => base.loopExit()).add(60_000)))
+      base.loop(LoopFlag.NONBLOCK)
+      return base
+    })
+    expect(countOpen()).toBeGreaterThanOrEqual(before + 2 + 20)
+    expect(await collectUntil(() => gone(bases)() && gone(events)() && countOpen() <= before + 2)).toBe(true)
+  })
+
+  it('is not collected while it runs', async () => {
+    let fired = false
+    const start = (): Promise<LoopResult> => {
+      const base = new EventBase()
+      base.newTimer(() => (fired = true)).add(30)
+      return base.run()
+    }
+    const running = start()
+    await collectUntil(() => false)
+    expect(await running).toBe(LoopResult.EMPTY)
+    expect(fired).toBe(true)
+  })
+
+  it('is collected after it ran', async () => {
+    const before = countOpen()
+    const bases: WeakRef<WeakKey>[] = []
+    const start = (): Promise<LoopResult> => {
+      const base = new EventBase()
+      bases.push(new WeakRef(base))
+      base.newTimer(() => {}).add(0)
+      return base.run()
+    }
+    await Promise.all(Array.from({ length: 10 }, start))
+    expect(await collectUntil(() => gone(bases)() && countOpen() <= before)).toBe(true)
+  })
+
+  it('is collected although an event of it is kept, once that is dropped too', async () => {
+    const make = (): WeakRef<WeakKey>[] => {
+      const base = new EventBase()
+      return [new WeakRef(base), new WeakRef(base.newTimer(() => {}))]
+    }
+    expect(await collectUntil(gone(make()))).toBe(true)
+  })
+})

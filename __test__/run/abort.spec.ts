@@ -1,0 +1,112 @@
+import { getEventListeners } from 'node:events'
+
+import { describe, expect, it } from 'vitest'
+
+import { LoopResult } from '../../index.js'
+import { openBase } from '../support/base.js'
+import { codeOf, rejectionOf } from '../support/errors.js'
+
+describe('an abort', () => {
+  it('before run() rejects it with the reason, and runs nothing', async () => {
+    const base = openBase()
+    let count = 0
+    base.newTimer(() => (count += 1)).add(0)
+    const reason = new Error('too early')
+    expect(await rejectionOf(base.run({ signal: AbortSignal.abort(reason) }))).toBe(reason)
+    expect(count).toBe(0)
+    expect(await base.run()).toBe(LoopResult.EMPTY)
+    expect(count).toBe(1)
+  })
+
+  it('during run() rejects it with the reason, and the base can run again', async () => {
+    const base = openBase()
+    let count = 0
+    const timer = base.newTimer(() => (count += 1)).add(60_000)
+    const controller = new AbortController()
+    const running = base.run({ signal: controller.signal })
+    const reason = { any: 'value' }
+    setTimeout(() => controller.abort(reason), 2)
+    expect(await rejectionOf(running)).toBe(reason)
+    expect(count).toBe(0)
+    timer.add(0)
+    expect(await base.run()).toBe(LoopResult.EMPTY)
+    expect(count).toBe(1)
+  })
+
+  it('in a callback ends the run at once', async () => {
+    const base = openBase()
+    const order: string[] = []
+    const controller = new AbortController()
+    base
+      .newTimer(() => {
+        order.push('first')
+        controller.abort()
+      })
+      .add(0)
+    base.newTimer(() => order.push('second')).add(0)
+    const error = (await rejectionOf(base.run({ signal: controller.signal }))) as Error
+    expect(error.name).toBe('AbortError')
+    expect(order).toEqual(['first'])
+    expect(base.dispatch()).toBe(LoopResult.EMPTY)
+    expect(order).toEqual(['first', 'second'])
+  })
+
+  it('after the end is nobody to hear', async () => {
+    const base = openBase()
+    const controller = new AbortController()
+    expect(await base.run({ signal: controller.signal })).toBe(LoopResult.EMPTY)
+    expect(getEventListeners(controller.signal, 'abort')).toEqual([])
+    controller.abort()
+    expect(await base.run()).toBe(LoopResult.EMPTY)
+  })
+
+  it('of a base that is run again concerns the first run only', async () => {
+    const base = openBase()
+    const controller = new AbortController()
+    const timer = base.newTimer(() => {}).add(60_000)
+    const first = rejectionOf(base.run({ signal: controller.signal }))
+    controller.abort()
+    timer.add(5)
+    const second = base.run()
+    expect(((await first) as Error).name).toBe('AbortError')
+    expect(await second).toBe(LoopResult.EMPTY)
+  })
+})
+
+describe('run() is rejected', () => {
+  it('while the base is run already', async () => {
+    const base = openBase()
+    const timer = base.newTimer(() => {}).add(60_000)
+    const first = base.run()
+    expect(codeOf(await rejectionOf(base.run()))).toBe('ERR_EVENT_REENTRANT')
+    timer.del()
+    expect(await first).toBe(LoopResult.EMPTY)
+  })
+
+  it('for a signal that is none', async () => {
+    for (const signal of [null, 1, {}, new AbortController()]) {
+      const error = await rejectionOf(openBase().run({ signal: signal as never }))
+      expect(codeOf(error)).toBe('ERR_INVALID_ARG_TYPE')
+    }
+    expect(codeOf(await rejectionOf(openBase().run(null as never)))).toBe('ERR_INVALID_ARG_TYPE')
+  })
+})
+
+describe('loop() is refused', () => {
+  it('while the base is run, inside a callback and outside', async () => {
+    const base = openBase()
+    const codes: string[] = []
+    const attempt = (): void => {
+      try {
+        base.loop()
+      } catch (error) {
+        codes.push(codeOf(error))
+      }
+    }
+    base.newTimer(attempt).add(5)
+    const running = base.run()
+    attempt()
+    expect(await running).toBe(LoopResult.EMPTY)
+    expect(codes).toEqual(['ERR_EVENT_REENTRANT', 'ERR_EVENT_REENTRANT'])
+  })
+})

@@ -1,0 +1,28 @@
+import { describe, expect, it } from 'vitest'
+
+import { runFixture } from '../support/child.js'
+
+describe('what a callback throws under run()', () => {
+  it.each(['error', 'string', 'undefined'])('goes to uncaughtException as it is, and the run goes on: %s', async (what) => {
+    const { code, stdout, stderr } = await runFixture('uncaught.mjs', what, 'handled')
+    expect(stderr).toBe('')
+    expect(code).toBe(0)
+    const { result, order } = JSON.parse(stdout) as { result: number; order: string[] }
+    expect(result).toBe(1)
+    expect(order.slice(0, 3)).toEqual(['first', 'handled', 'second'])
+    expect(order.slice(3)).toEqual(['again', 'handled', 'again', 'handled', 'again', 'handled'])
+  })
+
+  it('ends the process when nobody handles it, with the message and code 1', async () => {
+    const { code, signal, stdout, stderr } = await runFixture('uncaught.mjs', 'error')
+    expect({ code, signal, stdout }).toEqual({ code: 1, signal: null, stdout: '' })
+    expect(stderr).toContain('Error: thrown by a callback')
+    expect(stderr).toContain('uncaught.mjs')
+  })
+
+  it('ends the process when nobody handles it, be it a string', async () => {
+    const { code, stderr } = await runFixture('uncaught.mjs', 'string')
+    expect(code).toBe(1)
+    expect(stderr).toContain('just a string')
+  })
+})

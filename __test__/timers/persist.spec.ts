@@ -1,0 +1,101 @@
+import { describe, expect, it } from 'vitest'
+
+import { EV, type Event } from '../../index.js'
+import { openBase, stall } from '../support/base.js'
+
+describe('a persistent timer', () => {
+  it('C-018: goes on until it is deleted', () => {
+    const base = openBase()
+    let count = 0
+    const start = performance.now()
+    const timer = base.newTimer(() => (count += 1) === 6 && timer.del(), { persist: true })
+    timer.add(10)
+    expect(base.dispatch()).toBe(1)
+    expect(count).toBe(6)
+    expect(performance.now() - start).toBeGreaterThanOrEqual(60)
+  })
+
+  it('is pending again while its callback runs', () => {
+    const base = openBase()
+    const seen: number[] = []
+    const callback = (_fd: number, _what: number, event: Event): void => {
+      seen.push(event.pending())
+      event.del()
+    }
+    base.newTimer(callback, { persist: true }).add(1)
+    base.dispatch()
+    expect(seen).toEqual([EV.TIMEOUT])
+  })
+
+  it('keeps its phase when it is late by less than its period', () => {
+    const base = openBase()
+    let untilNext = 0
+    const callback = (_fd: number, _what: number, event: Event): void => {
+      untilNext = (event.expiresAt ?? 0) - base.now()
+      event.del()
+    }
+    base.newTimer(callback, { persist: true }).add(300)
+    base.newTimer(() => stall(30)).add(295)
+    base.dispatch()
+    // It was late by 25 ms at least, and the next shot is nearer by as much.
+    expect(untilNext).toBeGreaterThan(0)
+    expect(untilNext).toBeLessThanOrEqual(276)
+  })
+
+  it('C-019: does not make up for periods that were missed', () => {
+    const base = openBase()
+    let count = 0
+    let untilNext = 0
+    const callback = (_fd: number, _what: number, event: Event): void => {
+      count += 1
+      untilNext = (event.expiresAt ?? 0) - base.now()
+    }
+    base.newTimer(callback, { persist: true }).add(50)
+    base.newTimer(() => stall(180)).add(1)
+    // After the stall three periods are over; one pass runs what is due.
+    base.loop(1)
+    base.loop(1)
+    expect(count).toBe(1)
+    expect(untilNext).toBeGreaterThan(49)
+    expect(untilNext).toBeLessThan(51)
+  })
+
+  it('C-020: counts its period anew from an activation by hand', () => {
+    const base = openBase()
+    const results: number[] = []
+    let untilNext = 0
+    const timer = base.newTimer(
+      (_, what) => {
+        results.push(what)
+        untilNext = (timer.expiresAt ?? 0) - base.now()
+        if (results.length === 3) timer.del()
+      },
+      { persist: true },
+    )
+    timer.add(60)
+    base.newTimer(() => timer.activate(EV.READ)).add(30)
+    // An event that is activated by a callback belongs to the same pass.
+    base.loop(1)
+    expect(results).toEqual([EV.READ])
+    expect(untilNext).toBeGreaterThan(59)
+    expect(untilNext).toBeLessThan(61)
+    base.dispatch()
+    expect(results).toEqual([EV.READ, EV.TIMEOUT, EV.TIMEOUT])
+  })
+
+  it('of 0 ms does not keep other events from their turn', () => {
+    const base = openBase()
+    let count = 0
+    const timer = base.newTimer(() => (count += 1), { persist: true })
+    timer.add(0)
+    base.newTimer(() => timer.del()).add(2)
+    expect(base.dispatch()).toBe(1)
+    expect(count).toBeGreaterThan(0)
+  })
+
+  it('without a timeout is not pending', () => {
+    const base = openBase()
+    expect(base.newTimer(() => {}, { persist: true }).add().pending()).toBe(0)
+    expect(base.dispatch()).toBe(1)
+  })
+})

@@ -1,0 +1,189 @@
+import { getEventListeners } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { describe, expect, it } from 'vitest'
+
+import { EV, LoopResult, type EventBase } from '../../index.js'
+import { openBase } from '../support/base.js'
+import { close, hear, openPair, say } from '../support/descriptors.js'
+import { asSystemError, codeOf, refusal, rejectionOf } from '../support/errors.js'
+
+/** Keeps a base running until the function it returns is called. */
+function keepRunning(base: EventBase): () => Promise<unknown> {
+  const keeping = base.newTimer(() => {}).add(60_000)
+  const running = base.run()
+  return () => {
+    keeping.del()
+    return running
+  }
+}
+
+describe('watch()', () => {
+  it.each([0, EV.ET])('gives one item for each readiness, with extra bits %i', async (bits) => {
+    const base = openBase()
+    const [left, right] = openPair()
+    const stop = keepRunning(base)
+    const items: unknown[] = []
+    say(right, 'message 1')
+    for await (const what of base.watch(left, EV.READ | bits)) {
+      items.push(what, hear(left))
+      if (items.length === 6) break
+      say(right, `message ${items.length / 2 + 1}`)
+    }
+    const expected = EV.READ | bits
+    expect(items).toEqual([expected, 'message 1', expected, 'message 2', expected, 'message 3'])
+    expect(await stop()).toBe(LoopResult.EMPTY)
+    expect(base.countEvents(7)).toBe(0)
+  })
+
+  it('of a descriptor that stays ready gives an item each time one is asked for', async () => {
+    const base = openBase()
+    const [left, right] = openPair()
+    const stop = keepRunning(base)
+    say(right, 'never read')
+    const watching = base.watch(left, EV.READ)
+    for (let round = 0; round < 5; round += 1) {
+      expect(await watching.next()).toEqual({ done: false, value: EV.READ })
+    }
+    await watching.return?.()
+    await stop()
+  })
+
+  it('is not pending while nobody asks, unless it is edge-triggered', () => {
+    const base = openBase()
+    const [left, right] = openPair()
+    base.watch(left, EV.READ)
+    expect(base.countEvents(4)).toBe(0)
+    base.watch(right, EV.READ | EV.ET)
+    expect(base.countEvents(4)).toBe(1)
+  })
+
+  it('adds up edges that come while nobody asks', async () => {
+    const base = openBase()
+    const [left, right] = openPair()
+    const stop = keepRunning(base)
+    const watching = base.watch(left, EV.READ | EV.WRITE | EV.ET)
+    await sleep(5)
+    say(right, 'a')
+    await sleep(5)
+    say(right, 'b')
+    await sleep(5)
+    expect(await watching.next()).toEqual({ done: false, value: EV.READ | EV.WRITE | EV.ET })
+    expect(hear(left)).toBe('ab')
+    let told = false
+    const next = watching.next().then((item) => (told = true) && item)
+    await sleep(5)
+    expect(told).toBe(false)
+    say(right, 'c')
+    expect(((await next).value ?? 0) & EV.READ).toBe(EV.READ)
+    await watching.return?.()
+    await stop()
+  })
+
+  it('answers questions asked ahead in order', async () => {
+    const base = openBase()
+    const [left, right] = openPair()
+    const stop = keepRunning(base)
+    const watching = base.watch(left, EV.READ)
+    const asked = [watching.next(), watching.next(), watching.next()]
+    say(right, 'x')
+    expect(await Promise.all(asked)).toEqual(Array(3).fill({ done: false, value: EV.READ }))
+    await watching.return?.()
+    await stop()
+  })
+})
+
+describe('the end of watching', () => {
+  it('by return() closes the event and answers those who asked', async () => {
+    const base = openBase()
+    const watching = base.watch(openPair()[0], EV.READ)
+    const asked = watching.next()
+    expect(base.countEvents(4)).toBe(1)
+    expect(await watching.return?.()).toEqual({ done: true, value: undefined })
+    expect(await asked).toEqual({ done: true, value: undefined })
+    expect(await watching.next()).toEqual({ done: true, value: undefined })
+    expect(await watching.return?.()).toEqual({ done: true, value: undefined })
+    expect(base.countEvents(7)).toBe(0)
+    expect(await base.run()).toBe(LoopResult.EMPTY)
+  })
+
+  it('by a throw in the loop closes the event', async () => {
+    const base = openBase()
+    const [left, right] = openPair()
+    const stop = keepRunning(base)
+    say(right, 'x')
+    const loop = async (): Promise<void> => {
+      for await (const what of base.watch(left, EV.READ | EV.ET)) throw new Error(`seen ${what}`)
+    }
+    expect(((await rejectionOf(loop())) as Error).message).toBe(`seen ${EV.READ | EV.ET}`)
+    expect(await stop()).toBe(LoopResult.EMPTY)
+  })
+
+  it.each([0, EV.ET])("by an abort throws the signal's reason, with extra bits %i", async (bits) => {
+    const base = openBase()
+    const controller = new AbortController()
+    const stop = keepRunning(base)
+    const watching = base.watch(openPair()[0], EV.READ | bits, { signal: controller.signal })
+    const reason = { any: 'value' }
+    const asked = rejectionOf(watching.next())
+    await sleep(2)
+    controller.abort(reason)
+    expect(await asked).toBe(reason)
+    expect(await watching.next()).toEqual({ done: true, value: undefined })
+    expect(await stop()).toBe(LoopResult.EMPTY)
+  })
+
+  it('by an abort while nobody asks is told to the next who does', async () => {
+    const controller = new AbortController()
+    const watching = openBase().watch(openPair()[0], EV.READ, { signal: controller.signal })
+    controller.abort()
+    expect(((await rejectionOf(watching.next())) as Error).name).toBe('AbortError')
+    expect(await watching.next()).toEqual({ done: true, value: undefined })
+  })
+
+  it('by closing the base throws ERR_EVENT_CLOSED', async () => {
+    const base = openBase()
+    const controller = new AbortController()
+    const asked = rejectionOf(base.watch(openPair()[0], EV.READ, { signal: controller.signal }).next())
+    const idle = base.watch(openPair()[0], EV.READ | EV.ET)
+    base.close()
+    expect(codeOf(await asked)).toBe('ERR_EVENT_CLOSED')
+    expect(codeOf(await rejectionOf(idle.next()))).toBe('ERR_EVENT_CLOSED')
+    expect(getEventListeners(controller.signal, 'abort')).toEqual([])
+  })
+
+  it('leaves no listener on the signal', async () => {
+    const controller = new AbortController()
+    const watching = openBase().watch(openPair()[0], EV.READ, { signal: controller.signal })
+    expect(getEventListeners(controller.signal, 'abort')).toHaveLength(1)
+    await watching.return?.()
+    expect(getEventListeners(controller.signal, 'abort')).toEqual([])
+  })
+})
+
+describe('watch() refuses', () => {
+  it.each([
+    ['no interest', 0, 'ERR_EVENT_BAD_FLAGS'],
+    ['PERSIST', EV.READ | EV.PERSIST, 'ERR_EVENT_BAD_FLAGS'],
+    ['bits of NaN', NaN, 'ERR_OUT_OF_RANGE'],
+  ])('%s', (_, what, code) => {
+    expect(refusal(() => openBase().watch(openPair()[0], what))).toBe(code)
+  })
+
+  it('a descriptor that is not open: at once with ET, else when asked', async () => {
+    const base = openBase()
+    const [left] = openPair()
+    close(left)
+    expect(() => base.watch(left, EV.READ | EV.ET)).toThrow(expect.objectContaining({ code: 'EBADF' }))
+    const watching = base.watch(left, EV.READ)
+    expect(asSystemError(await rejectionOf(watching.next())).code).toBe('EBADF')
+    expect(await watching.next()).toEqual({ done: true, value: undefined })
+    base.close()
+  })
+
+  it('a signal that was aborted', () => {
+    const reason = new Error('too early')
+    const signal = AbortSignal.abort(reason)
+    expect(() => openBase().watch(openPair()[0], EV.READ, { signal })).toThrow(reason)
+  })
+})

@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest'
+
+import { countOpen } from '../support/descriptors.js'
+import { startWorker } from '../support/worker.js'
+
+/** Far more than it takes, far less than the timers of the fixture. */
+const PROMPTLY = 2000
+
+describe('terminate() promptly ends a worker that is', () => {
+  it.each([
+    'blocked in loop',
+    'blocked in loop with nothing pending',
+    'blocked in a loop that is entered again',
+    'in a loop that is never at rest',
+    'in a callback of loop',
+    'running',
+    'running many',
+    'in a callback of run',
+    'with a base that is idle',
+  ])('%s', async (name) => {
+    const worker = await startWorker('worker.mjs', name)
+    // The message is sent just before it blocks.
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    const start = performance.now()
+    expect(await worker.terminate()).toBe(1)
+    expect(performance.now() - start).toBeLessThan(PROMPTLY)
+  })
+})
+
+describe('workers that are started and terminated in a row', () => {
+  it.each(['blocked in loop', 'running many'])('leave nothing open: %s', async (name) => {
+    const rounds = async (count: number): Promise<void> => {
+      for (let round = 0; round < count; round += 1) await (await startWorker('worker.mjs', name)).terminate()
+    }
+    await rounds(2)
+    const before = countOpen()
+    await rounds(10)
+    expect(countOpen()).toBeLessThanOrEqual(before)
+  })
+})
