@@ -60,13 +60,13 @@ export const BaseFlag: {
   readonly STARTUP_IOCP: 0x04
   /** Every question for the time reads the clock. */
   readonly NO_CACHE_TIME: 0x08
-  /** Changes of interest are coalesced before the wait. */
+  /** Accepted; each change of interest is told the kernel at once. */
   readonly EPOLL_USE_CHANGELIST: 0x10
   /** Accepted; the clock is always the precise one. */
   readonly PRECISE_TIMER: 0x20
   /** Accepted; a blocking wait never uses a timerfd. */
   readonly EPOLL_DISALLOW_TIMERFD: 0x40
-  /** Signals through a signalfd. */
+  /** Accepted; there are no signal events yet. */
   readonly USE_SIGNALFD: 0x80
 } = Object.freeze({
   NOLOCK: 0x01,

@@ -155,12 +155,7 @@ export class EventBase {
     return this.#makeEvent(-1, 0, callback, options)
   }
 
-  #makeEvent(
-    fd: number,
-    what: number,
-    callback: EventCallback,
-    options: EventOptions | undefined,
-  ): Event {
+  #makeEvent(fd: number, what: number, callback: EventCallback, options: EventOptions | undefined): Event {
     const core = this.#core
     checkCallback('callback', callback)
     let priority = core.priorities >> 1

@@ -28,26 +28,14 @@ const refused: readonly (readonly [what: string, call: (config: EventConfig) => 
     (config) => config.setMaxDispatchInterval(wrong(null)),
     'ERR_INVALID_ARG_TYPE',
   ],
-  [
-    'an interval of -1',
-    (config) => config.setMaxDispatchInterval({ interval: -1 }),
-    'ERR_OUT_OF_RANGE',
-  ],
+  ['an interval of -1', (config) => config.setMaxDispatchInterval({ interval: -1 }), 'ERR_OUT_OF_RANGE'],
   [
     'an interval of "1"',
     (config) => config.setMaxDispatchInterval({ interval: wrong('1') }),
     'ERR_INVALID_ARG_TYPE',
   ],
-  [
-    'half a callback',
-    (config) => config.setMaxDispatchInterval({ callbacks: 0.5 }),
-    'ERR_OUT_OF_RANGE',
-  ],
-  [
-    'a priority of 256',
-    (config) => config.setMaxDispatchInterval({ minPriority: 256 }),
-    'ERR_OUT_OF_RANGE',
-  ],
+  ['half a callback', (config) => config.setMaxDispatchInterval({ callbacks: 0.5 }), 'ERR_OUT_OF_RANGE'],
+  ['a priority of 256', (config) => config.setMaxDispatchInterval({ minPriority: 256 }), 'ERR_OUT_OF_RANGE'],
 ]
 
 describe('EventConfig', () => {

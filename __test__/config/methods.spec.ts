@@ -50,7 +50,10 @@ describe('backends', () => {
     expect(openBase(demanding.requireFeatures(0)).method).toBe(base.method)
   })
 
-  it.runIf(EventBase.supportedMethods().includes('epoll'))('epoll has the features it has in libevent', () => {
-    expect(openBase(config()).features).toBe(Feature.ET | Feature.O1 | Feature.EARLY_CLOSE)
-  })
+  it.runIf(EventBase.supportedMethods().includes('epoll'))(
+    'epoll has the features it has in libevent',
+    () => {
+      expect(openBase(config()).features).toBe(Feature.ET | Feature.O1 | Feature.EARLY_CLOSE)
+    },
+  )
 })

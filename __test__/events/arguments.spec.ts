@@ -75,7 +75,7 @@ describe.each([
   ['newEvent()', bits],
   ['newEvent() or newTimer()', others],
   ['once()', once],
-])('%s refuses', (_, rows) => {
+])('%s refuses', (_name, rows) => {
   it.each(rows)('%s', (_, call, code) => {
     const base = openBase(new EventConfig().setPriorities(3))
     expect(refusal(() => call(base))).toBe(code)

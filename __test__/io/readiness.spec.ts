@@ -111,7 +111,9 @@ describe('an event on a descriptor', () => {
   it('C-012: may not have a descriptor beyond all that can be', () => {
     const base = openBase()
     for (const fd of [0x7fff_ffff, 0x3fff_ffff]) {
-      expect(() => base.newEvent(fd, EV.READ, never).add()).toThrow(expect.objectContaining({ code: 'EBADF' }))
+      expect(() => base.newEvent(fd, EV.READ, never).add()).toThrow(
+        expect.objectContaining({ code: 'EBADF' }),
+      )
     }
     expect(base.countEvents(7)).toBe(0)
   })

@@ -24,7 +24,12 @@ describe.runIf(isEpoll)('a regular file', () => {
     const event = base.newEvent(fd, EV.READ, never)
     const error = asSystemError(thrownBy(() => event.add(5)))
     const { code, errno, syscall, message } = error
-    expect({ code, errno, syscall, fd: error.fd }).toEqual({ code: 'EPERM', errno: -EPERM, syscall: 'epoll_ctl', fd })
+    expect({ code, errno, syscall, fd: error.fd }).toEqual({
+      code: 'EPERM',
+      errno: -EPERM,
+      syscall: 'epoll_ctl',
+      fd,
+    })
     for (const part of ['EPERM', 'epoll_ctl', String(fd)]) expect(message).toContain(part)
     expect(error.name).toBe('Error')
   })

@@ -3,15 +3,18 @@ import { describe, expect, it } from 'vitest'
 import { runFixture } from '../support/child.js'
 
 describe('what a callback throws under run()', () => {
-  it.each(['error', 'string', 'undefined'])('goes to uncaughtException as it is, and the run goes on: %s', async (what) => {
-    const { code, stdout, stderr } = await runFixture('uncaught.mjs', what, 'handled')
-    expect(stderr).toBe('')
-    expect(code).toBe(0)
-    const { result, order } = JSON.parse(stdout) as { result: number; order: string[] }
-    expect(result).toBe(1)
-    expect(order.slice(0, 3)).toEqual(['first', 'handled', 'second'])
-    expect(order.slice(3)).toEqual(['again', 'handled', 'again', 'handled', 'again', 'handled'])
-  })
+  it.each(['error', 'string', 'undefined'])(
+    'goes to uncaughtException as it is, and the run goes on: %s',
+    async (what) => {
+      const { code, stdout, stderr } = await runFixture('uncaught.mjs', what, 'handled')
+      expect(stderr).toBe('')
+      expect(code).toBe(0)
+      const { result, order } = JSON.parse(stdout) as { result: number; order: string[] }
+      expect(result).toBe(1)
+      expect(order.slice(0, 3)).toEqual(['first', 'handled', 'second'])
+      expect(order.slice(3)).toEqual(['again', 'handled', 'again', 'handled', 'again', 'handled'])
+    },
+  )
 
   it('ends the process when nobody handles it, with the message and code 1', async () => {
     const { code, signal, stdout, stderr } = await runFixture('uncaught.mjs', 'error')

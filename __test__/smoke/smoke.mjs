@@ -186,6 +186,24 @@ test('what a callback throws comes out of loop() as it is', () => {
   base.close()
 })
 
+test('what a callback throws under run() is an uncaught exception, and the run goes on', async () => {
+  const base = new EventBase()
+  const order = []
+  const handle = (error) => order.push(`handled ${error.message}`)
+  process.on('uncaughtException', handle)
+  base
+    .newTimer(() => {
+      order.push('first')
+      throw new Error('mine')
+    })
+    .add(1)
+  base.newTimer(() => order.push('second')).add(3)
+  assert.equal(await base.run(), LoopResult.EMPTY)
+  process.off('uncaughtException', handle)
+  assert.deepEqual(order, ['first', 'handled mine', 'second'])
+  base.close()
+})
+
 test('errors have their codes', () => {
   const base = new EventBase()
   assert.throws(

@@ -48,14 +48,16 @@ describe('inside its own callback, a timer', () => {
 
   it('can be closed', () => {
     const base = openBase()
-    const callback = (_fd: number, _what: number, event: Event): void => {
-      event.close()
-      event.close()
-      expect(event.closed).toBe(true)
-      expect(refusal(() => event.add(1))).toBe('ERR_EVENT_CLOSED')
+    for (const persist of [false, true]) {
+      const callback = (_fd: number, _what: number, event: Event): void => {
+        event.close()
+        event.close()
+        expect(event.closed).toBe(true)
+        expect(event.what).toBe(persist ? EV.PERSIST : 0)
+        expect(refusal(() => event.add(1))).toBe('ERR_EVENT_CLOSED')
+      }
+      base.newTimer(callback, { persist }).add(1)
     }
-    base.newTimer(callback, { persist: true }).add(1)
-    base.newTimer(callback).add(1)
     expect(base.dispatch()).toBe(1)
     expect(base.countEvents(ALL)).toBe(0)
   })

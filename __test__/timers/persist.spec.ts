@@ -95,7 +95,12 @@ describe('a persistent timer', () => {
 
   it('without a timeout is not pending', () => {
     const base = openBase()
-    expect(base.newTimer(() => {}, { persist: true }).add().pending()).toBe(0)
+    expect(
+      base
+        .newTimer(() => {}, { persist: true })
+        .add()
+        .pending(),
+    ).toBe(0)
     expect(base.dispatch()).toBe(1)
   })
 })

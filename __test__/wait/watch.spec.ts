@@ -71,7 +71,10 @@ describe('watch()', () => {
     expect(await watching.next()).toEqual({ done: false, value: EV.READ | EV.WRITE | EV.ET })
     expect(hear(left)).toBe('ab')
     let told = false
-    const next = watching.next().then((item) => (told = true) && item)
+    const next = watching.next().then((item) => {
+      told = true
+      return item
+    })
     await sleep(5)
     expect(told).toBe(false)
     say(right, 'c')
@@ -87,7 +90,7 @@ describe('watch()', () => {
     const watching = base.watch(left, EV.READ)
     const asked = [watching.next(), watching.next(), watching.next()]
     say(right, 'x')
-    expect(await Promise.all(asked)).toEqual(Array(3).fill({ done: false, value: EV.READ }))
+    expect(await Promise.all(asked)).toEqual(asked.map(() => ({ done: false, value: EV.READ })))
     await watching.return?.()
     await stop()
   })

@@ -21,7 +21,10 @@ describe('in a worker', () => {
     const base = openBase()
     const ticking = base.newTimer(() => {}, { persist: true }).add(0.5)
     const running = base.run()
-    const workers = Array.from({ length: 4 }, () => new Worker(fixture('worker.mjs'), { workerData: 'at work' }))
+    const workers = Array.from(
+      { length: 4 },
+      () => new Worker(fixture('worker.mjs'), { workerData: 'at work' }),
+    )
     const messages = await Promise.all(workers.map((worker) => once(worker, 'message')))
     for (const [message] of messages) expect(message).toMatchObject({ result: 1, again: 1 })
     await Promise.all(workers.map((worker) => worker.terminate()))

@@ -69,6 +69,8 @@ impl Caller {
         let (Some(function), Some(receiver)) = (self.value(self.function), self.value(self.receiver)) else {
             return false;
         };
+        // Deno writes the result whether it is wanted or not.
+        let mut result = ptr::null_mut();
         // SAFETY: every value was made or fetched in the open scope; the context lives as long as `self`.
         let status = unsafe {
             sys::napi_make_callback(
@@ -78,7 +80,7 @@ impl Caller {
                 function,
                 arguments.len(),
                 arguments.as_ptr(),
-                ptr::null_mut(),
+                &raw mut result,
             )
         };
         status == sys::Status::napi_ok

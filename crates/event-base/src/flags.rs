@@ -63,13 +63,13 @@ bitflags! {
         const STARTUP_IOCP = 0x04;
         /// Every question for the time reads the clock (`EVENT_BASE_FLAG_NO_CACHE_TIME`).
         const NO_CACHE_TIME = 0x08;
-        /// Changes are coalesced before the wait (`EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST`).
+        /// Accepted; each change is told the kernel at once (`EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST`).
         const EPOLL_USE_CHANGELIST = 0x10;
         /// Accepted; the clock is always the precise one (`EVENT_BASE_FLAG_PRECISE_TIMER`).
         const PRECISE_TIMER = 0x20;
         /// Accepted; a blocking wait never uses a timerfd (`EVENT_BASE_FLAG_EPOLL_DISALLOW_TIMERFD`).
         const EPOLL_DISALLOW_TIMERFD = 0x40;
-        /// Signals through a signalfd (`EVENT_BASE_FLAG_USE_SIGNALFD`).
+        /// Accepted; there are no signal events (`EVENT_BASE_FLAG_USE_SIGNALFD`).
         const USE_SIGNALFD = 0x80;
     }
 }

@@ -172,7 +172,7 @@ impl Backend {
             .filter(|backend| backend.features.contains(config.features))
             .find(|backend| !(read_env && is_disabled(backend.name)))
             .ok_or(Error::NoMethod)?;
-        if std::env::var_os("EVENT_SHOW_METHOD").is_some() {
+        if read_env && std::env::var_os("EVENT_SHOW_METHOD").is_some() {
             eprintln!("event-base using: {}", descriptor.name);
         }
         (descriptor.open)()
