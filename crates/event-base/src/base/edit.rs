@@ -31,6 +31,15 @@ impl Inner {
         self.table.insert(spec, priority, pass)
     }
 
+    fn create_and_add(&mut self, spec: &EventSpec, timeout: Option<Duration>) -> Result<EventId, Error> {
+        let id = self.create(spec)?;
+        let result = self.add(id.index, timeout);
+        if result.is_err() {
+            self.table.remove(id.index);
+        }
+        result.map(|()| id)
+    }
+
     /// `event_add_nolock_`. If the descriptor is refused, nothing else is touched.
     fn add(&mut self, index: u32, timeout: Option<Duration>) -> Result<(), Error> {
         let record = self.table.at(index);
@@ -187,14 +196,7 @@ impl Base {
     /// # Errors
     /// As [`create`](Self::create) and [`add`](Self::add).
     pub fn create_and_add(&self, spec: EventSpec, timeout: Option<Duration>) -> Result<EventId, Error> {
-        self.try_with(|inner| {
-            let id = inner.create(&spec)?;
-            let result = inner.add(id.index, timeout);
-            if result.is_err() {
-                inner.table.remove(id.index);
-            }
-            result.map(|()| id)
-        })
+        self.try_with(|inner| inner.create_and_add(&spec, timeout))
     }
 
     /// Makes an event not pending and not active (`event_del_noblock`). Any thread; never blocks.
@@ -248,16 +250,12 @@ impl Base {
         let fd = if interest.is_empty() { -1 } else { fd };
         let spec = EventSpec::io(fd, interest).data(data).transient();
         self.try_with(|inner| {
-            let id = inner.create(&spec)?;
             if interest.is_empty() && timeout.is_none_or(|timeout| timeout.is_zero()) {
+                let id = inner.create(&spec)?;
                 inner.make_active(id.index, What::TIMEOUT);
                 return Ok(id);
             }
-            let result = inner.add(id.index, timeout);
-            if result.is_err() {
-                inner.table.remove(id.index);
-            }
-            result.map(|()| id)
+            inner.create_and_add(&spec, timeout)
         })
     }
 

@@ -14,6 +14,7 @@ mod edit;
 mod host;
 mod inspect;
 mod persist;
+mod phases;
 mod run;
 mod wake;
 

@@ -3,20 +3,14 @@
 use std::time::Duration;
 
 use super::{Base, Inner};
-use crate::backend::{Internal, Waiter};
 use crate::error::Error;
-use crate::event::{NONE, Ready, State};
-use crate::flags::{LoopFlags, LoopResult, What};
+use crate::event::Ready;
+use crate::flags::{LoopFlags, LoopResult};
 use crate::sync::{Guard, thread_token};
-use crate::sys::notify::Notifier;
 use crate::time::Nanos;
 
 /// Waits in one pass while each fills all the room there is; more is left to the next pass.
 const MOST_WAITS: usize = 8;
-
-/// Passes in a row with readiness of registrations that are no more, after which the kernel's object is
-/// made anew. One such pass can be a change made while the kernel's answer was under way.
-const STALE_PASSES: u32 = 2;
 
 /// What [`Base::turn`] came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +49,7 @@ pub enum Next {
 
 /// How long a wait may last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Until {
+pub(super) enum Until {
     /// Not at all.
     Now,
     /// Until this time.
@@ -65,7 +59,7 @@ enum Until {
 }
 
 impl Until {
-    fn deadline(self) -> Option<Nanos> {
+    pub(super) fn deadline(self) -> Option<Nanos> {
         match self {
             Until::Deadline(deadline) => Some(deadline),
             Until::Now | Until::Woken => None,
@@ -77,20 +71,20 @@ impl Until {
 #[derive(Debug, Default)]
 pub(super) struct Run {
     /// The thread that runs it; 0 while none does.
-    owner: usize,
-    flags: LoopFlags,
+    pub(super) owner: usize,
+    pub(super) flags: LoopFlags,
     /// The last pass ended a loop with ONCE, or the one poll of a loop with NONBLOCK was made.
-    finish: Finish,
+    pub(super) finish: Finish,
     /// Passes in a row that heard of registrations which are no more.
-    stale_passes: u32,
+    pub(super) stale_passes: u32,
     /// This pass did.
-    stale: bool,
+    pub(super) stale: bool,
     /// The host's own loop has work.
-    host: bool,
+    pub(super) host: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Finish {
+pub(super) enum Finish {
     #[default]
     No,
     /// NONBLOCK has polled: what is active still runs, nothing new is looked for.
@@ -264,145 +258,5 @@ impl Base {
             inner.renew_backend()?;
         }
         Ok(inner)
-    }
-}
-
-impl Inner {
-    /// An eventfd watched edge-triggered is silent by itself, a pipe must be emptied before it is full.
-    fn drain_notifier(&self) {
-        if let Some(notifier @ Notifier::Pipe { .. }) = self.notifier.as_deref() {
-            notifier.drain();
-        }
-    }
-
-    pub(super) fn is_running(&self) -> bool {
-        self.run.owner != 0
-    }
-
-    /// What a pass leaves behind: whether this was the last one.
-    fn end_pass(&mut self) {
-        self.pass.close();
-        self.sleep.end();
-        let ran = std::mem::take(&mut self.pass.count) > 0;
-        if self.run.flags.contains(LoopFlags::ONCE) && ran && !self.queues.has_active() {
-            self.run.finish = Finish::Yes;
-        }
-    }
-
-    /// Exit, break, the loop's flags, or nothing left to wait for, in this order.
-    fn reason_to_leave(&self) -> Option<LoopResult> {
-        if self.closed || self.control.is_stopping() || self.run.finish == Finish::Yes {
-            return Some(LoopResult::Stopped);
-        }
-        let may_be_empty = !self.run.flags.contains(LoopFlags::NO_EXIT_ON_EMPTY);
-        if may_be_empty && self.is_empty() {
-            return Some(LoopResult::Empty);
-        }
-        let polled = self.run.finish == Finish::Polled && !self.queues.has_active();
-        polled.then_some(LoopResult::Stopped)
-    }
-
-    /// Answers whether this pass is to look for something new.
-    fn begin_pass(&mut self) -> bool {
-        self.control.next_pass = false;
-        if self.run.finish == Finish::Polled {
-            // Not a pass of its own: what had its turn since the poll does not get another.
-            return false;
-        }
-        self.count_pass();
-        if self.run.flags.contains(LoopFlags::NONBLOCK) {
-            self.run.finish = Finish::Polled;
-        }
-        self.promote_later();
-        true
-    }
-
-    /// Until when to wait: not at all while something is due, else for the first deadline.
-    fn wait_until(&mut self, wait: Wait) -> Until {
-        self.time.forget();
-        let at_once = wait == Wait::Never
-            || self.run.flags.contains(LoopFlags::NONBLOCK)
-            || self.run.host
-            || self.has_ready()
-            || self.counts.active() > 0;
-        if at_once { Until::Now } else { self.next_deadline().map_or(Until::Woken, Until::Deadline) }
-    }
-
-    pub(super) fn next_deadline(&mut self) -> Option<Nanos> {
-        let timer = self.timers.next_deadline(&mut self.table);
-        let exit = self.control.next_exit();
-        timer.into_iter().chain(exit).min()
-    }
-
-    /// Makes active what the wait found; answers whether there may be more.
-    fn collect(&mut self, waiter: &Waiter) -> bool {
-        for place in 0..waiter.len() {
-            let readiness = waiter.get(place);
-            match Internal::of(readiness.token) {
-                Some(Internal::Host) => self.run.host = true,
-                Some(Internal::Notifier) => self.drain_notifier(),
-                Some(Internal::Timer) => {}
-                None => self.collect_one(readiness),
-            }
-        }
-        waiter.is_full()
-    }
-
-    fn collect_one(&mut self, readiness: crate::backend::Readiness) {
-        let Some(mut index) = self.fds.first(readiness.token) else {
-            self.run.stale = true;
-            return;
-        };
-        while index != NONE {
-            let (next, what) = (self.table.neighbours(index).next, self.table.at(index).what);
-            if what.intersects(readiness.what) {
-                self.make_active(index, what & (readiness.what | What::ET));
-            }
-            index = next;
-        }
-    }
-
-    /// `timeout_process`: a deadline that passed deletes a one-shot event, and only disarms a persistent one.
-    fn expire_timers(&mut self) {
-        // Without a deadline nobody needs to know what time it is.
-        if self.next_deadline().is_none() {
-            return;
-        }
-        let now = self.time.now();
-        self.control.expire(now);
-        while let Some(index) = self.timers.pop_due(&mut self.table, now) {
-            self.unlist(index, State::TIMEOUT);
-            let record = self.table.at(index);
-            if !record.state.intersects(State::QUEUED) && !record.what.contains(What::PERSIST) {
-                self.delete(index);
-            }
-            self.make_active(index, What::TIMEOUT);
-        }
-    }
-
-    /// The next event to hand out: an orphan first, then this pass's.
-    fn next_due(&mut self) -> Option<Ready> {
-        if !self.departed.is_empty()
-            && let Some(departed) = self.next_departed()
-        {
-            return Some(departed);
-        }
-        self.next_ready()
-    }
-
-    pub(super) fn has_ready(&self) -> bool {
-        self.queues.has_active() || !self.departed.is_empty()
-    }
-
-    /// A registration the kernel kept although its descriptor was closed, because a duplicate keeps the file
-    /// open, can neither be named nor removed (epoll(7), Q6): it would be ready for ever. The way out is a
-    /// kernel object without it.
-    fn is_stuck(&mut self) -> bool {
-        if !std::mem::take(&mut self.run.stale) {
-            self.run.stale_passes = 0;
-            return false;
-        }
-        self.run.stale_passes += 1;
-        self.run.stale_passes >= STALE_PASSES && std::mem::take(&mut self.run.stale_passes) > 0
     }
 }

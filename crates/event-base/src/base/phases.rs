@@ -1,0 +1,153 @@
+//! What an iteration of the loop is made of: the phases that [`Base::turn`](super::Base::turn) names.
+
+use super::Inner;
+use super::run::{Finish, Until, Wait};
+use crate::backend::{Internal, Readiness, Waiter};
+use crate::event::{NONE, Ready, State};
+use crate::flags::{LoopFlags, LoopResult, What};
+use crate::sys::notify::Notifier;
+use crate::time::Nanos;
+
+/// Passes in a row with readiness of registrations that are no more, after which the kernel's object is
+/// made anew. One such pass can be a change made while the kernel's answer was under way.
+const STALE_PASSES: u32 = 2;
+
+impl Inner {
+    /// An eventfd watched edge-triggered is silent by itself, a pipe must be emptied before it is full.
+    fn drain_notifier(&self) {
+        if let Some(notifier @ Notifier::Pipe { .. }) = self.notifier.as_deref() {
+            notifier.drain();
+        }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.run.owner != 0
+    }
+
+    /// What a pass leaves behind: whether this was the last one.
+    pub(super) fn end_pass(&mut self) {
+        self.pass.close();
+        self.sleep.end();
+        let ran = std::mem::take(&mut self.pass.count) > 0;
+        if self.run.flags.contains(LoopFlags::ONCE) && ran && !self.queues.has_active() {
+            self.run.finish = Finish::Yes;
+        }
+    }
+
+    /// Exit, break, the loop's flags, or nothing left to wait for, in this order.
+    pub(super) fn reason_to_leave(&self) -> Option<LoopResult> {
+        if self.closed || self.control.is_stopping() || self.run.finish == Finish::Yes {
+            return Some(LoopResult::Stopped);
+        }
+        let may_be_empty = !self.run.flags.contains(LoopFlags::NO_EXIT_ON_EMPTY);
+        if may_be_empty && self.is_empty() {
+            return Some(LoopResult::Empty);
+        }
+        let polled = self.run.finish == Finish::Polled && !self.queues.has_active();
+        polled.then_some(LoopResult::Stopped)
+    }
+
+    /// Answers whether this pass is to look for something new.
+    pub(super) fn begin_pass(&mut self) -> bool {
+        self.control.next_pass = false;
+        if self.run.finish == Finish::Polled {
+            // Not a pass of its own: what had its turn since the poll does not get another.
+            return false;
+        }
+        self.count_pass();
+        if self.run.flags.contains(LoopFlags::NONBLOCK) {
+            self.run.finish = Finish::Polled;
+        }
+        self.promote_later();
+        true
+    }
+
+    /// Until when to wait: not at all while something is due, else for the first deadline.
+    pub(super) fn wait_until(&mut self, wait: Wait) -> Until {
+        self.time.forget();
+        let at_once = wait == Wait::Never
+            || self.run.flags.contains(LoopFlags::NONBLOCK)
+            || self.run.host
+            || self.has_ready()
+            || self.counts.active() > 0;
+        if at_once { Until::Now } else { self.next_deadline().map_or(Until::Woken, Until::Deadline) }
+    }
+
+    pub(super) fn next_deadline(&mut self) -> Option<Nanos> {
+        let timer = self.timers.next_deadline(&mut self.table);
+        let exit = self.control.next_exit();
+        timer.into_iter().chain(exit).min()
+    }
+
+    /// Makes active what the wait found; answers whether there may be more.
+    pub(super) fn collect(&mut self, waiter: &Waiter) -> bool {
+        for place in 0..waiter.len() {
+            let readiness = waiter.get(place);
+            match Internal::of(readiness.token) {
+                Some(Internal::Host) => self.run.host = true,
+                Some(Internal::Notifier) => self.drain_notifier(),
+                Some(Internal::Timer) => {}
+                None => self.collect_one(readiness),
+            }
+        }
+        waiter.is_full()
+    }
+
+    fn collect_one(&mut self, readiness: Readiness) {
+        let Some(mut index) = self.fds.first(readiness.token) else {
+            self.run.stale = true;
+            return;
+        };
+        while index != NONE {
+            let (next, what) = (self.table.neighbours(index).next, self.table.at(index).what);
+            if what.intersects(readiness.what) {
+                self.make_active(index, what & (readiness.what | What::ET));
+            }
+            index = next;
+        }
+    }
+
+    /// `timeout_process`: a deadline that passed deletes a one-shot event, and only disarms a persistent one.
+    pub(super) fn expire_timers(&mut self) {
+        // Without a deadline nobody needs to know what time it is.
+        if self.next_deadline().is_none() {
+            return;
+        }
+        let now = self.time.now();
+        self.control.expire(now);
+        while let Some(index) = self.timers.pop_due(&mut self.table, now) {
+            self.unlist(index, State::TIMEOUT);
+            let record = self.table.at(index);
+            if !record.state.intersects(State::QUEUED) && !record.what.contains(What::PERSIST) {
+                self.delete(index);
+            }
+            self.make_active(index, What::TIMEOUT);
+        }
+    }
+
+    /// The next event to hand out: an orphan first, then this pass's.
+    pub(super) fn next_due(&mut self) -> Option<Ready> {
+        if !self.departed.is_empty()
+            && let Some(departed) = self.next_departed()
+        {
+            return Some(departed);
+        }
+        self.next_ready()
+    }
+
+    pub(super) fn has_ready(&self) -> bool {
+        self.queues.has_active() || !self.departed.is_empty()
+    }
+
+    /// A registration the kernel kept although its descriptor was closed, because a duplicate keeps the file
+    /// open, can neither be named nor removed (epoll(7), Q6): it would be ready for ever. The way out is a
+    /// kernel object without it.
+    pub(super) fn is_stuck(&mut self) -> bool {
+        if !std::mem::take(&mut self.run.stale) {
+            self.run.stale_passes = 0;
+            return false;
+        }
+        self.run.stale_passes += 1;
+        self.run.stale_passes >= STALE_PASSES && std::mem::take(&mut self.run.stale_passes) > 0
+    }
+}
