@@ -25,6 +25,8 @@ export class Core {
   readonly finalizers: Map<Event, (event: Event) => void> = new Map()
   priorities: number
   closed = false
+  /** How many events had their turn. */
+  turns = 0
   /** The event whose callback runs. */
   running: Event | undefined = undefined
 

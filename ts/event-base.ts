@@ -3,7 +3,7 @@
 import { isMainThread } from 'node:worker_threads'
 
 import { EventConfig, setConstructor } from './config.js'
-import { EV, LoopFlag, LoopResult, type Method } from './constants.js'
+import { EV, LoopFlag, type LoopResult, type Method } from './constants.js'
 import { Core } from './core.js'
 import { wrongType } from './validate.js'
 import { EventError } from './errors.js'

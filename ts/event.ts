@@ -77,6 +77,8 @@ export class Event {
   #id = NONE
   #life: number = Life.OPEN
   #named = false
+  /** The base's count of turns when the event was made, or had its last one. */
+  #turn: number
 
   /** @internal */
   constructor(parts: EventParts) {
@@ -85,6 +87,7 @@ export class Event {
     this.#what = parts.what
     this.#priority = parts.priority
     this.#callback = parts.callback
+    this.#turn = parts.core.turns
   }
 
   /** The descriptor, -1 for timers and user events (`event_get_fd`). */
@@ -291,7 +294,8 @@ export class Event {
   }
 
   #create(): number {
-    return crossing.eventCreate(this.#core.handle, this.#fd, this.#what, this.priority)
+    const age = this.#core.turns - this.#turn
+    return crossing.eventCreate(this.#core.handle, this.#fd, this.#what, this.priority, age)
   }
 
   #hold(): void {
@@ -346,6 +350,8 @@ export class Event {
     } else if (event.#named && native.eventIsIdle(core.handle, event.#id)) {
       core.events[slot] = undefined
     }
+    core.turns += 1
+    event.#turn = core.turns
     core.running = event
     if (event.#life === Life.FINALIZING) {
       event.#life = Life.CLOSED

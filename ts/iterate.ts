@@ -60,11 +60,7 @@ export class Watch implements AsyncIterableIterator<number, undefined> {
   #failure: { reason: unknown } | undefined
   #done = false
 
-  constructor(
-    core: Core,
-    parts: Omit<EventParts, 'core' | 'callback'>,
-    signal: AbortSignal | undefined,
-  ) {
+  constructor(core: Core, parts: Omit<EventParts, 'core' | 'callback'>, signal: AbortSignal | undefined) {
     core.check()
     signal?.throwIfAborted()
     this.#core = core

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { LoopFlag } from '../../index.js'
+import { EventConfig, LoopFlag, LoopResult, type Event } from '../../index.js'
 import { openBase } from '../support/base.js'
 
 describe('an event that a callback activates', () => {
@@ -43,5 +43,31 @@ describe('an event that a callback activates', () => {
     base.newEvent(-1, 0, again).activate()
     base.loop(LoopFlag.ONCE)
     expect(count).toBe(1)
+  })
+
+  it('is left to the next pass if it had its turn in this one, whatever its priority', () => {
+    const base = openBase(new EventConfig().setPriorities(2))
+    const order: string[] = []
+    const urgent: Event = base.newEvent(
+      -1,
+      0,
+      () => {
+        order.push('urgent')
+        other.activate()
+      },
+      { priority: 0 },
+    )
+    const other: Event = base.newEvent(
+      -1,
+      0,
+      () => {
+        order.push('other')
+        urgent.activate()
+      },
+      { priority: 1 },
+    )
+    urgent.activate()
+    expect(base.loop(LoopFlag.NONBLOCK)).toBe(LoopResult.STOPPED)
+    expect(order).toEqual(['urgent', 'other'])
   })
 })

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { EV, EventBase, LoopFlag, LoopResult } from '../../index.js'
 import { openBase } from '../support/base.js'
 import { countOpen, openPair, say } from '../support/descriptors.js'
-import { collectUntil } from '../support/garbage.js'
+import { collect, collectUntil } from '../support/garbage.js'
 
 /** Weak references to what `make` returns; nothing else refers to it afterwards. */
 function forget<T extends WeakKey>(count: number, make: (index: number) => T): WeakRef<T>[] {
@@ -56,7 +56,7 @@ describe('an event nobody refers to', () => {
     forget(1, () => base.newTimer(() => fired.push('timer')).add(1))
     forget(1, () => base.newEvent(left, EV.READ, () => fired.push('read')).add())
     forget(1, () => base.newEvent(-1, 0, () => fired.push('user')).activate())
-    await collectUntil(() => false)
+    await collect()
     say(right, 'x')
     base.dispatch()
     expect(fired.toSorted()).toEqual(['read', 'timer', 'user'])
@@ -77,7 +77,7 @@ describe('an event nobody refers to', () => {
     // Slots are taken again: far fewer than five thousand are ever in use.
     for (let round = 0; round < 4; round += 1) {
       const probe = base.newTimer(() => {})
-      await collectUntil(() => false)
+      await collect()
       expect(Math.max(...makeNamed(), slot(probe.id))).toBeLessThan(highest + 500)
     }
   })
@@ -89,7 +89,7 @@ describe('an event nobody refers to', () => {
       const event = base.newTimer(() => (fired += 1))
       return event.id >= 0 ? event.add(1) : event
     })
-    await collectUntil(() => false)
+    await collect()
     base.dispatch()
     expect(fired).toBe(1)
   })
@@ -119,7 +119,7 @@ describe('a base nobody refers to', () => {
       return base.run()
     }
     const running = start()
-    await collectUntil(() => false)
+    await collect()
     expect(await running).toBe(LoopResult.EMPTY)
     expect(fired).toBe(true)
   })

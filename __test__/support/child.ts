@@ -17,7 +17,9 @@ export function fixture(name: string): string {
 /** Runs a program to its end in a process of its own; one that hangs is killed, which shows as its signal. */
 export function runFixture(name: string, ...args: readonly string[]): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--expose-gc', fixture(name), ...args], {
+    // A young generation that may not grow, since memory is measured.
+    const flags = ['--expose-gc', '--max-semi-space-size=2']
+    const child = spawn(process.execPath, [...flags, fixture(name), ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: 8_000,
       killSignal: 'SIGKILL',

@@ -1,5 +1,14 @@
 import { setImmediate } from 'node:timers/promises'
 
+/** Collects garbage, and lets finalizers run. */
+export async function collect(): Promise<void> {
+  for (let round = 0; round < 3; round += 1) {
+    await setImmediate()
+    globalThis.gc?.()
+  }
+  await setImmediate()
+}
+
 /**
  * Collects garbage until `isGone` holds, a bounded number of times. Finalizers run in between.
  *

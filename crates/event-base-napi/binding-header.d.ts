@@ -14,8 +14,8 @@ export type Handle = number
 export interface Crossing {
   /** The next event, or why there is none; blocks until there is one or the other. */
   loopNext(handle: Handle): number
-  /** Makes an event; a negative priority means the middle one. */
-  eventCreate(handle: Handle, fd: number, what: number, priority: number): number
+  /** Makes an event; a negative priority means the middle one. `age` is how many events were handed out since. */
+  eventCreate(handle: Handle, fd: number, what: number, priority: number, age: number): number
   /** Makes an event and adds it. */
   eventCreateAndAdd(handle: Handle, fd: number, what: number, priority: number, timeout: number): number
   /** Adds an event. */
@@ -33,4 +33,3 @@ export interface Crossing {
   /** Writes a part of `buffer`: the bytes taken, or -1. */
   socketWrite(fd: number, buffer: Uint8Array, offset: number, length: number): number
 }
-

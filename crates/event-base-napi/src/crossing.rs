@@ -243,7 +243,7 @@ impl Export for EventCreate {
     const NAME: &'static CStr = c"eventCreate";
 
     fn call(call: &Call) -> napi::Result<Value> {
-        let spec = crate::event::spec(call.int(1), call.uint(2), call.int(3));
+        let spec = crate::event::spec(call.int(1), call.uint(2), call.int(3)).age(call.uint(4));
         let created = call.handle()?.base().create(spec);
         call.check(created).map(|id| Value::Number(id.to_bits() as f64))
     }

@@ -97,6 +97,8 @@ impl Queues {
 pub(super) struct Pass {
     /// Counts passes; wraps.
     number: u32,
+    /// Events handed out since the number last changed.
+    handed_out: u32,
     open: bool,
     /// The queue being served.
     priority: u8,
@@ -112,12 +114,10 @@ impl Pass {
         self.running
     }
 
-    pub(super) fn number(&self) -> u32 {
-        self.number
-    }
-
-    pub(super) fn is_open(&self) -> bool {
-        self.open
+    /// The pass that an event belongs to which was made `age` hand-outs ago: this one while callbacks run, unless
+    /// that was before it began.
+    pub(super) fn made_in(&self, age: u32) -> u32 {
+        if self.open && age < self.handed_out { self.number } else { self.number.wrapping_sub(1) }
     }
 
     pub(super) fn close(&mut self) {
@@ -209,6 +209,7 @@ impl Inner {
         let end = interval.map(|interval| self.time.refresh().saturating_add(nanos(interval)));
         self.pass = Pass {
             number: self.pass.number,
+            handed_out: self.pass.handed_out,
             open: true,
             priority,
             count: 0,
@@ -221,6 +222,7 @@ impl Inner {
     /// Events made from here on belong to a new pass.
     pub(super) fn count_pass(&mut self) {
         self.pass.number = self.pass.number.wrapping_add(1);
+        self.pass.handed_out = 0;
     }
 
     /// The next event of this pass (`event_process_active_single_queue`).
@@ -268,6 +270,7 @@ impl Inner {
             self.table.remove(index);
         }
         self.pass.count += 1;
+        self.pass.handed_out = self.pass.handed_out.saturating_add(1);
         self.pass.running = Some(id);
         Ready { id, fd, what: result, data, released, orphaned: false }
     }

@@ -27,8 +27,7 @@ impl Inner {
             return Err(Error::OutOfRange("the priority"));
         }
         // While callbacks run, a new event counts as one that had its turn: see `active`.
-        let pass = if self.pass.is_open() { self.pass.number() } else { self.pass.number().wrapping_sub(1) };
-        self.table.insert(spec, priority, pass)
+        self.table.insert(spec, priority, self.pass.made_in(spec.age))
     }
 
     fn create_and_add(&mut self, spec: &EventSpec, timeout: Option<Duration>) -> Result<EventId, Error> {

@@ -18,6 +18,7 @@ pub struct EventSpec {
     pub(crate) priority: Option<u8>,
     pub(crate) data: u64,
     pub(crate) transient: bool,
+    pub(crate) age: u32,
 }
 
 impl EventSpec {
@@ -26,7 +27,7 @@ impl EventSpec {
     /// The descriptor is borrowed: the engine never closes it.
     #[must_use]
     pub fn io(fd: RawFd, what: What) -> Self {
-        EventSpec { fd, what, priority: None, data: 0, transient: false }
+        EventSpec { fd, what, priority: None, data: 0, transient: false, age: 0 }
     }
 
     /// A timer (`evtimer_new`), fired once unless [`persist`](Self::persist).
@@ -67,6 +68,15 @@ impl EventSpec {
     #[must_use]
     pub fn transient(mut self) -> Self {
         self.transient = true;
+        self
+    }
+
+    /// How many events were handed out since this one was, or since it was first thought of; for who makes
+    /// events only when something is to happen to them. One that is older than the pass under way can become
+    /// active in it.
+    #[must_use]
+    pub fn age(mut self, hand_outs: u32) -> Self {
+        self.age = hand_outs;
         self
     }
 }

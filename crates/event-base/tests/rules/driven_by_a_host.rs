@@ -225,6 +225,24 @@ fn a_blocking_turn_returns_to_a_host_that_has_work() {
     base.leave();
 }
 
+/// A host cannot watch a descriptor that watches the host's.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[test]
+fn a_host_that_is_watched_no_more_can_watch_the_base() {
+    use nix::errno::Errno;
+    use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+
+    let base = Base::new().unwrap();
+    let host = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
+    base.watch_host(host.0.as_fd()).unwrap();
+    let Host(descriptor) = Host::of(&base);
+    let watch = || host.add(descriptor, EpollEvent::new(EpollFlags::EPOLLIN, 0));
+    assert_eq!(watch(), Err(Errno::ELOOP));
+    base.unwatch_host().unwrap();
+    base.unwatch_host().unwrap();
+    assert_eq!(watch(), Ok(()));
+}
+
 #[test]
 fn a_host_that_has_work_does_not_wait_for_events_that_never_rest() {
     let base = Base::new().unwrap();

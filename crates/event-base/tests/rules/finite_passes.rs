@@ -76,6 +76,35 @@ fn a_chain_of_new_events_is_one_link_a_pass() {
     }
 }
 
+/// An event that was thought of before the pass began is one that was made before.
+#[test]
+fn an_event_made_late_joins_the_pass_if_it_is_older() {
+    for (age, passes) in [(0, 2), (1, 2), (2, 1)] {
+        let bed = Bed::new();
+        let users = [bed.user(), bed.user()];
+        for user in users {
+            bed.base.activate(user, What::READ).unwrap();
+        }
+        let mut trace = Vec::new();
+        let mut late = None;
+        let mut count = 0;
+        while trace.len() < 3 {
+            count += 1;
+            bed.base
+                .run(ONE_PASS, |base, ready| {
+                    trace.push(ready.id);
+                    if trace.len() == 2 {
+                        let id = base.create(EventSpec::user().age(age)).unwrap();
+                        base.activate(id, What::READ).unwrap();
+                        late = Some(id);
+                    }
+                })
+                .unwrap();
+        }
+        assert_eq!((trace.last().copied(), count), (late, passes));
+    }
+}
+
 #[test]
 fn busy_events_do_not_keep_timers_from_firing() {
     let bed = Bed::new();
