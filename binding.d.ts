@@ -34,7 +34,6 @@ export interface Crossing {
   socketWrite(fd: number, buffer: Uint8Array, offset: number, length: number): number
 }
 
-
 export declare class ExternalObject<T> {
   readonly '': {
     readonly '': unique symbol

@@ -1,0 +1,27 @@
+import { readFile } from 'node:fs/promises'
+
+import { describe, expect, it } from 'vitest'
+
+const root = new URL('../../', import.meta.url)
+
+async function manifest(path: string): Promise<{ version: string }> {
+  return JSON.parse(await readFile(new URL(path, root), 'utf8')) as { version: string }
+}
+
+describe('C-002: the version', () => {
+  it('is one and the same in the package, the crates and every platform package', async () => {
+    const { version } = await manifest('package.json')
+    expect(version).toMatch(/^\d+\.\d+\.\d+$/)
+    const cargo = await readFile(new URL('Cargo.toml', root), 'utf8')
+    expect(/^\[workspace\.package\]\s+version = "([^"]+)"/m.exec(cargo)?.[1]).toBe(version)
+    for (const platform of ['linux-x64-gnu', 'linux-arm64-musl', 'darwin-arm64', 'freebsd-x64']) {
+      expect((await manifest(`npm/${platform}/package.json`)).version).toBe(version)
+    }
+  })
+
+  it('is the one that the addon was built for', async () => {
+    const { version } = await manifest('package.json')
+    const loader = await readFile(new URL('binding.js', root), 'utf8')
+    expect(loader).toContain(`'${version}'`)
+  })
+})
