@@ -9,7 +9,7 @@
 //! - Each change is made at once and asks for receipts, so that it is the caller who hears of a refusal.
 //! - A filter that is there is confirmed with `EV_ENABLE`, which unlike `EV_ADD` fails if it is not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +55,10 @@ pub(crate) struct KqueueWaiter {
     kernel: Arc<Kernel>,
     events: Vec<Kevent>,
     found: usize,
+    /// What the events mean, if some come in twos.
+    merged: Vec<Readiness>,
+    /// The place in `merged` of each token. Scratch.
+    places: HashMap<u64, usize>,
 }
 
 /// One of the two filters of a descriptor as it is, or is to be, registered.
@@ -92,7 +96,7 @@ impl Step {
         match mode {
             Mode::Level => record,
             Mode::Edge => record.with_flags(abi::EV_CLEAR),
-            Mode::Quiet => record.with_flags(abi::EV_CLEAR).with_note(abi::NOTE_LOWAT, NEVER_SO_MANY),
+            Mode::Quiet => record.with_flags(abi::EV_CLEAR).with_note(abi::QUIET, NEVER_SO_MANY),
         }
     }
 
@@ -124,10 +128,21 @@ impl Steps {
             (abi::EVFILT_WRITE, write_mode(old, change.edge), write_mode(new, change.edge)),
         ];
         for (filter, old, new) in pairs {
-            match (old, new) {
-                (Some(old), Some(new)) if old == new => all.push(filter, Act::Confirm(new)),
-                (Some(old), _) => all.push(filter, Act::Delete(old)),
-                (None, _) => {}
+            if let Some(mode) = old
+                && old != new
+            {
+                all.push(filter, Act::Delete(mode));
+            }
+        }
+        // What is deleted was there, and so the other filter is too; confirming that would only make an edge
+        // come twice.
+        if all.len == 0 {
+            for (filter, old, new) in pairs {
+                if let Some(mode) = old
+                    && old == new
+                {
+                    all.push(filter, Act::Confirm(mode));
+                }
             }
         }
         for (filter, old, new) in pairs {
@@ -182,7 +197,7 @@ impl Kqueue {
     }
 
     pub(super) fn descriptor(&self) -> Option<RawFd> {
-        Some(self.kernel.number())
+        abi::IS_POLLABLE.then(|| self.kernel.number())
     }
 
     pub(super) fn change(&mut self, change: &Change) -> Result<Applied, Error> {
@@ -329,6 +344,8 @@ impl Kqueue {
             kernel: Arc::clone(&self.kernel),
             events: vec![Kevent::EMPTY; FIRST_ROOM],
             found: 0,
+            merged: Vec::new(),
+            places: HashMap::new(),
         })
     }
 
@@ -388,7 +405,7 @@ impl Kqueue {
 
 impl KqueueWaiter {
     pub(super) fn len(&self) -> usize {
-        self.found
+        if self.merged.is_empty() { self.found } else { self.merged.len() }
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -396,17 +413,39 @@ impl KqueueWaiter {
     }
 
     pub(super) fn get(&self, index: usize) -> Readiness {
-        let event = &self.events[index];
-        Readiness { token: event.token(), what: to_interests(event) }
+        match self.merged.get(index) {
+            Some(readiness) => *readiness,
+            None => to_readiness(&self.events[index]),
+        }
     }
 
     pub(super) fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+        self.merged.clear();
         self.found = match self.kernel.wait(&mut self.events, timeout) {
             Ok(found) => found,
             Err(Errno::EINTR) => 0,
             Err(errno) => return Err(Error::system(errno, "kevent", None)),
         };
+        self.merge();
         Ok(())
+    }
+
+    /// Makes one readiness of what both filters of a descriptor told: its events are to be told in the order
+    /// in which they were added, not readers before writers.
+    fn merge(&mut self) {
+        let found = &self.events[..self.found];
+        let of_read = |event: &Kevent| event.filter() == abi::EVFILT_READ;
+        if !found.iter().any(of_read) || found.iter().all(of_read) {
+            return;
+        }
+        self.places.clear();
+        for readiness in found.iter().map(to_readiness) {
+            let place = *self.places.entry(readiness.token).or_insert(self.merged.len());
+            match self.merged.get_mut(place) {
+                Some(before) => before.what |= readiness.what,
+                None => self.merged.push(readiness),
+            }
+        }
     }
 }
 
@@ -428,6 +467,10 @@ fn to_result(receipt: &Kevent) -> nix::Result<()> {
         _ if receipt.flags() & abi::EV_ERROR == 0 => Ok(()),
         errno => Err(Errno::from_raw(errno as i32)),
     }
+}
+
+fn to_readiness(event: &Kevent) -> Readiness {
+    Readiness { token: event.token(), what: to_interests(event) }
 }
 
 /// What the kernel's record means to events.

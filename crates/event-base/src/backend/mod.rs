@@ -24,8 +24,6 @@
 //! - **`renew`** replaces the kernel's object by an empty one under the same descriptor number; the engine
 //!   registers everything again. Needed after a fork, and when a registration is stuck in the kernel.
 //!
-//! A readiness may name less than all that is ready: the rest comes as another one, in the same wait.
-//!
 //! Readiness maps to interest as follows. Error conditions reach every interest that is registered, so that
 //! no registration can be ready for ever without an event hearing of it.
 

@@ -16,11 +16,17 @@ use abi::kevent;
 pub(crate) mod abi {
     pub(crate) use libc::{
         EV_ADD, EV_CLEAR, EV_DELETE, EV_ENABLE, EV_EOF, EV_ERROR, EV_ONESHOT, EV_RECEIPT, EVFILT_READ,
-        EVFILT_TIMER, EVFILT_USER, EVFILT_WRITE, NOTE_LOWAT, NOTE_NSECONDS, NOTE_TRIGGER, kevent,
+        EVFILT_TIMER, EVFILT_USER, EVFILT_WRITE, NOTE_NSECONDS, NOTE_TRIGGER, kevent,
     };
 
     // The record and the function share a name, each in a namespace of its own.
     pub(super) use libc::kqueue;
+
+    /// What keeps a filter for reading quiet until there are as many bytes as asked for.
+    pub(crate) const QUIET: u32 = libc::NOTE_LOWAT;
+
+    /// Whether a kqueue's descriptor is readable while the kqueue has something to report.
+    pub(crate) const IS_POLLABLE: bool = true;
 
     /// Exact, and counting while the machine sleeps, as Darwin's `CLOCK_MONOTONIC` does.
     #[cfg(target_vendor = "apple")]
@@ -57,10 +63,15 @@ pub(crate) mod abi {
     pub(crate) const EV_RECEIPT: u16 = 0x0040;
     pub(crate) const EV_EOF: u16 = 0x8000;
     pub(crate) const EV_ERROR: u16 = 0x4000;
-    pub(crate) const NOTE_LOWAT: u32 = 0x0001;
     pub(crate) const NOTE_NSECONDS: u32 = 0x0004;
     pub(crate) const NOTE_TRIGGER: u32 = 0x0100_0000;
     pub(crate) const TIMER_FLAGS: u32 = NOTE_NSECONDS;
+
+    /// Not `NOTE_LOWAT`, which libkqueue turns into an option of the socket that its reader would feel.
+    pub(crate) const QUIET: u32 = 0;
+
+    /// The descriptor is one end of a pipe that only tells libkqueue when it is closed.
+    pub(crate) const IS_POLLABLE: bool = false;
 
     #[link(name = "kqueue")]
     unsafe extern "C" {
@@ -174,13 +185,18 @@ impl Kqueue {
         Ok(Kqueue { fd: Some(fd), owner: std::process::id() })
     }
 
-    /// Its number; -1 after [`replace`](Self::replace) failed half-way.
+    /// Its number.
     pub(crate) fn number(&self) -> RawFd {
         self.fd.as_ref().map_or(-1, AsRawFd::as_raw_fd)
     }
 
     /// Puts `fresh` in this one's place, under the same number unless that is another file's by now.
     pub(crate) fn replace(&mut self, mut fresh: Kqueue) -> nix::Result<()> {
+        if !abi::IS_POLLABLE {
+            // libkqueue knows its objects by number, which nobody but this one knows.
+            *self = fresh;
+            return Ok(());
+        }
         if self.owner == fresh.owner {
             if let (Some(old), Some(new)) = (&mut self.fd, &fresh.fd) {
                 // dup2 closes the old one, and would lose close-on-exec.
