@@ -9,14 +9,19 @@
 //! - Each change is made at once and asks for receipts, so that it is the caller who hears of a refusal.
 //! - A filter that is there is confirmed with `EV_ENABLE`, which unlike `EV_ADD` fails if it is not.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod steps;
+mod waiter;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
-use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::{Applied, Change, Internal, Readiness};
+use steps::{Act, MOST_STEPS, Mode, Step, Steps, read_mode};
+pub(super) use waiter::KqueueWaiter;
+
+use super::{Applied, Change, Internal};
 use crate::error::Error;
 use crate::flags::{Features, What};
 use crate::sys::kqueue::{Kevent, Kqueue as Kernel, abi};
@@ -25,16 +30,6 @@ use crate::time::{Clock, Nanos, SystemClock};
 pub(super) const NAME: &str = "kqueue";
 pub(super) const FEATURES: Features =
     Features::ET.union(Features::O1).union(Features::FDS).union(Features::EARLY_CLOSE);
-
-/// Room for the first wait, and what it may grow to.
-const FIRST_ROOM: usize = 256;
-const MOST_ROOM: usize = 4096;
-
-/// More bytes than any file holds back for its reader.
-const NEVER_SO_MANY: isize = i32::MAX as isize;
-
-/// No change needs more: both filters taken out and put in again.
-const MOST_STEPS: usize = 4;
 
 /// The backend.
 #[derive(Debug)]
@@ -47,134 +42,6 @@ pub(crate) struct Kqueue {
     /// Pipes that have no reader, whose filter for writing the kernel refuses.
     broken: BTreeSet<RawFd>,
     has_timer: bool,
-}
-
-/// A wait under way.
-#[derive(Debug)]
-pub(crate) struct KqueueWaiter {
-    kernel: Arc<Kernel>,
-    events: Vec<Kevent>,
-    found: usize,
-    /// What the events mean, if some come in twos.
-    merged: Vec<Readiness>,
-    /// The place in `merged` of each token. Scratch.
-    places: HashMap<u64, usize>,
-}
-
-/// One of the two filters of a descriptor as it is, or is to be, registered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
-    Level,
-    Edge,
-    /// For CLOSED alone.
-    Quiet,
-}
-
-/// What is done to a filter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Act {
-    Add(Mode),
-    Confirm(Mode),
-    Delete(Mode),
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Step {
-    filter: i16,
-    act: Act,
-}
-
-impl Step {
-    fn record(self, fd: RawFd, token: u64) -> Kevent {
-        let record = Kevent::new(fd as usize, self.filter, token).with_flags(abi::EV_RECEIPT);
-        let (flags, mode) = match self.act {
-            Act::Add(mode) => (abi::EV_ADD, mode),
-            Act::Confirm(mode) => (abi::EV_ENABLE, mode),
-            Act::Delete(_) => return record.with_flags(abi::EV_DELETE),
-        };
-        let record = record.with_flags(flags);
-        match mode {
-            Mode::Level => record,
-            Mode::Edge => record.with_flags(abi::EV_CLEAR),
-            Mode::Quiet => record.with_flags(abi::EV_CLEAR).with_note(abi::QUIET, NEVER_SO_MANY),
-        }
-    }
-
-    /// What takes the step back.
-    fn reverse(self) -> Option<Self> {
-        let act = match self.act {
-            Act::Add(mode) => Act::Delete(mode),
-            Act::Delete(mode) => Act::Add(mode),
-            Act::Confirm(_) => return None,
-        };
-        Some(Step { act, ..self })
-    }
-}
-
-/// The steps of a change, those that speak of filters the kernel ought to have first.
-#[derive(Debug)]
-struct Steps {
-    steps: [Step; MOST_STEPS],
-    len: usize,
-}
-
-impl Steps {
-    fn of(change: &Change) -> Self {
-        let none = Step { filter: 0, act: Act::Delete(Mode::Level) };
-        let mut all = Steps { steps: [none; MOST_STEPS], len: 0 };
-        let (old, new) = (change.registered, change.wanted());
-        let pairs = [
-            (abi::EVFILT_READ, read_mode(old, change.edge), read_mode(new, change.edge)),
-            (abi::EVFILT_WRITE, write_mode(old, change.edge), write_mode(new, change.edge)),
-        ];
-        for (filter, old, new) in pairs {
-            if let Some(mode) = old
-                && old != new
-            {
-                all.push(filter, Act::Delete(mode));
-            }
-        }
-        // What is deleted was there, and so the other filter is too; confirming that would only make an edge
-        // come twice.
-        if all.len == 0 {
-            for (filter, old, new) in pairs {
-                if let Some(mode) = old
-                    && old == new
-                {
-                    all.push(filter, Act::Confirm(mode));
-                }
-            }
-        }
-        for (filter, old, new) in pairs {
-            if let Some(mode) = new
-                && old != new
-            {
-                all.push(filter, Act::Add(mode));
-            }
-        }
-        all
-    }
-
-    fn push(&mut self, filter: i16, act: Act) {
-        self.steps[self.len] = Step { filter, act };
-        self.len += 1;
-    }
-
-    fn as_slice(&self) -> &[Step] {
-        &self.steps[..self.len]
-    }
-}
-
-fn read_mode(interests: What, edge: bool) -> Option<Mode> {
-    if interests.contains(What::READ) {
-        Some(if edge { Mode::Edge } else { Mode::Level })
-    } else {
-        interests.contains(What::CLOSED).then_some(Mode::Quiet)
-    }
-}
-
-fn write_mode(interests: What, edge: bool) -> Option<Mode> {
-    interests.contains(What::WRITE).then_some(if edge { Mode::Edge } else { Mode::Level })
 }
 
 impl Kqueue {
@@ -340,22 +207,14 @@ impl Kqueue {
     }
 
     pub(super) fn start_wait(&mut self) -> KqueueWaiter {
-        self.waiter.take().unwrap_or_else(|| KqueueWaiter {
-            kernel: Arc::clone(&self.kernel),
-            events: vec![Kevent::EMPTY; FIRST_ROOM],
-            found: 0,
-            merged: Vec::new(),
-            places: HashMap::new(),
-        })
+        self.waiter.take().unwrap_or_else(|| KqueueWaiter::new(Arc::clone(&self.kernel)))
     }
 
     pub(super) fn finish_wait(&mut self, mut waiter: KqueueWaiter) {
         if !self.closers.is_empty() {
-            self.keep_telling(&waiter.events[..waiter.found]);
+            self.keep_telling(waiter.found());
         }
-        if waiter.is_full() && waiter.events.len() < MOST_ROOM {
-            waiter.events.resize(waiter.events.len() * 2, Kevent::EMPTY);
-        }
+        waiter.grow();
         self.waiter = Some(waiter);
     }
 
@@ -403,52 +262,6 @@ impl Kqueue {
     }
 }
 
-impl KqueueWaiter {
-    pub(super) fn len(&self) -> usize {
-        if self.merged.is_empty() { self.found } else { self.merged.len() }
-    }
-
-    pub(super) fn is_full(&self) -> bool {
-        self.found == self.events.len()
-    }
-
-    pub(super) fn get(&self, index: usize) -> Readiness {
-        match self.merged.get(index) {
-            Some(readiness) => *readiness,
-            None => to_readiness(&self.events[index]),
-        }
-    }
-
-    pub(super) fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
-        self.merged.clear();
-        self.found = match self.kernel.wait(&mut self.events, timeout) {
-            Ok(found) => found,
-            Err(Errno::EINTR) => 0,
-            Err(errno) => return Err(Error::system(errno, "kevent", None)),
-        };
-        self.merge();
-        Ok(())
-    }
-
-    /// Makes one readiness of what both filters of a descriptor told: its events are to be told in the order
-    /// in which they were added, not readers before writers.
-    fn merge(&mut self) {
-        let found = &self.events[..self.found];
-        let of_read = |event: &Kevent| event.filter() == abi::EVFILT_READ;
-        if !found.iter().any(of_read) || found.iter().all(of_read) {
-            return;
-        }
-        self.places.clear();
-        for readiness in found.iter().map(to_readiness) {
-            let place = *self.places.entry(readiness.token).or_insert(self.merged.len());
-            match self.merged.get_mut(place) {
-                Some(before) => before.what |= readiness.what,
-                None => self.merged.push(readiness),
-            }
-        }
-    }
-}
-
 fn open() -> Result<Kernel, Error> {
     Kernel::new().map_err(|errno| Error::system(errno, "kqueue", None))
 }
@@ -466,23 +279,5 @@ fn to_result(receipt: &Kevent) -> nix::Result<()> {
         0 => Ok(()),
         _ if receipt.flags() & abi::EV_ERROR == 0 => Ok(()),
         errno => Err(Errno::from_raw(errno as i32)),
-    }
-}
-
-fn to_readiness(event: &Kevent) -> Readiness {
-    Readiness { token: event.token(), what: to_interests(event) }
-}
-
-/// What the kernel's record means to events.
-///
-/// The end of what can be written is told to writers only: it can be this side's own doing.
-fn to_interests(event: &Kevent) -> What {
-    if event.flags() & abi::EV_ERROR != 0 {
-        return What::IO;
-    }
-    match event.filter() {
-        abi::EVFILT_READ if event.flags() & abi::EV_EOF != 0 => What::READ | What::CLOSED,
-        abi::EVFILT_READ => What::READ,
-        _ => What::WRITE,
     }
 }
