@@ -29,6 +29,9 @@
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
+#[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+mod kqueue;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod operation;
 #[cfg(feature = "test-util")]
 mod scripted;
@@ -38,6 +41,8 @@ use std::time::Duration;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use epoll::{Epoll, EpollWaiter};
+#[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+use kqueue::{Kqueue, KqueueWaiter};
 #[cfg(feature = "test-util")]
 pub use scripted::{Script, ScriptedChange};
 #[cfg(feature = "test-util")]
@@ -121,6 +126,12 @@ struct Descriptor {
 const BACKENDS: &[Descriptor] = &[
     #[cfg(any(target_os = "linux", target_os = "android"))]
     Descriptor { name: epoll::NAME, features: epoll::FEATURES, open: || Epoll::new().map(Backend::Epoll) },
+    #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+    Descriptor {
+        name: kqueue::NAME,
+        features: kqueue::FEATURES,
+        open: || Kqueue::new().map(Backend::Kqueue),
+    },
 ];
 
 /// The names of the backends of this build, in order of preference (`event_get_supported_methods`).
@@ -134,6 +145,8 @@ pub fn supported_methods() -> Vec<&'static str> {
 pub(crate) enum Backend {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     Epoll(Epoll),
+    #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+    Kqueue(Kqueue),
     #[cfg(feature = "test-util")]
     Scripted(Scripted),
 }
@@ -143,6 +156,8 @@ pub(crate) enum Backend {
 pub(crate) enum Waiter {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     Epoll(EpollWaiter),
+    #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+    Kqueue(KqueueWaiter),
     #[cfg(feature = "test-util")]
     Scripted(ScriptedWaiter),
 }
@@ -152,6 +167,8 @@ macro_rules! each_backend {
         match $self {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             $kind::Epoll($inner) => $result,
+            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            $kind::Kqueue($inner) => $result,
             #[cfg(feature = "test-util")]
             $kind::Scripted($inner) => $result,
         }
@@ -204,6 +221,8 @@ impl Backend {
         match self {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Backend::Epoll(inner) => Waiter::Epoll(inner.start_wait()),
+            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            Backend::Kqueue(inner) => Waiter::Kqueue(inner.start_wait()),
             #[cfg(feature = "test-util")]
             Backend::Scripted(inner) => Waiter::Scripted(inner.start_wait()),
         }
@@ -213,8 +232,10 @@ impl Backend {
         match (self, waiter) {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             (Backend::Epoll(inner), Waiter::Epoll(waiter)) => inner.finish_wait(waiter),
-            // A scripted waiter owns nothing that the backend needs back.
-            #[cfg(feature = "test-util")]
+            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            (Backend::Kqueue(inner), Waiter::Kqueue(waiter)) => inner.finish_wait(waiter),
+            // A scripted waiter owns nothing that the backend needs back; no waiter meets another backend.
+            #[allow(unreachable_patterns, reason = "most builds have one backend")]
             _ => {}
         }
     }
@@ -251,6 +272,8 @@ impl Waiter {
         match self {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Waiter::Epoll(inner) => inner.is_full(),
+            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            Waiter::Kqueue(inner) => inner.is_full(),
             #[cfg(feature = "test-util")]
             Waiter::Scripted(_) => false,
         }

@@ -1,8 +1,10 @@
 //! What the kernel offers beyond nix, and how it is called.
 //!
-//! nix has no `epoll_pwait2` and wants owned descriptors where the engine only borrows a user's.
+//! nix has no `epoll_pwait2`, has `kevent` on the BSDs only, and wants owned descriptors where the engine only borrows a user's.
 
 pub(crate) mod fd;
+#[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+pub(crate) mod kqueue;
 pub(crate) mod notify;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) mod pwait2;

@@ -1,0 +1,272 @@
+//! `kqueue` and `kevent`: the BSDs' own, or libkqueue's on Linux.
+//!
+//! nix has them on the BSDs only; the backend is to run on Linux too, where it can be tested beside epoll.
+#![expect(unsafe_code, reason = "neither call has a safe form on every system the backend runs on")]
+
+use std::fmt;
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::ptr;
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use abi::kevent;
+
+#[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
+pub(crate) mod abi {
+    pub(crate) use libc::{
+        EV_ADD, EV_CLEAR, EV_DELETE, EV_ENABLE, EV_EOF, EV_ERROR, EV_ONESHOT, EV_RECEIPT, EVFILT_READ,
+        EVFILT_TIMER, EVFILT_USER, EVFILT_WRITE, NOTE_NSECONDS, NOTE_TRIGGER, kevent,
+    };
+
+    // The record and the function share a name, each in a namespace of its own.
+    pub(super) use libc::kqueue;
+
+    /// What keeps a filter for reading quiet until there are as many bytes as asked for.
+    pub(crate) const QUIET: u32 = libc::NOTE_LOWAT;
+
+    /// Whether a kqueue's descriptor is readable while the kqueue has something to report.
+    pub(crate) const IS_POLLABLE: bool = true;
+
+    /// Exact, and counting while the machine sleeps, as Darwin's `CLOCK_MONOTONIC` does.
+    #[cfg(target_vendor = "apple")]
+    pub(crate) const TIMER_FLAGS: u32 = NOTE_NSECONDS | libc::NOTE_CRITICAL | libc::NOTE_MACH_CONTINUOUS_TIME;
+    #[cfg(not(target_vendor = "apple"))]
+    pub(crate) const TIMER_FLAGS: u32 = NOTE_NSECONDS;
+}
+
+/// libkqueue's `sys/event.h`.
+#[cfg(not(any(target_vendor = "apple", target_os = "freebsd")))]
+pub(crate) mod abi {
+    #![allow(non_camel_case_types, reason = "the C name")]
+
+    #[derive(Clone, Copy)]
+    #[repr(C)]
+    pub(crate) struct kevent {
+        pub(crate) ident: usize,
+        pub(crate) filter: i16,
+        pub(crate) flags: u16,
+        pub(crate) fflags: u32,
+        pub(crate) data: isize,
+        pub(crate) udata: *mut libc::c_void,
+    }
+
+    pub(crate) const EVFILT_READ: i16 = -1;
+    pub(crate) const EVFILT_WRITE: i16 = -2;
+    pub(crate) const EVFILT_TIMER: i16 = -7;
+    pub(crate) const EVFILT_USER: i16 = -11;
+    pub(crate) const EV_ADD: u16 = 0x0001;
+    pub(crate) const EV_DELETE: u16 = 0x0002;
+    pub(crate) const EV_ENABLE: u16 = 0x0004;
+    pub(crate) const EV_ONESHOT: u16 = 0x0010;
+    pub(crate) const EV_CLEAR: u16 = 0x0020;
+    pub(crate) const EV_RECEIPT: u16 = 0x0040;
+    pub(crate) const EV_EOF: u16 = 0x8000;
+    pub(crate) const EV_ERROR: u16 = 0x4000;
+    pub(crate) const NOTE_NSECONDS: u32 = 0x0004;
+    pub(crate) const NOTE_TRIGGER: u32 = 0x0100_0000;
+    pub(crate) const TIMER_FLAGS: u32 = NOTE_NSECONDS;
+
+    /// Not `NOTE_LOWAT`, which libkqueue turns into an option of the socket that its reader would feel.
+    pub(crate) const QUIET: u32 = 0;
+
+    /// The descriptor is one end of a pipe that only tells libkqueue when it is closed.
+    pub(crate) const IS_POLLABLE: bool = false;
+
+    #[link(name = "kqueue")]
+    unsafe extern "C" {
+        pub(super) fn kqueue() -> libc::c_int;
+        pub(super) fn kevent(
+            kq: libc::c_int,
+            changes: *const kevent,
+            change_count: libc::c_int,
+            events: *mut kevent,
+            event_count: libc::c_int,
+            timeout: *const libc::timespec,
+        ) -> libc::c_int;
+    }
+}
+
+// A token is 64 bits wide and travels in a pointer.
+const _: () = assert!(size_of::<usize>() == size_of::<u64>());
+
+/// The longest wait, as some kernels refuse or misread very long ones.
+const MOST_SECONDS: u64 = 1_000_000;
+
+/// A change, or what came of it, or what the kernel found.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Kevent(kevent);
+
+// SAFETY: the record's pointer is a number that nobody follows.
+unsafe impl Send for Kevent {}
+// SAFETY: as above; there is no interior mutability.
+unsafe impl Sync for Kevent {}
+
+impl Kevent {
+    /// Room for a result.
+    pub(crate) const EMPTY: Self = {
+        // SAFETY: every field is a number or a raw pointer, for which all zeroes is a value.
+        Kevent(unsafe { std::mem::zeroed() })
+    };
+
+    pub(crate) fn new(ident: usize, filter: i16, token: u64) -> Self {
+        let mut record = Self::EMPTY;
+        record.0.ident = ident;
+        record.0.filter = filter;
+        record.0.udata = ptr::without_provenance_mut(token as usize);
+        record
+    }
+
+    pub(crate) fn with_flags(mut self, flags: u16) -> Self {
+        self.0.flags |= flags;
+        self
+    }
+
+    pub(crate) fn with_note(mut self, fflags: u32, data: isize) -> Self {
+        self.0.fflags |= fflags;
+        self.0.data = data as _;
+        self
+    }
+
+    pub(crate) fn ident(&self) -> usize {
+        self.0.ident
+    }
+
+    pub(crate) fn filter(&self) -> i16 {
+        self.0.filter
+    }
+
+    pub(crate) fn flags(&self) -> u16 {
+        self.0.flags
+    }
+
+    pub(crate) fn data(&self) -> i64 {
+        self.0.data as i64
+    }
+
+    pub(crate) fn token(&self) -> u64 {
+        let udata = self.0.udata;
+        udata.addr() as u64
+    }
+}
+
+impl fmt::Debug for Kevent {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Kevent")
+            .field("ident", &self.ident())
+            .field("filter", &self.filter())
+            .field("flags", &format_args!("{:#x}", self.flags()))
+            .field("data", &self.data())
+            .field("token", &format_args!("{:#x}", self.token()))
+            .finish()
+    }
+}
+
+/// A kqueue, closed when dropped.
+///
+/// A child process does not inherit it, so that there its number may be anyone's: only the process that
+/// made it closes it.
+#[derive(Debug)]
+pub(crate) struct Kqueue {
+    fd: Option<OwnedFd>,
+    owner: u32,
+}
+
+impl Kqueue {
+    pub(crate) fn new() -> nix::Result<Self> {
+        // SAFETY: the call has no arguments.
+        let number = Errno::result(unsafe { abi::kqueue() })?;
+        // SAFETY: the kernel made this descriptor just now, and nobody else knows of it.
+        let fd = unsafe { OwnedFd::from_raw_fd(number) };
+        // It is not inherited by a forked child, but by a program that takes this one's place.
+        nix::fcntl::fcntl(&fd, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))?;
+        Ok(Kqueue { fd: Some(fd), owner: std::process::id() })
+    }
+
+    /// Its number.
+    pub(crate) fn number(&self) -> RawFd {
+        self.fd.as_ref().map_or(-1, AsRawFd::as_raw_fd)
+    }
+
+    /// Puts `fresh` in this one's place, under the same number unless that is another file's by now.
+    pub(crate) fn replace(&mut self, mut fresh: Kqueue) -> nix::Result<()> {
+        if !abi::IS_POLLABLE {
+            // libkqueue knows its objects by number, which nobody but this one knows.
+            *self = fresh;
+            return Ok(());
+        }
+        if self.owner == fresh.owner {
+            if let (Some(old), Some(new)) = (&mut self.fd, &fresh.fd) {
+                // dup2 closes the old one, and would lose close-on-exec.
+                nix::unistd::dup2(new, old)?;
+                nix::fcntl::fcntl(old, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))?;
+            }
+            return Ok(());
+        }
+        self.forget();
+        self.fd = fresh.fd.take();
+        self.owner = fresh.owner;
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        _ = self.fd.take().map(IntoRawFd::into_raw_fd);
+    }
+
+    /// Makes the changes, all of which must ask for a receipt, and returns what became of each.
+    pub(crate) fn change<'a>(
+        &self,
+        changes: &[Kevent],
+        receipts: &'a mut [Kevent],
+    ) -> nix::Result<&'a [Kevent]> {
+        debug_assert!(changes.len() == receipts.len());
+        loop {
+            match self.call(changes, receipts, Some(Duration::ZERO)) {
+                // The changes were made; only to look for events was interrupted. Making them again gives
+                // the receipts.
+                Err(Errno::EINTR) => {}
+                result => return result.map(|count| &receipts[..count]),
+            }
+        }
+    }
+
+    /// Waits for at most `timeout`, without limit if there is none.
+    pub(crate) fn wait(&self, events: &mut [Kevent], timeout: Option<Duration>) -> nix::Result<usize> {
+        self.call(&[], events, timeout)
+    }
+
+    fn call(
+        &self,
+        changes: &[Kevent],
+        events: &mut [Kevent],
+        timeout: Option<Duration>,
+    ) -> nix::Result<usize> {
+        let timeout = timeout.map(|timeout| libc::timespec {
+            tv_sec: timeout.as_secs().min(MOST_SECONDS) as libc::time_t,
+            tv_nsec: timeout.subsec_nanos() as libc::c_long,
+        });
+        // SAFETY: both slices are valid for their lengths and `Kevent` is a transparent wrapper of the
+        // kernel's record; `timeout` is null or points to a timespec that outlives the call.
+        let count = unsafe {
+            kevent(
+                self.number(),
+                changes.as_ptr().cast(),
+                changes.len() as libc::c_int,
+                events.as_mut_ptr().cast(),
+                events.len() as libc::c_int,
+                timeout.as_ref().map_or(ptr::null(), ptr::from_ref),
+            )
+        };
+        Errno::result(count).map(|count| count as usize)
+    }
+}
+
+impl Drop for Kqueue {
+    fn drop(&mut self) {
+        if self.owner != std::process::id() {
+            self.forget();
+        }
+    }
+}
