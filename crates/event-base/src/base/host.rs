@@ -57,7 +57,7 @@ impl Base {
     /// one of the host's own loop, becomes readable (edge-triggered).
     ///
     /// # Errors
-    /// [`Error::System`] with `epoll_ctl`, [`Error::Closed`], [`Error::WrongThread`].
+    /// [`Error::System`] with `epoll_ctl` or `kevent`, [`Error::Closed`], [`Error::WrongThread`].
     pub fn watch_host(&self, descriptor: BorrowedFd<'_>) -> Result<(), Error> {
         self.try_with(|inner| {
             inner.backend()?.watch_internal(descriptor, Internal::Host)?;

@@ -224,9 +224,12 @@ impl Kqueue {
             let fd = event.ident() as RawFd;
             let is_closed = event.filter() == abi::EVFILT_READ && event.flags() & abi::EV_EOF != 0;
             if is_closed && self.closers.get(&fd) == Some(&event.token()) {
-                let step = Step { filter: abi::EVFILT_READ, act: Act::Confirm(Mode::Quiet) };
-                // It fails if the descriptor was closed, and then there is nothing to tell.
-                _ = self.one(step.record(fd, event.token()));
+                let step = |act| Step { filter: abi::EVFILT_READ, act }.record(fd, event.token());
+                // Taken out first, which not every kernel needs to look again. That fails if the descriptor was
+                // closed, and then there is nothing to tell and nothing to put back.
+                if self.one(step(Act::Delete(Mode::Quiet))).is_ok() {
+                    _ = self.one(step(Act::Add(Mode::Quiet)));
+                }
             }
         }
     }
@@ -279,5 +282,73 @@ fn to_result(receipt: &Kevent) -> nix::Result<()> {
         0 => Ok(()),
         _ if receipt.flags() & abi::EV_ERROR == 0 => Ok(()),
         errno => Err(Errno::from_raw(errno as i32)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::backend::Readiness;
+
+    const SHORT: Duration = Duration::from_millis(20);
+    const LONG: Duration = Duration::from_secs(20);
+
+    fn wait(backend: &mut Kqueue, timeout: Duration) -> Vec<Readiness> {
+        let mut waiter = backend.start_wait();
+        waiter.wait(Some(timeout)).unwrap();
+        let found = (0..waiter.len()).map(|index| waiter.get(index)).collect();
+        backend.finish_wait(waiter);
+        found
+    }
+
+    #[test]
+    fn the_timer_fires_once_and_not_early() {
+        let mut backend = Kqueue::new().unwrap();
+        backend.open_timer().unwrap();
+        let start = SystemClock.monotonic();
+        backend.arm_timer(Some(start + 3_600_000_000_000)).unwrap();
+        backend.arm_timer(Some(start + 20_000_000)).unwrap();
+        let found = wait(&mut backend, LONG);
+        assert!(SystemClock.monotonic() >= start + 20_000_000);
+        assert_eq!(found.len(), 1);
+        assert_eq!(Internal::of(found[0].token), Some(Internal::Timer));
+        assert_eq!(wait(&mut backend, SHORT), []);
+        backend.arm_timer(Some(start)).unwrap();
+        assert_eq!(wait(&mut backend, LONG).len(), 1);
+        backend.arm_timer(Some(SystemClock.monotonic() + 10_000_000)).unwrap();
+        backend.arm_timer(None).unwrap();
+        assert_eq!(wait(&mut backend, SHORT), []);
+    }
+
+    #[test]
+    fn closed_alone_is_told_in_every_wait_and_bytes_do_not_keep_the_loop_awake() {
+        let mut backend = Kqueue::new().unwrap();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let fd = ours.as_raw_fd();
+        let add = Change {
+            fd,
+            registered: What::empty(),
+            add: What::CLOSED,
+            remove: What::empty(),
+            edge: false,
+            token: 7,
+        };
+        assert_eq!(backend.change(&add), Ok(Applied::Done));
+        theirs.write_all(b"nobody reads this").unwrap();
+        wait(&mut backend, SHORT);
+        assert_eq!(wait(&mut backend, SHORT), []);
+        drop(theirs);
+        for _ in 0..3 {
+            let found = wait(&mut backend, LONG);
+            assert_eq!(found.len(), 1);
+            assert!(found[0].token == 7 && found[0].what.contains(What::CLOSED));
+        }
+        let delete = Change { registered: What::CLOSED, add: What::empty(), remove: What::CLOSED, ..add };
+        assert_eq!(backend.change(&delete), Ok(Applied::Done));
+        assert_eq!(wait(&mut backend, SHORT), []);
     }
 }
