@@ -273,7 +273,7 @@ export class EventBase {
     const core = this.#core
     core.check()
     const { handle } = core
-    native.loopEnter(handle, checkBits('flags', flags, LOOP_BITS))
+    crossing.loopEnter(handle, checkBits('flags', flags, LOOP_BITS))
     try {
       if (!isMainThread && !this.#watchesHost) this.#watchHost()
       for (;;) {
@@ -289,7 +289,7 @@ export class EventBase {
       }
     } finally {
       core.running = undefined
-      native.loopLeave(handle)
+      crossing.loopLeave(handle)
     }
   }
 

@@ -12,6 +12,10 @@ export type Handle = number
 
 /** The calls that are made for every event: see `crossing`. Times are milliseconds, negative for none. */
 export interface Crossing {
+  /** Enters the loop. */
+  loopEnter(handle: Handle, flags: number): void
+  /** Leaves the loop. */
+  loopLeave(handle: Handle): void
   /** The next event, or why there is none; blocks until there is one or the other. */
   loopNext(handle: Handle): number
   /** Makes an event; a negative priority means the middle one. `age` is how many events were handed out since. */

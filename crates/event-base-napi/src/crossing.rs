@@ -11,7 +11,7 @@ use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
-use event_base::{Error, EventId, What};
+use event_base::{Error, EventId, LoopFlags, What};
 use event_base_net::socket;
 use napi::bindgen_prelude::{JsValue, Object};
 use napi::{Env, Status, sys};
@@ -214,7 +214,9 @@ fn define<E: Export>(env: &Env, target: &Object<'_>) -> napi::Result<()> {
 #[napi(catch_unwind, ts_return_type = "Crossing")]
 pub fn crossing(env: Env) -> napi::Result<Object<'static>> {
     let target = Object::new(&env)?;
+    define::<LoopEnter>(&env, &target)?;
     define::<LoopNext>(&env, &target)?;
+    define::<LoopLeave>(&env, &target)?;
     define::<EventCreate>(&env, &target)?;
     define::<EventCreateAndAdd>(&env, &target)?;
     define::<EventAdd>(&env, &target)?;
@@ -225,6 +227,28 @@ pub fn crossing(env: Env) -> napi::Result<Object<'static>> {
     define::<SocketRead>(&env, &target)?;
     define::<SocketWrite>(&env, &target)?;
     Ok(target)
+}
+
+struct LoopEnter;
+
+impl Export for LoopEnter {
+    const NAME: &'static CStr = c"loopEnter";
+
+    fn call(call: &Call) -> napi::Result<Value> {
+        let flags = LoopFlags::from_bits_truncate(call.uint(1) as u8);
+        call.done(call.handle()?.base().enter(flags))
+    }
+}
+
+struct LoopLeave;
+
+impl Export for LoopLeave {
+    const NAME: &'static CStr = c"loopLeave";
+
+    fn call(call: &Call) -> napi::Result<Value> {
+        call.handle()?.base().leave();
+        Ok(Value::Undefined)
+    }
 }
 
 struct LoopNext;

@@ -4,12 +4,8 @@
 //! bears: [`RELEASED`] in place of PERSIST, and [`ORPHANED`], which is RELEASED with ET alone. The highest slot
 //! never exists; with it, bits 24-31 are one of the [`Signal`]s.
 
-use event_base::{Error, LoopFlags, LoopResult, Next, Ready, Wait};
-use napi::Env;
-use napi_derive::napi;
-
-use crate::error::check;
-use crate::handle::{Handle, HandleState};
+use crate::handle::HandleState;
+use event_base::{Error, LoopResult, Next, Ready, Wait};
 
 /// The slot that marks a signal.
 const NO_SLOT: u32 = (1 << 24) - 1;
@@ -89,16 +85,4 @@ impl HandleState {
             Step::Host | Step::Idle => Signal::Host.code(),
         })
     }
-}
-
-/// Enters the loop.
-#[napi(catch_unwind)]
-pub fn loop_enter(env: Env, handle: Handle, flags: u32) -> napi::Result<()> {
-    check(&env, handle.base().enter(LoopFlags::from_bits_truncate(flags as u8)))
-}
-
-/// Leaves the loop.
-#[napi(catch_unwind)]
-pub fn loop_leave(handle: Handle) {
-    handle.base().leave();
 }
