@@ -5,7 +5,6 @@ import { isMainThread } from 'node:worker_threads'
 import { EventConfig, setConstructor } from './config.js'
 import { EV, LoopFlag, type LoopResult, type Method } from './constants.js'
 import { Core } from './core.js'
-import { wrongType } from './validate.js'
 import { EventError } from './errors.js'
 import { Event, type EventCallback, type EventOptions } from './event.js'
 import { rejectWaiting, Watch, waitOnce } from './iterate.js'
@@ -20,6 +19,7 @@ import {
   checkOptions,
   checkSignal,
   checkTimeout,
+  wrongType,
 } from './validate.js'
 
 const INTERESTS = EV.READ | EV.WRITE | EV.CLOSED
