@@ -222,6 +222,8 @@ impl Base {
         {
             inner.end_pass();
             inner.time.forget();
+            // Nobody knows when the next loop comes.
+            inner.flush_changes();
             inner.run.owner = 0;
             inner.release();
         }
