@@ -55,7 +55,7 @@ mod time;
 pub use backend::supported_methods;
 #[cfg(feature = "test-util")]
 pub use backend::{Script, ScriptedChange};
-pub use base::{Base, Next, Turn, Wait};
+pub use base::{Base, HostWait, Next, Turn, Wait, WaitEnder};
 pub use config::{Config, MAX_PRIORITIES};
 pub use error::{Error, SystemError};
 pub use event::{EventId, EventInfo, EventSpec, Ready};

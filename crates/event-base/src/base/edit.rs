@@ -61,6 +61,7 @@ impl Inner {
             self.list(index, State::INSERTED);
         }
         self.settle_orphans();
+        self.settle_change();
         result
     }
 
@@ -104,6 +105,15 @@ impl Inner {
             // it was; then the kernel tells a little more than is wanted, and nobody hears it.
             _ = self.fds.remove(&mut self.table, backend, index, &mut self.orphans);
             self.settle_orphans();
+            self.settle_change();
+        }
+    }
+
+    /// A change made while the loop sleeps has to take effect on its wait.
+    #[inline]
+    fn settle_change(&mut self) {
+        if self.sleep.is_asleep() {
+            self.flush_changes();
         }
     }
 

@@ -24,6 +24,7 @@ use active::{Pass, Queues};
 use clocks::TimeCache;
 use control::Control;
 use host::Host;
+pub use host::{HostWait, WaitEnder};
 use inspect::Counts;
 use run::Run;
 pub use run::{Next, Turn, Wait};

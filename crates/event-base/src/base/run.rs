@@ -169,7 +169,8 @@ impl Base {
     ///
     /// # Errors
     /// [`Error::System`] if the wait fails; the loop can be tried again or left. [`Error::WrongThread`] if this
-    /// is not the thread that entered the loop, [`Error::Closed`].
+    /// is not the thread that entered the loop; [`Error::Reentrant`] while the wait [is
+    /// away](Self::start_wait), [`Error::Closed`].
     pub fn turn(&self, wait: Wait) -> Result<Turn, Error> {
         self.turn_locked(self.shared.state.lock()?, wait).map(|(_, turn)| turn)
     }
@@ -221,6 +222,8 @@ impl Base {
         {
             inner.end_pass();
             inner.time.forget();
+            // Nobody knows when the next loop comes.
+            inner.flush_changes();
             inner.run.owner = 0;
             inner.release();
         }
@@ -228,6 +231,10 @@ impl Base {
 
     /// Asks the backend what is ready, without the lock while it waits.
     fn poll<'a>(&'a self, mut inner: Guard<'a, Inner>, until: Until) -> Result<Guard<'a, Inner>, Error> {
+        if inner.host.waits {
+            return Err(Error::Reentrant);
+        }
+        let until = if inner.flush_changes() { Until::Now } else { until };
         let mut waiter = inner.backend()?.start_wait();
         let mut result = if until == Until::Now {
             waiter.wait(Some(Duration::ZERO))
@@ -253,6 +260,7 @@ impl Base {
             waiter = inner.backend()?.start_wait();
             result = waiter.wait(Some(Duration::ZERO));
         }
+        inner.settle_lost();
         result?;
         if inner.is_stuck() {
             inner.renew_backend()?;
