@@ -29,6 +29,7 @@
 //! | `event_add`, `event_del`, `event_remove_timer` | [`Base::add`], [`Base::del`], [`Base::remove_timer`] |
 //! | `event_active`, `event_active_later_` | [`Base::activate`], [`Base::activate_later`] |
 //! | `event_pending`, `event_priority_set`, `event_finalize` | [`Base::pending`], [`Base::set_priority`], [`Base::finalize`] |
+//! | `event_base_init_common_timeout` | [`Base::common_timeout`], [`Base::add_common`] |
 //! | `event_base_once` | [`Base::once`] |
 //! | `event_base_loop`, `_loopexit`, `_loopbreak`, `_loopcontinue` | [`Base::run`], [`Base::loop_exit`], [`Base::loop_break`], [`Base::loop_continue`] |
 //! | `event_base_gettimeofday_cached`, `event_gettime_monotonic` | [`Base::now`], [`Base::monotonic`] |
@@ -55,7 +56,7 @@ mod time;
 pub use backend::supported_methods;
 #[cfg(feature = "test-util")]
 pub use backend::{Script, ScriptedChange};
-pub use base::{Base, Next, Turn, Wait};
+pub use base::{Base, CommonTimeout, Next, Turn, Wait};
 pub use config::{Config, MAX_PRIORITIES};
 pub use error::{Error, SystemError};
 pub use event::{EventId, EventInfo, EventSpec, Ready};

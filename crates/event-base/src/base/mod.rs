@@ -9,6 +9,7 @@
 
 mod active;
 mod clocks;
+mod common;
 mod control;
 mod edit;
 mod host;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 use active::{Pass, Queues};
 use clocks::TimeCache;
+pub use common::CommonTimeout;
 use control::Control;
 use host::Host;
 use inspect::Counts;
@@ -37,7 +39,7 @@ use crate::flags::{BaseFlags, Features};
 use crate::io::FdMap;
 use crate::sync::{Guard, Lock};
 use crate::sys::notify::Notifier;
-use crate::time::{SystemClock, TimerQueue};
+use crate::time::{Deadlines, SystemClock};
 
 /// An event base. Cloning gives another handle to the same base.
 #[derive(Clone, Debug)]
@@ -60,7 +62,7 @@ struct Inner {
     notifier: Option<Arc<Notifier>>,
     table: Table,
     fds: FdMap,
-    timers: TimerQueue,
+    timers: Deadlines,
     queues: Queues,
     pass: Pass,
     run: Run,
@@ -70,6 +72,8 @@ struct Inner {
     counts: Counts,
     time: TimeCache,
     limits: DispatchLimits,
+    /// Tells this base from every other of the process.
+    number: u64,
     /// Scratch for the map's orphans; empty between calls.
     orphans: Vec<u32>,
     /// Transient events that were orphaned, to be handed out once more.
@@ -103,7 +107,7 @@ impl Base {
             notifier: None,
             table: Table::default(),
             fds: FdMap::default(),
-            timers: TimerQueue::default(),
+            timers: Deadlines::default(),
             queues: Queues::new(config.priorities),
             pass: Pass::default(),
             run: Run::default(),
@@ -113,6 +117,7 @@ impl Base {
             counts: Counts::default(),
             time: TimeCache::new(clock, config.flags.contains(BaseFlags::NO_CACHE_TIME)),
             limits: config.limits,
+            number: common::base_number(),
             orphans: Vec::new(),
             departed: Vec::new(),
             closed: false,
@@ -219,7 +224,7 @@ impl Inner {
             self.notifier = None;
             self.table = Table::default();
             self.fds = FdMap::default();
-            self.timers = TimerQueue::default();
+            self.timers = Deadlines::default();
         }
     }
 }
