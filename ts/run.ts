@@ -7,7 +7,8 @@ import { LoopResult } from './constants.js'
 import type { Core } from './core.js'
 import { closedError, systemError } from './errors.js'
 import { Event } from './event.js'
-import { native, NO_SLOT, Signal } from './native.js'
+import { isWatcherSignal, native, NO_SLOT, Signal } from './native.js'
+import { deliverWatcher } from './watcher.js'
 
 /** Whether the host's libuv can be relied on. Bun and Deno have its names, not its behaviour. */
 const hasUv: boolean =
@@ -58,6 +59,8 @@ export function run(core: Core, settings: RunSettings): Promise<LoopResult> {
       } else if (said === Signal.FAILED) {
         end()
         reject(waitFailed(errno))
+      } else if (isWatcherSignal(said)) {
+        deliverWatcher(core, said, true)
       } else {
         onSignal(said)
       }

@@ -18,6 +18,7 @@ mod persist;
 mod phases;
 mod run;
 mod wake;
+mod watchers;
 
 use std::sync::Arc;
 
@@ -28,8 +29,10 @@ use control::Control;
 use host::Host;
 use inspect::Counts;
 use run::Run;
-pub use run::{Next, Turn, Wait};
+pub use run::{Next, Occasion, Turn, Wait};
 use wake::Sleep;
+pub use watchers::WatcherId;
+use watchers::Watchers;
 
 use crate::backend::Backend;
 use crate::config::{Config, DispatchLimits};
@@ -72,6 +75,7 @@ struct Inner {
     counts: Counts,
     time: TimeCache,
     limits: DispatchLimits,
+    watchers: Watchers,
     /// Tells this base from every other of the process.
     number: u64,
     /// Scratch for the map's orphans; empty between calls.
@@ -117,6 +121,7 @@ impl Base {
             counts: Counts::default(),
             time: TimeCache::new(clock, config.flags.contains(BaseFlags::NO_CACHE_TIME)),
             limits: config.limits,
+            watchers: Watchers::default(),
             number: common::base_number(),
             orphans: Vec::new(),
             departed: Vec::new(),
@@ -167,6 +172,7 @@ impl Base {
             }
         }
         inner.departed.clear();
+        inner.watchers = Watchers::default();
         inner.closed = true;
         inner.release();
         inner.request_wake();

@@ -28,3 +28,4 @@ mod steps;
 mod the_time;
 mod transient_events;
 mod waking;
+mod watchers;
