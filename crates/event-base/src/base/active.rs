@@ -259,7 +259,7 @@ impl Inner {
         record.pass = self.pass.number;
         let (fd, data, state, what) = (record.fd, record.data, record.state, record.what);
         let result = std::mem::take(&mut record.result);
-        if what.contains(What::PERSIST) && record.interval().is_some() {
+        if what.contains(What::PERSIST) && record.has_period() {
             self.rearm(index, result);
         } else if state.intersects(State::TIMEOUT | State::INSERTED) && !what.contains(What::PERSIST) {
             self.delete(index);

@@ -9,6 +9,7 @@
 
 mod active;
 mod clocks;
+mod common;
 mod control;
 mod edit;
 mod host;
@@ -17,18 +18,22 @@ mod persist;
 mod phases;
 mod run;
 mod wake;
+mod watchers;
 
 use std::sync::Arc;
 
 use active::{Pass, Queues};
 use clocks::TimeCache;
+pub use common::CommonTimeout;
 use control::Control;
 use host::Host;
 pub use host::{HostWait, WaitEnder};
 use inspect::Counts;
 use run::Run;
-pub use run::{Next, Turn, Wait};
+pub use run::{Next, Occasion, Turn, Wait};
 use wake::Sleep;
+pub use watchers::WatcherId;
+use watchers::Watchers;
 
 use crate::backend::Backend;
 use crate::config::{Config, DispatchLimits};
@@ -38,7 +43,7 @@ use crate::flags::{BaseFlags, Features};
 use crate::io::FdMap;
 use crate::sync::{Guard, Lock};
 use crate::sys::notify::Notifier;
-use crate::time::{SystemClock, TimerQueue};
+use crate::time::{Deadlines, SystemClock};
 
 /// An event base. Cloning gives another handle to the same base.
 #[derive(Clone, Debug)]
@@ -61,7 +66,7 @@ struct Inner {
     notifier: Option<Arc<Notifier>>,
     table: Table,
     fds: FdMap,
-    timers: TimerQueue,
+    timers: Deadlines,
     queues: Queues,
     pass: Pass,
     run: Run,
@@ -71,6 +76,9 @@ struct Inner {
     counts: Counts,
     time: TimeCache,
     limits: DispatchLimits,
+    watchers: Watchers,
+    /// Tells this base from every other of the process.
+    number: u64,
     /// Scratch for the map's orphans; empty between calls.
     orphans: Vec<u32>,
     /// Transient events that were orphaned, to be handed out once more.
@@ -104,7 +112,7 @@ impl Base {
             notifier: None,
             table: Table::default(),
             fds: FdMap::default(),
-            timers: TimerQueue::default(),
+            timers: Deadlines::default(),
             queues: Queues::new(config.priorities),
             pass: Pass::default(),
             run: Run::default(),
@@ -114,6 +122,8 @@ impl Base {
             counts: Counts::default(),
             time: TimeCache::new(clock, config.flags.contains(BaseFlags::NO_CACHE_TIME)),
             limits: config.limits,
+            watchers: Watchers::default(),
+            number: common::base_number(),
             orphans: Vec::new(),
             departed: Vec::new(),
             closed: false,
@@ -163,6 +173,7 @@ impl Base {
             }
         }
         inner.departed.clear();
+        inner.watchers = Watchers::default();
         inner.closed = true;
         inner.release();
         inner.request_wake();
@@ -220,7 +231,7 @@ impl Inner {
             self.notifier = None;
             self.table = Table::default();
             self.fds = FdMap::default();
-            self.timers = TimerQueue::default();
+            self.timers = Deadlines::default();
         }
     }
 }

@@ -110,7 +110,9 @@ impl Inner {
             || self.run.flags.contains(LoopFlags::NONBLOCK)
             || self.run.host
             || self.has_ready()
-            || self.counts.active() > 0;
+            || self.counts.active() > 0
+            // A prepare watcher may have asked to leave, or deleted the last event.
+            || (!self.watchers.is_empty() && self.reason_to_leave().is_some());
         if at_once { Until::Now } else { self.next_deadline().map_or(Until::Woken, Until::Deadline) }
     }
 

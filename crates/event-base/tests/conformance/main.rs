@@ -13,3 +13,4 @@ mod readiness;
 mod threads;
 mod timers;
 mod transfers;
+mod watchers;
