@@ -503,6 +503,20 @@ export class EventBase {
   }
 
   /**
+   * Every event that is pending or active as text, one a line, for people (`event_base_dump_events`): those on
+   * descriptors in their order, then timers, then those that are only active.
+   *
+   * The number in front is the event's {@link Event.id} in hexadecimal; a timeout is the wall-clock time of the
+   * deadline, in seconds since 1970; `[NextTime]` marks what is queued for the next pass.
+   *
+   * @throws {EventError} `ERR_EVENT_CLOSED`
+   */
+  dump(): string {
+    this.#core.check()
+    return native.baseDump(this.#core.handle)
+  }
+
+  /**
    * The event whose callback runs now (`event_base_get_running_event`).
    *
    * @throws {EventError} `ERR_EVENT_CLOSED`

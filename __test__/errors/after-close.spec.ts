@@ -32,6 +32,7 @@ const ofBase: Record<string, (base: EventBase) => unknown> = {
   countEvents: (base) => base.countEvents(1),
   maxEvents: (base) => base.maxEvents(1),
   events: (base) => base.events(),
+  dump: (base) => base.dump(),
   runningEvent: (base) => base.runningEvent,
   activateByFd: (base) => base.activateByFd(-1, EV.TIMEOUT),
 }

@@ -154,3 +154,9 @@ pub fn base_events(env: Env, handle: Handle) -> napi::Result<Vec<BindingEventInf
     let events = check(&env, handle.base().events())?;
     Ok(events.iter().map(BindingEventInfo::from).collect())
 }
+
+/// Every event that is pending or active, as text.
+#[napi(catch_unwind)]
+pub fn base_dump(env: Env, handle: Handle) -> napi::Result<String> {
+    check(&env, handle.base().dump())
+}

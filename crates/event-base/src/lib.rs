@@ -32,7 +32,9 @@
 //! | `event_base_once` | [`Base::once`] |
 //! | `event_base_loop`, `_loopexit`, `_loopbreak`, `_loopcontinue` | [`Base::run`], [`Base::loop_exit`], [`Base::loop_break`], [`Base::loop_continue`] |
 //! | `event_base_gettimeofday_cached`, `event_gettime_monotonic` | [`Base::now`], [`Base::monotonic`] |
-//! | `event_base_get_num_events`, `_get_max_events`, `_foreach_event` | [`Base::count_events`], [`Base::max_events`], [`Base::events`] |
+//! | `event_base_get_num_events`, `_get_max_events` | [`Base::count_events`], [`Base::max_events`] |
+//! | `event_base_foreach_event`, `event_base_dump_events` | [`Base::for_each`], [`Base::events`], [`Base::dump`] |
+//! | `event_get_assignment` and the other getters | [`Base::info`] |
 //!
 //! # Threads
 //!

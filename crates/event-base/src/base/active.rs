@@ -18,13 +18,13 @@ const MAX_DEFERRED: u32 = 32;
 
 /// A queue through the records' links.
 #[derive(Clone, Copy, Debug)]
-struct Queue {
-    head: u32,
+pub(super) struct Queue {
+    pub(super) head: u32,
     tail: u32,
 }
 
 impl Queue {
-    const EMPTY: Queue = Queue { head: NONE, tail: NONE };
+    pub(super) const EMPTY: Queue = Queue { head: NONE, tail: NONE };
 
     fn append(&mut self, table: &mut Table, index: u32) {
         let last = std::mem::replace(&mut self.tail, index);
@@ -68,8 +68,8 @@ impl Queue {
 /// The queues.
 #[derive(Debug)]
 pub(super) struct Queues {
-    by_priority: Vec<Queue>,
-    later: Queue,
+    pub(super) by_priority: Vec<Queue>,
+    pub(super) later: Queue,
     deferred: u32,
 }
 
@@ -101,7 +101,7 @@ pub(super) struct Pass {
     handed_out: u32,
     open: bool,
     /// The queue being served.
-    priority: u8,
+    pub(super) priority: u8,
     /// Callbacks so far.
     pub(super) count: u32,
     max_callbacks: Option<u32>,
@@ -361,38 +361,5 @@ impl Base {
                 }
             }
         })
-    }
-
-    /// Sets the number of priorities, 1 to [`MAX_PRIORITIES`](crate::MAX_PRIORITIES)
-    /// (`event_base_priority_init`). Events of a priority that no longer exists get the least urgent one.
-    ///
-    /// # Errors
-    /// [`Error::Active`] while any event is active, [`Error::OutOfRange`] for 0, [`Error::Closed`],
-    /// [`Error::WrongThread`].
-    pub fn set_priorities(&self, count: u8) -> Result<(), Error> {
-        self.try_with(|inner| {
-            if count == 0 {
-                return Err(Error::OutOfRange("the number of priorities"));
-            }
-            if inner.counts.active() > 0 {
-                return Err(Error::Active);
-            }
-            inner.queues.by_priority = vec![Queue::EMPTY; usize::from(count)];
-            // The pass under way, if any, looks into its queue once more.
-            inner.pass.priority = inner.pass.priority.min(count - 1);
-            for index in inner.table.indices() {
-                let record = inner.table.at(index);
-                record.priority = record.priority.min(count - 1);
-            }
-            Ok(())
-        })
-    }
-
-    /// The number of priorities (`event_base_get_npriorities`).
-    ///
-    /// # Errors
-    /// [`Error::Closed`], [`Error::WrongThread`].
-    pub fn priorities(&self) -> Result<u8, Error> {
-        self.with(|inner| inner.queues.priorities())
     }
 }

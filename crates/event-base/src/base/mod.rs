@@ -10,11 +10,13 @@
 mod active;
 mod clocks;
 mod control;
+mod dump;
 mod edit;
 mod host;
 mod inspect;
 mod persist;
 mod phases;
+mod priorities;
 mod run;
 mod wake;
 

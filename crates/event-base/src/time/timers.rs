@@ -129,6 +129,15 @@ impl TimerQueue {
         Some(slot)
     }
 
+    /// The slots of all armed timers, each once, in the order of the heap's array.
+    pub(crate) fn armed(&self, timers: &mut impl TimerTable) -> Vec<u32> {
+        let bears_it = |entry: &Entry| {
+            let timer = timers.timer(entry.slot());
+            timer.order != 0 && timer.stamp == entry.order()
+        };
+        self.heap.entries().filter(bears_it).map(Entry::slot).collect()
+    }
+
     fn next_order(&mut self) -> u32 {
         // Wraps after four thousand million armings. Only the order between deadlines that are equal to
         // the nanosecond and armed that far apart could suffer.
