@@ -10,6 +10,7 @@ import { Event, type EventCallback, type EventOptions } from './event.js'
 import { rejectWaiting, Watch, waitOnce } from './iterate.js'
 import { crossing, native, NO_SLOT, NO_TIMEOUT, Signal } from './native.js'
 import { run } from './run.js'
+import { type Stats, statsOf } from './stats.js'
 import {
   checkBits,
   checkBoolean,
@@ -514,6 +515,19 @@ export class EventBase {
   dump(): string {
     this.#core.check()
     return native.baseDump(this.#core.handle)
+  }
+
+  /**
+   * What the base has done so far: passes, waits, events, wake-ups, and with {@link EventConfig.measure} where
+   * the time went.
+   *
+   * @param options `reset` lets everything begin again from nothing
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_EVENT_CLOSED`
+   */
+  stats(options?: { reset?: boolean }): Stats {
+    this.#core.check()
+    const { reset } = checkOptions(options) ?? {}
+    return statsOf(this.#core.handle, checkBoolean('options.reset', reset))
   }
 
   /**

@@ -14,7 +14,10 @@ describe('dump()', () => {
     const base = openBase(new EventConfig().setPriorities(2))
     const [left, right] = openPair()
     const both = base.newEvent(left, EV.READ | EV.WRITE | EV.PERSIST | EV.ET, never).add()
-    const read = base.newEvent(right, EV.READ, never, { priority: 0 }).add(5000).activate(EV.READ | EV.WRITE)
+    const read = base
+      .newEvent(right, EV.READ, never, { priority: 0 })
+      .add(5000)
+      .activate(EV.READ | EV.WRITE)
     const user = base.newEvent(-1, 0, never).activate()
     base.newTimer(never)
     const lines = base.dump().split('\n')

@@ -50,6 +50,7 @@ mod error;
 mod event;
 mod flags;
 mod io;
+mod stats;
 mod sync;
 mod sys;
 mod time;
@@ -62,6 +63,7 @@ pub use config::{Config, MAX_PRIORITIES};
 pub use error::{Error, SystemError};
 pub use event::{EventId, EventInfo, EventSpec, Ready};
 pub use flags::{BaseFlags, CountFlags, Features, LoopFlags, LoopResult, What};
+pub use stats::{BUCKETS, EventCounts, Histogram, Stats, Timing};
 #[cfg(feature = "test-util")]
 pub use time::ManualClock;
 pub use time::{Clock, SystemClock};

@@ -229,6 +229,7 @@ impl Base {
     /// Asks the backend what is ready, without the lock while it waits.
     fn poll<'a>(&'a self, mut inner: Guard<'a, Inner>, until: Until) -> Result<Guard<'a, Inner>, Error> {
         let mut waiter = inner.backend()?.start_wait();
+        let mut since = inner.start_watch();
         let mut result = if until == Until::Now {
             waiter.wait(Some(Duration::ZERO))
         } else {
@@ -244,6 +245,7 @@ impl Base {
         };
         inner.time.begin_pass();
         for waits in 1.. {
+            inner.stop_watch(since);
             // A wait that failed found nothing; the waiter still holds what the one before found.
             let full = result.is_ok() && inner.collect(&waiter);
             inner.backend()?.finish_wait(waiter);
@@ -251,6 +253,7 @@ impl Base {
                 break;
             }
             waiter = inner.backend()?.start_wait();
+            since = inner.start_watch();
             result = waiter.wait(Some(Duration::ZERO));
         }
         result?;

@@ -43,9 +43,8 @@ fn c_114_test_dumpevents() {
     activate(user, What::empty());
     bed.base.activate_later(read_later, What::READ).unwrap();
     bed.base.activate_later(user_later, What::SIGNAL | What::CLOSED).unwrap();
-    let at = |milliseconds: u64| {
-        format!("Timeout={}.{:03}000", START + milliseconds / 1000, milliseconds % 1000)
-    };
+    let at =
+        |milliseconds: u64| format!("Timeout={}.{:03}000", START + milliseconds / 1000, milliseconds % 1000);
     let expected = [
         "Inserted events:".to_owned(),
         format!("  {} [fd  3] Read", hex(read)),
