@@ -339,35 +339,4 @@ impl Base {
             Ok(deadline.map(|deadline| Duration::from_nanos(inner.time.to_wall(deadline))))
         })
     }
-
-    /// The event's priority (`event_get_priority`).
-    ///
-    /// # Errors
-    /// [`Error::Closed`], [`Error::WrongThread`].
-    pub fn priority(&self, id: EventId) -> Result<u8, Error> {
-        self.try_with(|inner| {
-            let index = inner.table.find(id)?;
-            Ok(inner.table.at(index).priority)
-        })
-    }
-
-    /// Changes an event's priority (`event_priority_set`).
-    ///
-    /// # Errors
-    /// [`Error::Active`] while the event is active, [`Error::OutOfRange`] for a priority the base does not
-    /// have, [`Error::Closed`], [`Error::WrongThread`].
-    pub fn set_priority(&self, id: EventId, priority: u8) -> Result<(), Error> {
-        self.try_with(|inner| {
-            let index = inner.table.find(id)?;
-            if priority >= inner.queues.priorities() {
-                return Err(Error::OutOfRange("the priority"));
-            }
-            let record = inner.table.at(index);
-            if record.state.contains(State::ACTIVE) {
-                return Err(Error::Active);
-            }
-            record.priority = priority;
-            Ok(())
-        })
-    }
 }

@@ -332,6 +332,7 @@ impl Base {
         }
         let until = if inner.flush_changes() { Until::Now } else { until };
         let mut waiter = inner.backend()?.start_wait();
+        let mut since = inner.start_watch();
         let mut result = if until == Until::Now {
             waiter.wait(Some(Duration::ZERO))
         } else {
@@ -347,6 +348,7 @@ impl Base {
         };
         inner.time.begin_pass();
         for waits in 1.. {
+            inner.stop_watch(since);
             // A wait that failed found nothing; the waiter still holds what the one before found.
             let full = result.is_ok() && inner.collect(&waiter);
             inner.backend()?.finish_wait(waiter);
@@ -354,6 +356,7 @@ impl Base {
                 break;
             }
             waiter = inner.backend()?.start_wait();
+            since = inner.start_watch();
             result = waiter.wait(Some(Duration::ZERO));
         }
         inner.settle_lost();
