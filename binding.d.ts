@@ -148,6 +148,8 @@ export interface BindingConfig {
   minPriority: number
   /** 1 to 255. */
   priorities: number
+  /** Whether the coarse clock is asked for. */
+  coarseClock: boolean
 }
 
 /** One event, as `events()` shows it. */
