@@ -53,6 +53,10 @@ unsafe extern "C" {
         callback: Option<Callback>,
         argument: *mut c_void,
     ) -> c_int;
+    pub fn event_base_init_common_timeout(
+        base: *mut EventBase,
+        duration: *const libc::timeval,
+    ) -> *const libc::timeval;
     pub fn event_add(event: *mut Event, timeout: *const libc::timeval) -> c_int;
     pub fn event_del(event: *mut Event) -> c_int;
     pub fn event_active(event: *mut Event, what: c_int, calls: c_short);

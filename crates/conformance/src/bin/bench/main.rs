@@ -4,6 +4,7 @@
 //! error. `bench --help` lists the options.
 
 mod activation;
+mod common_timeouts;
 mod interleave;
 mod memory;
 mod options;
