@@ -7,7 +7,6 @@ mod activation;
 mod interleave;
 mod memory;
 mod options;
-mod random;
 mod registration;
 mod report;
 mod sockets;

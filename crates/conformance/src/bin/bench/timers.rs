@@ -10,7 +10,7 @@ use event_base::What;
 use event_base_conformance::{Failure, Handler, Pass, Peer};
 
 use crate::interleave::{Figure, Measure};
-use crate::random::Random;
+use event_base_conformance::Random;
 use crate::timed::{Timed, timed};
 
 /// Deadlines of timers that are deleted: far away, up to 100 minutes more.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use event_base_conformance::{Failure, Peer};
 
 use crate::interleave::{Figure, Measure};
-use crate::random::Random;
+use event_base_conformance::Random;
 use crate::timed::{Timed, timed};
 use crate::timers::Count;
 
