@@ -58,7 +58,7 @@ fn traces(libevent: &[Entry], engine: &[Entry]) -> Option<String> {
             .iter()
             .enumerate()
             .take(place + 3)
-            .skip(place.saturating_sub(6))
+            .skip(place.saturating_sub(12))
             .map(|(line, entry)| format!("    {} {entry}\n", if line == place { '>' } else { ' ' }))
             .collect();
         format!("  {side}:\n{}", if trace.len() <= place { lines.concat() + "    > (nothing more)\n" } else { lines.concat() })

@@ -289,8 +289,13 @@ impl Side for Libevent {
     }
 
     fn remove_timer(&self, event: usize) -> bool {
+        let (pointer, fields) = self.at(event);
+        if fields.has_interval() && fields.flags & LIST_TIMEOUT == 0 {
+            count(Rule::PeriodAfterRemove);
+            self.events[event].change(|fields| fields.interval = timeval(0));
+        }
         // SAFETY: the event is assigned.
-        unsafe { raw::event_remove_timer(self.at(event).0) == 0 }
+        unsafe { raw::event_remove_timer(pointer) == 0 }
     }
 
     fn activate(&self, event: usize, what: What, put_off: bool) -> bool {

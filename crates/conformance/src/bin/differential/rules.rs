@@ -42,6 +42,8 @@ rules! {
         "TIMEOUT is left out when an event with a period is activated";
     PeriodAfterDelete, "The period survives `event_del`",
         "the period is cleared after deleting";
+    PeriodAfterRemove, "`event_remove_timer` does nothing for a periodic event that is due",
+        "the period is cleared then too";
     FinitePasses, "A pass runs whatever becomes active while it runs.",
         "what had its turn, or was made, in a pass is activated for the next one";
     FinitePassesLeft, "A pass runs whatever becomes active while it runs.",
