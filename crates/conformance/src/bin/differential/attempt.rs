@@ -110,7 +110,10 @@ impl<S: Side> Player<S> {
     }
 
     fn add(&self, event: usize, known: &Known, timeout: Option<Micros>) -> Entry {
-        let Some(kind) = known.kind else { return Entry::Nothing };
+        let Some(kind) = known.kind.filter(|_| !known.finalizing) else {
+            // Refused.
+            return answer(self.side.add(self, event, timeout));
+        };
         let persistent = kind.what.contains(What::PERSIST);
         let mut timeout = timeout;
         if timeout.is_some() && persistent && kind.slot.is_some() && self.program.settings.unnamed {

@@ -20,11 +20,12 @@ pub(crate) struct Divergence {
     pub(crate) what: String,
 }
 
-/// Runs a program; how many operations that were, and where the sides disagreed.
-pub(crate) fn run(program: &Rc<Program>) -> (u64, Option<Divergence>) {
+/// Runs a program; how many operations that were, and where the sides disagreed. With `tell`, what libevent did
+/// is printed.
+pub(crate) fn run(program: &Rc<Program>, tell: bool) -> (u64, Option<Divergence>) {
     let step = Cell::new(0);
     let done = Cell::new(0);
-    let result = catch_unwind(AssertUnwindSafe(|| run_both(program, &step, &done)));
+    let result = catch_unwind(AssertUnwindSafe(|| run_both(program, &step, &done, tell)));
     let what = result.unwrap_or_else(|panic| Some(format!("a panic: {}", message(&*panic))));
     (done.get(), what.map(|what| Divergence { step: step.get(), what }))
 }
@@ -34,7 +35,7 @@ fn message(panic: &(dyn Any + Send)) -> &str {
     text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("of an unknown kind")
 }
 
-fn run_both(program: &Rc<Program>, step: &Cell<usize>, done: &Cell<u64>) -> Option<String> {
+fn run_both(program: &Rc<Program>, step: &Cell<usize>, done: &Cell<u64>, tell: bool) -> Option<String> {
     let libevent = Player::<Libevent>::new(program);
     let engine = Player::<Engine>::new(program);
     for operation in &program.operations {
@@ -42,6 +43,10 @@ fn run_both(program: &Rc<Program>, step: &Cell<usize>, done: &Cell<u64>) -> Opti
         libevent.play(operation);
         engine.play(operation);
         done.set(libevent.done.get());
+        if tell {
+            println!("  {operation}");
+            libevent.trace.borrow().iter().for_each(|entry| println!("      {entry}"));
+        }
         let difference = traces(&libevent.trace.borrow(), &engine.trace.borrow());
         if let Some(difference) = difference.or_else(|| ends(&libevent, &engine)) {
             return Some(format!("after \"{operation}\": {difference}"));

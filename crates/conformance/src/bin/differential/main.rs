@@ -55,7 +55,7 @@ fn run(options: &Options) -> ExitCode {
     while done < options.steps && failed < 3 {
         libevent::note_seed(seed);
         let program = Rc::new(generate::program(seed, options.length));
-        let (operations, divergence) = compare::run(&program);
+        let (operations, divergence) = compare::run(&program, false);
         done += operations;
         match divergence {
             None => passed += 1,
@@ -63,7 +63,9 @@ fn run(options: &Options) -> ExitCode {
                 failed += 1;
                 println!("seed {seed}: {}", found.what);
                 let (smallest, found) = shrink::shrink(&program, found);
-                println!("made smaller:\n{smallest}{}\n", found.what);
+                println!("made smaller:\n{smallest}what libevent did:");
+                compare::run(&Rc::new(smallest), true);
+                println!("{}\n", found.what);
             }
         }
         seed += 1;
