@@ -22,8 +22,6 @@ macro_rules! rules {
 rules! {
     OrderOnDescriptor, "Events of one descriptor run in the reverse order of adding.",
         "a new event goes to the end of its descriptor's list";
-    OrderOfReadiness, "The order in which epoll tells of descriptors",
-        "descriptors of one wait are sorted by number on both sides";
     EqualDeadlines, "Equal deadlines fire in no order one could name",
         "a deadline that another timer has moves by a microsecond";
     LateTimers, "The wait is computed with the time of before the callbacks",

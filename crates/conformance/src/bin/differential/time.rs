@@ -158,11 +158,6 @@ impl<S: Side> Machine for Player<S> {
     fn found(&self, events: &mut [libc::epoll_event]) {
         self.change_run(|run| run.waits += 1);
         self.time.pass.set(self.time.pass.get() + 1);
-        let place = |event: &libc::epoll_event| (event.u64 >> 63, event.u64 as u32);
-        if !events.is_sorted_by_key(place) {
-            self.count(Rule::OrderOfReadiness);
-            events.sort_by_key(place);
-        }
         if S::IS_LIBEVENT {
             events.iter_mut().for_each(|event| self.show_errors(event));
         }
