@@ -65,7 +65,9 @@ impl<S: Side> Player<S> {
                 answer(self.side.go_on())
             }
             // Refused.
-            Operation::Loop(flags) if self.run.get().running => Entry::Answer(self.side.run(self, flags).into()),
+            Operation::Loop(flags) if self.run.get().running => {
+                Entry::Answer(self.side.run(self, flags).into())
+            }
             Operation::Loop(flags) => self.run_loop(flags),
             Operation::Advance(_) if self.is_nonblocking() => Entry::Left(Rule::NonblockTime),
             Operation::Advance(time) => {
@@ -161,7 +163,10 @@ impl<S: Side> Player<S> {
         let named = states.iter().enumerate().filter(|(event, _)| Some(*event) != but);
         let unnamed = self.unnamed.borrow();
         let named = named.filter_map(|(_, state)| state.deadline);
-        named.chain(unnamed.iter().filter_map(|unnamed| unnamed.deadline)).chain(self.exits.borrow().iter().copied()).collect()
+        named
+            .chain(unnamed.iter().filter_map(|unnamed| unnamed.deadline))
+            .chain(self.exits.borrow().iter().copied())
+            .collect()
     }
 
     /// Sees to it that the deadline of a period that has just begun is no other timer's.

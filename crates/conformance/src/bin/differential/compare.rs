@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::cell::Cell;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
@@ -20,13 +21,56 @@ pub(crate) struct Divergence {
     pub(crate) what: String,
 }
 
-/// Runs a program; how many operations that were, and where the sides disagreed. With `tell`, what libevent did
-/// is printed.
-pub(crate) fn run(program: &Rc<Program>, tell: bool) -> (u64, Option<Divergence>) {
+/// How much was done, on each side.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Done {
+    /// Operations in all, those in callbacks included.
+    pub(crate) operations: u64,
+    callbacks: u64,
+    /// Operations that a rule left out.
+    left: u64,
+    /// Operations that made no sense: on an event or a descriptor that was not there.
+    nothing: u64,
+}
+
+impl Done {
+    fn note(&mut self, trace: &[Entry]) {
+        for entry in trace {
+            match entry {
+                Entry::Called { .. } => self.callbacks += 1,
+                Entry::Left(_) => self.left += 1,
+                Entry::Nothing => self.nothing += 1,
+                Entry::Answer(_) | Entry::Broken => {}
+            }
+        }
+    }
+}
+
+impl std::ops::AddAssign for Done {
+    fn add_assign(&mut self, other: Self) {
+        self.operations += other.operations;
+        self.callbacks += other.callbacks;
+        self.left += other.left;
+        self.nothing += other.nothing;
+    }
+}
+
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Done { operations, callbacks, left, nothing } = self;
+        write!(
+            f,
+            "{operations} operations ({nothing} without a subject, {left} left out), {callbacks} callbacks"
+        )
+    }
+}
+
+/// Runs a program; how much that was, and where the sides disagreed.
+pub(crate) fn run(program: &Rc<Program>) -> (Done, Option<Divergence>) {
     let step = Cell::new(0);
-    let done = Cell::new(0);
-    let result = catch_unwind(AssertUnwindSafe(|| run_both(program, &step, &done, tell)));
-    let what = result.unwrap_or_else(|panic| Some(format!("a panic: {}", message(&*panic))));
+    let done = Cell::default();
+    let result = catch_unwind(AssertUnwindSafe(|| run_both(program, &step, &done)));
+    let what = result.unwrap_or_else(|panic| Some(format!("a panic: {}\n", message(&*panic))));
     (done.get(), what.map(|what| Divergence { step: step.get(), what }))
 }
 
@@ -35,21 +79,20 @@ fn message(panic: &(dyn Any + Send)) -> &str {
     text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("of an unknown kind")
 }
 
-fn run_both(program: &Rc<Program>, step: &Cell<usize>, done: &Cell<u64>, tell: bool) -> Option<String> {
+fn run_both(program: &Rc<Program>, step: &Cell<usize>, done: &Cell<Done>) -> Option<String> {
     let libevent = Player::<Libevent>::new(program);
     let engine = Player::<Engine>::new(program);
+    let mut so_far = Done::default();
     for operation in &program.operations {
         step.set(step.get() + 1);
         libevent.play(operation);
         engine.play(operation);
-        done.set(libevent.done.get());
-        if tell {
-            println!("  {operation}");
-            libevent.trace.borrow().iter().for_each(|entry| println!("      {entry}"));
-        }
-        let difference = traces(&libevent.trace.borrow(), &engine.trace.borrow());
-        if let Some(difference) = difference.or_else(|| ends(&libevent, &engine)) {
-            return Some(format!("after \"{operation}\": {difference}"));
+        let (left, right) = (libevent.trace.borrow(), engine.trace.borrow());
+        so_far.operations = libevent.done.get();
+        so_far.note(&left);
+        done.set(so_far);
+        if let Some(difference) = traces(&left, &right).or_else(|| ends(&libevent, &engine)) {
+            return Some(format!("after \"{operation}\", {difference}\n"));
         }
     }
     None
@@ -66,7 +109,10 @@ fn traces(libevent: &[Entry], engine: &[Entry]) -> Option<String> {
             .skip(place.saturating_sub(12))
             .map(|(line, entry)| format!("    {} {entry}\n", if line == place { '>' } else { ' ' }))
             .collect();
-        format!("  {side}:\n{}", if trace.len() <= place { lines.concat() + "    > (nothing more)\n" } else { lines.concat() })
+        format!(
+            "  {side}:\n{}",
+            if trace.len() <= place { lines.concat() + "    > (nothing more)\n" } else { lines.concat() }
+        )
     };
     Some(format!(
         "the traces differ at entry {place}\n{}{}",
@@ -88,7 +134,9 @@ fn ends(libevent: &Player<Libevent>, engine: &Player<Engine>) -> Option<String> 
     // An exit is an event in libevent, and counted.
     let (left, right) = (libevent.side.counts(), engine.side.counts());
     if left != right && !libevent.program.settings.exits {
-        return Some(format!("active events and memberships are\n  libevent: {left:?}\n  engine:   {right:?}"));
+        return Some(format!(
+            "active events and memberships are\n  libevent: {left:?}\n  engine:   {right:?}"
+        ));
     }
     None
 }
@@ -97,9 +145,9 @@ fn describe(state: &State) -> String {
     if !state.exists {
         return "gone".to_owned();
     }
-    let active = state.active.map(|result| {
-        format!("active with {}, ", Flags(event_base::What::from_bits_retain(result)))
-    });
+    let active = state
+        .active
+        .map(|result| format!("active with {}, ", Flags(event_base::What::from_bits_retain(result))));
     format!(
         "{}{}{}priority {}",
         active.unwrap_or_default(),

@@ -60,9 +60,11 @@ impl<S: Side> Player<S> {
         if what.contains(What::TIMEOUT) && events.iter().any(|event| known[*event].period) {
             return Entry::Left(Rule::ActivatedPeriod);
         }
-        let unnamed = self.unnamed.borrow().iter().any(|unnamed| {
-            unnamed.slot == Some(slot) && self.had_its_turn(unnamed.pass)
-        });
+        let unnamed = self
+            .unnamed
+            .borrow()
+            .iter()
+            .any(|unnamed| unnamed.slot == Some(slot) && self.had_its_turn(unnamed.pass));
         if unnamed || events.iter().any(|event| self.had_its_turn(known[*event].pass)) {
             return Entry::Left(Rule::FinitePassesLeft);
         }

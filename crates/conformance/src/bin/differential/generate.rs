@@ -209,9 +209,10 @@ impl Habits {
             Choice::RemoveTimer => Operation::RemoveTimer(event),
             Choice::Activate => Operation::Activate(event, Self::result(random)),
             Choice::ActivateLater => Operation::ActivateLater(event, Self::result(random)),
-            Choice::ActivateByFd => {
-                Operation::ActivateByFd(slot, random.pick(&[What::READ, What::WRITE, What::IO, What::TIMEOUT]))
-            }
+            Choice::ActivateByFd => Operation::ActivateByFd(
+                slot,
+                random.pick(&[What::READ, What::WRITE, What::IO, What::TIMEOUT]),
+            ),
             Choice::SetPriority => Operation::SetPriority(event, random.below(5) as u8),
             Choice::SetPriorities => Operation::SetPriorities(random.below(6) as u8),
             Choice::Once if random.once_in(2) => Operation::Once(None, What::TIMEOUT, Self::timeout(random)),

@@ -57,7 +57,9 @@ pub(crate) fn with<T>(machine: &dyn Machine, call: impl FnOnce() -> T) -> T {
         }
     }
     // SAFETY: only the lifetime changes; the pointer is taken back before the borrow ends.
-    let machine = unsafe { std::mem::transmute::<NonNull<dyn Machine + '_>, NonNull<dyn Machine>>(NonNull::from(machine)) };
+    let machine = unsafe {
+        std::mem::transmute::<NonNull<dyn Machine + '_>, NonNull<dyn Machine>>(NonNull::from(machine))
+    };
     let _restore = Restore(IN_CHARGE.replace(Some(machine)));
     call()
 }
@@ -99,7 +101,8 @@ unsafe extern "C" fn syscall(
         let timeout = ptr::with_exposed_provenance::<libc::timespec>(d as usize);
         // SAFETY: the caller passes null or a timespec.
         let timeout = unsafe { timeout.as_ref() };
-        let timeout = timeout.map(|time| time.tv_sec as u64 * 1_000_000 + (time.tv_nsec as u64).div_ceil(1000));
+        let timeout =
+            timeout.map(|time| time.tv_sec as u64 * 1_000_000 + (time.tv_nsec as u64).div_ceil(1000));
         let events = ptr::with_exposed_provenance_mut(b as usize);
         return wait(machine, a as c_int, events, c as c_int, timeout).into();
     }
@@ -133,9 +136,8 @@ fn wait(
 fn real_wait(epoll: c_int, events: *mut libc::epoll_event, room: c_int, timeout: c_int) -> c_int {
     let events = events.expose_provenance() as c_long;
     // SAFETY: the caller's room is passed on, and no signal mask.
-    let found = unsafe {
-        real()(libc::SYS_epoll_pwait, epoll.into(), events, room.into(), timeout.into(), 0, 8)
-    };
+    let found =
+        unsafe { real()(libc::SYS_epoll_pwait, epoll.into(), events, room.into(), timeout.into(), 0, 8) };
     found as c_int
 }
 
@@ -164,9 +166,8 @@ unsafe extern "C" fn epoll_ctl(
 ) -> c_int {
     let address = event.expose_provenance() as c_long;
     // SAFETY: the caller's arguments, as they came.
-    let result = unsafe {
-        real()(libc::SYS_epoll_ctl, epoll.into(), operation.into(), fd.into(), address, 0, 0)
-    };
+    let result =
+        unsafe { real()(libc::SYS_epoll_ctl, epoll.into(), operation.into(), fd.into(), address, 0, 0) };
     if result == 0
         && operation != libc::EPOLL_CTL_DEL
         && let Some(machine) = in_charge()

@@ -11,7 +11,8 @@ use event_base::{LoopFlags, What};
 use event_base_conformance::libevent::{raw, version};
 
 use crate::event_struct::{
-    self, Fields, LIST_ACTIVE, LIST_ACTIVE_LATER, LIST_FINALIZING, LIST_INSERTED, LIST_QUEUED, LIST_TIMEOUT, Place,
+    self, Fields, LIST_ACTIVE, LIST_ACTIVE_LATER, LIST_FINALIZING, LIST_INSERTED, LIST_QUEUED, LIST_TIMEOUT,
+    Place,
 };
 use crate::interpose::{Micros, WALL_OFFSET};
 use crate::player::Player;
@@ -193,8 +194,9 @@ impl Side for Libevent {
     fn new(settings: &Settings) -> Self {
         let config = raw::event_config_new();
         assert!(!config.is_null(), "event_config_new");
-        let mut flags =
-            raw::EVENT_BASE_FLAG_IGNORE_ENV | raw::EVENT_BASE_FLAG_NOLOCK | raw::EVENT_BASE_FLAG_PRECISE_TIMER;
+        let mut flags = raw::EVENT_BASE_FLAG_IGNORE_ENV
+            | raw::EVENT_BASE_FLAG_NOLOCK
+            | raw::EVENT_BASE_FLAG_PRECISE_TIMER;
         if !settings.cached_time {
             flags |= raw::EVENT_BASE_FLAG_NO_CACHE_TIME;
         }
@@ -307,7 +309,9 @@ impl Side for Libevent {
             return true;
         }
         count(Rule::FinitePasses);
-        if fields.flags & LIST_QUEUED == 0 && player().is_some_and(|player| player.is_more_urgent(fields.priority)) {
+        if fields.flags & LIST_QUEUED == 0
+            && player().is_some_and(|player| player.is_more_urgent(fields.priority))
+        {
             self.go_on();
         }
         // SAFETY: as above.
@@ -355,10 +359,8 @@ impl Side for Libevent {
         what: What,
         timeout: Option<Micros>,
     ) -> bool {
-        let on: Vec<Place> = self
-            .all()
-            .filter(|place| place.is(LIST_INSERTED) && fd >= 0 && place.read().fd == fd)
-            .collect();
+        let on: Vec<Place> =
+            self.all().filter(|place| place.is(LIST_INSERTED) && fd >= 0 && place.read().fd == fd).collect();
         let first = on.iter().find(|place| !on.contains(&place.previous()));
         let before = self.registrations.get();
         let what = c_short::from(what.bits());
@@ -452,7 +454,8 @@ impl Side for Libevent {
             self.expire(place, true);
         }
         let mut due: Vec<Place> = self.all().filter(is_due).collect();
-        let keeps = |fields: Fields| fields.flags & LIST_INSERTED != 0 && fields.what().contains(What::PERSIST);
+        let keeps =
+            |fields: Fields| fields.flags & LIST_INSERTED != 0 && fields.what().contains(What::PERSIST);
         if due.iter().any(|place| keeps(place.read())) {
             count(Rule::PeriodAndDescriptor);
             due.sort_by_key(|place| place.read().due());

@@ -23,6 +23,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Instant;
 
+use compare::Done;
 use options::Options;
 
 fn main() -> ExitCode {
@@ -48,34 +49,40 @@ fn main() -> ExitCode {
     run(&options)
 }
 
+/// How many disagreements are looked into before the run ends.
+const MOST_FAILURES: usize = 3;
+
 fn run(options: &Options) -> ExitCode {
     let start = Instant::now();
-    let (mut passed, mut failed, mut done) = (0, 0, 0);
+    let mut failures = Vec::new();
+    let (mut passed, mut done) = (0, Done::default());
     let mut seed = options.seed;
-    while done < options.steps && failed < 3 {
+    while done.operations < options.steps && failures.len() < MOST_FAILURES {
         libevent::note_seed(seed);
         let program = Rc::new(generate::program(seed, options.length));
-        let (operations, divergence) = compare::run(&program, false);
-        done += operations;
+        let (of_program, divergence) = compare::run(&program);
+        done += of_program;
         match divergence {
             None => passed += 1,
             Some(found) => {
-                failed += 1;
-                println!("seed {seed}: {}", found.what);
-                let (smallest, found) = shrink::shrink(&program, found);
-                println!("made smaller:\n{smallest}what libevent did:");
-                compare::run(&Rc::new(smallest), true);
-                println!("{}\n", found.what);
+                eprintln!("seed {seed}: the two disagree after {} operations", found.step);
+                failures.push(shrink::shrink(&program, found));
             }
         }
         seed += 1;
     }
     let seconds = start.elapsed().as_secs_f64();
-    println!("{done} operations in {} programs, {:.0} a second", passed + failed, done as f64 / seconds);
+    println!("{done}, {:.0} operations a second", done.operations as f64 / seconds);
     println!("rules, and how often they applied:");
     for ((rule, _, meaning), count) in rules::RULES.iter().zip(rules::counts()) {
         println!("{count:>10}  {:22} {meaning}", format!("{rule:?}"));
     }
-    println!("{passed} passed, {failed} failed");
-    if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if !failures.is_empty() {
+        println!("--- failed");
+    }
+    for (program, found) in &failures {
+        print!("{program}{}", found.what);
+    }
+    println!("{passed} passed, {} failed", failures.len());
+    if failures.is_empty() && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -188,6 +188,9 @@ impl<S: Side> Player<S> {
     /// A callback of the loop.
     pub(crate) fn called(&self, number: u64, fd: RawFd, what: What) {
         let (now, cached) = (self.time.now(), self.side.cached_time());
+        if self.program.settings.cached_time && !self.time.was_asked() {
+            self.count(Rule::StandingTime);
+        }
         self.note(Entry::Called { number, slot: self.slot(fd), what, now, cached });
         self.callbacks.set(self.callbacks.get() + 1);
         let priority = self.begin_callback(number);

@@ -26,6 +26,8 @@ rules! {
         "a deadline that another timer has moves by a microsecond";
     LateTimers, "The wait is computed with the time of before the callbacks",
         "a wait ends at the deadline, not late by what callbacks took";
+    StandingTime, "The cached time is read at the start of every pass.",
+        "the first callback of a pass asks for the time, which then stands still";
     AddWhileActive, "Re-adding an event that is active and not registered",
         "the descriptor of an active event is registered with ACTIVE hidden";
     MovedDeadline, "Moving the deadline of an event whose timeout is due",

@@ -41,7 +41,7 @@ impl Smallest {
                 let begin = end.saturating_sub(length);
                 let mut candidate = self.program.clone();
                 list(&mut candidate).drain(begin..end);
-                if let (_, Some(divergence)) = run(&Rc::new(candidate.clone()), false) {
+                if let (_, Some(divergence)) = run(&Rc::new(candidate.clone())) {
                     self.program = candidate;
                     self.divergence = divergence;
                     self.program.operations.truncate(self.divergence.step);

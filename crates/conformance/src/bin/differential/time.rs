@@ -29,6 +29,7 @@ pub(crate) struct Time {
     /// A wait is over, and nobody has read the clock yet.
     waited: Cell<bool>,
     pass: Cell<u64>,
+    asked_in: Cell<u64>,
 }
 
 impl Default for Time {
@@ -40,6 +41,7 @@ impl Default for Time {
             timer: Cell::new(None),
             waited: Cell::new(false),
             pass: Cell::new(1),
+            asked_in: Cell::new(0),
         }
     }
 }
@@ -57,6 +59,11 @@ impl Time {
     /// Counts passes, from 1.
     pub(crate) fn pass(&self) -> u64 {
         self.pass.get()
+    }
+
+    /// Whether the time was asked for in this pass; from now on it was.
+    pub(crate) fn was_asked(&self) -> bool {
+        self.asked_in.replace(self.pass()) == self.pass()
     }
 
     pub(crate) fn advance(&self, by: Micros) {
