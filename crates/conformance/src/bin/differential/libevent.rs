@@ -1,26 +1,22 @@
-//! libevent's side: its calls, and the rules that make it do what the engine does.
+//! libevent's side: its calls. Those in which it has to be made to agree are in `adapt`.
 #![expect(unsafe_code, reason = "libevent is a C library")]
 
 use std::cell::Cell;
-use std::ffi::{c_char, c_int, c_short, c_uint, c_void};
+use std::ffi::{c_int, c_short, c_uint, c_void};
 use std::os::fd::RawFd;
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use event_base::{LoopFlags, What};
-use event_base_conformance::libevent::{raw, version};
+use event_base_conformance::libevent::raw;
 
-use crate::event_struct::{
-    self, Fields, LIST_ACTIVE, LIST_ACTIVE_LATER, LIST_FINALIZING, LIST_INSERTED, LIST_QUEUED, LIST_TIMEOUT,
-    Place,
-};
+use crate::event_struct::{self, Fields, LIST_FINALIZING, LIST_INSERTED, LIST_QUEUED, LIST_TIMEOUT, Place};
 use crate::interpose::{Micros, WALL_OFFSET};
 use crate::player::Player;
 use crate::program::{EVENTS, Kind, SLOTS, Settings};
 use crate::rules::{Rule, count};
 use crate::side::{Side, State, States};
 
-const TIMEOUT: c_short = What::TIMEOUT.bits() as c_short;
+pub(crate) const TIMEOUT: c_short = What::TIMEOUT.bits() as c_short;
 const COUNT_ACTIVE: c_uint = 1;
 const COUNT_ADDED: c_uint = 4;
 
@@ -30,10 +26,10 @@ pub(crate) struct Libevent {
     base: *mut raw::EventBase,
     events: [Place; EVENTS],
     exists: [Cell<bool>; EVENTS],
-    epoll: Cell<c_int>,
-    registrations: Cell<u32>,
+    pub(crate) epoll: Cell<c_int>,
+    pub(crate) registrations: Cell<u32>,
     /// What epoll was told last of each descriptor.
-    told: [Cell<u32>; SLOTS],
+    pub(crate) told: [Cell<u32>; SLOTS],
 }
 
 thread_local! {
@@ -57,35 +53,6 @@ unsafe extern "C" fn finalized(event: *mut raw::Event, argument: *mut c_void) {
     }
 }
 
-/// The seed under way, for libevent's last words.
-static SEED: AtomicU64 = AtomicU64::new(0);
-
-pub(crate) fn note_seed(seed: u64) {
-    SEED.store(seed, Ordering::Relaxed);
-}
-
-unsafe extern "C" fn ignore(_severity: c_int, _message: *const c_char) {}
-
-unsafe extern "C" fn fatal(_code: c_int) {
-    eprintln!("libevent gave up in the program of seed {}", SEED.load(Ordering::Relaxed));
-    std::process::abort();
-}
-
-/// Checks the version and silences warnings about what is done on purpose.
-///
-/// # Errors
-/// A message, if this is another libevent than the rules are written for.
-pub(crate) fn prepare() -> Result<(), String> {
-    let version = version();
-    let size = raw::event_get_struct_event_size();
-    if !version.starts_with("2.1.") || size != event_struct::SIZE {
-        return Err(format!("this is libevent {version}; the rules are those of 2.1.12"));
-    }
-    raw::event_set_log_callback(Some(ignore));
-    raw::event_set_fatal_callback(Some(fatal));
-    Ok(())
-}
-
 fn timeval(time: Micros) -> libc::timeval {
     libc::timeval {
         tv_sec: (time / 1_000_000) as libc::time_t,
@@ -94,7 +61,7 @@ fn timeval(time: Micros) -> libc::timeval {
 }
 
 /// Calls with the address of the time, or null.
-fn with_time<T>(time: Option<Micros>, call: impl FnOnce(*const libc::timeval) -> T) -> T {
+pub(crate) fn with_time<T>(time: Option<Micros>, call: impl FnOnce(*const libc::timeval) -> T) -> T {
     let time = time.map(timeval);
     call(time.as_ref().map_or(ptr::null(), ptr::from_ref))
 }
@@ -104,80 +71,8 @@ impl Libevent {
         (self.events[event].0.cast(), self.events[event].read())
     }
 
-    fn all(&self) -> impl Iterator<Item = Place> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = Place> {
         (0..EVENTS).filter(|event| self.exists[*event].get()).map(|event| self.events[event])
-    }
-
-    /// Registers the event's interest, or does more of `event_add`, and puts it where the engine does.
-    fn register(&self, player: &Player<Self>, place: Place, timeout: Option<Micros>) -> bool {
-        let before = self.registrations.get();
-        let inserted = place.is(LIST_INSERTED);
-        // SAFETY: the event is assigned.
-        if with_time(timeout, |time| unsafe { raw::event_add(place.0.cast(), time) }) != 0 {
-            return false;
-        }
-        if !inserted && place.is(LIST_INSERTED) {
-            self.joined(player, place, before);
-        }
-        true
-    }
-
-    /// An event joined those of its descriptor.
-    fn joined(&self, player: &Player<Self>, place: Place, before: u32) {
-        if place.move_to_end() {
-            count(Rule::OrderOnDescriptor);
-        }
-        if self.registrations.get() == before {
-            self.tell_again(player, place.read().fd);
-        }
-    }
-
-    /// Tells epoll again what it knows, as the engine does to learn whether the registration still stands.
-    fn tell_again(&self, player: &Player<Self>, fd: RawFd) {
-        let Some(slot) = player.slot(fd) else { return };
-        let events = self.told[slot].get();
-        if events & libc::EPOLLET as u32 != 0 {
-            count(Rule::EdgeAskedAgain);
-            let mut event = libc::epoll_event { events, u64: fd as u64 };
-            // SAFETY: the record lives across the call.
-            unsafe { libc::epoll_ctl(self.epoll.get(), libc::EPOLL_CTL_MOD, fd, &raw mut event) };
-        }
-    }
-
-    /// The part of `event_add` that sets the deadline, where the event is active with TIMEOUT.
-    fn move_deadline(&self, place: Place) {
-        let fields = place.read();
-        if fields.flags & LIST_QUEUED == 0 || fields.result & TIMEOUT == 0 {
-            return;
-        }
-        if fields.result & !TIMEOUT != 0 {
-            count(Rule::MovedDeadline);
-            place.change(|fields| fields.result &= !TIMEOUT);
-        } else if fields.flags & LIST_ACTIVE_LATER != 0 {
-            // By itself libevent takes back events that are active in this pass only.
-            count(Rule::MovedDeadline);
-            let others = fields.flags & (LIST_INSERTED | LIST_TIMEOUT);
-            place.change(|fields| fields.flags &= !others);
-            // SAFETY: the event is assigned; in no other list, it leaves the queue only.
-            unsafe { raw::event_del(place.0.cast()) };
-            place.change(|fields| fields.flags |= others);
-        }
-    }
-
-    /// What `timeout_process` does with one event, as the engine does it.
-    fn expire(&self, place: Place, keep: bool) {
-        let event = place.0.cast();
-        if keep {
-            let interval = place.read().interval;
-            // SAFETY: the event is assigned.
-            unsafe { raw::event_remove_timer(event) };
-            place.change(|fields| fields.interval = interval);
-        } else {
-            // SAFETY: as above.
-            unsafe { raw::event_del(event) };
-        }
-        // SAFETY: as above.
-        unsafe { raw::event_active(event, c_int::from(TIMEOUT), 1) };
     }
 
     fn number_of(&self, what: c_uint) -> usize {
@@ -444,37 +339,12 @@ impl Side for Libevent {
     }
 
     fn after_wait(&self, player: &Player<Self>) {
-        let now = player.time.now();
-        let is_due = |place: &Place| {
-            let fields = place.read();
-            fields.flags & LIST_TIMEOUT != 0 && fields.due() <= now
-        };
-        for place in self.all().filter(is_due).filter(|place| place.is(LIST_QUEUED)) {
-            count(Rule::TimeoutOfActive);
-            self.expire(place, true);
-        }
-        let mut due: Vec<Place> = self.all().filter(is_due).collect();
-        let keeps =
-            |fields: Fields| fields.flags & LIST_INSERTED != 0 && fields.what().contains(What::PERSIST);
-        if due.iter().any(|place| keeps(place.read())) {
-            count(Rule::PeriodAndDescriptor);
-            due.sort_by_key(|place| place.read().due());
-            for place in due {
-                self.expire(place, place.read().what().contains(What::PERSIST));
-            }
-        }
+        self.settle_timeouts(player.time.now());
     }
 
     fn after_callback(&self, player: &Player<Self>, flags: LoopFlags) {
-        if !flags.contains(LoopFlags::ONCE) || !self.all().any(|place| place.is(LIST_ACTIVE_LATER)) {
-            return;
-        }
-        let queued = self.all().filter(|place| place.is(LIST_QUEUED)).count();
-        let is_last = !self.all().any(|place| place.is(LIST_ACTIVE)) && self.counts().0 == queued;
-        if is_last {
-            player.count(Rule::FinitePassesLeft);
-            player.broken_by_rule();
-            self.break_off();
+        if flags.contains(LoopFlags::ONCE) {
+            self.leave_later_ones(player);
         }
     }
 

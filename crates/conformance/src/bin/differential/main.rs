@@ -2,6 +2,7 @@
 //!
 //! `differential --help` lists the options. The exit code is 1 where the two disagreed.
 
+mod adapt;
 mod attempt;
 mod compare;
 mod descriptors;
@@ -10,6 +11,7 @@ mod event_struct;
 mod generate;
 mod interpose;
 mod libevent;
+mod library;
 mod options;
 mod player;
 mod program;
@@ -42,7 +44,7 @@ fn main() -> ExitCode {
         print!("{}", generate::program(options.seed, options.length));
         return ExitCode::SUCCESS;
     }
-    if let Err(message) = libevent::prepare() {
+    if let Err(message) = library::prepare() {
         eprintln!("differential: {message}");
         return ExitCode::from(2);
     }
@@ -58,7 +60,7 @@ fn run(options: &Options) -> ExitCode {
     let (mut passed, mut done) = (0, Done::default());
     let mut seed = options.seed;
     while done.operations < options.steps && failures.len() < MOST_FAILURES {
-        libevent::note_seed(seed);
+        library::note_seed(seed);
         let program = Rc::new(generate::program(seed, options.length));
         let (of_program, divergence) = compare::run(&program);
         done += of_program;
