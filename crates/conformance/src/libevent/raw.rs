@@ -77,6 +77,10 @@ unsafe extern "C" {
         from_priority: c_int,
     ) -> c_int;
     pub fn event_base_priority_init(base: *mut EventBase, count: c_int) -> c_int;
+    pub fn event_base_init_common_timeout(
+        base: *mut EventBase,
+        duration: *const libc::timeval,
+    ) -> *const libc::timeval;
     pub fn event_base_loopexit(base: *mut EventBase, after: *const libc::timeval) -> c_int;
     pub fn event_base_loopbreak(base: *mut EventBase) -> c_int;
     pub fn event_base_loopcontinue(base: *mut EventBase) -> c_int;

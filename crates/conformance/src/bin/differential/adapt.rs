@@ -3,6 +3,7 @@
 
 use std::ffi::c_int;
 use std::os::fd::RawFd;
+use std::ptr;
 
 use event_base::What;
 use event_base_conformance::libevent::raw;
@@ -10,19 +11,24 @@ use event_base_conformance::libevent::raw;
 use crate::event_struct::{
     Fields, LIST_ACTIVE, LIST_ACTIVE_LATER, LIST_INSERTED, LIST_QUEUED, LIST_TIMEOUT, Place,
 };
-use crate::interpose::Micros;
-use crate::libevent::{Libevent, TIMEOUT, with_time};
+use crate::libevent::{Libevent, TIMEOUT};
 use crate::player::Player;
 use crate::rules::{Rule, count};
 use crate::side::Side;
 
 impl Libevent {
     /// Registers the event's interest, or does more of `event_add`, and puts it where the engine does.
-    pub(crate) fn register(&self, player: &Player<Self>, place: Place, timeout: Option<Micros>) -> bool {
+    pub(crate) fn register(
+        &self,
+        player: &Player<Self>,
+        place: Place,
+        timeout: Option<libc::timeval>,
+    ) -> bool {
         let before = self.registrations.get();
         let inserted = place.is(LIST_INSERTED);
+        let time = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
         // SAFETY: the event is assigned.
-        if with_time(timeout, |time| unsafe { raw::event_add(place.0.cast(), time) }) != 0 {
+        if unsafe { raw::event_add(place.0.cast(), time) } != 0 {
             return false;
         }
         if !inserted && place.is(LIST_INSERTED) {
@@ -90,8 +96,10 @@ impl Libevent {
     }
 
     /// What `timeout_process` is about to do, where the engine does something else: events that are active already
-    /// get TIMEOUT added, and periods end without a change of the registration.
-    pub(crate) fn settle_timeouts(&self, now: Micros) {
+    /// get TIMEOUT added, periods end without a change of the registration, equal deadlines come in the order of
+    /// arming, and common timeouts are timers as all others.
+    pub(crate) fn settle_timeouts(&self, player: &Player<Self>) {
+        let now = player.time.now();
         let is_due = |place: &Place| {
             let fields = place.read();
             fields.flags & LIST_TIMEOUT != 0 && fields.due() <= now
@@ -100,16 +108,26 @@ impl Libevent {
             count(Rule::TimeoutOfActive);
             self.expire(place, true);
         }
+        let order = |place: &Place| (place.read().due(), player.order_of(self.number(*place)));
         let mut due: Vec<Place> = self.all().filter(is_due).collect();
+        due.sort_by_key(order);
         let keeps =
             |fields: Fields| fields.flags & LIST_INSERTED != 0 && fields.what().contains(What::PERSIST);
-        if due.iter().any(|place| keeps(place.read())) {
-            count(Rule::PeriodAndDescriptor);
-            due.sort_by_key(|place| place.read().due());
+        let reasons = [
+            (Rule::PeriodAndDescriptor, due.iter().any(|place| keeps(place.read()))),
+            (Rule::EqualDeadlines, due.windows(2).any(|two| two[0].read().due() == two[1].read().due())),
+            (Rule::CommonTimeouts, due.iter().any(|place| place.read().is_common())),
+        ];
+        reasons.iter().filter(|(_, given)| *given).for_each(|(rule, _)| count(*rule));
+        if reasons.iter().any(|(_, given)| *given) {
             for place in due {
                 self.expire(place, place.read().what().contains(What::PERSIST));
             }
         }
+    }
+
+    fn number(&self, place: Place) -> usize {
+        self.events.iter().position(|other| *other == place).unwrap_or_default()
     }
 
     /// Breaks a loop with ONCE that would go on for events that wait for the next pass.
@@ -118,7 +136,9 @@ impl Libevent {
             return;
         }
         let queued = self.all().filter(|place| place.is(LIST_QUEUED)).count();
-        let is_last = !self.all().any(|place| place.is(LIST_ACTIVE)) && self.counts().0 == queued;
+        // What else is active is unnamed, or the timer of a common timeout.
+        let alone = self.counts().0 == queued || player.program.settings.common;
+        let is_last = alone && !self.all().any(|place| place.is(LIST_ACTIVE));
         if is_last {
             player.count(Rule::FinitePassesLeft);
             player.broken_by_rule();

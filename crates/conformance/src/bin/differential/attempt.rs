@@ -6,7 +6,7 @@ use crate::interpose::Micros;
 use crate::player::{Entry, Known, Player, Unnamed};
 use crate::program::{Kind, Operation};
 use crate::rules::Rule;
-use crate::side::{Side, UNNAMED};
+use crate::side::{Side, Timeout, UNNAMED};
 
 /// Unnamed events at a time.
 const MOST_UNNAMED: usize = 6;
@@ -28,7 +28,13 @@ impl<S: Side> Player<S> {
                 self.known.borrow_mut()[event] = Known::default();
                 answer(true)
             }),
-            Operation::Add(event, timeout) => self.on(event, |known| self.add(event, known, timeout)),
+            Operation::Add(event, timeout) => {
+                let timeout = timeout.map_or(Timeout::Never, Timeout::After);
+                self.on(event, |known| self.add(event, known, timeout))
+            }
+            Operation::AddCommon(event, common) => {
+                self.on(event, |known| self.add(event, known, Timeout::Common(common)))
+            }
             Operation::Del(event) => self.on(event, |_| self.delete(event)),
             Operation::RemoveTimer(event) => self.on(event, |_| {
                 self.known.borrow_mut()[event].period = false;
@@ -60,6 +66,9 @@ impl<S: Side> Player<S> {
             Operation::Exit(after) => self.exit(after),
             Operation::Break => self.break_off(),
             Operation::Continue if self.is_exiting() => Entry::Left(Rule::ExitIsAnEvent),
+            Operation::Continue if self.program.settings.common && self.run.get().flags.contains(LoopFlags::ONCE) => {
+                Entry::Left(Rule::CommonTimeouts)
+            }
             Operation::Continue => {
                 self.change_run(|run| run.continued = true);
                 answer(self.side.go_on())
@@ -73,6 +82,9 @@ impl<S: Side> Player<S> {
             Operation::Advance(time) => {
                 self.time.advance(time);
                 answer(true)
+            }
+            Operation::UpdateTime if self.run.get().running && self.program.settings.common => {
+                Entry::Left(Rule::CommonTimeouts)
             }
             Operation::UpdateTime => answer(self.side.update_time()),
             _ => self.attempt_on_descriptor(operation),
@@ -111,22 +123,24 @@ impl<S: Side> Player<S> {
         run.running && run.flags.contains(LoopFlags::NONBLOCK)
     }
 
-    fn add(&self, event: usize, known: &Known, timeout: Option<Micros>) -> Entry {
+    fn add(&self, event: usize, known: &Known, timeout: Timeout) -> Entry {
         let Some(kind) = known.kind.filter(|_| !known.finalizing) else {
             // Refused.
             return answer(self.side.add(self, event, timeout));
         };
         let persistent = kind.what.contains(What::PERSIST);
         let mut timeout = timeout;
-        if timeout.is_some() && persistent && kind.slot.is_some() && self.program.settings.unnamed {
+        if timeout != Timeout::Never && persistent && kind.slot.is_some() && self.program.settings.unnamed {
             self.count(Rule::UnnamedAndPeriods);
-            timeout = None;
+            timeout = Timeout::Never;
         }
-        if timeout == Some(0) && persistent {
+        if timeout == Timeout::After(0) && persistent {
             self.count(Rule::PeriodOfZero);
-            timeout = Some(1);
+            timeout = Timeout::After(1);
         }
-        let timeout = timeout.map(|timeout| self.own_deadline(Some(event), timeout));
+        if let Timeout::After(time) = timeout {
+            timeout = Timeout::After(self.own_deadline(Some(event), time));
+        }
         let accepted = match kind.slot.map_or(Ok(()), |slot| self.may_join(event, slot, kind.what)) {
             Ok(()) => self.side.add(self, event, timeout),
             Err(Rule::EdgeAndLevel) => {
@@ -135,23 +149,25 @@ impl<S: Side> Player<S> {
             }
             Err(rule) => return Entry::Left(rule),
         };
-        if accepted && timeout.is_some() && persistent {
-            self.known.borrow_mut()[event].period = true;
+        if accepted && timeout != Timeout::Never {
+            let known = &mut self.known.borrow_mut()[event];
+            known.period = persistent;
+            known.order = self.next_order();
         }
         answer(accepted)
     }
 
-    /// A timeout after which no other timer is due at the very same time, and in a NONBLOCK loop not at once.
+    /// A timeout after which no unnamed timer is due at the very same time, and in a NONBLOCK loop not at once.
     fn own_deadline(&self, event: Option<usize>, timeout: Micros) -> Micros {
         let cached = self.side.cached_time();
-        let taken = self.deadlines(event);
+        let taken = if self.program.settings.unnamed { self.deadlines(event) } else { Vec::new() };
         let mut own = timeout;
         if own == 0 && self.is_nonblocking() {
             self.count(Rule::NonblockTime);
             own = 1;
         }
         while taken.contains(&(cached + own)) {
-            self.count(Rule::EqualDeadlines);
+            self.count(Rule::EqualUnnamed);
             own += 1;
         }
         own
@@ -177,11 +193,13 @@ impl<S: Side> Player<S> {
         }
         let Some(deadline) = self.side.states()[event].deadline else { return };
         let cached = self.side.cached_time();
-        let due_now = deadline <= self.time.of_pass() || deadline < cached;
-        if due_now || self.deadlines(Some(event)).contains(&deadline) {
-            self.count(Rule::EqualDeadlines);
+        let due_now = self.is_nonblocking() && deadline <= self.time.of_pass();
+        let is_taken = self.program.settings.unnamed && self.deadlines(Some(event)).contains(&deadline);
+        if due_now || is_taken {
+            self.count(if due_now { Rule::NonblockTime } else { Rule::EqualUnnamed });
             let timeout = self.own_deadline(Some(event), deadline.saturating_sub(cached) + 1);
-            self.side.add(self, event, Some(timeout));
+            self.side.add(self, event, Timeout::After(timeout));
+            self.known.borrow_mut()[event].order = self.next_order();
         }
     }
 
@@ -209,6 +227,9 @@ impl<S: Side> Player<S> {
         let settings = &self.program.settings;
         if self.run.get().running || settings.exits || !self.unnamed.borrow().is_empty() {
             return Entry::Left(Rule::PrioritiesInCallback);
+        }
+        if settings.common {
+            return Entry::Left(Rule::CommonTimeouts);
         }
         let accepted = self.side.set_priorities(count);
         if accepted {

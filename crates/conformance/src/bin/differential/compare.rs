@@ -131,8 +131,11 @@ fn ends(libevent: &Player<Libevent>, engine: &Player<Engine>) -> Option<String> 
     if left != right {
         return Some(format!("the time is\n  libevent: {left}\n  engine:   {right}"));
     }
-    // An exit is an event in libevent, and counted.
-    let (left, right) = (libevent.side.counts(), engine.side.counts());
+    // In libevent an exit is an event, and counted, and so is the active timer of a common timeout.
+    let (mut left, right) = (libevent.side.counts(), engine.side.counts());
+    if libevent.program.settings.common {
+        left.0 = right.0;
+    }
     if left != right && !libevent.program.settings.exits {
         return Some(format!(
             "active events and memberships are\n  libevent: {left:?}\n  engine:   {right:?}"

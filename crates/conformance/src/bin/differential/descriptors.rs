@@ -33,6 +33,9 @@ impl<S: Side> Player<S> {
     pub(crate) fn may_join(&self, event: usize, slot: usize, what: What) -> Result<(), Rule> {
         let others = self.inserted_on(slot);
         let unnamed = self.unnamed_on(slot);
+        if self.program.settings.changelist && !self.sockets.borrow().is_open(slot) {
+            return Err(Rule::ClosedWithChangelist);
+        }
         if others.contains(&event) || (others.is_empty() && !unnamed) {
             return Ok(());
         }
@@ -84,7 +87,10 @@ impl<S: Side> Player<S> {
             return Entry::Left(Rule::ClosedDescriptors);
         }
         let events = self.inserted_on(slot);
-        if events.len() > 1 || self.sockets.borrow().is_shared(slot) {
+        if self.program.settings.changelist && !events.is_empty() {
+            self.count(Rule::ClosedWithChangelist);
+            events.iter().for_each(|event| _ = self.delete(*event));
+        } else if events.len() > 1 || self.sockets.borrow().is_shared(slot) {
             for event in events {
                 self.count(Rule::ClosedDescriptors);
                 self.delete(event);

@@ -5,20 +5,21 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use event_base::{
-    Base, BaseFlags, Config, CountFlags, Error, EventId, EventInfo, EventSpec, LoopFlags, Ready, Turn, Wait,
-    What,
+    Base, BaseFlags, CommonTimeout, Config, CountFlags, Error, EventId, EventInfo, EventSpec, LoopFlags,
+    Ready, Turn, Wait, What,
 };
 
 use crate::interpose::{Micros, WALL_OFFSET};
 use crate::player::Player;
-use crate::program::{EVENTS, Kind, Settings};
-use crate::side::{Side, State, States};
+use crate::program::{COMMON, EVENTS, Kind, Settings};
+use crate::side::{Side, State, States, Timeout};
 
 /// The engine.
 #[derive(Debug)]
 pub(crate) struct Engine {
     base: Base,
     hosted: bool,
+    common: [CommonTimeout; COMMON.len()],
     ids: [Cell<Option<EventId>>; EVENTS],
 }
 
@@ -50,7 +51,7 @@ impl Engine {
                     }
                 }
                 Turn::Idle => player.sleep(None),
-                Turn::Host => {}
+                Turn::Host | Turn::Prepare { .. } | Turn::Check { .. } => {}
                 Turn::Done(result) => {
                     self.base.leave();
                     return Ok(result as i32);
@@ -80,6 +81,7 @@ impl Side for Engine {
         let mut flags = BaseFlags::IGNORE_ENV;
         flags.set(BaseFlags::NOLOCK, !settings.locks);
         flags.set(BaseFlags::NO_CACHE_TIME, !settings.cached_time);
+        flags.set(BaseFlags::EPOLL_USE_CHANGELIST, settings.changelist);
         let config = Config::new().set_flags(flags).set_priorities(settings.priorities);
         let config = config.set_max_dispatch_interval(
             settings.longest_pass.map(duration),
@@ -91,7 +93,11 @@ impl Side for Engine {
             // Makes the timer that stands for deadlines.
             assert!(base.descriptor().is_ok_and(|descriptor| descriptor.is_some()));
         }
-        Engine { base, hosted: settings.hosted, ids: Default::default() }
+        let common = COMMON.map(|time| {
+            let common = base.common_timeout(duration(time));
+            common.unwrap_or_else(|error| panic!("a common timeout: {error}"))
+        });
+        Engine { base, common, hosted: settings.hosted, ids: Default::default() }
     }
 
     fn create(&self, player: &Player<Self>, event: usize, kind: &Kind) -> bool {
@@ -110,11 +116,16 @@ impl Side for Engine {
         }
     }
 
-    fn add(&self, _player: &Player<Self>, event: usize, timeout: Option<Micros>) -> bool {
-        self.id(event).and_then(|id| self.base.add(id, timeout.map(duration))).is_ok()
+    fn add(&self, _player: &Player<Self>, event: usize, timeout: Timeout) -> bool {
+        let add = |id| match timeout {
+            Timeout::Never => self.base.add(id, None),
+            Timeout::After(time) => self.base.add(id, Some(duration(time))),
+            Timeout::Common(common) => self.base.add_common(id, self.common[common]),
+        };
+        self.id(event).and_then(add).is_ok()
     }
 
-    fn add_mixed(&self, player: &Player<Self>, event: usize, timeout: Option<Micros>) -> bool {
+    fn add_mixed(&self, player: &Player<Self>, event: usize, timeout: Timeout) -> bool {
         self.add(player, event, timeout)
     }
 

@@ -100,13 +100,21 @@ impl Place {
     }
 }
 
+/// The rest of a common timeout's microseconds marks it.
+const MICROSECONDS: libc::suseconds_t = 0xf_ffff;
+
 impl Fields {
+    /// In the queue of a common timeout.
+    pub(crate) fn is_common(&self) -> bool {
+        self.deadline.tv_usec & !MICROSECONDS != 0
+    }
+
     pub(crate) fn what(&self) -> What {
         What::from_bits_retain(self.events as u8)
     }
 
     pub(crate) fn due(&self) -> Micros {
-        self.deadline.tv_sec as u64 * 1_000_000 + self.deadline.tv_usec as u64
+        self.deadline.tv_sec as u64 * 1_000_000 + (self.deadline.tv_usec & MICROSECONDS) as u64
     }
 
     pub(crate) fn has_interval(&self) -> bool {

@@ -3,7 +3,7 @@
 use event_base::{LoopFlags, What};
 use event_base_conformance::Random;
 
-use crate::program::{EVENTS, Kind, Operation, Program, SLOTS, Settings, Socket};
+use crate::program::{COMMON, EVENTS, Kind, Operation, Program, SLOTS, Settings, Socket};
 
 /// Ways of a program.
 struct Habits {
@@ -19,6 +19,7 @@ enum Choice {
     New,
     Free,
     Add,
+    AddCommon,
     Del,
     RemoveTimer,
     Activate,
@@ -40,10 +41,11 @@ enum Choice {
 }
 
 /// The usual weights.
-const WEIGHTS: [(u64, Choice); 21] = [
+const WEIGHTS: [(u64, Choice); 22] = [
     (6, Choice::New),
     (1, Choice::Free),
     (16, Choice::Add),
+    (12, Choice::AddCommon),
     (5, Choice::Del),
     (2, Choice::RemoveTimer),
     (8, Choice::Activate),
@@ -91,19 +93,22 @@ pub(crate) fn program(seed: u64, length: usize) -> Program {
 
 impl Habits {
     fn draw(random: &mut Random) -> Self {
-        let exits = random.once_in(4);
-        let limits = !exits && random.once_in(5);
+        let common = random.once_in(4);
+        let exits = !common && random.once_in(4);
+        let limits = !common && !exits && random.once_in(5);
         let priorities = if exits { 1 } else { 1 + random.below(4) as u8 };
         let settings = Settings {
             priorities,
-            cached_time: !random.once_in(5),
+            cached_time: common || !random.once_in(5),
             hosted: random.once_in(2),
             locks: random.once_in(3),
             most_callbacks: (limits && random.once_in(2)).then(|| random.below(4) as u32),
             longest_pass: (limits && random.once_in(3)).then(|| random.below(4000)),
             limited_from: random.below(u64::from(priorities)) as u8,
+            changelist: random.once_in(4),
+            common,
             exits,
-            unnamed: exits || random.once_in(3),
+            unnamed: exits || (!common && random.once_in(3)),
         };
         let mut weights = WEIGHTS.to_vec();
         for (weight, choice) in &mut weights {
@@ -113,6 +118,7 @@ impl Habits {
             }
         }
         weights.retain(|(_, choice)| match choice {
+            Choice::AddCommon => common,
             Choice::Exit => exits,
             Choice::Once => settings.unnamed,
             _ => true,
@@ -205,6 +211,7 @@ impl Habits {
             Choice::New => self.new_event(random, event),
             Choice::Free => Operation::Free(event),
             Choice::Add => Operation::Add(event, Self::timeout(random)),
+            Choice::AddCommon => Operation::AddCommon(event, random.below(COMMON.len() as u64) as usize),
             Choice::Del => Operation::Del(event),
             Choice::RemoveTimer => Operation::RemoveTimer(event),
             Choice::Activate => Operation::Activate(event, Self::result(random)),

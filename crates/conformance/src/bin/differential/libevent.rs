@@ -12,9 +12,9 @@ use event_base_conformance::libevent::raw;
 use crate::event_struct::{self, Fields, LIST_FINALIZING, LIST_INSERTED, LIST_QUEUED, LIST_TIMEOUT, Place};
 use crate::interpose::{Micros, WALL_OFFSET};
 use crate::player::Player;
-use crate::program::{EVENTS, Kind, SLOTS, Settings};
+use crate::program::{COMMON, EVENTS, Kind, SLOTS, Settings};
 use crate::rules::{Rule, count};
-use crate::side::{Side, State, States};
+use crate::side::{Side, State, States, Timeout};
 
 pub(crate) const TIMEOUT: c_short = What::TIMEOUT.bits() as c_short;
 const COUNT_ACTIVE: c_uint = 1;
@@ -24,7 +24,9 @@ const COUNT_ADDED: c_uint = 4;
 #[derive(Debug)]
 pub(crate) struct Libevent {
     base: *mut raw::EventBase,
-    events: [Place; EVENTS],
+    /// As libevent marks them.
+    common: [libc::timeval; COMMON.len()],
+    pub(crate) events: [Place; EVENTS],
     exists: [Cell<bool>; EVENTS],
     pub(crate) epoll: Cell<c_int>,
     pub(crate) registrations: Cell<u32>,
@@ -110,8 +112,16 @@ impl Side for Libevent {
         assert!(!base.is_null(), "event_base_new_with_config");
         // SAFETY: the base was just made.
         unsafe { raw::event_base_priority_init(base, settings.priorities.into()) };
+        let common = COMMON.map(|time| {
+            // SAFETY: the base is alive, and so is what the pointer points to, if there is one.
+            let marked = with_time(Some(time), |time| unsafe {
+                raw::event_base_init_common_timeout(base, time).as_ref()
+            });
+            *marked.expect("event_base_init_common_timeout")
+        });
         Libevent {
             base,
+            common,
             events: std::array::from_fn(|_| Place(Box::into_raw(Box::new(event_struct::blank())))),
             exists: Default::default(),
             epoll: Cell::new(-1),
@@ -146,7 +156,12 @@ impl Side for Libevent {
         }
     }
 
-    fn add(&self, player: &Player<Self>, event: usize, timeout: Option<Micros>) -> bool {
+    fn add(&self, player: &Player<Self>, event: usize, timeout: Timeout) -> bool {
+        let timeout = match timeout {
+            Timeout::Never => None,
+            Timeout::After(time) => Some(timeval(time)),
+            Timeout::Common(common) => Some(self.common[common]),
+        };
         let place = self.events[event];
         let fields = place.read();
         if fields.flags & LIST_FINALIZING != 0 {
@@ -169,7 +184,7 @@ impl Side for Libevent {
         self.register(player, place, timeout)
     }
 
-    fn add_mixed(&self, player: &Player<Self>, event: usize, _timeout: Option<Micros>) -> bool {
+    fn add_mixed(&self, player: &Player<Self>, event: usize, _timeout: Timeout) -> bool {
         self.tell_again(player, self.events[event].read().fd);
         false
     }
@@ -339,7 +354,7 @@ impl Side for Libevent {
     }
 
     fn after_wait(&self, player: &Player<Self>) {
-        self.settle_timeouts(player.time.now());
+        self.settle_timeouts(player);
     }
 
     fn after_callback(&self, player: &Player<Self>, flags: LoopFlags) {

@@ -56,6 +56,8 @@ pub(crate) struct Known {
     pub(crate) kind: Option<Kind>,
     /// It was added with a timeout and is persistent.
     pub(crate) period: bool,
+    /// When its deadline was set, counted.
+    pub(crate) order: u64,
     /// Its finalizer is still to run.
     pub(crate) finalizing: bool,
     /// The pass in which it had its turn, or was made.
@@ -96,6 +98,8 @@ pub(crate) struct Player<S> {
     pub(crate) known: RefCell<[Known; EVENTS]>,
     pub(crate) unnamed: RefCell<Vec<Unnamed>>,
     pub(crate) made_unnamed: Cell<u64>,
+    /// Counts deadlines that were set.
+    pub(crate) orders: Cell<u64>,
     /// When exits that were asked for are due.
     pub(crate) exits: RefCell<Vec<Micros>>,
     pub(crate) priorities: Cell<u8>,
@@ -118,6 +122,7 @@ impl<S: Side> Player<S> {
             known: RefCell::default(),
             unnamed: RefCell::default(),
             made_unnamed: Cell::new(UNNAMED),
+            orders: Cell::new(0),
             exits: RefCell::default(),
             priorities: Cell::new(program.settings.priorities),
             break_next: Cell::new(false),
@@ -228,11 +233,25 @@ impl<S: Side> Player<S> {
         let priority = if S::IS_LIBEVENT { self.side.states()[event].priority } else { 0 };
         let known = &mut self.known.borrow_mut()[event];
         known.pass = self.time.pass();
+        if known.period {
+            known.order = self.next_order();
+        }
         if known.finalizing {
             *known = Known::default();
             self.side.free(event);
         }
         priority
+    }
+
+    /// The next number in the order of setting deadlines.
+    pub(crate) fn next_order(&self) -> u64 {
+        self.orders.set(self.orders.get() + 1);
+        self.orders.get()
+    }
+
+    /// When the event's deadline was set.
+    pub(crate) fn order_of(&self, event: usize) -> u64 {
+        self.known.borrow()[event].order
     }
 
     /// An exit ends the loop after this pass.

@@ -6,6 +6,8 @@ use event_base::{LoopFlags, What};
 
 /// Events a program has at a time.
 pub(crate) const EVENTS: usize = 8;
+/// The common timeouts, in microseconds.
+pub(crate) const COMMON: [u64; 3] = [700, 5_000, 1_200_000];
 /// Descriptors a program has at a time.
 pub(crate) const SLOTS: usize = 5;
 
@@ -41,6 +43,8 @@ pub(crate) enum Operation {
     New(usize, Kind),
     Free(usize),
     Add(usize, Option<u64>),
+    /// With one of the common timeouts.
+    AddCommon(usize, usize),
     Del(usize),
     RemoveTimer(usize),
     Activate(usize, What),
@@ -86,6 +90,10 @@ pub(crate) struct Settings {
     pub(crate) longest_pass: Option<u64>,
     /// The first priority that the limits apply to.
     pub(crate) limited_from: u8,
+    /// The engine puts changes off until it waits.
+    pub(crate) changelist: bool,
+    /// Common timeouts are used.
+    pub(crate) common: bool,
     /// Exits are asked for.
     pub(crate) exits: bool,
     /// Events are made that nobody can name: by exits and by `once`.
@@ -145,6 +153,9 @@ impl fmt::Display for Operation {
             }
             Operation::Free(event) => write!(f, "free event {event}"),
             Operation::Add(event, timeout) => write!(f, "add event {event}, {}", Time(timeout)),
+            Operation::AddCommon(event, common) => {
+                write!(f, "add event {event}, {} in common", Time(Some(COMMON[common])))
+            }
             Operation::Del(event) => write!(f, "del event {event}"),
             Operation::RemoveTimer(event) => write!(f, "remove the timer of event {event}"),
             Operation::Activate(event, what) => write!(f, "activate event {event}: {}", Flags(what)),

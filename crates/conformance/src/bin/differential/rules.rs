@@ -22,8 +22,14 @@ macro_rules! rules {
 rules! {
     OrderOnDescriptor, "Events of one descriptor run in the reverse order of adding.",
         "a new event goes to the end of its descriptor's list";
+    OrderWithChangelist, "A system call for each change unless there is a change list",
+        "with it descriptors of one wait are sorted by number on both sides";
     EqualDeadlines, "Equal deadlines fire in no order one could name",
-        "a deadline that another timer has moves by a microsecond";
+        "timers that are due together are taken in the order of adding";
+    EqualUnnamed, "Equal deadlines fire in no order one could name",
+        "where there are unnamed timers, a deadline that another timer has moves by a microsecond";
+    CommonTimeouts, "Common timeouts wait for a timer of the base's own",
+        "they are taken with all other timers, and calls that meet the base's own timer are left out";
     LateTimers, "The wait is computed with the time of before the callbacks",
         "a wait ends at the deadline, not late by what callbacks took";
     StandingTime, "The cached time is read at the start of every pass.",
@@ -68,6 +74,8 @@ rules! {
         "libevent's registration is told again";
     ClosedDescriptors, "Nothing tells a descriptor from another file that later got its number",
         "events leave a descriptor before it is closed a second time, duplicated or opened";
+    ClosedWithChangelist, "A change that was put off and is refused when it is made",
+        "with a change list, events leave a descriptor before it is closed, and none is added then";
     TimersByDescriptor, "Timers activated by their descriptor come in the order of the heap.",
         "activated by hand only if there is one";
     UnnamedAndPeriods, "The timeout of a persistent event takes its descriptor out of epoll",

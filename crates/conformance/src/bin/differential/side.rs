@@ -8,6 +8,15 @@ use crate::interpose::Micros;
 use crate::player::Player;
 use crate::program::{EVENTS, Kind, Settings};
 
+/// When an added event is to time out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timeout {
+    Never,
+    After(Micros),
+    /// After one of the common timeouts.
+    Common(usize),
+}
+
 /// Numbers from here on are those of unnamed events, made by `once`.
 pub(crate) const UNNAMED: u64 = 1000;
 
@@ -36,9 +45,9 @@ pub(crate) trait Side: Sized {
     /// Makes an event whose number is not taken.
     fn create(&self, player: &Player<Self>, event: usize, kind: &Kind) -> bool;
     fn free(&self, event: usize);
-    fn add(&self, player: &Player<Self>, event: usize, timeout: Option<Micros>) -> bool;
+    fn add(&self, player: &Player<Self>, event: usize, timeout: Timeout) -> bool;
     /// The same where the descriptor's other events disagree about edge-triggering.
-    fn add_mixed(&self, player: &Player<Self>, event: usize, timeout: Option<Micros>) -> bool;
+    fn add_mixed(&self, player: &Player<Self>, event: usize, timeout: Timeout) -> bool;
     fn del(&self, event: usize) -> bool;
     fn remove_timer(&self, event: usize) -> bool;
     /// With `put_off`, the event is activated for the next pass, as it had its turn in this one.

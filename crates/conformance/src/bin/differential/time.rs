@@ -115,7 +115,15 @@ impl<S: Side> Player<S> {
     /// Sleeps until the timer, or for `timeout`; breaks a loop that would never end.
     pub(crate) fn sleep(&self, timeout: Option<Micros>) {
         let (now, run) = (self.time.now(), self.run.get());
-        let until = timeout.map(|timeout| now + timeout).or(self.time.timer.get());
+        let mut until = timeout.map(|timeout| now + timeout).or(self.time.timer.get());
+        if S::IS_LIBEVENT && self.program.settings.common {
+            // The timer of a common timeout that nobody waits for any more would end the wait.
+            let next = self.side.states().iter().filter_map(|state| state.deadline).min();
+            if next != until {
+                self.count(Rule::CommonTimeouts);
+            }
+            until = next;
+        }
         match until {
             Some(until) if until <= run.since + LONGEST_LOOP && run.waits < MOST_WAITS => {
                 if S::IS_LIBEVENT && now > self.time.reading.get() {
@@ -165,6 +173,11 @@ impl<S: Side> Machine for Player<S> {
     fn found(&self, events: &mut [libc::epoll_event]) {
         self.change_run(|run| run.waits += 1);
         self.time.pass.set(self.time.pass.get() + 1);
+        let place = |event: &libc::epoll_event| (event.u64 >> 63, event.u64 as u32);
+        if self.program.settings.changelist && !events.is_sorted_by_key(place) {
+            self.count(Rule::OrderWithChangelist);
+            events.sort_by_key(place);
+        }
         if S::IS_LIBEVENT {
             events.iter_mut().for_each(|event| self.show_errors(event));
         }
