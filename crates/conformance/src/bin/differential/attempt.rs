@@ -66,7 +66,9 @@ impl<S: Side> Player<S> {
             Operation::Exit(after) => self.exit(after),
             Operation::Break => self.break_off(),
             Operation::Continue if self.is_exiting() => Entry::Left(Rule::ExitIsAnEvent),
-            Operation::Continue if self.program.settings.common && self.run.get().flags.contains(LoopFlags::ONCE) => {
+            Operation::Continue
+                if self.program.settings.common && self.run.get().flags.contains(LoopFlags::ONCE) =>
+            {
                 Entry::Left(Rule::CommonTimeouts)
             }
             Operation::Continue => {

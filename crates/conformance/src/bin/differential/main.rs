@@ -68,7 +68,11 @@ fn run(options: &Options) -> ExitCode {
             None => passed += 1,
             Some(found) => {
                 eprintln!("seed {seed}: the two disagree after {} operations", found.step);
-                failures.push(shrink::shrink(&program, found));
+                let (smallest, mut found) = shrink::shrink(&program, found);
+                if compare::run(&Rc::new(smallest.clone())).1.is_none() {
+                    found.what += "It did not happen again when repeated.\n";
+                }
+                failures.push((smallest, found));
             }
         }
         seed += 1;

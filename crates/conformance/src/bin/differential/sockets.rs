@@ -85,9 +85,13 @@ impl Sockets {
     }
 
     pub(crate) fn close_peer(&mut self, slot: usize) -> i64 {
-        let had = self.slots[slot].peer.take().is_some();
-        self.settle(slot, had, libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR);
-        had.into()
+        let Some(peer) = self.slots[slot].peer.take() else { return 0 };
+        // What the peer has not read makes it a reset.
+        let reset = unread(peer.as_raw_fd()) > 0;
+        drop(peer);
+        let end = if reset { 0 } else { libc::POLLRDHUP };
+        self.settle(slot, true, end | libc::POLLHUP | libc::POLLERR);
+        1
     }
 
     /// Closes the peer so that a reset is sent.
@@ -136,7 +140,7 @@ impl Sockets {
     pub(crate) fn fill(&mut self, slot: usize) -> i64 {
         let Some(own) = &self.slots[slot].own else { return -1 };
         if self.slots[slot].socket == Socket::Tcp {
-            return write(own.as_raw_fd(), 1);
+            return self.write_one(slot, own.as_raw_fd());
         }
         loop {
             let written = write(own.as_raw_fd(), 4096);
@@ -144,6 +148,24 @@ impl Sockets {
                 return written;
             }
         }
+    }
+
+    /// Writes a byte over TCP, and gives it time to arrive, or to be answered with a reset.
+    fn write_one(&self, slot: usize, own: RawFd) -> i64 {
+        let peer = self.slots[slot].peer.as_ref().map(AsRawFd::as_raw_fd);
+        let before = peer.map_or(0, unread);
+        let written = write(own, 1);
+        match peer {
+            None => self.settle(slot, written > 0, libc::POLLHUP | libc::POLLERR),
+            Some(peer) if written > 0 => {
+                _ = (0..PATIENCE).find(|_| {
+                    std::thread::yield_now();
+                    unread(peer) > before
+                });
+            }
+            Some(_) => {}
+        }
+        written
     }
 
     /// The peer reads all there is; how the last read ended.
@@ -159,11 +181,7 @@ impl Sockets {
 
     /// Bytes that wait to be read.
     fn unread(&self, slot: usize) -> i64 {
-        let Some(own) = &self.slots[slot].own else { return 0 };
-        let mut count: c_int = 0;
-        // SAFETY: the number lives across the call.
-        unsafe { libc::ioctl(own.as_raw_fd(), libc::FIONREAD, &raw mut count) };
-        count.into()
+        self.slots[slot].own.as_ref().map_or(0, |own| unread(own.as_raw_fd()))
     }
 
     /// Gives the loopback device time until `own` shows one of these.
@@ -184,6 +202,13 @@ impl Sockets {
         unsafe { libc::poll(&raw mut poll, 1, 0) };
         poll.revents
     }
+}
+
+fn unread(fd: RawFd) -> i64 {
+    let mut count: c_int = 0;
+    // SAFETY: the number lives across the call.
+    unsafe { libc::ioctl(fd, libc::FIONREAD, &raw mut count) };
+    count.into()
 }
 
 fn shutdown(fd: RawFd, how: c_int) -> bool {
