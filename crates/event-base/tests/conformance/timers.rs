@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use event_base::{Base, BaseFlags, Clock, Config, EventSpec, LoopResult, SystemClock, What};
+use event_base::{Base, BaseFlags, Clock, EventSpec, LoopResult, SystemClock, What};
 
-use crate::support::{Bed, ONE_PASS, WAIT, ms, run_watched};
+use crate::support::{Bed, ONE_PASS, WAIT, base, config, ms, run_watched};
 
 fn times(line: &[(event_base::EventId, What, u64)]) -> Vec<(What, u64)> {
     line.iter().map(|(_, what, at)| (*what, *at)).collect()
@@ -75,7 +75,7 @@ fn c_039_simpletimeout() {
     assert_eq!(bed.run(WAIT), (LoopResult::Empty, vec![(timer, What::TIMEOUT)]));
     assert_eq!(bed.elapsed(), ms(200));
 
-    let base = Base::new().unwrap();
+    let base = base();
     let timer = base.create_and_add(EventSpec::timer(), Some(ms(200))).unwrap();
     let start = base.monotonic().unwrap();
     run_watched(&base, WAIT, |_, ready| assert_eq!(ready.id, timer));
@@ -137,7 +137,7 @@ fn told(bed: &Bed, sleep: Duration, update: bool) -> Vec<Duration> {
 
 #[test]
 fn c_057_gettimeofday_cached() {
-    let base = Base::new().unwrap();
+    let base = base();
     let wall = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
     assert!(base.now().unwrap().abs_diff(wall) < Duration::from_secs(5));
     let bed = Bed::new();
@@ -174,7 +174,7 @@ fn c_061_gettimeofday_cached_disabled_nosleep() {
 }
 
 fn expiry_is_never_later_than_now_plus_the_duration(flags: BaseFlags) {
-    let base = Base::with_config(&Config::new().set_flags(flags)).unwrap();
+    let base = Base::with_config(&config().set_flags(flags)).unwrap();
     let timer = base.create(EventSpec::timer()).unwrap();
     let duration = Duration::from_micros(100);
     for _ in 0..1000 {
