@@ -2,9 +2,10 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::sync::Arc;
 use std::time::Duration;
 
-use event_base::{Base, EventSpec, LoopResult, What};
+use event_base::{Base, BaseFlags, Clock, Config, EventSpec, LoopResult, What};
 
 use crate::support::{Bed, CountingClock, WAIT, fd, ms, pair, run_watched};
 
@@ -95,7 +96,15 @@ fn c_111_test_time() {
 
 #[test]
 fn c_112_test_changelist() {
-    let (base, clock) = CountingClock::base();
+    for flags in [BaseFlags::empty(), BaseFlags::EPOLL_USE_CHANGELIST] {
+        toggles_do_not_spin(flags);
+    }
+}
+
+fn toggles_do_not_spin(flags: BaseFlags) {
+    let clock = Arc::new(CountingClock::default());
+    let config = Config::new().set_flags(flags).set_clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    let base = Base::with_config(&config).unwrap();
     let (socket, mut peer) = pair();
     let event = base.create_and_add(EventSpec::io(fd(&socket), What::WRITE).persist(), None).unwrap();
     let timer = base.create_and_add(EventSpec::timer(), Some(ms(100))).unwrap();

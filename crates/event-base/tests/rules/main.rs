@@ -6,6 +6,9 @@ mod support;
 
 mod base_without_locks;
 mod callbacks_that_misbehave;
+#[cfg(target_os = "linux")]
+mod changelist;
+mod choosing_a_backend;
 mod closed_bases;
 mod configuration;
 mod counters;
@@ -18,6 +21,7 @@ mod finalizers;
 mod finite_passes;
 mod inspection;
 mod leaving_the_loop;
+mod level_triggered_backends;
 mod once_events;
 mod periods;
 mod priorities;
@@ -26,4 +30,5 @@ mod stale_ids;
 mod steps;
 mod the_time;
 mod transient_events;
+mod waits_away_from_home;
 mod waking;
