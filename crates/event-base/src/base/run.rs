@@ -223,7 +223,7 @@ impl Base {
             inner.end_pass();
             inner.time.forget();
             // Nobody knows when the next loop comes.
-            inner.flush_changes();
+            inner.flush_changes(false);
             inner.run.owner = 0;
             inner.release();
         }
@@ -234,21 +234,29 @@ impl Base {
         if inner.host.waits {
             return Err(Error::Reentrant);
         }
-        let until = if inner.flush_changes() { Until::Now } else { until };
+        let until = if inner.flush_changes(true) { Until::Now } else { until };
         let mut waiter = inner.backend()?.start_wait();
-        let mut result = if until == Until::Now {
-            waiter.wait(Some(Duration::ZERO))
-        } else {
+        let mut result = Ok(());
+        let mut may_sleep = until != Until::Now;
+        if !may_sleep || waiter.has_changes() {
+            result = waiter.wait(Some(Duration::ZERO));
+            may_sleep &= result.is_ok() && waiter.is_idle();
+            if may_sleep {
+                // The changes have to be done with before other threads make theirs.
+                inner.backend()?.finish_wait(waiter);
+                waiter = inner.backend()?.start_wait();
+            }
+        }
+        if may_sleep {
             // From a fresh reading: the time that callbacks took must not make timers late.
             let deadline = until.deadline();
             let timeout = deadline.map(|deadline| deadline.saturating_sub(inner.time.fresh()));
             inner.sleep.begin(deadline);
             drop(inner);
-            let result = waiter.wait(timeout.map(Duration::from_nanos));
+            result = waiter.wait(timeout.map(Duration::from_nanos));
             inner = self.shared.state.lock()?;
             inner.sleep.end();
-            result
-        };
+        }
         inner.time.begin_pass();
         for waits in 1.. {
             // A wait that failed found nothing; the waiter still holds what the one before found.
