@@ -439,4 +439,63 @@ mod tests {
         assert_eq!(backend.change(&delete), Ok(Applied::Done));
         assert_eq!(wait(&mut backend, SHORT), []);
     }
+
+    fn change(fd: RawFd, registered: What, add: What, remove: What, token: u64) -> Change {
+        Change { fd, registered, add, remove, edge: false, token }
+    }
+
+    #[test]
+    fn what_was_put_off_goes_along_with_the_wait() {
+        let mut backend = Kqueue::new().unwrap();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let fd = ours.as_raw_fd();
+        let none = What::empty();
+        assert_eq!(backend.change(&change(fd, none, What::READ, none, 1)), Ok(Applied::Done));
+        // Deleted and added again, then with another interest: one change, made by the wait.
+        assert_eq!(backend.change(&change(fd, What::READ, none, What::READ, 1)), Ok(Applied::Done));
+        assert_eq!(backend.change(&change(fd, none, What::READ, none, 2)), Ok(Applied::Done));
+        assert_eq!(backend.change(&change(fd, What::READ, What::WRITE, none, 2)), Ok(Applied::Done));
+        theirs.write_all(b"x").unwrap();
+        let mut waiter = backend.start_wait();
+        assert!(waiter.has_changes());
+        waiter.wait(Some(LONG)).unwrap();
+        let found: Vec<_> = (0..waiter.len()).map(|index| waiter.get(index)).collect();
+        backend.finish_wait(waiter);
+        let both = What::READ | What::WRITE | What::ET;
+        assert_eq!(found, [Readiness { token: 2, what: both }]);
+        assert_eq!(backend.take_lost(), None);
+    }
+
+    #[test]
+    fn a_late_change_of_a_closed_descriptor_is_lost() {
+        let mut backend = Kqueue::new().unwrap();
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let fd = nix::fcntl::fcntl(&ours, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(600)).unwrap();
+        let none = What::empty();
+        assert_eq!(backend.change(&change(fd, none, What::READ, none, 1)), Ok(Applied::Done));
+        assert_eq!(backend.change(&change(fd, What::READ, none, What::READ, 1)), Ok(Applied::Done));
+        assert_eq!(backend.change(&change(fd, none, What::READ, none, 2)), Ok(Applied::Done));
+        nix::unistd::close(fd).unwrap();
+        assert_eq!(wait(&mut backend, SHORT), []);
+        assert_eq!(backend.take_lost(), Some(2));
+        assert_eq!(backend.take_lost(), None);
+    }
+
+    #[test]
+    fn the_notifier_ends_a_wait_once_for_any_number_of_times() {
+        let mut backend = Kqueue::new().unwrap();
+        let notifier = backend.open_notifier().unwrap();
+        assert!(notifier.descriptor().is_none());
+        for _ in 0..3 {
+            notifier.notify();
+        }
+        let found = wait(&mut backend, LONG);
+        assert_eq!(found.len(), 1);
+        assert_eq!(Internal::of(found[0].token), Some(Internal::Notifier));
+        assert_eq!(wait(&mut backend, SHORT), []);
+        backend.renew().unwrap();
+        notifier.install().unwrap();
+        notifier.notify();
+        assert_eq!(wait(&mut backend, LONG).len(), 1);
+    }
 }
