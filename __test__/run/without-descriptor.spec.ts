@@ -24,6 +24,11 @@ afterEach(() => {
   vi.unstubAllEnvs()
 })
 
+/** The descriptors and the threads of this process. */
+function count(): number[] {
+  return ['fd', 'task'].map((name) => readdirSync(`/proc/self/${name}`).length)
+}
+
 describe.each(methods)('on %s', (method) => {
   const open = (flags = 0): EventBase => openBase(configOf(method).setFlags(flags))
 
@@ -137,7 +142,6 @@ describe.each(methods)('on %s', (method) => {
       timer.add(1)
       await base.run()
     }
-    const count = (): number[] => ['fd', 'task'].map((name) => readdirSync(`/proc/self/${name}`).length)
     for (let round = 0; round < 3; round += 1) await run()
     const before = count()
     for (let round = 0; round < 20; round += 1) await run()
