@@ -7,7 +7,8 @@ import { LoopResult } from './constants.js'
 import type { Core } from './core.js'
 import { closedError, systemError } from './errors.js'
 import { Event } from './event.js'
-import { native, NO_SLOT, Signal } from './native.js'
+import { isWatcherSignal, native, NO_SLOT, Signal } from './native.js'
+import { deliverWatcher } from './watcher.js'
 
 /**
  * Whether the host's libuv can be relied on. Bun and Deno have its names, not its behaviour. A backend without a
@@ -62,6 +63,8 @@ export function run(core: Core, settings: RunSettings): Promise<LoopResult> {
         end()
         // 0 is the one refusal that is not the kernel's: the base went away under the run.
         reject(errno === 0 ? closedError('base') : waitFailed(native.baseMethod(core.handle), errno))
+      } else if (isWatcherSignal(said)) {
+        deliverWatcher(core, said, true)
       } else {
         onSignal(said)
       }

@@ -15,6 +15,9 @@ const ofBase: Record<string, (base: EventBase) => unknown> = {
   newTimer: (base) => base.newTimer(never),
   once: (base) => base.once(-1, EV.TIMEOUT, never),
   watch: (base) => base.watch(0, EV.READ),
+  commonTimeout: (base) => base.commonTimeout(1),
+  onPrepare: (base) => base.onPrepare(never),
+  onCheck: (base) => base.onCheck(never),
   dispatch: (base) => base.dispatch(),
   loop: (base) => base.loop(),
   ref: (base) => base.ref(),
@@ -32,6 +35,8 @@ const ofBase: Record<string, (base: EventBase) => unknown> = {
   countEvents: (base) => base.countEvents(1),
   maxEvents: (base) => base.maxEvents(1),
   events: (base) => base.events(),
+  dump: (base) => base.dump(),
+  stats: (base) => base.stats(),
   runningEvent: (base) => base.runningEvent,
   activateByFd: (base) => base.activateByFd(-1, EV.TIMEOUT),
 }

@@ -66,6 +66,8 @@ impl HandleState {
             self.finish(caller, result);
             return Driven::Over;
         }
+        // What the host does until the next turn is not the callback's time.
+        _ = self.base.callback_ended();
         Driven::More
     }
 

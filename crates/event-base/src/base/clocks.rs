@@ -53,6 +53,11 @@ impl TimeCache {
         self.clock.monotonic()
     }
 
+    /// How long it is from right now until `deadline`.
+    pub(super) fn until(&self, deadline: Nanos) -> Duration {
+        Duration::from_nanos(deadline.saturating_sub(self.clock.monotonic()))
+    }
+
     pub(super) fn refresh(&mut self) -> Nanos {
         let now = self.clock.monotonic();
         self.wall = None;

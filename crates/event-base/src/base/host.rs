@@ -179,7 +179,7 @@ impl Base {
     /// # Errors
     /// [`Error::Closed`], [`Error::WrongThread`].
     pub fn wake(&self) -> Result<(), Error> {
-        let notifier = self.open()?.notifier.clone();
+        let notifier = self.with(Inner::take_notifier)?;
         if let Some(notifier) = notifier {
             notifier.notify();
         }

@@ -67,6 +67,7 @@ impl Inner {
 
     /// What a pass leaves behind: whether this was the last one.
     pub(super) fn end_pass(&mut self) {
+        self.settle_callback();
         self.pass.close();
         self.sleep.end();
         let ran = std::mem::take(&mut self.pass.count) > 0;
@@ -110,7 +111,9 @@ impl Inner {
             || self.run.flags.contains(LoopFlags::NONBLOCK)
             || self.run.host
             || self.has_ready()
-            || self.counts.active() > 0;
+            || self.counts.active() > 0
+            // A prepare watcher may have asked to leave, or deleted the last event.
+            || (!self.watchers.is_empty() && self.reason_to_leave().is_some());
         if at_once { Until::Now } else { self.next_deadline().map_or(Until::Woken, Until::Deadline) }
     }
 
@@ -126,7 +129,10 @@ impl Inner {
             let readiness = waiter.get(place);
             match Internal::of(readiness.token) {
                 Some(Internal::Host) => self.run.host = true,
-                Some(Internal::Notifier) => self.drain_notifier(),
+                Some(Internal::Notifier) => {
+                    self.measures.wakeups_received += 1;
+                    self.drain_notifier();
+                }
                 Some(Internal::Timer) => {}
                 None => self.collect_one(readiness),
             }
@@ -157,9 +163,21 @@ impl Inner {
         }
         let now = self.time.now();
         self.control.expire(now);
+        // Two loops, so that the one without a stopwatch does not look for it at every timer.
+        if self.measures.is_timed() {
+            self.expire_until::<true>(now)
+        } else {
+            self.expire_until::<false>(now)
+        }
+    }
+
+    fn expire_until<const TIMED: bool>(&mut self, now: Nanos) {
         while let Some(index) = self.timers.pop_due(&mut self.table, now) {
             self.unlist(index, State::TIMEOUT);
             let record = self.table.at(index);
+            if TIMED {
+                self.measures.add_lag(now.saturating_sub(record.timer.last_deadline()));
+            }
             if !record.state.intersects(State::QUEUED) && !record.what.contains(What::PERSIST) {
                 self.delete(index);
             }
