@@ -7,7 +7,9 @@ mod support;
 use std::process::Command;
 use std::time::Duration;
 
-use event_base::{Base, Clock, CountFlags, Error, EventSpec, LoopResult, SystemClock, Turn, Wait, What};
+use event_base::{
+    Base, Clock, Config, CountFlags, Error, EventSpec, LoopResult, SystemClock, Turn, Wait, What,
+};
 use nix::errno::Errno;
 use nix::libc;
 
@@ -120,6 +122,24 @@ fn a_wait_that_fails_reports_nothing() {
             assert_eq!(base.count_events(CountFlags::ACTIVE), Ok(0), "what an earlier wait found");
         }
         base.close().unwrap();
+    }
+}
+
+#[test]
+fn a_kernel_or_a_sandbox_without_epoll_gets_poll() {
+    if in_a_process_of_its_own("a_kernel_or_a_sandbox_without_epoll_gets_poll") {
+        refuse(&[libc::SYS_epoll_create1], Errno::ENOSYS);
+        let base = Base::new().unwrap();
+        assert_eq!(base.method(), Ok("poll"));
+        the_loop_works();
+        refuse(&[libc::SYS_epoll_create1, libc::SYS_eventfd2], Errno::EPERM);
+        the_loop_works();
+        let config = ["poll", "select"].into_iter().fold(Config::new(), Config::avoid_method);
+        let refused = Base::with_config(&config).map(|_| ());
+        assert!(
+            matches!(refused, Err(Error::System(error)) if error.syscall == "epoll_create1"),
+            "{refused:?}"
+        );
     }
 }
 

@@ -123,7 +123,7 @@ impl Inner {
     #[inline]
     fn settle_change(&mut self) {
         if self.sleep.is_asleep() {
-            self.flush_changes();
+            self.flush_changes(false);
         }
     }
 

@@ -319,7 +319,7 @@ impl Base {
             inner.end_pass();
             inner.time.forget();
             // Nobody knows when the next loop comes.
-            inner.flush_changes();
+            inner.flush_changes(false);
             inner.run.owner = 0;
             inner.release();
         }
@@ -330,22 +330,30 @@ impl Base {
         if inner.host.waits {
             return Err(Error::Reentrant);
         }
-        let until = if inner.flush_changes() { Until::Now } else { until };
+        let until = if inner.flush_changes(true) { Until::Now } else { until };
         let mut waiter = inner.backend()?.start_wait();
         let mut since = inner.start_watch();
-        let mut result = if until == Until::Now {
-            waiter.wait(Some(Duration::ZERO))
-        } else {
+        let mut result = Ok(());
+        let mut may_sleep = until != Until::Now;
+        if !may_sleep || waiter.has_changes() {
+            result = waiter.wait(Some(Duration::ZERO));
+            may_sleep &= result.is_ok() && waiter.is_idle();
+            if may_sleep {
+                // The changes have to be done with before other threads make theirs.
+                inner.backend()?.finish_wait(waiter);
+                waiter = inner.backend()?.start_wait();
+            }
+        }
+        if may_sleep {
             // From a fresh reading: the time that callbacks took must not make timers late.
             let deadline = until.deadline();
             let timeout = deadline.map(|deadline| inner.time.until(deadline));
             inner.sleep.begin(deadline);
             drop(inner);
-            let result = waiter.wait(timeout);
+            result = waiter.wait(timeout);
             inner = self.shared.state.lock()?;
             inner.sleep.end();
-            result
-        };
+        }
         inner.time.begin_pass();
         for waits in 1.. {
             inner.stop_watch(since);

@@ -6,6 +6,9 @@ mod support;
 
 mod base_without_locks;
 mod callbacks_that_misbehave;
+#[cfg(target_os = "linux")]
+mod changelist;
+mod choosing_a_backend;
 mod closed_bases;
 mod coarse_clock;
 mod common_timeouts;
@@ -20,6 +23,7 @@ mod finalizers;
 mod finite_passes;
 mod inspection;
 mod leaving_the_loop;
+mod level_triggered_backends;
 mod once_events;
 mod periods;
 mod priorities;
@@ -29,5 +33,6 @@ mod statistics;
 mod steps;
 mod the_time;
 mod transient_events;
+mod waits_away_from_home;
 mod waking;
 mod watchers;
