@@ -63,7 +63,7 @@ export interface EventParts {
  * {@link Event.activate}. Made by {@link EventBase.newEvent} and its sisters, pending once it was added.
  *
  * The descriptor is borrowed: it is never closed here, and must be open while the event is pending. Delete
- * the event before closing it; if that was forgotten, the event silently stops.
+ * the event before closing it; if that was forgotten, the event stops, and a warning is logged.
  *
  * Usable on the thread of its base only.
  */

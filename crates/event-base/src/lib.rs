@@ -34,6 +34,7 @@
 //! | `event_base_gettimeofday_cached`, `event_gettime_monotonic` | [`Base::now`], [`Base::monotonic`] |
 //! | `event_base_get_num_events`, `_get_max_events` | [`Base::count_events`], [`Base::max_events`] |
 //! | `event_base_foreach_event`, `event_base_dump_events` | [`Base::for_each`], [`Base::events`], [`Base::dump`] |
+//! | `event_set_log_callback` | [`set_log_callback`] |
 //! | `event_get_assignment` and the other getters | [`Base::info`] |
 //!
 //! # Threads
@@ -50,6 +51,7 @@ mod error;
 mod event;
 mod flags;
 mod io;
+mod log;
 mod stats;
 mod sync;
 mod sys;
@@ -63,6 +65,7 @@ pub use config::{Config, MAX_PRIORITIES};
 pub use error::{Error, SystemError};
 pub use event::{EventId, EventInfo, EventSpec, Ready};
 pub use flags::{BaseFlags, CountFlags, Features, LoopFlags, LoopResult, What};
+pub use log::{LogCallback, LogMessage, Severity, set_log_callback};
 pub use stats::{BUCKETS, EventCounts, Histogram, Stats, Timing};
 #[cfg(feature = "test-util")]
 pub use time::ManualClock;

@@ -51,6 +51,7 @@ use scripted::{Scripted, ScriptedWaiter};
 use crate::config::Config;
 use crate::error::Error;
 use crate::flags::{BaseFlags, Features, What};
+use crate::log::{LogMessage, Severity, tell};
 use crate::time::Nanos;
 
 /// One change to the registration of a descriptor.
@@ -190,7 +191,9 @@ impl Backend {
             .find(|backend| !(read_env && is_disabled(backend.name)))
             .ok_or(Error::NoMethod)?;
         if read_env && std::env::var_os("EVENT_SHOW_METHOD").is_some() {
-            eprintln!("event-base using: {}", descriptor.name);
+            let text = format!("event-base using: {}", descriptor.name);
+            let method = Some(descriptor.name);
+            tell(&LogMessage { severity: Severity::Message, text: &text, base: None, method });
         }
         (descriptor.open)()
     }

@@ -7,6 +7,7 @@ use super::{Base, Inner};
 use crate::error::Error;
 use crate::event::{EventId, EventSpec, State};
 use crate::flags::What;
+use crate::log::Severity;
 use crate::time::{Nanos, nanos};
 
 impl Inner {
@@ -102,8 +103,14 @@ impl Inner {
         {
             // The one refusal possible is for another interest of the descriptor that stays registered as
             // it was; then the kernel tells a little more than is wanted, and nobody hears it.
-            _ = self.fds.remove(&mut self.table, backend, index, &mut self.orphans);
+            let result = self.fds.remove(&mut self.table, backend, index, &mut self.orphans);
             self.settle_orphans();
+            if let Err(error) = result {
+                self.note(
+                    Severity::Warning,
+                    format!("an interest stays registered with the kernel: {error}"),
+                );
+            }
         }
     }
 
@@ -120,9 +127,17 @@ impl Inner {
             self.unlist(index, State::INSERTED);
             let record = self.table.at(index);
             record.result -= What::IO | What::ET;
-            if record.result.is_empty() {
+            let (fd, is_due) = (record.fd, !record.result.is_empty());
+            if !is_due {
                 self.withdraw(index);
             }
+            let id = self.table.id(index).to_bits();
+            self.note(
+                Severity::Warning,
+                format!(
+                    "descriptor {fd} was closed while event {id:#x} waited for it; the event was taken out"
+                ),
+            );
             let state = self.table.at(index).state;
             if state.contains(State::TRANSIENT) && !state.intersects(State::LISTED) {
                 self.departed.push(self.table.id(index));

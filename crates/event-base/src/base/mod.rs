@@ -15,6 +15,7 @@ mod edit;
 mod host;
 mod inspect;
 mod measure;
+mod note;
 mod persist;
 mod phases;
 mod priorities;
@@ -22,6 +23,7 @@ mod run;
 mod wake;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use active::{Pass, Queues};
 use clocks::TimeCache;
@@ -29,6 +31,7 @@ use control::Control;
 use host::Host;
 use inspect::Counts;
 use measure::Measures;
+use note::Note;
 use run::Run;
 pub use run::{Next, Turn, Wait};
 use wake::Sleep;
@@ -51,8 +54,12 @@ pub struct Base {
 
 #[derive(Debug)]
 struct Shared {
+    number: u64,
     state: Lock<Inner>,
 }
+
+/// How many bases there have been.
+static BASES: AtomicU64 = AtomicU64::new(1);
 
 /// What the lock protects.
 #[derive(Debug)]
@@ -73,6 +80,8 @@ struct Inner {
     sleep: Sleep,
     counts: Counts,
     measures: Measures,
+    /// Messages to be told without the lock.
+    notes: Vec<Note>,
     time: TimeCache,
     limits: DispatchLimits,
     /// Scratch for the map's orphans; empty between calls.
@@ -117,6 +126,7 @@ impl Base {
             sleep: Sleep::default(),
             counts: Counts::default(),
             measures: Measures::new(config.timing),
+            notes: Vec::new(),
             time: TimeCache::new(clock, config.flags.contains(BaseFlags::NO_CACHE_TIME)),
             limits: config.limits,
             orphans: Vec::new(),
@@ -129,7 +139,8 @@ impl Base {
             inner.install_notifier()?;
             Lock::shared(inner)
         };
-        Ok(Base { shared: Arc::new(Shared { state }) })
+        let number = BASES.fetch_add(1, Ordering::Relaxed);
+        Ok(Base { shared: Arc::new(Shared { number, state }) })
     }
 
     /// The name of the backend (`event_base_get_method`).
@@ -204,10 +215,8 @@ impl Base {
 
     #[inline]
     fn unlock(&self, mut inner: Guard<'_, Inner>) {
-        let notifier = inner.sleep.take_request().then(|| inner.take_notifier()).flatten();
-        drop(inner);
-        if let Some(notifier) = notifier {
-            notifier.notify();
+        if inner.sleep.take_request() {
+            self.follow_up(inner);
         }
     }
 }

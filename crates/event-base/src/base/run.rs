@@ -6,6 +6,7 @@ use super::{Base, Inner};
 use crate::error::Error;
 use crate::event::Ready;
 use crate::flags::{LoopFlags, LoopResult};
+use crate::log::Severity;
 use crate::sync::{Guard, thread_token};
 use crate::time::Nanos;
 
@@ -184,6 +185,7 @@ impl Base {
         }
         loop {
             inner.end_pass();
+            inner = self.tell_notes(inner)?;
             if let Some(result) = inner.reason_to_leave() {
                 return Ok((inner, Turn::Done(result)));
             }
@@ -191,6 +193,7 @@ impl Base {
                 let until = inner.wait_until(wait);
                 inner = self.poll(inner, until)?;
                 inner.expire_timers();
+                inner = self.tell_notes(inner)?;
             }
             // Before the events: those of a loop that is never at rest would keep it waiting for ever.
             if std::mem::take(&mut inner.run.host) {
@@ -258,6 +261,9 @@ impl Base {
         }
         result?;
         if inner.is_stuck() {
+            let text =
+                "a closed descriptor stayed registered with the kernel; everything was registered anew";
+            inner.note(Severity::Warning, text.to_owned());
             inner.renew_backend()?;
         }
         Ok(inner)
