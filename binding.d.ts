@@ -139,6 +139,8 @@ export interface BindingConfig {
   priorities: number
   /** Whether times are measured. */
   timing: boolean
+  /** Whether debug mode is on. */
+  debug: boolean
 }
 
 /** One event, as `events()` shows it. */

@@ -158,7 +158,8 @@ export class Event {
    *
    * @param timeout milliseconds, 0 or more; fractions count, to the microsecond
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_EVENT_FINALIZING`, `ERR_INVALID_ARG_TYPE`,
-   *   `ERR_OUT_OF_RANGE`; `ERR_EVENT_BAD_FLAGS` when events of one descriptor disagree on edge-triggering
+   *   `ERR_OUT_OF_RANGE`; `ERR_EVENT_BAD_FLAGS` when events of one descriptor disagree on edge-triggering;
+   *   `ERR_EVENT_BLOCKING` in debug mode for a descriptor that blocks, see {@link EventConfig.debug}
    * @throws {SystemError} of `epoll_ctl`: `EPERM` for a regular file or a directory, `EBADF` for a closed
    *   descriptor, `ENOSPC` or `ENOMEM` at the kernel's limits. Nothing has changed then.
    */

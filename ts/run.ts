@@ -5,7 +5,7 @@ import { getSystemErrorName } from 'node:util'
 
 import { LoopResult } from './constants.js'
 import type { Core } from './core.js'
-import { closedError, systemError } from './errors.js'
+import { closedError, EventError, systemError } from './errors.js'
 import { Event } from './event.js'
 import { native, NO_SLOT, Signal } from './native.js'
 
@@ -75,8 +75,9 @@ export function run(core: Core, settings: RunSettings): Promise<LoopResult> {
 }
 
 function waitFailed(errno: number): Error {
-  // The one refusal that is not the kernel's: the base went away under the run.
+  // The two refusals that are not the kernel's: the base went away under the run, or debug mode found a bug.
   if (errno === 0) return closedError('base')
+  if (errno < 0) return new EventError('ERR_EVENT_INTERNAL', 'The engine contradicts itself')
   const code = getSystemErrorName(-errno)
   return systemError(code, `${code}: the wait failed, epoll_wait`, -errno, 'epoll_wait', -1)
 }

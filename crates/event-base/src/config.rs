@@ -36,6 +36,7 @@ pub struct Config {
     pub(crate) limits: DispatchLimits,
     pub(crate) priorities: u8,
     pub(crate) timing: bool,
+    pub(crate) debug: bool,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     #[cfg(feature = "test-util")]
     pub(crate) script: Option<crate::backend::Script>,
@@ -58,6 +59,7 @@ impl Config {
             limits: DispatchLimits { interval: None, callbacks: None, min_priority: 1 },
             priorities: 1,
             timing: false,
+            debug: false,
             clock: None,
             #[cfg(feature = "test-util")]
             script: None,
@@ -111,6 +113,19 @@ impl Config {
     #[must_use]
     pub fn set_timing(mut self, timed: bool) -> Self {
         self.timing = timed;
+        self
+    }
+
+    /// Checks what costs too much to be checked always (`event_enable_debug_mode`). `EVENT_DEBUG_MODE` in the
+    /// environment, set to anything, does the same, unless the configuration ignores it.
+    ///
+    /// - A socket, pipe or FIFO in blocking mode cannot be added: [`Error::Blocking`](crate::Error::Blocking).
+    ///   Descriptors 0 to 2 and of other kinds are let through.
+    /// - After each pass, with more than 64 events after every few, the engine looks whether its own structures
+    ///   agree with each other: [`Error::Internal`](crate::Error::Internal) out of the loop.
+    #[must_use]
+    pub fn set_debug(mut self, debug: bool) -> Self {
+        self.debug = debug;
         self
     }
 

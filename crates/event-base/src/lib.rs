@@ -28,7 +28,8 @@
 //! | `event_new`, `event_free` | [`Base::create`], [`Base::free`] |
 //! | `event_add`, `event_del`, `event_remove_timer` | [`Base::add`], [`Base::del`], [`Base::remove_timer`] |
 //! | `event_active`, `event_active_later_` | [`Base::activate`], [`Base::activate_later`] |
-//! | `event_pending`, `event_priority_set`, `event_finalize` | [`Base::pending`], [`Base::set_priority`], [`Base::finalize`] |
+//! | `event_pending`, `event_priority_set` | [`Base::pending`], [`Base::set_priority`] |
+//! | `event_assign`, `event_finalize`, `event_free_finalize` | [`Base::assign`], [`Base::finalize_keep`], [`Base::finalize`] |
 //! | `event_base_once` | [`Base::once`] |
 //! | `event_base_loop`, `_loopexit`, `_loopbreak`, `_loopcontinue` | [`Base::run`], [`Base::loop_exit`], [`Base::loop_break`], [`Base::loop_continue`] |
 //! | `event_base_gettimeofday_cached`, `event_gettime_monotonic` | [`Base::now`], [`Base::monotonic`] |

@@ -206,6 +206,16 @@ impl Backend {
         each_backend!(self, Backend, inner => inner.features())
     }
 
+    /// Whether the numbers of descriptors are the kernel's.
+    pub(crate) fn has_descriptors(&self) -> bool {
+        match self {
+            #[cfg(feature = "test-util")]
+            Backend::Scripted(_) => false,
+            #[allow(unreachable_patterns, reason = "a build may have no other backend")]
+            _ => true,
+        }
+    }
+
     pub(crate) fn change(&mut self, change: &Change) -> Result<Applied, Error> {
         each_backend!(self, Backend, inner => inner.change(change))
     }

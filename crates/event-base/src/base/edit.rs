@@ -11,7 +11,8 @@ use crate::log::Severity;
 use crate::time::{Nanos, nanos};
 
 impl Inner {
-    fn create(&mut self, spec: &EventSpec) -> Result<EventId, Error> {
+    /// Refuses what makes no sense; answers the priority.
+    fn check_spec(&self, spec: &EventSpec) -> Result<u8, Error> {
         let io = spec.what.io();
         if spec.what.contains(What::SIGNAL) {
             return Err(Error::BadFlags("a signal event is made by itself"));
@@ -27,6 +28,11 @@ impl Inner {
         if priority >= priorities {
             return Err(Error::OutOfRange("the priority"));
         }
+        Ok(priority)
+    }
+
+    fn create(&mut self, spec: &EventSpec) -> Result<EventId, Error> {
+        let priority = self.check_spec(spec)?;
         // While callbacks run, a new event counts as one that had its turn: see `active`.
         self.table.insert(spec, priority, self.pass.made_in(spec.age))
     }
@@ -43,7 +49,7 @@ impl Inner {
     /// `event_add_nolock_`. If the descriptor is refused, nothing else is touched.
     fn add(&mut self, index: u32, timeout: Option<Duration>) -> Result<(), Error> {
         let record = self.table.at(index);
-        if record.state.contains(State::FINALIZING) {
+        if record.state.intersects(State::ANY_FINALIZING) {
             return Err(Error::Finalizing);
         }
         if !record.what.io().is_empty() && !record.state.contains(State::INSERTED) {
@@ -56,6 +62,10 @@ impl Inner {
     }
 
     fn insert(&mut self, index: u32) -> Result<(), Error> {
+        if self.debug {
+            let fd = self.table.at(index).fd;
+            self.check_descriptor(fd)?;
+        }
         let Some(backend) = &mut self.backend else { return Err(Error::Closed) };
         let result = self.fds.add(&mut self.table, backend, index, &mut self.orphans);
         if result.is_ok() {
@@ -159,6 +169,28 @@ impl Base {
         self.try_with(|inner| inner.create(&spec))
     }
 
+    /// Makes another event of one that is idle, under the same id (`event_assign`). The age in `spec` is not
+    /// looked at.
+    ///
+    /// # Errors
+    /// [`Error::Active`] while the event is pending or active, [`Error::Finalizing`]; else as
+    /// [`create`](Self::create). Nothing has changed then.
+    pub fn assign(&self, id: EventId, spec: EventSpec) -> Result<(), Error> {
+        self.try_with(|inner| {
+            let index = inner.table.find(id)?;
+            let state = inner.table.at(index).state;
+            if state.intersects(State::ANY_FINALIZING) {
+                return Err(Error::Finalizing);
+            }
+            if state.intersects(State::LISTED) {
+                return Err(Error::Active);
+            }
+            let priority = inner.check_spec(&spec)?;
+            inner.table.at(index).assign(&spec, priority);
+            Ok(())
+        })
+    }
+
     /// Deletes an event for good (`event_free`). Its id names nothing afterwards. Any thread; never blocks,
     /// so a callback of the event may be running elsewhere.
     ///
@@ -184,7 +216,8 @@ impl Base {
     /// [`Error::System`] with `epoll_ctl` if the descriptor is refused: `EPERM` for a regular file or a
     /// directory, `EBADF` if it is closed, `ENOSPC` or `ENOMEM` when the kernel's limits are reached; the
     /// deadline is not touched then. [`Error::BadFlags`] if other events watch the descriptor
-    /// edge-triggered and this one does not, or the reverse. [`Error::Finalizing`], [`Error::Closed`],
+    /// edge-triggered and this one does not, or the reverse. In [debug mode](crate::Config::set_debug)
+    /// [`Error::Blocking`] for a descriptor in blocking mode. [`Error::Finalizing`], [`Error::Closed`],
     /// [`Error::WrongThread`].
     pub fn add(&self, id: EventId, timeout: Option<Duration>) -> Result<(), Error> {
         self.try_with(|inner| {
@@ -220,7 +253,7 @@ impl Base {
     pub fn del(&self, id: EventId) -> Result<(), Error> {
         self.try_with(|inner| {
             let index = inner.table.find(id)?;
-            if !inner.table.at(index).state.contains(State::FINALIZING) {
+            if !inner.table.at(index).state.intersects(State::ANY_FINALIZING) {
                 inner.delete(index);
                 inner.request_wake_if_empty();
             }
@@ -270,23 +303,6 @@ impl Base {
                 return Ok(id);
             }
             inner.create_and_add(&spec, timeout)
-        })
-    }
-
-    /// Deletes an event and has it handed out once more, with FINALIZE as its result, after which it is
-    /// gone (`event_finalize`). Nothing else can happen to it meanwhile. Any thread.
-    ///
-    /// # Errors
-    /// [`Error::Closed`], [`Error::WrongThread`].
-    pub fn finalize(&self, id: EventId) -> Result<(), Error> {
-        self.try_with(|inner| {
-            let index = inner.table.find(id)?;
-            if !inner.table.at(index).state.contains(State::FINALIZING) {
-                inner.delete(index);
-                inner.make_active(index, What::FINALIZE);
-                inner.table.at(index).state |= State::FINALIZING;
-            }
-            Ok(())
         })
     }
 

@@ -10,8 +10,10 @@
 mod active;
 mod clocks;
 mod control;
+mod debug;
 mod dump;
 mod edit;
+mod finalize;
 mod host;
 mod inspect;
 mod measure;
@@ -84,6 +86,10 @@ struct Inner {
     notes: Vec<Note>,
     time: TimeCache,
     limits: DispatchLimits,
+    /// Checks what costs too much to be checked always.
+    debug: bool,
+    /// What passes have paid towards the next look at everything.
+    unchecked: usize,
     /// Scratch for the map's orphans; empty between calls.
     orphans: Vec<u32>,
     /// Transient events that were orphaned, to be handed out once more.
@@ -129,6 +135,8 @@ impl Base {
             notes: Vec::new(),
             time: TimeCache::new(clock, config.flags.contains(BaseFlags::NO_CACHE_TIME)),
             limits: config.limits,
+            debug: debug::is_wanted(config),
+            unchecked: 0,
             orphans: Vec::new(),
             departed: Vec::new(),
             closed: false,

@@ -169,7 +169,8 @@ impl Base {
     /// what became ready and what timed out.
     ///
     /// # Errors
-    /// [`Error::System`] if the wait fails; the loop can be tried again or left. [`Error::WrongThread`] if this
+    /// [`Error::System`] if the wait fails; the loop can be tried again or left. [`Error::Internal`] in debug
+    /// mode, if the engine's own structures contradict each other. [`Error::WrongThread`] if this
     /// is not the thread that entered the loop, [`Error::Closed`].
     pub fn turn(&self, wait: Wait) -> Result<Turn, Error> {
         self.turn_locked(self.shared.state.lock()?, wait).map(|(_, turn)| turn)
@@ -185,6 +186,7 @@ impl Base {
         }
         loop {
             inner.end_pass();
+            inner.check_consistency()?;
             inner = self.tell_notes(inner)?;
             if let Some(result) = inner.reason_to_leave() {
                 return Ok((inner, Turn::Done(result)));

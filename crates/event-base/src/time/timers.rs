@@ -138,6 +138,17 @@ impl TimerQueue {
         self.heap.entries().filter(bears_it).map(Entry::slot).collect()
     }
 
+    /// Whether the heap is one, each armed timer is in it, and what stands for nothing is counted.
+    pub(crate) fn is_sound(&self, timers: &mut impl TimerTable) -> bool {
+        let mut promised = |entry: &Entry| {
+            let timer = timers.timer(entry.slot());
+            timer.stamp != entry.order() || timer.order == 0 || timer.deadline >= entry.deadline()
+        };
+        self.heap.is_ordered()
+            && self.heap.entries().all(|entry| promised(&entry))
+            && self.heap.len() - self.armed(timers).len() == self.idle
+    }
+
     fn next_order(&mut self) -> u32 {
         // Wraps after four thousand million armings. Only the order between deadlines that are equal to
         // the nanosecond and armed that far apart could suffer.

@@ -10,6 +10,7 @@ mod closed_bases;
 mod configuration;
 mod counters;
 mod deadlines;
+mod debug_mode;
 mod deferred_activation;
 mod descriptors;
 mod dispatch_limits;
