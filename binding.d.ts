@@ -10,7 +10,8 @@ export interface BaseOwner {
 /** Names a base in every call: see `baseNumber`. */
 export type Handle = number
 
-/** The calls that are made for every event: see `crossing`. Times are milliseconds, negative for none. */
+/** The calls that are made for every event: see `crossing`. Times are milliseconds, -1 for none; what
+ * `baseCommonTimeout` returned may stand for the timeout of an event. */
 export interface Crossing {
   /** Enters the loop. */
   loopEnter(handle: Handle, flags: number): void
@@ -18,6 +19,10 @@ export interface Crossing {
   loopLeave(handle: Handle): void
   /** The next event, or why there is none; blocks until there is one or the other. */
   loopNext(handle: Handle): number
+  /** Which watcher is told, after `loopNext` said that one is. */
+  loopWatcher(handle: Handle): number
+  /** How long the loop is going to wait, after it said so to a prepare watcher. */
+  loopWait(handle: Handle): number
   /** Makes an event; a negative priority means the middle one. `age` is how many events were handed out since. */
   eventCreate(handle: Handle, fd: number, what: number, priority: number, age: number): number
   /** Makes an event and adds it. */
@@ -58,6 +63,12 @@ export declare function baseActivateByFd(handle: Handle, fd: number, what: numbe
 
 /** Closes the base. Idempotent. */
 export declare function baseClose(handle: Handle): void
+
+/**
+ * Names a duration to be used for many events; what is returned can stand for a timeout in `eventAdd` and
+ * `eventCreateAndAdd`.
+ */
+export declare function baseCommonTimeout(handle: Handle, timeout: number): number
 
 /** The sum of the counters in `mask`. */
 export declare function baseCountEvents(handle: Handle, mask: number): number
@@ -110,8 +121,14 @@ export declare function baseSetPriorities(handle: Handle, count: number): void
 /** What the base has done; with `reset` it begins again from nothing. */
 export declare function baseStats(handle: Handle, reset: boolean): BindingStats
 
+/** Removes a watcher. */
+export declare function baseUnwatch(handle: Handle, watcher: number): void
+
 /** Lets the cached time catch up. */
 export declare function baseUpdateCachedTime(handle: Handle): void
+
+/** Makes a watcher that is told before the loop waits, or one that is told afterwards. */
+export declare function baseWatch(handle: Handle, before: boolean): number
 
 /** An address: a host and a port, or a path and -1, or nothing and -2. */
 export interface BindingAddress {

@@ -773,9 +773,10 @@ if (
   }
 }
 
-const { baseActivateByFd, baseClose, baseCountEvents, baseDump, baseEvents, baseFeatures, baseGotBreak, baseGotExit, baseLoopBreak, baseLoopContinue, baseLoopExit, baseMaxEvents, baseMethod, baseMonotonic, baseNow, baseNumber, basePriorities, baseSetPriorities, baseStats, baseUpdateCachedTime, createBase, crossing, eventExpiresAt, eventFinalize, eventIsIdle, eventKeep, eventOnce, eventRemoveTimer, eventSetPriority, logStart, logTake, netClose, netCompletion, netConnect, netListen, netPause, netRelay, netResume, netStats, runSetRef, runStart, runStop, setErrorFactory, socketAccept, socketAddress, socketClose, socketConnect, socketError, socketGetOption, socketListen, socketOptions, socketPair, socketPeer, socketPipe, socketSetNonblocking, socketSetOption, socketShutdown, supportedMethods, watchHost } = nativeBinding
+const { baseActivateByFd, baseClose, baseCommonTimeout, baseCountEvents, baseDump, baseEvents, baseFeatures, baseGotBreak, baseGotExit, baseLoopBreak, baseLoopContinue, baseLoopExit, baseMaxEvents, baseMethod, baseMonotonic, baseNow, baseNumber, basePriorities, baseSetPriorities, baseStats, baseUnwatch, baseUpdateCachedTime, baseWatch, createBase, crossing, eventExpiresAt, eventFinalize, eventIsIdle, eventKeep, eventOnce, eventRemoveTimer, eventSetPriority, logStart, logTake, netClose, netCompletion, netConnect, netListen, netPause, netRelay, netResume, netStats, runSetRef, runStart, runStop, setErrorFactory, socketAccept, socketAddress, socketClose, socketConnect, socketError, socketGetOption, socketListen, socketOptions, socketPair, socketPeer, socketPipe, socketSetNonblocking, socketSetOption, socketShutdown, supportedMethods, watchHost } = nativeBinding
 export { baseActivateByFd }
 export { baseClose }
+export { baseCommonTimeout }
 export { baseCountEvents }
 export { baseDump }
 export { baseEvents }
@@ -793,7 +794,9 @@ export { baseNumber }
 export { basePriorities }
 export { baseSetPriorities }
 export { baseStats }
+export { baseUnwatch }
 export { baseUpdateCachedTime }
+export { baseWatch }
 export { createBase }
 export { crossing }
 export { eventExpiresAt }

@@ -4,6 +4,7 @@
  * @module event-base
  */
 
+export type { CommonTimeout } from './ts/common-timeout.js'
 export { EventConfig, type DispatchInterval } from './ts/config.js'
 export { BaseFlag, CountFlag, EV, Feature, LoopFlag, LoopResult, type Method } from './ts/constants.js'
 export type { BaseMessage, LogMessage, LogSeverity } from './ts/diagnostics.js'
@@ -12,3 +13,4 @@ export type { Event, EventCallback, EventOptions } from './ts/event.js'
 export { EventBase, type EventRecord } from './ts/event-base.js'
 export { setLogCallback } from './ts/log.js'
 export type { EventCounts, Histogram, Stats, Timing } from './ts/stats.js'
+export type { CheckCallback, PrepareCallback, Watcher } from './ts/watcher.js'

@@ -2,6 +2,7 @@
 
 import { isMainThread } from 'node:worker_threads'
 
+import { type CommonTimeout, makeCommonTimeout } from './common-timeout.js'
 import { EventConfig, setConstructor } from './config.js'
 import { EV, LoopFlag, type LoopResult, type Method } from './constants.js'
 import { Core } from './core.js'
@@ -10,7 +11,7 @@ import { EventError } from './errors.js'
 import { Event, type EventCallback, type EventOptions } from './event.js'
 import { rejectWaiting, Watch, waitOnce } from './iterate.js'
 import { fetchMessages, forget, introduce, listen } from './log.js'
-import { crossing, native, NO_SLOT, NO_TIMEOUT, Signal } from './native.js'
+import { crossing, isWatcherSignal, native, NO_SLOT, NO_TIMEOUT, Signal } from './native.js'
 import { run } from './run.js'
 import { type Stats, statsOf } from './stats.js'
 import {
@@ -24,6 +25,14 @@ import {
   checkTimeout,
   wrongType,
 } from './validate.js'
+import {
+  type CheckCallback,
+  deliverWatcher,
+  type PrepareCallback,
+  watchCheck,
+  type Watcher,
+  watchPrepare,
+} from './watcher.js'
 
 const INTERESTS = EV.READ | EV.WRITE | EV.CLOSED
 const EVENT_BITS = EV.TIMEOUT | INTERESTS | EV.SIGNAL | EV.PERSIST | EV.ET
@@ -258,6 +267,24 @@ export class EventBase {
   }
 
   /**
+   * Names a duration that many events share (`event_base_init_common_timeout`). Events that are
+   * {@link Event.add}ed with it wait in a queue of their own, where adding, adding again, deleting and firing cost
+   * the same however many there are; otherwise they behave as if they were added with the number.
+   *
+   * The same duration again is the same queue. A queue lasts as long as the base.
+   *
+   * @param ms milliseconds, 0 or more; fractions count, to the microsecond
+   * @throws {EventError} `ERR_OUT_OF_RANGE`, also for the 257th duration of a base; `ERR_INVALID_ARG_TYPE`,
+   *   `ERR_EVENT_CLOSED`
+   */
+  commonTimeout(ms: number): CommonTimeout {
+    const core = this.#core
+    core.check()
+    checkTimeout('ms', ms)
+    return makeCommonTimeout(core, ms, native.baseCommonTimeout(core.handle, ms))
+  }
+
+  /**
    * Runs the loop until there is nothing left to wait for or it is told to stop (`event_base_dispatch`). Blocks
    * JavaScript.
    *
@@ -299,7 +326,8 @@ export class EventBase {
         if (signal === Signal.HOST) {
           lookUp()
           fetchMessages()
-        } else this.#onSignal(signal)
+        } else if (isWatcherSignal(signal)) deliverWatcher(core, signal, false)
+        else this.#onSignal(signal)
       }
     } finally {
       core.running = undefined
@@ -334,6 +362,39 @@ export class EventBase {
       signal: checkSignal(signal),
       onSignal: (said) => this.#onSignal(said),
     })
+  }
+
+  /**
+   * Calls back in every pass of the loop just before it waits, which is where another library can be asked for its
+   * next deadline (`evwatch_prepare_new`).
+   *
+   * The callback is told how long the loop is going to wait: 0 with `LoopFlag.NONBLOCK` or while something is due,
+   * `undefined` without any deadline. Events it adds, activates or deletes count: the wait is computed anew.
+   * Under {@link run} it is called before each look for what is ready, and told how long the host would wait if
+   * nothing is.
+   *
+   * Watchers are called in the order of making; one that is made while they are being called begins with the next
+   * pass. They do not keep the loop from being empty. What one throws goes where an event's callback's would; the
+   * next loop begins with the first watcher again.
+   *
+   * @param callback called in every pass
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_EVENT_CLOSED`
+   */
+  onPrepare(callback: PrepareCallback): Watcher {
+    this.#core.check()
+    return watchPrepare(this.#core, checkCallback('callback', callback))
+  }
+
+  /**
+   * Calls back in every pass of the loop just after it has waited, before timers and events have their turn
+   * (`evwatch_check_new`). Else as {@link onPrepare}.
+   *
+   * @param callback called in every pass
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_EVENT_CLOSED`
+   */
+  onCheck(callback: CheckCallback): Watcher {
+    this.#core.check()
+    return watchCheck(this.#core, checkCallback('callback', callback))
   }
 
   /**
@@ -582,6 +643,7 @@ export class EventBase {
     core.events.length = 0
     core.named.clear()
     core.finalizers.clear()
+    core.watchers.clear()
     rejectWaiting(core)
     tellOfBase(this, 'closed')
   }

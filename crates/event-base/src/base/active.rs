@@ -268,7 +268,7 @@ impl Inner {
         record.state = state - State::FINALIZING_KEPT;
         let result = std::mem::take(&mut record.result);
         self.measures.count_result(result);
-        if what.contains(What::PERSIST) && record.interval().is_some() {
+        if what.contains(What::PERSIST) && record.has_period() {
             self.rearm(index, result);
         } else if state.intersects(State::TIMEOUT | State::INSERTED) && !what.contains(What::PERSIST) {
             self.delete(index);

@@ -206,7 +206,7 @@ mod tests {
             "the interests of a descriptor are miscounted"
         );
         assert_eq!(
-            after(|inner, _| inner.timers = crate::time::TimerQueue::default()),
+            after(|inner, _| inner.timers = crate::time::Deadlines::default()),
             "an event with a deadline is not in the heap"
         );
     }

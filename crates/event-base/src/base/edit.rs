@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Base, Inner};
 use crate::error::Error;
-use crate::event::{EventId, EventSpec, State};
+use crate::event::{EventId, EventSpec, Period, State};
 use crate::flags::What;
 use crate::log::Severity;
 use crate::time::{Nanos, nanos};
@@ -37,7 +37,11 @@ impl Inner {
         self.table.insert(spec, priority, self.pass.made_in(spec.age))
     }
 
-    fn create_and_add(&mut self, spec: &EventSpec, timeout: Option<Duration>) -> Result<EventId, Error> {
+    pub(super) fn create_and_add(
+        &mut self,
+        spec: &EventSpec,
+        timeout: Option<Duration>,
+    ) -> Result<EventId, Error> {
         let id = self.create(spec)?;
         let result = self.add(id.index, timeout);
         if result.is_err() {
@@ -47,7 +51,7 @@ impl Inner {
     }
 
     /// `event_add_nolock_`. If the descriptor is refused, nothing else is touched.
-    fn add(&mut self, index: u32, timeout: Option<Duration>) -> Result<(), Error> {
+    pub(super) fn add(&mut self, index: u32, timeout: Option<Duration>) -> Result<(), Error> {
         let record = self.table.at(index);
         if record.state.intersects(State::ANY_FINALIZING) {
             return Err(Error::Finalizing);
@@ -72,14 +76,24 @@ impl Inner {
             self.list(index, State::INSERTED);
         }
         self.settle_orphans();
+        self.settle_change();
         result
     }
 
     fn arm(&mut self, index: u32, timeout: Duration) {
         let timeout = nanos(timeout);
+        self.begin_timeout(index, Period::Own(timeout));
+        let deadline = self.now_for_caller().saturating_add(timeout);
+        self.timers.arm(&mut self.table, index, deadline);
+        self.request_wake_by(deadline);
+    }
+
+    /// What there is to do before a deadline is set.
+    #[inline]
+    pub(super) fn begin_timeout(&mut self, index: u32, period: Period) {
         let record = self.table.at(index);
         if record.what.contains(What::PERSIST) {
-            record.set_interval(Some(timeout));
+            record.set_period(Some(period));
         }
         // Moving the deadline takes back a timeout that was not handed out yet, but no readiness: told
         // edge-triggered, it would not come again.
@@ -89,23 +103,20 @@ impl Inner {
                 self.withdraw(index);
             }
         }
-        let deadline = self.now_for_caller().saturating_add(timeout);
         self.list(index, State::TIMEOUT);
-        self.timers.arm(&mut self.table, index, deadline);
-        self.request_wake_by(deadline);
     }
 
     /// From when a timeout counts: the time that stands still for the callbacks of the loop, and the real one
     /// for other threads, whose timers would come early by as long as a callback takes.
     #[inline]
-    fn now_for_caller(&mut self) -> Nanos {
+    pub(super) fn now_for_caller(&mut self) -> Nanos {
         if self.is_running() && !self.run.is_owner() { self.time.fresh() } else { self.time.now() }
     }
 
     /// Takes an event out of every list (`event_del_nolock_`). Never blocks, never fails: what the kernel
     /// still had of it is gone either way.
     pub(super) fn delete(&mut self, index: u32) {
-        self.table.at(index).set_interval(None);
+        self.table.at(index).set_period(None);
         self.disarm(index);
         self.withdraw(index);
         if self.unlist(index, State::INSERTED)
@@ -121,6 +132,15 @@ impl Inner {
                     format!("an interest stays registered with the kernel: {error}"),
                 );
             }
+            self.settle_change();
+        }
+    }
+
+    /// A change made while the loop sleeps has to take effect on its wait.
+    #[inline]
+    fn settle_change(&mut self) {
+        if self.sleep.is_asleep() {
+            self.flush_changes();
         }
     }
 
@@ -268,7 +288,7 @@ impl Base {
     pub fn remove_timer(&self, id: EventId) -> Result<(), Error> {
         self.try_with(|inner| {
             let index = inner.table.find(id)?;
-            inner.table.at(index).set_interval(None);
+            inner.table.at(index).set_period(None);
             inner.disarm(index);
             inner.request_wake_if_empty();
             Ok(())

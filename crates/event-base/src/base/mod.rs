@@ -9,6 +9,7 @@
 
 mod active;
 mod clocks;
+mod common;
 mod control;
 mod debug;
 mod dump;
@@ -23,20 +24,24 @@ mod phases;
 mod priorities;
 mod run;
 mod wake;
+mod watchers;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use active::{Pass, Queues};
 use clocks::TimeCache;
+pub use common::CommonTimeout;
 use control::Control;
 use host::Host;
+pub use host::{HostWait, WaitEnder};
 use inspect::Counts;
 use measure::Measures;
 use note::Note;
 use run::Run;
-pub use run::{Next, Turn, Wait};
+pub use run::{Next, Occasion, Turn, Wait};
 use wake::Sleep;
+pub use watchers::WatcherId;
+use watchers::Watchers;
 
 use crate::backend::Backend;
 use crate::config::{Config, DispatchLimits};
@@ -46,7 +51,7 @@ use crate::flags::{BaseFlags, Features};
 use crate::io::FdMap;
 use crate::sync::{Guard, Lock};
 use crate::sys::notify::Notifier;
-use crate::time::{SystemClock, TimerQueue};
+use crate::time::{Deadlines, SystemClock};
 
 /// An event base. Cloning gives another handle to the same base.
 #[derive(Clone, Debug)]
@@ -60,9 +65,6 @@ struct Shared {
     state: Lock<Inner>,
 }
 
-/// How many bases there have been.
-static BASES: AtomicU64 = AtomicU64::new(1);
-
 /// What the lock protects.
 #[derive(Debug)]
 struct Inner {
@@ -73,7 +75,7 @@ struct Inner {
     notifier: Option<Arc<Notifier>>,
     table: Table,
     fds: FdMap,
-    timers: TimerQueue,
+    timers: Deadlines,
     queues: Queues,
     pass: Pass,
     run: Run,
@@ -90,6 +92,9 @@ struct Inner {
     debug: bool,
     /// What passes have paid towards the next look at everything.
     unchecked: usize,
+    watchers: Watchers,
+    /// Tells this base from every other of the process.
+    number: u64,
     /// Scratch for the map's orphans; empty between calls.
     orphans: Vec<u32>,
     /// Transient events that were orphaned, to be handed out once more.
@@ -118,12 +123,13 @@ impl Base {
             return Err(Error::OutOfRange("the number of priorities"));
         }
         let clock = config.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
+        let number = common::base_number();
         let mut inner = Inner {
             backend: Some(Backend::select(config)?),
             notifier: None,
             table: Table::default(),
             fds: FdMap::default(),
-            timers: TimerQueue::default(),
+            timers: Deadlines::default(),
             queues: Queues::new(config.priorities),
             pass: Pass::default(),
             run: Run::default(),
@@ -137,6 +143,8 @@ impl Base {
             limits: config.limits,
             debug: debug::is_wanted(config),
             unchecked: 0,
+            watchers: Watchers::default(),
+            number,
             orphans: Vec::new(),
             departed: Vec::new(),
             closed: false,
@@ -147,7 +155,6 @@ impl Base {
             inner.install_notifier()?;
             Lock::shared(inner)
         };
-        let number = BASES.fetch_add(1, Ordering::Relaxed);
         Ok(Base { shared: Arc::new(Shared { number, state }) })
     }
 
@@ -187,6 +194,7 @@ impl Base {
             }
         }
         inner.departed.clear();
+        inner.watchers = Watchers::default();
         inner.closed = true;
         inner.release();
         inner.request_wake();
@@ -248,7 +256,7 @@ impl Inner {
             self.notifier = None;
             self.table = Table::default();
             self.fds = FdMap::default();
-            self.timers = TimerQueue::default();
+            self.timers = Deadlines::default();
         }
     }
 }

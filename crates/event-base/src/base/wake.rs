@@ -28,6 +28,11 @@ impl Sleep {
         *self = Sleep { until, asleep: true, ..Sleep::default() };
     }
 
+    #[inline]
+    pub(super) fn is_asleep(&self) -> bool {
+        self.asleep
+    }
+
     pub(super) fn end(&mut self) {
         self.asleep = false;
     }

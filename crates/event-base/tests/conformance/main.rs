@@ -14,3 +14,4 @@ mod readiness;
 mod threads;
 mod timers;
 mod transfers;
+mod watchers;
