@@ -73,6 +73,7 @@ use scripted::{Scripted, ScriptedWaiter};
 use crate::config::Config;
 use crate::error::Error;
 use crate::flags::{BaseFlags, Features, What};
+use crate::log::{LogMessage, Severity, tell};
 use crate::sys::notify::Notifier;
 use crate::time::Nanos;
 
@@ -247,7 +248,9 @@ impl Backend {
             match (candidate.open)(&options) {
                 Ok(backend) => {
                     if is_set("EVENT_SHOW_METHOD") {
-                        eprintln!("event-base using: {}", backend.name());
+                        let text = format!("event-base using: {}", backend.name());
+                        let method = Some(backend.name());
+                        tell(&LogMessage { severity: Severity::Message, text: &text, base: None, method });
                     }
                     return Ok(backend);
                 }
@@ -264,6 +267,16 @@ impl Backend {
 
     pub(crate) fn features(&self) -> Features {
         each_backend!(self, Backend, inner => inner.features())
+    }
+
+    /// Whether the numbers of descriptors are the kernel's.
+    pub(crate) fn has_descriptors(&self) -> bool {
+        match self {
+            #[cfg(feature = "test-util")]
+            Backend::Scripted(_) => false,
+            #[allow(unreachable_patterns, reason = "a build may have no other backend")]
+            _ => true,
+        }
     }
 
     pub(crate) fn change(&mut self, change: &Change) -> Result<Applied, Error> {

@@ -174,6 +174,20 @@ impl Base {
         })
     }
 
+    /// Lets the next [`turn`](Self::turn) of the loop under way return [`Turn::Host`](super::Turn::Host), and
+    /// wakes it, as if the host's own loop had work. Nothing happens while no loop runs. Any thread.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn interrupt(&self) -> Result<(), Error> {
+        self.with(|inner| {
+            if inner.is_running() {
+                inner.run.host = true;
+                inner.request_wake();
+            }
+        })
+    }
+
     /// Makes [`descriptor`](Self::descriptor) readable, and ends a blocking wait. Any thread.
     ///
     /// # Errors

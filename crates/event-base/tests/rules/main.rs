@@ -15,6 +15,7 @@ mod common_timeouts;
 mod configuration;
 mod counters;
 mod deadlines;
+mod debug_mode;
 mod deferred_activation;
 mod descriptors;
 mod dispatch_limits;
