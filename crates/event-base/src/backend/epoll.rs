@@ -15,6 +15,7 @@ use super::{Applied, Change, Internal, Readiness};
 use crate::error::Error;
 use crate::flags::{Features, What};
 use crate::sys::fd::with_fd;
+use crate::sys::fork;
 use crate::sys::pwait2::epoll_pwait2;
 use crate::time::Nanos;
 
@@ -36,6 +37,8 @@ pub(crate) struct Epoll {
     waiter: Option<EpollWaiter>,
     /// Made when a host first asks for the descriptor, so that none need be had later.
     timer: Option<TimerFd>,
+    /// The process that the kernel's object is of.
+    process: u32,
 }
 
 /// A wait under way.
@@ -48,7 +51,7 @@ pub(crate) struct EpollWaiter {
 
 impl Epoll {
     pub(super) fn new() -> Result<Self, Error> {
-        Ok(Epoll { kernel: Arc::new(open()?), waiter: None, timer: None })
+        Ok(Epoll { kernel: Arc::new(open()?), waiter: None, timer: None, process: fork::generation() })
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -65,6 +68,9 @@ impl Epoll {
 
     pub(super) fn change(&mut self, change: &Change) -> Result<Applied, Error> {
         let fd = change.fd;
+        if self.process != fork::generation() {
+            return Err(Error::Forked);
+        }
         let event = |interests| EpollEvent::new(interests_to_epoll(interests, change.edge), change.token);
         let result = with_fd(fd, |borrowed| match operation(change) {
             Operation::None => Ok(()),
@@ -151,6 +157,21 @@ impl Epoll {
             let event = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, Internal::Timer.token());
             self.kernel.add(timer.as_fd(), event).map_err(|errno| Error::system(errno, "epoll_ctl", None))?;
         }
+        Ok(())
+    }
+
+    pub(super) fn renew_after_fork(&mut self) -> Result<(), Error> {
+        let fresh = open()?;
+        self.waiter = None;
+        self.timer = None;
+        match Arc::get_mut(&mut self.kernel) {
+            // Closes this process's descriptor of the parent's object, and nothing else.
+            Some(kernel) => nix::unistd::dup3(&fresh.0, &mut kernel.0, nix::fcntl::OFlag::O_CLOEXEC)
+                .map_err(|errno| Error::system(errno, "dup3", None))?,
+            // A thread waited, which is not in this process to give its waiter back.
+            None => self.kernel = Arc::new(fresh),
+        }
+        self.process = fork::generation();
         Ok(())
     }
 }

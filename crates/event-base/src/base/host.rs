@@ -22,6 +22,16 @@ pub(super) struct Host {
     armed: Option<Nanos>,
     /// The descriptor of the host's own loop.
     watched: Option<RawFd>,
+    /// It asked for the descriptor, and so for the timer behind it.
+    pub(super) is_timed: bool,
+}
+
+impl Host {
+    /// The kernel's object was made anew, and the timer with it.
+    pub(super) fn renewed(&mut self) {
+        self.epoch = self.epoch.wrapping_add(1);
+        self.armed = None;
+    }
 }
 
 impl Base {
@@ -37,6 +47,7 @@ impl Base {
                 inner.install_notifier()?;
             }
             inner.backend()?.open_timer()?;
+            inner.host.is_timed = true;
             // The loop may have fallen asleep before there was a timer to set.
             inner.host.armed = None;
             inner.arm_host_timer()?;
@@ -115,7 +126,10 @@ impl Inner {
 
     /// Gives the base the means to be woken.
     pub(super) fn install_notifier(&mut self) -> Result<(), Error> {
+        #[cfg(not(event_base_model))]
         let notifier = Notifier::new()?;
+        #[cfg(event_base_model)]
+        let notifier = Notifier::Bell(self.backend()?.bell());
         self.backend()?.watch_internal(notifier.as_fd(), Internal::Notifier)?;
         self.notifier = Some(Arc::new(notifier));
         Ok(())
@@ -125,16 +139,19 @@ impl Inner {
     pub(super) fn renew_backend(&mut self) -> Result<(), Error> {
         let Some(backend) = &mut self.backend else { return Err(Error::Closed) };
         backend.renew()?;
-        self.host.epoch = self.host.epoch.wrapping_add(1);
-        self.host.armed = None;
+        self.host.renewed();
         if let Some(notifier) = &self.notifier {
             backend.watch_internal(notifier.as_fd(), Internal::Notifier)?;
         }
-        if let Some(descriptor) = self.host.watched {
-            with_fd(descriptor, |fd| backend.watch_internal(fd, Internal::Host))?;
-        }
         let result = self.fds.register_all(&mut self.table, backend, &mut self.orphans);
         self.settle_orphans();
+        self.watch_host_again()?;
         result
+    }
+
+    pub(super) fn watch_host_again(&mut self) -> Result<(), Error> {
+        let Some(descriptor) = self.host.watched else { return Ok(()) };
+        let backend = self.backend()?;
+        with_fd(descriptor, |fd| backend.watch_internal(fd, Internal::Host))
     }
 }

@@ -1,8 +1,10 @@
 //! What an iteration of the loop is made of: the phases that [`Base::turn`](super::Base::turn) names.
 
 use super::Inner;
+use super::control::Attention;
 use super::run::{Finish, Until, Wait};
 use crate::backend::{Internal, Readiness, Waiter};
+use crate::error::Error;
 use crate::event::{NONE, Ready, State};
 use crate::flags::{LoopFlags, LoopResult, What};
 use crate::sys::notify::Notifier;
@@ -24,9 +26,18 @@ impl Inner {
         self.run.owner != 0
     }
 
+    /// Whether this thread of this process may run the loop.
+    pub(super) fn check_turn(&self) -> Result<(), Error> {
+        if self.run.is_owner() && (self.is_current() || self.closed) {
+            return Ok(());
+        }
+        Err(if self.is_current() { Error::WrongThread } else { self.refusal() })
+    }
+
     /// What a pass leaves behind: whether this was the last one.
     pub(super) fn end_pass(&mut self) {
         self.pass.close();
+        self.tell_waiters();
         self.sleep.end();
         let ran = std::mem::take(&mut self.pass.count) > 0;
         if self.run.flags.contains(LoopFlags::ONCE) && ran && !self.queues.has_active() {
@@ -49,7 +60,7 @@ impl Inner {
 
     /// Answers whether this pass is to look for something new.
     pub(super) fn begin_pass(&mut self) -> bool {
-        self.control.next_pass = false;
+        self.control.attention -= Attention::NEXT_PASS;
         if self.run.finish == Finish::Polled {
             // Not a pass of its own: what had its turn since the poll does not get another.
             return false;

@@ -179,9 +179,7 @@ impl Base {
         mut inner: Guard<'a, Inner>,
         wait: Wait,
     ) -> Result<(Guard<'a, Inner>, Turn), Error> {
-        if !inner.run.is_owner() {
-            return Err(if inner.closed { Error::Closed } else { Error::WrongThread });
-        }
+        inner.check_turn()?;
         loop {
             inner.end_pass();
             if let Some(result) = inner.reason_to_leave() {

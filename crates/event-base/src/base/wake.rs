@@ -30,6 +30,17 @@ impl Sleep {
         self.asleep = false;
     }
 
+    /// A thread is in the wait, or a host waits.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.asleep
+    }
+
+    /// What was written went to a notifier that is no more.
+    pub(super) fn forget_request(&mut self) {
+        self.notified = false;
+        self.requested = false;
+    }
+
     pub(super) fn take_request(&mut self) -> bool {
         std::mem::take(&mut self.requested)
     }

@@ -21,6 +21,9 @@ pub(crate) enum Notifier {
         /// The end that is written.
         write: OwnedFd,
     },
+    /// In a model, which has no kernel.
+    #[cfg(event_base_model)]
+    Bell(std::sync::Arc<crate::sync::Bell>),
 }
 
 impl Notifier {
@@ -52,6 +55,8 @@ impl Notifier {
         match self {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Notifier::EventFd(event_fd) => _ = event_fd.write(1),
+            #[cfg(event_base_model)]
+            Notifier::Bell(bell) => bell.ring(),
             Notifier::Pipe { write, .. } => while unistd::write(write, &[1]) == Err(Errno::EINTR) {},
         }
     }
@@ -61,6 +66,8 @@ impl Notifier {
         match self {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Notifier::EventFd(event_fd) => _ = event_fd.read(),
+            #[cfg(event_base_model)]
+            Notifier::Bell(_) => {}
             Notifier::Pipe { read, .. } => {
                 let mut buffer = [0; 64];
                 while let Ok(1..) | Err(Errno::EINTR) = unistd::read(read, &mut buffer) {}
@@ -74,6 +81,8 @@ impl AsFd for Notifier {
         match self {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Notifier::EventFd(event_fd) => event_fd.as_fd(),
+            #[cfg(event_base_model)]
+            Notifier::Bell(bell) => bell.as_fd(),
             Notifier::Pipe { read, .. } => read.as_fd(),
         }
     }

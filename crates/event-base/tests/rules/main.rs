@@ -5,6 +5,7 @@
 mod support;
 
 mod base_without_locks;
+mod blocking_delete;
 mod callbacks_that_misbehave;
 mod closed_bases;
 mod configuration;

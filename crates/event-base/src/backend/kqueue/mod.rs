@@ -24,6 +24,7 @@ pub(super) use waiter::KqueueWaiter;
 use super::{Applied, Change, Internal};
 use crate::error::Error;
 use crate::flags::{Features, What};
+use crate::sys::fork;
 use crate::sys::kqueue::{Kevent, Kqueue as Kernel, abi};
 use crate::time::{Clock, Nanos, SystemClock};
 
@@ -42,6 +43,8 @@ pub(crate) struct Kqueue {
     /// Pipes that have no reader, whose filter for writing the kernel refuses.
     broken: BTreeSet<RawFd>,
     has_timer: bool,
+    /// The process that the kernel's object is of: a child does not inherit it.
+    process: u32,
 }
 
 impl Kqueue {
@@ -52,6 +55,7 @@ impl Kqueue {
             closers: BTreeMap::new(),
             broken: BTreeSet::new(),
             has_timer: false,
+            process: fork::generation(),
         })
     }
 
@@ -68,6 +72,9 @@ impl Kqueue {
     }
 
     pub(super) fn change(&mut self, change: &Change) -> Result<Applied, Error> {
+        if self.process != fork::generation() {
+            return Err(Error::Forked);
+        }
         let steps = Steps::of(change);
         let applied = self.apply(change, steps.as_slice())?;
         let wanted = if applied == Applied::Gone { What::empty() } else { change.wanted() };
@@ -261,6 +268,16 @@ impl Kqueue {
         kernel.replace(fresh).map_err(|errno| Error::system(errno, "dup2", None))?;
         self.closers.clear();
         self.broken.clear();
+        Ok(())
+    }
+
+    pub(super) fn renew_after_fork(&mut self) -> Result<(), Error> {
+        if Arc::get_mut(&mut self.kernel).is_none() && self.waiter.is_none() {
+            // A thread waited, which is not in this process to give its waiter back.
+            self.kernel = Arc::new(open()?);
+        }
+        self.renew()?;
+        self.process = fork::generation();
         Ok(())
     }
 }
