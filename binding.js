@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { baseActivateByFd, baseClose, baseCountEvents, baseEvents, baseFeatures, baseGotBreak, baseGotExit, baseLoopBreak, baseLoopContinue, baseLoopExit, baseMaxEvents, baseMethod, baseMonotonic, baseNow, baseNumber, basePriorities, baseSetPriorities, baseUpdateCachedTime, createBase, crossing, eventExpiresAt, eventFinalize, eventIsIdle, eventKeep, eventOnce, eventRemoveTimer, eventSetPriority, netClose, netCompletion, netConnect, netListen, netPause, netRelay, netResume, netStats, runSetRef, runStart, runStop, setErrorFactory, socketAccept, socketAddress, socketClose, socketConnect, socketError, socketGetOption, socketListen, socketOptions, socketPair, socketPeer, socketPipe, socketSetNonblocking, socketSetOption, socketShutdown, supportedMethods, watchHost } = nativeBinding
+const { baseActivateByFd, baseClose, baseCountEvents, baseEvents, baseFeatures, baseGotBreak, baseGotExit, baseLoopBreak, baseLoopContinue, baseLoopExit, baseMaxEvents, baseMethod, baseMonotonic, baseNow, baseNumber, basePriorities, baseReinit, baseSetPriorities, baseShare, baseUpdateCachedTime, createBase, crossing, eventExpiresAt, eventFinalize, eventIsIdle, eventKeep, eventOnce, eventRemoveTimer, eventSetPriority, netClose, netCompletion, netConnect, netListen, netPause, netRelay, netResume, netStats, remoteActivate, remoteAdd, remoteConnect, remoteDel, remoteLoopBreak, remoteLoopExit, runSetRef, runStart, runStop, setErrorFactory, socketAccept, socketAddress, socketClose, socketConnect, socketError, socketGetOption, socketListen, socketOptions, socketPair, socketPeer, socketPipe, socketSetNonblocking, socketSetOption, socketShutdown, supportedMethods, watchHost } = nativeBinding
 export { baseActivateByFd }
 export { baseClose }
 export { baseCountEvents }
@@ -790,7 +790,9 @@ export { baseMonotonic }
 export { baseNow }
 export { baseNumber }
 export { basePriorities }
+export { baseReinit }
 export { baseSetPriorities }
+export { baseShare }
 export { baseUpdateCachedTime }
 export { createBase }
 export { crossing }
@@ -809,6 +811,12 @@ export { netPause }
 export { netRelay }
 export { netResume }
 export { netStats }
+export { remoteActivate }
+export { remoteAdd }
+export { remoteConnect }
+export { remoteDel }
+export { remoteLoopBreak }
+export { remoteLoopExit }
 export { runSetRef }
 export { runStart }
 export { runStop }

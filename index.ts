@@ -9,3 +9,4 @@ export { BaseFlag, CountFlag, EV, Feature, LoopFlag, LoopResult, type Method } f
 export { EventError, type EventErrorCode, type SystemError } from './ts/errors.js'
 export type { Event, EventCallback, EventOptions } from './ts/event.js'
 export { EventBase, type EventRecord } from './ts/event-base.js'
+export type { RemoteBase, SharedBase } from './ts/remote.js'

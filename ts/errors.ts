@@ -21,6 +21,8 @@ export type EventErrorCode =
   | 'ERR_EVENT_ACTIVE'
   /** A base without locks was used from another thread. */
   | 'ERR_EVENT_WRONG_THREAD'
+  /** The process is a forked child, in which the base was not made anew. */
+  | 'ERR_EVENT_FORKED'
   /** A number is outside its range. */
   | 'ERR_OUT_OF_RANGE'
   /** A value is of the wrong type. */

@@ -33,6 +33,8 @@ const ofBase: Record<string, (base: EventBase) => unknown> = {
   maxEvents: (base) => base.maxEvents(1),
   events: (base) => base.events(),
   runningEvent: (base) => base.runningEvent,
+  reinit: (base) => base.reinit(),
+  share: (base) => base.share(),
   activateByFd: (base) => base.activateByFd(-1, EV.TIMEOUT),
 }
 

@@ -31,6 +31,19 @@ pub struct HandleState {
     pub(crate) driver: RefCell<Option<Driver>>,
     /// Counts the runs, so that a callback under way can tell its own from the next one.
     pub(crate) runs: Cell<u32>,
+    /// The name under which other threads find the base.
+    pub(crate) shared: RefCell<Option<String>>,
+}
+
+/// Handles of other threads must not find a base that nobody runs any more.
+impl Drop for HandleState {
+    fn drop(&mut self) {
+        self.unshare();
+        self.net_close();
+        self.base.leave();
+        // Refused only to a thread that never had the base.
+        _ = self.base.close();
+    }
 }
 
 impl HandleState {
@@ -59,7 +72,8 @@ impl BaseOwner {
     pub(crate) fn new(base: Base) -> napi::Result<Self> {
         let net = RefCell::new(Net::new(base.clone()));
         let driver = RefCell::new(None);
-        let state = Rc::new(HandleState { base, net, driver, runs: Cell::new(0) });
+        let (runs, shared) = (Cell::new(0), RefCell::new(None));
+        let state = Rc::new(HandleState { base, net, driver, runs, shared });
         PLACES.with_borrow_mut(|places| {
             let vacant = places.iter().position(|place| place.state.is_none() && place.uses < MOST_USES);
             let index = vacant.unwrap_or(places.len());

@@ -19,5 +19,6 @@ mod event;
 mod handle;
 mod net;
 mod pull;
+mod remote;
 mod scope;
 mod socket;

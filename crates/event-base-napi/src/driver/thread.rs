@@ -13,7 +13,7 @@ use std::ptr;
 use std::rc::Rc;
 use std::thread::JoinHandle;
 
-use event_base::{Error, SystemError};
+use event_base::{Base, Error, SystemError};
 use napi::{Env, sys};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -38,6 +38,10 @@ pub(crate) struct ThreadDriver {
     ring: Ring,
     bell: *mut Bell,
     thread: Option<JoinHandle<()>>,
+    /// The environment's end is being listened for.
+    hooked: bool,
+    /// Of which of the base's kernel objects in a row the thread's descriptor is.
+    epoch: u32,
 }
 
 impl fmt::Debug for ThreadDriver {
@@ -73,10 +77,8 @@ fn failed(errno: Errno, syscall: &'static str) -> Error {
 
 impl ThreadDriver {
     pub(super) fn start(env: &Env, state: Rc<HandleState>, caller: Rc<Caller>) -> Result<Self, Error> {
-        let fd = state.base.descriptor()?.ok_or_else(|| failed(Errno::ENOSYS, "poll"))?;
-        // SAFETY: the descriptor is open, and duplicated at once.
-        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-        let watched = borrowed.try_clone_to_owned().map_err(|_| failed(Errno::last(), "fcntl"))?;
+        let epoch = state.base.descriptor_epoch()?;
+        let watched = duplicate(&state.base)?;
         let (looking, looked) = pipe()?;
         let bell = Box::into_raw(Box::new(Bell { state, caller, looked: Some(looked) }));
         let Some(ring) = make_ring(env, bell) else {
@@ -84,11 +86,8 @@ impl ThreadDriver {
             drop(unsafe { Box::from_raw(bell) });
             return Err(failed(Errno::ENOMEM, "napi_create_threadsafe_function"));
         };
-        let thread = std::thread::Builder::new()
-            .name("event-base".to_owned())
-            .spawn(move || wait(&watched, &looking, ring))
-            .map_err(|_| failed(Errno::EAGAIN, "pthread_create"));
-        let driver = |thread| ThreadDriver { env: env.raw(), ring, bell, thread };
+        let thread = spawn(watched, looking, ring);
+        let driver = |thread| ThreadDriver { env: env.raw(), ring, bell, thread, hooked: false, epoch };
         match thread {
             Ok(thread) => {
                 let mut driver = driver(Some(thread));
@@ -105,6 +104,7 @@ impl ThreadDriver {
     fn add_hook(&mut self) {
         // SAFETY: the argument is the bell, which outlives the hook: see `close`.
         _ = unsafe { sys::napi_add_env_cleanup_hook(self.env, Some(on_environment_end), self.bell.cast()) };
+        self.hooked = true;
     }
 
     pub(super) fn set_ref(&self, keep_alive: bool) {
@@ -114,15 +114,35 @@ impl ThreadDriver {
         _ = unsafe { change(self.env, self.ring.0) };
     }
 
+    /// The thread has a duplicate of the descriptor, which still names the kernel object that is gone: another
+    /// thread takes over with another duplicate.
+    pub(super) fn rewatch(&mut self, base: &Base, epoch: u32) -> Result<(), Error> {
+        if self.epoch == epoch {
+            return Ok(());
+        }
+        let watched = duplicate(base)?;
+        let (looking, looked) = pipe()?;
+        // SAFETY: the bell lives until the release in `close`. Replacing the old end ends the old thread.
+        unsafe { (*self.bell).looked = Some(looked) };
+        if let Some(thread) = self.thread.take() {
+            _ = thread.join();
+        }
+        self.thread = Some(spawn(watched, looking, self.ring)?);
+        self.epoch = epoch;
+        base.wake()
+    }
+
     pub(super) fn close(mut self) {
         // SAFETY: the bell is freed by the finalizer, which runs after the release below. The borrow ends at
         // once: a ring under way has its own clones of what it uses.
         drop(unsafe { (*self.bell).looked.take() });
-        if let Some(thread) = self.thread.take() {
+        if self.hooked {
             // SAFETY: added with the same argument in `start`.
             _ = unsafe {
                 sys::napi_remove_env_cleanup_hook(self.env, Some(on_environment_end), self.bell.cast())
             };
+        }
+        if let Some(thread) = self.thread.take() {
             _ = thread.join();
         }
         // SAFETY: the one release of the one acquisition; the thread that rang is gone.
@@ -146,6 +166,21 @@ fn pipe() -> Result<(OwnedFd, OwnedFd), Error> {
         fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(|errno| failed(errno, "fcntl"))?;
     }
     Ok((read, write))
+}
+
+/// A descriptor of the driver's own, which stays good whatever becomes of the base.
+fn duplicate(base: &Base) -> Result<OwnedFd, Error> {
+    let fd = base.descriptor()?.ok_or_else(|| failed(Errno::ENOSYS, "poll"))?;
+    // SAFETY: the descriptor is open, and duplicated at once.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    borrowed.try_clone_to_owned().map_err(|_| failed(Errno::last(), "fcntl"))
+}
+
+fn spawn(watched: OwnedFd, looking: OwnedFd, ring: Ring) -> Result<JoinHandle<()>, Error> {
+    std::thread::Builder::new()
+        .name("event-base".to_owned())
+        .spawn(move || wait(&watched, &looking, ring))
+        .map_err(|_| failed(Errno::EAGAIN, "pthread_create"))
 }
 
 fn make_ring(env: &Env, bell: *mut Bell) -> Option<Ring> {
@@ -216,6 +251,10 @@ unsafe extern "C" fn on_ring(
     let driven = catch_unwind(AssertUnwindSafe(|| state.drive(&caller, 1)));
     match driven {
         Ok(Driven::Idle) => {
+            if let Err(error) = state.rewatch() {
+                state.finish(&caller, Err(error));
+                return;
+            }
             // SAFETY: as above.
             if let Some(looked) = unsafe { &(*context.cast::<Bell>()).looked } {
                 _ = unistd::write(looked, &[1]);

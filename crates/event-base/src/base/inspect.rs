@@ -185,6 +185,14 @@ impl Base {
         self.with(|inner| inner.table.live())
     }
 
+    /// The number the event was made with, by [`EventSpec::data`](crate::EventSpec::data).
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn data(&self, id: EventId) -> Result<u64, Error> {
+        self.try_with(|inner| inner.table.get(id).map(|record| record.data).ok_or(Error::Closed))
+    }
+
     /// The event handed out last, while its callback runs; `None` outside callbacks, on other threads, and
     /// once the event is gone (`event_base_get_running_event`).
     ///
