@@ -773,10 +773,12 @@ if (
   }
 }
 
-const { baseActivateByFd, baseClose, baseCountEvents, baseEvents, baseFeatures, baseGotBreak, baseGotExit, baseLoopBreak, baseLoopContinue, baseLoopExit, baseMaxEvents, baseMethod, baseMonotonic, baseNow, baseNumber, basePriorities, baseReinit, baseSetPriorities, baseShare, baseUpdateCachedTime, createBase, crossing, eventExpiresAt, eventFinalize, eventIsIdle, eventKeep, eventOnce, eventRemoveTimer, eventSetPriority, netClose, netCompletion, netConnect, netListen, netPause, netRelay, netResume, netStats, remoteActivate, remoteAdd, remoteConnect, remoteDel, remoteLoopBreak, remoteLoopExit, runSetRef, runStart, runStop, setErrorFactory, socketAccept, socketAddress, socketClose, socketConnect, socketError, socketGetOption, socketListen, socketOptions, socketPair, socketPeer, socketPipe, socketSetNonblocking, socketSetOption, socketShutdown, supportedMethods, watchHost } = nativeBinding
+const { baseActivateByFd, baseClose, baseCommonTimeout, baseCountEvents, baseDump, baseEvents, baseFeatures, baseGotBreak, baseGotExit, baseLoopBreak, baseLoopContinue, baseLoopExit, baseMaxEvents, baseMethod, baseMonotonic, baseNow, baseNumber, basePriorities, baseReinit, baseSetPriorities, baseShare, baseStats, baseUnwatch, baseUpdateCachedTime, baseWatch, createBase, crossing, eventExpiresAt, eventFinalize, eventIsIdle, eventKeep, eventOnce, eventRemoveTimer, eventSetPriority, netClose, netCompletion, netConnect, netListen, netPause, netRelay, netResume, netStats, remoteActivate, remoteAdd, remoteConnect, remoteDel, remoteLoopBreak, remoteLoopExit, runSetRef, runStart, runStop, setErrorFactory, socketAccept, socketAddress, socketClose, socketConnect, socketError, socketGetOption, socketListen, socketOptions, socketPair, socketPeer, socketPipe, socketSetNonblocking, socketSetOption, socketShutdown, supportedMethods, watchHost } = nativeBinding
 export { baseActivateByFd }
 export { baseClose }
+export { baseCommonTimeout }
 export { baseCountEvents }
+export { baseDump }
 export { baseEvents }
 export { baseFeatures }
 export { baseGotBreak }
@@ -793,7 +795,10 @@ export { basePriorities }
 export { baseReinit }
 export { baseSetPriorities }
 export { baseShare }
+export { baseStats }
+export { baseUnwatch }
 export { baseUpdateCachedTime }
+export { baseWatch }
 export { createBase }
 export { crossing }
 export { eventExpiresAt }

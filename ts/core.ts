@@ -3,6 +3,7 @@
 import type { Event } from './event.js'
 import type { EventBase } from './event-base.js'
 import { closedError } from './errors.js'
+import type { Watcher } from './watcher.js'
 import { native, type NativeHandle, type NativeOwner } from './native.js'
 
 /**
@@ -28,6 +29,8 @@ export class Core {
   shared = false
   /** The named events of a shared base: another thread may add one that nobody here refers to. */
   readonly kept: Set<Event> = new Set()
+  /** The watchers, by their native ids. */
+  readonly watchers: Map<number, Watcher> = new Map()
   priorities: number
   closed = false
   /** How many events had their turn. */

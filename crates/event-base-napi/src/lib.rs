@@ -22,3 +22,4 @@ mod pull;
 mod remote;
 mod scope;
 mod socket;
+mod stats;

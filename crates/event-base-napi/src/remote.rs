@@ -79,7 +79,7 @@ impl Remote {
     /// An event of JavaScript's; those of listeners, connects and relays are nobody else's business.
     fn event(&self, bits: f64) -> Result<EventId, Error> {
         let id = EventId::from_bits(bits as u64);
-        if self.base.data(id)? == 0 { Ok(id) } else { Err(Error::Closed) }
+        if self.base.info(id)?.data == 0 { Ok(id) } else { Err(Error::Closed) }
     }
 }
 

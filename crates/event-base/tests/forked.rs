@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use event_base::{
     Base, BaseFlags, Clock, Config, CountFlags, Error, EventSpec, LoopFlags, LoopResult, SystemClock, Turn,
-    Wait, What,
+    Wait, What, supported_methods,
 };
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -459,6 +459,61 @@ fn a_descriptor_that_the_child_closed_is_no_refusal() {
         assert_eq!(run(&base, POLL).1, [(events[1], What::WRITE)]);
     });
     assert_eq!(run(&base, POLL).1.len(), 2);
+}
+
+/// Reading, a timer, and a wake-up from another thread, in a child of each kind of base.
+#[test]
+fn every_backend_can_be_made_anew() {
+    let _turn = my_turn();
+    let with_changelist = |config: Config| config.set_flags(BaseFlags::EPOLL_USE_CHANGELIST);
+    let without = |kept: &str| {
+        let others = supported_methods().into_iter().filter(|name| *name != kept);
+        others.fold(Config::new(), |config, name| config.avoid_method(name))
+    };
+    let configs = supported_methods().into_iter().map(without).chain([with_changelist(Config::new())]);
+    for config in configs {
+        let base = Base::with_config(&config).unwrap();
+        let method = base.method().unwrap();
+        let (reader, mut writer) = pair();
+        let event = base.create_and_add(EventSpec::io(fd(&reader), What::READ).persist(), None).unwrap();
+        // Put off where changes are; the child must not make it for its parent.
+        let deleted = base.create_and_add(EventSpec::io(fd(&writer), What::WRITE).persist(), None).unwrap();
+        assert_eq!(run(&base, POLL).1, [(deleted, What::WRITE)], "{method}");
+        base.enter(WAIT).unwrap();
+        base.del(deleted).unwrap();
+        in_child(|| base.leave());
+        in_child(|| base.close().unwrap());
+        in_child(|| {
+            base.leave();
+            base.reinit().unwrap();
+            writer.write_all(b"x").unwrap();
+            let timer = base.create_and_add(EventSpec::timer(), Some(ms(1))).unwrap();
+            let mut seen = vec![];
+            std::thread::scope(|scope| {
+                let result = run_watched(&base, WAIT, |base, ready| {
+                    seen.push(ready.id);
+                    if ready.id == event {
+                        drain(&reader);
+                    }
+                    if seen.len() == 2 {
+                        let base = base.clone();
+                        scope.spawn(move || {
+                            std::thread::sleep(ms(20));
+                            base.del(event).unwrap();
+                        });
+                    }
+                });
+                assert_eq!(result, LoopResult::Empty, "{method}");
+            });
+            seen.sort();
+            assert_eq!(seen, [event, timer], "{method}");
+        });
+        base.leave();
+        // The child's byte came here too, as it is one socket.
+        drain(&reader);
+        writer.write_all(b"y").unwrap();
+        assert_eq!(run(&base, POLL).1, [(event, What::READ)], "{method}");
+    }
 }
 
 /// One descriptor for each kernel object before and after, and none closed that is somebody else's.

@@ -1,13 +1,15 @@
-//! The driver for hosts without libuv: a thread that waits for the base's descriptor and rings.
+//! The driver for hosts without libuv, and for backends without a descriptor: a thread that waits and rings.
 //!
-//! The thread never touches the base. It waits until the descriptor is readable, rings once, and waits for
-//! JavaScript's thread to say that it has looked. JavaScript's thread runs one callback for each ring, or
-//! rings itself for the next, so that the host drains its microtasks between callbacks.
+//! The thread never touches the base. It waits, for the base's descriptor or with the wait the base gave away,
+//! rings once, and waits for JavaScript's thread to say that it has looked. JavaScript's thread runs one
+//! callback for each ring, or rings itself for the next, so that the host drains its microtasks between
+//! callbacks.
 #![expect(unsafe_code, reason = "a thread-safe function that can be referenced and not has no safe form")]
 
+use std::cell::RefCell;
 use std::ffi::c_void;
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
@@ -16,11 +18,9 @@ use std::thread::JoinHandle;
 use event_base::{Base, Error, SystemError};
 use napi::{Env, sys};
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd;
 
 use super::Driven;
+use super::waiting::{Waiting, Watcher};
 use crate::handle::HandleState;
 use crate::scope::Caller;
 
@@ -28,8 +28,8 @@ use crate::scope::Caller;
 struct Bell {
     state: Rc<HandleState>,
     caller: Rc<Caller>,
-    /// Says to the thread that JavaScript has looked; closing it ends the thread.
-    looked: Option<OwnedFd>,
+    /// Says to the thread that JavaScript has looked; ends the thread when it goes. In use for moments only.
+    waiting: RefCell<Option<Waiting>>,
 }
 
 /// A thread that waits.
@@ -78,15 +78,14 @@ fn failed(errno: Errno, syscall: &'static str) -> Error {
 impl ThreadDriver {
     pub(super) fn start(env: &Env, state: Rc<HandleState>, caller: Rc<Caller>) -> Result<Self, Error> {
         let epoch = state.base.descriptor_epoch()?;
-        let watched = duplicate(&state.base)?;
-        let (looking, looked) = pipe()?;
-        let bell = Box::into_raw(Box::new(Bell { state, caller, looked: Some(looked) }));
+        let (waiting, watcher) = waiting(&state.base)?;
+        let bell = Box::into_raw(Box::new(Bell { state, caller, waiting: RefCell::new(Some(waiting)) }));
         let Some(ring) = make_ring(env, bell) else {
             // SAFETY: no function took it.
             drop(unsafe { Box::from_raw(bell) });
             return Err(failed(Errno::ENOMEM, "napi_create_threadsafe_function"));
         };
-        let thread = spawn(watched, looking, ring);
+        let thread = spawn(watcher, ring);
         let driver = |thread| ThreadDriver { env: env.raw(), ring, bell, thread, hooked: false, epoch };
         match thread {
             Ok(thread) => {
@@ -120,31 +119,40 @@ impl ThreadDriver {
         if self.epoch == epoch {
             return Ok(());
         }
-        let watched = duplicate(base)?;
-        let (looking, looked) = pipe()?;
-        // SAFETY: the bell lives until the release in `close`. Replacing the old end ends the old thread.
-        unsafe { (*self.bell).looked = Some(looked) };
-        if let Some(thread) = self.thread.take() {
-            _ = thread.join();
-        }
-        self.thread = Some(spawn(watched, looking, self.ring)?);
         self.epoch = epoch;
+        // A wait that was given away heard of the change by itself.
+        if base.descriptor()?.is_none() {
+            return Ok(());
+        }
+        let (waiting, watcher) = waiting(base)?;
+        self.end_thread();
+        // SAFETY: the bell is freed by the finalizer, which runs after the release in `close`.
+        let bell = unsafe { &*self.bell };
+        bell.waiting.replace(Some(waiting));
+        self.thread = Some(spawn(watcher, self.ring)?);
         base.wake()
     }
 
+    fn end_thread(&mut self) {
+        // SAFETY: as in `rewatch`.
+        let bell = unsafe { &*self.bell };
+        let end = bell.waiting.take().map(Waiting::end);
+        if let Some(thread) = self.thread.take() {
+            _ = thread.join();
+        }
+        if let Some(end) = end {
+            end.give_back(&bell.state.base);
+        }
+    }
+
     pub(super) fn close(mut self) {
-        // SAFETY: the bell is freed by the finalizer, which runs after the release below. The borrow ends at
-        // once: a ring under way has its own clones of what it uses.
-        drop(unsafe { (*self.bell).looked.take() });
         if self.hooked {
             // SAFETY: added with the same argument in `start`.
             _ = unsafe {
                 sys::napi_remove_env_cleanup_hook(self.env, Some(on_environment_end), self.bell.cast())
             };
         }
-        if let Some(thread) = self.thread.take() {
-            _ = thread.join();
-        }
+        self.end_thread();
         // SAFETY: the one release of the one acquisition; the thread that rang is gone.
         _ = unsafe {
             sys::napi_release_threadsafe_function(self.ring.0, sys::ThreadsafeFunctionReleaseMode::abort)
@@ -152,34 +160,19 @@ impl ThreadDriver {
     }
 }
 
-#[cfg(not(target_vendor = "apple"))]
-fn pipe() -> Result<(OwnedFd, OwnedFd), Error> {
-    unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(|errno| failed(errno, "pipe2"))
-}
-
-#[cfg(target_vendor = "apple")]
-fn pipe() -> Result<(OwnedFd, OwnedFd), Error> {
-    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-    let (read, write) = unistd::pipe().map_err(|errno| failed(errno, "pipe"))?;
-    for end in [&read, &write] {
-        fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(|errno| failed(errno, "fcntl"))?;
-        fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(|errno| failed(errno, "fcntl"))?;
+/// The two halves of a wait: by the base's descriptor if it has one.
+fn waiting(base: &Base) -> Result<(Waiting, Watcher), Error> {
+    match base.descriptor()? {
+        // SAFETY: the descriptor is open, and duplicated at once.
+        Some(fd) => Waiting::for_descriptor(unsafe { BorrowedFd::borrow_raw(fd) }),
+        None => Ok(Waiting::with_the_bases_wait()),
     }
-    Ok((read, write))
 }
 
-/// A descriptor of the driver's own, which stays good whatever becomes of the base.
-fn duplicate(base: &Base) -> Result<OwnedFd, Error> {
-    let fd = base.descriptor()?.ok_or_else(|| failed(Errno::ENOSYS, "poll"))?;
-    // SAFETY: the descriptor is open, and duplicated at once.
-    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-    borrowed.try_clone_to_owned().map_err(|_| failed(Errno::last(), "fcntl"))
-}
-
-fn spawn(watched: OwnedFd, looking: OwnedFd, ring: Ring) -> Result<JoinHandle<()>, Error> {
+fn spawn(watcher: Watcher, ring: Ring) -> Result<JoinHandle<()>, Error> {
     std::thread::Builder::new()
         .name("event-base".to_owned())
-        .spawn(move || wait(&watched, &looking, ring))
+        .spawn(move || watcher.run(|| ring.ring()))
         .map_err(|_| failed(Errno::EAGAIN, "pthread_create"))
 }
 
@@ -207,30 +200,6 @@ fn make_ring(env: &Env, bell: *mut Bell) -> Option<Ring> {
     (status == sys::Status::napi_ok).then_some(Ring(function))
 }
 
-/// The thread: waits, rings, waits for the look. Ends when the other end of `looking` is closed.
-fn wait(watched: &OwnedFd, looking: &OwnedFd, ring: Ring) {
-    loop {
-        let mut fds = [
-            PollFd::new(watched.as_fd(), PollFlags::POLLIN),
-            PollFd::new(looking.as_fd(), PollFlags::POLLIN),
-        ];
-        match poll(&mut fds, PollTimeout::NONE) {
-            Ok(_) => {}
-            Err(Errno::EINTR) => continue,
-            Err(_) => return,
-        }
-        if fds[0].any().unwrap_or(false) && !fds[1].any().unwrap_or(false) {
-            ring.ring();
-        }
-        let mut fds = [PollFd::new(looking.as_fd(), PollFlags::POLLIN)];
-        while poll(&mut fds, PollTimeout::NONE) == Err(Errno::EINTR) {}
-        let mut buffer = [0; 16];
-        if matches!(unistd::read(looking, &mut buffer), Ok(0)) {
-            return;
-        }
-    }
-}
-
 /// A ring arrived on JavaScript's thread.
 unsafe extern "C" fn on_ring(
     env: sys::napi_env,
@@ -243,10 +212,13 @@ unsafe extern "C" fn on_ring(
         return;
     }
     // SAFETY: the context is the bell; the finalizer runs after the last ring.
-    let (state, caller) = unsafe {
-        let bell = &*context.cast::<Bell>();
-        (Rc::clone(&bell.state), Rc::clone(&bell.caller))
-    };
+    let bell = unsafe { &*context.cast::<Bell>() };
+    let (state, caller) = (Rc::clone(&bell.state), Rc::clone(&bell.caller));
+    let may_take_turns =
+        bell.waiting.borrow_mut().as_mut().is_some_and(|waiting| waiting.take_back(&state.base));
+    if !may_take_turns {
+        return;
+    }
     // A panic must not cross into the host; the run ends by it.
     let driven = catch_unwind(AssertUnwindSafe(|| state.drive(&caller, 1)));
     match driven {
@@ -255,9 +227,8 @@ unsafe extern "C" fn on_ring(
                 state.finish(&caller, Err(error));
                 return;
             }
-            // SAFETY: as above.
-            if let Some(looked) = unsafe { &(*context.cast::<Bell>()).looked } {
-                _ = unistd::write(looked, &[1]);
+            if let Some(waiting) = &mut *bell.waiting.borrow_mut() {
+                waiting.go_on(&state.base);
             }
         }
         Ok(Driven::More) => {

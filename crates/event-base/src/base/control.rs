@@ -43,10 +43,10 @@ impl Control {
     }
 
     pub(super) fn is_stopping(&self) -> bool {
-        self.got_exit || self.got_break()
+        self.got_exit || self.is_breaking()
     }
 
-    fn got_break(&self) -> bool {
+    pub(super) fn is_breaking(&self) -> bool {
         self.attention.contains(Attention::BREAK)
     }
 
@@ -127,7 +127,7 @@ impl Base {
     /// # Errors
     /// [`Error::Closed`], [`Error::WrongThread`].
     pub fn got_break(&self) -> Result<bool, Error> {
-        self.with(|inner| inner.control.got_break() || inner.control.break_next)
+        self.with(|inner| inner.control.is_breaking() || inner.control.break_next)
     }
 }
 

@@ -10,27 +10,37 @@
 mod active;
 mod block;
 mod clocks;
+mod common;
 mod control;
+mod dump;
 mod edit;
 mod host;
 mod inspect;
+mod measure;
 mod persist;
 mod phases;
+mod priorities;
 mod reinit;
 mod run;
 mod wake;
+mod watchers;
 
 use std::sync::Arc;
 
 use active::{Pass, Queues};
 use block::Waiters;
 use clocks::TimeCache;
+pub use common::CommonTimeout;
 use control::Control;
 use host::Host;
+pub use host::{HostWait, WaitEnder};
 use inspect::Counts;
+use measure::Measures;
 use run::Run;
-pub use run::{Next, Turn, Wait};
+pub use run::{Next, Occasion, Turn, Wait};
 use wake::Sleep;
+pub use watchers::WatcherId;
+use watchers::Watchers;
 
 use crate::backend::Backend;
 use crate::config::{Config, DispatchLimits};
@@ -41,7 +51,7 @@ use crate::io::FdMap;
 use crate::sync::{Guard, Lock};
 use crate::sys::fork;
 use crate::sys::notify::Notifier;
-use crate::time::{SystemClock, TimerQueue};
+use crate::time::{Deadlines, SystemClock};
 
 /// An event base. Cloning gives another handle to the same base.
 #[derive(Clone, Debug)]
@@ -64,7 +74,7 @@ struct Inner {
     notifier: Option<Arc<Notifier>>,
     table: Table,
     fds: FdMap,
-    timers: TimerQueue,
+    timers: Deadlines,
     queues: Queues,
     pass: Pass,
     run: Run,
@@ -72,8 +82,12 @@ struct Inner {
     host: Host,
     sleep: Sleep,
     counts: Counts,
+    measures: Measures,
     time: TimeCache,
     limits: DispatchLimits,
+    watchers: Watchers,
+    /// Tells this base from every other of the process.
+    number: u64,
     /// Scratch for the map's orphans; empty between calls.
     orphans: Vec<u32>,
     /// Transient events that were orphaned, to be handed out once more.
@@ -112,7 +126,7 @@ impl Base {
             notifier: None,
             table: Table::default(),
             fds: FdMap::default(),
-            timers: TimerQueue::default(),
+            timers: Deadlines::default(),
             queues: Queues::new(config.priorities),
             pass: Pass::default(),
             run: Run::default(),
@@ -120,8 +134,11 @@ impl Base {
             host: Host::default(),
             sleep: Sleep::default(),
             counts: Counts::default(),
+            measures: Measures::new(config.timing),
             time: TimeCache::new(clock, config.flags.contains(BaseFlags::NO_CACHE_TIME)),
             limits: config.limits,
+            watchers: Watchers::default(),
+            number: common::base_number(),
             orphans: Vec::new(),
             departed: Vec::new(),
             waiters: Waiters::default(),
@@ -177,6 +194,7 @@ impl Base {
             }
         }
         inner.departed.clear();
+        inner.watchers = Watchers::default();
         inner.closed = true;
         inner.process = fork::NO_GENERATION;
         inner.tell_waiters();
@@ -221,7 +239,7 @@ impl Base {
 
     #[inline]
     fn unlock(&self, mut inner: Guard<'_, Inner>) {
-        let notifier = inner.sleep.take_request().then(|| inner.notifier.clone()).flatten();
+        let notifier = inner.sleep.take_request().then(|| inner.take_notifier()).flatten();
         drop(inner);
         if let Some(notifier) = notifier {
             notifier.notify();
@@ -246,6 +264,12 @@ impl Inner {
         self.backend.as_mut().ok_or(Error::Closed)
     }
 
+    /// The notifier, which the caller is about to write to.
+    fn take_notifier(&mut self) -> Option<Arc<Notifier>> {
+        self.measures.wakeups_sent += u64::from(self.notifier.is_some());
+        self.notifier.clone()
+    }
+
     /// Gives back what a closed base no longer needs. A loop that still runs needs it until it is left: its
     /// wait would not end if the notifier went away.
     fn release(&mut self) {
@@ -254,7 +278,7 @@ impl Inner {
             self.notifier = None;
             self.table = Table::default();
             self.fds = FdMap::default();
-            self.timers = TimerQueue::default();
+            self.timers = Deadlines::default();
         }
     }
 }

@@ -48,7 +48,7 @@ impl Base {
 impl Inner {
     fn reinit(&mut self) -> Result<(), Error> {
         if self.is_current() {
-            if self.sleep.is_waiting() && !self.run.is_owner() {
+            if self.sleep.is_asleep() && !self.run.is_owner() {
                 return Err(Error::Reentrant);
             }
             let first = self.renew_backend();
@@ -64,7 +64,7 @@ impl Inner {
         // Only now is anything else opened: under the number of a descriptor that the user closed it would pass
         // for that.
         if self.notifier.is_some() {
-            self.install_notifier()?;
+            _ = self.install_notifier()?;
         }
         if self.host.is_timed {
             self.backend()?.open_timer()?;
@@ -85,6 +85,7 @@ impl Inner {
 
     /// A fork takes no thread along but the one that forks.
     fn end_lost_loop(&mut self) {
+        self.host.waits = false;
         if self.is_running() && !self.run.is_owner() {
             self.end_pass();
             self.time.forget();

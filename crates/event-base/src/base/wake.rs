@@ -26,13 +26,13 @@ impl Sleep {
         *self = Sleep { until, asleep: true, notified: false, requested: false };
     }
 
-    pub(super) fn end(&mut self) {
-        self.asleep = false;
+    #[inline]
+    pub(super) fn is_asleep(&self) -> bool {
+        self.asleep
     }
 
-    /// A thread is in the wait, or a host waits.
-    pub(super) fn is_waiting(&self) -> bool {
-        self.asleep
+    pub(super) fn end(&mut self) {
+        self.asleep = false;
     }
 
     /// What was written went to a notifier that is no more.
