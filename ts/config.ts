@@ -48,6 +48,7 @@ export class EventConfig {
   #minPriority = 1
   #priorities = 1
   #timing = false
+  #coarseClock = false
 
   /**
    * Never uses the backend of this name (`event_config_avoid_method`). May be repeated; unknown names are
@@ -126,6 +127,19 @@ export class EventConfig {
   }
 
   /**
+   * Takes the time from the clock that moves once a tick of the kernel, 1 to 10 ms, and is cheaper to read:
+   * `CLOCK_MONOTONIC_COARSE`, libevent's default. Systems without one keep the precise clock.
+   *
+   * A timeout counts from the last tick. By the precise clock a timer fires between a tick too early and a tick too
+   * late, by {@link EventBase.monotonic} never early. `BaseFlag.PRECISE_TIMER` takes this back, and so does
+   * the variable `EVENT_PRECISE_TIMER`, unless `BaseFlag.IGNORE_ENV` is set.
+   */
+  useCoarseClock(): this {
+    this.#coarseClock = true
+    return this
+  }
+
+  /**
    * Accepted and without effect: only Windows' completion ports would use it
    * (`event_config_set_num_cpus_hint`).
    *
@@ -158,6 +172,7 @@ export class EventConfig {
       minPriority: config.#minPriority,
       priorities: config.#priorities,
       timing: config.#timing,
+      coarseClock: config.#coarseClock,
     })
   }
 

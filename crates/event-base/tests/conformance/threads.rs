@@ -2,15 +2,15 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use event_base::{Base, EventSpec, LoopFlags, LoopResult, What};
+use event_base::{EventSpec, LoopFlags, LoopResult, What};
 
-use crate::support::{PATIENCE, WAIT, ms, run_watched};
+use crate::support::{PATIENCE, WAIT, base, ms, run_watched, shared_base};
 
 const HOURS: std::time::Duration = std::time::Duration::from_secs(10_000);
 
 #[test]
 fn c_065_del_notify() {
-    let base = Base::new().unwrap();
+    let Some(base) = shared_base() else { return };
     let (reader, _writer) = crate::support::pair();
     let event =
         base.create_and_add(EventSpec::io(crate::support::fd(&reader), What::READ).persist(), None).unwrap();
@@ -25,7 +25,7 @@ fn c_065_del_notify() {
 
 #[test]
 fn c_066_del_timeout_notify() {
-    let base = Base::new().unwrap();
+    let Some(base) = shared_base() else { return };
     let timer = base.create_and_add(EventSpec::timer(), Some(HOURS)).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -39,7 +39,7 @@ fn c_066_del_timeout_notify() {
 /// Each of libevent's threads waits for its timer to fire before it adds it again.
 #[test]
 fn c_087_thread_basic() {
-    let base = Base::new().unwrap();
+    let Some(base) = shared_base() else { return };
     base.retain().unwrap();
     let fired: Vec<AtomicU32> = (0..100).map(|_| AtomicU32::new(0)).collect();
     let mut total = 0;
@@ -72,7 +72,7 @@ fn c_087_thread_basic() {
 
 #[test]
 fn c_092_thread_no_events() {
-    let base = Base::new().unwrap();
+    let Some(base) = shared_base() else { return };
     let events = [0, 1, 2, 3].map(|data| base.create(EventSpec::user().data(data)).unwrap());
     let mut trace = vec![];
     let (tell, told) = std::sync::mpsc::channel();
@@ -106,7 +106,7 @@ fn c_093_debug_mode_too_late_race() {
         for _ in 0..20 {
             scope.spawn(|| {
                 for _ in 0..20 {
-                    let base = Base::new().unwrap();
+                    let base = base();
                     let event = base.create_and_add(EventSpec::timer(), Some(HOURS)).unwrap();
                     base.free(event).unwrap();
                     base.close().unwrap();

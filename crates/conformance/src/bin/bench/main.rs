@@ -4,6 +4,7 @@
 //! error. `bench --help` lists the options.
 
 mod activation;
+mod common_timeouts;
 mod idle;
 mod interleave;
 mod memory;

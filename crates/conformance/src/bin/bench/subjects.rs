@@ -3,6 +3,7 @@
 use event_base_conformance::Failure;
 
 use crate::activation::Activation;
+use crate::common_timeouts::CommonTimeouts;
 use crate::idle::Idle;
 use crate::interleave::interleave;
 use crate::memory;
@@ -42,7 +43,7 @@ const fn threads(name: &'static str, run: fn(&str, &Options) -> Result<Vec<Row>,
     Subject { name, needs_locks: true, run }
 }
 
-const SUBJECTS: [Subject; 17] = [
+const SUBJECTS: [Subject; 18] = [
     subject("throughput-100-1-100", |name, options| interleave(Throughput::new(SHAPES[0])?, name, options)),
     subject("throughput-1000-100-1000", |name, options| {
         interleave(Throughput::new(SHAPES[1])?, name, options)
@@ -53,6 +54,9 @@ const SUBJECTS: [Subject; 17] = [
     subject("timers", |name, options| interleave(Timers::new(scaled(1_000_000, options)), name, options)),
     subject("rearm-1000", |name, options| interleave(Rearm::new(1000), name, options)),
     subject("rearm-100000", |name, options| interleave(Rearm::new(100_000), name, options)),
+    subject("common-timeouts", |name, options| {
+        interleave(CommonTimeouts::new(scaled(100_000, options)), name, options)
+    }),
     subject("activation", |name, options| {
         let mut rows = interleave(Activation::new(1000), name, options)?;
         rows.extend(interleave(Activation::new(1), name, options)?);
