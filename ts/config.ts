@@ -49,6 +49,7 @@ export class EventConfig {
   #priorities = 1
   #timing = false
   #coarseClock = false
+  #debug = false
 
   /**
    * Never uses the backend of this name (`event_config_avoid_method`). May be repeated; unknown names are
@@ -140,6 +141,23 @@ export class EventConfig {
   }
 
   /**
+   * Turns debug mode on (`event_enable_debug_mode`), as `EVENT_DEBUG_MODE` in the environment does: checks what
+   * costs too much to be checked always.
+   *
+   * - A socket, pipe or FIFO in blocking mode, which would block the loop sooner or later, cannot be added:
+   *   `ERR_EVENT_BLOCKING`. Descriptors 0 to 2 and of other kinds are let through.
+   * - After each pass, with more than 64 events after every few, the engine looks whether its own structures agree
+   *   with each other. If not, which would be a bug here, the loop ends with `ERR_EVENT_INTERNAL`.
+   *
+   * @param debug `false` takes it back
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`
+   */
+  debug(debug = true): this {
+    this.#debug = checkBoolean('debug', debug)
+    return this
+  }
+
+  /**
    * Accepted and without effect: only Windows' completion ports would use it
    * (`event_config_set_num_cpus_hint`).
    *
@@ -173,6 +191,7 @@ export class EventConfig {
       priorities: config.#priorities,
       timing: config.#timing,
       coarseClock: config.#coarseClock,
+      debug: config.#debug,
     })
   }
 

@@ -36,6 +36,7 @@ pub struct Config {
     pub(crate) limits: DispatchLimits,
     pub(crate) priorities: u8,
     pub(crate) timing: bool,
+    pub(crate) debug: bool,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     coarse: bool,
     #[cfg(feature = "test-util")]
@@ -59,6 +60,7 @@ impl Config {
             limits: DispatchLimits { interval: None, callbacks: None, min_priority: 1 },
             priorities: 1,
             timing: false,
+            debug: false,
             clock: None,
             coarse: false,
             #[cfg(feature = "test-util")]
@@ -136,6 +138,19 @@ impl Config {
         let precise = self.flags.contains(BaseFlags::PRECISE_TIMER)
             || (read_env && std::env::var_os("EVENT_PRECISE_TIMER").is_some());
         if self.coarse && !precise { coarse_clock() } else { Arc::new(SystemClock) }
+    }
+
+    /// Checks what costs too much to be checked always (`event_enable_debug_mode`). `EVENT_DEBUG_MODE` in the
+    /// environment, set to anything, does the same, unless the configuration ignores it.
+    ///
+    /// - A socket, pipe or FIFO in blocking mode cannot be added: [`Error::Blocking`](crate::Error::Blocking).
+    ///   Descriptors 0 to 2 and of other kinds are let through.
+    /// - After each pass, with more than 64 events after every few, the engine looks whether its own structures
+    ///   agree with each other: [`Error::Internal`](crate::Error::Internal) out of the loop.
+    #[must_use]
+    pub fn set_debug(mut self, debug: bool) -> Self {
+        self.debug = debug;
+        self
     }
 
     /// Takes the time from `clock`, so that a test can move it.

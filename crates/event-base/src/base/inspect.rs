@@ -35,6 +35,10 @@ impl Counts {
         self.now == [0; 3]
     }
 
+    pub(super) fn added(&self) -> usize {
+        self.now[ADDED]
+    }
+
     pub(super) fn active(&self) -> usize {
         self.now[ACTIVE]
     }

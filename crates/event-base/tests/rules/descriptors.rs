@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use event_base::{Base, Error, EventId, EventSpec, LoopResult, What};
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 
 use crate::support::{
     Bed, CountingClock, ONE_PASS, POLL, WAIT, fd, fill, ms, pair, run, run_watched, tcp_pair,
@@ -94,7 +95,7 @@ fn an_error_reaches_every_interest() {
 fn the_reader_of_a_pipe_hears_that_its_writer_is_gone() {
     let base = Base::new().unwrap();
     for what in [What::READ, What::CLOSED] {
-        let (reader, writer) = nix::unistd::pipe().unwrap();
+        let (reader, writer) = nix::unistd::pipe2(OFlag::O_NONBLOCK).unwrap();
         let event = watch(&base, reader.as_raw_fd(), what);
         drop(writer);
         assert_eq!(run(&base, POLL), (LoopResult::Empty, vec![(event, what)]));
