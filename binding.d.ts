@@ -73,6 +73,9 @@ export declare function baseCommonTimeout(handle: Handle, timeout: number): numb
 /** The sum of the counters in `mask`. */
 export declare function baseCountEvents(handle: Handle, mask: number): number
 
+/** Every event that is pending or active, as text. */
+export declare function baseDump(handle: Handle): string
+
 /** Every event that is pending or active. */
 export declare function baseEvents(handle: Handle): Array<BindingEventInfo>
 
@@ -115,6 +118,9 @@ export declare function basePriorities(handle: Handle): number
 /** Sets the number of priorities, 1 to 255. */
 export declare function baseSetPriorities(handle: Handle, count: number): void
 
+/** What the base has done; with `reset` it begins again from nothing. */
+export declare function baseStats(handle: Handle, reset: boolean): BindingStats
+
 /** Removes a watcher. */
 export declare function baseUnwatch(handle: Handle, watcher: number): void
 
@@ -150,6 +156,8 @@ export interface BindingConfig {
   priorities: number
   /** Whether the coarse clock is asked for. */
   coarseClock: boolean
+  /** Whether times are measured. */
+  timing: boolean
 }
 
 /** One event, as `events()` shows it. */
@@ -174,6 +182,18 @@ export interface BindingEventInfo {
   native: boolean
 }
 
+/** Durations by their order of magnitude. */
+export interface BindingHistogram {
+  /** How many. */
+  count: number
+  /** Their sum in milliseconds. */
+  total: number
+  /** The longest in milliseconds. */
+  max: number
+  /** Below 1 µs, below 2 µs, below 4 µs and so on. */
+  buckets: Array<number>
+}
+
 /** What a relay has done so far. */
 export interface BindingRelayStats {
   /** Bytes from the first descriptor that the second took. */
@@ -186,6 +206,44 @@ export interface BindingRelayStats {
   heldBToA: number
   /** Milliseconds since its beginning. */
   durationMs: number
+}
+
+/** What a base has done. */
+export interface BindingStats {
+  /** Passes of the loop. */
+  passes: number
+  /** Times the backend was asked. */
+  waits: number
+  /** Events of descriptors. */
+  io: number
+  /** Timers. */
+  timer: number
+  /** Signals. */
+  signal: number
+  /** User events. */
+  user: number
+  /** Finalizers. */
+  finalizer: number
+  /** Wake-ups sent. */
+  sent: number
+  /** Wake-ups received. */
+  received: number
+  /** Missing unless the base is timed. */
+  timing?: BindingTiming
+}
+
+/** Where the time went. */
+export interface BindingTiming {
+  /** Waits. */
+  polling: BindingHistogram
+  /** Callbacks. */
+  callbacks: BindingHistogram
+  /** From a deadline to when the loop noticed. */
+  timerLag: BindingHistogram
+  /** The event whose callback took longest; -1 for none. */
+  slowest: number
+  /** How long that was, in milliseconds. */
+  slowestDuration: number
 }
 
 /** Builds a base, which lives as long as what is returned does. */

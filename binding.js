@@ -773,11 +773,12 @@ if (
   }
 }
 
-const { baseActivateByFd, baseClose, baseCommonTimeout, baseCountEvents, baseEvents, baseFeatures, baseGotBreak, baseGotExit, baseLoopBreak, baseLoopContinue, baseLoopExit, baseMaxEvents, baseMethod, baseMonotonic, baseNow, baseNumber, basePriorities, baseSetPriorities, baseUnwatch, baseUpdateCachedTime, baseWatch, createBase, crossing, eventExpiresAt, eventFinalize, eventIsIdle, eventKeep, eventOnce, eventRemoveTimer, eventSetPriority, netClose, netCompletion, netConnect, netListen, netPause, netRelay, netResume, netStats, runSetRef, runStart, runStop, setErrorFactory, socketAccept, socketAddress, socketClose, socketConnect, socketError, socketGetOption, socketListen, socketOptions, socketPair, socketPeer, socketPipe, socketSetNonblocking, socketSetOption, socketShutdown, supportedMethods, watchHost } = nativeBinding
+const { baseActivateByFd, baseClose, baseCommonTimeout, baseCountEvents, baseDump, baseEvents, baseFeatures, baseGotBreak, baseGotExit, baseLoopBreak, baseLoopContinue, baseLoopExit, baseMaxEvents, baseMethod, baseMonotonic, baseNow, baseNumber, basePriorities, baseSetPriorities, baseStats, baseUnwatch, baseUpdateCachedTime, baseWatch, createBase, crossing, eventExpiresAt, eventFinalize, eventIsIdle, eventKeep, eventOnce, eventRemoveTimer, eventSetPriority, netClose, netCompletion, netConnect, netListen, netPause, netRelay, netResume, netStats, runSetRef, runStart, runStop, setErrorFactory, socketAccept, socketAddress, socketClose, socketConnect, socketError, socketGetOption, socketListen, socketOptions, socketPair, socketPeer, socketPipe, socketSetNonblocking, socketSetOption, socketShutdown, supportedMethods, watchHost } = nativeBinding
 export { baseActivateByFd }
 export { baseClose }
 export { baseCommonTimeout }
 export { baseCountEvents }
+export { baseDump }
 export { baseEvents }
 export { baseFeatures }
 export { baseGotBreak }
@@ -792,6 +793,7 @@ export { baseNow }
 export { baseNumber }
 export { basePriorities }
 export { baseSetPriorities }
+export { baseStats }
 export { baseUnwatch }
 export { baseUpdateCachedTime }
 export { baseWatch }

@@ -10,4 +10,5 @@ export { BaseFlag, CountFlag, EV, Feature, LoopFlag, LoopResult, type Method } f
 export { EventError, type EventErrorCode, type SystemError } from './ts/errors.js'
 export type { Event, EventCallback, EventOptions } from './ts/event.js'
 export { EventBase, type EventRecord } from './ts/event-base.js'
+export type { EventCounts, Histogram, Stats, Timing } from './ts/stats.js'
 export type { CheckCallback, PrepareCallback, Watcher } from './ts/watcher.js'

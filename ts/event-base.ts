@@ -11,6 +11,7 @@ import { Event, type EventCallback, type EventOptions } from './event.js'
 import { rejectWaiting, Watch, waitOnce } from './iterate.js'
 import { crossing, isWatcherSignal, native, NO_SLOT, NO_TIMEOUT, Signal } from './native.js'
 import { run } from './run.js'
+import { type Stats, statsOf } from './stats.js'
 import {
   checkBits,
   checkBoolean,
@@ -561,6 +562,33 @@ export class EventBase {
       expiresAt: expiresAt < 0 ? undefined : expiresAt,
       event: isNative ? undefined : core.events[record.id & NO_SLOT],
     }))
+  }
+
+  /**
+   * Every event that is pending or active as text, one a line, for people (`event_base_dump_events`): those on
+   * descriptors in their order, then timers, then those that are only active.
+   *
+   * The number in front is the event's {@link Event.id} in hexadecimal; a timeout is the wall-clock time of the
+   * deadline, in seconds since 1970; `[NextTime]` marks what is queued for the next pass.
+   *
+   * @throws {EventError} `ERR_EVENT_CLOSED`
+   */
+  dump(): string {
+    this.#core.check()
+    return native.baseDump(this.#core.handle)
+  }
+
+  /**
+   * What the base has done so far: passes, waits, events, wake-ups, and with {@link EventConfig.measure} where
+   * the time went.
+   *
+   * @param options `reset` lets everything begin again from nothing
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_EVENT_CLOSED`
+   */
+  stats(options?: { reset?: boolean }): Stats {
+    this.#core.check()
+    const { reset } = checkOptions(options) ?? {}
+    return statsOf(this.#core.handle, checkBoolean('options.reset', reset))
   }
 
   /**

@@ -35,6 +35,8 @@ const ofBase: Record<string, (base: EventBase) => unknown> = {
   countEvents: (base) => base.countEvents(1),
   maxEvents: (base) => base.maxEvents(1),
   events: (base) => base.events(),
+  dump: (base) => base.dump(),
+  stats: (base) => base.stats(),
   runningEvent: (base) => base.runningEvent,
   activateByFd: (base) => base.activateByFd(-1, EV.TIMEOUT),
 }

@@ -181,3 +181,9 @@ pub fn base_watch(env: Env, handle: Handle, before: bool) -> napi::Result<f64> {
 pub fn base_unwatch(env: Env, handle: Handle, watcher: f64) -> napi::Result<()> {
     check(&env, handle.base().remove_watcher(WatcherId::from_bits(watcher as u64)))
 }
+
+/// Every event that is pending or active, as text.
+#[napi(catch_unwind)]
+pub fn base_dump(env: Env, handle: Handle) -> napi::Result<String> {
+    check(&env, handle.base().dump())
+}

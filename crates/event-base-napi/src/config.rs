@@ -28,6 +28,8 @@ pub struct BindingConfig {
     pub priorities: u32,
     /// Whether the coarse clock is asked for.
     pub coarse_clock: bool,
+    /// Whether times are measured.
+    pub timing: bool,
 }
 
 /// The backends of this build, in order of preference.
@@ -44,7 +46,8 @@ pub fn create_base(env: Env, config: BindingConfig) -> napi::Result<External<Bas
         .require_features(Features::from_bits_truncate(config.features as u8))
         .set_flags(BaseFlags::from_bits_truncate(config.flags as u8))
         .set_max_dispatch_interval(duration(config.interval), callbacks, config.min_priority as u8)
-        .set_priorities(config.priorities as u8);
+        .set_priorities(config.priorities as u8)
+        .set_timing(config.timing);
     let settings = if config.coarse_clock { settings.use_coarse_clock() } else { settings };
     let settings = config.avoided.iter().fold(settings, |settings, name| settings.avoid_method(name));
     let base = check(&env, Base::with_config(&settings))?;

@@ -21,3 +21,4 @@ mod net;
 mod pull;
 mod scope;
 mod socket;
+mod stats;

@@ -35,6 +35,7 @@ pub struct Config {
     pub(crate) flags: BaseFlags,
     pub(crate) limits: DispatchLimits,
     pub(crate) priorities: u8,
+    pub(crate) timing: bool,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     coarse: bool,
     #[cfg(feature = "test-util")]
@@ -57,6 +58,7 @@ impl Config {
             flags: BaseFlags::empty(),
             limits: DispatchLimits { interval: None, callbacks: None, min_priority: 1 },
             priorities: 1,
+            timing: false,
             clock: None,
             coarse: false,
             #[cfg(feature = "test-util")]
@@ -126,6 +128,14 @@ impl Config {
         let precise = self.flags.contains(BaseFlags::PRECISE_TIMER)
             || (read_env && std::env::var_os("EVENT_PRECISE_TIMER").is_some());
         if self.coarse && !precise { coarse_clock() } else { Arc::new(SystemClock) }
+    }
+
+    /// Measures how long callbacks, waits and timers take, for [`Base::stats`](crate::Base::stats). Costs a
+    /// reading of the clock for each callback and two for each wait.
+    #[must_use]
+    pub fn set_timing(mut self, timed: bool) -> Self {
+        self.timing = timed;
+        self
     }
 
     /// Takes the time from `clock`, so that a test can move it.

@@ -35,6 +35,10 @@ impl TimeCache {
         TimeCache { clock, disabled, monotonic: Cached::No, wall: None }
     }
 
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
     /// The cached monotonic time, else a fresh one.
     pub(super) fn now(&mut self) -> Nanos {
         match self.monotonic {

@@ -65,6 +65,7 @@ impl Inner {
             self.list(index, State::INSERTED);
         }
         self.settle_orphans();
+        self.settle_change();
         result
     }
 
@@ -114,6 +115,15 @@ impl Inner {
             // it was; then the kernel tells a little more than is wanted, and nobody hears it.
             _ = self.fds.remove(&mut self.table, backend, index, &mut self.orphans);
             self.settle_orphans();
+            self.settle_change();
+        }
+    }
+
+    /// A change made while the loop sleeps has to take effect on its wait.
+    #[inline]
+    fn settle_change(&mut self) {
+        if self.sleep.is_asleep() {
+            self.flush_changes();
         }
     }
 
@@ -327,37 +337,6 @@ impl Base {
             let index = inner.table.find(id)?;
             let deadline = inner.table.at(index).timer.deadline();
             Ok(deadline.map(|deadline| Duration::from_nanos(inner.time.to_wall(deadline))))
-        })
-    }
-
-    /// The event's priority (`event_get_priority`).
-    ///
-    /// # Errors
-    /// [`Error::Closed`], [`Error::WrongThread`].
-    pub fn priority(&self, id: EventId) -> Result<u8, Error> {
-        self.try_with(|inner| {
-            let index = inner.table.find(id)?;
-            Ok(inner.table.at(index).priority)
-        })
-    }
-
-    /// Changes an event's priority (`event_priority_set`).
-    ///
-    /// # Errors
-    /// [`Error::Active`] while the event is active, [`Error::OutOfRange`] for a priority the base does not
-    /// have, [`Error::Closed`], [`Error::WrongThread`].
-    pub fn set_priority(&self, id: EventId, priority: u8) -> Result<(), Error> {
-        self.try_with(|inner| {
-            let index = inner.table.find(id)?;
-            if priority >= inner.queues.priorities() {
-                return Err(Error::OutOfRange("the priority"));
-            }
-            let record = inner.table.at(index);
-            if record.state.contains(State::ACTIVE) {
-                return Err(Error::Active);
-            }
-            record.priority = priority;
-            Ok(())
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Counters, and a look at the events.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::{Base, Inner};
@@ -174,6 +175,31 @@ impl Base {
             }
             events[inserted..].sort_by_key(|event| event.expires_at.unwrap_or(Duration::MAX));
             events
+        })
+    }
+
+    /// Shows `visit` each of the [events](Self::events), in their order, until it says stop
+    /// (`event_base_foreach_event`). The answer is what it said last.
+    ///
+    /// It is shown a copy, without the lock: the base may be used meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn for_each<B>(
+        &self,
+        visit: impl FnMut(EventInfo) -> ControlFlow<B>,
+    ) -> Result<ControlFlow<B>, Error> {
+        Ok(self.events()?.into_iter().try_for_each(visit))
+    }
+
+    /// What there is to know about one event (`event_get_assignment` and the getters beside it).
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn info(&self, id: EventId) -> Result<EventInfo, Error> {
+        self.try_with(|inner| {
+            let index = inner.table.find(id)?;
+            Ok(inner.info(index))
         })
     }
 

@@ -11,11 +11,14 @@ mod active;
 mod clocks;
 mod common;
 mod control;
+mod dump;
 mod edit;
 mod host;
 mod inspect;
+mod measure;
 mod persist;
 mod phases;
+mod priorities;
 mod run;
 mod wake;
 mod watchers;
@@ -27,7 +30,9 @@ use clocks::TimeCache;
 pub use common::CommonTimeout;
 use control::Control;
 use host::Host;
+pub use host::{HostWait, WaitEnder};
 use inspect::Counts;
+use measure::Measures;
 use run::Run;
 pub use run::{Next, Occasion, Turn, Wait};
 use wake::Sleep;
@@ -73,6 +78,7 @@ struct Inner {
     host: Host,
     sleep: Sleep,
     counts: Counts,
+    measures: Measures,
     time: TimeCache,
     limits: DispatchLimits,
     watchers: Watchers,
@@ -119,6 +125,7 @@ impl Base {
             host: Host::default(),
             sleep: Sleep::default(),
             counts: Counts::default(),
+            measures: Measures::new(config.timing),
             time: TimeCache::new(clock, config.flags.contains(BaseFlags::NO_CACHE_TIME)),
             limits: config.limits,
             watchers: Watchers::default(),
@@ -209,7 +216,7 @@ impl Base {
 
     #[inline]
     fn unlock(&self, mut inner: Guard<'_, Inner>) {
-        let notifier = inner.sleep.take_request().then(|| inner.notifier.clone()).flatten();
+        let notifier = inner.sleep.take_request().then(|| inner.take_notifier()).flatten();
         drop(inner);
         if let Some(notifier) = notifier {
             notifier.notify();
@@ -220,6 +227,12 @@ impl Base {
 impl Inner {
     fn backend(&mut self) -> Result<&mut Backend, Error> {
         self.backend.as_mut().ok_or(Error::Closed)
+    }
+
+    /// The notifier, which the caller is about to write to.
+    fn take_notifier(&mut self) -> Option<Arc<Notifier>> {
+        self.measures.wakeups_sent += u64::from(self.notifier.is_some());
+        self.notifier.clone()
     }
 
     /// Gives back what a closed base no longer needs. A loop that still runs needs it until it is left: its

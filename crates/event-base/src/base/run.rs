@@ -250,7 +250,8 @@ impl Base {
     ///
     /// # Errors
     /// [`Error::System`] if the wait fails; the loop can be tried again or left. [`Error::WrongThread`] if this
-    /// is not the thread that entered the loop, [`Error::Closed`].
+    /// is not the thread that entered the loop; [`Error::Reentrant`] while the wait [is
+    /// away](Self::start_wait), [`Error::Closed`].
     pub fn turn(&self, wait: Wait) -> Result<Turn, Error> {
         self.turn_locked(self.shared.state.lock()?, wait).map(|(_, turn)| turn)
     }
@@ -317,6 +318,8 @@ impl Base {
         {
             inner.end_pass();
             inner.time.forget();
+            // Nobody knows when the next loop comes.
+            inner.flush_changes();
             inner.run.owner = 0;
             inner.release();
         }
@@ -324,7 +327,12 @@ impl Base {
 
     /// Asks the backend what is ready, without the lock while it waits.
     fn poll<'a>(&'a self, mut inner: Guard<'a, Inner>, until: Until) -> Result<Guard<'a, Inner>, Error> {
+        if inner.host.waits {
+            return Err(Error::Reentrant);
+        }
+        let until = if inner.flush_changes() { Until::Now } else { until };
         let mut waiter = inner.backend()?.start_wait();
+        let mut since = inner.start_watch();
         let mut result = if until == Until::Now {
             waiter.wait(Some(Duration::ZERO))
         } else {
@@ -340,6 +348,7 @@ impl Base {
         };
         inner.time.begin_pass();
         for waits in 1.. {
+            inner.stop_watch(since);
             // A wait that failed found nothing; the waiter still holds what the one before found.
             let full = result.is_ok() && inner.collect(&waiter);
             inner.backend()?.finish_wait(waiter);
@@ -347,8 +356,10 @@ impl Base {
                 break;
             }
             waiter = inner.backend()?.start_wait();
+            since = inner.start_watch();
             result = waiter.wait(Some(Duration::ZERO));
         }
+        inner.settle_lost();
         result?;
         if inner.is_stuck() {
             inner.renew_backend()?;

@@ -128,6 +128,17 @@ impl CommonQueues {
         head
     }
 
+    /// Adds the slots in all queues, each from its head on.
+    pub(super) fn armed(&self, timers: &mut impl TimerTable, slots: &mut Vec<u32>) {
+        for queue in &self.queues {
+            let mut slot = queue.head;
+            while slot != NONE {
+                slots.push(slot);
+                slot = timers.timer(slot).links().next;
+            }
+        }
+    }
+
     /// The slots in a queue from its head on, checked from its tail back.
     #[cfg(test)]
     pub(super) fn slots(&self, timers: &mut impl TimerTable, number: u8) -> Vec<u32> {

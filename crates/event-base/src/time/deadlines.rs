@@ -63,6 +63,13 @@ impl Deadlines {
         }
     }
 
+    /// The slots of all armed timers, each once: the heap's array first, then the queues of common timeouts.
+    pub(crate) fn armed(&self, timers: &mut impl TimerTable) -> Vec<u32> {
+        let mut slots = self.single.armed(timers);
+        self.common.armed(timers, &mut slots);
+        slots
+    }
+
     /// The earliest deadline.
     pub(crate) fn next_deadline(&mut self, timers: &mut impl TimerTable) -> Option<Nanos> {
         let single = self.single.first(timers).map(|entry| entry.deadline());

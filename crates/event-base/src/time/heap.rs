@@ -69,6 +69,11 @@ impl Heap {
         (self.len > 0).then(|| self.at(self.end() - 1))
     }
 
+    /// Every entry, in the order of the array.
+    pub(super) fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        (ROOT..self.end()).map(|place| self.at(place))
+    }
+
     pub(super) fn push(&mut self, entry: Entry) {
         let place = self.end();
         if place / 4 == self.lines.len() {

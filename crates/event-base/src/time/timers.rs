@@ -119,6 +119,15 @@ impl TimerQueue {
         self.heap.pop();
     }
 
+    /// The slots of all timers armed in the heap, each once, in the order of the heap's array.
+    pub(super) fn armed(&self, timers: &mut impl TimerTable) -> Vec<u32> {
+        let stands_for_it = |entry: &Entry| {
+            let timer = timers.timer(entry.slot());
+            timer.is_armed() && timer.bears(entry.order())
+        };
+        self.heap.entries().filter(stands_for_it).map(Entry::slot).collect()
+    }
+
     fn rebuild_if_idle(&mut self, timers: &mut impl TimerTable) {
         if self.idle <= IDLE_ENTRIES || self.idle * 4 <= self.heap.len() * 3 {
             return;

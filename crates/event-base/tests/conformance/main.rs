@@ -5,6 +5,7 @@ mod support;
 
 mod bases;
 mod closing;
+mod dump;
 mod edge_triggered;
 mod events;
 mod finalizers;

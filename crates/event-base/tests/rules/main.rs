@@ -25,6 +25,7 @@ mod periods;
 mod priorities;
 mod reused_descriptors;
 mod stale_ids;
+mod statistics;
 mod steps;
 mod the_time;
 mod transient_events;
