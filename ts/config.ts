@@ -47,8 +47,9 @@ export class EventConfig {
   #callbacks = -1
   #minPriority = 1
   #priorities = 1
-  #coarseClock = false
   #timing = false
+  #coarseClock = false
+  #debug = false
 
   /**
    * Never uses the backend of this name (`event_config_avoid_method`). May be repeated; unknown names are
@@ -115,6 +116,18 @@ export class EventConfig {
   }
 
   /**
+   * Measures how long callbacks, waits and timers take, for {@link EventBase.stats}. Costs a reading of the clock
+   * for each callback and two for each wait.
+   *
+   * @param timing `false` takes it back
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`
+   */
+  measure(timing = true): this {
+    this.#timing = checkBoolean('timing', timing)
+    return this
+  }
+
+  /**
    * Takes the time from the clock that moves once a tick of the kernel, 1 to 10 ms, and is cheaper to read:
    * `CLOCK_MONOTONIC_COARSE`, libevent's default. Systems without one keep the precise clock.
    *
@@ -128,14 +141,19 @@ export class EventConfig {
   }
 
   /**
-   * Measures how long callbacks, waits and timers take, for {@link EventBase.stats}. Costs a reading of the clock
-   * for each callback and two for each wait.
+   * Turns debug mode on (`event_enable_debug_mode`), as `EVENT_DEBUG_MODE` in the environment does: checks what
+   * costs too much to be checked always.
    *
-   * @param timing `false` takes it back
+   * - A socket, pipe or FIFO in blocking mode, which would block the loop sooner or later, cannot be added:
+   *   `ERR_EVENT_BLOCKING`. Descriptors 0 to 2 and of other kinds are let through.
+   * - After each pass, with more than 64 events after every few, the engine looks whether its own structures agree
+   *   with each other. If not, which would be a bug here, the loop ends with `ERR_EVENT_INTERNAL`.
+   *
+   * @param debug `false` takes it back
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`
    */
-  measure(timing = true): this {
-    this.#timing = checkBoolean('timing', timing)
+  debug(debug = true): this {
+    this.#debug = checkBoolean('debug', debug)
     return this
   }
 
@@ -171,8 +189,9 @@ export class EventConfig {
       callbacks: config.#callbacks,
       minPriority: config.#minPriority,
       priorities: config.#priorities,
-      coarseClock: config.#coarseClock,
       timing: config.#timing,
+      coarseClock: config.#coarseClock,
+      debug: config.#debug,
     })
   }
 

@@ -60,7 +60,7 @@ export const BaseFlag: {
   readonly STARTUP_IOCP: 0x04
   /** Every question for the time reads the clock. */
   readonly NO_CACHE_TIME: 0x08
-  /** Accepted; each change of interest is told the kernel at once. */
+  /** epoll is told of most changes when it waits, not one by one: see the page on backends. */
   readonly EPOLL_USE_CHANGELIST: 0x10
   /** The clock is the precise one, which it is anyway unless `EventConfig.useCoarseClock` asks for the other. */
   readonly PRECISE_TIMER: 0x20

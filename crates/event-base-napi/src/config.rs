@@ -26,10 +26,12 @@ pub struct BindingConfig {
     pub min_priority: u32,
     /// 1 to 255.
     pub priorities: u32,
-    /// Whether the coarse clock is asked for.
-    pub coarse_clock: bool,
     /// Whether times are measured.
     pub timing: bool,
+    /// Whether the coarse clock is asked for.
+    pub coarse_clock: bool,
+    /// Whether debug mode is on.
+    pub debug: bool,
 }
 
 /// The backends of this build, in order of preference.
@@ -47,7 +49,8 @@ pub fn create_base(env: Env, config: BindingConfig) -> napi::Result<External<Bas
         .set_flags(BaseFlags::from_bits_truncate(config.flags as u8))
         .set_max_dispatch_interval(duration(config.interval), callbacks, config.min_priority as u8)
         .set_priorities(config.priorities as u8)
-        .set_timing(config.timing);
+        .set_timing(config.timing)
+        .set_debug(config.debug);
     let settings = if config.coarse_clock { settings.use_coarse_clock() } else { settings };
     let settings = config.avoided.iter().fold(settings, |settings, name| settings.avoid_method(name));
     let base = check(&env, Base::with_config(&settings))?;

@@ -17,6 +17,7 @@ use napi::{Status, ValueType, sys};
 use napi_derive::napi;
 
 use crate::driver::Driver;
+use crate::log;
 use crate::pull::Told;
 
 /// A handle's low bits are a place in the table, the others count how often the place was used.
@@ -106,8 +107,10 @@ impl BaseOwner {
             }
             let place = &mut places[index];
             place.uses += 1;
+            let number = place.uses << PLACE_BITS | index as u32;
+            log::connect(&state.base, number);
             place.state = Some(state);
-            Ok(BaseOwner { number: place.uses << PLACE_BITS | index as u32 })
+            Ok(BaseOwner { number })
         })
     }
 }
@@ -118,7 +121,9 @@ impl Drop for BaseOwner {
         let state = PLACES.try_with(|places| {
             places.borrow_mut().get_mut((self.number & ((1 << PLACE_BITS) - 1)) as usize)?.state.take()
         });
-        drop(state);
+        if let Ok(Some(state)) = state {
+            log::disconnect(&state.base);
+        }
     }
 }
 

@@ -36,6 +36,7 @@ pub struct Config {
     pub(crate) limits: DispatchLimits,
     pub(crate) priorities: u8,
     pub(crate) timing: bool,
+    pub(crate) debug: bool,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     coarse: bool,
     #[cfg(feature = "test-util")]
@@ -59,6 +60,7 @@ impl Config {
             limits: DispatchLimits { interval: None, callbacks: None, min_priority: 1 },
             priorities: 1,
             timing: false,
+            debug: false,
             clock: None,
             coarse: false,
             #[cfg(feature = "test-util")]
@@ -108,6 +110,14 @@ impl Config {
         self
     }
 
+    /// Measures how long callbacks, waits and timers take, for [`Base::stats`](crate::Base::stats). Costs a
+    /// reading of the clock for each callback and two for each wait.
+    #[must_use]
+    pub fn set_timing(mut self, timed: bool) -> Self {
+        self.timing = timed;
+        self
+    }
+
     /// Takes the time from the clock that moves once a tick of the kernel, 1 to 10 ms, and is cheaper to read:
     /// `CLOCK_MONOTONIC_COARSE`, libevent's default. Systems without one keep the precise clock.
     ///
@@ -130,11 +140,16 @@ impl Config {
         if self.coarse && !precise { coarse_clock() } else { Arc::new(SystemClock) }
     }
 
-    /// Measures how long callbacks, waits and timers take, for [`Base::stats`](crate::Base::stats). Costs a
-    /// reading of the clock for each callback and two for each wait.
+    /// Checks what costs too much to be checked always (`event_enable_debug_mode`). `EVENT_DEBUG_MODE` in the
+    /// environment, set to anything, does the same, unless the configuration ignores it.
+    ///
+    /// - A socket, pipe or FIFO in blocking mode cannot be added: [`Error::Blocking`](crate::Error::Blocking).
+    ///   Descriptors 0 to 2 and of other kinds are let through.
+    /// - After each pass, with more than 64 events after every few, the engine looks whether its own structures
+    ///   agree with each other: [`Error::Internal`](crate::Error::Internal) out of the loop.
     #[must_use]
-    pub fn set_timing(mut self, timed: bool) -> Self {
-        self.timing = timed;
+    pub fn set_debug(mut self, debug: bool) -> Self {
+        self.debug = debug;
         self
     }
 

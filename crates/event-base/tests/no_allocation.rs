@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use event_base::{Base, BaseFlags, Config, EventId, EventSpec, LoopFlags, What};
+use event_base::{Base, BaseFlags, Config, EventId, EventSpec, LoopFlags, What, supported_methods};
 
 thread_local! {
     /// Allocations and reallocations of this thread; tests run on their own.
@@ -67,11 +67,14 @@ fn allocations_of(mut round: impl FnMut()) -> u64 {
     ALLOCATIONS.get() - before
 }
 
-/// Both kinds of base: a shared one, and one without locks.
+/// Every backend, and epoll's list of changes; with locks, and without.
 fn on_each_base(shape: impl Fn(&Base)) {
-    for flags in [BaseFlags::empty(), BaseFlags::NOLOCK] {
-        let config = Config::new().set_flags(flags | BaseFlags::IGNORE_ENV);
-        shape(&Base::with_config(&config).unwrap());
+    for name in supported_methods() {
+        for flags in [BaseFlags::empty(), BaseFlags::NOLOCK, BaseFlags::EPOLL_USE_CHANGELIST] {
+            let config = Config::new().set_flags(flags | BaseFlags::IGNORE_ENV);
+            let others = supported_methods().into_iter().filter(|other| *other != name);
+            shape(&Base::with_config(&others.fold(config, Config::avoid_method)).unwrap());
+        }
     }
 }
 

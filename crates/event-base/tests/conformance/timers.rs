@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use event_base::{Base, BaseFlags, Clock, Config, EventSpec, LoopResult, SystemClock, What};
 
-use crate::support::{Bed, ONE_PASS, WAIT, ms, run_watched};
+use crate::support::{Bed, ONE_PASS, WAIT, base, config, ms, run_watched};
 
 fn times(line: &[(event_base::EventId, What, u64)]) -> Vec<(What, u64)> {
     line.iter().map(|(_, what, at)| (*what, *at)).collect()
@@ -111,7 +111,7 @@ fn c_039_simpletimeout() {
     assert_eq!(bed.run(WAIT), (LoopResult::Empty, vec![(timer, What::TIMEOUT)]));
     assert_eq!(bed.elapsed(), ms(200));
 
-    let base = Base::new().unwrap();
+    let base = base();
     let timer = base.create_and_add(EventSpec::timer(), Some(ms(200))).unwrap();
     let start = base.monotonic().unwrap();
     run_watched(&base, WAIT, |_, ready| assert_eq!(ready.id, timer));
@@ -173,7 +173,7 @@ fn told(bed: &Bed, sleep: Duration, update: bool) -> Vec<Duration> {
 
 #[test]
 fn c_057_gettimeofday_cached() {
-    let base = Base::new().unwrap();
+    let base = base();
     let wall = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
     assert!(base.now().unwrap().abs_diff(wall) < Duration::from_secs(5));
     let bed = Bed::new();
@@ -224,14 +224,14 @@ fn expiry_is_never_later_than_now_plus_the_duration(config: &Config) {
 
 #[test]
 fn c_097_default_clock() {
-    expiry_is_never_later_than_now_plus_the_duration(&Config::new());
+    expiry_is_never_later_than_now_plus_the_duration(&config());
     // libevent's default.
-    expiry_is_never_later_than_now_plus_the_duration(&Config::new().use_coarse_clock());
+    expiry_is_never_later_than_now_plus_the_duration(&config().use_coarse_clock());
 }
 
 #[test]
 fn c_098_precise_clock() {
-    let config = Config::new().use_coarse_clock().set_flags(BaseFlags::PRECISE_TIMER);
+    let config = config().use_coarse_clock().set_flags(BaseFlags::PRECISE_TIMER);
     expiry_is_never_later_than_now_plus_the_duration(&config);
 }
 
@@ -250,7 +250,7 @@ fn c_100_monotonic_res() {
 /// the time stands on either side of each.
 #[test]
 fn c_101_monotonic_res_precise() {
-    let base = Base::with_config(&Config::new().set_flags(BaseFlags::PRECISE_TIMER)).unwrap();
+    let base = Base::with_config(&config().set_flags(BaseFlags::PRECISE_TIMER)).unwrap();
     let read = || (std::time::Instant::now(), base.monotonic().unwrap(), std::time::Instant::now());
     for _ in 0..20 {
         let before = read();

@@ -8,7 +8,6 @@ mod common_timeouts;
 mod interleave;
 mod memory;
 mod options;
-mod random;
 mod registration;
 mod report;
 mod sockets;
