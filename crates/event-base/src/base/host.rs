@@ -63,7 +63,7 @@ impl HostWait {
     /// # Errors
     /// [`Error::System`] if the wait fails; the next [`Base::turn`] meets the same.
     pub fn wait(&mut self) -> Result<(), Error> {
-        let left = self.deadline.map(|deadline| deadline.saturating_sub(self.clock.monotonic()));
+        let left = self.deadline.map(|deadline| self.clock.until(deadline));
         self.waiter.wait(left.map(Duration::from_nanos))
     }
 
