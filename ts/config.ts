@@ -49,6 +49,7 @@ export class EventConfig {
   #priorities = 1
   #timing = false
   #debug = false
+  #coarseClock = false
 
   /**
    * Never uses the backend of this name (`event_config_avoid_method`). May be repeated; unknown names are
@@ -144,6 +145,19 @@ export class EventConfig {
   }
 
   /**
+   * Takes the time from the clock that moves once a tick of the kernel, 1 to 10 ms, and is cheaper to read:
+   * `CLOCK_MONOTONIC_COARSE`, libevent's default. Systems without one keep the precise clock.
+   *
+   * A timeout counts from the last tick. By the precise clock a timer fires between a tick too early and a tick too
+   * late, by {@link EventBase.monotonic} never early. `BaseFlag.PRECISE_TIMER` takes this back, and so does
+   * the variable `EVENT_PRECISE_TIMER`, unless `BaseFlag.IGNORE_ENV` is set.
+   */
+  useCoarseClock(): this {
+    this.#coarseClock = true
+    return this
+  }
+
+  /**
    * Accepted and without effect: only Windows' completion ports would use it
    * (`event_config_set_num_cpus_hint`).
    *
@@ -177,6 +191,7 @@ export class EventConfig {
       priorities: config.#priorities,
       timing: config.#timing,
       debug: config.#debug,
+      coarseClock: config.#coarseClock,
     })
   }
 

@@ -30,6 +30,8 @@ pub struct BindingConfig {
     pub timing: bool,
     /// Whether debug mode is on.
     pub debug: bool,
+    /// Whether the coarse clock is asked for.
+    pub coarse_clock: bool,
 }
 
 /// The backends of this build, in order of preference.
@@ -49,6 +51,7 @@ pub fn create_base(env: Env, config: BindingConfig) -> napi::Result<External<Bas
         .set_priorities(config.priorities as u8)
         .set_timing(config.timing)
         .set_debug(config.debug);
+    let settings = if config.coarse_clock { settings.use_coarse_clock() } else { settings };
     let settings = config.avoided.iter().fold(settings, |settings, name| settings.avoid_method(name));
     let base = check(&env, Base::with_config(&settings))?;
     BaseOwner::new(base).map(External::new)

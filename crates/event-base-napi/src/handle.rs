@@ -46,12 +46,12 @@ impl HandleState {
 
     /// The timeout that a number from JavaScript means.
     pub(crate) fn timeout(&self, number: f64) -> Result<Timeout, Error> {
-        if number > FIRST_COMMON {
-            return Ok(duration(number).map_or(Timeout::None, Timeout::After));
+        if number <= FIRST_COMMON {
+            let place = (FIRST_COMMON - number) as usize;
+            let common = self.common.borrow().get(place).copied();
+            return common.map(Timeout::Common).ok_or(Error::OutOfRange("the timeout"));
         }
-        let place = (FIRST_COMMON - number) as usize;
-        let common = self.common.borrow().get(place).copied();
-        common.map(Timeout::Common).ok_or(Error::OutOfRange("the timeout"))
+        Ok(duration(number).map_or(Timeout::None, Timeout::After))
     }
 }
 

@@ -213,9 +213,10 @@ impl Inner {
     /// Sets the kernel's timer to the first deadline.
     fn arm_host_timer(&mut self) -> Result<Option<Nanos>, Error> {
         let deadline = self.next_deadline();
-        if deadline != self.host.armed {
-            self.backend()?.arm_timer(deadline)?;
-            self.host.armed = deadline;
+        let due = deadline.map(|deadline| self.time.due(deadline));
+        if due != self.host.armed {
+            self.backend()?.arm_timer(due)?;
+            self.host.armed = due;
         }
         Ok(deadline)
     }

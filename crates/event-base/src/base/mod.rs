@@ -51,7 +51,7 @@ use crate::flags::{BaseFlags, Features};
 use crate::io::FdMap;
 use crate::sync::{Guard, Lock};
 use crate::sys::notify::Notifier;
-use crate::time::{Deadlines, SystemClock};
+use crate::time::Deadlines;
 
 /// An event base. Cloning gives another handle to the same base.
 #[derive(Clone, Debug)]
@@ -122,7 +122,7 @@ impl Base {
         if config.priorities == 0 {
             return Err(Error::OutOfRange("the number of priorities"));
         }
-        let clock = config.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
+        let clock = config.build_clock();
         let number = common::base_number();
         let mut inner = Inner {
             backend: Some(Backend::select(config)?),

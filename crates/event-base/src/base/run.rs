@@ -343,10 +343,10 @@ impl Base {
         } else {
             // From a fresh reading: the time that callbacks took must not make timers late.
             let deadline = until.deadline();
-            let timeout = deadline.map(|deadline| deadline.saturating_sub(inner.time.fresh()));
+            let timeout = deadline.map(|deadline| inner.time.until(deadline));
             inner.sleep.begin(deadline);
             drop(inner);
-            let result = waiter.wait(timeout.map(Duration::from_nanos));
+            let result = waiter.wait(timeout);
             inner = self.shared.state.lock()?;
             inner.sleep.end();
             result

@@ -3,15 +3,15 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use event_base::{Base, Config, EventSpec, LoopFlags, LoopResult, What};
+use event_base::{EventSpec, LoopFlags, LoopResult, What};
 
-use crate::support::{PATIENCE, WAIT, ms, run_watched};
+use crate::support::{PATIENCE, WAIT, base, base_from, config, ms, run_watched, shared_base};
 
 const HOURS: Duration = Duration::from_secs(10_000);
 
 #[test]
 fn c_065_del_notify() {
-    let base = Base::new().unwrap();
+    let Some(base) = shared_base() else { return };
     let (reader, _writer) = crate::support::pair();
     let event =
         base.create_and_add(EventSpec::io(crate::support::fd(&reader), What::READ).persist(), None).unwrap();
@@ -26,7 +26,7 @@ fn c_065_del_notify() {
 
 #[test]
 fn c_066_del_timeout_notify() {
-    let base = Base::new().unwrap();
+    let Some(base) = shared_base() else { return };
     let timer = base.create_and_add(EventSpec::timer(), Some(HOURS)).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -40,7 +40,7 @@ fn c_066_del_timeout_notify() {
 /// Each of libevent's threads waits for its timer to fire before it adds it again.
 #[test]
 fn c_087_thread_basic() {
-    let base = Base::new().unwrap();
+    let Some(base) = shared_base() else { return };
     base.retain().unwrap();
     let fired: Vec<AtomicU32> = (0..100).map(|_| AtomicU32::new(0)).collect();
     let mut total = 0;
@@ -73,7 +73,7 @@ fn c_087_thread_basic() {
 
 #[test]
 fn c_092_thread_no_events() {
-    let base = Base::new().unwrap();
+    let Some(base) = shared_base() else { return };
     let events = [0, 1, 2, 3].map(|data| base.create(EventSpec::user().data(data)).unwrap());
     let mut trace = vec![];
     let (tell, told) = std::sync::mpsc::channel();
@@ -107,7 +107,7 @@ fn c_093_debug_mode_too_late_race() {
         for _ in 0..20 {
             scope.spawn(|| {
                 for _ in 0..20 {
-                    let base = Base::new().unwrap();
+                    let base = base();
                     let event = base.create_and_add(EventSpec::timer(), Some(HOURS)).unwrap();
                     base.free(event).unwrap();
                     base.close().unwrap();
@@ -123,8 +123,10 @@ fn c_093_debug_mode_too_late_race() {
 #[test]
 fn c_091_deferred_cb_skew() {
     const LIMIT: u32 = 16;
-    let config = Config::new().set_priorities(2).set_max_dispatch_interval(None, Some(LIMIT), 0);
-    let base = Base::with_config(&config).unwrap();
+    if shared_base().is_none() {
+        return;
+    }
+    let base = base_from(&config().set_priorities(2).set_max_dispatch_interval(None, Some(LIMIT), 0));
     let after = Duration::from_millis(300);
     let start = Instant::now();
     let timer = base.create_and_add(EventSpec::timer().priority(0), Some(after)).unwrap();

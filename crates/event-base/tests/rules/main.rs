@@ -7,6 +7,7 @@ mod support;
 mod base_without_locks;
 mod callbacks_that_misbehave;
 mod closed_bases;
+mod coarse_clock;
 mod common_timeouts;
 mod configuration;
 mod counters;
