@@ -533,6 +533,7 @@ export class EventBase {
   setPriorities(count: number): this {
     this.#core.check()
     native.baseSetPriorities(this.#core.handle, checkInteger('count', count, 1, 255))
+    if (count < this.#core.priorities) this.#core.counts.push(count)
     this.#core.priorities = count
     return this
   }

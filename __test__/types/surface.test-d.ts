@@ -133,6 +133,8 @@ it('errors say their code', () => {
     | 'ERR_EVENT_FINALIZING'
     | 'ERR_EVENT_ACTIVE'
     | 'ERR_EVENT_WRONG_THREAD'
+    | 'ERR_EVENT_BLOCKING'
+    | 'ERR_EVENT_INTERNAL'
     | 'ERR_EVENT_FORKED'
     | 'ERR_OUT_OF_RANGE'
     | 'ERR_INVALID_ARG_TYPE'

@@ -15,6 +15,7 @@ export const modes: readonly Mode[] = [
   { name: 'shared', what: 'with locks', suits: everywhere },
   { name: 'changelist', what: 'EPOLL_USE_CHANGELIST', suits: (backend) => backend === 'epoll' },
   { name: 'precise', what: 'PRECISE_TIMER', suits: everywhere },
+  { name: 'debug', what: 'debug mode', suits: everywhere },
   { name: 'signalfd', what: 'USE_SIGNALFD', suits: (backend) => backend !== 'kqueue' },
 ]
 

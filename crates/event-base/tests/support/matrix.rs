@@ -23,6 +23,8 @@ pub(crate) enum Mode {
     Precise,
     /// `USE_SIGNALFD`.
     Signalfd,
+    /// Debug mode.
+    Debug,
 }
 
 impl Mode {
@@ -33,6 +35,7 @@ impl Mode {
             Some("changelist") => Mode::Changelist,
             Some("precise") => Mode::Precise,
             Some("signalfd") => Mode::Signalfd,
+            Some("debug") => Mode::Debug,
             Some(other) => panic!("EVENT_BASE_TEST_MODE={other} is no mode"),
         }
     }
@@ -40,7 +43,7 @@ impl Mode {
     fn flags(self) -> BaseFlags {
         match self {
             Mode::Plain => BaseFlags::NOLOCK,
-            Mode::Shared => BaseFlags::empty(),
+            Mode::Shared | Mode::Debug => BaseFlags::empty(),
             Mode::Changelist => BaseFlags::EPOLL_USE_CHANGELIST,
             Mode::Precise => BaseFlags::PRECISE_TIMER,
             Mode::Signalfd => BaseFlags::USE_SIGNALFD,
@@ -54,7 +57,8 @@ fn variable(name: &str) -> Option<String> {
 
 /// Flags and backend of this run.
 pub(crate) fn config() -> Config {
-    let config = Config::new().set_flags(Mode::wanted().flags());
+    let mode = Mode::wanted();
+    let config = Config::new().set_flags(mode.flags()).set_debug(mode == Mode::Debug);
     let Some(wanted) = variable("EVENT_BASE_TEST_BACKEND") else { return config };
     let others = supported_methods().into_iter().filter(|method| *method != wanted);
     others.fold(config, Config::avoid_method)
@@ -65,7 +69,8 @@ pub(crate) fn base() -> Base {
     base_from(&config())
 }
 
-fn base_from(config: &Config) -> Base {
+/// A base on the kernel, from a configuration that began as [`config`].
+pub(crate) fn base_from(config: &Config) -> Base {
     let base = Base::with_config(config).unwrap();
     if let Some(wanted) = variable("EVENT_BASE_TEST_BACKEND") {
         let method = base.method().unwrap();
