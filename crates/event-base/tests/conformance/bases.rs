@@ -195,7 +195,9 @@ fn c_056_event_foreach() {
 #[test]
 fn c_107_test_init() {
     let base = base();
-    assert!(supported_methods().contains(&base.method().unwrap()));
+    // The name of a way of working stands behind the backend's.
+    let method = base.method().unwrap();
+    assert!(supported_methods().contains(&method.split(" (").next().unwrap()));
     assert_eq!(run(&base, POLL), (LoopResult::Empty, vec![]));
     assert_eq!(run(&base, ONE_PASS), (LoopResult::Empty, vec![]));
 }

@@ -52,9 +52,14 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// The flags of this run's mode, for any backend.
+pub(crate) fn in_mode() -> Config {
+    Config::new().set_flags(Mode::wanted().flags())
+}
+
 /// Flags and backend of this run.
 pub(crate) fn config() -> Config {
-    let config = Config::new().set_flags(Mode::wanted().flags());
+    let config = in_mode();
     let Some(wanted) = variable("EVENT_BASE_TEST_BACKEND") else { return config };
     let others = supported_methods().into_iter().filter(|method| *method != wanted);
     others.fold(config, Config::avoid_method)
@@ -82,6 +87,17 @@ pub(crate) fn base_with(features: Features) -> Option<Base> {
         return Some(base);
     }
     not_applicable(&format!("{} has no {missing:?}", base.method().unwrap()));
+    None
+}
+
+/// A base on the kernel whose backend lacks these features; with them the test is not applicable.
+pub(crate) fn base_without(features: Features) -> Option<Base> {
+    let base = base();
+    let present = features & base.features().unwrap();
+    if present.is_empty() {
+        return Some(base);
+    }
+    not_applicable(&format!("{} has {present:?}", base.method().unwrap()));
     None
 }
 
