@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::UdpSocket;
 use std::os::fd::RawFd;
 
-use event_base::{Base, EventId, EventSpec, LoopResult, What};
+use event_base::{Base, BaseFlags, Config, EventId, EventSpec, LoopResult, What};
 
 use crate::support::{
     LOOP_ONCE, ONE_PASS, POLL, WAIT, base, duplicate, duplicate_from, fd, fill, pair, run, run_watched,
@@ -94,28 +94,48 @@ fn c_045_want_only_once() {
 }
 
 #[test]
+fn c_049_event_closed_fd_poll() {
+    let config = ["epoll", "kqueue", "select"].into_iter().fold(Config::new(), Config::avoid_method);
+    let base = Base::with_config(&config.set_flags(BaseFlags::IGNORE_ENV)).unwrap();
+    assert_eq!(base.method(), Ok("poll"));
+    let (reader, _writer) = pair();
+    let closed = duplicate_from(&reader, 830);
+    let event = watch(&base, fd(&closed), What::READ | What::PERSIST);
+    drop(closed);
+    assert_eq!(run(&base, ONE_PASS).1, [(event, What::READ)]);
+}
+
+#[test]
 fn c_050_dup_fd() {
-    let base = base();
+    dup_fd(&base());
+}
+
+#[test]
+fn c_050_dup_fd_with_changelist() {
+    dup_fd(&Base::with_config(&Config::new().set_flags(BaseFlags::EPOLL_USE_CHANGELIST)).unwrap());
+}
+
+fn dup_fd(base: &Base) {
     let (reader, mut writer) = pair();
     let second = duplicate(&reader);
-    let event = watch(&base, fd(&reader), What::READ | What::PERSIST);
-    let other = watch(&base, fd(&second), What::READ | What::PERSIST);
+    let event = watch(base, fd(&reader), What::READ | What::PERSIST);
+    let other = watch(base, fd(&second), What::READ | What::PERSIST);
     writer.write_all(b"x").unwrap();
-    let (_, mut trace) = run(&base, ONE_PASS);
+    let (_, mut trace) = run(base, ONE_PASS);
     trace.sort_by_key(|(id, _)| *id);
     assert_eq!(trace, [(event, What::READ), (other, What::READ)]);
     // Closed under the event and opened again: the registration lived on through the other names, so that
     // epoll says it exists already. No other test has numbers as high as this.
     let third = duplicate_from(&reader, 800);
     let number = fd(&third);
-    let event = watch(&base, number, What::READ | What::PERSIST);
+    let event = watch(base, number, What::READ | What::PERSIST);
     drop(third);
     base.del(event).unwrap();
     let third = duplicate_from(&reader, number);
     assert_eq!(fd(&third), number);
     base.del(other).unwrap();
     base.add(event, None).unwrap();
-    assert!(run(&base, ONE_PASS).1.contains(&(event, What::READ)));
+    assert!(run(base, ONE_PASS).1.contains(&(event, What::READ)));
 }
 
 fn udp_sockets() -> Vec<UdpSocket> {

@@ -17,6 +17,8 @@ pub(crate) enum Mode {
     Plain,
     /// With locks; what a base is if nobody asks.
     Shared,
+    /// As shared, with `Config::set_debug`.
+    Debug,
     /// `EPOLL_USE_CHANGELIST`.
     Changelist,
     /// `PRECISE_TIMER`.
@@ -30,6 +32,7 @@ impl Mode {
         match variable("EVENT_BASE_TEST_MODE").as_deref() {
             None | Some("shared") => Mode::Shared,
             Some("plain") => Mode::Plain,
+            Some("debug") => Mode::Debug,
             Some("changelist") => Mode::Changelist,
             Some("precise") => Mode::Precise,
             Some("signalfd") => Mode::Signalfd,
@@ -40,7 +43,7 @@ impl Mode {
     fn flags(self) -> BaseFlags {
         match self {
             Mode::Plain => BaseFlags::NOLOCK,
-            Mode::Shared => BaseFlags::empty(),
+            Mode::Shared | Mode::Debug => BaseFlags::empty(),
             Mode::Changelist => BaseFlags::EPOLL_USE_CHANGELIST,
             Mode::Precise => BaseFlags::PRECISE_TIMER,
             Mode::Signalfd => BaseFlags::USE_SIGNALFD,
@@ -54,7 +57,8 @@ fn variable(name: &str) -> Option<String> {
 
 /// The flags of this run's mode, for any backend.
 pub(crate) fn in_mode() -> Config {
-    Config::new().set_flags(Mode::wanted().flags())
+    let mode = Mode::wanted();
+    Config::new().set_flags(mode.flags()).set_debug(mode == Mode::Debug)
 }
 
 /// Flags and backend of this run.

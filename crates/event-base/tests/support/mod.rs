@@ -66,6 +66,12 @@ impl Bed {
         Bed { base, clock, script, start }
     }
 
+    /// A bed around a base that was made elsewhere, over this clock and this script.
+    pub(crate) fn around(base: Base, clock: Arc<ManualClock>, script: Script) -> Self {
+        let start = Duration::from_nanos(clock.monotonic());
+        Bed { base, clock, script, start }
+    }
+
     /// Virtual time since the bed was made.
     pub(crate) fn elapsed(&self) -> Duration {
         Duration::from_nanos(self.clock.monotonic()) - self.start
