@@ -25,8 +25,6 @@ pub(crate) enum Mode {
     Precise,
     /// `USE_SIGNALFD`.
     Signalfd,
-    /// Debug mode.
-    Debug,
 }
 
 impl Mode {
@@ -38,7 +36,6 @@ impl Mode {
             Some("changelist") => Mode::Changelist,
             Some("precise") => Mode::Precise,
             Some("signalfd") => Mode::Signalfd,
-            Some("debug") => Mode::Debug,
             Some(other) => panic!("EVENT_BASE_TEST_MODE={other} is no mode"),
         }
     }
