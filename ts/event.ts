@@ -34,7 +34,8 @@ const RESOURCE = Object.freeze({ requireManualDestroy: true })
 const NONE = -1
 
 const IO = EV.READ | EV.WRITE | EV.CLOSED
-const RESULTS = IO | EV.TIMEOUT | EV.SIGNAL
+/** What an event can be activated with. */
+export const RESULTS: number = IO | EV.TIMEOUT | EV.SIGNAL
 
 /** The slots of events that were asked for their id and then forgotten by everybody. */
 const forgotten: FinalizationRegistry<{ handle: NativeHandle; id: number }> = new FinalizationRegistry(
@@ -117,7 +118,8 @@ export class Event {
   }
 
   /**
-   * A number that names this event among all that its base ever had.
+   * A number that names this event among all that its base ever had, on other threads too: see
+   * {@link EventBase.share}.
    *
    * @throws {EventError} `ERR_EVENT_CLOSED`
    */
@@ -128,6 +130,7 @@ export class Event {
       native.eventKeep(this.#core.handle, this.#id)
       this.#named = true
       this.#core.named.set(this.#id & NO_SLOT, new WeakRef(this))
+      if (this.#core.shared) this.#core.kept.add(this)
       forgotten.register(this, { handle: this.#core.handle, id: this.#id }, this)
     }
     return this.#id
@@ -320,8 +323,22 @@ export class Event {
   #forgetName(): void {
     forgotten.unregister(this)
     this.#core.named.delete(this.#id & NO_SLOT)
+    this.#core.kept.delete(this)
     this.#named = false
     this.#id = NONE
+  }
+
+  /**
+   * Lets other threads name the events of a base.
+   *
+   * @internal
+   */
+  static share(core: Core): void {
+    core.shared = true
+    for (const reference of core.named.values()) {
+      const event = reference.deref()
+      if (event !== undefined) core.kept.add(event)
+    }
   }
 
   /**

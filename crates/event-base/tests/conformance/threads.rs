@@ -9,6 +9,30 @@ use crate::support::{PATIENCE, WAIT, base, ms, run_watched, shared_base};
 
 const HOURS: Duration = Duration::from_secs(10_000);
 
+/// The main thread of libevent's test deletes; here another one does, and the loop runs in this one.
+#[test]
+fn c_064_del_wait() {
+    let base = Base::new().unwrap();
+    let (reader, mut writer) = crate::support::pair();
+    let spec = EventSpec::io(crate::support::fd(&reader), What::READ).persist();
+    let event = base.create_and_add(spec, None).unwrap();
+    let (begun, ended) = (std::sync::Barrier::new(2), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::io::Write::write_all(&mut writer, b"x").unwrap();
+            begun.wait();
+            base.del_block(event).unwrap();
+            assert_eq!(ended.load(Ordering::SeqCst), 1);
+        });
+        let result = run_watched(&base, WAIT, |_, _| {
+            begun.wait();
+            std::thread::sleep(ms(300));
+            ended.fetch_add(1, Ordering::SeqCst);
+        });
+        assert_eq!(result, LoopResult::Empty);
+    });
+}
+
 #[test]
 fn c_065_del_notify() {
     let Some(base) = shared_base() else { return };
