@@ -29,6 +29,7 @@
 //! | `event_add`, `event_del`, `event_remove_timer` | [`Base::add`], [`Base::del`], [`Base::remove_timer`] |
 //! | `event_active`, `event_active_later_` | [`Base::activate`], [`Base::activate_later`] |
 //! | `event_pending`, `event_priority_set`, `event_finalize` | [`Base::pending`], [`Base::set_priority`], [`Base::finalize`] |
+//! | `evsignal_new`, `event_base_get_signal_method`, `_active_by_signal` | [`EventSpec::signal`], [`Base::signal_method`], [`Base::activate_by_signal`] |
 //! | `event_base_once` | [`Base::once`] |
 //! | `event_base_loop`, `_loopexit`, `_loopbreak`, `_loopcontinue` | [`Base::run`], [`Base::loop_exit`], [`Base::loop_break`], [`Base::loop_continue`] |
 //! | `event_base_gettimeofday_cached`, `event_gettime_monotonic` | [`Base::now`], [`Base::monotonic`] |
@@ -48,6 +49,7 @@ mod error;
 mod event;
 mod flags;
 mod io;
+mod signal;
 mod sync;
 mod sys;
 mod time;
@@ -60,6 +62,7 @@ pub use config::{Config, MAX_PRIORITIES};
 pub use error::{Error, SystemError};
 pub use event::{EventId, EventInfo, EventSpec, Ready};
 pub use flags::{BaseFlags, CountFlags, Features, LoopFlags, LoopResult, What};
+pub use signal::reassert_signal;
 #[cfg(feature = "test-util")]
 pub use time::ManualClock;
 pub use time::{Clock, SystemClock};

@@ -96,6 +96,10 @@ pub(crate) enum Internal {
     Timer,
     /// The host's own loop has work.
     Host,
+    /// The descriptor that signals are read from.
+    Signals,
+    /// A signal, which the token says by itself: see [`signal_of`].
+    Signal,
 }
 
 impl Internal {
@@ -106,12 +110,28 @@ impl Internal {
     }
 
     pub(crate) fn of(token: u64) -> Option<Self> {
-        (token & Self::FLAG != 0).then_some(match token & !Self::FLAG {
+        (token & Self::FLAG != 0).then_some(match token as u8 {
             0 => Internal::Notifier,
             1 => Internal::Timer,
-            _ => Internal::Host,
+            2 => Internal::Host,
+            3 => Internal::Signals,
+            _ => Internal::Signal,
         })
     }
+}
+
+const TIMES_SHIFT: u32 = 16;
+
+/// The token with which a backend tells that a signal arrived some times.
+#[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+fn signal_token(number: i32, times: u64) -> u64 {
+    let times = times.min((Internal::FLAG >> TIMES_SHIFT) - 1);
+    Internal::Signal.token() | u64::from(number as u8) << 8 | times << TIMES_SHIFT
+}
+
+/// The signal and how often it arrived, of a token for [`Internal::Signal`].
+pub(crate) fn signal_of(token: u64) -> (i32, u64) {
+    (i32::from((token >> 8) as u8), (token & !Internal::FLAG) >> TIMES_SHIFT)
 }
 
 /// One way to wait.
@@ -212,6 +232,44 @@ impl Backend {
         each_backend!(self, Backend, inner => inner.watch_internal(fd, internal))
     }
 
+    /// Whether the kernel's object tells signals by itself, by [`watch_signal`](Self::watch_signal).
+    pub(crate) fn tells_signals(&self) -> bool {
+        match self {
+            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            Backend::Kqueue(_) => true,
+            #[allow(unreachable_patterns, reason = "some builds have that one backend")]
+            _ => false,
+        }
+    }
+
+    /// Tells of a signal from now on, as [`Internal::Signal`].
+    #[cfg_attr(
+        not(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue")),
+        expect(unused_variables, clippy::unnecessary_wraps, reason = "no backend of this build does")
+    )]
+    pub(crate) fn watch_signal(&mut self, number: i32) -> Result<(), Error> {
+        match self {
+            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            Backend::Kqueue(inner) => inner.watch_signal(number),
+            #[allow(unreachable_patterns, reason = "some builds have that one backend")]
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells of it no more.
+    #[cfg_attr(
+        not(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue")),
+        expect(unused_variables, reason = "no backend of this build does")
+    )]
+    pub(crate) fn unwatch_signal(&mut self, number: i32) {
+        match self {
+            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            Backend::Kqueue(inner) => inner.unwatch_signal(number),
+            #[allow(unreachable_patterns, reason = "some builds have that one backend")]
+            _ => {}
+        }
+    }
+
     /// Watches one of the base's own descriptors no more.
     pub(crate) fn unwatch_internal(&mut self, fd: BorrowedFd<'_>) {
         each_backend!(self, Backend, inner => inner.unwatch_internal(fd));
@@ -282,6 +340,13 @@ impl Waiter {
     pub(crate) fn get(&self, index: usize) -> Readiness {
         each_backend!(self, Waiter, inner => inner.get(index))
     }
+}
+
+/// Whether signals are to come through a descriptor (`EVENT_BASE_FLAG_USE_SIGNALFD`, `EVENT_USE_SIGNALFD`).
+pub(crate) fn wants_signalfd(config: &Config) -> bool {
+    let read_env = !config.flags.contains(BaseFlags::IGNORE_ENV);
+    config.flags.contains(BaseFlags::USE_SIGNALFD)
+        || read_env && std::env::var_os("EVENT_USE_SIGNALFD").is_some()
 }
 
 /// `EVENT_NOEPOLL` and its like: the name in capitals, set to anything.

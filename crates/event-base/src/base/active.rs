@@ -52,6 +52,18 @@ impl Queue {
         Some(index)
     }
 
+    /// Puts an event in front of the others.
+    fn prepend(&mut self, table: &mut Table, index: u32) {
+        let first = std::mem::replace(&mut self.head, index);
+        match first {
+            NONE => self.tail = index,
+            first => table.at(first).active_prev = index,
+        }
+        let record = table.at(index);
+        record.active_prev = NONE;
+        record.active_next = first;
+    }
+
     fn unlink(&mut self, table: &mut Table, index: u32) {
         let (prev, next) = (table.at(index).active_prev, table.at(index).active_next);
         match prev {
@@ -264,15 +276,30 @@ impl Inner {
         } else if state.intersects(State::TIMEOUT | State::INSERTED) && !what.contains(What::PERSIST) {
             self.delete(index);
         }
-        let released = state.intersects(State::TRANSIENT | State::FINALIZING)
-            && !self.table.at(index).state.intersects(State::LISTED);
-        if released {
-            self.table.remove(index);
-        }
+        let released = state.intersects(State::TRANSIENT | State::FINALIZING | State::REPEATS)
+            && self.settle_handed_out(index, state, result);
         self.pass.count += 1;
         self.pass.handed_out = self.pass.handed_out.saturating_add(1);
         self.pass.running = Some(id);
         Ready { id, fd, what: result, data, released, orphaned: false }
+    }
+
+    /// What becomes of an event that is special: queued again while it is to be handed out more often, else
+    /// released if nothing of it is left. Answers whether it was released.
+    #[inline]
+    fn settle_handed_out(&mut self, index: u32, state: State, result: What) -> bool {
+        if state.contains(State::REPEATS) {
+            let queue = &mut self.queues.by_priority[usize::from(self.pass.priority)];
+            queue.prepend(&mut self.table, index);
+            self.list(index, State::ACTIVE);
+            self.repeat(index, result);
+            return false;
+        }
+        let released = !self.table.at(index).state.intersects(State::LISTED);
+        if released {
+            self.table.remove(index);
+        }
+        released
     }
 
     /// The next transient event that was orphaned and is still nobody's.
@@ -348,7 +375,8 @@ impl Base {
             if what.contains(What::TIMEOUT) {
                 for index in inner.table.indices() {
                     let record = inner.table.at(index);
-                    if record.fd == fd && record.state.contains(State::TIMEOUT) {
+                    let is_signal = record.what.contains(What::SIGNAL);
+                    if record.fd == fd && !is_signal && record.state.contains(State::TIMEOUT) {
                         inner.make_active(index, What::TIMEOUT);
                     }
                 }

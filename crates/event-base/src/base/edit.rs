@@ -7,13 +7,18 @@ use super::{Base, Inner};
 use crate::error::Error;
 use crate::event::{EventId, EventSpec, State};
 use crate::flags::What;
+use crate::signal::is_signal as is_signal_number;
 use crate::time::{Nanos, nanos};
 
 impl Inner {
     fn create(&mut self, spec: &EventSpec) -> Result<EventId, Error> {
         let io = spec.what.io();
-        if spec.what.contains(What::SIGNAL) {
-            return Err(Error::BadFlags("a signal event is made by itself"));
+        let is_signal = spec.what.contains(What::SIGNAL);
+        if is_signal && !io.is_empty() {
+            return Err(Error::BadFlags("an event is for a signal or for a descriptor"));
+        }
+        if is_signal && !is_signal_number(spec.fd) {
+            return Err(Error::OutOfRange("the signal"));
         }
         if spec.what.contains(What::ET) && io.is_empty() {
             return Err(Error::BadFlags("edge-triggering needs an interest in a descriptor"));
@@ -45,7 +50,7 @@ impl Inner {
         if record.state.contains(State::FINALIZING) {
             return Err(Error::Finalizing);
         }
-        if !record.what.io().is_empty() && !record.state.contains(State::INSERTED) {
+        if record.what.intersects(What::REGISTERED) && !record.state.contains(State::INSERTED) {
             self.insert(index)?;
         }
         if let Some(timeout) = timeout {
@@ -55,6 +60,9 @@ impl Inner {
     }
 
     fn insert(&mut self, index: u32) -> Result<(), Error> {
+        if self.table.at(index).what.contains(What::SIGNAL) {
+            return self.insert_signal(index);
+        }
         let Some(backend) = &mut self.backend else { return Err(Error::Closed) };
         let result = self.fds.add(&mut self.table, backend, index, &mut self.orphans);
         if result.is_ok() {
@@ -75,6 +83,7 @@ impl Inner {
         if record.state.intersects(State::QUEUED) && record.result.contains(What::TIMEOUT) {
             record.result -= What::TIMEOUT;
             if record.result.is_empty() {
+                record.state -= State::REPEATS;
                 self.withdraw(index);
             }
         }
@@ -94,12 +103,19 @@ impl Inner {
     /// Takes an event out of every list (`event_del_nolock_`). Never blocks, never fails: what the kernel
     /// still had of it is gone either way.
     pub(super) fn delete(&mut self, index: u32) {
-        self.table.at(index).set_interval(None);
+        let record = self.table.at(index);
+        record.set_interval(None);
+        record.state -= State::REPEATS;
+        let is_signal = record.what.contains(What::SIGNAL);
         self.disarm(index);
         self.withdraw(index);
         if self.unlist(index, State::INSERTED)
             && let Some(backend) = &mut self.backend
         {
+            if is_signal {
+                self.signals.remove(&mut self.table, backend, index);
+                return;
+            }
             // The one refusal possible is for another interest of the descriptor that stays registered as
             // it was; then the kernel tells a little more than is wanted, and nobody hears it.
             _ = self.fds.remove(&mut self.table, backend, index, &mut self.orphans);
@@ -137,8 +153,8 @@ impl Base {
     /// Makes an event; it is not pending yet (`event_new`).
     ///
     /// # Errors
-    /// [`Error::BadFlags`] for SIGNAL, or ET without an interest; [`Error::OutOfRange`] for an interest in a
-    /// negative descriptor, for a priority the base does not have, and beyond 16 777 215 events;
+    /// [`Error::BadFlags`] for SIGNAL beside an interest, or ET without one; [`Error::OutOfRange`] for an interest
+    /// in a negative descriptor, a number that is no signal's, for a priority the base does not have, and beyond 16 777 215 events;
     /// [`Error::Closed`], [`Error::WrongThread`].
     pub fn create(&self, spec: EventSpec) -> Result<EventId, Error> {
         self.try_with(|inner| inner.create(&spec))
@@ -169,7 +185,8 @@ impl Base {
     /// [`Error::System`] with `epoll_ctl` if the descriptor is refused: `EPERM` for a regular file or a
     /// directory, `EBADF` if it is closed, `ENOSPC` or `ENOMEM` when the kernel's limits are reached; the
     /// deadline is not touched then. [`Error::BadFlags`] if other events watch the descriptor
-    /// edge-triggered and this one does not, or the reverse. [`Error::Finalizing`], [`Error::Closed`],
+    /// edge-triggered and this one does not, or the reverse. For a signal, [`Error::System`] with `sigaction`:
+    /// `EINVAL` for SIGKILL, SIGSTOP and those the C library keeps to itself. [`Error::Finalizing`], [`Error::Closed`],
     /// [`Error::WrongThread`].
     pub fn add(&self, id: EventId, timeout: Option<Duration>) -> Result<(), Error> {
         self.try_with(|inner| {
@@ -285,7 +302,7 @@ impl Base {
             let record = inner.table.at(index);
             let mut what = What::empty();
             if record.state.contains(State::INSERTED) {
-                what |= record.what.io();
+                what |= record.what & What::REGISTERED;
             }
             if record.state.intersects(State::QUEUED) {
                 what |= record.result;

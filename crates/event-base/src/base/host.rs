@@ -133,6 +133,7 @@ impl Inner {
         if let Some(descriptor) = self.host.watched {
             with_fd(descriptor, |fd| backend.watch_internal(fd, Internal::Host))?;
         }
+        self.signals.register_all(backend)?;
         let result = self.fds.register_all(&mut self.table, backend, &mut self.orphans);
         self.settle_orphans();
         result

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Base, Inner};
 use crate::error::Error;
-use crate::event::{EventId, EventInfo, State};
+use crate::event::{EventId, EventInfo, NONE, State};
 use crate::flags::{CountFlags, What};
 
 /// How many events are where, and how many there ever were.
@@ -75,7 +75,7 @@ impl Inner {
         let mut pending = What::empty();
         pending.set(What::TIMEOUT, record.state.contains(State::TIMEOUT));
         if record.state.contains(State::INSERTED) {
-            pending |= record.what.io();
+            pending |= record.what & What::REGISTERED;
         }
         EventInfo {
             id,
@@ -151,7 +151,7 @@ impl Base {
     }
 
     /// Every event that is pending or active, once: those on descriptors in the order of the descriptors,
-    /// then timers by deadline, then those that are only active (`event_base_foreach_event`).
+    /// those for signals in the order of the signals, then timers by deadline, then those that are only active (`event_base_foreach_event`).
     ///
     /// A copy: the base may be used while it is looked through.
     ///
@@ -163,6 +163,13 @@ impl Base {
             for fd in 0..inner.fds.len() {
                 for index in inner.fds.on(&mut inner.table, fd) {
                     events.push(inner.info(index));
+                }
+            }
+            for number in inner.signals.watched() {
+                let mut index = inner.signals.first(number);
+                while index != NONE {
+                    events.push(inner.info(index));
+                    index = inner.table.neighbours(index).next;
                 }
             }
             let inserted = events.len();

@@ -16,6 +16,7 @@ mod inspect;
 mod persist;
 mod phases;
 mod run;
+mod signals;
 mod wake;
 
 use std::sync::Arc;
@@ -29,12 +30,13 @@ use run::Run;
 pub use run::{Next, Turn, Wait};
 use wake::Sleep;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, wants_signalfd};
 use crate::config::{Config, DispatchLimits};
 use crate::error::Error;
 use crate::event::{EventId, State, Table};
 use crate::flags::{BaseFlags, Features};
 use crate::io::FdMap;
+use crate::signal::Signals;
 use crate::sync::{Guard, Lock};
 use crate::sys::notify::Notifier;
 use crate::time::{SystemClock, TimerQueue};
@@ -60,6 +62,7 @@ struct Inner {
     notifier: Option<Arc<Notifier>>,
     table: Table,
     fds: FdMap,
+    signals: Signals,
     timers: TimerQueue,
     queues: Queues,
     pass: Pass,
@@ -70,6 +73,8 @@ struct Inner {
     counts: Counts,
     time: TimeCache,
     limits: DispatchLimits,
+    /// Scratch for signals that are collected; empty between calls.
+    arrived: Vec<(i32, u64)>,
     /// Scratch for the map's orphans; empty between calls.
     orphans: Vec<u32>,
     /// Transient events that were orphaned, to be handed out once more.
@@ -98,11 +103,14 @@ impl Base {
             return Err(Error::OutOfRange("the number of priorities"));
         }
         let clock = config.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
+        let backend = Backend::select(config)?;
+        let signals = Signals::new(&backend, wants_signalfd(config), config.shares_signals);
         let mut inner = Inner {
-            backend: Some(Backend::select(config)?),
+            backend: Some(backend),
             notifier: None,
             table: Table::default(),
             fds: FdMap::default(),
+            signals,
             timers: TimerQueue::default(),
             queues: Queues::new(config.priorities),
             pass: Pass::default(),
@@ -113,6 +121,7 @@ impl Base {
             counts: Counts::default(),
             time: TimeCache::new(clock, config.flags.contains(BaseFlags::NO_CACHE_TIME)),
             limits: config.limits,
+            arrived: Vec::new(),
             orphans: Vec::new(),
             departed: Vec::new(),
             closed: false,

@@ -2,7 +2,7 @@
 
 use super::Inner;
 use super::run::{Finish, Until, Wait};
-use crate::backend::{Internal, Readiness, Waiter};
+use crate::backend::{Internal, Readiness, Waiter, signal_of};
 use crate::event::{NONE, Ready, State};
 use crate::flags::{LoopFlags, LoopResult, What};
 use crate::sys::notify::Notifier;
@@ -68,6 +68,7 @@ impl Inner {
         let at_once = wait == Wait::Never
             || self.run.flags.contains(LoopFlags::NONBLOCK)
             || self.run.host
+            || self.signals.is_due()
             || self.has_ready()
             || self.counts.active() > 0;
         if at_once { Until::Now } else { self.next_deadline().map_or(Until::Woken, Until::Deadline) }
@@ -87,6 +88,11 @@ impl Inner {
                 Some(Internal::Host) => self.run.host = true,
                 Some(Internal::Notifier) => self.drain_notifier(),
                 Some(Internal::Timer) => {}
+                Some(Internal::Signals) => self.signals.note_readable(),
+                Some(Internal::Signal) => {
+                    let (number, times) = signal_of(readiness.token);
+                    self.signals.tell(number, times);
+                }
                 None => self.collect_one(readiness),
             }
         }

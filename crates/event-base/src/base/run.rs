@@ -253,6 +253,7 @@ impl Base {
             waiter = inner.backend()?.start_wait();
             result = waiter.wait(Some(Duration::ZERO));
         }
+        inner.collect_signals()?;
         result?;
         if inner.is_stuck() {
             inner.renew_backend()?;

@@ -21,6 +21,8 @@ bitflags! {
         const INSERTED = 0x02;
         /// In the queue of its priority.
         const ACTIVE = 0x08;
+        /// Queued to be handed out more than once.
+        const REPEATS = 0x10;
         /// In the queue of the next pass.
         const ACTIVE_LATER = 0x20;
         /// Deleted; only its finalizer is still to run.

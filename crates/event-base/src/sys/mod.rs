@@ -8,3 +8,4 @@ pub(crate) mod kqueue;
 pub(crate) mod notify;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) mod pwait2;
+pub(crate) mod signal;

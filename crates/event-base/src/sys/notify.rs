@@ -1,6 +1,6 @@
 //! Ending another thread's wait.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -53,6 +53,15 @@ impl Notifier {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Notifier::EventFd(event_fd) => _ = event_fd.write(1),
             Notifier::Pipe { write, .. } => while unistd::write(write, &[1]) == Err(Errno::EINTR) {},
+        }
+    }
+
+    /// What [`notify`](Self::notify) writes eight bytes to, for a signal handler, which may do nothing else.
+    pub(crate) fn handler_fd(&self) -> RawFd {
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Notifier::EventFd(event_fd) => event_fd.as_fd().as_raw_fd(),
+            Notifier::Pipe { write, .. } => write.as_raw_fd(),
         }
     }
 

@@ -9,6 +9,7 @@
 //! - Each change is made at once and asks for receipts, so that it is the caller who hears of a refusal.
 //! - A filter that is there is confirmed with `EV_ENABLE`, which unlike `EV_ADD` fails if it is not.
 
+mod signals;
 mod steps;
 mod waiter;
 
