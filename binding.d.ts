@@ -56,6 +56,9 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 /** Makes the events of a descriptor active. */
 export declare function baseActivateByFd(handle: Handle, fd: number, what: number): void
 
+/** Makes the events of a signal active. */
+export declare function baseActivateBySignal(handle: Handle, number: number): void
+
 /** Closes the base. Idempotent. */
 export declare function baseClose(handle: Handle): void
 
@@ -103,6 +106,9 @@ export declare function basePriorities(handle: Handle): number
 
 /** Sets the number of priorities, 1 to 255. */
 export declare function baseSetPriorities(handle: Handle, count: number): void
+
+/** How the base hears of signals. */
+export declare function baseSignalMethod(handle: Handle): string
 
 /** Lets the cached time catch up. */
 export declare function baseUpdateCachedTime(handle: Handle): void
@@ -175,6 +181,9 @@ export declare function createBase(config: BindingConfig): ExternalObject<BaseOw
 /** The calls that are made for every event. */
 export declare function crossing(): Crossing
 
+/** Makes a signal event active, to be called back `calls` times. */
+export declare function eventActivateSignal(handle: Handle, event: number, what: number, calls: number): void
+
 /** When it times out, in milliseconds since 1970; -1 for never. */
 export declare function eventExpiresAt(handle: Handle, event: number): number
 
@@ -195,6 +204,9 @@ export declare function eventRemoveTimer(handle: Handle, event: number): void
 
 /** Changes the priority. */
 export declare function eventSetPriority(handle: Handle, event: number, priority: number): void
+
+/** The highest number a signal has. */
+export declare function maxSignal(): number
 
 /** Ends a source. Answers whether it was still there. */
 export declare function netClose(handle: Handle, source: number): boolean
@@ -244,6 +256,9 @@ export declare function runStop(handle: Handle): void
  * system call and a descriptor (-1 for none).
  */
 export declare function setErrorFactory(makeError: (code: string, message: string, errno: number, syscall: string, fd: number) => Error): void
+
+/** Joins what has replaced this process's handler for a signal, if any base relies on it. */
+export declare function signalReassert(number: number): void
 
 /** The next connection, or -1. */
 export declare function socketAccept(fd: number): number

@@ -773,8 +773,9 @@ if (
   }
 }
 
-const { baseActivateByFd, baseClose, baseCountEvents, baseEvents, baseFeatures, baseGotBreak, baseGotExit, baseLoopBreak, baseLoopContinue, baseLoopExit, baseMaxEvents, baseMethod, baseMonotonic, baseNow, baseNumber, basePriorities, baseSetPriorities, baseUpdateCachedTime, createBase, crossing, eventExpiresAt, eventFinalize, eventIsIdle, eventKeep, eventOnce, eventRemoveTimer, eventSetPriority, netClose, netCompletion, netConnect, netListen, netPause, netRelay, netResume, netStats, runSetRef, runStart, runStop, setErrorFactory, socketAccept, socketAddress, socketClose, socketConnect, socketError, socketGetOption, socketListen, socketOptions, socketPair, socketPeer, socketPipe, socketSetNonblocking, socketSetOption, socketShutdown, supportedMethods, watchHost } = nativeBinding
+const { baseActivateByFd, baseActivateBySignal, baseClose, baseCountEvents, baseEvents, baseFeatures, baseGotBreak, baseGotExit, baseLoopBreak, baseLoopContinue, baseLoopExit, baseMaxEvents, baseMethod, baseMonotonic, baseNow, baseNumber, basePriorities, baseSetPriorities, baseSignalMethod, baseUpdateCachedTime, createBase, crossing, eventActivateSignal, eventExpiresAt, eventFinalize, eventIsIdle, eventKeep, eventOnce, eventRemoveTimer, eventSetPriority, maxSignal, netClose, netCompletion, netConnect, netListen, netPause, netRelay, netResume, netStats, runSetRef, runStart, runStop, setErrorFactory, signalReassert, socketAccept, socketAddress, socketClose, socketConnect, socketError, socketGetOption, socketListen, socketOptions, socketPair, socketPeer, socketPipe, socketSetNonblocking, socketSetOption, socketShutdown, supportedMethods, watchHost } = nativeBinding
 export { baseActivateByFd }
+export { baseActivateBySignal }
 export { baseClose }
 export { baseCountEvents }
 export { baseEvents }
@@ -791,9 +792,11 @@ export { baseNow }
 export { baseNumber }
 export { basePriorities }
 export { baseSetPriorities }
+export { baseSignalMethod }
 export { baseUpdateCachedTime }
 export { createBase }
 export { crossing }
+export { eventActivateSignal }
 export { eventExpiresAt }
 export { eventFinalize }
 export { eventIsIdle }
@@ -801,6 +804,7 @@ export { eventKeep }
 export { eventOnce }
 export { eventRemoveTimer }
 export { eventSetPriority }
+export { maxSignal }
 export { netClose }
 export { netCompletion }
 export { netConnect }
@@ -813,6 +817,7 @@ export { runSetRef }
 export { runStart }
 export { runStop }
 export { setErrorFactory }
+export { signalReassert }
 export { socketAccept }
 export { socketAddress }
 export { socketClose }

@@ -5,7 +5,17 @@
  */
 
 export { EventConfig, type DispatchInterval } from './ts/config.js'
-export { BaseFlag, CountFlag, EV, Feature, LoopFlag, LoopResult, type Method } from './ts/constants.js'
+export {
+  BaseFlag,
+  CountFlag,
+  EV,
+  Feature,
+  LoopFlag,
+  LoopResult,
+  type Method,
+  type SignalMethod,
+} from './ts/constants.js'
 export { EventError, type EventErrorCode, type SystemError } from './ts/errors.js'
 export type { Event, EventCallback, EventOptions } from './ts/event.js'
 export { EventBase, type EventRecord } from './ts/event-base.js'
+export type { Signal } from './ts/signals.js'

@@ -42,7 +42,8 @@ pub fn create_base(env: Env, config: BindingConfig) -> napi::Result<External<Bas
         .require_features(Features::from_bits_truncate(config.features as u8))
         .set_flags(BaseFlags::from_bits_truncate(config.flags as u8))
         .set_max_dispatch_interval(duration(config.interval), callbacks, config.min_priority as u8)
-        .set_priorities(config.priorities as u8);
+        .set_priorities(config.priorities as u8)
+        .share_signals(true);
     let settings = config.avoided.iter().fold(settings, |settings, name| settings.avoid_method(name));
     let base = check(&env, Base::with_config(&settings))?;
     BaseOwner::new(base).map(External::new)

@@ -20,4 +20,5 @@ mod handle;
 mod net;
 mod pull;
 mod scope;
+mod signal;
 mod socket;

@@ -62,7 +62,7 @@ pub use config::{Config, MAX_PRIORITIES};
 pub use error::{Error, SystemError};
 pub use event::{EventId, EventInfo, EventSpec, Ready};
 pub use flags::{BaseFlags, CountFlags, Features, LoopFlags, LoopResult, What};
-pub use signal::reassert_signal;
+pub use signal::{MAX_SIGNAL, reassert_signal};
 #[cfg(feature = "test-util")]
 pub use time::ManualClock;
 pub use time::{Clock, SystemClock};

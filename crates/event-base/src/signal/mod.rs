@@ -26,9 +26,13 @@ use crate::event::{NONE, Neighbours, Table};
 use crate::sys::notify::Notifier;
 use crate::sys::signal::{HIGHEST, SignalSet};
 
+/// The highest number a signal has on this system; the lowest is 1. The kernel, or the C library, keeps some of
+/// them to itself.
+pub const MAX_SIGNAL: i32 = HIGHEST;
+
 /// Whether `number` can be a signal's.
 pub(crate) fn is_signal(number: i32) -> bool {
-    (1..=HIGHEST).contains(&number)
+    (1..=MAX_SIGNAL).contains(&number)
 }
 
 /// The events for one signal, in the order of adding.
