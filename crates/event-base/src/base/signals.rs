@@ -123,3 +123,45 @@ impl Base {
         self.with(|inner| inner.activate_signal_events(number, 1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::signal::{Signal, raise};
+
+    use super::*;
+    use crate::config::Config;
+    use crate::event::EventSpec;
+    use crate::flags::{BaseFlags, LoopFlags};
+
+    /// By default nothing comes of it, whichever thread it hits.
+    const SIGNAL: Signal = Signal::SIGURG;
+
+    fn told(base: &Base) -> usize {
+        let mut told = 0;
+        base.run(LoopFlags::NONBLOCK, |_, _| told += 1).unwrap();
+        told
+    }
+
+    #[test]
+    fn a_base_made_anew_after_a_fork_hears_what_comes_and_not_what_came_before() {
+        for flags in [BaseFlags::IGNORE_ENV, BaseFlags::IGNORE_ENV | BaseFlags::USE_SIGNALFD] {
+            let base = Base::with_config(&Config::new().set_flags(flags)).unwrap();
+            base.create_and_add(EventSpec::signal(SIGNAL as i32), None).unwrap();
+            if !flags.contains(BaseFlags::USE_SIGNALFD) {
+                // Of a signal that is held back, this process is still the one that has it.
+                raise(SIGNAL).unwrap();
+            }
+            let old = base.with(|inner| {
+                let old = inner.notifier.clone();
+                inner.install_notifier().unwrap();
+                inner.reinit_signals().unwrap();
+                old
+            });
+            assert_eq!(told(&base), 0);
+            let old = std::sync::Arc::downgrade(&old.unwrap().unwrap());
+            assert!(old.upgrade().is_none(), "the handler still has the notifier of before");
+            raise(SIGNAL).unwrap();
+            assert_eq!(told(&base), 1);
+        }
+    }
+}

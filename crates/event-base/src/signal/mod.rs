@@ -20,7 +20,9 @@ pub use registry::reassert_signal;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use signalfd::SignalFd;
 
-use crate::backend::{Backend, Internal};
+use crate::backend::Backend;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use crate::backend::Internal;
 use crate::error::Error;
 use crate::event::{NONE, Neighbours, Table};
 use crate::sys::notify::Notifier;

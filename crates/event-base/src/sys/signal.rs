@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::ptr;
 
-use libc::{c_int, c_void, siginfo_t, sigset_t};
+use libc::{c_int, c_void, siginfo_t};
 use nix::errno::Errno;
 
 /// The highest number a signal has.
@@ -178,7 +178,7 @@ impl SignalSet {
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    fn to_c(self) -> sigset_t {
+    fn to_c(self) -> libc::sigset_t {
         let mut set = MaybeUninit::uninit();
         // SAFETY: the set is this call's own; the call initialises it.
         _ = unsafe { libc::sigemptyset(set.as_mut_ptr()) };
