@@ -2,18 +2,24 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { failureLines } from './lib/failures.js'
 import { generatePlatformPackages, readManifest, readTexts } from './lib/platforms.js'
-import { closingLine, isGreen } from './lib/results.js'
+import { closingLine, isGreen, type TestResult } from './lib/results.js'
 import { main, root, run, tool } from './lib/run.js'
 
 /** Returns what is wrong; nothing where all is well. */
 type Check = () => Promise<string | undefined>
 
+/** The last lines of what a command printed. */
+function tail(output: string): string {
+  return output.trimEnd().split('\n').slice(-6).join('\n')
+}
+
 /** A check that a command's exit code decides. */
 function command(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Check {
   return async () => {
-    const { code } = await run(program, args, { env: { ...process.env, ...env } })
-    return code === 0 ? undefined : `${program} ended with ${code}`
+    const { code, output } = await run(program, args, { env: { ...process.env, ...env } })
+    return code === 0 ? undefined : `${program} ended with ${code}\n${tail(output)}`
   }
 }
 
@@ -25,8 +31,8 @@ async function readOrEmpty(file: string): Promise<string> {
 async function generatedBindingIsCurrent(): Promise<string | undefined> {
   const files = ['binding.js', 'binding.d.ts']
   const before = await Promise.all(files.map(readOrEmpty))
-  const { code } = await run('npm', ['run', '--silent', 'build:native'])
-  if (code !== 0) return 'the addon does not build'
+  const { code, output } = await run('npm', ['run', '--silent', 'build:native'])
+  if (code !== 0) return `the addon does not build\n${tail(output)}`
   const after = await Promise.all(files.map(readOrEmpty))
   const stale = files.filter((_, index) => before[index] !== after[index])
   return stale.length === 0 ? undefined : `${stale.join(' and ')} changed with the build; commit the new text`
@@ -89,16 +95,17 @@ const checks: readonly (readonly [string, Check])[] = [
 await main(async () => {
   const totals = { passed: 0, failed: 0, skipped: 0 }
   const lines: string[] = []
+  const results: TestResult[] = []
   for (const [name, check] of checks) {
     console.log(`--- ${name}`)
     const start = performance.now()
     const problem = await check()
     const seconds = ((performance.now() - start) / 1000).toFixed(1)
-    totals[problem === undefined ? 'passed' : 'failed'] += 1
-    lines.push(
-      `${problem === undefined ? 'ok  ' : 'FAIL'} ${name} (${seconds} s)${problem ? `: ${problem}` : ''}`,
-    )
+    const outcome = problem === undefined ? 'passed' : 'failed'
+    totals[outcome] += 1
+    results.push({ name, outcome, ...(problem === undefined ? {} : { message: problem }) })
+    lines.push(`${problem === undefined ? 'ok  ' : 'FAIL'} ${name} (${seconds} s)`)
   }
-  console.log(`\n${lines.join('\n')}\n${closingLine(totals)}`)
+  console.log(['', ...lines, ...failureLines(results), closingLine(totals)].join('\n'))
   return isGreen(totals)
 })

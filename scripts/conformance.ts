@@ -5,7 +5,8 @@ import { join } from 'node:path'
 
 import { cargoTest } from './lib/cargo-test.js'
 import { judge, parseRows, unknownRows } from './lib/conformance.js'
-import { closingLine, isGreen } from './lib/results.js'
+import { failureLines } from './lib/failures.js'
+import { closingLine, isGreen, type TestResult } from './lib/results.js'
 import { main, root } from './lib/run.js'
 import { vitest } from './lib/vitest.js'
 
@@ -17,11 +18,14 @@ await main(async () => {
 
   console.log('')
   const totals = { passed: 0, failed: 0, skipped: 0 }
+  const failed: TestResult[] = []
   for (const row of rows) {
     const verdict = judge(row, results)
     totals[verdict.counts] += 1
     const detail = verdict.detail === undefined ? '' : ` (${verdict.detail})`
     console.log(`${row.id}  ${row.test.padEnd(36)} ${verdict.word}${detail}`)
+    if (verdict.word === 'fail')
+      failed.push({ name: `${row.id} ${row.test}`, outcome: 'failed', message: detail })
   }
   for (const id of unknownRows(rows, results)) {
     totals.failed += 1
@@ -30,6 +34,6 @@ await main(async () => {
   // A crash without a failed test must not hide behind rows that passed before it.
   const crashed = (rust.totals.failed > 0 || specs.totals.failed > 0) && totals.failed === 0
   if (crashed) console.log('A test outside the rows failed, or a runner died; see its output above.')
-  console.log(closingLine(totals))
+  console.log([...failureLines([...failed, ...results]), closingLine(totals)].join('\n'))
   return isGreen(totals) && !crashed
 })

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { cargoTest } from './lib/cargo-test.js'
+import { failureLines } from './lib/failures.js'
 import { closingLine, isGreen } from './lib/results.js'
 import { main, root, run } from './lib/run.js'
 
@@ -19,7 +20,7 @@ await main(async () => {
         '  FreeBSD:        pkg install libevent pkgconf',
     )
   }
-  const { totals } = await cargoTest(['--manifest-path', manifest, ...process.argv.slice(2)])
-  console.log(closingLine(totals))
+  const { totals, results } = await cargoTest(['--manifest-path', manifest, ...process.argv.slice(2)])
+  console.log([...failureLines(results), closingLine(totals)].join('\n'))
   return isGreen(totals)
 })

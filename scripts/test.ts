@@ -1,7 +1,8 @@
 // Every test of the project: Rust, then vitest, added up in one closing line.
 // `--rust` or `--ts` runs one half; further arguments go to that half's runner.
 import { cargoTest } from './lib/cargo-test.js'
-import { closingLine, isGreen, sum, type Totals } from './lib/results.js'
+import { failureLines } from './lib/failures.js'
+import { closingLine, isGreen, sum, type Report } from './lib/results.js'
 import { main } from './lib/run.js'
 import { vitest } from './lib/vitest.js'
 
@@ -10,12 +11,13 @@ await main(async () => {
   if (half !== undefined && half !== '--rust' && half !== '--ts') {
     throw new Error(`unknown argument ${half}; give --rust or --ts first`)
   }
-  const halves: Totals[] = []
-  if (half !== '--ts') halves.push((await cargoTest(args)).totals)
-  if (half !== '--rust') halves.push((await vitest(args)).totals)
-  const total = sum(halves)
-  const empty = halves.some(({ passed, failed }) => passed + failed === 0)
+  const halves: Report[] = []
+  if (half !== '--ts') halves.push(await cargoTest(args))
+  if (half !== '--rust') halves.push(await vitest(args))
+  const total = sum(halves.map(({ totals }) => totals))
+  const empty = halves.some(({ totals }) => totals.passed + totals.failed === 0)
   if (empty) console.log('A test runner executed no test, which counts as a failure.')
-  console.log(closingLine(total))
+  const lines = failureLines(halves.flatMap(({ results }) => results))
+  console.log(['', ...lines, closingLine(total)].join('\n'))
   return isGreen(total) && !empty
 })

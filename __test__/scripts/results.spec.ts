@@ -1,8 +1,34 @@
+import { join } from 'node:path'
+
 import { describe, expect, it } from 'vitest'
 
 import { parseCargoTest } from '../../scripts/lib/cargo-test.js'
-import { closingLine, isGreen, sum } from '../../scripts/lib/results.js'
+import { failureLines } from '../../scripts/lib/failures.js'
+import { closingLine, isGreen, sum, type TestResult } from '../../scripts/lib/results.js'
+import { root } from '../../scripts/lib/run.js'
 import { parseVitest } from '../../scripts/lib/vitest.js'
+
+/** What a failed Rust test leaves in the list of failures. */
+const printed = (name: string, line: number): string =>
+  `---- ${name} stdout ----\n\nthread '${name}' panicked at a.rs:${line}:5:\nleft is not right\n`
+
+/** What a test binary prints of which two tests failed. */
+const binary = (line: number): string =>
+  [
+    'test once ... FAILED',
+    'test twice ... FAILED',
+    '',
+    'failures:',
+    '',
+    printed('once', line),
+    printed('twice', line),
+    '',
+    'failures:',
+    '    once',
+    '    twice',
+    '',
+    'test result: FAILED. 0 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s',
+  ].join('\n')
 
 describe('what cargo test printed', () => {
   const output = [
@@ -29,6 +55,66 @@ describe('what cargo test printed', () => {
   })
 })
 
+describe('a failure of cargo test', () => {
+  it('carries what its own test printed, where several binaries have a test of that name', () => {
+    const { results } = parseCargoTest(`${binary(7)}\n${binary(9)}`)
+    expect(results.map(({ name, message }) => [name, /a\.rs:\d/.exec(message ?? '')?.[0]])).toEqual([
+      ['once', 'a.rs:7'],
+      ['twice', 'a.rs:7'],
+      ['once', 'a.rs:9'],
+      ['twice', 'a.rs:9'],
+    ])
+    expect(results[0]?.message).not.toContain('twice')
+  })
+
+  it('is counted for a binary that died beside others that failed', () => {
+    const died = [
+      'memory allocation of 8 bytes failed',
+      'error: test failed, to rerun pass `-p event-base --test rules`',
+      '',
+      'Caused by:',
+      "  process didn't exit successfully: `/t/debug/deps/rules-0123456789abcdef --x` (signal: 6, SIGABRT)",
+    ].join('\n')
+    const { totals, results } = parseCargoTest(`${binary(7)}\n${died}`)
+    expect(totals.failed).toBe(3)
+    expect(results.at(-1)).toMatchObject({ name: 'rules', outcome: 'failed' })
+    expect(results.at(-1)?.message).toMatch(/SIGABRT[^]*memory allocation/)
+  })
+})
+
+describe('what failed', () => {
+  const failed: TestResult = {
+    name: 'a list > sorts',
+    outcome: 'failed',
+    file: join(root, '__test__/list.spec.ts'),
+    message: 'Error: one\n\ntwo\n    at sort (/x/list.ts:3:4)\n    at /x/list.spec.ts:5:6\n',
+  }
+
+  it('is named with its file and the message, without frames', () => {
+    expect(failureLines([failed, { name: 'fine', outcome: 'passed' }])).toEqual([
+      '--- failed',
+      'FAIL __test__/list.spec.ts > a list > sorts',
+      '     Error: one',
+      '     two',
+    ])
+  })
+
+  it('is nothing where all passed', () => {
+    expect(failureLines([{ name: 'fine', outcome: 'passed' }])).toEqual([])
+  })
+
+  it('is all named, however many failed and however much they said', () => {
+    const many = Array.from({ length: 50 }, (_, index) => ({
+      ...failed,
+      name: `number ${index}`,
+      message: 'so long\n'.repeat(100),
+    }))
+    const lines = failureLines(many)
+    expect(lines.filter((line) => line.startsWith('FAIL '))).toHaveLength(50)
+    expect(lines.length).toBeLessThan(170)
+  })
+})
+
 describe('a report of vitest', () => {
   const counts = { numPassedTests: 1, numFailedTests: 0, numPendingTests: 1, numTodoTests: 0 }
   const spec = {
@@ -49,10 +135,22 @@ describe('a report of vitest', () => {
   })
 
   it('counts a file that broke before its first test as a failure', () => {
-    const broken = { name: 'b.spec.ts', status: 'failed', assertionResults: [] }
+    const broken = { name: 'b.spec.ts', status: 'failed', message: 'no such module', assertionResults: [] }
     const report = parseVitest({ ...counts, testResults: [spec, broken] })
     expect(report.totals.failed).toBe(1)
-    expect(report.results).toContainEqual({ name: 'b.spec.ts', outcome: 'failed' })
+    expect(report.results).toContainEqual({ name: 'b.spec.ts', outcome: 'failed', message: 'no such module' })
+  })
+
+  it('keeps why a test failed', () => {
+    const result = {
+      fullName: 'reads',
+      status: 'failed',
+      failureMessages: ['Error: nothing came\n    at x:1:2'],
+    }
+    const failing = { name: 'c.spec.ts', status: 'failed', assertionResults: [result] }
+    expect(parseVitest({ ...counts, numFailedTests: 1, testResults: [failing] }).results).toEqual([
+      { name: 'reads', outcome: 'failed', file: 'c.spec.ts', message: 'Error: nothing came\n    at x:1:2' },
+    ])
   })
 })
 

@@ -4,21 +4,51 @@ import type { Report, TestResult, Totals } from './results.js'
 const testLine = /^test (.+?)(?: - should panic)? \.\.\. (ok|FAILED|ignored)/gm
 const resultLine = /^test result: .*? (\d+) passed; (\d+) failed; (\d+) ignored/gm
 
+/** Standard output and error of one failed test; it ends where the next one's begins, or the list of names. */
+const printedByTest = /^---- (.+?) stdout ----\n([^]*?)(?=\n---- .+? stdout ----\n|\nfailures:\n)/gm
+const deadLine = /^\s*process didn't exit successfully: `([^` ]+)[^`]*` \((.+?)\)/gm
+
+/** How much of the output before a process died is its message. */
+const LAST_LINES = 6
+
 const outcomes = { ok: 'passed', FAILED: 'failed', ignored: 'skipped' } as const
+
+/** What the failed tests of all binaries printed, by name, in the order of the binaries. */
+function messages(output: string): Map<string, string[]> {
+  const found = new Map<string, string[]>()
+  for (const [, name = '', text = ''] of output.matchAll(printedByTest)) {
+    found.set(name, [...(found.get(name) ?? []), text])
+  }
+  return found
+}
+
+/** Test binaries that were ended by a signal, or left in another way than by failing: they have no summary line. */
+function deadBinaries(output: string): TestResult[] {
+  return [...output.matchAll(deadLine)].map(({ 1: binary = '', 2: how = '', index }) => {
+    const name = binary.replace(/^.*\/|-[0-9a-f]{16}.*$/g, '')
+    const before = output.slice(0, index).trimEnd().split('\n').slice(-LAST_LINES)
+    return { name, outcome: 'failed', message: [`the process died: ${how}`, ...before].join('\n') }
+  })
+}
 
 /** Reads the text that `cargo test` printed. Totals come from its summary lines, names from its test lines. */
 export function parseCargoTest(output: string): Report {
   const results: TestResult[] = []
+  const printed = messages(output)
   for (const [, name = '', word] of output.matchAll(testLine)) {
-    results.push({ name, outcome: outcomes[word as keyof typeof outcomes] })
+    const outcome = outcomes[word as keyof typeof outcomes]
+    const message = outcome === 'failed' ? printed.get(name)?.shift() : undefined
+    results.push({ name, outcome, ...(message === undefined ? {} : { message }) })
   }
+  const dead = deadBinaries(output)
   const totals = { passed: 0, failed: 0, skipped: 0 }
   for (const [, passed, failed, ignored] of output.matchAll(resultLine)) {
     totals.passed += Number(passed)
     totals.failed += Number(failed)
     totals.skipped += Number(ignored)
   }
-  return { totals, results }
+  totals.failed += dead.length
+  return { totals, results: [...results, ...dead] }
 }
 
 /**
@@ -31,6 +61,9 @@ export async function cargoTest(args: readonly string[] = []): Promise<Report> {
   const { code, output } = await run('cargo', ['test', '--no-fail-fast', ...args])
   const report = parseCargoTest(output)
   if (code === 0 || report.totals.failed > 0) return report
+  const errors = output.split('\n').filter((line) => /^(?:error|thread '.*' panicked)/.test(line))
+  const message = (errors.length > 0 ? errors : output.trimEnd().split('\n').slice(-LAST_LINES)).join('\n')
+  const failure: TestResult = { name: `cargo test ended with ${code}`, outcome: 'failed', message }
   const totals: Totals = { ...report.totals, failed: 1 }
-  return { ...report, totals }
+  return { totals, results: [...report.results, failure] }
 }

@@ -3,6 +3,10 @@ export interface TestResult {
   /** Full name: module path in Rust, titles from the outside in for vitest. */
   readonly name: string
   readonly outcome: 'passed' | 'failed' | 'skipped'
+  /** The file of a spec. */
+  readonly file?: string
+  /** What a failed test said. */
+  readonly message?: string
 }
 
 /** How many tests ended each way. */

@@ -1,9 +1,13 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 
 import { root, run } from './run.js'
 import type { Report, TestResult, Totals } from './results.js'
+
+/** How much of the output of a run that died is its message. */
+const LAST_LINES = 8
 
 /** The part of vitest's JSON report that is read here. */
 interface VitestReport {
@@ -14,7 +18,13 @@ interface VitestReport {
   readonly testResults: readonly {
     readonly name: string
     readonly status: string
-    readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[]
+    /** Why the file broke before its first test. */
+    readonly message?: string
+    readonly assertionResults: readonly {
+      readonly fullName: string
+      readonly status: string
+      readonly failureMessages?: readonly string[] | null
+    }[]
   }[]
 }
 
@@ -34,13 +44,25 @@ export function parseVitest(report: VitestReport): Report {
     failed: report.numFailedTests + brokenFiles.length,
     skipped: report.numPendingTests + report.numTodoTests,
   }
-  const results = report.testResults.flatMap(({ assertionResults }) =>
-    assertionResults.map(({ fullName, status }) => ({ name: fullName, outcome: outcomeOf(status) })),
+  const results = report.testResults.flatMap(({ name: file, assertionResults }) =>
+    assertionResults.map(({ fullName, status, failureMessages }): TestResult => {
+      const outcome = outcomeOf(status)
+      if (outcome !== 'failed') return { name: fullName, outcome }
+      return { name: fullName, outcome, file, message: (failureMessages ?? []).join('\n') }
+    }),
   )
-  return {
-    totals,
-    results: [...results, ...brokenFiles.map(({ name }) => ({ name, outcome: 'failed' as const }))],
-  }
+  const broken = brokenFiles.map(({ name, message = '' }): TestResult => {
+    return { name, outcome: 'failed', message }
+  })
+  return { totals, results: [...results, ...broken] }
+}
+
+/** A run that failed without a failed test: an unhandled error, or a process that died. */
+function failureOfTheRun(code: number, output: string): TestResult {
+  const plain = stripVTControlCharacters(output)
+  const from = plain.search(/Unhandled (?:Errors?|Rejections?)/)
+  const message = from < 0 ? plain.trimEnd().split('\n').slice(-LAST_LINES).join('\n') : plain.slice(from)
+  return { name: `vitest ended with ${code}`, outcome: 'failed', message }
 }
 
 /**
@@ -53,7 +75,7 @@ export async function vitest(args: readonly string[] = [], node: string = proces
   const folder = await mkdtemp(join(tmpdir(), 'event-base-vitest-'))
   const file = join(folder, 'report.json')
   try {
-    const { code } = await run(node, [
+    const { code, output } = await run(node, [
       join(root, 'node_modules/vitest/vitest.mjs'),
       'run',
       '--reporter=default',
@@ -62,11 +84,16 @@ export async function vitest(args: readonly string[] = [], node: string = proces
       ...args,
     ])
     const text = await readFile(file, 'utf8').catch(() => undefined)
-    if (text === undefined) return { totals: { passed: 0, failed: 1, skipped: 0 }, results: [] }
+    if (text === undefined) {
+      return { totals: { passed: 0, failed: 1, skipped: 0 }, results: [failureOfTheRun(code, output)] }
+    }
     const report = parseVitest(JSON.parse(text) as VitestReport)
     // An unhandled error fails the run without failing a test.
     if (code === 0 || report.totals.failed > 0) return report
-    return { ...report, totals: { ...report.totals, failed: 1 } }
+    return {
+      totals: { ...report.totals, failed: 1 },
+      results: [...report.results, failureOfTheRun(code, output)],
+    }
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
