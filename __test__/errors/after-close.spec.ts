@@ -13,6 +13,8 @@ const ofBase: Record<string, (base: EventBase) => unknown> = {
   priorities: (base) => base.priorities,
   newEvent: (base) => base.newEvent(0, EV.READ, never),
   newTimer: (base) => base.newTimer(never),
+  newSignal: (base) => base.newSignal('SIGHUP', never),
+  signalMethod: (base) => base.signalMethod,
   once: (base) => base.once(-1, EV.TIMEOUT, never),
   watch: (base) => base.watch(0, EV.READ),
   dispatch: (base) => base.dispatch(),
@@ -34,6 +36,7 @@ const ofBase: Record<string, (base: EventBase) => unknown> = {
   events: (base) => base.events(),
   runningEvent: (base) => base.runningEvent,
   activateByFd: (base) => base.activateByFd(-1, EV.TIMEOUT),
+  activateBySignal: (base) => base.activateBySignal('SIGHUP'),
 }
 
 /** Members that answer with a promise. */

@@ -209,3 +209,49 @@ fn link() -> &'static Receiver {
     RECEIVERS.store(ptr::from_mut(receiver), SeqCst);
     receiver
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NUMBER: i32 = 10;
+
+    fn notifier() -> Arc<Notifier> {
+        Arc::new(Notifier::new().unwrap())
+    }
+
+    #[test]
+    fn a_handler_that_is_inside_keeps_the_descriptor_open_until_it_has_left() {
+        let notifier = notifier();
+        let kept = Arc::downgrade(&notifier);
+        let reception = Reception::new(notifier);
+        let receiver = reception.receiver;
+        // As a handler does, which is then held up.
+        receiver.inside.fetch_add(1, SeqCst);
+        drop(reception);
+        let other = Reception::new(self::notifier());
+        assert!(!ptr::eq(other.receiver, receiver));
+        assert!(kept.upgrade().is_some());
+        receiver.inside.fetch_sub(1, SeqCst);
+        drop(other);
+        assert!(kept.upgrade().is_none());
+    }
+
+    #[test]
+    fn what_is_wanted_is_counted_and_wakes_and_what_is_not_is_not() {
+        let reception = Reception::new(notifier());
+        reception.receiver.deliver(NUMBER);
+        assert!(!reception.is_due());
+        reception.want(NUMBER);
+        for _ in 0..3 {
+            reception.receiver.deliver(NUMBER);
+        }
+        assert!(reception.is_due());
+        assert_eq!(reception.take_due(), SignalSet::of(NUMBER));
+        assert_eq!((reception.take(NUMBER), reception.take(NUMBER)), (3, 0));
+        reception.receiver.deliver(NUMBER);
+        reception.unwant(NUMBER);
+        reception.receiver.deliver(NUMBER);
+        assert_eq!(reception.take(NUMBER), 0);
+    }
+}

@@ -26,7 +26,7 @@ fn signals_that_cannot_be_had_are_refused_by_the_kernel() {
 fn the_last_event_of_the_last_base_gives_the_signal_back() {
     let _alone = alone();
     let before = what_it_does(Signal::SIGUSR1);
-    let (first, second) = (Base::new().unwrap(), Base::new().unwrap());
+    let (first, second) = (handler_base(), handler_base());
     let events = [watch(&first, USR1), watch(&first, USR1)];
     let other = watch(&second, USR1);
     first.del(events[0]).unwrap();
