@@ -10,7 +10,8 @@ export interface BaseOwner {
 /** Names a base in every call: see `baseNumber`. */
 export type Handle = number
 
-/** The calls that are made for every event: see `crossing`. Times are milliseconds, negative for none. */
+/** The calls that are made for every event: see `crossing`. Times are milliseconds, -1 for none; what
+ * `baseCommonTimeout` returned may stand for the timeout of an event. */
 export interface Crossing {
   /** Enters the loop. */
   loopEnter(handle: Handle, flags: number): void
@@ -18,6 +19,10 @@ export interface Crossing {
   loopLeave(handle: Handle): void
   /** The next event, or why there is none; blocks until there is one or the other. */
   loopNext(handle: Handle): number
+  /** Which watcher is told, after `loopNext` said that one is. */
+  loopWatcher(handle: Handle): number
+  /** How long the loop is going to wait, after it said so to a prepare watcher. */
+  loopWait(handle: Handle): number
   /** Makes an event; a negative priority means the middle one. `age` is how many events were handed out since. */
   eventCreate(handle: Handle, fd: number, what: number, priority: number, age: number): number
   /** Makes an event and adds it. */
@@ -62,8 +67,17 @@ export declare function baseActivateBySignal(handle: Handle, number: number): vo
 /** Closes the base. Idempotent. */
 export declare function baseClose(handle: Handle): void
 
+/**
+ * Names a duration to be used for many events; what is returned can stand for a timeout in `eventAdd` and
+ * `eventCreateAndAdd`.
+ */
+export declare function baseCommonTimeout(handle: Handle, timeout: number): number
+
 /** The sum of the counters in `mask`. */
 export declare function baseCountEvents(handle: Handle, mask: number): number
+
+/** Every event that is pending or active, as text. */
+export declare function baseDump(handle: Handle): string
 
 /** Every event that is pending or active. */
 export declare function baseEvents(handle: Handle): Array<BindingEventInfo>
@@ -110,8 +124,17 @@ export declare function baseSetPriorities(handle: Handle, count: number): void
 /** How the base hears of signals. */
 export declare function baseSignalMethod(handle: Handle): string
 
+/** What the base has done; with `reset` it begins again from nothing. */
+export declare function baseStats(handle: Handle, reset: boolean): BindingStats
+
+/** Removes a watcher. */
+export declare function baseUnwatch(handle: Handle, watcher: number): void
+
 /** Lets the cached time catch up. */
 export declare function baseUpdateCachedTime(handle: Handle): void
+
+/** Makes a watcher that is told before the loop waits, or one that is told afterwards. */
+export declare function baseWatch(handle: Handle, before: boolean): number
 
 /** An address: a host and a port, or a path and -1, or nothing and -2. */
 export interface BindingAddress {
@@ -137,6 +160,8 @@ export interface BindingConfig {
   minPriority: number
   /** 1 to 255. */
   priorities: number
+  /** Whether times are measured. */
+  timing: boolean
 }
 
 /** One event, as `events()` shows it. */
@@ -161,6 +186,18 @@ export interface BindingEventInfo {
   native: boolean
 }
 
+/** Durations by their order of magnitude. */
+export interface BindingHistogram {
+  /** How many. */
+  count: number
+  /** Their sum in milliseconds. */
+  total: number
+  /** The longest in milliseconds. */
+  max: number
+  /** Below 1 µs, below 2 µs, below 4 µs and so on. */
+  buckets: Array<number>
+}
+
 /** What a relay has done so far. */
 export interface BindingRelayStats {
   /** Bytes from the first descriptor that the second took. */
@@ -173,6 +210,44 @@ export interface BindingRelayStats {
   heldBToA: number
   /** Milliseconds since its beginning. */
   durationMs: number
+}
+
+/** What a base has done. */
+export interface BindingStats {
+  /** Passes of the loop. */
+  passes: number
+  /** Times the backend was asked. */
+  waits: number
+  /** Events of descriptors. */
+  io: number
+  /** Timers. */
+  timer: number
+  /** Signals. */
+  signal: number
+  /** User events. */
+  user: number
+  /** Finalizers. */
+  finalizer: number
+  /** Wake-ups sent. */
+  sent: number
+  /** Wake-ups received. */
+  received: number
+  /** Missing unless the base is timed. */
+  timing?: BindingTiming
+}
+
+/** Where the time went. */
+export interface BindingTiming {
+  /** Waits. */
+  polling: BindingHistogram
+  /** Callbacks. */
+  callbacks: BindingHistogram
+  /** From a deadline to when the loop noticed. */
+  timerLag: BindingHistogram
+  /** The event whose callback took longest; -1 for none. */
+  slowest: number
+  /** How long that was, in milliseconds. */
+  slowestDuration: number
 }
 
 /** Builds a base, which lives as long as what is returned does. */

@@ -773,11 +773,13 @@ if (
   }
 }
 
-const { baseActivateByFd, baseActivateBySignal, baseClose, baseCountEvents, baseEvents, baseFeatures, baseGotBreak, baseGotExit, baseLoopBreak, baseLoopContinue, baseLoopExit, baseMaxEvents, baseMethod, baseMonotonic, baseNow, baseNumber, basePriorities, baseSetPriorities, baseSignalMethod, baseUpdateCachedTime, createBase, crossing, eventActivateSignal, eventExpiresAt, eventFinalize, eventIsIdle, eventKeep, eventOnce, eventRemoveTimer, eventSetPriority, maxSignal, netClose, netCompletion, netConnect, netListen, netPause, netRelay, netResume, netStats, runSetRef, runStart, runStop, setErrorFactory, signalReassert, socketAccept, socketAddress, socketClose, socketConnect, socketError, socketGetOption, socketListen, socketOptions, socketPair, socketPeer, socketPipe, socketSetNonblocking, socketSetOption, socketShutdown, supportedMethods, watchHost } = nativeBinding
+const { baseActivateByFd, baseActivateBySignal, baseClose, baseCommonTimeout, baseCountEvents, baseDump, baseEvents, baseFeatures, baseGotBreak, baseGotExit, baseLoopBreak, baseLoopContinue, baseLoopExit, baseMaxEvents, baseMethod, baseMonotonic, baseNow, baseNumber, basePriorities, baseSetPriorities, baseSignalMethod, baseStats, baseUnwatch, baseUpdateCachedTime, baseWatch, createBase, crossing, eventActivateSignal, eventExpiresAt, eventFinalize, eventIsIdle, eventKeep, eventOnce, eventRemoveTimer, eventSetPriority, maxSignal, netClose, netCompletion, netConnect, netListen, netPause, netRelay, netResume, netStats, runSetRef, runStart, runStop, setErrorFactory, signalReassert, socketAccept, socketAddress, socketClose, socketConnect, socketError, socketGetOption, socketListen, socketOptions, socketPair, socketPeer, socketPipe, socketSetNonblocking, socketSetOption, socketShutdown, supportedMethods, watchHost } = nativeBinding
 export { baseActivateByFd }
 export { baseActivateBySignal }
 export { baseClose }
+export { baseCommonTimeout }
 export { baseCountEvents }
+export { baseDump }
 export { baseEvents }
 export { baseFeatures }
 export { baseGotBreak }
@@ -793,7 +795,10 @@ export { baseNumber }
 export { basePriorities }
 export { baseSetPriorities }
 export { baseSignalMethod }
+export { baseStats }
+export { baseUnwatch }
 export { baseUpdateCachedTime }
+export { baseWatch }
 export { createBase }
 export { crossing }
 export { eventActivateSignal }

@@ -4,6 +4,7 @@
  * @module event-base
  */
 
+export type { CommonTimeout } from './ts/common-timeout.js'
 export { EventConfig, type DispatchInterval } from './ts/config.js'
 export {
   BaseFlag,
@@ -19,3 +20,5 @@ export { EventError, type EventErrorCode, type SystemError } from './ts/errors.j
 export type { Event, EventCallback, EventOptions } from './ts/event.js'
 export { EventBase, type EventRecord } from './ts/event-base.js'
 export type { Signal } from './ts/signals.js'
+export type { EventCounts, Histogram, Stats, Timing } from './ts/stats.js'
+export type { CheckCallback, PrepareCallback, Watcher } from './ts/watcher.js'

@@ -13,7 +13,9 @@ export default defineConfig({
     pool: 'forks',
     execArgv: ['--expose-gc'],
     globalSetup: ['scripts/vitest-global-setup.ts'],
-    testTimeout: 10_000,
+    // Only what hangs gets to its end: a busy machine may need many times what a test usually takes.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     retry: 0,
     projects: [
       { extends: true, test: { name: 'host', include: ['__test__/**/*.spec.ts'], env } },

@@ -3,7 +3,7 @@
 import { BaseFlag, Feature } from './constants.js'
 import type { EventBase } from './event-base.js'
 import { native, NO_TIMEOUT, type NativeOwner } from './native.js'
-import { checkBits, checkInteger, checkOptions, checkTimeout, wrongType } from './validate.js'
+import { checkBits, checkBoolean, checkInteger, checkOptions, checkTimeout, wrongType } from './validate.js'
 
 const ALL_FEATURES = Feature.ET | Feature.O1 | Feature.FDS | Feature.EARLY_CLOSE
 const ALL_FLAGS = Object.values(BaseFlag).reduce((all, flag) => all | flag, 0)
@@ -47,6 +47,7 @@ export class EventConfig {
   #callbacks = -1
   #minPriority = 1
   #priorities = 1
+  #timing = false
 
   /**
    * Never uses the backend of this name (`event_config_avoid_method`). May be repeated; unknown names are
@@ -113,6 +114,18 @@ export class EventConfig {
   }
 
   /**
+   * Measures how long callbacks, waits and timers take, for {@link EventBase.stats}. Costs a reading of the clock
+   * for each callback and two for each wait.
+   *
+   * @param timing `false` takes it back
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`
+   */
+  measure(timing = true): this {
+    this.#timing = checkBoolean('timing', timing)
+    return this
+  }
+
+  /**
    * Accepted and without effect: only Windows' completion ports would use it
    * (`event_config_set_num_cpus_hint`).
    *
@@ -144,6 +157,7 @@ export class EventConfig {
       callbacks: config.#callbacks,
       minPriority: config.#minPriority,
       priorities: config.#priorities,
+      timing: config.#timing,
     })
   }
 

@@ -3,6 +3,7 @@
 import type { Event } from './event.js'
 import type { EventBase } from './event-base.js'
 import { closedError } from './errors.js'
+import type { Watcher } from './watcher.js'
 import { native, type NativeHandle, type NativeOwner } from './native.js'
 
 /**
@@ -23,6 +24,8 @@ export class Core {
   readonly waiting: Set<(reason: Error) => void> = new Set()
   /** What to call when an event that is being finalized has had its last turn. */
   readonly finalizers: Map<Event, (event: Event) => void> = new Map()
+  /** The watchers, by their native ids. */
+  readonly watchers: Map<number, Watcher> = new Map()
   priorities: number
   closed = false
   /** How many events had their turn. */

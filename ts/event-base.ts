@@ -2,15 +2,17 @@
 
 import { isMainThread } from 'node:worker_threads'
 
+import { type CommonTimeout, makeCommonTimeout } from './common-timeout.js'
 import { EventConfig, setConstructor } from './config.js'
 import { EV, LoopFlag, type LoopResult, type Method, type SignalMethod } from './constants.js'
 import { Core } from './core.js'
 import { EventError } from './errors.js'
 import { Event, type EventCallback, type EventOptions } from './event.js'
 import { rejectWaiting, Watch, waitOnce } from './iterate.js'
-import { crossing, native, NO_SLOT, NO_TIMEOUT, Signal } from './native.js'
+import { crossing, isWatcherSignal, native, NO_SLOT, NO_TIMEOUT, Signal } from './native.js'
 import { run } from './run.js'
 import { shareSignal, type Signal as SignalName, signalNumber, unshareSignals } from './signals.js'
+import { type Stats, statsOf } from './stats.js'
 import {
   checkBits,
   checkBoolean,
@@ -22,6 +24,14 @@ import {
   checkTimeout,
   wrongType,
 } from './validate.js'
+import {
+  type CheckCallback,
+  deliverWatcher,
+  type PrepareCallback,
+  watchCheck,
+  type Watcher,
+  watchPrepare,
+} from './watcher.js'
 
 const INTERESTS = EV.READ | EV.WRITE | EV.CLOSED
 const EVENT_BITS = EV.TIMEOUT | INTERESTS | EV.SIGNAL | EV.PERSIST | EV.ET
@@ -280,6 +290,24 @@ export class EventBase {
   }
 
   /**
+   * Names a duration that many events share (`event_base_init_common_timeout`). Events that are
+   * {@link Event.add}ed with it wait in a queue of their own, where adding, adding again, deleting and firing cost
+   * the same however many there are; otherwise they behave as if they were added with the number.
+   *
+   * The same duration again is the same queue. A queue lasts as long as the base.
+   *
+   * @param ms milliseconds, 0 or more; fractions count, to the microsecond
+   * @throws {EventError} `ERR_OUT_OF_RANGE`, also for the 257th duration of a base; `ERR_INVALID_ARG_TYPE`,
+   *   `ERR_EVENT_CLOSED`
+   */
+  commonTimeout(ms: number): CommonTimeout {
+    const core = this.#core
+    core.check()
+    checkTimeout('ms', ms)
+    return makeCommonTimeout(core, ms, native.baseCommonTimeout(core.handle, ms))
+  }
+
+  /**
    * Runs the loop until there is nothing left to wait for or it is told to stop (`event_base_dispatch`). Blocks
    * JavaScript.
    *
@@ -319,6 +347,7 @@ export class EventBase {
         const signal = code >>> 24
         if (signal === Signal.STOPPED || signal === Signal.EMPTY) return signal
         if (signal === Signal.HOST) lookUp()
+        else if (isWatcherSignal(signal)) deliverWatcher(core, signal, false)
         else this.#onSignal(signal)
       }
     } finally {
@@ -354,6 +383,39 @@ export class EventBase {
       signal: checkSignal(signal),
       onSignal: (said) => this.#onSignal(said),
     })
+  }
+
+  /**
+   * Calls back in every pass of the loop just before it waits, which is where another library can be asked for its
+   * next deadline (`evwatch_prepare_new`).
+   *
+   * The callback is told how long the loop is going to wait: 0 with `LoopFlag.NONBLOCK` or while something is due,
+   * `undefined` without any deadline. Events it adds, activates or deletes count: the wait is computed anew.
+   * Under {@link run} it is called before each look for what is ready, and told how long the host would wait if
+   * nothing is.
+   *
+   * Watchers are called in the order of making; one that is made while they are being called begins with the next
+   * pass. They do not keep the loop from being empty. What one throws goes where an event's callback's would; the
+   * next loop begins with the first watcher again.
+   *
+   * @param callback called in every pass
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_EVENT_CLOSED`
+   */
+  onPrepare(callback: PrepareCallback): Watcher {
+    this.#core.check()
+    return watchPrepare(this.#core, checkCallback('callback', callback))
+  }
+
+  /**
+   * Calls back in every pass of the loop just after it has waited, before timers and events have their turn
+   * (`evwatch_check_new`). Else as {@link onPrepare}.
+   *
+   * @param callback called in every pass
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_EVENT_CLOSED`
+   */
+  onCheck(callback: CheckCallback): Watcher {
+    this.#core.check()
+    return watchCheck(this.#core, checkCallback('callback', callback))
   }
 
   /**
@@ -537,6 +599,33 @@ export class EventBase {
   }
 
   /**
+   * Every event that is pending or active as text, one a line, for people (`event_base_dump_events`): those on
+   * descriptors in their order, then timers, then those that are only active.
+   *
+   * The number in front is the event's {@link Event.id} in hexadecimal; a timeout is the wall-clock time of the
+   * deadline, in seconds since 1970; `[NextTime]` marks what is queued for the next pass.
+   *
+   * @throws {EventError} `ERR_EVENT_CLOSED`
+   */
+  dump(): string {
+    this.#core.check()
+    return native.baseDump(this.#core.handle)
+  }
+
+  /**
+   * What the base has done so far: passes, waits, events, wake-ups, and with {@link EventConfig.measure} where
+   * the time went.
+   *
+   * @param options `reset` lets everything begin again from nothing
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_EVENT_CLOSED`
+   */
+  stats(options?: { reset?: boolean }): Stats {
+    this.#core.check()
+    const { reset } = checkOptions(options) ?? {}
+    return statsOf(this.#core.handle, checkBoolean('options.reset', reset))
+  }
+
+  /**
    * The event whose callback runs now (`event_base_get_running_event`).
    *
    * @throws {EventError} `ERR_EVENT_CLOSED`
@@ -587,6 +676,7 @@ export class EventBase {
     core.named.clear()
     core.finalizers.clear()
     unshareSignals(core)
+    core.watchers.clear()
     rejectWaiting(core)
   }
 

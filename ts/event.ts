@@ -2,6 +2,7 @@
 
 import { AsyncResource } from 'node:async_hooks'
 
+import { CommonTimeout } from './common-timeout.js'
 import { EV } from './constants.js'
 import type { Core } from './core.js'
 import { closedError, EventError } from './errors.js'
@@ -158,22 +159,23 @@ export class Event {
    * the next pass. A persistent event takes the timeout as its period. The timeout counts from the time that
    * {@link EventBase.now} shows, which stands still while callbacks run.
    *
-   * @param timeout milliseconds, 0 or more; fractions count, to the microsecond
+   * @param timeout milliseconds, 0 or more; fractions count, to the microsecond. Or what
+   *   {@link EventBase.commonTimeout} of the same base returned, which means its duration
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_EVENT_FINALIZING`, `ERR_INVALID_ARG_TYPE`,
-   *   `ERR_OUT_OF_RANGE`; `ERR_EVENT_BAD_FLAGS` when events of one descriptor disagree on edge-triggering
+   *   `ERR_OUT_OF_RANGE`, also for a common timeout of another base; `ERR_EVENT_BAD_FLAGS` when events of one descriptor disagree on edge-triggering
    * @throws {SystemError} of `epoll_ctl`: `EPERM` for a regular file or a directory, `EBADF` for a closed
    *   descriptor, `ENOSPC` or `ENOMEM` at the kernel's limits. Of `sigaction`: `EINVAL` for a signal that nobody
    *   can have, as SIGKILL. Nothing has changed then.
    */
-  add(timeout?: number): this {
+  add(timeout?: number | CommonTimeout): this {
     this.#checkOpen()
     if (this.#life !== Life.OPEN) throw new EventError('ERR_EVENT_FINALIZING', 'The event is being finalized')
-    const duration = timeout === undefined ? NO_TIMEOUT : checkTimeout('timeout', timeout)
     const core = this.#core
+    const duration = timeout === undefined ? NO_TIMEOUT : timeoutOf(core, timeout)
     if (this.#id !== NONE) {
       crossing.eventAdd(core.handle, this.#id, duration)
       if (this.#named) this.#hold()
-    } else if (duration >= 0 || (this.#what & REGISTERED) !== 0) {
+    } else if (duration !== NO_TIMEOUT || (this.#what & REGISTERED) !== 0) {
       const { handle } = core
       this.#id = crossing.eventCreateAndAdd(handle, this.#fd, this.#what, this.priority, duration)
       this.#hold()
@@ -371,4 +373,11 @@ export class Event {
       event.#callback(event.#fd, what, event)
     }
   }
+}
+
+/** The number that stands for a timeout in a native call. */
+function timeoutOf(core: Core, timeout: number | CommonTimeout): number {
+  return typeof timeout === 'number'
+    ? checkTimeout('timeout', timeout)
+    : CommonTimeout.nativeOf(timeout, core)
 }

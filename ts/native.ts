@@ -31,14 +31,31 @@ export const RELEASED = 0x10
 export const ORPHANED = 0x30
 
 /** What a code says when it names no event. */
-export const Signal: Readonly<{ STOPPED: 0; EMPTY: 1; HOST: 2; FAILED: 3; NET: 4 }> = Object.freeze({
+export const Signal: Readonly<{
+  STOPPED: 0
+  EMPTY: 1
+  HOST: 2
+  FAILED: 3
+  NET: 4
+  PREPARE: 5
+  CHECK: 6
+}> = Object.freeze({
   STOPPED: 0,
   EMPTY: 1,
   HOST: 2,
   FAILED: 3,
   /** Something happened to a listener, a connect or a relay; the loop goes on. */
   NET: 4,
+  /** A watcher is told before the wait; the loop goes on. */
+  PREPARE: 5,
+  /** A watcher is told after the wait; the loop goes on. */
+  CHECK: 6,
 })
+
+/** Whether a signal concerns a watcher. */
+export function isWatcherSignal(signal: number): boolean {
+  return signal === Signal.PREPARE || signal === Signal.CHECK
+}
 
 /** A negative duration means none to the native layer. */
 export const NO_TIMEOUT = -1

@@ -7,9 +7,13 @@ import { LoopResult } from './constants.js'
 import type { Core } from './core.js'
 import { closedError, systemError } from './errors.js'
 import { Event } from './event.js'
-import { native, NO_SLOT, Signal } from './native.js'
+import { isWatcherSignal, native, NO_SLOT, Signal } from './native.js'
+import { deliverWatcher } from './watcher.js'
 
-/** Whether the host's libuv can be relied on. Bun and Deno have its names, not its behaviour. */
+/**
+ * Whether the host's libuv can be relied on. Bun and Deno have its names, not its behaviour. A backend without a
+ * descriptor of its own has a thread wait for it in any case.
+ */
 const hasUv: boolean =
   process.versions['bun'] === undefined &&
   process.versions['deno'] === undefined &&
@@ -57,7 +61,10 @@ export function run(core: Core, settings: RunSettings): Promise<LoopResult> {
         resolve(said)
       } else if (said === Signal.FAILED) {
         end()
-        reject(waitFailed(errno))
+        // 0 is the one refusal that is not the kernel's: the base went away under the run.
+        reject(errno === 0 ? closedError('base') : waitFailed(native.baseMethod(core.handle), errno))
+      } else if (isWatcherSignal(said)) {
+        deliverWatcher(core, said, true)
       } else {
         onSignal(said)
       }
@@ -74,9 +81,11 @@ export function run(core: Core, settings: RunSettings): Promise<LoopResult> {
   })
 }
 
-function waitFailed(errno: number): Error {
-  // The one refusal that is not the kernel's: the base went away under the run.
-  if (errno === 0) return closedError('base')
+/** The system call that waits. */
+const WAITS: Partial<Record<string, string>> = { kqueue: 'kevent', poll: 'poll', select: 'select' }
+
+function waitFailed(method: string, errno: number): Error {
   const code = getSystemErrorName(-errno)
-  return systemError(code, `${code}: the wait failed, epoll_wait`, -errno, 'epoll_wait', -1)
+  const syscall = WAITS[method] ?? 'epoll_wait'
+  return systemError(code, `${code}: the wait failed, ${syscall}`, -errno, syscall, -1)
 }

@@ -5,6 +5,9 @@ import { fileURLToPath } from 'node:url'
 
 import { onTestFinished } from 'vitest'
 
+/** Milliseconds that a word is waited for. Long: only what hangs takes them. */
+const PATIENCE = 100_000
+
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
 /** What a process said and how it ended. */
@@ -34,7 +37,7 @@ export class Running {
 
   /** Waits until it has written what `pattern` matches, on either stream. */
   async said(pattern: RegExp): Promise<RegExpExecArray> {
-    const giveUp = performance.now() + 8000
+    const giveUp = performance.now() + PATIENCE
     for (;;) {
       const match = pattern.exec(this.out) ?? pattern.exec(this.err)
       if (match !== null) return match

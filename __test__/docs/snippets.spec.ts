@@ -9,7 +9,7 @@ let problems: string[] = []
 
 beforeAll(() => {
   problems = workshop.compile(all)
-}, 60_000)
+})
 
 afterAll(() => workshop.close())
 
@@ -62,4 +62,4 @@ test('the compiler objects to a wrong example, and says where', () => {
   const found = workshop.compile([wrong])
   expect(found).toHaveLength(1)
   expect(found[0]).toContain(`${snippet.file}:${snippet.line + 2}: Cannot assign to 'READ'`)
-}, 60_000)
+})

@@ -28,8 +28,8 @@ export interface Ended {
   readonly stderr: string
 }
 
-/** Milliseconds after which a program is killed. */
-const PATIENCE = 8_000
+/** Milliseconds after which a program is killed. Long: only one that hangs gets there. */
+const PATIENCE = 100_000
 
 /** Every TypeScript block of the texts and of the documentation comments. */
 export function snippets(): Snippet[] {

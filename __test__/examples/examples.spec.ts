@@ -46,7 +46,7 @@ test('main-job.ts refuses what it does not know', async () => {
   expect(err).toContain('--bogus')
 })
 
-test('main-job.ts verifies its traffic and prints a table', { timeout: 60_000 }, async () => {
+test('main-job.ts verifies its traffic and prints a table', { timeout: 400_000 }, async () => {
   const { code, out, err } = await new Running('examples/main-job.ts', []).ended
   expect([code, err]).toEqual([0, ''])
   expect(out).toMatch(/^method +connections +bytes +Gbit\/s +round trip p50 +p99$/m)

@@ -2,16 +2,14 @@ import { describe, expect, it } from 'vitest'
 
 import { EV, LoopFlag } from '../../index.js'
 import { never, openBase } from '../support/base.js'
-import { close, hear, openPair, say } from '../support/descriptors.js'
+import { close, hear, openPair, reopenAsPair, say } from '../support/descriptors.js'
 
 describe('a descriptor closed without deleting its event', () => {
   it('and opened again under the same number reaches the new event only', () => {
     const base = openBase()
     const [left] = openPair()
     const old = base.newEvent(left, EV.READ | EV.PERSIST, never).add()
-    close(left)
-    const [again, peer] = openPair()
-    expect(again).toBe(left)
+    const [again, peer] = reopenAsPair(left)
     const heard: unknown[] = []
     base.newEvent(again, EV.READ, (fd) => heard.push(hear(fd))).add()
     say(peer, 'for the new one')
@@ -25,8 +23,7 @@ describe('a descriptor closed without deleting its event', () => {
     const [left] = openPair()
     const results: number[] = []
     base.newEvent(left, EV.READ, (_, what) => results.push(what)).add(20)
-    close(left)
-    const [again, peer] = openPair()
+    const [again, peer] = reopenAsPair(left)
     base.newEvent(again, EV.READ, (fd) => hear(fd)).add()
     say(peer, 'x')
     expect(base.dispatch()).toBe(1)
@@ -38,8 +35,7 @@ describe('a descriptor closed without deleting its event', () => {
     const [left] = openPair()
     const heard: unknown[] = []
     const event = base.newEvent(left, EV.READ, (fd) => heard.push(hear(fd))).add()
-    close(left)
-    const [again, peer] = openPair()
+    const [again, peer] = reopenAsPair(left)
     base.newEvent(again, EV.WRITE, () => {}).add()
     base.loop(LoopFlag.NONBLOCK)
     expect(event.pending()).toBe(0)

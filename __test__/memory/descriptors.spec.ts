@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 
 import { EV, EventBase, EventConfig, LoopFlag } from '../../index.js'
 import { countOpen, openPair } from '../support/descriptors.js'
+import { until } from '../support/base.js'
 import { refusal } from '../support/errors.js'
 
 describe('descriptors', () => {
@@ -29,8 +30,7 @@ describe('descriptors', () => {
       base.close()
     }
     // The host closes its own handles in turns of its own.
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    expect(countOpen()).toBeLessThanOrEqual(before)
+    await until(() => countOpen() <= before, 'every descriptor to be closed')
   })
 
   it('are not opened by a base that is refused', () => {

@@ -73,13 +73,13 @@ describe('an event nobody refers to', () => {
       })
       return slots
     }
-    const highest = Math.max(...makeNamed())
-    // Slots are taken again: far fewer than five thousand are ever in use.
-    for (let round = 0; round < 4; round += 1) {
-      const probe = base.newTimer(() => {})
+    // Slots are taken again: of the thirty thousand, few are in use at a time, however late finalizers are.
+    let highest = 0
+    for (let round = 0; round < 30; round += 1) {
+      highest = Math.max(highest, ...makeNamed())
       await collect()
-      expect(Math.max(...makeNamed(), slot(probe.id))).toBeLessThan(highest + 500)
     }
+    expect(highest).toBeLessThan(15_000)
   })
 
   it('and that was asked for its id still fires while it is pending', async () => {

@@ -10,6 +10,9 @@ import { onTestFinished } from 'vitest'
 
 import { BaseFlag, EventBase, EventConfig, type Method } from '../../index.js'
 import { socket, type InternetAddress, type SocketAddress } from '../../net.js'
+import { afterPass, until } from '../support/base.js'
+
+export { until }
 
 export const LOOPBACK = '127.0.0.1'
 
@@ -31,22 +34,13 @@ export async function running(method?: Method): Promise<EventBase> {
   // Something to wait for, so that the run goes on between sources.
   base.newTimer(() => {}, { persist: true }).add(60_000)
   void base.run()
-  await sleep(10)
+  await afterPass(base)
   return base
 }
 
 /** How many descriptors this process has open. */
 export function openDescriptors(): number {
   return readdirSync('/proc/self/fd').length
-}
-
-/** Waits until `check` is true. */
-export async function until(check: () => boolean, what = 'the condition'): Promise<void> {
-  const giveUp = performance.now() + 8000
-  while (!check()) {
-    if (performance.now() > giveUp) throw new Error(`${what} did not come true`)
-    await sleep(2)
-  }
 }
 
 export function sleep(ms: number): Promise<void> {
@@ -110,12 +104,22 @@ export function portOf(address: SocketAddress): number {
   return (address as InternetAddress).port
 }
 
-/** A port that refuses. */
+// Open as long as the process, so that nobody else gets the port that the client calls from.
+const queue = socket.listen({ host: LOOPBACK, port: 0 })
+const queueing = socket.connect({ host: LOOPBACK, port: portOf(socket.address(queue)) })
+
+/** A port that refuses: it belongs to a socket that does not listen. */
 export function closedPort(): number {
-  const door = socket.listen({ host: LOOPBACK, port: 0 })
-  const port = portOf(socket.address(door))
-  socket.close(door)
-  return port
+  return portOf(socket.address(queueing))
+}
+
+function isConnected(fd: number): boolean {
+  try {
+    socket.peer(fd)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** A port whose queue is full, so that connecting to it gets no answer, as from a dead host. */
@@ -126,7 +130,8 @@ export async function silentPort(): Promise<number> {
   onTestFinished(() => {
     for (const fd of [door, ...waiting]) socket.close(fd)
   })
-  await sleep(20)
+  // The first of them has taken the only place as soon as it is connected.
+  await until(() => waiting.some(isConnected), 'a full queue')
   return target.port
 }
 

@@ -43,23 +43,20 @@ describe('while run() goes on', () => {
 
   it('another base can run, and both have their turns', async () => {
     const bases = [openBase(), openBase()]
-    const order: number[] = []
+    const turns = [0, 0]
     bases.forEach((base, index) => {
-      let count = 0
       const timer = base.newTimer(
         () => {
-          order.push(index)
-          count += 1
-          if (count === 5) timer.del()
+          turns[index] = (turns[index] ?? 0) + 1
+          // Neither comes to its end before the other had its turns too.
+          if (turns.every((count) => count >= 5)) timer.del()
         },
         { persist: true },
       )
       timer.add(2)
     })
     expect(await Promise.all(bases.map((base) => base.run()))).toEqual([1, 1])
-    expect(order).toHaveLength(10)
-    // Neither came to its end before the other had begun.
-    expect(new Set(order.slice(0, 6)).size).toBe(2)
+    expect(Math.min(...turns)).toBeGreaterThanOrEqual(5)
   })
 
   it('twenty bases can run', async () => {

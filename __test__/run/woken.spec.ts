@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 
 import { EV, LoopResult } from '../../index.js'
-import { never, openBase } from '../support/base.js'
+import { never, openBase, until } from '../support/base.js'
 import { close, hear, openPair, say } from '../support/descriptors.js'
 
 const { STOPPED, EMPTY } = LoopResult
@@ -63,7 +63,7 @@ describe('from outside its callbacks, a base that is run is woken by', () => {
     await sleep(5)
     user.activate(EV.READ)
     user.activate(EV.WRITE)
-    await sleep(5)
+    await until(() => results.length > 0)
     expect(results).toEqual([EV.READ | EV.WRITE])
     long.del()
     expect(await running).toBe(EMPTY)

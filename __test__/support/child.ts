@@ -9,6 +9,9 @@ export interface Ended {
   readonly stderr: string
 }
 
+/** Milliseconds after which a program is killed. Long: only one that hangs gets there. */
+const PATIENCE = 100_000
+
 /** The path of a program in the folder of fixtures. They are plain JavaScript and run what is in `dist`. */
 export function fixture(name: string): string {
   return fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url))
@@ -21,7 +24,7 @@ export function runFixture(name: string, ...args: readonly string[]): Promise<En
     const flags = ['--expose-gc', '--max-semi-space-size=2']
     const child = spawn(process.execPath, [...flags, fixture(name), ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: 8_000,
+      timeout: PATIENCE,
       killSignal: 'SIGKILL',
     })
     let stdout = ''

@@ -17,6 +17,22 @@ export function openPair(): [number, number] {
   return own(socket.pair())
 }
 
+/** Closes a descriptor and opens a pair whose first end gets its number. */
+export function reopenAsPair(fd: number): [number, number] {
+  close(fd)
+  return openPairAt(fd)
+}
+
+/** Opens a pair whose first end gets a number that is free. Should another thread take it, it is waited for. */
+export function openPairAt(fd: number): [number, number] {
+  for (let attempt = 0; attempt < 1000; attempt += 1) {
+    const pair = openPair()
+    if (pair[0] === fd) return pair
+    pair.forEach(close)
+  }
+  throw new Error(`the number ${fd} is not free again`)
+}
+
 /** A pipe: the end to read from, the end to write to. Closed as a pair is. */
 export function openPipe(): [number, number] {
   return own(socket.pipe())

@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 
 /** Collects garbage, and lets finalizers run. */
 export async function collect(): Promise<void> {
@@ -9,13 +9,18 @@ export async function collect(): Promise<void> {
   await setImmediate()
 }
 
+/** Milliseconds that garbage is collected for. Long: what compiles in the background holds on to objects too. */
+const PATIENCE = 60_000
+
 /**
- * Collects garbage until `isGone` holds, a bounded number of times. Finalizers run in between.
+ * Collects garbage until `isGone` holds, for a bounded time. Finalizers run in between.
  *
  * @returns whether it came to hold
  */
 export async function collectUntil(isGone: () => boolean): Promise<boolean> {
-  for (let round = 0; round < 30; round += 1) {
+  const giveUp = performance.now() + PATIENCE
+  for (let round = 0; round < 30 || performance.now() < giveUp; round += 1) {
+    if (round >= 30) await setTimeout(20)
     // Asking a WeakRef keeps its target alive until the end of the turn.
     await setImmediate()
     globalThis.gc?.()

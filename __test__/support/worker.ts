@@ -6,8 +6,13 @@ import { fixture } from './child.js'
 /** Starts a worker of the folder of fixtures and waits for its first message. */
 export async function startWorker(name: string, workerData: unknown): Promise<Worker> {
   const worker = new Worker(fixture(name), { workerData })
-  await Promise.race([once(worker, 'message'), once(worker, 'exit').then(endedEarly)])
+  await Promise.race([once(worker, 'message'), exitOf(worker).then(endedEarly)])
   return worker
+}
+
+/** The exit code. To be asked before anything is waited for: a worker may send its message and end in one turn. */
+export function exitOf(worker: Worker): Promise<number> {
+  return new Promise((resolve) => void worker.once('exit', resolve))
 }
 
 function endedEarly(): never {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
 import { EV } from '../../index.js'
-import { never, openBase } from '../support/base.js'
+import { never, openBase, until } from '../support/base.js'
 
 /** How long a timer of so many milliseconds took. */
 function measure(timeout: number): number {
@@ -19,9 +19,9 @@ describe('a timer', () => {
     for (let round = 0; round < 20; round += 1) expect(measure(timeout)).toBeGreaterThanOrEqual(timeout)
   })
 
-  it('of a fraction of a millisecond is not rounded up to one', () => {
-    const fastest = Math.min(...Array.from({ length: 200 }, () => measure(0.2)))
-    expect(fastest).toBeLessThan(1)
+  it('of a fraction of a millisecond is not rounded up to one', async () => {
+    // A busy machine is late as often as it likes, but not always.
+    await until(() => measure(0.2) < 1, 'a timer that took less than a millisecond')
   })
 
   it('of 0 fires in the next pass, without waiting', () => {

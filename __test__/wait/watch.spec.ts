@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 
 import { EV, LoopResult, type EventBase } from '../../index.js'
-import { openBase } from '../support/base.js'
+import { afterPass, openBase } from '../support/base.js'
 import { close, hear, openPair, say } from '../support/descriptors.js'
 import { asSystemError, codeOf, refusal, rejectionOf } from '../support/errors.js'
 
@@ -63,11 +63,11 @@ describe('watch()', () => {
     const [left, right] = openPair()
     const stop = keepRunning(base)
     const watching = base.watch(left, EV.READ | EV.WRITE | EV.ET)
-    await sleep(5)
+    await afterPass(base)
     say(right, 'a')
-    await sleep(5)
+    await afterPass(base)
     say(right, 'b')
-    await sleep(5)
+    await afterPass(base)
     expect(await watching.next()).toEqual({ done: false, value: EV.READ | EV.WRITE | EV.ET })
     expect(hear(left)).toBe('ab')
     let told = false
@@ -75,7 +75,7 @@ describe('watch()', () => {
       told = true
       return item
     })
-    await sleep(5)
+    await afterPass(base)
     expect(told).toBe(false)
     say(right, 'c')
     expect(((await next).value ?? 0) & EV.READ).toBe(EV.READ)

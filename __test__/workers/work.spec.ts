@@ -6,15 +6,15 @@ import { describe, expect, it } from 'vitest'
 import { LoopResult } from '../../index.js'
 import { openBase } from '../support/base.js'
 import { fixture } from '../support/child.js'
-import { startWorker } from '../support/worker.js'
+import { exitOf } from '../support/worker.js'
 
 describe('in a worker', () => {
   it('a base works as on the main thread', async () => {
     const worker = new Worker(fixture('worker.mjs'), { workerData: 'at work' })
-    const ended = once(worker, 'exit')
+    const ended = exitOf(worker)
     expect(await once(worker, 'message')).toEqual([{ result: 1, again: 1, order: ['read', 'timer'] }])
     // Nothing is left that would keep it alive.
-    expect(await ended).toEqual([0])
+    expect(await ended).toBe(0)
   })
 
   it('bases run beside each other and beside one on the main thread', async () => {
@@ -33,9 +33,8 @@ describe('in a worker', () => {
   })
 
   it('what a callback throws under run() ends the worker with an error event', async () => {
-    const worker = await startWorker('worker.mjs', 'throwing in run')
-    // `once` would take the error for its own.
-    const ended = new Promise((resolve) => void worker.on('exit', resolve))
+    const worker = new Worker(fixture('worker.mjs'), { workerData: 'throwing in run' })
+    const ended = exitOf(worker)
     const [error] = (await once(worker, 'error')) as [Error]
     expect(error.message).toBe('thrown in a worker')
     expect(await ended).toBe(1)
@@ -44,8 +43,8 @@ describe('in a worker', () => {
   it.each(['exiting in a callback of run', 'exiting in a callback of loop'])(
     'process.exit() ends the worker: %s',
     async (name) => {
-      const worker = await startWorker('worker.mjs', name)
-      expect(await once(worker, 'exit')).toEqual([3])
+      const worker = new Worker(fixture('worker.mjs'), { workerData: name })
+      expect(await exitOf(worker)).toBe(3)
     },
   )
 })

@@ -10,7 +10,8 @@ export interface BaseOwner {
 /** Names a base in every call: see `baseNumber`. */
 export type Handle = number
 
-/** The calls that are made for every event: see `crossing`. Times are milliseconds, negative for none. */
+/** The calls that are made for every event: see `crossing`. Times are milliseconds, -1 for none; what
+ * `baseCommonTimeout` returned may stand for the timeout of an event. */
 export interface Crossing {
   /** Enters the loop. */
   loopEnter(handle: Handle, flags: number): void
@@ -18,6 +19,10 @@ export interface Crossing {
   loopLeave(handle: Handle): void
   /** The next event, or why there is none; blocks until there is one or the other. */
   loopNext(handle: Handle): number
+  /** Which watcher is told, after `loopNext` said that one is. */
+  loopWatcher(handle: Handle): number
+  /** How long the loop is going to wait, after it said so to a prepare watcher. */
+  loopWait(handle: Handle): number
   /** Makes an event; a negative priority means the middle one. `age` is how many events were handed out since. */
   eventCreate(handle: Handle, fd: number, what: number, priority: number, age: number): number
   /** Makes an event and adds it. */

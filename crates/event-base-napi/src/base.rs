@@ -1,11 +1,11 @@
 //! The base as a whole: life, control, time, counters.
 
-use event_base::{CountFlags, EventInfo};
+use event_base::{CountFlags, EventInfo, WatcherId};
 use napi::Env;
 use napi_derive::napi;
 
 use crate::error::check;
-use crate::handle::{Handle, duration, milliseconds};
+use crate::handle::{Handle, Timeout, duration, milliseconds};
 
 /// Closes the base. Idempotent.
 #[napi(catch_unwind)]
@@ -67,6 +67,19 @@ pub fn base_got_exit(env: Env, handle: Handle) -> napi::Result<bool> {
 #[napi(catch_unwind)]
 pub fn base_got_break(env: Env, handle: Handle) -> napi::Result<bool> {
     check(&env, handle.base().got_break())
+}
+
+/// Names a duration to be used for many events; what is returned can stand for a timeout in `eventAdd` and
+/// `eventCreateAndAdd`.
+#[napi(catch_unwind)]
+pub fn base_common_timeout(env: Env, handle: Handle, timeout: f64) -> napi::Result<f64> {
+    let common = check(&env, handle.base().common_timeout(duration(timeout).unwrap_or_default()))?;
+    let known = &mut *handle.common.borrow_mut();
+    let place = known.iter().position(|other| *other == common).unwrap_or_else(|| {
+        known.push(common);
+        known.len() - 1
+    });
+    Ok(Timeout::number_of(place))
 }
 
 /// Cached wall time, milliseconds since 1970.
@@ -153,4 +166,24 @@ impl From<&EventInfo> for BindingEventInfo {
 pub fn base_events(env: Env, handle: Handle) -> napi::Result<Vec<BindingEventInfo>> {
     let events = check(&env, handle.base().events())?;
     Ok(events.iter().map(BindingEventInfo::from).collect())
+}
+
+/// Makes a watcher that is told before the loop waits, or one that is told afterwards.
+#[napi(catch_unwind)]
+pub fn base_watch(env: Env, handle: Handle, before: bool) -> napi::Result<f64> {
+    let base = handle.base();
+    let made = if before { base.on_prepare(0) } else { base.on_check(0) };
+    check(&env, made.map(|id| id.to_bits() as f64))
+}
+
+/// Removes a watcher.
+#[napi(catch_unwind)]
+pub fn base_unwatch(env: Env, handle: Handle, watcher: f64) -> napi::Result<()> {
+    check(&env, handle.base().remove_watcher(WatcherId::from_bits(watcher as u64)))
+}
+
+/// Every event that is pending or active, as text.
+#[napi(catch_unwind)]
+pub fn base_dump(env: Env, handle: Handle) -> napi::Result<String> {
+    check(&env, handle.base().dump())
 }

@@ -26,6 +26,8 @@ pub struct BindingConfig {
     pub min_priority: u32,
     /// 1 to 255.
     pub priorities: u32,
+    /// Whether times are measured.
+    pub timing: bool,
 }
 
 /// The backends of this build, in order of preference.
@@ -43,6 +45,7 @@ pub fn create_base(env: Env, config: BindingConfig) -> napi::Result<External<Bas
         .set_flags(BaseFlags::from_bits_truncate(config.flags as u8))
         .set_max_dispatch_interval(duration(config.interval), callbacks, config.min_priority as u8)
         .set_priorities(config.priorities as u8)
+        .set_timing(config.timing)
         .share_signals(true);
     let settings = config.avoided.iter().fold(settings, |settings, name| settings.avoid_method(name));
     let base = check(&env, Base::with_config(&settings))?;

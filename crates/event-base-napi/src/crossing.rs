@@ -19,7 +19,7 @@ use napi_derive::napi;
 
 use crate::descriptor::borrow;
 use crate::error::throw;
-use crate::handle::{Handle, duration};
+use crate::handle::{Handle, Timeout, milliseconds};
 use crate::socket::WOULD_BLOCK;
 
 /// Arguments of the longest call.
@@ -217,6 +217,8 @@ pub fn crossing(env: Env) -> napi::Result<Object<'static>> {
     define::<LoopEnter>(&env, &target)?;
     define::<LoopNext>(&env, &target)?;
     define::<LoopLeave>(&env, &target)?;
+    define::<LoopWatcher>(&env, &target)?;
+    define::<LoopWait>(&env, &target)?;
     define::<EventCreate>(&env, &target)?;
     define::<EventCreateAndAdd>(&env, &target)?;
     define::<EventAdd>(&env, &target)?;
@@ -261,6 +263,26 @@ impl Export for LoopNext {
     }
 }
 
+struct LoopWatcher;
+
+impl Export for LoopWatcher {
+    const NAME: &'static CStr = c"loopWatcher";
+
+    fn call(call: &Call) -> napi::Result<Value> {
+        Ok(Value::Number(call.handle()?.told.get().watcher as f64))
+    }
+}
+
+struct LoopWait;
+
+impl Export for LoopWait {
+    const NAME: &'static CStr = c"loopWait";
+
+    fn call(call: &Call) -> napi::Result<Value> {
+        Ok(Value::Number(call.handle()?.told.get().wait.map_or(-1.0, milliseconds)))
+    }
+}
+
 struct EventCreate;
 
 impl Export for EventCreate {
@@ -280,7 +302,12 @@ impl Export for EventCreateAndAdd {
 
     fn call(call: &Call) -> napi::Result<Value> {
         let spec = crate::event::spec(call.int(1), call.uint(2), call.int(3));
-        let created = call.handle()?.base().create_and_add(spec, duration(call.number(4)));
+        let handle = call.handle()?;
+        let created = match call.check(handle.timeout(call.number(4)))? {
+            Timeout::None => handle.base().create_and_add(spec, None),
+            Timeout::After(timeout) => handle.base().create_and_add(spec, Some(timeout)),
+            Timeout::Common(timeout) => handle.base().create_and_add_common(spec, timeout),
+        };
         call.check(created).map(|id| Value::Number(id.to_bits() as f64))
     }
 }
@@ -291,7 +318,12 @@ impl Export for EventAdd {
     const NAME: &'static CStr = c"eventAdd";
 
     fn call(call: &Call) -> napi::Result<Value> {
-        call.done(call.handle()?.base().add(call.event(), duration(call.number(2))))
+        let handle = call.handle()?;
+        call.done(match call.check(handle.timeout(call.number(2)))? {
+            Timeout::None => handle.base().add(call.event(), None),
+            Timeout::After(timeout) => handle.base().add(call.event(), Some(timeout)),
+            Timeout::Common(timeout) => handle.base().add_common(call.event(), timeout),
+        })
     }
 }
 

@@ -10,13 +10,14 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::time::Duration;
 
-use event_base::Base;
+use event_base::{Base, CommonTimeout, Error};
 use event_base_net::Net;
 use napi::bindgen_prelude::{External, FromNapiValue, TypeName, ValidateNapiValue};
 use napi::{Status, ValueType, sys};
 use napi_derive::napi;
 
 use crate::driver::Driver;
+use crate::pull::Told;
 
 /// A handle's low bits are a place in the table, the others count how often the place was used.
 const PLACE_BITS: u32 = 20;
@@ -29,6 +30,10 @@ pub struct HandleState {
     /// What this base does natively; borrowed only while nothing of JavaScript's runs.
     pub(crate) net: RefCell<Net>,
     pub(crate) driver: RefCell<Option<Driver>>,
+    /// The common timeouts that JavaScript asked for; it names them by their place.
+    pub(crate) common: RefCell<Vec<CommonTimeout>>,
+    /// The watcher whose turn it is.
+    pub(crate) told: Cell<Told>,
     /// Counts the runs, so that a callback under way can tell its own from the next one.
     pub(crate) runs: Cell<u32>,
 }
@@ -36,6 +41,34 @@ pub struct HandleState {
 impl HandleState {
     pub(crate) fn base(&self) -> &Base {
         &self.base
+    }
+
+    /// The timeout that a number from JavaScript means.
+    pub(crate) fn timeout(&self, number: f64) -> Result<Timeout, Error> {
+        if number > FIRST_COMMON {
+            return Ok(duration(number).map_or(Timeout::None, Timeout::After));
+        }
+        let place = (FIRST_COMMON - number) as usize;
+        let common = self.common.borrow().get(place).copied();
+        common.map(Timeout::Common).ok_or(Error::OutOfRange("the timeout"))
+    }
+}
+
+/// This number and those below it name common timeouts.
+const FIRST_COMMON: f64 = -2.0;
+
+/// What is given to an event that is added.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Timeout {
+    None,
+    After(Duration),
+    Common(CommonTimeout),
+}
+
+impl Timeout {
+    /// Names the common timeout at `place` of [`HandleState::common`].
+    pub(crate) fn number_of(place: usize) -> f64 {
+        FIRST_COMMON - place as f64
     }
 }
 
@@ -59,7 +92,9 @@ impl BaseOwner {
     pub(crate) fn new(base: Base) -> napi::Result<Self> {
         let net = RefCell::new(Net::new(base.clone()));
         let driver = RefCell::new(None);
-        let state = Rc::new(HandleState { base, net, driver, runs: Cell::new(0) });
+        let common = RefCell::new(Vec::new());
+        let (told, runs) = (Cell::default(), Cell::new(0));
+        let state = Rc::new(HandleState { base, net, driver, common, told, runs });
         PLACES.with_borrow_mut(|places| {
             let vacant = places.iter().position(|place| place.state.is_none() && place.uses < MOST_USES);
             let index = vacant.unwrap_or(places.len());

@@ -22,3 +22,4 @@ mod pull;
 mod scope;
 mod signal;
 mod socket;
+mod stats;

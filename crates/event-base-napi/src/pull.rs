@@ -4,6 +4,8 @@
 //! bears: [`RELEASED`] in place of PERSIST, and [`ORPHANED`], which is RELEASED with ET alone. The highest slot
 //! never exists; with it, bits 24-31 are one of the [`Signal`]s.
 
+use std::time::Duration;
+
 use crate::handle::HandleState;
 use event_base::{Error, LoopResult, Next, Ready, Wait};
 
@@ -28,6 +30,19 @@ pub(crate) enum Signal {
     Failed = 3,
     /// Something happened to a listener, a connect or a relay; the loop goes on.
     Net = 4,
+    /// A watcher's turn before the wait: `loopWatcher` and `loopWait` say which and for how long.
+    Prepare = 5,
+    /// A watcher's turn after the wait: `loopWatcher` says which.
+    Check = 6,
+}
+
+/// The watcher whose turn was told last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Told {
+    /// Its id as a number.
+    pub(crate) watcher: u64,
+    /// How long the loop is going to wait.
+    pub(crate) wait: Option<Duration>,
 }
 
 /// What one step of the loop came to.
@@ -70,6 +85,14 @@ impl HandleState {
                 Next::Event(ready) if ready.data == 0 => return Ok(Step::Call(code(&ready))),
                 Next::Event(ready) => self.net_ready(&ready),
                 Next::Done(result) => return Ok(Step::Done(result)),
+                Next::Prepare { id, wait, .. } => {
+                    self.told.set(Told { watcher: id.to_bits(), wait });
+                    return Ok(Step::Call(Signal::Prepare.code()));
+                }
+                Next::Check { id, .. } => {
+                    self.told.set(Told { watcher: id.to_bits(), wait: None });
+                    return Ok(Step::Call(Signal::Check.code()));
+                }
                 Next::Host => return Ok(Step::Host),
                 Next::Idle => return Ok(Step::Idle),
             }

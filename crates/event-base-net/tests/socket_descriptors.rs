@@ -8,7 +8,7 @@ use event_base::Error;
 use event_base_net::{Address, socket};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use support::{alone, errno, open_descriptors};
+use support::{alone, await_readable, errno, open_descriptors};
 
 #[track_caller]
 fn assert_quiet(fd: BorrowedFd<'_>) {
@@ -31,7 +31,7 @@ fn every_way_to_open_one_gives_quiet_descriptors() {
         assert_eq!(socket::accept(&door).map(|accepted| accepted.is_none()), Ok(true));
         let client = socket::connect(&socket::address(&door).expect("it is bound")).expect("it listens");
         assert_quiet(client.as_fd());
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        await_readable(&door);
         let (server, peer) = socket::accept(&door).expect("it listens").expect("one waits");
         assert_quiet(server.as_fd());
         assert_eq!(socket::address(&client), Ok(peer));
@@ -135,7 +135,7 @@ fn an_ipv6_only_listener_leaves_the_ipv4_port_free() {
     let Ok(Address::Internet(address)) = socket::address(&both) else { panic!("it is bound") };
     let client = Address::internet("127.0.0.1", address.port()).expect("it is numeric");
     let _client = socket::connect(&client).expect("it takes IPv4 too");
-    std::thread::sleep(std::time::Duration::from_millis(5));
+    await_readable(&both);
     assert!(socket::accept(&both).expect("it listens").is_some());
 }
 

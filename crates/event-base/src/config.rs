@@ -35,6 +35,7 @@ pub struct Config {
     pub(crate) flags: BaseFlags,
     pub(crate) limits: DispatchLimits,
     pub(crate) priorities: u8,
+    pub(crate) timing: bool,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) shares_signals: bool,
     #[cfg(feature = "test-util")]
@@ -57,6 +58,7 @@ impl Config {
             flags: BaseFlags::empty(),
             limits: DispatchLimits { interval: None, callbacks: None, min_priority: 1 },
             priorities: 1,
+            timing: false,
             clock: None,
             shares_signals: false,
             #[cfg(feature = "test-util")]
@@ -103,6 +105,14 @@ impl Config {
     #[must_use]
     pub fn set_priorities(mut self, count: u8) -> Self {
         self.priorities = count;
+        self
+    }
+
+    /// Measures how long callbacks, waits and timers take, for [`Base::stats`](crate::Base::stats). Costs a
+    /// reading of the clock for each callback and two for each wait.
+    #[must_use]
+    pub fn set_timing(mut self, timed: bool) -> Self {
+        self.timing = timed;
         self
     }
 

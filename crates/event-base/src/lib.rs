@@ -30,10 +30,14 @@
 //! | `event_active`, `event_active_later_` | [`Base::activate`], [`Base::activate_later`] |
 //! | `event_pending`, `event_priority_set`, `event_finalize` | [`Base::pending`], [`Base::set_priority`], [`Base::finalize`] |
 //! | `evsignal_new`, `event_base_get_signal_method`, `_active_by_signal` | [`EventSpec::signal`], [`Base::signal_method`], [`Base::activate_by_signal`] |
+//! | `event_base_init_common_timeout` | [`Base::common_timeout`], [`Base::add_common`] |
 //! | `event_base_once` | [`Base::once`] |
 //! | `event_base_loop`, `_loopexit`, `_loopbreak`, `_loopcontinue` | [`Base::run`], [`Base::loop_exit`], [`Base::loop_break`], [`Base::loop_continue`] |
+//! | `evwatch_prepare_new`, `evwatch_check_new`, `evwatch_free` | [`Base::on_prepare`], [`Base::on_check`], [`Base::remove_watcher`] |
 //! | `event_base_gettimeofday_cached`, `event_gettime_monotonic` | [`Base::now`], [`Base::monotonic`] |
-//! | `event_base_get_num_events`, `_get_max_events`, `_foreach_event` | [`Base::count_events`], [`Base::max_events`], [`Base::events`] |
+//! | `event_base_get_num_events`, `_get_max_events` | [`Base::count_events`], [`Base::max_events`] |
+//! | `event_base_foreach_event`, `event_base_dump_events` | [`Base::for_each`], [`Base::events`], [`Base::dump`] |
+//! | `event_get_assignment` and the other getters | [`Base::info`] |
 //!
 //! # Threads
 //!
@@ -50,6 +54,7 @@ mod event;
 mod flags;
 mod io;
 mod signal;
+mod stats;
 mod sync;
 mod sys;
 mod time;
@@ -57,12 +62,13 @@ mod time;
 pub use backend::supported_methods;
 #[cfg(feature = "test-util")]
 pub use backend::{Script, ScriptedChange};
-pub use base::{Base, Next, Turn, Wait};
+pub use base::{Base, CommonTimeout, HostWait, Next, Occasion, Turn, Wait, WaitEnder, WatcherId};
 pub use config::{Config, MAX_PRIORITIES};
 pub use error::{Error, SystemError};
 pub use event::{EventId, EventInfo, EventSpec, Ready};
 pub use flags::{BaseFlags, CountFlags, Features, LoopFlags, LoopResult, What};
 pub use signal::{MAX_SIGNAL, reassert_signal};
+pub use stats::{BUCKETS, EventCounts, Histogram, Stats, Timing};
 #[cfg(feature = "test-util")]
 pub use time::ManualClock;
 pub use time::{Clock, SystemClock};

@@ -194,6 +194,28 @@ fn persistent_timers() {
 }
 
 #[test]
+fn common_timeouts() {
+    on_each_base(|base| {
+        let [soon, late] =
+            [1, 60_000_000].map(|micros| base.common_timeout(Duration::from_micros(micros)).unwrap());
+        let timers = created(base, 200, |data| EventSpec::timer().data(data));
+        let persistent = created(base, 100, |data| EventSpec::timer().persist().data(data));
+        let allocations = allocations_of(|| {
+            timers.iter().for_each(|&timer| base.add_common(timer, late).unwrap());
+            timers.iter().for_each(|&timer| base.add_common(timer, soon).unwrap());
+            persistent.iter().for_each(|&timer| base.add_common(timer, soon).unwrap());
+            let mut fired = 0;
+            while fired < 300 {
+                base.run(LoopFlags::ONCE, |_, _| fired += 1).unwrap();
+            }
+            persistent.iter().for_each(|&timer| base.add_common(timer, late).unwrap());
+            persistent.iter().for_each(|&timer| base.del(timer).unwrap());
+        });
+        assert_eq!(allocations, 0);
+    });
+}
+
+#[test]
 fn user_events() {
     on_each_base(|base| {
         let events = created(base, 1000, |data| EventSpec::user().data(data));

@@ -1,11 +1,13 @@
 //! `run()`: the base inside the host's own event loop.
 //!
-//! Two drivers wait for the base's descriptor and then take its turns on JavaScript's thread. In Node and
-//! Electron it is one `uv_poll` handle. Elsewhere libuv is missing or only pretended, so a thread waits and
-//! rings. TypeScript says which, before any symbol of libuv is looked for.
+//! Two drivers wait for the base and then take its turns on JavaScript's thread. In Node and Electron it is one
+//! `uv_poll` handle on the base's descriptor. Elsewhere libuv is missing or only pretended, so a thread waits
+//! and rings; TypeScript says which, before any symbol of libuv is looked for. A base whose backend has no
+//! descriptor is driven by a thread everywhere.
 
 mod thread;
 mod uv;
+mod waiting;
 
 use std::rc::Rc;
 
@@ -64,6 +66,8 @@ impl HandleState {
             self.finish(caller, result);
             return Driven::Over;
         }
+        // What the host does until the next turn is not the callback's time.
+        _ = self.base.callback_ended();
         Driven::More
     }
 
@@ -82,14 +86,13 @@ impl HandleState {
     /// Stops the driver and leaves the loop.
     pub(crate) fn detach(&self) {
         let driver = self.driver.borrow_mut().take();
-        if driver.is_some() {
-            self.base.leave();
-        }
+        // Before the base is left: a wait that is away has to come back first.
         match driver {
             Some(Driver::Uv(driver)) => driver.close(),
             Some(Driver::Thread(driver)) => driver.close(),
-            None => {}
+            None => return,
         }
+        self.base.leave();
     }
 }
 
@@ -106,9 +109,10 @@ pub fn run_start(
 ) -> napi::Result<()> {
     let state = &*handle;
     let caller = Rc::new(Caller::new(&env, &listener)?);
+    let has_descriptor = check(&env, state.base.descriptor())?.is_some();
     check(&env, state.base.enter(LoopFlags::from_bits_truncate(flags as u8)))?;
     check(&env, state.base.unwatch_host())?;
-    let driver = if use_uv {
+    let driver = if use_uv && has_descriptor {
         uv::UvDriver::start(&env, Rc::clone(state), caller).map(Driver::Uv)
     } else {
         thread::ThreadDriver::start(&env, Rc::clone(state), caller).map(Driver::Thread)
@@ -146,9 +150,11 @@ pub fn run_set_ref(handle: Handle, keep_alive: bool) {
 /// whether the host offers that.
 #[napi(catch_unwind)]
 pub fn watch_host(env: Env, handle: Handle) -> napi::Result<bool> {
-    match uv::backend_descriptor(&env) {
-        Some(descriptor) => check(&env, handle.base().watch_host(descriptor)).map(|()| true),
-        None => Ok(false),
+    let Some(descriptor) = uv::backend_descriptor(&env) else { return Ok(false) };
+    match handle.base().watch_host(descriptor) {
+        // A backend that cannot watch it edge-triggered on this system.
+        Err(Error::System(error)) if [libc::ENOSYS, libc::EPERM].contains(&error.errno) => Ok(false),
+        result => check(&env, result).map(|()| true),
     }
 }
 

@@ -1,26 +1,26 @@
-//! The driver for hosts without libuv: a thread that waits for the base's descriptor and rings.
+//! The driver for hosts without libuv, and for backends without a descriptor: a thread that waits and rings.
 //!
-//! The thread never touches the base. It waits until the descriptor is readable, rings once, and waits for
-//! JavaScript's thread to say that it has looked. JavaScript's thread runs one callback for each ring, or
-//! rings itself for the next, so that the host drains its microtasks between callbacks.
+//! The thread never touches the base. It waits, for the base's descriptor or with the wait the base gave away,
+//! rings once, and waits for JavaScript's thread to say that it has looked. JavaScript's thread runs one
+//! callback for each ring, or rings itself for the next, so that the host drains its microtasks between
+//! callbacks.
 #![expect(unsafe_code, reason = "a thread-safe function that can be referenced and not has no safe form")]
 
+use std::cell::RefCell;
 use std::ffi::c_void;
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
 use std::thread::JoinHandle;
 
-use event_base::{Error, SystemError};
+use event_base::{Base, Error, SystemError};
 use napi::{Env, sys};
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd;
 
 use super::Driven;
+use super::waiting::{Waiting, Watcher};
 use crate::handle::HandleState;
 use crate::scope::Caller;
 
@@ -28,8 +28,8 @@ use crate::scope::Caller;
 struct Bell {
     state: Rc<HandleState>,
     caller: Rc<Caller>,
-    /// Says to the thread that JavaScript has looked; closing it ends the thread.
-    looked: Option<OwnedFd>,
+    /// Says to the thread that JavaScript has looked; ends the thread when it goes. In use for moments only.
+    waiting: RefCell<Option<Waiting>>,
 }
 
 /// A thread that waits.
@@ -73,12 +73,8 @@ fn failed(errno: Errno, syscall: &'static str) -> Error {
 
 impl ThreadDriver {
     pub(super) fn start(env: &Env, state: Rc<HandleState>, caller: Rc<Caller>) -> Result<Self, Error> {
-        let fd = state.base.descriptor()?.ok_or_else(|| failed(Errno::ENOSYS, "poll"))?;
-        // SAFETY: the descriptor is open, and duplicated at once.
-        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-        let watched = borrowed.try_clone_to_owned().map_err(|_| failed(Errno::last(), "fcntl"))?;
-        let (looking, looked) = pipe()?;
-        let bell = Box::into_raw(Box::new(Bell { state, caller, looked: Some(looked) }));
+        let (waiting, watcher) = waiting(&state.base)?;
+        let bell = Box::into_raw(Box::new(Bell { state, caller, waiting: RefCell::new(Some(waiting)) }));
         let Some(ring) = make_ring(env, bell) else {
             // SAFETY: no function took it.
             drop(unsafe { Box::from_raw(bell) });
@@ -86,7 +82,7 @@ impl ThreadDriver {
         };
         let thread = std::thread::Builder::new()
             .name("event-base".to_owned())
-            .spawn(move || wait(&watched, &looking, ring))
+            .spawn(move || watcher.run(|| ring.ring()))
             .map_err(|_| failed(Errno::EAGAIN, "pthread_create"));
         let driver = |thread| ThreadDriver { env: env.raw(), ring, bell, thread };
         match thread {
@@ -115,15 +111,18 @@ impl ThreadDriver {
     }
 
     pub(super) fn close(mut self) {
-        // SAFETY: the bell is freed by the finalizer, which runs after the release below. The borrow ends at
-        // once: a ring under way has its own clones of what it uses.
-        drop(unsafe { (*self.bell).looked.take() });
+        // SAFETY: the bell is freed by the finalizer, which runs after the release below.
+        let bell = unsafe { &*self.bell };
+        let end = bell.waiting.take().map(Waiting::end);
         if let Some(thread) = self.thread.take() {
             // SAFETY: added with the same argument in `start`.
             _ = unsafe {
                 sys::napi_remove_env_cleanup_hook(self.env, Some(on_environment_end), self.bell.cast())
             };
             _ = thread.join();
+        }
+        if let Some(end) = end {
+            end.give_back(&bell.state.base);
         }
         // SAFETY: the one release of the one acquisition; the thread that rang is gone.
         _ = unsafe {
@@ -132,20 +131,13 @@ impl ThreadDriver {
     }
 }
 
-#[cfg(not(target_vendor = "apple"))]
-fn pipe() -> Result<(OwnedFd, OwnedFd), Error> {
-    unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(|errno| failed(errno, "pipe2"))
-}
-
-#[cfg(target_vendor = "apple")]
-fn pipe() -> Result<(OwnedFd, OwnedFd), Error> {
-    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-    let (read, write) = unistd::pipe().map_err(|errno| failed(errno, "pipe"))?;
-    for end in [&read, &write] {
-        fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(|errno| failed(errno, "fcntl"))?;
-        fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(|errno| failed(errno, "fcntl"))?;
+/// The two halves of a wait: by the base's descriptor if it has one.
+fn waiting(base: &Base) -> Result<(Waiting, Watcher), Error> {
+    match base.descriptor()? {
+        // SAFETY: the descriptor is open, and duplicated at once.
+        Some(fd) => Waiting::for_descriptor(unsafe { BorrowedFd::borrow_raw(fd) }),
+        None => Ok(Waiting::with_the_bases_wait()),
     }
-    Ok((read, write))
 }
 
 fn make_ring(env: &Env, bell: *mut Bell) -> Option<Ring> {
@@ -172,30 +164,6 @@ fn make_ring(env: &Env, bell: *mut Bell) -> Option<Ring> {
     (status == sys::Status::napi_ok).then_some(Ring(function))
 }
 
-/// The thread: waits, rings, waits for the look. Ends when the other end of `looking` is closed.
-fn wait(watched: &OwnedFd, looking: &OwnedFd, ring: Ring) {
-    loop {
-        let mut fds = [
-            PollFd::new(watched.as_fd(), PollFlags::POLLIN),
-            PollFd::new(looking.as_fd(), PollFlags::POLLIN),
-        ];
-        match poll(&mut fds, PollTimeout::NONE) {
-            Ok(_) => {}
-            Err(Errno::EINTR) => continue,
-            Err(_) => return,
-        }
-        if fds[0].any().unwrap_or(false) && !fds[1].any().unwrap_or(false) {
-            ring.ring();
-        }
-        let mut fds = [PollFd::new(looking.as_fd(), PollFlags::POLLIN)];
-        while poll(&mut fds, PollTimeout::NONE) == Err(Errno::EINTR) {}
-        let mut buffer = [0; 16];
-        if matches!(unistd::read(looking, &mut buffer), Ok(0)) {
-            return;
-        }
-    }
-}
-
 /// A ring arrived on JavaScript's thread.
 unsafe extern "C" fn on_ring(
     env: sys::napi_env,
@@ -208,17 +176,19 @@ unsafe extern "C" fn on_ring(
         return;
     }
     // SAFETY: the context is the bell; the finalizer runs after the last ring.
-    let (state, caller) = unsafe {
-        let bell = &*context.cast::<Bell>();
-        (Rc::clone(&bell.state), Rc::clone(&bell.caller))
-    };
+    let bell = unsafe { &*context.cast::<Bell>() };
+    let (state, caller) = (Rc::clone(&bell.state), Rc::clone(&bell.caller));
+    let may_take_turns =
+        bell.waiting.borrow_mut().as_mut().is_some_and(|waiting| waiting.take_back(&state.base));
+    if !may_take_turns {
+        return;
+    }
     // A panic must not cross into the host; the run ends by it.
     let driven = catch_unwind(AssertUnwindSafe(|| state.drive(&caller, 1)));
     match driven {
         Ok(Driven::Idle) => {
-            // SAFETY: as above.
-            if let Some(looked) = unsafe { &(*context.cast::<Bell>()).looked } {
-                _ = unistd::write(looked, &[1]);
+            if let Some(waiting) = &mut *bell.waiting.borrow_mut() {
+                waiting.go_on(&state.base);
             }
         }
         Ok(Driven::More) => {

@@ -3,16 +3,18 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of this")]
 
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use event_base::{Base, Config, EventId, EventSpec, LoopFlags};
 use event_base_net::{Completion, Net, RelayEnd, RelayOptions, SourceKey};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{UsageWho, getrusage};
 
-/// No test runs its loop longer than this.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// No test runs its loop longer than this. Long, since the machine may have other things to do: only a test that
+/// hangs gets to its end.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One test of a file at a time: descriptors are counted for the whole process.
 pub fn alone() -> MutexGuard<'static, ()> {
@@ -89,16 +91,52 @@ impl Bed {
         self.base.free(tick).expect("the base is open");
     }
 
-    /// Runs the loop for `time`; completions are collected.
+    /// Runs the loop for `time`, and for one pass at least; completions are collected.
     pub fn run_for(&mut self, time: Duration) -> Vec<Completion> {
         let end = Instant::now() + time;
         let mut completions = Vec::new();
         let tick = self.tick(time);
-        while Instant::now() < end {
+        loop {
             self.pass(|_, completion| completions.push(completion));
+            if Instant::now() >= end {
+                break;
+            }
         }
         self.base.free(tick).expect("the base is open");
         completions
+    }
+
+    /// Runs the loop until `reached` says so; nothing may complete meanwhile. Panics when patience is at its end.
+    #[track_caller]
+    pub fn run_to(&mut self, mut reached: impl FnMut(&mut Self) -> bool) {
+        let give_up = Instant::now() + PATIENCE;
+        while !reached(self) {
+            assert!(Instant::now() < give_up, "patience is at its end");
+            let completions = self.run_for(Duration::from_millis(10));
+            assert!(completions.is_empty(), "{completions:?}");
+        }
+    }
+
+    /// Runs the loop until the relay moves nothing for `time`. Whenever that holds, no event may have been handed
+    /// out; the processor time of such a stretch is the answer.
+    #[track_caller]
+    pub fn run_at_rest(&mut self, relay: SourceKey, time: Duration) -> Duration {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            let moved = |bed: &Self| {
+                let stats = bed.net.stats(relay).expect("it is running");
+                (stats.bytes_a_to_b, stats.bytes_b_to_a, stats.held_a_to_b, stats.held_b_to_a)
+            };
+            let (before, handed, busy) = (moved(self), self.handed, busy_time());
+            let completions = self.run_for(time);
+            let busy = busy_time() - busy;
+            assert!(completions.is_empty(), "{completions:?}");
+            if moved(self) == before {
+                assert_eq!(self.handed, handed, "woken with nothing to do");
+                return busy;
+            }
+            assert!(Instant::now() < give_up, "patience is at its end");
+        }
     }
 
     fn tick(&self, every: Duration) -> EventId {
@@ -143,6 +181,27 @@ impl Bed {
         let key = self.net.relay(a, b, options).expect("two sockets can be relayed");
         (key, client, server)
     }
+}
+
+/// Tries what a busy machine may be too slow for at a slower and slower pace, up to 32 times the first. It fails
+/// where no pace will do, with the reason the slowest gave.
+#[track_caller]
+pub fn at_some_pace(mut attempt: impl FnMut(u32) -> Result<(), String>) {
+    let mut reason = String::new();
+    for pace in [1, 2, 4, 8, 16, 32] {
+        match attempt(pace) {
+            Ok(()) => return,
+            Err(why) => reason = why,
+        }
+    }
+    panic!("{reason}");
+}
+
+/// Waits until there is something to read, or to accept.
+pub fn await_readable(fd: &impl AsFd) {
+    let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+    let timeout = PollTimeout::try_from(PATIENCE).expect("it is short");
+    assert_eq!(poll(&mut fds, timeout), Ok(1), "nothing came");
 }
 
 /// Two connected TCP sockets: one for the net, one for the test.

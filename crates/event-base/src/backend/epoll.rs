@@ -1,4 +1,5 @@
-//! epoll, with a system call for each change and one for each wait.
+//! epoll, with a system call for each change and one for each wait; or with a list of changes, which are made
+//! before the wait.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use nix::sys::epoll::{Epoll as Kernel, EpollCreateFlags, EpollEvent, EpollFlags,
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
+use super::changelist::{Changelist, Pending, Verdict};
 use super::operation::{Operation, operation};
 use super::{Applied, Change, Internal, Readiness};
 use crate::error::Error;
@@ -19,6 +21,7 @@ use crate::sys::pwait2::epoll_pwait2;
 use crate::time::Nanos;
 
 pub(super) const NAME: &str = "epoll";
+const NAME_WITH_CHANGELIST: &str = "epoll (with changelist)";
 pub(super) const FEATURES: Features = Features::ET.union(Features::O1).union(Features::EARLY_CLOSE);
 
 /// Room for the first wait, and what it may grow to.
@@ -36,6 +39,10 @@ pub(crate) struct Epoll {
     waiter: Option<EpollWaiter>,
     /// Made when a host first asks for the descriptor, so that none need be had later.
     timer: Option<TimerFd>,
+    /// Changes that were put off, in a base that does so.
+    changes: Option<Changelist>,
+    /// Tokens of registrations that the kernel refused when it was told of them late.
+    lost: Vec<u64>,
 }
 
 /// A wait under way.
@@ -47,12 +54,13 @@ pub(crate) struct EpollWaiter {
 }
 
 impl Epoll {
-    pub(super) fn new() -> Result<Self, Error> {
-        Ok(Epoll { kernel: Arc::new(open()?), waiter: None, timer: None })
+    pub(super) fn new(with_changelist: bool) -> Result<Self, Error> {
+        let changes = with_changelist.then(Changelist::default);
+        Ok(Epoll { kernel: Arc::new(open()?), waiter: None, timer: None, changes, lost: Vec::new() })
     }
 
     pub(super) fn name(&self) -> &'static str {
-        NAME
+        if self.changes.is_some() { NAME_WITH_CHANGELIST } else { NAME }
     }
 
     pub(super) fn features(&self) -> Features {
@@ -64,26 +72,35 @@ impl Epoll {
     }
 
     pub(super) fn change(&mut self, change: &Change) -> Result<Applied, Error> {
-        let fd = change.fd;
-        let event = |interests| EpollEvent::new(interests_to_epoll(interests, change.edge), change.token);
-        let result = with_fd(fd, |borrowed| match operation(change) {
-            Operation::None => Ok(()),
-            Operation::Add(interests) => match self.kernel.add(borrowed, event(interests)) {
-                // The same file was registered under this number before, and lives on through a duplicate:
-                // closing the number did not remove it (see epoll(7), Q6).
-                Err(Errno::EEXIST) => self.kernel.modify(borrowed, &mut event(interests)),
-                result => result,
-            },
-            Operation::Modify(interests) => self.kernel.modify(borrowed, &mut event(interests)),
-            Operation::Delete => self.kernel.delete(borrowed),
-        });
-        match (operation(change), result) {
-            (_, Ok(())) => Ok(Applied::Done),
-            // Closed, closed and opened again as another file, or as one that epoll refuses.
-            (Operation::Delete, Err(Errno::ENOENT | Errno::EBADF | Errno::EPERM)) => Ok(Applied::Gone),
-            (Operation::Modify(_), Err(Errno::ENOENT | Errno::EBADF | Errno::EPERM)) => Ok(Applied::Gone),
-            (_, Err(errno)) => Err(Error::system(errno, "epoll_ctl", Some(fd))),
+        let Some(changes) = &mut self.changes else { return apply(&self.kernel, change) };
+        let Verdict::Now(change) = changes.offer(change) else { return Ok(Applied::Done) };
+        let applied = apply(&self.kernel, &change)?;
+        changes.note(change.fd, if applied == Applied::Gone { What::empty() } else { change.wanted() });
+        Ok(applied)
+    }
+
+    /// Makes the changes that were put off.
+    pub(super) fn flush(&mut self) {
+        let Some(changes) = &mut self.changes else { return };
+        while let Some(Pending { change, reborn }) = changes.take() {
+            let mut result = apply(&self.kernel, &change);
+            if reborn && result == Ok(Applied::Gone) {
+                // Closed, and opened as another file.
+                let afresh = Change { registered: What::empty(), add: change.wanted(), ..change };
+                result = apply(&self.kernel, &Change { remove: What::empty(), ..afresh });
+            }
+            let has_it = result == Ok(Applied::Done);
+            changes.note(change.fd, if has_it { change.wanted() } else { What::empty() });
+            if !has_it && !change.wanted().is_empty() {
+                // Not to be left as it was: nobody would hear of it there.
+                _ = with_fd(change.fd, |fd| self.kernel.delete(fd));
+                self.lost.push(change.token);
+            }
         }
+    }
+
+    pub(super) fn take_lost(&mut self) -> Option<u64> {
+        self.lost.pop()
     }
 
     pub(super) fn watch_internal(&mut self, fd: BorrowedFd<'_>, internal: Internal) -> Result<(), Error> {
@@ -147,6 +164,10 @@ impl Epoll {
         // The number stays, so that a host which watches it need not be told another one.
         nix::unistd::dup3(&fresh.0, &mut kernel.0, nix::fcntl::OFlag::O_CLOEXEC)
             .map_err(|errno| Error::system(errno, "dup3", None))?;
+        if let Some(changes) = &mut self.changes {
+            changes.clear();
+        }
+        self.lost.clear();
         if let Some(timer) = &self.timer {
             let event = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, Internal::Timer.token());
             self.kernel.add(timer.as_fd(), event).map_err(|errno| Error::system(errno, "epoll_ctl", None))?;
@@ -190,6 +211,30 @@ impl EpollWaiter {
     }
 }
 
+/// Makes a change, and finds out what it came to.
+fn apply(kernel: &Kernel, change: &Change) -> Result<Applied, Error> {
+    let fd = change.fd;
+    let event = |interests| EpollEvent::new(interests_to_epoll(interests, change.edge), change.token);
+    let result = with_fd(fd, |borrowed| match operation(change) {
+        Operation::None => Ok(()),
+        Operation::Add(interests) => match kernel.add(borrowed, event(interests)) {
+            // The same file was registered under this number before, and lives on through a duplicate:
+            // closing the number did not remove it (see epoll(7), Q6).
+            Err(Errno::EEXIST) => kernel.modify(borrowed, &mut event(interests)),
+            result => result,
+        },
+        Operation::Modify(interests) => kernel.modify(borrowed, &mut event(interests)),
+        Operation::Delete => kernel.delete(borrowed),
+    });
+    match (operation(change), result) {
+        (_, Ok(())) => Ok(Applied::Done),
+        // Closed, closed and opened again as another file, or as one that epoll refuses.
+        (Operation::Delete, Err(Errno::ENOENT | Errno::EBADF | Errno::EPERM)) => Ok(Applied::Gone),
+        (Operation::Modify(_), Err(Errno::ENOENT | Errno::EBADF | Errno::EPERM)) => Ok(Applied::Gone),
+        (_, Err(errno)) => Err(Error::system(errno, "epoll_ctl", Some(fd))),
+    }
+}
+
 fn open() -> Result<Kernel, Error> {
     Kernel::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(|errno| Error::system(errno, "epoll_create1", None))
 }
@@ -216,12 +261,12 @@ fn interests_to_epoll(interests: What, edge: bool) -> EpollFlags {
 /// without ever being told. Here an error, and a hang-up of both sides, reach every interest.
 fn epoll_to_interests(flags: EpollFlags) -> What {
     if flags.contains(EpollFlags::EPOLLERR) {
-        return What::IO;
+        return What::IO | What::ET;
     }
     if flags.contains(EpollFlags::EPOLLHUP) && !flags.contains(EpollFlags::EPOLLRDHUP) {
-        return What::IO;
+        return What::IO | What::ET;
     }
-    let mut what = What::empty();
+    let mut what = What::ET;
     what.set(What::READ, flags.contains(EpollFlags::EPOLLIN));
     what.set(What::WRITE, flags.contains(EpollFlags::EPOLLOUT));
     what.set(What::CLOSED, flags.contains(EpollFlags::EPOLLRDHUP));

@@ -13,6 +13,13 @@
 //!     another file. Nothing is registered then.
 //!   - Removing the last interest never fails: closing a descriptor removed it already.
 //!   - Any other failure leaves the registration as it was.
+//!   - A backend may put a change off until `flush`, except one that a caller has to hear of: the first
+//!     registration of a descriptor, and a new interest in one.
+//! - **`flush`** makes what was put off. It is called before each wait, and after each change that is made while
+//!   the loop sleeps. It answers whether a wait under way has to be ended for the changes to take effect.
+//! - **`take_lost`** tells of registrations that are no more without anybody having asked: what was put off was
+//!   refused, or a wait found the descriptor closed. Their events leave the map and are told, so that their own
+//!   calls meet the error. To be asked after `flush` and `finish_wait`.
 //! - **`start_wait`** hands out a [`Waiter`], which owns all that the wait needs, so that the lock can be
 //!   dropped: other threads may call `change` meanwhile, and it takes effect on the wait under way.
 //! - **`Waiter::wait`** sleeps for at most the given time (`None`: without limit) and may return early with
@@ -25,12 +32,22 @@
 //!   registers everything again. Needed after a fork, and when a registration is stuck in the kernel.
 //!
 //! Readiness maps to interest as follows. Error conditions reach every interest that is registered, so that
-//! no registration can be ready for ever without an event hearing of it.
+//! no registration can be ready for ever without an event hearing of it. A backend that is edge-triggered adds
+//! ET to each readiness; on one that is not, what the base's own descriptors hold must be taken out.
 
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_vendor = "apple",
+    target_os = "freebsd",
+    feature = "libkqueue"
+))]
+mod changelist;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
 #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
 mod kqueue;
+mod level;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod operation;
 #[cfg(feature = "test-util")]
@@ -39,10 +56,13 @@ mod scripted;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::time::Duration;
 
+use nix::errno::Errno;
+
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use epoll::{Epoll, EpollWaiter};
 #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
 use kqueue::{Kqueue, KqueueWaiter};
+use level::{Level, LevelWaiter, PollSet, SelectSet, Set};
 #[cfg(feature = "test-util")]
 pub use scripted::{Script, ScriptedChange};
 #[cfg(feature = "test-util")]
@@ -139,18 +159,38 @@ pub(crate) fn signal_of(token: u64) -> (i32, u64) {
 struct Descriptor {
     name: &'static str,
     features: Features,
-    open: fn() -> Result<Backend, Error>,
+    open: fn(&Options) -> Result<Backend, Error>,
+}
+
+/// What a configuration says to one backend or another.
+#[derive(Clone, Copy, Debug)]
+struct Options {
+    with_changelist: bool,
 }
 
 /// Every backend of this build, in order of preference.
 const BACKENDS: &[Descriptor] = &[
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    Descriptor { name: epoll::NAME, features: epoll::FEATURES, open: || Epoll::new().map(Backend::Epoll) },
+    Descriptor {
+        name: epoll::NAME,
+        features: epoll::FEATURES,
+        open: |options| Epoll::new(options.with_changelist).map(Backend::Epoll),
+    },
     #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
     Descriptor {
         name: kqueue::NAME,
         features: kqueue::FEATURES,
-        open: || Kqueue::new().map(Backend::Kqueue),
+        open: |_| Kqueue::new().map(Backend::Kqueue),
+    },
+    Descriptor {
+        name: PollSet::NAME,
+        features: PollSet::FEATURES,
+        open: |_| Level::new().map(Backend::Poll),
+    },
+    Descriptor {
+        name: SelectSet::NAME,
+        features: SelectSet::FEATURES,
+        open: |_| Level::new().map(Backend::Select),
     },
 ];
 
@@ -167,6 +207,8 @@ pub(crate) enum Backend {
     Epoll(Epoll),
     #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
     Kqueue(Kqueue),
+    Poll(Level<PollSet>),
+    Select(Level<SelectSet>),
     #[cfg(feature = "test-util")]
     Scripted(Scripted),
 }
@@ -178,6 +220,8 @@ pub(crate) enum Waiter {
     Epoll(EpollWaiter),
     #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
     Kqueue(KqueueWaiter),
+    Poll(LevelWaiter<PollSet>),
+    Select(LevelWaiter<SelectSet>),
     #[cfg(feature = "test-util")]
     Scripted(ScriptedWaiter),
 }
@@ -189,6 +233,8 @@ macro_rules! each_backend {
             $kind::Epoll($inner) => $result,
             #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
             $kind::Kqueue($inner) => $result,
+            $kind::Poll($inner) => $result,
+            $kind::Select($inner) => $result,
             #[cfg(feature = "test-util")]
             $kind::Scripted($inner) => $result,
         }
@@ -203,16 +249,30 @@ impl Backend {
             return Ok(Backend::Scripted(Scripted::new(script.clone())));
         }
         let read_env = !config.flags.contains(BaseFlags::IGNORE_ENV);
-        let descriptor = BACKENDS
+        let is_set = |variable| read_env && std::env::var_os(variable).is_some();
+        let options = Options {
+            with_changelist: config.flags.contains(BaseFlags::EPOLL_USE_CHANGELIST)
+                || is_set("EVENT_EPOLL_USE_CHANGELIST"),
+        };
+        let mut failure = Error::NoMethod;
+        let candidates = BACKENDS
             .iter()
             .filter(|backend| !config.avoided.iter().any(|name| name == backend.name))
             .filter(|backend| backend.features.contains(config.features))
-            .find(|backend| !(read_env && is_disabled(backend.name)))
-            .ok_or(Error::NoMethod)?;
-        if read_env && std::env::var_os("EVENT_SHOW_METHOD").is_some() {
-            eprintln!("event-base using: {}", descriptor.name);
+            .filter(|backend| !(read_env && is_disabled(backend.name)));
+        for candidate in candidates {
+            match (candidate.open)(&options) {
+                Ok(backend) => {
+                    if is_set("EVENT_SHOW_METHOD") {
+                        eprintln!("event-base using: {}", backend.name());
+                    }
+                    return Ok(backend);
+                }
+                Err(error) if is_missing(&error) => failure = error,
+                Err(error) => return Err(error),
+            }
         }
-        (descriptor.open)()
+        Err(failure)
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -275,12 +335,45 @@ impl Backend {
         each_backend!(self, Backend, inner => inner.unwatch_internal(fd));
     }
 
+    /// Makes what was put off. Answers whether a wait under way has to be ended for changes to take effect.
+    #[inline]
+    pub(crate) fn flush(&mut self) -> bool {
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Backend::Epoll(inner) => inner.flush(),
+            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            Backend::Kqueue(_) => {}
+            Backend::Poll(inner) => return inner.is_behind(),
+            Backend::Select(inner) => return inner.is_behind(),
+            #[cfg(feature = "test-util")]
+            Backend::Scripted(_) => {}
+        }
+        false
+    }
+
+    /// The token of a registration that is no more, though nobody asked for that.
+    #[inline]
+    pub(crate) fn take_lost(&mut self) -> Option<u64> {
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Backend::Epoll(inner) => inner.take_lost(),
+            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            Backend::Kqueue(_) => None,
+            Backend::Poll(inner) => inner.take_lost(),
+            Backend::Select(inner) => inner.take_lost(),
+            #[cfg(feature = "test-util")]
+            Backend::Scripted(_) => None,
+        }
+    }
+
     pub(crate) fn start_wait(&mut self) -> Waiter {
         match self {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Backend::Epoll(inner) => Waiter::Epoll(inner.start_wait()),
             #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
             Backend::Kqueue(inner) => Waiter::Kqueue(inner.start_wait()),
+            Backend::Poll(inner) => Waiter::Poll(inner.start_wait()),
+            Backend::Select(inner) => Waiter::Select(inner.start_wait()),
             #[cfg(feature = "test-util")]
             Backend::Scripted(inner) => Waiter::Scripted(inner.start_wait()),
         }
@@ -292,8 +385,9 @@ impl Backend {
             (Backend::Epoll(inner), Waiter::Epoll(waiter)) => inner.finish_wait(waiter),
             #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
             (Backend::Kqueue(inner), Waiter::Kqueue(waiter)) => inner.finish_wait(waiter),
+            (Backend::Poll(inner), Waiter::Poll(waiter)) => inner.finish_wait(waiter),
+            (Backend::Select(inner), Waiter::Select(waiter)) => inner.finish_wait(waiter),
             // A scripted waiter owns nothing that the backend needs back; no waiter meets another backend.
-            #[allow(unreachable_patterns, reason = "most builds have one backend")]
             _ => {}
         }
     }
@@ -332,6 +426,7 @@ impl Waiter {
             Waiter::Epoll(inner) => inner.is_full(),
             #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
             Waiter::Kqueue(inner) => inner.is_full(),
+            Waiter::Poll(_) | Waiter::Select(_) => false,
             #[cfg(feature = "test-util")]
             Waiter::Scripted(_) => false,
         }
@@ -347,6 +442,13 @@ pub(crate) fn wants_signalfd(config: &Config) -> bool {
     let read_env = !config.flags.contains(BaseFlags::IGNORE_ENV);
     config.flags.contains(BaseFlags::USE_SIGNALFD)
         || read_env && std::env::var_os("EVENT_USE_SIGNALFD").is_some()
+}
+
+/// Whether this kernel, or the sandbox around the process, does not have the system call at all. A shortage is
+/// told instead: the next backend would do with less, and be slower without anybody knowing why.
+fn is_missing(error: &Error) -> bool {
+    const MISSING: [i32; 3] = [Errno::ENOSYS as i32, Errno::EPERM as i32, Errno::EACCES as i32];
+    matches!(error, Error::System(error) if MISSING.contains(&error.errno))
 }
 
 /// `EVENT_NOEPOLL` and its like: the name in capitals, set to anything.

@@ -171,7 +171,7 @@ impl ScriptedWaiter {
                 let (_, ready) = state.outcomes.pop_front().unwrap_or_default();
                 for (fd, what) in ready {
                     if let Some((token, interests)) = state.registered.get(&fd) {
-                        let what = what & *interests;
+                        let what = (what & *interests) | What::ET;
                         self.found.push(Readiness { token: *token, what });
                     }
                 }

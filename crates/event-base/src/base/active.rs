@@ -18,13 +18,13 @@ const MAX_DEFERRED: u32 = 32;
 
 /// A queue through the records' links.
 #[derive(Clone, Copy, Debug)]
-struct Queue {
-    head: u32,
+pub(super) struct Queue {
+    pub(super) head: u32,
     tail: u32,
 }
 
 impl Queue {
-    const EMPTY: Queue = Queue { head: NONE, tail: NONE };
+    pub(super) const EMPTY: Queue = Queue { head: NONE, tail: NONE };
 
     fn append(&mut self, table: &mut Table, index: u32) {
         let last = std::mem::replace(&mut self.tail, index);
@@ -53,7 +53,7 @@ impl Queue {
     }
 
     /// Puts an event in front of the others.
-    fn prepend(&mut self, table: &mut Table, index: u32) {
+    pub(super) fn prepend(&mut self, table: &mut Table, index: u32) {
         let first = std::mem::replace(&mut self.head, index);
         match first {
             NONE => self.tail = index,
@@ -80,8 +80,8 @@ impl Queue {
 /// The queues.
 #[derive(Debug)]
 pub(super) struct Queues {
-    by_priority: Vec<Queue>,
-    later: Queue,
+    pub(super) by_priority: Vec<Queue>,
+    pub(super) later: Queue,
     deferred: u32,
 }
 
@@ -113,7 +113,7 @@ pub(super) struct Pass {
     handed_out: u32,
     open: bool,
     /// The queue being served.
-    priority: u8,
+    pub(super) priority: u8,
     /// Callbacks so far.
     pub(super) count: u32,
     max_callbacks: Option<u32>,
@@ -219,6 +219,8 @@ impl Inner {
         let limited = priority >= self.limits.min_priority;
         let interval = self.limits.interval.filter(|_| limited);
         let end = interval.map(|interval| self.time.refresh().saturating_add(nanos(interval)));
+        // A base that is timed looks at the clock after each callback, as if there were a limit.
+        let end = end.or(self.measures.is_timed().then_some(Nanos::MAX));
         self.pass = Pass {
             number: self.pass.number,
             handed_out: self.pass.handed_out,
@@ -233,6 +235,7 @@ impl Inner {
 
     /// Events made from here on belong to a new pass.
     pub(super) fn count_pass(&mut self) {
+        self.measures.passes += 1;
         self.pass.number = self.pass.number.wrapping_add(1);
         self.pass.handed_out = 0;
     }
@@ -242,9 +245,13 @@ impl Inner {
         if !self.pass.open {
             return None;
         }
-        if self.pass.running.take().is_some() && self.is_pass_over() {
-            self.pass.close();
-            return None;
+        if let Some(ran) = self.pass.running.take() {
+            if self.is_pass_over(ran) {
+                self.pass.close();
+                return None;
+            }
+        } else if let Some(now) = self.start_watch() {
+            self.measures.callback_began(now);
         }
         let queue = &mut self.queues.by_priority[usize::from(self.pass.priority)];
         let Some(index) = queue.pop(&mut self.table) else {
@@ -256,11 +263,11 @@ impl Inner {
     }
 
     /// What is looked at after each callback.
-    fn is_pass_over(&mut self) -> bool {
-        self.control.is_breaking()
+    fn is_pass_over(&mut self, ran: EventId) -> bool {
+        self.pass.end.is_some_and(|end| self.is_time_up(ran, end))
+            || self.control.is_breaking()
             || self.control.next_pass
             || self.pass.max_callbacks.is_some_and(|most| self.pass.count >= most)
-            || self.pass.end.is_some_and(|end| self.time.refresh() >= end)
     }
 
     /// What is done with an event just before its callback, once it is out of its queue.
@@ -271,7 +278,8 @@ impl Inner {
         record.pass = self.pass.number;
         let (fd, data, state, what) = (record.fd, record.data, record.state, record.what);
         let result = std::mem::take(&mut record.result);
-        if what.contains(What::PERSIST) && record.interval().is_some() {
+        self.measures.count_result(result);
+        if what.contains(What::PERSIST) && record.has_period() {
             self.rearm(index, result);
         } else if state.intersects(State::TIMEOUT | State::INSERTED) && !what.contains(What::PERSIST) {
             self.delete(index);
@@ -284,14 +292,11 @@ impl Inner {
         Ready { id, fd, what: result, data, released, orphaned: false }
     }
 
-    /// What becomes of an event that is special: queued again while it is to be handed out more often, else
-    /// released if nothing of it is left. Answers whether it was released.
+    /// Queues an event again that is to be handed out more often; releases any other if nothing of it is left, and
+    /// answers whether it did.
     #[inline]
     fn settle_handed_out(&mut self, index: u32, state: State, result: What) -> bool {
         if state.contains(State::REPEATS) {
-            let queue = &mut self.queues.by_priority[usize::from(self.pass.priority)];
-            queue.prepend(&mut self.table, index);
-            self.list(index, State::ACTIVE);
             self.repeat(index, result);
             return false;
         }
@@ -304,6 +309,7 @@ impl Inner {
 
     /// The next transient event that was orphaned and is still nobody's.
     pub(super) fn next_departed(&mut self) -> Option<Ready> {
+        self.settle_callback();
         while let Some(id) = self.departed.pop() {
             let Some(record) = self.table.get(id) else { continue };
             if !record.state.intersects(State::LISTED) {
@@ -389,38 +395,5 @@ impl Base {
                 }
             }
         })
-    }
-
-    /// Sets the number of priorities, 1 to [`MAX_PRIORITIES`](crate::MAX_PRIORITIES)
-    /// (`event_base_priority_init`). Events of a priority that no longer exists get the least urgent one.
-    ///
-    /// # Errors
-    /// [`Error::Active`] while any event is active, [`Error::OutOfRange`] for 0, [`Error::Closed`],
-    /// [`Error::WrongThread`].
-    pub fn set_priorities(&self, count: u8) -> Result<(), Error> {
-        self.try_with(|inner| {
-            if count == 0 {
-                return Err(Error::OutOfRange("the number of priorities"));
-            }
-            if inner.counts.active() > 0 {
-                return Err(Error::Active);
-            }
-            inner.queues.by_priority = vec![Queue::EMPTY; usize::from(count)];
-            // The pass under way, if any, looks into its queue once more.
-            inner.pass.priority = inner.pass.priority.min(count - 1);
-            for index in inner.table.indices() {
-                let record = inner.table.at(index);
-                record.priority = record.priority.min(count - 1);
-            }
-            Ok(())
-        })
-    }
-
-    /// The number of priorities (`event_base_get_npriorities`).
-    ///
-    /// # Errors
-    /// [`Error::Closed`], [`Error::WrongThread`].
-    pub fn priorities(&self) -> Result<u8, Error> {
-        self.with(|inner| inner.queues.priorities())
     }
 }

@@ -35,6 +35,10 @@ impl TimeCache {
         TimeCache { clock, disabled, monotonic: Cached::No, wall: None }
     }
 
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
     /// The cached monotonic time, else a fresh one.
     pub(super) fn now(&mut self) -> Nanos {
         match self.monotonic {
@@ -47,6 +51,11 @@ impl TimeCache {
     /// The monotonic time right now.
     pub(super) fn fresh(&self) -> Nanos {
         self.clock.monotonic()
+    }
+
+    /// How long it is from right now until `deadline`.
+    pub(super) fn until(&self, deadline: Nanos) -> Duration {
+        Duration::from_nanos(deadline.saturating_sub(self.clock.monotonic()))
     }
 
     pub(super) fn refresh(&mut self) -> Nanos {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Base, Inner};
 use crate::error::Error;
-use crate::event::{EventId, EventSpec, State};
+use crate::event::{EventId, EventSpec, Period, State};
 use crate::flags::What;
 use crate::signal::is_signal as is_signal_number;
 use crate::time::{Nanos, nanos};
@@ -35,7 +35,11 @@ impl Inner {
         self.table.insert(spec, priority, self.pass.made_in(spec.age))
     }
 
-    fn create_and_add(&mut self, spec: &EventSpec, timeout: Option<Duration>) -> Result<EventId, Error> {
+    pub(super) fn create_and_add(
+        &mut self,
+        spec: &EventSpec,
+        timeout: Option<Duration>,
+    ) -> Result<EventId, Error> {
         let id = self.create(spec)?;
         let result = self.add(id.index, timeout);
         if result.is_err() {
@@ -45,7 +49,7 @@ impl Inner {
     }
 
     /// `event_add_nolock_`. If the descriptor is refused, nothing else is touched.
-    fn add(&mut self, index: u32, timeout: Option<Duration>) -> Result<(), Error> {
+    pub(super) fn add(&mut self, index: u32, timeout: Option<Duration>) -> Result<(), Error> {
         let record = self.table.at(index);
         if record.state.contains(State::FINALIZING) {
             return Err(Error::Finalizing);
@@ -69,14 +73,24 @@ impl Inner {
             self.list(index, State::INSERTED);
         }
         self.settle_orphans();
+        self.settle_change();
         result
     }
 
     fn arm(&mut self, index: u32, timeout: Duration) {
         let timeout = nanos(timeout);
+        self.begin_timeout(index, Period::Own(timeout));
+        let deadline = self.now_for_caller().saturating_add(timeout);
+        self.timers.arm(&mut self.table, index, deadline);
+        self.request_wake_by(deadline);
+    }
+
+    /// What there is to do before a deadline is set.
+    #[inline]
+    pub(super) fn begin_timeout(&mut self, index: u32, period: Period) {
         let record = self.table.at(index);
         if record.what.contains(What::PERSIST) {
-            record.set_interval(Some(timeout));
+            record.set_period(Some(period));
         }
         // Moving the deadline takes back a timeout that was not handed out yet, but no readiness: told
         // edge-triggered, it would not come again.
@@ -87,16 +101,13 @@ impl Inner {
                 self.withdraw(index);
             }
         }
-        let deadline = self.now_for_caller().saturating_add(timeout);
         self.list(index, State::TIMEOUT);
-        self.timers.arm(&mut self.table, index, deadline);
-        self.request_wake_by(deadline);
     }
 
     /// From when a timeout counts: the time that stands still for the callbacks of the loop, and the real one
     /// for other threads, whose timers would come early by as long as a callback takes.
     #[inline]
-    fn now_for_caller(&mut self) -> Nanos {
+    pub(super) fn now_for_caller(&mut self) -> Nanos {
         if self.is_running() && !self.run.is_owner() { self.time.fresh() } else { self.time.now() }
     }
 
@@ -104,7 +115,7 @@ impl Inner {
     /// still had of it is gone either way.
     pub(super) fn delete(&mut self, index: u32) {
         let record = self.table.at(index);
-        record.set_interval(None);
+        record.set_period(None);
         record.state -= State::REPEATS;
         let is_signal = record.what.contains(What::SIGNAL);
         self.disarm(index);
@@ -120,6 +131,15 @@ impl Inner {
             // it was; then the kernel tells a little more than is wanted, and nobody hears it.
             _ = self.fds.remove(&mut self.table, backend, index, &mut self.orphans);
             self.settle_orphans();
+            self.settle_change();
+        }
+    }
+
+    /// A change made while the loop sleeps has to take effect on its wait.
+    #[inline]
+    fn settle_change(&mut self) {
+        if self.sleep.is_asleep() {
+            self.flush_changes();
         }
     }
 
@@ -154,7 +174,8 @@ impl Base {
     ///
     /// # Errors
     /// [`Error::BadFlags`] for SIGNAL beside an interest, or ET without one; [`Error::OutOfRange`] for an interest
-    /// in a negative descriptor, a number that is no signal's, for a priority the base does not have, and beyond 16 777 215 events;
+    /// in a negative descriptor, a number that is no signal's, for a priority the base does not have, and beyond
+    /// 16 777 215 events;
     /// [`Error::Closed`], [`Error::WrongThread`].
     pub fn create(&self, spec: EventSpec) -> Result<EventId, Error> {
         self.try_with(|inner| inner.create(&spec))
@@ -186,8 +207,8 @@ impl Base {
     /// directory, `EBADF` if it is closed, `ENOSPC` or `ENOMEM` when the kernel's limits are reached; the
     /// deadline is not touched then. [`Error::BadFlags`] if other events watch the descriptor
     /// edge-triggered and this one does not, or the reverse. For a signal, [`Error::System`] with `sigaction`:
-    /// `EINVAL` for SIGKILL, SIGSTOP and those the C library keeps to itself. [`Error::Finalizing`], [`Error::Closed`],
-    /// [`Error::WrongThread`].
+    /// `EINVAL` for SIGKILL, SIGSTOP and those the C library keeps to itself. [`Error::Finalizing`],
+    /// [`Error::Closed`], [`Error::WrongThread`].
     pub fn add(&self, id: EventId, timeout: Option<Duration>) -> Result<(), Error> {
         self.try_with(|inner| {
             let index = inner.table.find(id)?;
@@ -237,7 +258,7 @@ impl Base {
     pub fn remove_timer(&self, id: EventId) -> Result<(), Error> {
         self.try_with(|inner| {
             let index = inner.table.find(id)?;
-            inner.table.at(index).set_interval(None);
+            inner.table.at(index).set_period(None);
             inner.disarm(index);
             inner.request_wake_if_empty();
             Ok(())
@@ -334,37 +355,6 @@ impl Base {
             let index = inner.table.find(id)?;
             let deadline = inner.table.at(index).timer.deadline();
             Ok(deadline.map(|deadline| Duration::from_nanos(inner.time.to_wall(deadline))))
-        })
-    }
-
-    /// The event's priority (`event_get_priority`).
-    ///
-    /// # Errors
-    /// [`Error::Closed`], [`Error::WrongThread`].
-    pub fn priority(&self, id: EventId) -> Result<u8, Error> {
-        self.try_with(|inner| {
-            let index = inner.table.find(id)?;
-            Ok(inner.table.at(index).priority)
-        })
-    }
-
-    /// Changes an event's priority (`event_priority_set`).
-    ///
-    /// # Errors
-    /// [`Error::Active`] while the event is active, [`Error::OutOfRange`] for a priority the base does not
-    /// have, [`Error::Closed`], [`Error::WrongThread`].
-    pub fn set_priority(&self, id: EventId, priority: u8) -> Result<(), Error> {
-        self.try_with(|inner| {
-            let index = inner.table.find(id)?;
-            if priority >= inner.queues.priorities() {
-                return Err(Error::OutOfRange("the priority"));
-            }
-            let record = inner.table.at(index);
-            if record.state.contains(State::ACTIVE) {
-                return Err(Error::Active);
-            }
-            record.priority = priority;
-            Ok(())
         })
     }
 }

@@ -3,16 +3,20 @@
 //! The host watches [`Base::descriptor`] and, when it is readable, calls [`Base::turn`] with
 //! [`Wait::Never`](super::Wait::Never). Between turns the base counts as asleep: deadlines are kept by a
 //! kernel timer behind the same descriptor, and whatever would wake a sleeping loop makes it readable.
+//!
+//! A backend without a descriptor gives its wait away instead: [`Base::start_wait`], after each
+//! [`Turn::Idle`](super::Turn::Idle).
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Base, Inner};
-use crate::backend::Internal;
+use crate::backend::{Internal, Waiter};
 use crate::error::Error;
 use crate::sys::fd::with_fd;
 use crate::sys::notify::Notifier;
-use crate::time::Nanos;
+use crate::time::{Clock, Nanos};
 
 /// What is known of the host.
 #[derive(Debug, Default)]
@@ -22,6 +26,49 @@ pub(super) struct Host {
     armed: Option<Nanos>,
     /// The descriptor of the host's own loop.
     watched: Option<RawFd>,
+    /// A [`HostWait`] is out.
+    pub(super) waits: bool,
+}
+
+/// A base's wait, to be made on any thread while the base itself stays where it is.
+///
+/// Must be given back with [`Base::finish_wait`].
+#[derive(Debug)]
+pub struct HostWait {
+    waiter: Waiter,
+    deadline: Option<Nanos>,
+    clock: Arc<dyn Clock>,
+    notifier: Arc<Notifier>,
+}
+
+/// Ends a [`HostWait`]. Any thread.
+#[derive(Clone, Debug)]
+pub struct WaitEnder {
+    notifier: Arc<Notifier>,
+}
+
+impl HostWait {
+    /// Sleeps until something is ready, a deadline has passed, or the base was woken; may end early.
+    ///
+    /// # Errors
+    /// [`Error::System`] if the wait fails; the next [`Base::turn`] meets the same.
+    pub fn wait(&mut self) -> Result<(), Error> {
+        let left = self.deadline.map(|deadline| deadline.saturating_sub(self.clock.monotonic()));
+        self.waiter.wait(left.map(Duration::from_nanos))
+    }
+
+    /// What ends the wait before its time.
+    #[must_use]
+    pub fn ender(&self) -> WaitEnder {
+        WaitEnder { notifier: Arc::clone(&self.notifier) }
+    }
+}
+
+impl WaitEnder {
+    /// Ends the wait, or the next one if none is under way.
+    pub fn end(&self) {
+        self.notifier.notify();
+    }
 }
 
 impl Base {
@@ -51,6 +98,52 @@ impl Base {
     /// [`Error::Closed`], [`Error::WrongThread`].
     pub fn descriptor_epoch(&self) -> Result<u32, Error> {
         self.with(|inner| inner.host.epoch)
+    }
+
+    /// Gives the wait away that follows a turn which came to [`Turn::Idle`](super::Turn::Idle): for hosts of
+    /// a base whose backend has no [`descriptor`](Self::descriptor), and works with every other. Until it is
+    /// [given back](Self::finish_wait) the base takes no turn; changes made meanwhile, on any thread, take
+    /// effect on it.
+    ///
+    /// # Errors
+    /// [`Error::Reentrant`] while another wait is out; [`Error::System`] if there is no descriptor left for the
+    /// notifier of a base without locks, which is made here; [`Error::Closed`], [`Error::WrongThread`].
+    pub fn start_wait(&self) -> Result<HostWait, Error> {
+        self.try_with(|inner| {
+            if inner.host.waits {
+                return Err(Error::Reentrant);
+            }
+            let notifier = match &inner.notifier {
+                Some(notifier) => Arc::clone(notifier),
+                None => inner.install_notifier()?,
+            };
+            inner.flush_changes();
+            let is_due = inner.has_ready() || inner.counts.active() > 0;
+            let deadline = if is_due { Some(0) } else { inner.next_deadline() };
+            // After an idle turn it sleeps already, and whatever happened since then asked for a wake-up.
+            if !inner.sleep.is_asleep() {
+                inner.sleep.begin(deadline);
+            }
+            let waiter = inner.backend()?.start_wait();
+            inner.host.waits = true;
+            Ok(HostWait { waiter, deadline, clock: inner.time.clock(), notifier })
+        })
+    }
+
+    /// Takes a wait back, with what it found; the next [`turn`](Self::turn) goes on from there.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn finish_wait(&self, wait: HostWait) -> Result<(), Error> {
+        self.try_with(|inner| {
+            inner.host.waits = false;
+            inner.sleep.end();
+            inner.time.forget();
+            inner.collect(&wait.waiter);
+            inner.backend()?.finish_wait(wait.waiter);
+            inner.settle_lost();
+            Ok(())
+        })
     }
 
     /// Lets a blocking [`turn`](Self::turn) return [`Turn::Host`](super::Turn::Host) when `descriptor`, the
@@ -86,7 +179,7 @@ impl Base {
     /// # Errors
     /// [`Error::Closed`], [`Error::WrongThread`].
     pub fn wake(&self) -> Result<(), Error> {
-        let notifier = self.open()?.notifier.clone();
+        let notifier = self.with(Inner::take_notifier)?;
         if let Some(notifier) = notifier {
             notifier.notify();
         }
@@ -114,11 +207,11 @@ impl Inner {
     }
 
     /// Gives the base the means to be woken.
-    pub(super) fn install_notifier(&mut self) -> Result<(), Error> {
-        let notifier = Notifier::new()?;
+    pub(super) fn install_notifier(&mut self) -> Result<Arc<Notifier>, Error> {
+        let notifier = Arc::new(Notifier::new()?);
         self.backend()?.watch_internal(notifier.as_fd(), Internal::Notifier)?;
-        self.notifier = Some(Arc::new(notifier));
-        Ok(())
+        self.notifier = Some(Arc::clone(&notifier));
+        Ok(notifier)
     }
 
     /// Replaces the kernel's object and registers everything with the new one.

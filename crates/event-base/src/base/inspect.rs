@@ -1,10 +1,11 @@
 //! Counters, and a look at the events.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::{Base, Inner};
 use crate::error::Error;
-use crate::event::{EventId, EventInfo, NONE, State};
+use crate::event::{EventId, EventInfo, State};
 use crate::flags::{CountFlags, What};
 
 /// How many events are where, and how many there ever were.
@@ -151,7 +152,8 @@ impl Base {
     }
 
     /// Every event that is pending or active, once: those on descriptors in the order of the descriptors,
-    /// those for signals in the order of the signals, then timers by deadline, then those that are only active (`event_base_foreach_event`).
+    /// those for signals in the order of the signals, then timers by deadline, then those that are only active
+    /// (`event_base_foreach_event`).
     ///
     /// A copy: the base may be used while it is looked through.
     ///
@@ -165,12 +167,8 @@ impl Base {
                     events.push(inner.info(index));
                 }
             }
-            for number in inner.signals.watched() {
-                let mut index = inner.signals.first(number);
-                while index != NONE {
-                    events.push(inner.info(index));
-                    index = inner.table.neighbours(index).next;
-                }
+            for index in inner.signals.on_all(&mut inner.table) {
+                events.push(inner.info(index));
             }
             let inserted = events.len();
             for index in inner.table.indices() {
@@ -181,6 +179,31 @@ impl Base {
             }
             events[inserted..].sort_by_key(|event| event.expires_at.unwrap_or(Duration::MAX));
             events
+        })
+    }
+
+    /// Shows `visit` each of the [events](Self::events), in their order, until it says stop
+    /// (`event_base_foreach_event`). The answer is what it said last.
+    ///
+    /// It is shown a copy, without the lock: the base may be used meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn for_each<B>(
+        &self,
+        visit: impl FnMut(EventInfo) -> ControlFlow<B>,
+    ) -> Result<ControlFlow<B>, Error> {
+        Ok(self.events()?.into_iter().try_for_each(visit))
+    }
+
+    /// What there is to know about one event (`event_get_assignment` and the getters beside it).
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn info(&self, id: EventId) -> Result<EventInfo, Error> {
+        self.try_with(|inner| {
+            let index = inner.table.find(id)?;
+            Ok(inner.info(index))
         })
     }
 

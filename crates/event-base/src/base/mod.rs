@@ -9,26 +9,36 @@
 
 mod active;
 mod clocks;
+mod common;
 mod control;
+mod dump;
 mod edit;
 mod host;
 mod inspect;
+mod measure;
 mod persist;
 mod phases;
+mod priorities;
 mod run;
 mod signals;
 mod wake;
+mod watchers;
 
 use std::sync::Arc;
 
 use active::{Pass, Queues};
 use clocks::TimeCache;
+pub use common::CommonTimeout;
 use control::Control;
 use host::Host;
+pub use host::{HostWait, WaitEnder};
 use inspect::Counts;
+use measure::Measures;
 use run::Run;
-pub use run::{Next, Turn, Wait};
+pub use run::{Next, Occasion, Turn, Wait};
 use wake::Sleep;
+pub use watchers::WatcherId;
+use watchers::Watchers;
 
 use crate::backend::{Backend, wants_signalfd};
 use crate::config::{Config, DispatchLimits};
@@ -39,7 +49,7 @@ use crate::io::FdMap;
 use crate::signal::Signals;
 use crate::sync::{Guard, Lock};
 use crate::sys::notify::Notifier;
-use crate::time::{SystemClock, TimerQueue};
+use crate::time::{Deadlines, SystemClock};
 
 /// An event base. Cloning gives another handle to the same base.
 #[derive(Clone, Debug)]
@@ -63,7 +73,7 @@ struct Inner {
     table: Table,
     fds: FdMap,
     signals: Signals,
-    timers: TimerQueue,
+    timers: Deadlines,
     queues: Queues,
     pass: Pass,
     run: Run,
@@ -71,10 +81,14 @@ struct Inner {
     host: Host,
     sleep: Sleep,
     counts: Counts,
+    measures: Measures,
     time: TimeCache,
     limits: DispatchLimits,
     /// Scratch for signals that are collected; empty between calls.
     arrived: Vec<(i32, u64)>,
+    watchers: Watchers,
+    /// Tells this base from every other of the process.
+    number: u64,
     /// Scratch for the map's orphans; empty between calls.
     orphans: Vec<u32>,
     /// Transient events that were orphaned, to be handed out once more.
@@ -111,7 +125,7 @@ impl Base {
             table: Table::default(),
             fds: FdMap::default(),
             signals,
-            timers: TimerQueue::default(),
+            timers: Deadlines::default(),
             queues: Queues::new(config.priorities),
             pass: Pass::default(),
             run: Run::default(),
@@ -119,9 +133,12 @@ impl Base {
             host: Host::default(),
             sleep: Sleep::default(),
             counts: Counts::default(),
+            measures: Measures::new(config.timing),
             time: TimeCache::new(clock, config.flags.contains(BaseFlags::NO_CACHE_TIME)),
             limits: config.limits,
             arrived: Vec::new(),
+            watchers: Watchers::default(),
+            number: common::base_number(),
             orphans: Vec::new(),
             departed: Vec::new(),
             closed: false,
@@ -171,6 +188,7 @@ impl Base {
             }
         }
         inner.departed.clear();
+        inner.watchers = Watchers::default();
         inner.closed = true;
         inner.release();
         inner.request_wake();
@@ -207,7 +225,7 @@ impl Base {
 
     #[inline]
     fn unlock(&self, mut inner: Guard<'_, Inner>) {
-        let notifier = inner.sleep.take_request().then(|| inner.notifier.clone()).flatten();
+        let notifier = inner.sleep.take_request().then(|| inner.take_notifier()).flatten();
         drop(inner);
         if let Some(notifier) = notifier {
             notifier.notify();
@@ -220,6 +238,12 @@ impl Inner {
         self.backend.as_mut().ok_or(Error::Closed)
     }
 
+    /// The notifier, which the caller is about to write to.
+    fn take_notifier(&mut self) -> Option<Arc<Notifier>> {
+        self.measures.wakeups_sent += u64::from(self.notifier.is_some());
+        self.notifier.clone()
+    }
+
     /// Gives back what a closed base no longer needs. A loop that still runs needs it until it is left: its
     /// wait would not end if the notifier went away.
     fn release(&mut self) {
@@ -228,7 +252,7 @@ impl Inner {
             self.notifier = None;
             self.table = Table::default();
             self.fds = FdMap::default();
-            self.timers = TimerQueue::default();
+            self.timers = Deadlines::default();
         }
     }
 }

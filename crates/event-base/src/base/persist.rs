@@ -1,7 +1,7 @@
 //! Re-arming a persistent event just before it is handed out (`event_persist_closure`).
 
 use super::Inner;
-use crate::event::State;
+use crate::event::{Period, State};
 use crate::flags::What;
 
 impl Inner {
@@ -13,8 +13,12 @@ impl Inner {
     /// An interval of zero fires once in every pass; libevent fires it once and never again.
     pub(super) fn rearm(&mut self, index: u32, result: What) {
         let record = self.table.at(index);
-        let Some(interval) = record.interval() else { return };
+        let Some(period) = record.period() else { return };
         let fired = record.timer.last_deadline();
+        let interval = match period {
+            Period::Own(interval) => interval,
+            Period::Common(number) => self.timers.common_duration(number),
+        };
         let now = self.time.now();
         // A timer activated by hand with TIMEOUT did not reach its deadline; libevent counts from there all
         // the same, which doubles the interval.
@@ -24,6 +28,9 @@ impl Inner {
             next = now.saturating_add(interval);
         }
         self.list(index, State::TIMEOUT);
-        self.timers.arm(&mut self.table, index, next);
+        match period {
+            Period::Own(_) => self.timers.arm(&mut self.table, index, next),
+            Period::Common(number) => self.timers.arm_common(&mut self.table, index, number, next),
+        }
     }
 }

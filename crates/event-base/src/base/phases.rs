@@ -2,10 +2,9 @@
 
 use super::Inner;
 use super::run::{Finish, Until, Wait};
-use crate::backend::{Internal, Readiness, Waiter, signal_of};
+use crate::backend::{Backend, Internal, Readiness, Waiter, signal_of};
 use crate::event::{NONE, Ready, State};
-use crate::flags::{LoopFlags, LoopResult, What};
-use crate::sys::notify::Notifier;
+use crate::flags::{Features, LoopFlags, LoopResult, What};
 use crate::time::Nanos;
 
 /// Passes in a row with readiness of registrations that are no more, after which the kernel's object is
@@ -15,9 +14,51 @@ const STALE_PASSES: u32 = 2;
 impl Inner {
     /// An eventfd watched edge-triggered is silent by itself, a pipe must be emptied before it is full.
     fn drain_notifier(&self) {
-        if let Some(notifier @ Notifier::Pipe { .. }) = self.notifier.as_deref() {
+        let is_edge_triggered =
+            self.backend.as_ref().is_some_and(|backend| backend.features().contains(Features::ET));
+        if let Some(notifier) = self.notifier.as_deref()
+            && !(is_edge_triggered && notifier.is_counter())
+        {
             notifier.drain();
         }
+    }
+
+    /// Lets the kernel know of changes that were put off, and deals with what it refused; answers whether that
+    /// made anything active.
+    #[inline]
+    pub(super) fn flush_changes(&mut self) -> bool {
+        let Some(backend) = &mut self.backend else { return false };
+        if backend.flush() {
+            self.request_wake();
+        }
+        self.settle_lost()
+    }
+
+    /// Deals with registrations that are no more though nobody deleted them: their events leave the map and
+    /// become active, so that what the user then does with the descriptor meets the error. Answers whether
+    /// there were any.
+    #[inline]
+    pub(super) fn settle_lost(&mut self) -> bool {
+        let mut any = false;
+        while let Some(token) = self.backend.as_mut().and_then(Backend::take_lost) {
+            any = true;
+            self.settle_one_lost(token);
+        }
+        any
+    }
+
+    #[cold]
+    fn settle_one_lost(&mut self, token: u64) {
+        let Some(backend) = &mut self.backend else { return };
+        let mut orphans = std::mem::take(&mut self.orphans);
+        self.fds.lose(&mut self.table, backend, token, &mut orphans);
+        for &index in &orphans {
+            self.unlist(index, State::INSERTED);
+            let interests = self.table.at(index).what.io();
+            self.make_active(index, interests);
+        }
+        orphans.clear();
+        self.orphans = orphans;
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -26,6 +67,7 @@ impl Inner {
 
     /// What a pass leaves behind: whether this was the last one.
     pub(super) fn end_pass(&mut self) {
+        self.settle_callback();
         self.pass.close();
         self.sleep.end();
         let ran = std::mem::take(&mut self.pass.count) > 0;
@@ -70,7 +112,9 @@ impl Inner {
             || self.run.host
             || self.signals.is_due()
             || self.has_ready()
-            || self.counts.active() > 0;
+            || self.counts.active() > 0
+            // A prepare watcher may have asked to leave, or deleted the last event.
+            || (!self.watchers.is_empty() && self.reason_to_leave().is_some());
         if at_once { Until::Now } else { self.next_deadline().map_or(Until::Woken, Until::Deadline) }
     }
 
@@ -86,7 +130,10 @@ impl Inner {
             let readiness = waiter.get(place);
             match Internal::of(readiness.token) {
                 Some(Internal::Host) => self.run.host = true,
-                Some(Internal::Notifier) => self.drain_notifier(),
+                Some(Internal::Notifier) => {
+                    self.measures.wakeups_received += 1;
+                    self.drain_notifier();
+                }
                 Some(Internal::Timer) => {}
                 Some(Internal::Signals) => self.signals.note_readable(),
                 Some(Internal::Signal) => {
@@ -106,8 +153,9 @@ impl Inner {
         };
         while index != NONE {
             let (next, what) = (self.table.neighbours(index).next, self.table.at(index).what);
-            if what.intersects(readiness.what) {
-                self.make_active(index, what & (readiness.what | What::ET));
+            let result = what & readiness.what;
+            if result.intersects(What::IO) {
+                self.make_active(index, result);
             }
             index = next;
         }
@@ -121,9 +169,21 @@ impl Inner {
         }
         let now = self.time.now();
         self.control.expire(now);
+        // Two loops, so that the one without a stopwatch does not look for it at every timer.
+        if self.measures.is_timed() {
+            self.expire_until::<true>(now)
+        } else {
+            self.expire_until::<false>(now)
+        }
+    }
+
+    fn expire_until<const TIMED: bool>(&mut self, now: Nanos) {
         while let Some(index) = self.timers.pop_due(&mut self.table, now) {
             self.unlist(index, State::TIMEOUT);
             let record = self.table.at(index);
+            if TIMED {
+                self.measures.add_lag(now.saturating_sub(record.timer.last_deadline()));
+            }
             if !record.state.intersects(State::QUEUED) && !record.what.contains(What::PERSIST) {
                 self.delete(index);
             }

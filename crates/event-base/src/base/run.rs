@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::watchers::{Kind, Walk, WatcherId};
 use super::{Base, Inner};
 use crate::error::Error;
 use crate::event::Ready;
@@ -23,6 +24,24 @@ pub enum Turn {
     Idle,
     /// The host's own loop has work: see [`Base::watch_host`].
     Host,
+    /// A watcher's turn, before the wait; the next turn goes on from here. See [`Base::on_prepare`].
+    Prepare {
+        /// Which watcher.
+        id: WatcherId,
+        /// The number given when it was made.
+        data: u64,
+        /// How long the loop is going to wait: zero with [`LoopFlags::NONBLOCK`] or while something is due,
+        /// `None` without any deadline. What the watcher changes counts: the wait is computed anew afterwards.
+        /// With [`Wait::Never`], how long the host would wait if this turn found nothing.
+        wait: Option<Duration>,
+    },
+    /// A watcher's turn, after the wait; the next turn goes on from here. See [`Base::on_check`].
+    Check {
+        /// Which watcher.
+        id: WatcherId,
+        /// The number given when it was made.
+        data: u64,
+    },
 }
 
 /// How [`Base::turn`] waits.
@@ -45,6 +64,45 @@ pub enum Next {
     Idle,
     /// The host's own loop has work: see [`Base::watch_host`].
     Host,
+    /// As [`Turn::Prepare`].
+    Prepare {
+        /// Which watcher.
+        id: WatcherId,
+        /// The number given when it was made.
+        data: u64,
+        /// How long the loop is going to wait.
+        wait: Option<Duration>,
+    },
+    /// As [`Turn::Check`].
+    Check {
+        /// Which watcher.
+        id: WatcherId,
+        /// The number given when it was made.
+        data: u64,
+    },
+}
+
+/// What [`Base::run_with_watchers`] hands out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// An event's turn.
+    Event(Ready),
+    /// As [`Turn::Prepare`].
+    Prepare {
+        /// Which watcher.
+        id: WatcherId,
+        /// The number given when it was made.
+        data: u64,
+        /// How long the loop is going to wait.
+        wait: Option<Duration>,
+    },
+    /// As [`Turn::Check`].
+    Check {
+        /// Which watcher.
+        id: WatcherId,
+        /// The number given when it was made.
+        data: u64,
+    },
 }
 
 /// How long a wait may last.
@@ -81,6 +139,8 @@ pub(super) struct Run {
     pub(super) stale: bool,
     /// The host's own loop has work.
     pub(super) host: bool,
+    /// The watchers being told.
+    pub(super) walk: Option<Walk>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,7 +160,8 @@ impl Run {
 
 impl Base {
     /// Runs the loop on this thread until there is a reason to leave it, and hands every event that is due
-    /// to `dispatch` (`event_base_loop`).
+    /// to `dispatch` (`event_base_loop`). Watchers are passed over: see
+    /// [`run_with_watchers`](Self::run_with_watchers).
     ///
     /// If `dispatch` panics the loop is left and can be entered again; events still active stay so.
     ///
@@ -108,6 +169,22 @@ impl Base {
     /// [`Error::Reentrant`] if a loop runs on this base already, [`Error::System`] if the wait fails,
     /// [`Error::Closed`], [`Error::WrongThread`].
     pub fn run(&self, flags: LoopFlags, mut dispatch: impl FnMut(&Base, Ready)) -> Result<LoopResult, Error> {
+        self.run_with_watchers(flags, |base, occasion| {
+            if let Occasion::Event(ready) = occasion {
+                dispatch(base, ready);
+            }
+        })
+    }
+
+    /// [`run`](Self::run), where `dispatch` is also handed the [watchers](Self::on_prepare).
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_with_watchers(
+        &self,
+        flags: LoopFlags,
+        mut dispatch: impl FnMut(&Base, Occasion),
+    ) -> Result<LoopResult, Error> {
         struct Leave<'a>(&'a Base);
         impl Drop for Leave<'_> {
             fn drop(&mut self) {
@@ -118,7 +195,9 @@ impl Base {
         let _leave = Leave(self);
         loop {
             match self.next(Wait::Allowed)? {
-                Next::Event(ready) => dispatch(self, ready),
+                Next::Event(ready) => dispatch(self, Occasion::Event(ready)),
+                Next::Prepare { id, data, wait } => dispatch(self, Occasion::Prepare { id, data, wait }),
+                Next::Check { id, data } => dispatch(self, Occasion::Check { id, data }),
                 Next::Done(result) => return Ok(result),
                 Next::Idle | Next::Host => {}
             }
@@ -143,6 +222,8 @@ impl Base {
                 Turn::Done(result) => return Ok(Next::Done(result)),
                 Turn::Idle => return Ok(Next::Idle),
                 Turn::Host => return Ok(Next::Host),
+                Turn::Prepare { id, data, wait } => return Ok(Next::Prepare { id, data, wait }),
+                Turn::Check { id, data } => return Ok(Next::Check { id, data }),
             }
         }
     }
@@ -165,11 +246,12 @@ impl Base {
     }
 
     /// One iteration, up to where callbacks are due: looks for a reason to leave, waits, and makes active
-    /// what became ready and what timed out.
+    /// what became ready and what timed out. Answers for each watcher on the way, and goes on when called again.
     ///
     /// # Errors
     /// [`Error::System`] if the wait fails; the loop can be tried again or left. [`Error::WrongThread`] if this
-    /// is not the thread that entered the loop, [`Error::Closed`].
+    /// is not the thread that entered the loop; [`Error::Reentrant`] while the wait [is
+    /// away](Self::start_wait), [`Error::Closed`].
     pub fn turn(&self, wait: Wait) -> Result<Turn, Error> {
         self.turn_locked(self.shared.state.lock()?, wait).map(|(_, turn)| turn)
     }
@@ -183,13 +265,28 @@ impl Base {
             return Err(if inner.closed { Error::Closed } else { Error::WrongThread });
         }
         loop {
-            inner.end_pass();
-            if let Some(result) = inner.reason_to_leave() {
+            // A pass that was left for a watcher goes on behind it.
+            let walk = inner.run.walk.take();
+            let reason = if walk.is_some() {
+                inner.reason_to_break_off()
+            } else {
+                inner.end_pass();
+                inner.reason_to_leave()
+            };
+            if let Some(result) = reason {
                 return Ok((inner, Turn::Done(result)));
             }
-            if inner.begin_pass() {
-                let until = inner.wait_until(wait);
-                inner = self.poll(inner, until)?;
+            if walk.is_some() || inner.begin_pass() {
+                if walk.is_none_or(|walk| walk.kind == Kind::Prepare) {
+                    if let Some(turn) = inner.next_prepare(walk) {
+                        return Ok((inner, turn));
+                    }
+                    let until = inner.wait_until(wait);
+                    inner = self.poll(inner, until)?;
+                }
+                if let Some(turn) = inner.next_check(walk) {
+                    return Ok((inner, turn));
+                }
                 inner.expire_timers();
             }
             // Before the events: those of a loop that is never at rest would keep it waiting for ever.
@@ -221,6 +318,8 @@ impl Base {
         {
             inner.end_pass();
             inner.time.forget();
+            // Nobody knows when the next loop comes.
+            inner.flush_changes();
             inner.run.owner = 0;
             inner.release();
         }
@@ -228,7 +327,12 @@ impl Base {
 
     /// Asks the backend what is ready, without the lock while it waits.
     fn poll<'a>(&'a self, mut inner: Guard<'a, Inner>, until: Until) -> Result<Guard<'a, Inner>, Error> {
+        if inner.host.waits {
+            return Err(Error::Reentrant);
+        }
+        let until = if inner.flush_changes() { Until::Now } else { until };
         let mut waiter = inner.backend()?.start_wait();
+        let mut since = inner.start_watch();
         let mut result = if until == Until::Now {
             waiter.wait(Some(Duration::ZERO))
         } else {
@@ -244,6 +348,7 @@ impl Base {
         };
         inner.time.begin_pass();
         for waits in 1.. {
+            inner.stop_watch(since);
             // A wait that failed found nothing; the waiter still holds what the one before found.
             let full = result.is_ok() && inner.collect(&waiter);
             inner.backend()?.finish_wait(waiter);
@@ -251,8 +356,10 @@ impl Base {
                 break;
             }
             waiter = inner.backend()?.start_wait();
+            since = inner.start_watch();
             result = waiter.wait(Some(Duration::ZERO));
         }
+        inner.settle_lost();
         inner.collect_signals()?;
         result?;
         if inner.is_stuck() {

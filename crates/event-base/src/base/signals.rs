@@ -66,9 +66,12 @@ impl Inner {
         }
     }
 
-    /// Prepares an event that was put back into its queue for its next call.
+    /// Puts an event back in front of the queue it was just taken from, for its next call.
     #[cold]
     pub(super) fn repeat(&mut self, index: u32, result: What) {
+        let priority = self.table.at(index).priority;
+        self.queues.by_priority[usize::from(priority)].prepend(&mut self.table, index);
+        self.list(index, State::ACTIVE);
         let is_left = self.signals.take_call(index);
         let record = self.table.at(index);
         record.result = result;

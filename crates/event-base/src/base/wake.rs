@@ -26,6 +26,11 @@ impl Sleep {
         *self = Sleep { until, asleep: true, notified: false, requested: false };
     }
 
+    #[inline]
+    pub(super) fn is_asleep(&self) -> bool {
+        self.asleep
+    }
+
     pub(super) fn end(&mut self) {
         self.asleep = false;
     }

@@ -46,7 +46,8 @@ impl State {
 #[repr(align(64))]
 pub(crate) struct Record {
     pub(crate) timer: Timer,
-    /// The period of a persistent event that was added with a timeout, else [`NO_INTERVAL`].
+    /// The period of a persistent event that was added with a timeout: nanoseconds, [`COMMON`] with the number
+    /// of a queue, or [`NO_INTERVAL`].
     interval: Nanos,
     pub(crate) data: u64,
     pub(crate) fd: i32,
@@ -64,14 +65,37 @@ pub(crate) struct Record {
 
 /// No period; as a time it would not come.
 const NO_INTERVAL: Nanos = Nanos::MAX;
+/// The period is that of a common timeout, whose number is in the low bits. As a time, 292 years.
+const COMMON: Nanos = 1 << 63;
+
+/// How a persistent event is armed again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Period {
+    /// After this time.
+    Own(Nanos),
+    /// In the queue of that number.
+    Common(u8),
+}
 
 impl Record {
-    pub(crate) fn interval(&self) -> Option<Nanos> {
-        (self.interval != NO_INTERVAL).then_some(self.interval)
+    pub(crate) fn has_period(&self) -> bool {
+        self.interval != NO_INTERVAL
     }
 
-    pub(crate) fn set_interval(&mut self, interval: Option<Nanos>) {
-        self.interval = interval.unwrap_or(NO_INTERVAL);
+    pub(crate) fn period(&self) -> Option<Period> {
+        self.has_period().then_some(if self.interval < COMMON {
+            Period::Own(self.interval)
+        } else {
+            Period::Common(self.interval as u8)
+        })
+    }
+
+    pub(crate) fn set_period(&mut self, period: Option<Period>) {
+        self.interval = match period {
+            None => NO_INTERVAL,
+            Some(Period::Own(interval)) => interval.min(COMMON - 1),
+            Some(Period::Common(number)) => COMMON + Nanos::from(number),
+        };
     }
 }
 
@@ -214,6 +238,21 @@ mod tests {
         table.remove(first.index);
         let second = table.insert(&EventSpec::timer(), 0, 0).unwrap();
         assert_ne!(first.index, second.index);
+    }
+
+    #[test]
+    fn a_record_keeps_every_kind_of_period() {
+        let mut table = Table::default();
+        let id = table.insert(&EventSpec::timer(), 0, 0).unwrap();
+        let record = table.at(id.index);
+        assert_eq!(record.period(), None);
+        let kinds = [0, 1, COMMON - 1].map(Period::Own).into_iter().chain([0, 255].map(Period::Common));
+        for period in kinds.map(Some).chain([None]) {
+            record.set_period(period);
+            assert_eq!((record.period(), record.has_period()), (period, period.is_some()));
+        }
+        record.set_period(Some(Period::Own(Nanos::MAX)));
+        assert_eq!(record.period(), Some(Period::Own(COMMON - 1)), "for ever stays for ever");
     }
 
     #[test]

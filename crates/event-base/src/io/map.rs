@@ -228,6 +228,28 @@ impl FdMap {
         first
     }
 
+    /// The registration that bears `token` is no more: its events are orphaned. Without effect if it was
+    /// replaced meanwhile.
+    pub(crate) fn lose(
+        &mut self,
+        table: &mut Table,
+        backend: &mut Backend,
+        token: u64,
+        orphans: &mut Vec<u32>,
+    ) {
+        if self.first(token).is_none() {
+            return;
+        }
+        let fd = token as u32 as RawFd;
+        let entry = self.entry(fd);
+        let registered = entry.interests();
+        let change =
+            Change { fd, registered, add: What::empty(), remove: registered, edge: entry.edge, token };
+        // Removing everything never fails; a backend that still lists the descriptor has to drop it.
+        _ = backend.change(&change);
+        self.orphan(table, fd, orphans);
+    }
+
     fn entry(&self, fd: RawFd) -> Entry {
         self.entries.get(fd as usize).copied().unwrap_or(VACANT)
     }

@@ -155,6 +155,19 @@ impl Signals {
         usize::try_from(number).ok().and_then(|number| self.lists.get(number)).map_or(NONE, |list| list.head)
     }
 
+    /// The slots of all events, the signals ascending, those of one in the order of adding.
+    pub(crate) fn on_all(&self, table: &mut Table) -> Vec<u32> {
+        let mut found = Vec::new();
+        for number in self.watched() {
+            let mut index = self.first(number);
+            while index != NONE {
+                found.push(index);
+                index = table.neighbours(index).next;
+            }
+        }
+        found
+    }
+
     /// The signals that have events, ascending.
     pub(crate) fn watched(&self) -> impl Iterator<Item = i32> + use<> {
         self.watched.numbers()

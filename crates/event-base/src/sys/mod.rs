@@ -8,4 +8,5 @@ pub(crate) mod kqueue;
 pub(crate) mod notify;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) mod pwait2;
+pub(crate) mod scan;
 pub(crate) mod signal;

@@ -65,6 +65,11 @@ impl Notifier {
         }
     }
 
+    /// Whether any number of notifications fit, so that none has to be taken back to make room.
+    pub(crate) fn is_counter(&self) -> bool {
+        !matches!(self, Notifier::Pipe { .. })
+    }
+
     /// Takes back what [`notify`](Self::notify) wrote, for a backend that would report it again.
     pub(crate) fn drain(&self) {
         match self {

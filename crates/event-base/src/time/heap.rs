@@ -6,7 +6,7 @@
 //! - Four entries are one cache line. The root is the last entry of the first line, which puts the four
 //!   children of any entry into one line of their own: a level costs one miss.
 //! - Nothing outside points into the heap. Entries move without anyone being told; what an entry stands
-//!   for is decided by [`TimerQueue`](super::TimerQueue) when the entry comes to the top.
+//!   for is decided by [`TimerQueue`](super::timers::TimerQueue) when the entry comes to the top.
 
 /// Where the root stands; the three places before it are never used.
 const ROOT: usize = 3;
@@ -67,6 +67,11 @@ impl Heap {
     /// The entry at the end of the array, which is not the latest deadline but can be dropped for free.
     pub(super) fn last(&self) -> Option<Entry> {
         (self.len > 0).then(|| self.at(self.end() - 1))
+    }
+
+    /// Every entry, in the order of the array.
+    pub(super) fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        (ROOT..self.end()).map(|place| self.at(place))
     }
 
     pub(super) fn push(&mut self, entry: Entry) {

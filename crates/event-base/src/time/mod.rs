@@ -1,13 +1,17 @@
 //! Time: where it comes from, and the queue of deadlines.
 
 mod clock;
+mod common;
+mod deadlines;
 mod heap;
+mod timer;
 mod timers;
 
 #[cfg(any(test, feature = "test-util"))]
 pub use clock::ManualClock;
 pub use clock::{Clock, SystemClock};
-pub(crate) use timers::{Timer, TimerQueue, TimerTable};
+pub(crate) use deadlines::Deadlines;
+pub(crate) use timer::{Timer, TimerTable};
 
 /// Nanoseconds: of the monotonic clock for deadlines, since 1970 for wall time.
 pub(crate) type Nanos = u64;

@@ -1,5 +1,6 @@
 //! Making bases, and what a base knows of itself.
 
+use std::ops::ControlFlow;
 use std::process::Command;
 
 use event_base::{
@@ -181,8 +182,14 @@ fn c_056_event_foreach() {
         let info = visited.swap_remove(place);
         assert_eq!((info.pending, info.is_active), (what, is_active));
     }
-    // Stopping early is the caller's own affair.
-    assert!(bed.base.events().unwrap().into_iter().any(|info| info.id == both));
+    let mut visits = 0;
+    let stopped = bed.base.for_each(|info| {
+        visits += 1;
+        if info.id == both { ControlFlow::Break(12) } else { ControlFlow::Continue(()) }
+    });
+    assert_eq!((stopped, visits), (Ok(ControlFlow::Break(12)), 2));
+    let all = bed.base.for_each(|_| ControlFlow::<()>::Continue(()));
+    assert_eq!(all, Ok(ControlFlow::Continue(())));
 }
 
 #[test]

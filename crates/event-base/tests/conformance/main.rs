@@ -5,6 +5,7 @@ mod support;
 
 mod bases;
 mod closing;
+mod dump;
 mod edge_triggered;
 mod events;
 mod finalizers;
@@ -13,3 +14,4 @@ mod readiness;
 mod threads;
 mod timers;
 mod transfers;
+mod watchers;

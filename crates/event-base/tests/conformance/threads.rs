@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use event_base::{Base, EventSpec, LoopFlags, LoopResult, What};
 
-use crate::support::{WAIT, ms, run_watched};
+use crate::support::{PATIENCE, WAIT, ms, run_watched};
 
 const HOURS: std::time::Duration = std::time::Duration::from_secs(10_000);
 
@@ -75,8 +75,10 @@ fn c_092_thread_no_events() {
     let base = Base::new().unwrap();
     let events = [0, 1, 2, 3].map(|data| base.create(EventSpec::user().data(data)).unwrap());
     let mut trace = vec![];
+    let (tell, told) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let base = &base;
+        scope.spawn(move || {
             for event in &events[..2] {
                 std::thread::sleep(ms(30));
                 base.activate(*event, What::READ).unwrap();
@@ -84,11 +86,15 @@ fn c_092_thread_no_events() {
             std::thread::sleep(ms(30));
             base.add(events[2], Some(ms(30))).unwrap();
             base.add(events[3], Some(ms(45))).unwrap();
-            std::thread::sleep(ms(250));
+            // All four have fired, and with nothing pending the loop goes on.
+            (0..4).for_each(|_| told.recv_timeout(PATIENCE).unwrap());
+            std::thread::sleep(ms(50));
             base.loop_break().unwrap();
         });
-        let result =
-            run_watched(&base, LoopFlags::NO_EXIT_ON_EMPTY, |_, ready| trace.push((ready.data, ready.what)));
+        let result = run_watched(base, LoopFlags::NO_EXIT_ON_EMPTY, |_, ready| {
+            trace.push((ready.data, ready.what));
+            tell.send(()).unwrap();
+        });
         assert_eq!(result, LoopResult::Stopped);
     });
     assert_eq!(trace, [(0, What::READ), (1, What::READ), (2, What::TIMEOUT), (3, What::TIMEOUT)]);

@@ -68,6 +68,42 @@ fn c_020_persistent_active_timeout() {
     assert_eq!(line, [(What::READ, 100), (What::TIMEOUT, 300), (What::TIMEOUT, 500)]);
 }
 
+/// libevent's test looks into the bits of its `timeval`; here a common timeout is a type of its own.
+#[test]
+fn c_023_common_timeout() {
+    let bed = Bed::new();
+    let common = |millis| bed.base.common_timeout(ms(millis)).unwrap();
+    let [a, b] = [common(400), common(800)];
+    assert_ne!(a, b);
+    assert_eq!(common(400), a);
+    assert_eq!(bed.base.common_timeout(Duration::from_micros(5_000_000)).unwrap(), common(5_000));
+    let events: Vec<_> = (0..100).map(|_| bed.base.create(EventSpec::timer().persist()).unwrap()).collect();
+    for (number, event) in events.iter().enumerate() {
+        bed.base.add_common(*event, if number % 2 == 0 { a } else { b }).unwrap();
+    }
+    // From the heap to a queue, and from queue to queue.
+    bed.base.add(events[0], Some(ms(300))).unwrap();
+    bed.base.add_common(events[0], b).unwrap();
+    bed.base.add_common(events[0], a).unwrap();
+    let mut fired = vec![vec![]; events.len()];
+    bed.base
+        .run(WAIT, |base, ready| {
+            let number = events.iter().position(|event| *event == ready.id).unwrap();
+            fired[number].push(bed.elapsed().as_millis());
+            if fired[number].len() == 4 {
+                base.del(ready.id).unwrap();
+            }
+        })
+        .unwrap();
+    for (number, fired) in fired.iter().enumerate() {
+        let period = if number % 2 == 0 { 400 } else { 800 };
+        assert_eq!(fired, &[1, 2, 3, 4].map(|tick| tick * period), "{number}");
+    }
+    let pending = bed.base.create_and_add_common(EventSpec::timer(), a).unwrap();
+    assert_eq!(bed.base.pending(pending, What::TIMEOUT), Ok(What::TIMEOUT));
+    bed.base.close().unwrap();
+}
+
 #[test]
 fn c_039_simpletimeout() {
     let bed = Bed::new();

@@ -13,7 +13,7 @@ use event_base::{Base, CountFlags, EventId, EventSpec, LoopFlags};
 use proptest::prelude::*;
 
 use naive::Naive;
-use program::{Kind, PRIORITIES, Program, Step, programs};
+use program::{COMMON, Kind, PRIORITIES, Program, Step, programs};
 use support::{Bed, ms};
 
 /// The engine's side of a program.
@@ -42,6 +42,10 @@ impl Engine {
         let id = |event: &usize| self.ids[*event];
         match step {
             Step::Add(event, timeout) => base.add(id(event), timeout.map(ms)),
+            Step::AddCommon(event, number) => {
+                let common = base.common_timeout(ms(COMMON[*number])).unwrap();
+                base.add_common(id(event), common)
+            }
             Step::Del(event) => base.del(id(event)),
             Step::RemoveTimer(event) => base.remove_timer(id(event)),
             Step::Activate(event, what) => base.activate(id(event), *what),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use event_base::{CountFlags, LoopFlags, What};
 
-use crate::program::{Kind, PRIORITIES, Program, Step};
+use crate::program::{COMMON, Kind, PRIORITIES, Program, Step};
 
 /// A loop that runs more callbacks than this is broken off, on both sides.
 pub(crate) const MOST_CALLBACKS: usize = 60;
@@ -149,6 +149,9 @@ impl Naive {
                 if let Some(timeout) = timeout {
                     self.arm(event, timeout);
                 }
+            }
+            Step::AddCommon(event, number) => {
+                return self.step(&Step::Add(event, Some(COMMON[number])));
             }
             Step::Del(event) => self.delete(event),
             Step::RemoveTimer(event) => {

@@ -3,6 +3,8 @@
 use event_base::{LoopFlags, What};
 use proptest::prelude::*;
 
+/// The common timeouts of the base, in milliseconds.
+pub(crate) const COMMON: [u64; 3] = [0, 4, 9];
 pub(crate) const PRIORITIES: u8 = 3;
 const EVENTS: usize = 6;
 const DESCRIPTORS: i32 = 3;
@@ -20,6 +22,8 @@ pub(crate) struct Kind {
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Add(usize, Option<u64>),
+    /// With the common timeout of that number.
+    AddCommon(usize, usize),
     Del(usize),
     RemoveTimer(usize),
     Activate(usize, What),
@@ -67,6 +71,7 @@ fn step() -> impl Strategy<Value = Step> {
     let result = || prop_oneof![interest(), Just(What::TIMEOUT), Just(What::empty())];
     prop_oneof![
         8 => (0..EVENTS, prop::option::of(0..12_u64)).prop_map(|(event, after)| Step::Add(event, after)),
+        4 => (0..EVENTS, 0..COMMON.len()).prop_map(|(event, number)| Step::AddCommon(event, number)),
         3 => (0..EVENTS).prop_map(Step::Del),
         1 => (0..EVENTS).prop_map(Step::RemoveTimer),
         4 => (0..EVENTS, result()).prop_map(|(event, what)| Step::Activate(event, what)),

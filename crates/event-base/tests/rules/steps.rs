@@ -2,7 +2,7 @@
 
 use event_base::{Error, EventSpec, LoopFlags, LoopResult, Next, Turn, Wait, What};
 
-use crate::support::{Bed, WAIT, ms};
+use crate::support::{Bed, PATIENCE, WAIT, ms};
 
 #[test]
 fn the_steps_are_the_loop() {
@@ -91,12 +91,17 @@ fn leaving_when_no_loop_runs_does_nothing() {
 #[test]
 fn a_turn_belongs_to_the_thread_that_entered_the_loop() {
     let base = event_base::Base::new().unwrap();
-    let timer = base.create_and_add(EventSpec::timer(), Some(ms(200))).unwrap();
+    let timer = base.create_and_add(EventSpec::timer(), Some(ms(3_600_000))).unwrap();
+    let entered = base.create(EventSpec::user()).unwrap();
+    base.activate(entered, What::READ).unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
     assert_eq!(base.turn(Wait::Never), Err(Error::WrongThread), "nobody entered");
     assert_eq!(base.next_ready(), None);
     let mut fired = vec![];
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let base = &base;
+        scope.spawn(move || {
+            told.recv_timeout(PATIENCE).unwrap();
             std::thread::sleep(ms(30));
             for _ in 0..5 {
                 assert_eq!(base.turn(Wait::Allowed), Err(Error::WrongThread));
@@ -104,11 +109,15 @@ fn a_turn_belongs_to_the_thread_that_entered_the_loop() {
                 base.leave();
                 assert_eq!(base.enter(WAIT), Err(Error::Reentrant), "it could not be left from here");
             }
+            base.activate(timer, What::TIMEOUT).unwrap();
         });
-        let result = crate::support::run_watched(&base, WAIT, |_, ready| fired.push(ready.id));
+        let result = crate::support::run_watched(base, WAIT, |_, ready| {
+            fired.push(ready.id);
+            _ = tell.send(());
+        });
         assert_eq!(result, LoopResult::Empty);
     });
-    assert_eq!(fired, [timer]);
+    assert_eq!(fired, [entered, timer]);
     assert_eq!(crate::support::run(&base, WAIT).0, LoopResult::Empty);
 }
 

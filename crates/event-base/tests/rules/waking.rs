@@ -10,7 +10,8 @@ use crate::support::{CountingClock, ONE_PASS, PATIENCE, WAIT, fd, ms, pair, repl
 
 const FOREVER: Duration = Duration::from_secs(3600);
 
-/// Runs `change` on another thread while the loop sleeps; what the loop handed out, and how it ended.
+/// Runs `change` on another thread while the loop sleeps, or on a busy machine is about to; what the loop handed
+/// out, and how it ended.
 fn change_while_asleep(
     base: &Base,
     flags: LoopFlags,
@@ -95,8 +96,24 @@ fn exits_and_breaks_wake_the_loop() {
 #[test]
 fn closing_the_base_ends_the_sleep() {
     let (base, _) = sleeper();
-    let seen = change_while_asleep(&base, WAIT, |base| base.close().unwrap());
-    assert_eq!(seen, (LoopResult::Stopped, vec![]));
+    // A base that is closed before its loop begins refuses the loop.
+    let entered = base.create(EventSpec::user()).unwrap();
+    base.activate(entered, What::READ).unwrap();
+    let (tell, told) = mpsc::channel();
+    let mut trace = vec![];
+    let result = std::thread::scope(|scope| {
+        let base = &base;
+        scope.spawn(move || {
+            told.recv_timeout(PATIENCE).unwrap();
+            std::thread::sleep(ms(30));
+            base.close().unwrap();
+        });
+        run_watched(base, WAIT, |_, ready| {
+            trace.push(ready.id);
+            tell.send(()).unwrap();
+        })
+    });
+    assert_eq!((result, trace), (LoopResult::Stopped, vec![entered]));
     assert!(base.is_closed());
 }
 
@@ -135,14 +152,27 @@ fn after_a_wake_up_the_loop_sleeps_again() {
     let (base, clock) = CountingClock::base();
     let timer = base.create_and_add(EventSpec::timer(), Some(FOREVER)).unwrap();
     let user = base.create(EventSpec::user()).unwrap();
-    let (_, trace) = change_while_asleep(&base, WAIT, |base| {
-        for _ in 0..3 {
-            base.activate(user, What::READ).unwrap();
+    let (tell, told) = mpsc::channel();
+    let mut runs = 0;
+    std::thread::scope(|scope| {
+        let base = &base;
+        scope.spawn(move || {
+            for _ in 0..3 {
+                std::thread::sleep(ms(40));
+                base.activate(user, What::READ).unwrap();
+                told.recv_timeout(PATIENCE).unwrap();
+            }
             std::thread::sleep(ms(40));
-        }
-        base.free(timer).unwrap();
+            base.free(timer).unwrap();
+        });
+        let result = run_watched(base, WAIT, |_, ready| {
+            assert_eq!((ready.id, ready.what), (user, What::READ));
+            runs += 1;
+            tell.send(()).unwrap();
+        });
+        assert_eq!(result, LoopResult::Empty);
     });
-    assert_eq!(trace, [What::READ; 3]);
+    assert_eq!(runs, 3);
     assert!(clock.reads() < 100, "the loop spins: {} readings of the clock", clock.reads());
 }
 

@@ -113,7 +113,8 @@ fn a_more_urgent_event_comes_before_a_signal_and_the_signal_before_a_less_urgent
 #[test]
 fn a_base_without_locks_has_signals_too() {
     let _alone = alone();
-    let base = Base::with_config(&Config::new().set_flags(BaseFlags::NOLOCK | BaseFlags::IGNORE_ENV)).unwrap();
+    let base =
+        Base::with_config(&Config::new().set_flags(BaseFlags::NOLOCK | BaseFlags::IGNORE_ENV)).unwrap();
     let event = watch(&base, USR1);
     let sender = later(Signal::SIGUSR1);
     // No dog: the base belongs to this thread.

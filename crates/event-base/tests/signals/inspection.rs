@@ -63,6 +63,8 @@ fn pending_says_signal_and_so_does_the_list_of_events() {
     assert_eq!(base.pending(first, What::READ), Ok(What::empty()));
     assert_eq!(base.pending(second, What::all()), Ok(What::SIGNAL | What::TIMEOUT));
     let events = base.events().unwrap();
+    let dump = base.dump().unwrap();
+    assert!(dump.contains(&format!("[sig {USR1}] Signal Persist")), "{dump}");
     let order: Vec<_> = events.iter().map(|event| event.id).collect();
     assert_eq!(order, [read, first, second, timer]);
     let listed = events[2];

@@ -2,8 +2,7 @@
 
 use std::os::fd::AsRawFd;
 
-use nix::sys::signal::{SigSet, Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::{SigSet, Signal};
 
 use event_base::{Base, BaseFlags, Config, Error, EventSpec, Turn, Wait, What};
 
@@ -192,16 +191,4 @@ fn a_host_sees_the_descriptor_become_readable() {
 
 fn kill_this_thread() {
     nix::sys::pthread::pthread_kill(nix::sys::pthread::pthread_self(), Signal::SIGUSR1).unwrap();
-}
-
-#[test]
-fn the_process_does_not_die_of_a_signal_to_itself_while_it_is_held_back() {
-    let _alone = alone();
-    // Other threads of the test runner do not hold it back, so it is sent to this one by name above; here the whole
-    // process is meant, with a signal that does nothing by default.
-    let base = signalfd_base();
-    let event = watch(&base, libc::SIGCHLD);
-    kill(Pid::this(), Signal::SIGCHLD).unwrap();
-    send(libc::SIGCHLD, 1);
-    assert_eq!(run(&base, POLL).1, [(event, What::SIGNAL)]);
 }

@@ -108,11 +108,12 @@ fn to_readiness(event: &Kevent) -> Readiness {
 /// The end of what can be written is told to writers only: it can be this side's own doing.
 fn to_interests(event: &Kevent) -> What {
     if event.flags() & abi::EV_ERROR != 0 {
-        return What::IO;
+        return What::IO | What::ET;
     }
-    match event.filter() {
+    let what = match event.filter() {
         abi::EVFILT_READ if event.flags() & abi::EV_EOF != 0 => What::READ | What::CLOSED,
         abi::EVFILT_READ => What::READ,
         _ => What::WRITE,
-    }
+    };
+    what | What::ET
 }

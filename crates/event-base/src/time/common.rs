@@ -1,0 +1,159 @@
+//! Common timeouts: for each duration that was named a queue, first in, first out.
+//!
+//! Ground rules:
+//! - Timers of one duration are due in the order in which they were armed, so a queue needs no sorting: arming,
+//!   arming again and disarming change a few links, however many timers there are.
+//! - The first of each queue stands in a heap of its own, which so has no more entries than there are queues.
+//! - A queue takes no deadline that is earlier than its last one's. That happens where the time counts from
+//!   different moments: a period that began before the callbacks of this pass, or another thread's time. Such
+//!   a timer goes into the heap of single timers, and into the queue again the next time it is armed.
+
+use super::Nanos;
+use super::heap::Entry;
+use super::timer::{Links, NONE, Timer, TimerTable};
+use super::timers::TimerQueue;
+
+/// The most queues, as in libevent: their numbers fit a byte.
+const MOST_QUEUES: usize = 256;
+
+/// The timers of one duration.
+#[derive(Debug)]
+struct Queue {
+    duration: Nanos,
+    head: u32,
+    tail: u32,
+    /// Armed for as long as there is a head, with its deadline and order.
+    timer: Timer,
+}
+
+impl TimerTable for Vec<Queue> {
+    fn timer(&mut self, slot: u32) -> &mut Timer {
+        &mut self[slot as usize].timer
+    }
+}
+
+/// The queues, and which of them is next.
+#[derive(Debug, Default)]
+pub(super) struct CommonQueues {
+    queues: Vec<Queue>,
+    heads: TimerQueue,
+}
+
+impl CommonQueues {
+    /// The number of the queue for `duration`, which is made if there is none; `None` if there are too many.
+    pub(super) fn number(&mut self, duration: Nanos) -> Option<u8> {
+        let known = self.queues.iter().position(|queue| queue.duration == duration);
+        let number = known.unwrap_or(self.queues.len());
+        if number == MOST_QUEUES {
+            return None;
+        }
+        if known.is_none() {
+            self.queues.push(Queue { duration, head: NONE, tail: NONE, timer: Timer::default() });
+        }
+        Some(number as u8)
+    }
+
+    pub(super) fn duration(&self, number: u8) -> Nanos {
+        self.queues[usize::from(number)].duration
+    }
+
+    /// Whether `deadline` can stand at the end of the queue.
+    pub(super) fn takes(&self, timers: &mut impl TimerTable, number: u8, deadline: Nanos) -> bool {
+        match self.queues[usize::from(number)].tail {
+            NONE => true,
+            last => timers.timer(last).last_deadline() <= deadline,
+        }
+    }
+
+    /// Arms a timer that is kept nowhere at the end of a queue that takes it.
+    pub(super) fn append(
+        &mut self,
+        timers: &mut impl TimerTable,
+        number: u8,
+        slot: u32,
+        (deadline, order): (Nanos, u32),
+    ) {
+        let queue = &mut self.queues[usize::from(number)];
+        let last = std::mem::replace(&mut queue.tail, slot);
+        let timer = timers.timer(slot);
+        timer.set(deadline, order);
+        timer.enter_queue(number, Links { prev: last, next: NONE });
+        if last == NONE {
+            queue.head = slot;
+            self.heads.arm(&mut self.queues, number.into(), (deadline, order));
+        } else {
+            let timer = timers.timer(last);
+            timer.set_links(Links { next: slot, ..timer.links() });
+        }
+    }
+
+    /// Takes the timer of `slot` out of the queue it is in, and disarms it.
+    pub(super) fn remove(&mut self, timers: &mut impl TimerTable, slot: u32) {
+        let timer = timers.timer(slot);
+        let Some(number) = timer.queue() else { return };
+        let Links { prev, next } = timer.links();
+        timer.disarm();
+        timer.leave();
+        let queue = &mut self.queues[usize::from(number)];
+        if next == NONE {
+            queue.tail = prev;
+        } else {
+            let timer = timers.timer(next);
+            timer.set_links(Links { prev, ..timer.links() });
+        }
+        if prev != NONE {
+            let timer = timers.timer(prev);
+            timer.set_links(Links { next, ..timer.links() });
+            return;
+        }
+        queue.head = next;
+        if next == NONE {
+            self.heads.disarm(&mut self.queues, number.into());
+        } else {
+            let head = timers.timer(next);
+            self.heads.arm(&mut self.queues, number.into(), (head.last_deadline(), head.order()));
+        }
+    }
+
+    /// The earliest deadline of all queues; its slot is the number of the queue.
+    #[inline]
+    pub(super) fn first(&mut self) -> Option<Entry> {
+        self.heads.first(&mut self.queues)
+    }
+
+    /// Takes the first timer out of a queue that has one.
+    pub(super) fn pop(&mut self, timers: &mut impl TimerTable, number: u32) -> u32 {
+        let head = self.queues[number as usize].head;
+        self.remove(timers, head);
+        head
+    }
+
+    /// Adds the slots in all queues, each from its head on.
+    pub(super) fn armed(&self, timers: &mut impl TimerTable, slots: &mut Vec<u32>) {
+        for queue in &self.queues {
+            let mut slot = queue.head;
+            while slot != NONE {
+                slots.push(slot);
+                slot = timers.timer(slot).links().next;
+            }
+        }
+    }
+
+    /// The slots in a queue from its head on, checked from its tail back.
+    #[cfg(test)]
+    pub(super) fn slots(&self, timers: &mut impl TimerTable, number: u8) -> Vec<u32> {
+        let queue = &self.queues[usize::from(number)];
+        let mut walk = |end, step: fn(Links) -> u32| {
+            let first = (end != NONE).then_some(end);
+            std::iter::successors(first, |slot| {
+                Some(step(timers.timer(*slot).links())).filter(|slot| *slot != NONE)
+            })
+            .collect::<Vec<_>>()
+        };
+        let slots = walk(queue.head, |links| links.next);
+        let mut back = walk(queue.tail, |links| links.prev);
+        back.reverse();
+        assert_eq!(slots, back);
+        slots
+    }
+}

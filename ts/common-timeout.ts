@@ -1,0 +1,46 @@
+/** A duration that a base keeps a queue for. */
+
+import type { Core } from './core.js'
+import { outOfRange, wrongType } from './validate.js'
+
+let make: (core: Core, ms: number, native: number) => CommonTimeout
+
+/**
+ * A duration shared by many events of one base (`event_base_init_common_timeout`): see
+ * {@link EventBase.commonTimeout}. {@link Event.add} takes it in place of a number.
+ */
+export class CommonTimeout {
+  /** The milliseconds. */
+  readonly ms: number
+  readonly #core: Core
+  readonly #native: number
+
+  private constructor(core: Core, ms: number, native: number) {
+    this.#core = core
+    this.#native = native
+    this.ms = ms
+    Object.freeze(this)
+  }
+
+  static {
+    make = (core, ms, native) => new CommonTimeout(core, ms, native)
+  }
+
+  /**
+   * The number that stands for it in a native call.
+   *
+   * @internal
+   */
+  static nativeOf(value: CommonTimeout, core: Core): number {
+    if (typeof value !== 'object' || value === null || !(#native in value)) {
+      throw wrongType('timeout', 'of type number or an instance of CommonTimeout', value)
+    }
+    if (value.#core !== core) throw outOfRange('timeout', "a CommonTimeout of the event's own base", value.ms)
+    return value.#native
+  }
+}
+
+/** Makes one; `native` is what stands for it in a native call. */
+export function makeCommonTimeout(core: Core, ms: number, native: number): CommonTimeout {
+  return make(core, ms, native)
+}

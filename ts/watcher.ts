@@ -1,0 +1,97 @@
+/** Who is told before the loop waits, and after. */
+
+import { AsyncResource } from 'node:async_hooks'
+
+import type { Core } from './core.js'
+import { crossing, native, Signal } from './native.js'
+
+/**
+ * Called when the loop is about to wait.
+ *
+ * @param wait for how many milliseconds; `undefined` without any deadline
+ * @param watcher the watcher itself
+ */
+export type PrepareCallback = (wait: number | undefined, watcher: Watcher) => void
+
+/**
+ * Called when the loop has waited.
+ *
+ * @param watcher the watcher itself
+ */
+export type CheckCallback = (watcher: Watcher) => void
+
+/** Nothing has to be told when the resource of a watcher is garbage. */
+const RESOURCE = Object.freeze({ requireManualDestroy: true })
+
+let make: (core: Core, prepare: PrepareCallback | undefined, check: CheckCallback | undefined) => Watcher
+let deliver: (core: Core, signal: number, inContext: boolean) => void
+
+/**
+ * Told before or after each wait of a loop: see {@link EventBase.onPrepare} and {@link EventBase.onCheck}. It lives
+ * until it is closed, or its base is, whether somebody keeps it or not.
+ */
+export class Watcher {
+  readonly #core: Core
+  readonly #id: number
+  readonly #prepare: PrepareCallback | undefined
+  readonly #check: CheckCallback | undefined
+  readonly #context: AsyncResource = new AsyncResource('EventBase', RESOURCE)
+
+  private constructor(core: Core, prepare: PrepareCallback | undefined, check: CheckCallback | undefined) {
+    this.#core = core
+    this.#prepare = prepare
+    this.#check = check
+    this.#id = native.baseWatch(core.handle, prepare !== undefined)
+    core.watchers.set(this.#id, this)
+  }
+
+  static {
+    make = (core, prepare, check) => new Watcher(core, prepare, check)
+    deliver = (core, signal, inContext) => {
+      const watcher = core.watchers.get(crossing.loopWatcher(core.handle))
+      core.running = undefined
+      if (watcher === undefined) return
+      const wait = signal === Signal.PREPARE ? crossing.loopWait(core.handle) : -1
+      const call = (): void => {
+        watcher.#prepare?.(wait < 0 ? undefined : wait, watcher)
+        watcher.#check?.(watcher)
+      }
+      if (inContext) watcher.#context.runInAsyncScope(call)
+      else call()
+    }
+  }
+
+  /** Whether it, or its base, was closed. */
+  get closed(): boolean {
+    return !this.#core.watchers.has(this.#id)
+  }
+
+  /** Ends it (`evwatch_free`): it is told nothing more. Idempotent, and safe in its own callback and in others'. */
+  close(): void {
+    if (this.#core.watchers.delete(this.#id)) native.baseUnwatch(this.#core.handle, this.#id)
+  }
+
+  /** {@link close}, for `using`. */
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}
+
+/** Makes a watcher that is told before the wait. */
+export function watchPrepare(core: Core, callback: PrepareCallback): Watcher {
+  return make(core, callback, undefined)
+}
+
+/** Makes a watcher that is told after the wait. */
+export function watchCheck(core: Core, callback: CheckCallback): Watcher {
+  return make(core, undefined, callback)
+}
+
+/**
+ * Calls the callback of the watcher that the native loop tells.
+ *
+ * @param inContext in the asynchronous context the watcher was made in, not the loop's
+ */
+export function deliverWatcher(core: Core, signal: number, inContext: boolean): void {
+  deliver(core, signal, inContext)
+}
