@@ -162,6 +162,10 @@ export interface BindingConfig {
   priorities: number
   /** Whether times are measured. */
   timing: boolean
+  /** Whether the coarse clock is asked for. */
+  coarseClock: boolean
+  /** Whether debug mode is on. */
+  debug: boolean
 }
 
 /** One event, as `events()` shows it. */
@@ -196,6 +200,18 @@ export interface BindingHistogram {
   max: number
   /** Below 1 µs, below 2 µs, below 4 µs and so on. */
   buckets: Array<number>
+}
+
+/** A message on its way. */
+export interface BindingLogEntry {
+  /** 0 debug, 1 message, 2 warning, 3 error. */
+  severity: number
+  /** For people. */
+  text: string
+  /** The base's handle, 0 for none. */
+  base: number
+  /** The backend's name, if it is about one. */
+  method?: string
 }
 
 /** What a relay has done so far. */
@@ -279,6 +295,15 @@ export declare function eventRemoveTimer(handle: Handle, event: number): void
 
 /** Changes the priority. */
 export declare function eventSetPriority(handle: Handle, event: number, priority: number): void
+
+/**
+ * Begins to collect messages for this environment; `listener` is called, from the environment's own loop,
+ * when there are some to [take](log_take).
+ */
+export declare function logStart(listener: () => void): void
+
+/** The messages that wait for this environment, the oldest first. */
+export declare function logTake(): Array<BindingLogEntry>
 
 /** The highest number a signal has. */
 export declare function maxSignal(): number

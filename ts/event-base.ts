@@ -6,9 +6,11 @@ import { type CommonTimeout, makeCommonTimeout } from './common-timeout.js'
 import { EventConfig, setConstructor } from './config.js'
 import { EV, LoopFlag, type LoopResult, type Method, type SignalMethod } from './constants.js'
 import { Core } from './core.js'
+import { tellOfBase } from './diagnostics.js'
 import { EventError } from './errors.js'
 import { Event, type EventCallback, type EventOptions } from './event.js'
 import { rejectWaiting, Watch, waitOnce } from './iterate.js'
+import { fetchMessages, forget, introduce, listen } from './log.js'
 import { crossing, isWatcherSignal, native, NO_SLOT, NO_TIMEOUT, Signal } from './native.js'
 import { run } from './run.js'
 import { shareSignal, type Signal as SignalName, signalNumber, unshareSignals } from './signals.js'
@@ -90,7 +92,16 @@ export class EventBase {
     if (!(config instanceof EventConfig)) {
       throw wrongType('config', 'an instance of EventConfig', config)
     }
-    this.#core = new Core(EventConfig.open(config), this, EventConfig.prioritiesOf(config))
+    listen()
+    let owner
+    try {
+      owner = EventConfig.open(config)
+    } finally {
+      fetchMessages()
+    }
+    this.#core = new Core(owner, this, EventConfig.prioritiesOf(config))
+    introduce(this.#core.handle, this)
+    tellOfBase(this, 'created')
   }
 
   /** The backends of this build, in order of preference (`event_get_supported_methods`). */
@@ -346,8 +357,10 @@ export class EventBase {
         }
         const signal = code >>> 24
         if (signal === Signal.STOPPED || signal === Signal.EMPTY) return signal
-        if (signal === Signal.HOST) lookUp()
-        else if (isWatcherSignal(signal)) deliverWatcher(core, signal, false)
+        if (signal === Signal.HOST) {
+          lookUp()
+          fetchMessages()
+        } else if (isWatcherSignal(signal)) deliverWatcher(core, signal, false)
         else this.#onSignal(signal)
       }
     } finally {
@@ -671,6 +684,7 @@ export class EventBase {
     const core = this.#core
     if (core.closed) return
     native.baseClose(core.handle)
+    forget(core.handle, this)
     core.closed = true
     core.events.length = 0
     core.named.clear()
@@ -678,6 +692,7 @@ export class EventBase {
     unshareSignals(core)
     core.watchers.clear()
     rejectWaiting(core)
+    tellOfBase(this, 'closed')
   }
 
   /** {@link close}, for `using`. */

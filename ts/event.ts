@@ -66,7 +66,7 @@ export interface EventParts {
  * {@link Event.activate}. Made by {@link EventBase.newEvent} and its sisters, pending once it was added.
  *
  * The descriptor is borrowed: it is never closed here, and must be open while the event is pending. Delete
- * the event before closing it; if that was forgotten, the event silently stops.
+ * the event before closing it; if that was forgotten, the event stops, and a warning is logged.
  *
  * Usable on the thread of its base only.
  */
@@ -162,7 +162,9 @@ export class Event {
    * @param timeout milliseconds, 0 or more; fractions count, to the microsecond. Or what
    *   {@link EventBase.commonTimeout} of the same base returned, which means its duration
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_EVENT_FINALIZING`, `ERR_INVALID_ARG_TYPE`,
-   *   `ERR_OUT_OF_RANGE`, also for a common timeout of another base; `ERR_EVENT_BAD_FLAGS` when events of one descriptor disagree on edge-triggering
+   *   `ERR_OUT_OF_RANGE`, also for a common timeout of another base; `ERR_EVENT_BAD_FLAGS` when events of one
+   *   descriptor disagree on edge-triggering; `ERR_EVENT_BLOCKING` in debug mode for a descriptor that blocks, see
+   *   {@link EventConfig.debug}
    * @throws {SystemError} of `epoll_ctl`: `EPERM` for a regular file or a directory, `EBADF` for a closed
    *   descriptor, `ENOSPC` or `ENOMEM` at the kernel's limits. Of `sigaction`: `EINVAL` for a signal that nobody
    *   can have, as SIGKILL. Nothing has changed then.

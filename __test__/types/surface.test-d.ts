@@ -10,15 +10,19 @@ import {
   Feature,
   LoopFlag,
   LoopResult,
+  type CheckCallback,
+  type CommonTimeout,
   type Event,
   type EventCallback,
   type EventErrorCode,
   type EventOptions,
   type EventRecord,
   type Method,
+  type PrepareCallback,
   type Signal,
   type SignalMethod,
   type SystemError,
+  type Watcher,
 } from '../../index.js'
 
 declare const base: EventBase
@@ -65,6 +69,25 @@ it('a signal is a name or a number', () => {
   base.newSignal('HUP', () => {})
   // @ts-expect-error read-only
   base.signalMethod = 'signal'
+})
+
+it('a common timeout stands for a number, and nothing made by hand does', () => {
+  const common = base.commonTimeout(5)
+  expectTypeOf(common).toEqualTypeOf<CommonTimeout>()
+  expectTypeOf(common.ms).toEqualTypeOf<number>()
+  event.add(common)
+  // @ts-expect-error it is read-only
+  common.ms = 6
+  // @ts-expect-error it has a private part
+  event.add({ ms: 5 })
+})
+
+it('watchers are told a wait, or nothing but themselves', () => {
+  expectTypeOf<PrepareCallback>().parameters.toEqualTypeOf<[number | undefined, Watcher]>()
+  expectTypeOf<CheckCallback>().parameters.toEqualTypeOf<[Watcher]>()
+  expectTypeOf(base.onPrepare(() => {})).toEqualTypeOf<Watcher>()
+  expectTypeOf(base.onCheck((watcher) => watcher.close())).toEqualTypeOf<Watcher>()
+  expectTypeOf<Watcher>().toExtend<Disposable>()
 })
 
 it('a callback is told a descriptor, bits and the event', () => {

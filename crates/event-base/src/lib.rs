@@ -28,7 +28,8 @@
 //! | `event_new`, `event_free` | [`Base::create`], [`Base::free`] |
 //! | `event_add`, `event_del`, `event_remove_timer` | [`Base::add`], [`Base::del`], [`Base::remove_timer`] |
 //! | `event_active`, `event_active_later_` | [`Base::activate`], [`Base::activate_later`] |
-//! | `event_pending`, `event_priority_set`, `event_finalize` | [`Base::pending`], [`Base::set_priority`], [`Base::finalize`] |
+//! | `event_pending`, `event_priority_set` | [`Base::pending`], [`Base::set_priority`] |
+//! | `event_assign`, `event_finalize`, `event_free_finalize` | [`Base::assign`], [`Base::finalize_keep`], [`Base::finalize`] |
 //! | `evsignal_new`, `event_base_get_signal_method`, `_active_by_signal` | [`EventSpec::signal`], [`Base::signal_method`], [`Base::activate_by_signal`] |
 //! | `event_base_init_common_timeout` | [`Base::common_timeout`], [`Base::add_common`] |
 //! | `event_base_once` | [`Base::once`] |
@@ -37,6 +38,7 @@
 //! | `event_base_gettimeofday_cached`, `event_gettime_monotonic` | [`Base::now`], [`Base::monotonic`] |
 //! | `event_base_get_num_events`, `_get_max_events` | [`Base::count_events`], [`Base::max_events`] |
 //! | `event_base_foreach_event`, `event_base_dump_events` | [`Base::for_each`], [`Base::events`], [`Base::dump`] |
+//! | `event_set_log_callback` | [`set_log_callback`] |
 //! | `event_get_assignment` and the other getters | [`Base::info`] |
 //!
 //! # Threads
@@ -53,6 +55,7 @@ mod error;
 mod event;
 mod flags;
 mod io;
+mod log;
 mod signal;
 mod stats;
 mod sync;
@@ -67,6 +70,7 @@ pub use config::{Config, MAX_PRIORITIES};
 pub use error::{Error, SystemError};
 pub use event::{EventId, EventInfo, EventSpec, Ready};
 pub use flags::{BaseFlags, CountFlags, Features, LoopFlags, LoopResult, What};
+pub use log::{LogCallback, LogMessage, Severity, set_log_callback};
 pub use signal::{MAX_SIGNAL, reassert_signal};
 pub use stats::{BUCKETS, EventCounts, Histogram, Stats, Timing};
 #[cfg(feature = "test-util")]

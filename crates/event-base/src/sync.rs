@@ -9,6 +9,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use lock_api::{GuardNoSend, Mutex, MutexGuard, RawMutex};
+/// For what belongs to the whole process and is hardly ever written.
+pub(crate) use parking_lot::RwLock;
 
 use crate::error::Error;
 

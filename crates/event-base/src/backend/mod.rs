@@ -16,7 +16,9 @@
 //!   - A backend may put a change off until `flush`, except one that a caller has to hear of: the first
 //!     registration of a descriptor, and a new interest in one.
 //! - **`flush`** makes what was put off. It is called before each wait, and after each change that is made while
-//!   the loop sleeps. It answers whether a wait under way has to be ended for the changes to take effect.
+//!   the loop sleeps. It answers whether a wait under way has to be ended for the changes to take effect. Before
+//!   a wait a backend may leave it to that wait: the waiter then `has_changes`, and its first call is only a look,
+//!   under the lock, after which `finish_wait` follows if it is not `is_idle`.
 //! - **`take_lost`** tells of registrations that are no more without anybody having asked: what was put off was
 //!   refused, or a wait found the descriptor closed. Their events leave the map and are told, so that their own
 //!   calls meet the error. To be asked after `flush` and `finish_wait`.
@@ -52,6 +54,7 @@ mod level;
 mod operation;
 #[cfg(feature = "test-util")]
 mod scripted;
+mod signals;
 
 use std::os::fd::{BorrowedFd, RawFd};
 use std::time::Duration;
@@ -68,9 +71,13 @@ pub use scripted::{Script, ScriptedChange};
 #[cfg(feature = "test-util")]
 use scripted::{Scripted, ScriptedWaiter};
 
+pub(crate) use signals::{signal_of, wants_signalfd};
+
 use crate::config::Config;
 use crate::error::Error;
 use crate::flags::{BaseFlags, Features, What};
+use crate::log::{LogMessage, Severity, tell};
+use crate::sys::notify::Notifier;
 use crate::time::Nanos;
 
 /// One change to the registration of a descriptor.
@@ -138,20 +145,6 @@ impl Internal {
             _ => Internal::Signal,
         })
     }
-}
-
-const TIMES_SHIFT: u32 = 16;
-
-/// The token with which a backend tells that a signal arrived some times.
-#[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
-fn signal_token(number: i32, times: u64) -> u64 {
-    let times = times.min((Internal::FLAG >> TIMES_SHIFT) - 1);
-    Internal::Signal.token() | u64::from(number as u8) << 8 | times << TIMES_SHIFT
-}
-
-/// The signal and how often it arrived, of a token for [`Internal::Signal`].
-pub(crate) fn signal_of(token: u64) -> (i32, u64) {
-    (i32::from((token >> 8) as u8), (token & !Internal::FLAG) >> TIMES_SHIFT)
 }
 
 /// One way to wait.
@@ -264,7 +257,9 @@ impl Backend {
             match (candidate.open)(&options) {
                 Ok(backend) => {
                     if is_set("EVENT_SHOW_METHOD") {
-                        eprintln!("event-base using: {}", backend.name());
+                        let text = format!("event-base using: {}", backend.name());
+                        let method = Some(backend.name());
+                        tell(&LogMessage { severity: Severity::Message, text: &text, base: None, method });
                     }
                     return Ok(backend);
                 }
@@ -283,6 +278,16 @@ impl Backend {
         each_backend!(self, Backend, inner => inner.features())
     }
 
+    /// Whether the numbers of descriptors are the kernel's.
+    pub(crate) fn has_descriptors(&self) -> bool {
+        match self {
+            #[cfg(feature = "test-util")]
+            Backend::Scripted(_) => false,
+            #[allow(unreachable_patterns, reason = "a build may have no other backend")]
+            _ => true,
+        }
+    }
+
     pub(crate) fn change(&mut self, change: &Change) -> Result<Applied, Error> {
         each_backend!(self, Backend, inner => inner.change(change))
     }
@@ -292,41 +297,12 @@ impl Backend {
         each_backend!(self, Backend, inner => inner.watch_internal(fd, internal))
     }
 
-    /// Whether the kernel's object tells signals by itself, by [`watch_signal`](Self::watch_signal).
-    pub(crate) fn tells_signals(&self) -> bool {
+    /// A notifier that is the backend's own, if it has one; it is watched already.
+    pub(crate) fn open_notifier(&mut self) -> Option<Notifier> {
         match self {
             #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
-            Backend::Kqueue(_) => true,
-            #[allow(unreachable_patterns, reason = "some builds have that one backend")]
-            _ => false,
-        }
-    }
-
-    /// Tells of a signal from now on, as [`Internal::Signal`].
-    #[cfg_attr(
-        not(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue")),
-        expect(unused_variables, clippy::unnecessary_wraps, reason = "no backend of this build does")
-    )]
-    pub(crate) fn watch_signal(&mut self, number: i32) -> Result<(), Error> {
-        match self {
-            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
-            Backend::Kqueue(inner) => inner.watch_signal(number),
-            #[allow(unreachable_patterns, reason = "some builds have that one backend")]
-            _ => Ok(()),
-        }
-    }
-
-    /// Tells of it no more.
-    #[cfg_attr(
-        not(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue")),
-        expect(unused_variables, reason = "no backend of this build does")
-    )]
-    pub(crate) fn unwatch_signal(&mut self, number: i32) {
-        match self {
-            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
-            Backend::Kqueue(inner) => inner.unwatch_signal(number),
-            #[allow(unreachable_patterns, reason = "some builds have that one backend")]
-            _ => {}
+            Backend::Kqueue(inner) => inner.open_notifier(),
+            _ => None,
         }
     }
 
@@ -335,14 +311,19 @@ impl Backend {
         each_backend!(self, Backend, inner => inner.unwatch_internal(fd));
     }
 
-    /// Makes what was put off. Answers whether a wait under way has to be ended for changes to take effect.
+    /// Makes what was put off, unless a wait follows that takes it along. Answers whether a wait under way has to
+    /// be ended for changes to take effect.
     #[inline]
-    pub(crate) fn flush(&mut self) -> bool {
+    #[cfg_attr(
+        not(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue")),
+        expect(unused_variables, reason = "no backend of this build takes anything along")
+    )]
+    pub(crate) fn flush(&mut self, wait_follows: bool) -> bool {
         match self {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Backend::Epoll(inner) => inner.flush(),
             #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
-            Backend::Kqueue(_) => {}
+            Backend::Kqueue(inner) => inner.flush(wait_follows),
             Backend::Poll(inner) => return inner.is_behind(),
             Backend::Select(inner) => return inner.is_behind(),
             #[cfg(feature = "test-util")]
@@ -358,7 +339,7 @@ impl Backend {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Backend::Epoll(inner) => inner.take_lost(),
             #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
-            Backend::Kqueue(_) => None,
+            Backend::Kqueue(inner) => inner.take_lost(),
             Backend::Poll(inner) => inner.take_lost(),
             Backend::Select(inner) => inner.take_lost(),
             #[cfg(feature = "test-util")]
@@ -419,6 +400,27 @@ impl Waiter {
         each_backend!(self, Waiter, inner => inner.len())
     }
 
+    /// Whether the wait makes changes first, and so must not begin without the lock.
+    #[inline]
+    pub(crate) fn has_changes(&self) -> bool {
+        match self {
+            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            Waiter::Kqueue(inner) => inner.has_changes(),
+            _ => false,
+        }
+    }
+
+    /// Whether the wait found nothing, and the kernel accepted every change.
+    pub(crate) fn is_idle(&self) -> bool {
+        #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+        if let Waiter::Kqueue(inner) = self
+            && !inner.refusals.is_empty()
+        {
+            return false;
+        }
+        self.len() == 0
+    }
+
     /// Whether the wait filled all the room there is, so that there may be more.
     pub(crate) fn is_full(&self) -> bool {
         match self {
@@ -435,13 +437,6 @@ impl Waiter {
     pub(crate) fn get(&self, index: usize) -> Readiness {
         each_backend!(self, Waiter, inner => inner.get(index))
     }
-}
-
-/// Whether signals are to come through a descriptor (`EVENT_BASE_FLAG_USE_SIGNALFD`, `EVENT_USE_SIGNALFD`).
-pub(crate) fn wants_signalfd(config: &Config) -> bool {
-    let read_env = !config.flags.contains(BaseFlags::IGNORE_ENV);
-    config.flags.contains(BaseFlags::USE_SIGNALFD)
-        || read_env && std::env::var_os("EVENT_USE_SIGNALFD").is_some()
 }
 
 /// Whether this kernel, or the sandbox around the process, does not have the system call at all. A shortage is

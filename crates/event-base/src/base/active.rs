@@ -9,7 +9,7 @@
 
 use super::{Base, Inner};
 use crate::error::Error;
-use crate::event::{EventId, NONE, Ready, State, Table};
+use crate::event::{EventId, NONE, REPEATS, Ready, State, Table};
 use crate::flags::What;
 use crate::time::{Nanos, nanos};
 
@@ -20,7 +20,7 @@ const MAX_DEFERRED: u32 = 32;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Queue {
     pub(super) head: u32,
-    tail: u32,
+    pub(super) tail: u32,
 }
 
 impl Queue {
@@ -143,7 +143,7 @@ impl Inner {
     pub(super) fn make_active(&mut self, index: u32, what: What) {
         let record = self.table.at(index);
         let (state, priority) = (record.state, record.priority);
-        if state.contains(State::FINALIZING) {
+        if state.intersects(State::ANY_FINALIZING) {
             return;
         }
         if state.intersects(State::QUEUED) {
@@ -167,7 +167,7 @@ impl Inner {
     /// Makes an event active in the next pass (`event_active_later_`); one that is active already stays so.
     fn make_active_later(&mut self, index: u32, what: What) {
         let record = self.table.at(index);
-        if record.state.contains(State::FINALIZING) {
+        if record.state.intersects(State::ANY_FINALIZING) {
             return;
         }
         if record.state.intersects(State::QUEUED) {
@@ -277,26 +277,27 @@ impl Inner {
         let record = self.table.at(index);
         record.pass = self.pass.number;
         let (fd, data, state, what) = (record.fd, record.data, record.state, record.what);
-        let result = std::mem::take(&mut record.result);
+        record.state = state - State::FINALIZING_KEPT;
+        let queued = std::mem::take(&mut record.result);
+        let result = queued - REPEATS;
         self.measures.count_result(result);
         if what.contains(What::PERSIST) && record.has_period() {
             self.rearm(index, result);
         } else if state.intersects(State::TIMEOUT | State::INSERTED) && !what.contains(What::PERSIST) {
             self.delete(index);
         }
-        let released = state.intersects(State::TRANSIENT | State::FINALIZING | State::REPEATS)
-            && self.settle_handed_out(index, state, result);
+        let is_special = state.intersects(State::TRANSIENT | State::FINALIZING) | queued.contains(REPEATS);
+        let released = is_special && self.settle_handed_out(index, queued);
         self.pass.count += 1;
         self.pass.handed_out = self.pass.handed_out.saturating_add(1);
         self.pass.running = Some(id);
         Ready { id, fd, what: result, data, released, orphaned: false }
     }
 
-    /// Queues an event again that is to be handed out more often; releases any other if nothing of it is left, and
-    /// answers whether it did.
+    /// Queues an event again that is to be handed out more often. Answers whether it released any other.
     #[inline]
-    fn settle_handed_out(&mut self, index: u32, state: State, result: What) -> bool {
-        if state.contains(State::REPEATS) {
+    fn settle_handed_out(&mut self, index: u32, result: What) -> bool {
+        if result.contains(REPEATS) {
             self.repeat(index, result);
             return false;
         }
@@ -333,7 +334,7 @@ impl Base {
     pub fn activate(&self, id: EventId, what: What) -> Result<(), Error> {
         self.try_with(|inner| {
             let index = inner.table.find(id)?;
-            inner.make_active(index, what);
+            inner.make_active(index, what - REPEATS);
             Ok(())
         })
     }
@@ -346,7 +347,7 @@ impl Base {
     pub fn activate_later(&self, id: EventId, what: What) -> Result<(), Error> {
         self.try_with(|inner| {
             let index = inner.table.find(id)?;
-            inner.make_active_later(index, what);
+            inner.make_active_later(index, what - REPEATS);
             Ok(())
         })
     }
@@ -360,10 +361,10 @@ impl Base {
         self.try_with(|inner| {
             let index = inner.table.find(id)?;
             if inner.queues.deferred > MAX_DEFERRED {
-                inner.make_active_later(index, what);
+                inner.make_active_later(index, what - REPEATS);
             } else {
                 let queued = inner.table.at(index).state.intersects(State::QUEUED);
-                inner.make_active(index, what);
+                inner.make_active(index, what - REPEATS);
                 inner.queues.deferred += u32::from(!queued);
             }
             Ok(())

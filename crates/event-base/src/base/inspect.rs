@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Base, Inner};
 use crate::error::Error;
-use crate::event::{EventId, EventInfo, State};
+use crate::event::{EventId, EventInfo, REPEATS, State};
 use crate::flags::{CountFlags, What};
 
 /// How many events are where, and how many there ever were.
@@ -33,6 +33,10 @@ impl Counts {
 
     pub(super) fn is_empty(&self) -> bool {
         self.now == [0; 3]
+    }
+
+    pub(super) fn added(&self) -> usize {
+        self.now[ADDED]
     }
 
     pub(super) fn active(&self) -> usize {
@@ -78,13 +82,15 @@ impl Inner {
         if record.state.contains(State::INSERTED) {
             pending |= record.what & What::REGISTERED;
         }
+        let is_active = record.state.intersects(State::QUEUED);
         EventInfo {
             id,
             fd: record.fd,
             what: record.what,
             pending,
-            active: record.result,
-            is_active: record.state.intersects(State::QUEUED),
+            // A result outlives the queue it was for.
+            active: if is_active { record.result - REPEATS } else { What::empty() },
+            is_active,
             priority: record.priority,
             expires_at: record
                 .timer

@@ -11,11 +11,14 @@ mod active;
 mod clocks;
 mod common;
 mod control;
+mod debug;
 mod dump;
 mod edit;
+mod finalize;
 mod host;
 mod inspect;
 mod measure;
+mod note;
 mod persist;
 mod phases;
 mod priorities;
@@ -34,6 +37,7 @@ use host::Host;
 pub use host::{HostWait, WaitEnder};
 use inspect::Counts;
 use measure::Measures;
+use note::Note;
 use run::Run;
 pub use run::{Next, Occasion, Turn, Wait};
 use wake::Sleep;
@@ -49,7 +53,7 @@ use crate::io::FdMap;
 use crate::signal::Signals;
 use crate::sync::{Guard, Lock};
 use crate::sys::notify::Notifier;
-use crate::time::{Deadlines, SystemClock};
+use crate::time::Deadlines;
 
 /// An event base. Cloning gives another handle to the same base.
 #[derive(Clone, Debug)]
@@ -59,6 +63,7 @@ pub struct Base {
 
 #[derive(Debug)]
 struct Shared {
+    number: u64,
     state: Lock<Inner>,
 }
 
@@ -82,10 +87,16 @@ struct Inner {
     sleep: Sleep,
     counts: Counts,
     measures: Measures,
+    /// Messages to be told without the lock.
+    notes: Vec<Note>,
     time: TimeCache,
     limits: DispatchLimits,
     /// Scratch for signals that are collected; empty between calls.
     arrived: Vec<(i32, u64)>,
+    /// Checks what costs too much to be checked always.
+    debug: bool,
+    /// What passes have paid towards the next look at everything.
+    unchecked: usize,
     watchers: Watchers,
     /// Tells this base from every other of the process.
     number: u64,
@@ -116,7 +127,8 @@ impl Base {
         if config.priorities == 0 {
             return Err(Error::OutOfRange("the number of priorities"));
         }
-        let clock = config.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
+        let clock = config.build_clock();
+        let number = common::base_number();
         let backend = Backend::select(config)?;
         let signals = Signals::new(&backend, wants_signalfd(config), config.shares_signals);
         let mut inner = Inner {
@@ -134,11 +146,14 @@ impl Base {
             sleep: Sleep::default(),
             counts: Counts::default(),
             measures: Measures::new(config.timing),
+            notes: Vec::new(),
             time: TimeCache::new(clock, config.flags.contains(BaseFlags::NO_CACHE_TIME)),
             limits: config.limits,
             arrived: Vec::new(),
+            debug: debug::is_wanted(config),
+            unchecked: 0,
             watchers: Watchers::default(),
-            number: common::base_number(),
+            number,
             orphans: Vec::new(),
             departed: Vec::new(),
             closed: false,
@@ -149,7 +164,7 @@ impl Base {
             inner.install_notifier()?;
             Lock::shared(inner)
         };
-        Ok(Base { shared: Arc::new(Shared { state }) })
+        Ok(Base { shared: Arc::new(Shared { number, state }) })
     }
 
     /// The name of the backend (`event_base_get_method`).
@@ -225,10 +240,8 @@ impl Base {
 
     #[inline]
     fn unlock(&self, mut inner: Guard<'_, Inner>) {
-        let notifier = inner.sleep.take_request().then(|| inner.take_notifier()).flatten();
-        drop(inner);
-        if let Some(notifier) = notifier {
-            notifier.notify();
+        if inner.sleep.take_request() {
+            self.follow_up(inner);
         }
     }
 }

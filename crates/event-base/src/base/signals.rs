@@ -6,7 +6,7 @@
 
 use super::{Base, Inner};
 use crate::error::Error;
-use crate::event::{EventId, NONE, State};
+use crate::event::{EventId, NONE, REPEATS, State};
 use crate::flags::What;
 
 impl Inner {
@@ -49,8 +49,8 @@ impl Inner {
     /// Any other event is handed out once.
     fn make_active_times(&mut self, index: u32, what: What, calls: u64) {
         let record = self.table.at(index);
-        let state = record.state;
-        if !record.what.contains(What::SIGNAL) || state.contains(State::FINALIZING) {
+        let (state, result) = (record.state, record.result);
+        if !record.what.contains(What::SIGNAL) || state.intersects(State::ANY_FINALIZING) {
             self.make_active(index, what);
             return;
         }
@@ -61,8 +61,8 @@ impl Inner {
         self.make_active(index, what);
         let more = if was_queued { calls } else { calls - 1 };
         if more > 0 {
-            self.signals.note_calls(index, more, !state.contains(State::REPEATS));
-            self.table.at(index).state |= State::REPEATS;
+            self.signals.note_calls(index, more, !(was_queued && result.contains(REPEATS)));
+            self.table.at(index).result |= REPEATS;
         }
     }
 
@@ -75,7 +75,7 @@ impl Inner {
         let is_left = self.signals.take_call(index);
         let record = self.table.at(index);
         record.result = result;
-        record.state.set(State::REPEATS, is_left);
+        record.result.set(REPEATS, is_left);
     }
 
     /// Makes anew what signals need, after a fork and after the notifier and the backend were made anew: the
@@ -112,7 +112,7 @@ impl Base {
     pub fn activate_signal(&self, id: EventId, what: What, calls: u32) -> Result<(), Error> {
         self.try_with(|inner| {
             let index = inner.table.find(id)?;
-            inner.make_active_times(index, what, u64::from(calls));
+            inner.make_active_times(index, what - REPEATS, u64::from(calls));
             Ok(())
         })
     }

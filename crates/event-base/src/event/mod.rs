@@ -6,7 +6,7 @@ mod table;
 use std::os::fd::RawFd;
 
 pub use id::EventId;
-pub(crate) use table::{NONE, Neighbours, Period, State, Table};
+pub(crate) use table::{NONE, Neighbours, Period, REPEATS, State, Table};
 
 use crate::flags::What;
 

@@ -6,7 +6,8 @@
 use std::os::fd::RawFd;
 
 use super::Kqueue;
-use crate::backend::{Internal, Readiness, signal_token};
+use crate::backend::signals::signal_token;
+use crate::backend::{Internal, Readiness};
 use crate::error::Error;
 use crate::flags::What;
 use crate::sys::kqueue::{Kevent, abi};
