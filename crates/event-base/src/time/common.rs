@@ -141,7 +141,7 @@ impl CommonQueues {
 
     /// Whether each queue is linked both ways, in the order of its deadlines, and its head among the heads.
     pub(super) fn is_sound(&mut self, timers: &mut impl TimerTable) -> bool {
-        let is_sound = (0..).zip(&self.queues).all(|(number, queue)| {
+        let is_sound = (0..=u8::MAX).zip(&self.queues).all(|(number, queue)| {
             let (mut slot, mut last, mut earliest) = (queue.head, NONE, 0);
             while slot != NONE {
                 let timer = timers.timer(slot);

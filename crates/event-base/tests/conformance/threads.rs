@@ -146,9 +146,6 @@ fn c_093_debug_mode_too_late_race() {
 /// which no load of the machine changes.
 #[test]
 fn c_091_deferred_cb_skew() {
-    if shared_base().is_none() {
-        return;
-    }
     const LIMIT: u32 = 16;
     if shared_base().is_none() {
         return;
