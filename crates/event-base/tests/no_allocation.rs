@@ -203,6 +203,14 @@ fn common_timeouts() {
             [1, 60_000_000].map(|micros| base.common_timeout(Duration::from_micros(micros)).unwrap());
         let timers = created(base, 200, |data| EventSpec::timer().data(data));
         let persistent = created(base, 100, |data| EventSpec::timer().persist().data(data));
+        // Periods that come out of order are kept in the heap; how many at once is the machine's to say.
+        for timer in created(base, 1000, |data| EventSpec::timer().data(data)) {
+            base.add(timer, Some(Duration::from_secs(60))).unwrap();
+            base.add(timer, Some(Duration::from_secs(30))).unwrap();
+        }
+        for event in base.events().unwrap() {
+            base.free(event.id).unwrap();
+        }
         let allocations = allocations_of(|| {
             timers.iter().for_each(|&timer| base.add_common(timer, late).unwrap());
             timers.iter().for_each(|&timer| base.add_common(timer, soon).unwrap());
