@@ -28,10 +28,13 @@ export interface Crossing {
   loopWatcher(handle: Handle): number
   /** How long the loop is going to wait, after it said so to a prepare watcher. */
   loopWait(handle: Handle): number
-  /** Makes an event; a negative priority means the middle one. `age` is how many events were handed out since. */
-  eventCreate(handle: Handle, fd: number, what: number, priority: number, age: number): number
+  /**
+   * Makes an event. `bits` are its bits, with the priority above the lowest eight; `age` is how many events were
+   * handed out since it was made, or had its turn.
+   */
+  eventCreate(handle: Handle, fd: number, bits: number, age: number): number
   /** Makes an event and adds it. */
-  eventCreateAndAdd(handle: Handle, fd: number, what: number, priority: number, timeout: number): number
+  eventCreateAndAdd(handle: Handle, fd: number, bits: number, age: number, timeout: number): number
   /** Adds an event. */
   eventAdd(handle: Handle, event: number, timeout: number): void
   /** Deletes an event; its id stays good. */
@@ -167,6 +170,12 @@ export interface BindingConfig {
   priorities: number
   /** Whether times are measured. */
   timing: boolean
+  /** Whether the coarse clock is asked for. */
+  coarseClock: boolean
+  /** Whether debug mode is on. */
+  debug: boolean
+  /** Whether the coarse clock is asked for. */
+  coarseClock: boolean
 }
 
 /** One event, as `events()` shows it. */
@@ -201,6 +210,18 @@ export interface BindingHistogram {
   max: number
   /** Below 1 µs, below 2 µs, below 4 µs and so on. */
   buckets: Array<number>
+}
+
+/** A message on its way. */
+export interface BindingLogEntry {
+  /** 0 debug, 1 message, 2 warning, 3 error. */
+  severity: number
+  /** For people. */
+  text: string
+  /** The base's handle, 0 for none. */
+  base: number
+  /** The backend's name, if it is about one. */
+  method?: string
 }
 
 /** What a relay has done so far. */
@@ -281,6 +302,15 @@ export declare function eventRemoveTimer(handle: Handle, event: number): void
 
 /** Changes the priority. */
 export declare function eventSetPriority(handle: Handle, event: number, priority: number): void
+
+/**
+ * Begins to collect messages for this environment; `listener` is called, from the environment's own loop,
+ * when there are some to [take](log_take).
+ */
+export declare function logStart(listener: () => void): void
+
+/** The messages that wait for this environment, the oldest first. */
+export declare function logTake(): Array<BindingLogEntry>
 
 /** Ends a source. Answers whether it was still there. */
 export declare function netClose(handle: Handle, source: number): boolean

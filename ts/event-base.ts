@@ -6,9 +6,11 @@ import { type CommonTimeout, makeCommonTimeout } from './common-timeout.js'
 import { EventConfig, setConstructor } from './config.js'
 import { EV, LoopFlag, type LoopResult, type Method } from './constants.js'
 import { Core } from './core.js'
+import { tellOfBase } from './diagnostics.js'
 import { EventError } from './errors.js'
 import { Event, type EventCallback, type EventOptions } from './event.js'
 import { rejectWaiting, Watch, waitOnce } from './iterate.js'
+import { fetchMessages, forget, introduce, listen } from './log.js'
 import { crossing, isWatcherSignal, native, NO_SLOT, NO_TIMEOUT, Signal } from './native.js'
 import { RemoteBase, type SharedBase } from './remote.js'
 import { run } from './run.js'
@@ -90,7 +92,16 @@ export class EventBase {
     if (!(config instanceof EventConfig)) {
       throw wrongType('config', 'an instance of EventConfig', config)
     }
-    this.#core = new Core(EventConfig.open(config), this, EventConfig.prioritiesOf(config))
+    listen()
+    let owner
+    try {
+      owner = EventConfig.open(config)
+    } finally {
+      fetchMessages()
+    }
+    this.#core = new Core(owner, this, EventConfig.prioritiesOf(config))
+    introduce(this.#core.handle, this)
+    tellOfBase(this, 'created')
   }
 
   /** The backends of this build, in order of preference (`event_get_supported_methods`). */
@@ -313,8 +324,10 @@ export class EventBase {
         }
         const signal = code >>> 24
         if (signal === Signal.STOPPED || signal === Signal.EMPTY) return signal
-        if (signal === Signal.HOST) lookUp()
-        else if (isWatcherSignal(signal)) deliverWatcher(core, signal, false)
+        if (signal === Signal.HOST) {
+          lookUp()
+          fetchMessages()
+        } else if (isWatcherSignal(signal)) deliverWatcher(core, signal, false)
         else this.#onSignal(signal)
       }
     } finally {
@@ -520,6 +533,7 @@ export class EventBase {
   setPriorities(count: number): this {
     this.#core.check()
     native.baseSetPriorities(this.#core.handle, checkInteger('count', count, 1, 255))
+    if (count < this.#core.priorities) this.#core.counts.push(count)
     this.#core.priorities = count
     return this
   }
@@ -671,6 +685,7 @@ export class EventBase {
     const core = this.#core
     if (core.closed) return
     native.baseClose(core.handle)
+    forget(core.handle, this)
     core.closed = true
     core.events.length = 0
     core.named.clear()
@@ -678,6 +693,7 @@ export class EventBase {
     core.finalizers.clear()
     core.watchers.clear()
     rejectWaiting(core)
+    tellOfBase(this, 'closed')
   }
 
   /** {@link close}, for `using`. */

@@ -65,7 +65,7 @@ export interface EventParts {
  * {@link Event.activate}. Made by {@link EventBase.newEvent} and its sisters, pending once it was added.
  *
  * The descriptor is borrowed: it is never closed here, and must be open while the event is pending. Delete
- * the event before closing it; if that was forgotten, the event silently stops.
+ * the event before closing it; if that was forgotten, the event stops, and a warning is logged.
  *
  * Usable on the thread of its base only.
  */
@@ -76,6 +76,8 @@ export class Event {
   readonly #callback: EventCallback
   readonly #context: AsyncResource = new AsyncResource('EventBase', RESOURCE)
   #priority: number
+  /** How many changes of the number of priorities its own has been through. */
+  #counts: number
   #id = NONE
   #life: number = Life.OPEN
   #named = false
@@ -88,6 +90,7 @@ export class Event {
     this.#fd = parts.fd
     this.#what = parts.what
     this.#priority = parts.priority
+    this.#counts = parts.core.counts.length
     this.#callback = parts.callback
     this.#turn = parts.core.turns
   }
@@ -143,7 +146,12 @@ export class Event {
    * does not have, `ERR_EVENT_CLOSED` after {@link close}.
    */
   get priority(): number {
-    return Math.min(this.#priority, this.#core.priorities - 1)
+    const { counts } = this.#core
+    // Each number of priorities that was set since took from the event what it did not have.
+    for (; this.#counts < counts.length; this.#counts += 1) {
+      this.#priority = Math.min(this.#priority, (counts[this.#counts] ?? 0) - 1)
+    }
+    return this.#priority
   }
 
   set priority(priority: number) {
@@ -151,6 +159,7 @@ export class Event {
     checkInteger('priority', priority, 0, this.#core.priorities - 1)
     if (this.#id !== NONE) native.eventSetPriority(this.#core.handle, this.#id, priority)
     this.#priority = priority
+    this.#counts = this.#core.counts.length
   }
 
   /**
@@ -163,7 +172,9 @@ export class Event {
    * @param timeout milliseconds, 0 or more; fractions count, to the microsecond. Or what
    *   {@link EventBase.commonTimeout} of the same base returned, which means its duration
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_EVENT_FINALIZING`, `ERR_INVALID_ARG_TYPE`,
-   *   `ERR_OUT_OF_RANGE`, also for a common timeout of another base; `ERR_EVENT_BAD_FLAGS` when events of one descriptor disagree on edge-triggering
+   *   `ERR_OUT_OF_RANGE`, also for a common timeout of another base; `ERR_EVENT_BAD_FLAGS` when events of one
+   *   descriptor disagree on edge-triggering; `ERR_EVENT_BLOCKING` in debug mode for a descriptor that blocks, see
+   *   {@link EventConfig.debug}
    * @throws {SystemError} of `epoll_ctl`: `EPERM` for a regular file or a directory, `EBADF` for a closed
    *   descriptor, `ENOSPC` or `ENOMEM` at the kernel's limits. Nothing has changed then.
    */
@@ -176,8 +187,8 @@ export class Event {
       crossing.eventAdd(core.handle, this.#id, duration)
       if (this.#named) this.#hold()
     } else if (duration !== NO_TIMEOUT || (this.#what & IO) !== 0) {
-      const { handle } = core
-      this.#id = crossing.eventCreateAndAdd(handle, this.#fd, this.#what, this.priority, duration)
+      const age = core.turns - this.#turn
+      this.#id = crossing.eventCreateAndAdd(core.handle, this.#fd, this.#bits(), age, duration)
       this.#hold()
     }
     return this
@@ -300,7 +311,12 @@ export class Event {
 
   #create(): number {
     const age = this.#core.turns - this.#turn
-    return crossing.eventCreate(this.#core.handle, this.#fd, this.#what, this.priority, age)
+    return crossing.eventCreate(this.#core.handle, this.#fd, this.#bits(), age)
+  }
+
+  /** What it was made with, and above that its priority, in one number. */
+  #bits(): number {
+    return this.#what | (this.priority << 8)
   }
 
   #hold(): void {

@@ -9,6 +9,7 @@ const variable = (method: string): string => `EVENT_NO${method.toUpperCase()}`
 
 afterEach(() => {
   for (const method of methods) delete process.env[variable(method)]
+  delete process.env['EVENT_EPOLL_USE_CHANGELIST']
 })
 
 describe('EVENT_NO<METHOD>', () => {
@@ -35,6 +36,13 @@ describe('EVENT_NO<METHOD>', () => {
     expect(refusal(() => config.build())).toBe('ERR_EVENT_NO_METHOD')
     for (const method of methods) delete process.env[variable(method)]
     expect(openBase(config).method).toBe(methods[0])
+  })
+
+  it.runIf(methods.includes('epoll'))('C-004: EVENT_EPOLL_USE_CHANGELIST is obeyed as the flag is', () => {
+    process.env['EVENT_EPOLL_USE_CHANGELIST'] = ''
+    expect(openBase().method).toBe('epoll (with changelist)')
+    expect(openBase(new EventConfig().setFlags(BaseFlag.IGNORE_ENV)).method).toBe('epoll')
+    expect(openBase(new EventConfig().avoidMethod('epoll')).method).not.toContain('epoll')
   })
 
   it('of a base that is not there says nothing', () => {

@@ -5,6 +5,7 @@ import { openBase } from '../support/base.js'
 import { refusal } from '../support/errors.js'
 
 const config = (): EventConfig => new EventConfig().setFlags(BaseFlag.IGNORE_ENV)
+const isLinux = process.platform === 'linux'
 const hasKqueue = EventBase.supportedMethods().includes('kqueue')
 
 describe('backends', () => {
@@ -48,6 +49,29 @@ describe('backends', () => {
     const base = openBase(demanding.requireFeatures(Feature.O1))
     expect(base.features & Feature.O1).toBe(Feature.O1)
     expect(openBase(demanding.requireFeatures(0)).method).toBe(base.method)
+  })
+
+  it.runIf(isLinux && !hasKqueue)('C-001: Linux has three, in this order', () => {
+    const methods = EventBase.supportedMethods()
+    expect(methods).toEqual(['epoll', 'poll', 'select'])
+    const avoiding = config()
+    for (const method of methods) {
+      expect(openBase(avoiding).method).toBe(method)
+      avoiding.avoidMethod(method)
+    }
+  })
+
+  it.runIf(isLinux && !hasKqueue)('any kind of descriptor needs poll, or select', () => {
+    const demanding = config().requireFeatures(Feature.FDS)
+    expect(openBase(demanding).method).toBe('poll')
+    expect(openBase(demanding.avoidMethod('poll')).features).toBe(Feature.FDS)
+  })
+
+  it.runIf(isLinux)('epoll with a list of changes is a flag of epoll', () => {
+    const listing = config().setFlags(BaseFlag.EPOLL_USE_CHANGELIST)
+    expect(openBase(listing).method).toBe('epoll (with changelist)')
+    expect(openBase(listing.avoidMethod('epoll (with changelist)')).method).toBe('epoll (with changelist)')
+    expect(openBase(listing.avoidMethod('epoll')).method).not.toContain('epoll')
   })
 
   it.runIf(EventBase.supportedMethods().includes('epoll'))(

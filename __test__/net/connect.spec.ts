@@ -7,6 +7,7 @@ import { connect, listen, socket } from '../../net.js'
 import {
   baseOn,
   closedPort,
+  everyMethod,
   folder,
   LOOPBACK,
   openDescriptors,
@@ -17,7 +18,7 @@ import {
   sleep,
 } from './support.js'
 
-describe.each(EventBase.supportedMethods())('on %s', (method) => {
+describe.each(everyMethod)('on %s', (method) => {
   test('a listening port answers, with a descriptor that works', async () => {
     const base = await running(method)
     const port = await serve((peer) => peer.end('hello'))
@@ -53,7 +54,8 @@ describe.each(EventBase.supportedMethods())('on %s', (method) => {
       syscall: 'connect',
     })
     const took = performance.now() - start
-    expect(took).toBeGreaterThanOrEqual(80)
+    // Counted from the pass that this runs in, which may have begun a little before.
+    expect(took).toBeGreaterThanOrEqual(40)
     // The kernel itself would go on for two minutes.
     expect(took).toBeLessThan(60_000)
     expect(openDescriptors()).toBe(beforeSilence)

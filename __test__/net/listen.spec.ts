@@ -8,6 +8,7 @@ import { listen, socket, type SocketAddress } from '../../net.js'
 import {
   baseOn,
   dial,
+  everyMethod,
   folder,
   LOOPBACK,
   openDescriptors,
@@ -20,7 +21,7 @@ import {
 
 const anyPort = { host: LOOPBACK, port: 0 }
 
-describe.each(EventBase.supportedMethods())('on %s', (method) => {
+describe.each(everyMethod)('on %s', (method) => {
   test('connections come with their descriptor and where they came from', async () => {
     const base = await running(method)
     const peers: SocketAddress[] = []

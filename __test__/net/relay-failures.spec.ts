@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 
 import { describe, expect, test } from 'vitest'
 
-import { EventBase, Feature } from '../../index.js'
+import { Feature, type EventBase } from '../../index.js'
 import { connect, listen, relay, socket, type RelayEnd } from '../../net.js'
 import { atSomePace } from '../support/base.js'
 import {
@@ -12,6 +12,7 @@ import {
   deferred,
   dial,
   drain,
+  everyMethod,
   LOOPBACK,
   openDescriptors,
   pattern,
@@ -24,7 +25,7 @@ import {
   until,
 } from './support.js'
 
-describe.each(EventBase.supportedMethods())('on %s', (method) => {
+describe.each(everyMethod)('on %s', (method) => {
   test('a reset is passed on, not taken for an end', async () => {
     const base = await running(method)
     const before = openDescriptors()

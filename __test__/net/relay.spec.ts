@@ -11,6 +11,7 @@ import {
   deferred,
   dial,
   drain,
+  everyMethod,
   LOOPBACK,
   openDescriptors,
   pattern,
@@ -20,7 +21,7 @@ import {
   until,
 } from './support.js'
 
-describe.each(EventBase.supportedMethods())('on %s', (method) => {
+describe.each(everyMethod)('on %s', (method) => {
   test('bytes go both ways at once, and each end is passed on', async () => {
     const base = await running(method)
     const ended = deferred<RelayEnd>()

@@ -16,11 +16,17 @@ export { until }
 
 export const LOOPBACK = '127.0.0.1'
 
+/** The backends of this build, and epoll with a list of changes. */
+export const everyMethod: readonly Method[] = EventBase.supportedMethods().flatMap((method) =>
+  method === 'epoll' ? [method, 'epoll (with changelist)'] : [method],
+)
+
 /** A base on one method, closed after the test. */
 export function baseOn(method?: Method): EventBase {
   const config = new EventConfig()
   if (method !== undefined) {
-    for (const other of EventBase.supportedMethods()) if (other !== method) config.avoidMethod(other)
+    const [plain] = method.split(' ')
+    for (const other of EventBase.supportedMethods()) if (other !== plain) config.avoidMethod(other)
     if (method === 'epoll (with changelist)') config.setFlags(BaseFlag.EPOLL_USE_CHANGELIST)
   }
   const base = config.build()

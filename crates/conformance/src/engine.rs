@@ -4,9 +4,9 @@ use std::marker::PhantomData;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use event_base::{Base, BaseFlags, Config, EventId, EventSpec, LoopFlags, What};
+use event_base::{Base, BaseFlags, CommonTimeout, Config, EventId, EventSpec, LoopFlags, What};
 
-use crate::{Failure, Handler, Pass, Peer, Waker};
+use crate::{Build, Failure, Handler, Pass, Peer, Waker};
 
 /// The engine, handing its events to `H`.
 #[derive(Debug)]
@@ -22,17 +22,26 @@ impl<H: Handler> Engine<H> {
     /// # Errors
     /// When no backend can be made.
     pub fn new(locks: bool) -> Result<Self, Failure> {
+        Self::built(locks, &Build::default())
+    }
+
+    /// A base as wanted.
+    ///
+    /// # Errors
+    /// When no such base can be made.
+    pub fn built(locks: bool, build: &Build) -> Result<Self, Failure> {
         let mut flags = BaseFlags::IGNORE_ENV;
-        if !locks {
-            flags |= BaseFlags::NOLOCK;
-        }
-        let base = Base::with_config(&Config::new().set_flags(flags))?;
+        flags.set(BaseFlags::NOLOCK, !locks);
+        flags.set(BaseFlags::EPOLL_USE_CHANGELIST, build.changelist);
+        let config = Config::new().set_flags(flags).set_priorities(build.priorities);
+        let base = Base::with_config(&config)?;
         Ok(Self { base, locks, handler: PhantomData })
     }
 }
 
 impl<H: Handler> Peer for Engine<H> {
     type Event<'a> = EventId;
+    type CommonTimeout = CommonTimeout;
     type Waker<'a> = EngineWaker;
 
     fn io(&self, fd: RawFd, what: What, index: usize) -> Result<EventId, Failure> {
@@ -48,8 +57,20 @@ impl<H: Handler> Peer for Engine<H> {
         Ok(self.base.create(EventSpec::user().data(index as u64))?)
     }
 
+    fn user_at(&self, index: usize, priority: u8) -> Result<EventId, Failure> {
+        Ok(self.base.create(EventSpec::user().data(index as u64).priority(priority))?)
+    }
+
     fn add(&self, event: EventId, timeout: Option<Duration>) -> Result<(), Failure> {
         Ok(self.base.add(event, timeout)?)
+    }
+
+    fn common_timeout(&self, duration: Duration) -> Result<CommonTimeout, Failure> {
+        Ok(self.base.common_timeout(duration)?)
+    }
+
+    fn add_common(&self, event: EventId, timeout: CommonTimeout) -> Result<(), Failure> {
+        Ok(self.base.add_common(event, timeout)?)
     }
 
     fn del(&self, event: EventId) -> Result<(), Failure> {

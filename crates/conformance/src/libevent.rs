@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use event_base::What;
 
-use crate::{Failure, Handler, Pass, Peer, Waker};
+use crate::{Build, Failure, Handler, Pass, Peer, Waker};
 
 mod block;
 
@@ -37,6 +37,23 @@ pub struct Libevent<H> {
 pub struct Event<'a> {
     pointer: NonNull<raw::Event>,
     base: PhantomData<&'a raw::EventBase>,
+}
+
+/// libevent names a queue by bits in a time, so that a copy of the time names it as well.
+#[derive(Clone, Copy)]
+pub struct CommonTimeout(libc::timeval);
+
+impl std::fmt::Debug for CommonTimeout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CommonTimeout").finish_non_exhaustive()
+    }
+}
+
+fn timeval(duration: Duration) -> libc::timeval {
+    libc::timeval {
+        tv_sec: duration.as_secs() as libc::time_t,
+        tv_usec: libc::suseconds_t::from(duration.subsec_micros()),
+    }
 }
 
 /// The version of the library that is running, such as `2.1.12-stable`.
@@ -68,6 +85,14 @@ impl<H: Handler> Libevent<H> {
     /// # Errors
     /// When no base can be made.
     pub fn new(locks: bool) -> Result<Self, Failure> {
+        Self::built(locks, &Build::default())
+    }
+
+    /// A base as wanted.
+    ///
+    /// # Errors
+    /// When no such base can be made.
+    pub fn built(locks: bool, build: &Build) -> Result<Self, Failure> {
         if locks {
             use_locks()?;
         }
@@ -75,6 +100,9 @@ impl<H: Handler> Libevent<H> {
         let mut flags = raw::EVENT_BASE_FLAG_IGNORE_ENV;
         if !locks {
             flags |= raw::EVENT_BASE_FLAG_NOLOCK;
+        }
+        if build.changelist {
+            flags |= raw::EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST;
         }
         // SAFETY: the configuration was just made and is freed below.
         let set = unsafe { raw::event_config_set_flag(config.as_ptr(), flags) };
@@ -86,6 +114,10 @@ impl<H: Handler> Libevent<H> {
             return Err(Failure::Libevent("event_config_set_flag"));
         }
         let base = NonNull::new(base).ok_or(Failure::Libevent("event_base_new_with_config"))?;
+        // SAFETY: the base was just made.
+        if unsafe { raw::event_base_priority_init(base.as_ptr(), build.priorities.into()) } != 0 {
+            return Err(Failure::Libevent("event_base_priority_init"));
+        }
         Ok(Self {
             base,
             blocks: RefCell::new(Blocks::new(raw::event_get_struct_event_size())),
@@ -132,6 +164,7 @@ unsafe extern "C" fn trampoline<H: Handler>(fd: c_int, what: c_short, argument: 
 
 impl<H: Handler> Peer for Libevent<H> {
     type Event<'a> = Event<'a>;
+    type CommonTimeout = CommonTimeout;
     type Waker<'a> = LibeventWaker<'a>;
 
     fn io(&self, fd: RawFd, what: What, index: usize) -> Result<Event<'_>, Failure> {
@@ -146,13 +179,19 @@ impl<H: Handler> Peer for Libevent<H> {
         self.assign(-1, 0, index)
     }
 
+    fn user_at(&self, index: usize, priority: u8) -> Result<Event<'_>, Failure> {
+        let event = self.assign(-1, 0, index)?;
+        // SAFETY: the event was just assigned and its base is alive.
+        if unsafe { raw::event_priority_set(event.pointer.as_ptr(), priority.into()) } != 0 {
+            return Err(Failure::Libevent("event_priority_set"));
+        }
+        Ok(event)
+    }
+
     fn add<'a>(&'a self, event: Event<'a>, timeout: Option<Duration>) -> Result<(), Failure> {
         let added = match timeout {
             Some(timeout) => {
-                let timeout = libc::timeval {
-                    tv_sec: timeout.as_secs() as libc::time_t,
-                    tv_usec: libc::suseconds_t::from(timeout.subsec_micros()),
-                };
+                let timeout = timeval(timeout);
                 // SAFETY: the event was assigned, its base is alive, and
                 // libevent copies the time.
                 unsafe { raw::event_add(event.pointer.as_ptr(), &raw const timeout) }
@@ -161,6 +200,24 @@ impl<H: Handler> Peer for Libevent<H> {
             None => unsafe { raw::event_add(event.pointer.as_ptr(), ptr::null()) },
         };
         if added == 0 { Ok(()) } else { Err(Failure::Libevent("event_add")) }
+    }
+
+    fn common_timeout(&self, duration: Duration) -> Result<CommonTimeout, Failure> {
+        let duration = timeval(duration);
+        // SAFETY: the base is alive and the time is read before the call returns.
+        let common = unsafe { raw::event_base_init_common_timeout(self.base.as_ptr(), &raw const duration) };
+        // SAFETY: not null, it points to the queue's time, which lives as long as the base.
+        let common = unsafe { common.as_ref() };
+        common.map(|time| CommonTimeout(*time)).ok_or(Failure::Libevent("event_base_init_common_timeout"))
+    }
+
+    fn add_common<'a>(&'a self, event: Event<'a>, timeout: CommonTimeout) -> Result<(), Failure> {
+        // SAFETY: the event was assigned, its base is alive, and libevent copies the time.
+        if unsafe { raw::event_add(event.pointer.as_ptr(), &raw const timeout.0) } == 0 {
+            Ok(())
+        } else {
+            Err(Failure::Libevent("event_add"))
+        }
     }
 
     fn del<'a>(&'a self, event: Event<'a>) -> Result<(), Failure> {

@@ -29,12 +29,30 @@ pub enum Pass {
     Poll,
 }
 
+/// How a loop is built, apart from its locks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Build {
+    /// epoll with a change list.
+    pub changelist: bool,
+    /// The number of priorities.
+    pub priorities: u8,
+}
+
+impl Default for Build {
+    fn default() -> Self {
+        Self { changelist: false, priorities: 1 }
+    }
+}
+
 /// An event loop that can be measured.
 pub trait Peer {
     /// A handle to an event of this loop.
     type Event<'a>: Copy
     where
         Self: 'a;
+
+    /// A duration that the loop keeps a queue for.
+    type CommonTimeout: Copy;
 
     /// What another thread needs to activate an event of this loop.
     type Waker<'a>: Waker
@@ -59,11 +77,29 @@ pub trait Peer {
     /// When the loop refuses.
     fn user(&self, index: usize) -> Result<Self::Event<'_>, Failure>;
 
+    /// The same at a priority that the loop has.
+    ///
+    /// # Errors
+    /// When the loop refuses.
+    fn user_at(&self, index: usize, priority: u8) -> Result<Self::Event<'_>, Failure>;
+
     /// Makes the event pending.
     ///
     /// # Errors
     /// When the loop refuses.
     fn add<'a>(&'a self, event: Self::Event<'a>, timeout: Option<Duration>) -> Result<(), Failure>;
+
+    /// A duration to be used for many events.
+    ///
+    /// # Errors
+    /// When the loop refuses.
+    fn common_timeout(&self, duration: Duration) -> Result<Self::CommonTimeout, Failure>;
+
+    /// Makes the event pending with a common timeout.
+    ///
+    /// # Errors
+    /// When the loop refuses.
+    fn add_common<'a>(&'a self, event: Self::Event<'a>, timeout: Self::CommonTimeout) -> Result<(), Failure>;
 
     /// Makes the event neither pending nor active.
     ///

@@ -17,6 +17,7 @@ use napi::{Status, ValueType, sys};
 use napi_derive::napi;
 
 use crate::driver::Driver;
+use crate::log;
 use crate::pull::Told;
 
 /// A handle's low bits are a place in the table, the others count how often the place was used.
@@ -58,12 +59,12 @@ impl HandleState {
 
     /// The timeout that a number from JavaScript means.
     pub(crate) fn timeout(&self, number: f64) -> Result<Timeout, Error> {
-        if number > FIRST_COMMON {
-            return Ok(duration(number).map_or(Timeout::None, Timeout::After));
+        if number <= FIRST_COMMON {
+            let place = (FIRST_COMMON - number) as usize;
+            let common = self.common.borrow().get(place).copied();
+            return common.map(Timeout::Common).ok_or(Error::OutOfRange("the timeout"));
         }
-        let place = (FIRST_COMMON - number) as usize;
-        let common = self.common.borrow().get(place).copied();
-        common.map(Timeout::Common).ok_or(Error::OutOfRange("the timeout"))
+        Ok(duration(number).map_or(Timeout::None, Timeout::After))
     }
 }
 
@@ -120,8 +121,10 @@ impl BaseOwner {
             }
             let place = &mut places[index];
             place.uses += 1;
+            let number = place.uses << PLACE_BITS | index as u32;
+            log::connect(&state.base, number);
             place.state = Some(state);
-            Ok(BaseOwner { number: place.uses << PLACE_BITS | index as u32 })
+            Ok(BaseOwner { number })
         })
     }
 }
@@ -132,7 +135,9 @@ impl Drop for BaseOwner {
         let state = PLACES.try_with(|places| {
             places.borrow_mut().get_mut((self.number & ((1 << PLACE_BITS) - 1)) as usize)?.state.take()
         });
-        drop(state);
+        if let Ok(Some(state)) = state {
+            log::disconnect(&state.base);
+        }
     }
 }
 

@@ -17,6 +17,7 @@ mod driver;
 mod error;
 mod event;
 mod handle;
+mod log;
 mod net;
 mod pull;
 mod remote;

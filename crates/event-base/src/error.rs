@@ -41,6 +41,10 @@ pub enum Error {
     Forked,
     /// A number is outside its range.
     OutOfRange(&'static str),
+    /// Debug mode: a socket, pipe or FIFO in blocking mode, which would block the loop sooner or later.
+    Blocking(RawFd),
+    /// Debug mode: the engine's own structures contradict each other. Always a bug of the engine.
+    Internal(&'static str),
     /// A system call failed.
     System(SystemError),
 }
@@ -76,6 +80,8 @@ impl fmt::Display for Error {
                 f.write_str("the process was forked and the base was not made anew in the child")
             }
             Error::OutOfRange(what) => write!(f, "{what} is out of range"),
+            Error::Blocking(fd) => write!(f, "descriptor {fd} is in blocking mode (O_NONBLOCK is not set)"),
+            Error::Internal(what) => write!(f, "the engine contradicts itself: {what}"),
             Error::System(error) => error.fmt(f),
         }
     }

@@ -20,6 +20,8 @@ use lock_api::{GuardNoSend, RawMutex};
 #[cfg(event_base_model)]
 pub(crate) use native::Bell;
 pub(crate) use native::thread_token;
+/// For what belongs to the whole process and is hardly ever written.
+pub(crate) use parking_lot::RwLock;
 
 use crate::error::Error;
 

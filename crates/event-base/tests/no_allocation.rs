@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use event_base::{Base, BaseFlags, Config, EventId, EventSpec, LoopFlags, What};
+use event_base::{Base, BaseFlags, Config, EventId, EventSpec, LoopFlags, What, supported_methods};
 
 thread_local! {
     /// Allocations and reallocations of this thread; tests run on their own.
@@ -67,11 +67,14 @@ fn allocations_of(mut round: impl FnMut()) -> u64 {
     ALLOCATIONS.get() - before
 }
 
-/// Both kinds of base: a shared one, and one without locks.
+/// Every backend, and epoll's list of changes; with locks, and without.
 fn on_each_base(shape: impl Fn(&Base)) {
-    for flags in [BaseFlags::empty(), BaseFlags::NOLOCK] {
-        let config = Config::new().set_flags(flags | BaseFlags::IGNORE_ENV);
-        shape(&Base::with_config(&config).unwrap());
+    for name in supported_methods() {
+        for flags in [BaseFlags::empty(), BaseFlags::NOLOCK, BaseFlags::EPOLL_USE_CHANGELIST] {
+            let config = Config::new().set_flags(flags | BaseFlags::IGNORE_ENV);
+            let others = supported_methods().into_iter().filter(|other| *other != name);
+            shape(&Base::with_config(&others.fold(config, Config::avoid_method)).unwrap());
+        }
     }
 }
 
@@ -210,6 +213,24 @@ fn common_timeouts() {
             }
             persistent.iter().for_each(|&timer| base.add_common(timer, late).unwrap());
             persistent.iter().for_each(|&timer| base.del(timer).unwrap());
+        });
+        assert_eq!(allocations, 0);
+    });
+}
+
+#[test]
+fn watchers() {
+    on_each_base(|base| {
+        let timer = base.create(EventSpec::timer().persist()).unwrap();
+        base.add(timer, Some(Duration::ZERO)).unwrap();
+        for data in 0..10 {
+            base.on_prepare(data).unwrap();
+            base.on_check(data).unwrap();
+        }
+        let allocations = allocations_of(|| {
+            let mut told = 0;
+            base.run_with_watchers(POLL, |_, _| told += 1).unwrap();
+            assert_eq!(told, 21);
         });
         assert_eq!(allocations, 0);
     });

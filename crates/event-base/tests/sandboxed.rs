@@ -5,9 +5,13 @@
 mod support;
 
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use event_base::{Base, Clock, CountFlags, Error, EventSpec, LoopResult, SystemClock, Turn, Wait, What};
+use event_base::{
+    Base, Clock, Config, CountFlags, Error, EventSpec, LoopResult, Severity, SystemClock, Turn, Wait, What,
+    set_log_callback,
+};
 use nix::errno::Errno;
 use nix::libc;
 
@@ -78,8 +82,14 @@ fn the_loop_works() {
 #[test]
 fn a_kernel_without_the_exact_wait_gets_the_one_in_milliseconds() {
     if in_a_process_of_its_own("a_kernel_without_the_exact_wait_gets_the_one_in_milliseconds") {
+        let told = Arc::new(Mutex::new(vec![]));
+        let kept = Arc::clone(&told);
+        set_log_callback(Some(Arc::new(move |message| {
+            kept.lock().unwrap().push((message.severity, message.method));
+        })));
         refuse(&[libc::SYS_epoll_pwait2], Errno::ENOSYS);
         the_loop_works();
+        assert_eq!(*told.lock().unwrap(), [(Severity::Debug, Some("epoll"))], "once in a process");
     }
 }
 
@@ -120,6 +130,24 @@ fn a_wait_that_fails_reports_nothing() {
             assert_eq!(base.count_events(CountFlags::ACTIVE), Ok(0), "what an earlier wait found");
         }
         base.close().unwrap();
+    }
+}
+
+#[test]
+fn a_kernel_or_a_sandbox_without_epoll_gets_poll() {
+    if in_a_process_of_its_own("a_kernel_or_a_sandbox_without_epoll_gets_poll") {
+        refuse(&[libc::SYS_epoll_create1], Errno::ENOSYS);
+        let base = Base::new().unwrap();
+        assert_eq!(base.method(), Ok("poll"));
+        the_loop_works();
+        refuse(&[libc::SYS_epoll_create1, libc::SYS_eventfd2], Errno::EPERM);
+        the_loop_works();
+        let config = ["poll", "select"].into_iter().fold(Config::new(), Config::avoid_method);
+        let refused = Base::with_config(&config).map(|_| ());
+        assert!(
+            matches!(refused, Err(Error::System(error)) if error.syscall == "epoll_create1"),
+            "{refused:?}"
+        );
     }
 }
 

@@ -16,6 +16,7 @@ use super::operation::{Operation, operation};
 use super::{Applied, Change, Internal, Readiness};
 use crate::error::Error;
 use crate::flags::{Features, What};
+use crate::log::{LogMessage, Severity, tell};
 use crate::sys::fd::with_fd;
 use crate::sys::fork;
 use crate::sys::pwait2::epoll_pwait2;
@@ -239,7 +240,14 @@ impl EpollWaiter {
         let at_once = timeout == Some(Duration::ZERO);
         if !at_once && !PWAIT2_REFUSED.load(Ordering::Relaxed) {
             match epoll_pwait2(&self.kernel.0, &mut self.events, timeout) {
-                Err(Errno::ENOSYS | Errno::EPERM) => PWAIT2_REFUSED.store(true, Ordering::Relaxed),
+                Err(Errno::ENOSYS | Errno::EPERM) => {
+                    // Not under a lock: a look, which may be, does not come here.
+                    if !PWAIT2_REFUSED.swap(true, Ordering::Relaxed) {
+                        let text = "epoll_pwait2 is refused; waits are rounded up to milliseconds";
+                        let method = Some(NAME);
+                        tell(&LogMessage { severity: Severity::Debug, text, base: None, method });
+                    }
+                }
                 result => return result,
             }
         }

@@ -16,7 +16,9 @@
 //!   - A backend may put a change off until `flush`, except one that a caller has to hear of: the first
 //!     registration of a descriptor, and a new interest in one.
 //! - **`flush`** makes what was put off. It is called before each wait, and after each change that is made while
-//!   the loop sleeps. It answers whether a wait under way has to be ended for the changes to take effect.
+//!   the loop sleeps. It answers whether a wait under way has to be ended for the changes to take effect. Before
+//!   a wait a backend may leave it to that wait: the waiter then `has_changes`, and its first call is only a look,
+//!   under the lock, after which `finish_wait` follows if it is not `is_idle`.
 //! - **`take_lost`** tells of registrations that are no more without anybody having asked: what was put off was
 //!   refused, or a wait found the descriptor closed. Their events leave the map and are told, so that their own
 //!   calls meet the error. To be asked after `flush` and `finish_wait`.
@@ -74,6 +76,8 @@ use scripted::{Scripted, ScriptedWaiter};
 use crate::config::Config;
 use crate::error::Error;
 use crate::flags::{BaseFlags, Features, What};
+use crate::log::{LogMessage, Severity, tell};
+use crate::sys::notify::Notifier;
 use crate::time::Nanos;
 
 /// One change to the registration of a descriptor.
@@ -247,7 +251,9 @@ impl Backend {
             match (candidate.open)(&options) {
                 Ok(backend) => {
                     if is_set("EVENT_SHOW_METHOD") {
-                        eprintln!("event-base using: {}", backend.name());
+                        let text = format!("event-base using: {}", backend.name());
+                        let method = Some(backend.name());
+                        tell(&LogMessage { severity: Severity::Message, text: &text, base: None, method });
                     }
                     return Ok(backend);
                 }
@@ -275,6 +281,16 @@ impl Backend {
         each_backend!(self, Backend, inner => inner.features())
     }
 
+    /// Whether the numbers of descriptors are the kernel's.
+    pub(crate) fn has_descriptors(&self) -> bool {
+        match self {
+            #[cfg(feature = "test-util")]
+            Backend::Scripted(_) => false,
+            #[allow(unreachable_patterns, reason = "a build may have no other backend")]
+            _ => true,
+        }
+    }
+
     pub(crate) fn change(&mut self, change: &Change) -> Result<Applied, Error> {
         each_backend!(self, Backend, inner => inner.change(change))
     }
@@ -284,19 +300,33 @@ impl Backend {
         each_backend!(self, Backend, inner => inner.watch_internal(fd, internal))
     }
 
+    /// A notifier that is the backend's own, if it has one; it is watched already.
+    pub(crate) fn open_notifier(&mut self) -> Option<Notifier> {
+        match self {
+            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            Backend::Kqueue(inner) => inner.open_notifier(),
+            _ => None,
+        }
+    }
+
     /// Watches one of the base's own descriptors no more.
     pub(crate) fn unwatch_internal(&mut self, fd: BorrowedFd<'_>) {
         each_backend!(self, Backend, inner => inner.unwatch_internal(fd));
     }
 
-    /// Makes what was put off. Answers whether a wait under way has to be ended for changes to take effect.
+    /// Makes what was put off, unless a wait follows that takes it along. Answers whether a wait under way has to
+    /// be ended for changes to take effect.
     #[inline]
-    pub(crate) fn flush(&mut self) -> bool {
+    #[cfg_attr(
+        not(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue")),
+        expect(unused_variables, reason = "no backend of this build takes anything along")
+    )]
+    pub(crate) fn flush(&mut self, wait_follows: bool) -> bool {
         match self {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Backend::Epoll(inner) => inner.flush(),
             #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
-            Backend::Kqueue(_) => {}
+            Backend::Kqueue(inner) => inner.flush(wait_follows),
             Backend::Poll(inner) => return inner.is_behind(),
             Backend::Select(inner) => return inner.is_behind(),
             #[cfg(feature = "test-util")]
@@ -312,7 +342,7 @@ impl Backend {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Backend::Epoll(inner) => inner.take_lost(),
             #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
-            Backend::Kqueue(_) => None,
+            Backend::Kqueue(inner) => inner.take_lost(),
             Backend::Poll(inner) => inner.take_lost(),
             Backend::Select(inner) => inner.take_lost(),
             #[cfg(feature = "test-util")]
@@ -375,6 +405,27 @@ impl Waiter {
 
     pub(crate) fn len(&self) -> usize {
         each_backend!(self, Waiter, inner => inner.len())
+    }
+
+    /// Whether the wait makes changes first, and so must not begin without the lock.
+    #[inline]
+    pub(crate) fn has_changes(&self) -> bool {
+        match self {
+            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            Waiter::Kqueue(inner) => inner.has_changes(),
+            _ => false,
+        }
+    }
+
+    /// Whether the wait found nothing, and the kernel accepted every change.
+    pub(crate) fn is_idle(&self) -> bool {
+        #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+        if let Waiter::Kqueue(inner) = self
+            && !inner.refusals.is_empty()
+        {
+            return false;
+        }
+        self.len() == 0
     }
 
     /// Whether the wait filled all the room there is, so that there may be more.

@@ -21,7 +21,7 @@ const MAX_DEFERRED: u32 = 32;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Queue {
     pub(super) head: u32,
-    tail: u32,
+    pub(super) tail: u32,
 }
 
 impl Queue {
@@ -132,7 +132,7 @@ impl Inner {
     pub(super) fn make_active(&mut self, index: u32, what: What) {
         let record = self.table.at(index);
         let (state, priority) = (record.state, record.priority);
-        if state.contains(State::FINALIZING) {
+        if state.intersects(State::ANY_FINALIZING) {
             return;
         }
         if state.intersects(State::QUEUED) {
@@ -156,7 +156,7 @@ impl Inner {
     /// Makes an event active in the next pass (`event_active_later_`); one that is active already stays so.
     fn make_active_later(&mut self, index: u32, what: What) {
         let record = self.table.at(index);
-        if record.state.contains(State::FINALIZING) {
+        if record.state.intersects(State::ANY_FINALIZING) {
             return;
         }
         if record.state.intersects(State::QUEUED) {
@@ -274,6 +274,7 @@ impl Inner {
         let record = self.table.at(index);
         record.pass = self.pass.number;
         let (fd, data, state, what) = (record.fd, record.data, record.state, record.what);
+        record.state = state - State::FINALIZING_KEPT;
         let result = std::mem::take(&mut record.result);
         self.measures.count_result(result);
         if what.contains(What::PERSIST) && record.has_period() {

@@ -7,7 +7,7 @@
 //! A backend without a descriptor gives its wait away instead: [`Base::start_wait`], after each
 //! [`Turn::Idle`](super::Turn::Idle).
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ impl HostWait {
     /// # Errors
     /// [`Error::System`] if the wait fails; the next [`Base::turn`] meets the same.
     pub fn wait(&mut self) -> Result<(), Error> {
-        let left = self.deadline.map(|deadline| deadline.saturating_sub(self.clock.monotonic()));
+        let left = self.deadline.map(|deadline| self.clock.until(deadline));
         self.waiter.wait(left.map(Duration::from_nanos))
     }
 
@@ -128,7 +128,7 @@ impl Base {
                 Some(notifier) => Arc::clone(notifier),
                 None => inner.install_notifier()?,
             };
-            inner.flush_changes();
+            inner.flush_changes(false);
             let is_due = inner.has_ready() || inner.counts.active() > 0;
             let deadline = if is_due { Some(0) } else { inner.next_deadline() };
             // After an idle turn it sleeps already, and whatever happened since then asked for a wake-up.
@@ -185,6 +185,20 @@ impl Base {
         })
     }
 
+    /// Lets the next [`turn`](Self::turn) of the loop under way return [`Turn::Host`](super::Turn::Host), and
+    /// wakes it, as if the host's own loop had work. Nothing happens while no loop runs. Any thread.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn interrupt(&self) -> Result<(), Error> {
+        self.with(|inner| {
+            if inner.is_running() {
+                inner.run.host = true;
+                inner.request_wake();
+            }
+        })
+    }
+
     /// Makes [`descriptor`](Self::descriptor) readable, and ends a blocking wait. Any thread.
     ///
     /// # Errors
@@ -210,20 +224,28 @@ impl Inner {
     /// Sets the kernel's timer to the first deadline.
     fn arm_host_timer(&mut self) -> Result<Option<Nanos>, Error> {
         let deadline = self.next_deadline();
-        if deadline != self.host.armed {
-            self.backend()?.arm_timer(deadline)?;
-            self.host.armed = deadline;
+        let due = deadline.map(|deadline| self.time.due(deadline));
+        if due != self.host.armed {
+            self.backend()?.arm_timer(due)?;
+            self.host.armed = due;
         }
         Ok(deadline)
     }
 
     /// Gives the base the means to be woken.
     pub(super) fn install_notifier(&mut self) -> Result<Arc<Notifier>, Error> {
+        let backend = self.backend()?;
         #[cfg(not(event_base_model))]
-        let notifier = Arc::new(Notifier::new()?);
+        let notifier = match backend.open_notifier() {
+            Some(notifier) => notifier,
+            None => Notifier::new()?,
+        };
         #[cfg(event_base_model)]
-        let notifier = Arc::new(Notifier::Bell(self.backend()?.bell()));
-        self.backend()?.watch_internal(notifier.as_fd(), Internal::Notifier)?;
+        let notifier = Notifier::Bell(backend.bell());
+        if let Some(descriptor) = notifier.descriptor() {
+            backend.watch_internal(descriptor, Internal::Notifier)?;
+        }
+        let notifier = Arc::new(notifier);
         self.notifier = Some(Arc::clone(&notifier));
         Ok(notifier)
     }
@@ -234,7 +256,10 @@ impl Inner {
         backend.renew()?;
         self.host.renewed();
         if let Some(notifier) = &self.notifier {
-            backend.watch_internal(notifier.as_fd(), Internal::Notifier)?;
+            notifier.install()?;
+            if let Some(descriptor) = notifier.descriptor() {
+                backend.watch_internal(descriptor, Internal::Notifier)?;
+            }
         }
         let result = self.fds.register_all(&mut self.table, backend, &mut self.orphans);
         self.settle_orphans();

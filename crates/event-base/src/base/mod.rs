@@ -12,11 +12,14 @@ mod block;
 mod clocks;
 mod common;
 mod control;
+mod debug;
 mod dump;
 mod edit;
+mod finalize;
 mod host;
 mod inspect;
 mod measure;
+mod note;
 mod persist;
 mod phases;
 mod priorities;
@@ -36,6 +39,7 @@ use host::Host;
 pub use host::{HostWait, WaitEnder};
 use inspect::Counts;
 use measure::Measures;
+use note::Note;
 use run::Run;
 pub use run::{Next, Occasion, Turn, Wait};
 use wake::Sleep;
@@ -51,7 +55,7 @@ use crate::io::FdMap;
 use crate::sync::{Guard, Lock};
 use crate::sys::fork;
 use crate::sys::notify::Notifier;
-use crate::time::{Deadlines, SystemClock};
+use crate::time::Deadlines;
 
 /// An event base. Cloning gives another handle to the same base.
 #[derive(Clone, Debug)]
@@ -61,6 +65,7 @@ pub struct Base {
 
 #[derive(Debug)]
 struct Shared {
+    number: u64,
     state: Lock<Inner>,
 }
 
@@ -83,8 +88,14 @@ struct Inner {
     sleep: Sleep,
     counts: Counts,
     measures: Measures,
+    /// Messages to be told without the lock.
+    notes: Vec<Note>,
     time: TimeCache,
     limits: DispatchLimits,
+    /// Checks what costs too much to be checked always.
+    debug: bool,
+    /// What passes have paid towards the next look at everything.
+    unchecked: usize,
     watchers: Watchers,
     /// Tells this base from every other of the process.
     number: u64,
@@ -120,7 +131,8 @@ impl Base {
             return Err(Error::OutOfRange("the number of priorities"));
         }
         fork::watch()?;
-        let clock = config.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
+        let clock = config.build_clock();
+        let number = common::base_number();
         let mut inner = Inner {
             backend: Some(Backend::select(config)?),
             notifier: None,
@@ -135,10 +147,13 @@ impl Base {
             sleep: Sleep::default(),
             counts: Counts::default(),
             measures: Measures::new(config.timing),
+            notes: Vec::new(),
             time: TimeCache::new(clock, config.flags.contains(BaseFlags::NO_CACHE_TIME)),
             limits: config.limits,
+            debug: debug::is_wanted(config),
+            unchecked: 0,
             watchers: Watchers::default(),
-            number: common::base_number(),
+            number,
             orphans: Vec::new(),
             departed: Vec::new(),
             waiters: Waiters::default(),
@@ -151,7 +166,7 @@ impl Base {
             inner.install_notifier()?;
             Lock::shared(inner)
         };
-        Ok(Base { shared: Arc::new(Shared { state }) })
+        Ok(Base { shared: Arc::new(Shared { number, state }) })
     }
 
     /// The name of the backend (`event_base_get_method`).
@@ -239,10 +254,8 @@ impl Base {
 
     #[inline]
     fn unlock(&self, mut inner: Guard<'_, Inner>) {
-        let notifier = inner.sleep.take_request().then(|| inner.take_notifier()).flatten();
-        drop(inner);
-        if let Some(notifier) = notifier {
-            notifier.notify();
+        if inner.sleep.take_request() {
+            self.follow_up(inner);
         }
     }
 }

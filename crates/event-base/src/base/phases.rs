@@ -26,11 +26,11 @@ impl Inner {
     }
 
     /// Lets the kernel know of changes that were put off, and deals with what it refused; answers whether that
-    /// made anything active.
+    /// made anything active. What a wait that follows can take along is left to it.
     #[inline]
-    pub(super) fn flush_changes(&mut self) -> bool {
+    pub(super) fn flush_changes(&mut self, wait_follows: bool) -> bool {
         let Some(backend) = &mut self.backend else { return false };
-        if backend.flush() {
+        if backend.flush(wait_follows) {
             self.request_wake();
         }
         self.settle_lost()

@@ -7,6 +7,7 @@ use super::{Base, Inner};
 use crate::error::Error;
 use crate::event::Ready;
 use crate::flags::{LoopFlags, LoopResult};
+use crate::log::Severity;
 use crate::sync::{Guard, thread_token};
 use crate::time::Nanos;
 
@@ -249,9 +250,10 @@ impl Base {
     /// what became ready and what timed out. Answers for each watcher on the way, and goes on when called again.
     ///
     /// # Errors
-    /// [`Error::System`] if the wait fails; the loop can be tried again or left. [`Error::WrongThread`] if this
-    /// is not the thread that entered the loop; [`Error::Reentrant`] while the wait [is
-    /// away](Self::start_wait), [`Error::Closed`].
+    /// [`Error::System`] if the wait fails; the loop can be tried again or left. [`Error::Internal`] in debug
+    /// mode, if the engine's own structures contradict each other. [`Error::WrongThread`] if this is not the
+    /// thread that entered the loop; [`Error::Reentrant`] while the wait [is away](Self::start_wait),
+    /// [`Error::Closed`].
     pub fn turn(&self, wait: Wait) -> Result<Turn, Error> {
         self.turn_locked(self.shared.state.lock()?, wait).map(|(_, turn)| turn)
     }
@@ -269,6 +271,8 @@ impl Base {
                 inner.reason_to_break_off()
             } else {
                 inner.end_pass();
+                inner.check_consistency()?;
+                inner = self.tell_notes(inner)?;
                 inner.reason_to_leave()
             };
             if let Some(result) = reason {
@@ -286,6 +290,7 @@ impl Base {
                     return Ok((inner, turn));
                 }
                 inner.expire_timers();
+                inner = self.tell_notes(inner)?;
             }
             // Before the events: those of a loop that is never at rest would keep it waiting for ever.
             if std::mem::take(&mut inner.run.host) {
@@ -317,7 +322,7 @@ impl Base {
             inner.end_pass();
             inner.time.forget();
             // Nobody knows when the next loop comes.
-            inner.flush_changes();
+            inner.flush_changes(false);
             inner.run.owner = 0;
             inner.release();
         }
@@ -328,22 +333,30 @@ impl Base {
         if inner.host.waits {
             return Err(Error::Reentrant);
         }
-        let until = if inner.flush_changes() { Until::Now } else { until };
+        let until = if inner.flush_changes(true) { Until::Now } else { until };
         let mut waiter = inner.backend()?.start_wait();
         let mut since = inner.start_watch();
-        let mut result = if until == Until::Now {
-            waiter.wait(Some(Duration::ZERO))
-        } else {
+        let mut result = Ok(());
+        let mut may_sleep = until != Until::Now;
+        if !may_sleep || waiter.has_changes() {
+            result = waiter.wait(Some(Duration::ZERO));
+            may_sleep &= result.is_ok() && waiter.is_idle();
+            if may_sleep {
+                // The changes have to be done with before other threads make theirs.
+                inner.backend()?.finish_wait(waiter);
+                waiter = inner.backend()?.start_wait();
+            }
+        }
+        if may_sleep {
             // From a fresh reading: the time that callbacks took must not make timers late.
             let deadline = until.deadline();
-            let timeout = deadline.map(|deadline| deadline.saturating_sub(inner.time.fresh()));
+            let timeout = deadline.map(|deadline| inner.time.until(deadline));
             inner.sleep.begin(deadline);
             drop(inner);
-            let result = waiter.wait(timeout.map(Duration::from_nanos));
+            result = waiter.wait(timeout);
             inner = self.shared.state.lock()?;
             inner.sleep.end();
-            result
-        };
+        }
         inner.time.begin_pass();
         for waits in 1.. {
             inner.stop_watch(since);
@@ -360,6 +373,9 @@ impl Base {
         inner.settle_lost();
         result?;
         if inner.is_stuck() {
+            let text =
+                "a closed descriptor stayed registered with the kernel; everything was registered anew";
+            inner.note(Severity::Warning, text.to_owned());
             inner.renew_backend()?;
         }
         Ok(inner)

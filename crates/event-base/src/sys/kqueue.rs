@@ -4,8 +4,10 @@
 #![expect(unsafe_code, reason = "neither call has a safe form on every system the backend runs on")]
 
 use std::fmt;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -123,6 +125,12 @@ impl Kevent {
         self
     }
 
+    /// For a change that is only heard of if it is refused.
+    pub(crate) fn without_receipt(mut self) -> Self {
+        self.0.flags &= !abi::EV_RECEIPT;
+        self
+    }
+
     pub(crate) fn with_note(mut self, fflags: u32, data: isize) -> Self {
         self.0.fflags |= fflags;
         self.0.data = data as _;
@@ -143,6 +151,15 @@ impl Kevent {
 
     pub(crate) fn data(&self) -> i64 {
         self.0.data as i64
+    }
+
+    /// What a receipt says: zero if the change was made.
+    pub(crate) fn result(&self) -> nix::Result<()> {
+        match self.data() {
+            0 => Ok(()),
+            _ if self.flags() & abi::EV_ERROR == 0 => Ok(()),
+            errno => Err(Errno::from_raw(errno as i32)),
+        }
     }
 
     pub(crate) fn token(&self) -> u64 {
@@ -170,49 +187,55 @@ impl fmt::Debug for Kevent {
 /// made it closes it.
 #[derive(Debug)]
 pub(crate) struct Kqueue {
-    fd: Option<OwnedFd>,
-    owner: u32,
+    /// Behind an atomic, as it can be [replaced](Self::replace) under those who share it.
+    number: AtomicI32,
+    owner: AtomicU32,
 }
 
 impl Kqueue {
     pub(crate) fn new() -> nix::Result<Self> {
         // SAFETY: the call has no arguments.
         let number = Errno::result(unsafe { abi::kqueue() })?;
-        // SAFETY: the kernel made this descriptor just now, and nobody else knows of it.
-        let fd = unsafe { OwnedFd::from_raw_fd(number) };
+        let kqueue = Kqueue { number: AtomicI32::new(number), owner: AtomicU32::new(std::process::id()) };
         // It is not inherited by a forked child, but by a program that takes this one's place.
-        nix::fcntl::fcntl(&fd, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))?;
-        Ok(Kqueue { fd: Some(fd), owner: std::process::id() })
+        // SAFETY: the kernel made this descriptor just now, and it stays open during the call.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+        nix::fcntl::fcntl(borrowed, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))?;
+        Ok(kqueue)
     }
 
     /// Its number.
     pub(crate) fn number(&self) -> RawFd {
-        self.fd.as_ref().map_or(-1, AsRawFd::as_raw_fd)
+        self.number.load(Ordering::Acquire)
     }
 
-    /// Puts `fresh` in this one's place, under the same number unless that is another file's by now.
-    pub(crate) fn replace(&mut self, mut fresh: Kqueue) -> nix::Result<()> {
-        if !abi::IS_POLLABLE {
-            // libkqueue knows its objects by number, which nobody but this one knows.
-            *self = fresh;
+    fn is_ours(&self) -> bool {
+        self.owner.load(Ordering::Relaxed) == std::process::id()
+    }
+
+    /// Puts `fresh` in this one's place, under the same number unless that is another file's by now. Nobody may
+    /// wait with it meanwhile.
+    pub(crate) fn replace(&self, fresh: Kqueue) -> nix::Result<()> {
+        if abi::IS_POLLABLE && self.is_ours() {
+            // Closes the old one.
+            // SAFETY: both are open descriptors of this module.
+            let result = unsafe { libc::dup2(fresh.number(), self.number()) };
+            Errno::result(result)?;
+            // dup2 loses close-on-exec.
+            // SAFETY: the descriptor is open during the call.
+            let borrowed = unsafe { BorrowedFd::borrow_raw(self.number()) };
+            nix::fcntl::fcntl(borrowed, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))?;
             return Ok(());
         }
-        if self.owner == fresh.owner {
-            if let (Some(old), Some(new)) = (&mut self.fd, &fresh.fd) {
-                // dup2 closes the old one, and would lose close-on-exec.
-                nix::unistd::dup2(new, old)?;
-                nix::fcntl::fcntl(old, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))?;
-            }
-            return Ok(());
+        // libkqueue knows its objects by number, which nobody but this one knows; and after a fork the old
+        // number is not ours to close.
+        let was_ours = self.is_ours();
+        let old = self.number.swap(fresh.number.swap(-1, Ordering::AcqRel), Ordering::AcqRel);
+        self.owner.store(std::process::id(), Ordering::Relaxed);
+        if was_ours {
+            close(old);
         }
-        self.forget();
-        self.fd = fresh.fd.take();
-        self.owner = fresh.owner;
         Ok(())
-    }
-
-    fn forget(&mut self) {
-        _ = self.fd.take().map(IntoRawFd::into_raw_fd);
     }
 
     /// Makes the changes, all of which must ask for a receipt, and returns what became of each.
@@ -232,9 +255,22 @@ impl Kqueue {
         }
     }
 
-    /// Waits for at most `timeout`, without limit if there is none.
-    pub(crate) fn wait(&self, events: &mut [Kevent], timeout: Option<Duration>) -> nix::Result<usize> {
-        self.call(&[], events, timeout)
+    /// Makes one change.
+    pub(crate) fn one(&self, record: Kevent) -> nix::Result<()> {
+        let mut receipt = [Kevent::EMPTY];
+        let receipts = self.change(&[record.with_flags(abi::EV_RECEIPT)], &mut receipt)?;
+        receipts.first().map_or(Ok(()), Kevent::result)
+    }
+
+    /// Makes the changes, then waits for at most `timeout`, without limit if there is none. A change that is
+    /// refused comes back as an event with `EV_ERROR`, for which there has to be room, and ends the wait.
+    pub(crate) fn wait(
+        &self,
+        changes: &[Kevent],
+        events: &mut [Kevent],
+        timeout: Option<Duration>,
+    ) -> nix::Result<usize> {
+        self.call(changes, events, timeout)
     }
 
     fn call(
@@ -263,10 +299,46 @@ impl Kqueue {
     }
 }
 
+/// A filter that is triggered by hand (`EVFILT_USER`), under a number that is no descriptor's.
+#[derive(Debug)]
+pub(crate) struct UserFilter {
+    kqueue: Arc<Kqueue>,
+    record: Kevent,
+}
+
+impl UserFilter {
+    /// The number: no descriptor's, as the backend has filters of this kind for descriptors too.
+    const IDENT: usize = 1 << 32;
+
+    /// Installs it, edge-triggered.
+    pub(crate) fn new(kqueue: Arc<Kqueue>, token: u64) -> nix::Result<Self> {
+        let filter = UserFilter { kqueue, record: Kevent::new(Self::IDENT, abi::EVFILT_USER, token) };
+        filter.install()?;
+        Ok(filter)
+    }
+
+    /// Installs it again, in a kqueue that was replaced.
+    pub(crate) fn install(&self) -> nix::Result<()> {
+        self.kqueue.one(self.record.with_flags(abi::EV_ADD | abi::EV_CLEAR))
+    }
+
+    /// Any thread.
+    pub(crate) fn trigger(&self) {
+        _ = self.kqueue.one(self.record.with_note(abi::NOTE_TRIGGER, 0));
+    }
+}
+
 impl Drop for Kqueue {
     fn drop(&mut self) {
-        if self.owner != std::process::id() {
-            self.forget();
+        if self.is_ours() {
+            close(self.number());
         }
+    }
+}
+
+fn close(number: RawFd) {
+    if number >= 0 {
+        // SAFETY: the descriptor is this module's own, and given up with this call.
+        drop(unsafe { OwnedFd::from_raw_fd(number) });
     }
 }

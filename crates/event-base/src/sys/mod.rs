@@ -2,6 +2,7 @@
 //!
 //! nix has no `epoll_pwait2`, has `kevent` on the BSDs only, and wants owned descriptors where the engine only borrows a user's.
 
+pub(crate) mod blocking;
 pub(crate) mod fd;
 pub(crate) mod fork;
 #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]

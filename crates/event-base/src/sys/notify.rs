@@ -14,6 +14,9 @@ pub(crate) enum Notifier {
     /// Linux's counter: one descriptor, nothing to buffer.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     EventFd(nix::sys::eventfd::EventFd),
+    /// A kqueue's own: no descriptor at all.
+    #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+    User(super::kqueue::UserFilter),
     /// Where there is no eventfd, or a sandbox refuses it.
     Pipe {
         /// The end the loop waits on.
@@ -55,6 +58,8 @@ impl Notifier {
         match self {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Notifier::EventFd(event_fd) => _ = event_fd.write(1),
+            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            Notifier::User(filter) => filter.trigger(),
             #[cfg(event_base_model)]
             Notifier::Bell(bell) => bell.ring(),
             Notifier::Pipe { write, .. } => while unistd::write(write, &[1]) == Err(Errno::EINTR) {},
@@ -71,6 +76,9 @@ impl Notifier {
         match self {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Notifier::EventFd(event_fd) => _ = event_fd.read(),
+            // Silent by itself.
+            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            Notifier::User(_) => {}
             #[cfg(event_base_model)]
             Notifier::Bell(_) => {}
             Notifier::Pipe { read, .. } => {
@@ -81,14 +89,33 @@ impl Notifier {
     }
 }
 
-impl AsFd for Notifier {
-    fn as_fd(&self) -> BorrowedFd<'_> {
+impl Notifier {
+    /// Puts what it keeps in the kernel's object there again, after that was replaced.
+    ///
+    /// # Errors
+    /// [`Error::System`] of `kevent`.
+    pub(crate) fn install(&self) -> Result<(), Error> {
         match self {
             #[cfg(any(target_os = "linux", target_os = "android"))]
-            Notifier::EventFd(event_fd) => event_fd.as_fd(),
+            Notifier::EventFd(_) => Ok(()),
+            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            Notifier::User(filter) => filter.install().map_err(|errno| Error::system(errno, "kevent", None)),
             #[cfg(event_base_model)]
-            Notifier::Bell(bell) => bell.as_fd(),
-            Notifier::Pipe { read, .. } => read.as_fd(),
+            Notifier::Bell(_) => Ok(()),
+            Notifier::Pipe { .. } => Ok(()),
+        }
+    }
+
+    /// The descriptor that becomes readable, if it takes one.
+    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Notifier::EventFd(event_fd) => Some(event_fd.as_fd()),
+            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            Notifier::User(_) => None,
+            #[cfg(event_base_model)]
+            Notifier::Bell(bell) => Some(bell.as_fd()),
+            Notifier::Pipe { read, .. } => Some(read.as_fd()),
         }
     }
 }
@@ -116,7 +143,7 @@ mod tests {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
     fn readable(notifier: &Notifier) -> bool {
-        let mut fds = [PollFd::new(notifier.as_fd(), PollFlags::POLLIN)];
+        let mut fds = [PollFd::new(notifier.descriptor().unwrap(), PollFlags::POLLIN)];
         poll(&mut fds, PollTimeout::ZERO).unwrap() == 1
     }
 

@@ -2,17 +2,20 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::AsRawFd;
+use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
-use event_base::{Base, EventSpec, LoopResult, What};
+use event_base::{Base, BaseFlags, Clock, Config, EventSpec, Features, LoopResult, What, supported_methods};
 
-use crate::support::{Bed, CountingClock, WAIT, fd, ms, pair, run_watched};
+use crate::support::{Bed, CountingClock, WAIT, base, base_with, duplicate_from, fd, ms, pair, run_watched};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[test]
 fn c_108_test_eof() {
-    let base = Base::new().unwrap();
+    let base = base();
     let (reader, mut writer) = pair();
     writer.write_all(b"test string").unwrap();
     writer.shutdown(Shutdown::Write).unwrap();
@@ -31,7 +34,7 @@ fn c_108_test_eof() {
 
 #[test]
 fn c_109_test_weof() {
-    let base = Base::new().unwrap();
+    let base = base();
     let (writer, reader) = pair();
     let mut reader = Some(reader);
     let event = base.create_and_add(EventSpec::io(fd(&writer), What::WRITE), None).unwrap();
@@ -50,7 +53,7 @@ fn c_109_test_weof() {
 
 #[test]
 fn c_110_test_closed() {
-    let base = Base::new().unwrap();
+    let Some(base) = base_with(Features::EARLY_CLOSE) else { return };
     let (ours, mut peer) = pair();
     peer.write_all(b"unread").unwrap();
     peer.shutdown(Shutdown::Both).unwrap();
@@ -95,7 +98,15 @@ fn c_111_test_time() {
 
 #[test]
 fn c_112_test_changelist() {
-    let (base, clock) = CountingClock::base();
+    for flags in [BaseFlags::empty(), BaseFlags::EPOLL_USE_CHANGELIST] {
+        toggles_do_not_spin(flags);
+    }
+}
+
+fn toggles_do_not_spin(flags: BaseFlags) {
+    let clock = Arc::new(CountingClock::default());
+    let config = Config::new().set_flags(flags).set_clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    let base = Base::with_config(&config).unwrap();
     let (socket, mut peer) = pair();
     let event = base.create_and_add(EventSpec::io(fd(&socket), What::WRITE).persist(), None).unwrap();
     let timer = base.create_and_add(EventSpec::timer(), Some(ms(100))).unwrap();
@@ -115,4 +126,42 @@ fn c_112_test_changelist() {
         base.add(event, None).unwrap();
     });
     assert!(writes <= 2 && clock.reads() < 100, "{writes} writes, {} readings of the clock", clock.reads());
+}
+
+const CHILD: &str = "EVENT_BASE_COLLISION_CHILD";
+
+/// What wakes the loop has a number of its own, which must not be taken for a descriptor's: 42 and 0 were
+/// libevent's. In a process of its own, where 42 is free.
+#[test]
+fn c_115_test_kq_collision() {
+    if std::env::var_os(CHILD).is_none() {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "programs::c_115_test_kq_collision"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+        return;
+    }
+    for name in supported_methods() {
+        let others = supported_methods().into_iter().filter(|other| *other != name);
+        let config = Config::new().set_flags(BaseFlags::IGNORE_ENV);
+        let base = Base::with_config(&others.fold(config, Config::avoid_method)).unwrap();
+        let (reader, mut writer) = pair();
+        let named = duplicate_from(&reader, 42);
+        assert_eq!(named.as_raw_fd(), 42);
+        let event = base.create_and_add(EventSpec::io(42, What::READ), None).unwrap();
+        let user = base.create(EventSpec::user()).unwrap();
+        let mut trace = vec![];
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(ms(30));
+                base.activate(user, What::WRITE).unwrap();
+                std::thread::sleep(ms(30));
+                writer.write_all(b"x").unwrap();
+            });
+            run_watched(&base, WAIT, |_, ready| trace.push((ready.id, ready.what)));
+        });
+        assert_eq!(trace, [(user, What::WRITE), (event, What::READ)], "{name}");
+    }
 }

@@ -4,10 +4,10 @@ use std::io::{Read, Write};
 use std::net::UdpSocket;
 use std::os::fd::RawFd;
 
-use event_base::{Base, EventId, EventSpec, LoopResult, What};
+use event_base::{Base, BaseFlags, Config, EventId, EventSpec, LoopResult, What};
 
 use crate::support::{
-    LOOP_ONCE, ONE_PASS, POLL, WAIT, duplicate, duplicate_from, fd, fill, pair, run, run_watched,
+    LOOP_ONCE, ONE_PASS, POLL, WAIT, base, duplicate, duplicate_from, fd, fill, pair, run, run_watched,
 };
 
 fn watch(base: &Base, fd: RawFd, what: What) -> EventId {
@@ -16,7 +16,7 @@ fn watch(base: &Base, fd: RawFd, what: What) -> EventId {
 
 #[test]
 fn c_024_simpleread() {
-    let base = Base::new().unwrap();
+    let base = base();
     let (reader, mut writer) = pair();
     writer.write_all(b"test string").unwrap();
     writer.shutdown(std::net::Shutdown::Write).unwrap();
@@ -35,7 +35,7 @@ fn c_024_simpleread() {
 
 #[test]
 fn c_025_simpleread_multiple() {
-    let base = Base::new().unwrap();
+    let base = base();
     let (reader, mut writer) = pair();
     writer.write_all(b"test string").unwrap();
     let events = [watch(&base, fd(&reader), What::READ), watch(&base, fd(&reader), What::READ)];
@@ -45,7 +45,7 @@ fn c_025_simpleread_multiple() {
 
 #[test]
 fn c_026_simplewrite() {
-    let base = Base::new().unwrap();
+    let base = base();
     let (socket, _peer) = pair();
     let event = watch(&base, fd(&socket), What::WRITE);
     let mut written = 0;
@@ -58,7 +58,7 @@ fn c_026_simplewrite() {
 
 #[test]
 fn c_027_simpleclose_rw() {
-    let base = Base::new().unwrap();
+    let base = base();
     let (reader, reader_peer) = pair();
     let (writer, writer_peer) = pair();
     fill(&writer);
@@ -73,7 +73,7 @@ fn c_027_simpleclose_rw() {
 
 #[test]
 fn c_044_multiple_events_for_same_fd() {
-    let base = Base::new().unwrap();
+    let base = base();
     let (socket, mut peer) = pair();
     peer.write_all(b"hello").unwrap();
     let read = watch(&base, fd(&socket), What::READ);
@@ -83,7 +83,7 @@ fn c_044_multiple_events_for_same_fd() {
 
 #[test]
 fn c_045_want_only_once() {
-    let base = Base::new().unwrap();
+    let base = base();
     let (reader, mut writer) = pair();
     writer.write_all(b"lot of data").unwrap();
     let event = watch(&base, fd(&reader), What::READ);
@@ -94,28 +94,48 @@ fn c_045_want_only_once() {
 }
 
 #[test]
+fn c_049_event_closed_fd_poll() {
+    let config = ["epoll", "kqueue", "select"].into_iter().fold(Config::new(), Config::avoid_method);
+    let base = Base::with_config(&config.set_flags(BaseFlags::IGNORE_ENV)).unwrap();
+    assert_eq!(base.method(), Ok("poll"));
+    let (reader, _writer) = pair();
+    let closed = duplicate_from(&reader, 830);
+    let event = watch(&base, fd(&closed), What::READ | What::PERSIST);
+    drop(closed);
+    assert_eq!(run(&base, ONE_PASS).1, [(event, What::READ)]);
+}
+
+#[test]
 fn c_050_dup_fd() {
-    let base = Base::new().unwrap();
+    dup_fd(&base());
+}
+
+#[test]
+fn c_050_dup_fd_with_changelist() {
+    dup_fd(&Base::with_config(&Config::new().set_flags(BaseFlags::EPOLL_USE_CHANGELIST)).unwrap());
+}
+
+fn dup_fd(base: &Base) {
     let (reader, mut writer) = pair();
     let second = duplicate(&reader);
-    let event = watch(&base, fd(&reader), What::READ | What::PERSIST);
-    let other = watch(&base, fd(&second), What::READ | What::PERSIST);
+    let event = watch(base, fd(&reader), What::READ | What::PERSIST);
+    let other = watch(base, fd(&second), What::READ | What::PERSIST);
     writer.write_all(b"x").unwrap();
-    let (_, mut trace) = run(&base, ONE_PASS);
+    let (_, mut trace) = run(base, ONE_PASS);
     trace.sort_by_key(|(id, _)| *id);
     assert_eq!(trace, [(event, What::READ), (other, What::READ)]);
     // Closed under the event and opened again: the registration lived on through the other names, so that
     // epoll says it exists already. No other test has numbers as high as this.
     let third = duplicate_from(&reader, 800);
     let number = fd(&third);
-    let event = watch(&base, number, What::READ | What::PERSIST);
+    let event = watch(base, number, What::READ | What::PERSIST);
     drop(third);
     base.del(event).unwrap();
     let third = duplicate_from(&reader, number);
     assert_eq!(fd(&third), number);
     base.del(other).unwrap();
     base.add(event, None).unwrap();
-    assert!(run(&base, ONE_PASS).1.contains(&(event, What::READ)));
+    assert!(run(base, ONE_PASS).1.contains(&(event, What::READ)));
 }
 
 fn udp_sockets() -> Vec<UdpSocket> {
@@ -130,7 +150,7 @@ fn udp_sockets() -> Vec<UdpSocket> {
 
 #[test]
 fn c_052_many_events() {
-    let base = Base::new().unwrap();
+    let base = base();
     let sockets = udp_sockets();
     let events: Vec<_> = sockets.iter().map(|socket| watch(&base, fd(socket), What::WRITE)).collect();
     let (result, mut trace) = run(&base, POLL);
@@ -141,7 +161,7 @@ fn c_052_many_events() {
 
 #[test]
 fn c_053_many_events_slow_add() {
-    let base = Base::new().unwrap();
+    let base = base();
     let sockets = udp_sockets();
     let mut counts = vec![0; sockets.len()];
     for (place, socket) in sockets.iter().enumerate() {

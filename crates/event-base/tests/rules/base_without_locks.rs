@@ -67,6 +67,7 @@ fn calls(base: &Base, parts: Parts) -> Vec<(&'static str, Result<(), Error>)> {
         ("activate_by_fd", base.activate_by_fd(-1, What::TIMEOUT)),
         ("activate_later", base.activate_later(id, What::READ)),
         ("add", base.add(id, None)),
+        ("assign", base.assign(id, EventSpec::timer())),
         ("close", base.close()),
         ("count_events", base.count_events(CountFlags::ADDED).map(drop)),
         ("create", base.create(EventSpec::timer()).map(drop)),
@@ -81,10 +82,13 @@ fn calls(base: &Base, parts: Parts) -> Vec<(&'static str, Result<(), Error>)> {
         ("expires_at", base.expires_at(id).map(drop)),
         ("features", base.features().map(drop)),
         ("finalize", base.finalize(id)),
+        ("finalize_keep", base.finalize_keep(id)),
         ("free", base.free(id)),
         ("free_block", base.free_block(id)),
         ("got_break", base.got_break().map(drop)),
         ("got_exit", base.got_exit().map(drop)),
+        ("interrupt", base.interrupt()),
+        ("is_debug", base.is_debug().map(drop)),
         ("is_idle", base.is_idle(id).map(drop)),
         ("keep", base.keep(id)),
         ("live_events", base.live_events().map(drop)),
@@ -117,7 +121,7 @@ fn calls(base: &Base, parts: Parts) -> Vec<(&'static str, Result<(), Error>)> {
 }
 
 /// Calls that cannot be refused.
-const QUIET: [&str; 4] = ["has_lock", "is_closed", "leave", "next_ready"];
+const QUIET: [&str; 5] = ["has_lock", "is_closed", "leave", "next_ready", "number"];
 
 #[test]
 fn a_second_thread_is_refused_whatever_it_asks() {

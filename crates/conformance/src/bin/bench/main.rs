@@ -4,10 +4,12 @@
 //! error. `bench --help` lists the options.
 
 mod activation;
+mod common_timeouts;
+mod idle;
 mod interleave;
 mod memory;
 mod options;
-mod random;
+mod priorities;
 mod registration;
 mod report;
 mod sockets;
@@ -18,10 +20,11 @@ mod timed;
 mod timers;
 mod timers_rearm;
 mod wake_up;
+mod wake_up_threads;
 
 use std::process::ExitCode;
 
-use event_base_conformance::Failure;
+use event_base_conformance::{Failure, random};
 
 use options::{Command, Options};
 use report::Report;

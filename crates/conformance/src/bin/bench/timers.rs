@@ -31,7 +31,8 @@ pub(crate) struct Timers {
 }
 
 thread_local! {
-    static FIRED: Cell<usize> = const { Cell::new(0) };
+    /// Callbacks since it was last set.
+    pub(crate) static FIRED: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Counts.

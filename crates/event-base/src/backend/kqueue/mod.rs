@@ -6,7 +6,8 @@
 //!   asks for more bytes than there can be, where the kind of file honours that, and is edge-triggered, so that
 //!   otherwise bytes wake the loop once, when they come. What `EV_EOF` then has to tell over and over,
 //!   [`finish_wait`](Kqueue::finish_wait) makes it tell by adding the filter again.
-//! - Each change is made at once and asks for receipts, so that it is the caller who hears of a refusal.
+//! - A change that the caller has to hear of is made at once and asks for receipts. The others are put off, and
+//!   go along with the call that waits; what is refused then is [lost](super::Backend::take_lost).
 //! - A filter that is there is confirmed with `EV_ENABLE`, which unlike `EV_ADD` fails if it is not.
 
 mod steps;
@@ -21,11 +22,13 @@ use nix::errno::Errno;
 use steps::{Act, MOST_STEPS, Mode, Step, Steps, read_mode};
 pub(super) use waiter::KqueueWaiter;
 
+use super::changelist::{Changelist, Pending, Verdict};
 use super::{Applied, Change, Internal};
 use crate::error::Error;
 use crate::flags::{Features, What};
 use crate::sys::fork;
-use crate::sys::kqueue::{Kevent, Kqueue as Kernel, abi};
+use crate::sys::kqueue::{Kevent, Kqueue as Kernel, UserFilter, abi};
+use crate::sys::notify::Notifier;
 use crate::time::{Clock, Nanos, SystemClock};
 
 pub(super) const NAME: &str = "kqueue";
@@ -43,6 +46,11 @@ pub(crate) struct Kqueue {
     /// Pipes that have no reader, whose filter for writing the kernel refuses.
     broken: BTreeSet<RawFd>,
     has_timer: bool,
+    changes: Changelist,
+    /// The changes that the waiter has taken along.
+    batch: Vec<(Pending, Steps)>,
+    /// Tokens of registrations that the kernel refused when it was told of them late.
+    lost: Vec<u64>,
     /// The process that the kernel's object is of: a child does not inherit it.
     process: u32,
 }
@@ -55,6 +63,9 @@ impl Kqueue {
             closers: BTreeMap::new(),
             broken: BTreeSet::new(),
             has_timer: false,
+            changes: Changelist::default(),
+            batch: Vec::new(),
+            lost: Vec::new(),
             process: fork::generation(),
         })
     }
@@ -75,49 +86,94 @@ impl Kqueue {
         if self.process != fork::generation() {
             return Err(Error::Forked);
         }
-        let steps = Steps::of(change);
-        let applied = self.apply(change, steps.as_slice())?;
-        let wanted = if applied == Applied::Gone { What::empty() } else { change.wanted() };
-        if !change.edge && read_mode(wanted, false) == Some(Mode::Quiet) {
+        let Verdict::Now(change) = self.changes.offer(change) else { return Ok(Applied::Done) };
+        let steps = Steps::of(&change);
+        let mut outcomes = [Ok(()); MOST_STEPS];
+        self.submit(&change, steps.as_slice(), &mut outcomes)?;
+        let applied = match self.judge(&change, steps.as_slice(), &mut outcomes, false) {
+            Some(Some(errno)) => {
+                self.take_back(&change, steps.as_slice(), &outcomes);
+                return Err(Error::system(errno, "kevent", Some(change.fd)));
+            }
+            Some(None) => {
+                self.clear(&change);
+                Applied::Gone
+            }
+            None => Applied::Done,
+        };
+        self.settle(&change, applied == Applied::Done);
+        Ok(applied)
+    }
+
+    /// What came of the steps of a change: nothing wrong, or an error, or that the descriptor had been closed.
+    fn judge(
+        &mut self,
+        change: &Change,
+        steps: &[Step],
+        outcomes: &mut [nix::Result<()>; MOST_STEPS],
+        reborn: bool,
+    ) -> Option<Option<Errno>> {
+        let mut failure = None;
+        for (step, outcome) in steps.iter().zip(outcomes) {
+            if step.filter == abi::EVFILT_WRITE {
+                *outcome = self.heed_broken_pipe(change, *step, *outcome);
+            }
+            match (*outcome, step.act) {
+                (Ok(()), _) => {}
+                (Err(Errno::ENOENT | Errno::EBADF), Act::Delete(_)) if reborn => {}
+                // The descriptor was closed, and may be another file by now.
+                (Err(Errno::ENOENT | Errno::EBADF), Act::Confirm(_) | Act::Delete(_)) => return Some(None),
+                (Err(errno), _) => failure = failure.or(Some(Some(errno))),
+            }
+        }
+        failure
+    }
+
+    /// Keeps the books, once the kernel has what is wanted, or nothing.
+    fn settle(&mut self, change: &Change, is_done: bool) {
+        let told = if is_done { change.wanted() } else { What::empty() };
+        self.changes.note(change.fd, told);
+        if !change.edge && read_mode(told, false) == Some(Mode::Quiet) {
             self.closers.insert(change.fd, change.token);
         } else {
             self.closers.remove(&change.fd);
         }
-        Ok(applied)
     }
 
-    /// Takes the steps one by one until the kernel objects; then takes back those before.
-    fn apply(&mut self, change: &Change, steps: &[Step]) -> Result<Applied, Error> {
-        let mut outcomes = [Ok(()); MOST_STEPS];
-        self.submit(change, steps, &mut outcomes)?;
-        let mut failure = None;
-        for (step, outcome) in steps.iter().zip(&mut outcomes) {
-            if step.filter == abi::EVFILT_WRITE {
-                *outcome = self.heed_broken_pipe(change, *step, *outcome);
-            }
-            if let Err(errno) = *outcome {
-                match step.act {
-                    // The descriptor was closed, and may be another file by now.
-                    Act::Confirm(_) | Act::Delete(_) if matches!(errno, Errno::ENOENT | Errno::EBADF) => {
-                        failure = Some(None);
-                        break;
-                    }
-                    _ => failure = failure.or(Some(Some(errno))),
-                }
+    /// Makes the changes that were put off; those that a wait is to follow leave it to that.
+    pub(super) fn flush(&mut self, wait_follows: bool) {
+        if wait_follows {
+            return;
+        }
+        while let Some(pending) = self.changes.take() {
+            let steps = steps_of(&pending);
+            let mut outcomes = [Ok(()); MOST_STEPS];
+            let submitted = self.submit(&pending.change, steps.as_slice(), &mut outcomes);
+            self.conclude(&pending, &steps, &mut outcomes, submitted.is_ok());
+        }
+    }
+
+    /// Deals with the outcome of a change that nobody waits for.
+    fn conclude(
+        &mut self,
+        pending: &Pending,
+        steps: &Steps,
+        outcomes: &mut [nix::Result<()>; MOST_STEPS],
+        submitted: bool,
+    ) {
+        let Pending { change, reborn } = pending;
+        let is_done = submitted && self.judge(change, steps.as_slice(), outcomes, *reborn).is_none();
+        if !is_done {
+            self.clear(change);
+            if !change.wanted().is_empty() {
+                self.lost.push(change.token);
             }
         }
-        let taking_all = change.wanted().is_empty();
-        match failure {
-            None => Ok(Applied::Done),
-            Some(Some(errno)) if !taking_all => {
-                self.take_back(change, steps, &outcomes);
-                Err(Error::system(errno, "kevent", Some(change.fd)))
-            }
-            Some(_) => {
-                self.clear(change);
-                Ok(Applied::Gone)
-            }
-        }
+        self.settle(change, is_done);
+    }
+
+    pub(super) fn take_lost(&mut self) -> Option<u64> {
+        self.lost.pop()
     }
 
     /// Makes the steps in one call and notes what the kernel answered to each.
@@ -138,7 +194,7 @@ impl Kqueue {
             .change(&records[..count], &mut receipts[..count])
             .map_err(|errno| Error::system(errno, "kevent", Some(change.fd)))?;
         for (outcome, receipt) in outcomes.iter_mut().zip(receipts) {
-            *outcome = to_result(receipt);
+            *outcome = receipt.result();
         }
         Ok(())
     }
@@ -197,7 +253,7 @@ impl Kqueue {
     }
 
     fn one(&self, record: Kevent) -> nix::Result<()> {
-        one(&self.kernel, record)
+        self.kernel.one(record)
     }
 
     /// Edge-triggered, so that nothing has to be read to silence it.
@@ -213,16 +269,58 @@ impl Kqueue {
         _ = self.one(record.with_flags(abi::EV_DELETE));
     }
 
+    /// The notifier that needs no descriptor, unless the kernel does not have it.
+    pub(super) fn open_notifier(&mut self) -> Option<Notifier> {
+        UserFilter::new(Arc::clone(&self.kernel), Internal::Notifier.token()).ok().map(Notifier::User)
+    }
+
+    /// What was put off goes along; the lock is held until the kernel has answered.
     pub(super) fn start_wait(&mut self) -> KqueueWaiter {
-        self.waiter.take().unwrap_or_else(|| KqueueWaiter::new(Arc::clone(&self.kernel)))
+        let mut waiter = self.waiter.take().unwrap_or_else(|| KqueueWaiter::new(Arc::clone(&self.kernel)));
+        while let Some(pending) = self.changes.take() {
+            let steps = steps_of(&pending);
+            let Change { fd, token, .. } = pending.change;
+            let records = steps.as_slice().iter().map(|step| step.record(fd, token).without_receipt());
+            waiter.changes.extend(records);
+            self.changes.note(fd, pending.change.wanted());
+            self.batch.push((pending, steps));
+        }
+        waiter
     }
 
     pub(super) fn finish_wait(&mut self, mut waiter: KqueueWaiter) {
+        if !self.batch.is_empty() {
+            self.finish_batch(&mut waiter);
+        }
         if !self.closers.is_empty() {
             self.keep_telling(waiter.found());
         }
         waiter.grow();
         self.waiter = Some(waiter);
+    }
+
+    /// The kernel answered: what it did not refuse is done.
+    fn finish_batch(&mut self, waiter: &mut KqueueWaiter) {
+        // A wait that failed altogether made nothing that could be relied on.
+        let submitted = !waiter.has_changes();
+        waiter.changes.clear();
+        let mut batch = std::mem::take(&mut self.batch);
+        for (pending, steps) in batch.drain(..) {
+            let fd = pending.change.fd as usize;
+            let mut outcomes = [Ok(()); MOST_STEPS];
+            for refusal in waiter.refusals.iter().filter(|refusal| refusal.ident() == fd) {
+                // It does not say of which step of a filter it speaks, but nothing that is added is missing.
+                let is_missing = refusal.result() == Err(Errno::ENOENT);
+                for (step, outcome) in steps.as_slice().iter().zip(&mut outcomes) {
+                    let adds = matches!(step.act, Act::Add(_));
+                    if step.filter == refusal.filter() && (!is_missing || !adds) {
+                        *outcome = refusal.result();
+                    }
+                }
+            }
+            self.conclude(&pending, &steps, &mut outcomes, submitted);
+        }
+        self.batch = batch;
     }
 
     /// Lets what told of a peer's close tell of it in the next wait too.
@@ -264,10 +362,12 @@ impl Kqueue {
         let fresh = open()?;
         self.waiter = None;
         // No waiter is out: the thread that waits is the one that asks for this.
-        let kernel = Arc::get_mut(&mut self.kernel).ok_or(Error::Reentrant)?;
-        kernel.replace(fresh).map_err(|errno| Error::system(errno, "dup2", None))?;
+        self.kernel.replace(fresh).map_err(|errno| Error::system(errno, "dup2", None))?;
         self.closers.clear();
         self.broken.clear();
+        self.changes.clear();
+        self.batch.clear();
+        self.lost.clear();
         Ok(())
     }
 
@@ -286,20 +386,8 @@ fn open() -> Result<Kernel, Error> {
     Kernel::new().map_err(|errno| Error::system(errno, "kqueue", None))
 }
 
-/// Makes one change.
-fn one(kernel: &Kernel, record: Kevent) -> nix::Result<()> {
-    let mut receipt = [Kevent::EMPTY];
-    let receipts = kernel.change(&[record.with_flags(abi::EV_RECEIPT)], &mut receipt)?;
-    receipts.first().map_or(Ok(()), to_result)
-}
-
-/// What a receipt says: zero if the change was made.
-fn to_result(receipt: &Kevent) -> nix::Result<()> {
-    match receipt.data() {
-        0 => Ok(()),
-        _ if receipt.flags() & abi::EV_ERROR == 0 => Ok(()),
-        errno => Err(Errno::from_raw(errno as i32)),
-    }
+fn steps_of(pending: &Pending) -> Steps {
+    if pending.reborn { Steps::afresh(&pending.change) } else { Steps::of(&pending.change) }
 }
 
 #[cfg(test)]
@@ -367,5 +455,66 @@ mod tests {
         let delete = Change { registered: What::CLOSED, add: What::empty(), remove: What::CLOSED, ..add };
         assert_eq!(backend.change(&delete), Ok(Applied::Done));
         assert_eq!(wait(&mut backend, SHORT), []);
+    }
+
+    fn change(fd: RawFd, registered: What, add: What, remove: What, token: u64) -> Change {
+        Change { fd, registered, add, remove, edge: false, token }
+    }
+
+    #[test]
+    fn what_was_put_off_goes_along_with_the_wait() {
+        let mut backend = Kqueue::new().unwrap();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let fd = ours.as_raw_fd();
+        let none = What::empty();
+        assert_eq!(backend.change(&change(fd, none, What::READ, none, 1)), Ok(Applied::Done));
+        // Deleted and added again, then with another interest: one change, made by the wait.
+        assert_eq!(backend.change(&change(fd, What::READ, none, What::READ, 1)), Ok(Applied::Done));
+        assert_eq!(backend.change(&change(fd, none, What::READ, none, 2)), Ok(Applied::Done));
+        assert_eq!(backend.change(&change(fd, What::READ, What::WRITE, none, 2)), Ok(Applied::Done));
+        theirs.write_all(b"x").unwrap();
+        let mut waiter = backend.start_wait();
+        assert!(waiter.has_changes());
+        waiter.wait(Some(LONG)).unwrap();
+        let found: Vec<_> = (0..waiter.len()).map(|index| waiter.get(index)).collect();
+        backend.finish_wait(waiter);
+        let both = What::READ | What::WRITE | What::ET;
+        assert_eq!(found, [Readiness { token: 2, what: both }]);
+        assert_eq!(backend.take_lost(), None);
+    }
+
+    /// libkqueue does not see that a descriptor was closed, and accepts it.
+    #[cfg(not(feature = "libkqueue"))]
+    #[test]
+    fn a_late_change_of_a_closed_descriptor_is_lost() {
+        let mut backend = Kqueue::new().unwrap();
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let fd = nix::fcntl::fcntl(&ours, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(600)).unwrap();
+        let none = What::empty();
+        assert_eq!(backend.change(&change(fd, none, What::READ, none, 1)), Ok(Applied::Done));
+        assert_eq!(backend.change(&change(fd, What::READ, none, What::READ, 1)), Ok(Applied::Done));
+        assert_eq!(backend.change(&change(fd, none, What::READ, none, 2)), Ok(Applied::Done));
+        nix::unistd::close(fd).unwrap();
+        assert_eq!(wait(&mut backend, SHORT), []);
+        assert_eq!(backend.take_lost(), Some(2));
+        assert_eq!(backend.take_lost(), None);
+    }
+
+    #[test]
+    fn the_notifier_ends_a_wait_once_for_any_number_of_times() {
+        let mut backend = Kqueue::new().unwrap();
+        let notifier = backend.open_notifier().unwrap();
+        assert!(notifier.descriptor().is_none());
+        for _ in 0..3 {
+            notifier.notify();
+        }
+        let found = wait(&mut backend, LONG);
+        assert_eq!(found.len(), 1);
+        assert_eq!(Internal::of(found[0].token), Some(Internal::Notifier));
+        assert_eq!(wait(&mut backend, SHORT), []);
+        backend.renew().unwrap();
+        notifier.install().unwrap();
+        notifier.notify();
+        assert_eq!(wait(&mut backend, LONG).len(), 1);
     }
 }

@@ -63,16 +63,17 @@ impl Step {
 }
 
 /// The steps of a change, those that speak of filters the kernel ought to have first.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Steps {
     steps: [Step; MOST_STEPS],
     len: usize,
 }
 
+const NO_STEP: Step = Step { filter: 0, act: Act::Delete(Mode::Level) };
+
 impl Steps {
     pub(super) fn of(change: &Change) -> Self {
-        let none = Step { filter: 0, act: Act::Delete(Mode::Level) };
-        let mut all = Steps { steps: [none; MOST_STEPS], len: 0 };
+        let mut all = Steps { steps: [NO_STEP; MOST_STEPS], len: 0 };
         let (old, new) = (change.registered, change.wanted());
         let pairs = [
             (abi::EVFILT_READ, read_mode(old, change.edge), read_mode(new, change.edge)),
@@ -100,6 +101,27 @@ impl Steps {
             if let Some(mode) = new
                 && old != new
             {
+                all.push(filter, Act::Add(mode));
+            }
+        }
+        all
+    }
+
+    /// For a descriptor that may have become another file, whose filters the kernel then dropped: those that
+    /// are wanted are added whether or not they seem to be there.
+    pub(super) fn afresh(change: &Change) -> Self {
+        let mut all = Steps { steps: [NO_STEP; MOST_STEPS], len: 0 };
+        let (old, new) = (change.registered, change.wanted());
+        let pairs = [
+            (abi::EVFILT_READ, read_mode(old, change.edge), read_mode(new, change.edge)),
+            (abi::EVFILT_WRITE, write_mode(old, change.edge), write_mode(new, change.edge)),
+        ];
+        for (filter, old, new) in pairs {
+            // Always taken out first: adding would not turn one that is edge-triggered into the other kind.
+            if let Some(mode) = old {
+                all.push(filter, Act::Delete(mode));
+            }
+            if let Some(mode) = new {
                 all.push(filter, Act::Add(mode));
             }
         }

@@ -19,8 +19,14 @@ const MOST_ROOM: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct KqueueWaiter {
     kernel: Arc<Kernel>,
+    /// Changes that the next wait makes before it waits.
+    pub(super) changes: Vec<Kevent>,
+    /// What the kernel said to those of them that it refused.
+    pub(in crate::backend) refusals: Vec<Kevent>,
     events: Vec<Kevent>,
     found: usize,
+    /// There was no room left.
+    full: bool,
     /// What the events mean, if some come in twos.
     merged: Vec<Readiness>,
     /// The place in `merged` of each token. Scratch.
@@ -31,6 +37,9 @@ impl KqueueWaiter {
     pub(super) fn new(kernel: Arc<Kernel>) -> Self {
         KqueueWaiter {
             kernel,
+            changes: Vec::new(),
+            refusals: Vec::new(),
+            full: false,
             events: vec![Kevent::EMPTY; FIRST_ROOM],
             found: 0,
             merged: Vec::new(),
@@ -55,7 +64,11 @@ impl KqueueWaiter {
     }
 
     pub(in crate::backend) fn is_full(&self) -> bool {
-        self.found == self.events.len()
+        self.full
+    }
+
+    pub(in crate::backend) fn has_changes(&self) -> bool {
+        !self.changes.is_empty()
     }
 
     pub(in crate::backend) fn get(&self, index: usize) -> Readiness {
@@ -67,13 +80,44 @@ impl KqueueWaiter {
 
     pub(in crate::backend) fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
         self.merged.clear();
-        self.found = match self.kernel.wait(&mut self.events, timeout) {
+        self.refusals.clear();
+        if self.events.len() < self.changes.len() {
+            // Else the first refusal without room would fail the call, and the rest would not be made.
+            self.events.resize(self.changes.len(), Kevent::EMPTY);
+        }
+        let result = self.kernel.wait(&self.changes, &mut self.events, timeout);
+        let has_refusals = self.has_changes();
+        if matches!(result, Ok(_) | Err(Errno::EINTR)) {
+            self.changes.clear();
+        }
+        self.found = match result {
             Ok(found) => found,
             Err(Errno::EINTR) => 0,
-            Err(errno) => return Err(Error::system(errno, "kevent", None)),
+            Err(errno) => {
+                self.found = 0;
+                return Err(Error::system(errno, "kevent", None));
+            }
         };
+        self.full = self.found == self.events.len();
+        if has_refusals {
+            self.set_refusals_aside();
+        }
         self.merge();
         Ok(())
+    }
+
+    fn set_refusals_aside(&mut self) {
+        let mut kept = 0;
+        for place in 0..self.found {
+            let event = self.events[place];
+            if event.flags() & abi::EV_ERROR != 0 {
+                self.refusals.push(event);
+            } else {
+                self.events[kept] = event;
+                kept += 1;
+            }
+        }
+        self.found = kept;
     }
 
     /// Makes one readiness of what both filters of a descriptor told: its events are to be told in the order

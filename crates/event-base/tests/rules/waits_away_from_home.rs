@@ -1,0 +1,189 @@
+//! A host on another thread makes the wait of a base that has no descriptor, or of any other.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use event_base::{
+    Base, BaseFlags, Config, Error, EventSpec, LoopResult, Turn, Wait, What, supported_methods,
+};
+
+use crate::support::{PATIENCE, WAIT, drain, fd, ms, pair, run};
+
+const FOREVER: Duration = Duration::from_secs(3_600);
+
+/// Each backend, with locks and without.
+fn each(mut test: impl FnMut(Base)) {
+    for name in supported_methods() {
+        for flags in [BaseFlags::empty(), BaseFlags::NOLOCK] {
+            let config = Config::new().set_flags(flags | BaseFlags::IGNORE_ENV);
+            let others = supported_methods().into_iter().filter(|other| *other != name);
+            let base = Base::with_config(&others.fold(config, Config::avoid_method)).unwrap();
+            test(base);
+        }
+    }
+}
+
+/// Makes the wait on another thread, while this one does something to the base; fails if it does not end.
+fn wait_while(base: &Base, meanwhile: impl FnOnce()) {
+    let mut wait = base.start_wait().unwrap();
+    let start = Instant::now();
+    let wait = std::thread::scope(|scope| {
+        let thread = scope.spawn(move || {
+            wait.wait().unwrap();
+            wait
+        });
+        std::thread::sleep(ms(20));
+        meanwhile();
+        thread.join().unwrap()
+    });
+    assert!(start.elapsed() < PATIENCE, "the wait did not end");
+    base.finish_wait(wait).unwrap();
+}
+
+fn fired(base: &Base) -> Vec<What> {
+    let mut all = vec![];
+    while base.turn(Wait::Never) == Ok(Turn::Ready) {
+        while let Some(ready) = base.next_ready() {
+            all.push(ready.what);
+        }
+    }
+    all
+}
+
+#[test]
+fn the_wait_ends_when_something_is_ready() {
+    each(|base| {
+        let (reader, mut writer) = pair();
+        base.create_and_add(EventSpec::io(fd(&reader), What::READ).persist(), None).unwrap();
+        base.enter(WAIT).unwrap();
+        for _ in 0..3 {
+            assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+            wait_while(&base, || writer.write_all(b"x").unwrap());
+            assert_eq!(base.turn(Wait::Never), Ok(Turn::Ready));
+            assert_eq!(base.next_ready().unwrap().what, What::READ);
+            assert_eq!(base.next_ready(), None);
+            drain(&reader);
+        }
+        base.leave();
+    });
+}
+
+#[test]
+fn an_edge_that_the_wait_found_is_told() {
+    each(|base| {
+        let (reader, mut writer) = pair();
+        base.create_and_add(EventSpec::io(fd(&reader), What::READ | What::ET), None).unwrap();
+        base.enter(WAIT).unwrap();
+        assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+        wait_while(&base, || writer.write_all(b"x").unwrap());
+        assert!(fired(&base)[0].contains(What::READ));
+        base.leave();
+    });
+}
+
+#[test]
+fn the_wait_ends_at_the_first_deadline() {
+    each(|base| {
+        base.create_and_add(EventSpec::timer(), Some(ms(30))).unwrap();
+        base.enter(WAIT).unwrap();
+        assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+        wait_while(&base, || {});
+        assert_eq!(fired(&base), [What::TIMEOUT]);
+        assert_eq!(base.turn(Wait::Never), Ok(Turn::Done(LoopResult::Empty)));
+        base.leave();
+    });
+}
+
+#[test]
+fn whatever_is_changed_meanwhile_takes_effect() {
+    each(|base| {
+        let (socket, _peer) = pair();
+        let long = base.create_and_add(EventSpec::timer(), Some(FOREVER)).unwrap();
+        let user = base.create(EventSpec::user()).unwrap();
+        base.enter(WAIT).unwrap();
+        let changes: [&dyn Fn(); 4] = [
+            &|| _ = base.create_and_add(EventSpec::io(fd(&socket), What::WRITE), None).unwrap(),
+            &|| _ = base.create_and_add(EventSpec::timer(), Some(ms(1))).unwrap(),
+            &|| base.activate(user, What::READ).unwrap(),
+            &|| base.del(long).unwrap(),
+        ];
+        let told = [vec![What::WRITE], vec![What::TIMEOUT], vec![What::READ], vec![]];
+        for (change, told) in changes.into_iter().zip(told) {
+            assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+            wait_while(&base, change);
+            let mut seen = fired(&base);
+            while seen.len() < told.len() {
+                // Woken to hear of a change, not of what it leads to.
+                wait_while(&base, || {});
+                seen.extend(fired(&base));
+            }
+            assert_eq!(seen, told);
+        }
+        assert_eq!(base.turn(Wait::Never), Ok(Turn::Done(LoopResult::Empty)));
+        base.leave();
+    });
+}
+
+#[test]
+fn no_turn_is_taken_while_the_wait_is_away() {
+    each(|base| {
+        base.create_and_add(EventSpec::timer(), Some(FOREVER)).unwrap();
+        base.enter(WAIT).unwrap();
+        assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+        let wait = base.start_wait().unwrap();
+        assert_eq!(base.turn(Wait::Never), Err(Error::Reentrant));
+        assert_eq!(base.start_wait().err(), Some(Error::Reentrant));
+        base.finish_wait(wait).unwrap();
+        assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+        base.leave();
+    });
+}
+
+#[test]
+fn what_is_due_before_the_wait_begins_is_not_waited_for() {
+    each(|base| {
+        let user = base.create(EventSpec::user()).unwrap();
+        base.retain().unwrap();
+        base.enter(WAIT).unwrap();
+        base.activate(user, What::READ).unwrap();
+        wait_while(&base, || {});
+        assert_eq!(fired(&base), [What::READ]);
+        base.release().unwrap();
+        base.leave();
+    });
+}
+
+#[test]
+fn the_wait_can_be_ended_from_outside_and_outlives_its_base() {
+    each(|base| {
+        base.create_and_add(EventSpec::timer(), Some(FOREVER)).unwrap();
+        base.enter(WAIT).unwrap();
+        assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+        let mut wait = base.start_wait().unwrap();
+        let ender = wait.ender();
+        let thread = std::thread::spawn(move || {
+            wait.wait().unwrap();
+            wait
+        });
+        base.close().unwrap();
+        base.leave();
+        ender.end();
+        let wait = thread.join().unwrap();
+        assert_eq!(base.finish_wait(wait), Err(Error::Closed));
+    });
+}
+
+#[test]
+fn the_base_can_be_run_as_ever_afterwards() {
+    each(|base| {
+        let (reader, mut writer) = pair();
+        let event = base.create_and_add(EventSpec::io(fd(&reader), What::READ), None).unwrap();
+        base.enter(WAIT).unwrap();
+        assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+        let wait = base.start_wait().unwrap();
+        base.finish_wait(wait).unwrap();
+        base.leave();
+        writer.write_all(b"x").unwrap();
+        assert_eq!(run(&base, WAIT), (LoopResult::Empty, vec![(event, What::READ)]));
+    });
+}
