@@ -9,6 +9,8 @@ await main(async () => {
   const env = {
     ...process.env,
     CARGO_TARGET_DIR: join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), 'models'),
+    // Without optimisation a base is moved about until it overflows the small stacks that loom gives its threads.
+    CARGO_PROFILE_DEV_OPT_LEVEL: '1',
     RUSTFLAGS: '--cfg event_base_model',
   }
   const args = ['--package=event-base', '--test=models', ...process.argv.slice(2)]
