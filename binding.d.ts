@@ -167,6 +167,8 @@ export interface BindingConfig {
   priorities: number
   /** Whether times are measured. */
   timing: boolean
+  /** Whether the coarse clock is asked for. */
+  coarseClock: boolean
   /** Whether debug mode is on. */
   debug: boolean
 }
