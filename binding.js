@@ -773,8 +773,9 @@ if (
   }
 }
 
-const { baseActivateByFd, baseClose, baseCommonTimeout, baseCountEvents, baseDump, baseEvents, baseFeatures, baseGotBreak, baseGotExit, baseLoopBreak, baseLoopContinue, baseLoopExit, baseMaxEvents, baseMethod, baseMonotonic, baseNow, baseNumber, basePriorities, baseReinit, baseSetPriorities, baseShare, baseStats, baseUnwatch, baseUpdateCachedTime, baseWatch, createBase, crossing, eventExpiresAt, eventFinalize, eventIsIdle, eventKeep, eventOnce, eventRemoveTimer, eventSetPriority, logStart, logTake, netClose, netCompletion, netConnect, netListen, netPause, netRelay, netResume, netStats, remoteActivate, remoteAdd, remoteConnect, remoteDel, remoteLoopBreak, remoteLoopExit, runSetRef, runStart, runStop, setErrorFactory, socketAccept, socketAddress, socketClose, socketConnect, socketError, socketGetOption, socketListen, socketOptions, socketPair, socketPeer, socketPipe, socketSetNonblocking, socketSetOption, socketShutdown, supportedMethods, watchHost } = nativeBinding
+const { baseActivateByFd, baseActivateBySignal, baseClose, baseCommonTimeout, baseCountEvents, baseDump, baseEvents, baseFeatures, baseGotBreak, baseGotExit, baseLoopBreak, baseLoopContinue, baseLoopExit, baseMaxEvents, baseMethod, baseMonotonic, baseNow, baseNumber, basePriorities, baseSetPriorities, baseSignalMethod, baseStats, baseUnwatch, baseUpdateCachedTime, baseWatch, createBase, crossing, eventActivateSignal, eventExpiresAt, eventFinalize, eventIsIdle, eventKeep, eventOnce, eventRemoveTimer, eventSetPriority, logStart, logTake, maxSignal, netClose, netCompletion, netConnect, netListen, netPause, netRelay, netResume, netStats, runSetRef, runStart, runStop, setErrorFactory, signalReassert, socketAccept, socketAddress, socketClose, socketConnect, socketError, socketGetOption, socketListen, socketOptions, socketPair, socketPeer, socketPipe, socketSetNonblocking, socketSetOption, socketShutdown, supportedMethods, watchHost } = nativeBinding
 export { baseActivateByFd }
+export { baseActivateBySignal }
 export { baseClose }
 export { baseCommonTimeout }
 export { baseCountEvents }
@@ -792,15 +793,15 @@ export { baseMonotonic }
 export { baseNow }
 export { baseNumber }
 export { basePriorities }
-export { baseReinit }
 export { baseSetPriorities }
-export { baseShare }
+export { baseSignalMethod }
 export { baseStats }
 export { baseUnwatch }
 export { baseUpdateCachedTime }
 export { baseWatch }
 export { createBase }
 export { crossing }
+export { eventActivateSignal }
 export { eventExpiresAt }
 export { eventFinalize }
 export { eventIsIdle }
@@ -810,6 +811,7 @@ export { eventRemoveTimer }
 export { eventSetPriority }
 export { logStart }
 export { logTake }
+export { maxSignal }
 export { netClose }
 export { netCompletion }
 export { netConnect }
@@ -818,16 +820,11 @@ export { netPause }
 export { netRelay }
 export { netResume }
 export { netStats }
-export { remoteActivate }
-export { remoteAdd }
-export { remoteConnect }
-export { remoteDel }
-export { remoteLoopBreak }
-export { remoteLoopExit }
 export { runSetRef }
 export { runStart }
 export { runStop }
 export { setErrorFactory }
+export { signalReassert }
 export { socketAccept }
 export { socketAddress }
 export { socketClose }

@@ -12,10 +12,11 @@ import { failureLines } from './lib/failures.js'
 import { combinations, type Backend, type Combination } from './lib/matrix.js'
 import { closingLine, isGreen, type TestResult } from './lib/results.js'
 import { main, root } from './lib/run.js'
-import { buildTests, runIn } from './lib/test-binaries.js'
+import { buildTests, runIn, withTests } from './lib/test-binaries.js'
 import { vitest } from './lib/vitest.js'
 
 const FILTER = 'c_'
+const RULES = /[/\\]rules-[0-9a-f]+(?:\.exe)?$/
 const document = join(root, 'docs/backends.md')
 
 /** The backends of this build; one that is another's way of working counts as a mode. */
@@ -67,11 +68,19 @@ await main(async () => {
     ({ backend, mode }) => picked.length === 0 || picked.includes(backend.name) || picked.includes(mode.name),
   )
   if (chosen.length === 0) throw new Error(`no backend and no mode is called ${picked.join(' or ')}`)
-  const binaries = await buildTests(FILTER)
+  const built = await buildTests()
+  const binaries = await withTests(built, FILTER)
   const reports: CombinationReport[] = []
   for (const combination of chosen) {
     console.log(`--- ${combination.backend.name}, ${combination.mode.name}: ${combination.mode.what}`)
     reports.push(await runIn(combination, binaries, FILTER))
+  }
+  // The engine's own rules, on each backend.
+  const rules = built.filter(({ path }) => RULES.test(path))
+  const ruled: CombinationReport[] = []
+  for (const combination of chosen.filter(({ mode }) => mode.name === 'shared')) {
+    console.log(`--- ${combination.backend.name}: the engine's own rules`)
+    ruled.push(await runIn(combination, rules, ''))
   }
   const specs = await vitest([
     '--project=!types',
@@ -97,7 +106,13 @@ await main(async () => {
     console.log(`${id}  ${test.padEnd(36)} ${word.padEnd(5)} ${picture(chosen, cells, spec)}${why}`)
     if (word === 'fail') failures.push({ name: `${id} ${test}`, outcome: 'failed', message: detail ?? '' })
   }
-  const inCombinations = reports.flatMap(({ combination, results }) => {
+  for (const { combination, results, notApplicable } of ruled) {
+    const failed = results.filter(({ outcome }) => outcome === 'failed').length
+    const passed = results.filter(({ outcome }) => outcome === 'passed').length - notApplicable.size
+    const counts = `${passed} hold, ${failed} do not, ${notApplicable.size} are not applicable`
+    console.log(`rules on ${combination.backend.name}: ${counts}`)
+  }
+  const inCombinations = [...reports, ...ruled].flatMap(({ combination, results }) => {
     const where = `${combination.backend.name}, ${combination.mode.name}: `
     return results.map(({ name, ...result }) => ({ ...result, name: where + name }))
   })

@@ -32,6 +32,8 @@ export class Core {
   /** The watchers, by their native ids. */
   readonly watchers: Map<number, Watcher> = new Map()
   priorities: number
+  /** Every lower number of priorities that was set, lest an event that is idle misses one. */
+  readonly counts: number[] = []
   closed = false
   /** How many events had their turn. */
   turns = 0

@@ -22,11 +22,11 @@ interface CargoMessage {
   readonly profile?: { readonly test: boolean }
 }
 
-/** Builds the workspace's tests once, and returns the binaries that have tests of that name. */
-export async function buildTests(filter: string): Promise<TestBinary[]> {
+/** Builds the workspace's tests once, and returns their binaries. */
+export async function buildTests(): Promise<TestBinary[]> {
   const format = '--message-format=json-render-diagnostics'
   const output = await demand('cargo', ['test', '--no-run', format])
-  const built = output
+  return output
     .split('\n')
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line) as CargoMessage)
@@ -34,8 +34,12 @@ export async function buildTests(filter: string): Promise<TestBinary[]> {
     .flatMap(({ executable, manifest_path: manifest = join(root, 'Cargo.toml') }) =>
       executable ? [{ path: executable, cwd: dirname(manifest) }] : [],
     )
+}
+
+/** Those of the binaries that have tests of that name. */
+export async function withTests(binaries: readonly TestBinary[], filter: string): Promise<TestBinary[]> {
   const listed = await Promise.all(
-    built.map(async (binary) => {
+    binaries.map(async (binary) => {
       const list = await demand(binary.path, ['--list', filter], { cwd: binary.cwd })
       return list.includes(': test') ? [binary] : []
     }),
@@ -43,7 +47,7 @@ export async function buildTests(filter: string): Promise<TestBinary[]> {
   return listed.flat()
 }
 
-/** Runs the tests of that name in one combination of backend and mode. */
+/** Runs the tests of that name, or all of them for an empty one, in one combination of backend and mode. */
 export async function runIn(
   combination: Combination,
   binaries: readonly TestBinary[],
@@ -61,7 +65,11 @@ export async function runIn(
     const results: TestResult[] = []
     for (const { path, cwd } of binaries) {
       // With one thread the harness runs tests on its own, which does not bear their names.
-      const { code, output } = await run(path, [filter, '--test-threads=2'], { cwd, env, quiet: true })
+      const { code, output } = await run(path, [...(filter === '' ? [] : [filter]), '--test-threads=2'], {
+        cwd,
+        env,
+        quiet: true,
+      })
       const report = parseCargoTest(output)
       results.push(...report.results)
       if (code !== 0 && report.totals.failed === 0) {

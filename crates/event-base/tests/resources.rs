@@ -229,6 +229,8 @@ fn c_113_test_fdleak() {
         for _ in 0..2_000 {
             let client = TcpStream::connect(address).unwrap();
             let (server, _) = listener.accept().unwrap();
+            client.set_nonblocking(true).unwrap();
+            server.set_nonblocking(true).unwrap();
             (&client).write_all(b"e").unwrap();
             let read = base.create_and_add(EventSpec::io(server.as_raw_fd(), What::READ), None).unwrap();
             let echoed = base.create(EventSpec::io(client.as_raw_fd(), What::READ).persist()).unwrap();

@@ -36,10 +36,15 @@ pub fn busy_time() -> Duration {
         .sum()
 }
 
-/// A base on each method of this system.
+/// A base on each method of this system, or on the one that `EVENT_BASE_TEST_BACKEND` asks for.
 pub fn each_method(mut test: impl FnMut(&str, &mut Bed)) {
     let _turn = alone();
-    for method in event_base::supported_methods() {
+    let wanted = std::env::var("EVENT_BASE_TEST_BACKEND").ok().filter(|name| !name.is_empty());
+    let supported = event_base::supported_methods().into_iter();
+    let methods: Vec<_> =
+        supported.filter(|method| wanted.as_ref().is_none_or(|wanted| wanted == method)).collect();
+    assert!(!methods.is_empty(), "there is no backend {wanted:?}");
+    for method in methods {
         let mut config = Config::new();
         for other in event_base::supported_methods() {
             if other != method {

@@ -63,7 +63,7 @@ impl HostWait {
     /// # Errors
     /// [`Error::System`] if the wait fails; the next [`Base::turn`] meets the same.
     pub fn wait(&mut self) -> Result<(), Error> {
-        let left = self.deadline.map(|deadline| deadline.saturating_sub(self.clock.monotonic()));
+        let left = self.deadline.map(|deadline| self.clock.until(deadline));
         self.waiter.wait(left.map(Duration::from_nanos))
     }
 
@@ -261,6 +261,7 @@ impl Inner {
                 backend.watch_internal(descriptor, Internal::Notifier)?;
             }
         }
+        self.signals.register_all(backend)?;
         let result = self.fds.register_all(&mut self.table, backend, &mut self.orphans);
         self.settle_orphans();
         self.watch_host_again()?;

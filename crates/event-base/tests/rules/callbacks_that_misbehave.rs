@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use event_base::{Base, Error, EventSpec, LoopResult, What};
+use event_base::{Error, EventSpec, LoopResult, What};
 
 use crate::support::{Bed, WAIT, ms};
 
@@ -35,7 +35,7 @@ fn a_loop_of_another_thread_is_refused_while_one_runs() {
 #[test]
 fn a_loop_of_another_base_runs_inside_a_callback() {
     let outer = Bed::new();
-    let inner = Base::new().unwrap();
+    let inner = crate::support::base();
     let timer = inner.create(EventSpec::timer()).unwrap();
     outer.timer(ms(1));
     let mut runs = 0;

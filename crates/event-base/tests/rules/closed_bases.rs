@@ -1,12 +1,12 @@
 //! Closing, at every moment.
 
-use event_base::{Base, CountFlags, Error, EventSpec, LoopResult, Turn, Wait, What};
+use event_base::{CountFlags, Error, EventSpec, LoopResult, Turn, Wait, What};
 
 use crate::support::{Bed, WAIT, fd, ms, pair};
 
 #[test]
 fn every_call_on_a_closed_base_says_so() {
-    let base = Base::new().unwrap();
+    let base = crate::support::base();
     let id = base.create_and_add(EventSpec::timer(), Some(ms(1))).unwrap();
     base.close().unwrap();
     base.close().unwrap();
@@ -53,7 +53,7 @@ fn closing_in_a_callback_ends_the_loop_and_runs_nothing_more() {
 
 #[test]
 fn closing_with_everything_pending_and_active_is_harmless() {
-    let base = Base::new().unwrap();
+    let base = crate::support::base();
     let (socket, _peer) = pair();
     for what in [What::READ, What::WRITE, What::CLOSED | What::PERSIST] {
         let event = base.create_and_add(EventSpec::io(fd(&socket), what), Some(ms(5))).unwrap();
@@ -82,7 +82,7 @@ fn a_base_closed_between_steps_ends_the_steps() {
 
 #[test]
 fn a_clone_is_the_same_base() {
-    let base = Base::new().unwrap();
+    let base = crate::support::base();
     let clone = base.clone();
     let timer = base.create(EventSpec::timer()).unwrap();
     assert_eq!(clone.priority(timer), Ok(0));

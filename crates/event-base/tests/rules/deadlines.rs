@@ -231,7 +231,7 @@ fn readiness_disarms_the_deadline_of_a_one_shot_event() {
 /// W4: libevent answers 0 and does not watch the descriptor.
 #[test]
 fn an_event_added_again_while_its_timeout_is_due_watches_its_descriptor_again() {
-    let base = event_base::Base::new().unwrap();
+    let base = crate::support::base();
     let (reader, writer) = pair();
     let first = base.create_and_add(EventSpec::timer(), Some(ms(1))).unwrap();
     let event = base.create_and_add(EventSpec::io(fd(&reader), What::READ), Some(ms(1))).unwrap();

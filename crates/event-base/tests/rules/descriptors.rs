@@ -3,12 +3,13 @@
 use std::io::Write;
 use std::os::fd::{AsRawFd, RawFd};
 
-use event_base::{Base, Error, EventId, EventSpec, LoopResult, What};
+use event_base::{Base, Error, EventId, EventSpec, Features, LoopResult, What};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 use crate::support::{
-    Bed, CountingClock, ONE_PASS, POLL, WAIT, fd, fill, ms, pair, run, run_watched, tcp_pair,
+    Bed, CountingClock, ONE_PASS, POLL, WAIT, base_with, base_without, fd, fill, ms, pair, run, run_watched,
+    tcp_pair,
 };
 
 fn watch(base: &Base, fd: RawFd, what: What) -> EventId {
@@ -38,7 +39,7 @@ fn timers_activated_by_their_descriptor_run_in_the_order_of_making() {
 /// P12: libevent runs them in the reverse order of adding.
 #[test]
 fn events_of_one_descriptor_run_in_the_order_of_adding() {
-    let base = Base::new().unwrap();
+    let base = crate::support::base();
     let (reader, mut writer) = pair();
     let events: Vec<_> = (0..5).map(|_| watch(&base, fd(&reader), What::READ)).collect();
     base.del(events[1]).unwrap();
@@ -50,7 +51,7 @@ fn events_of_one_descriptor_run_in_the_order_of_adding() {
 
 #[test]
 fn each_event_hears_only_of_its_own_interest() {
-    let base = Base::new().unwrap();
+    let base = crate::support::base();
     let (reader, mut writer) = pair();
     writer.write_all(b"x").unwrap();
     let read = watch(&base, fd(&reader), What::READ);
@@ -66,6 +67,9 @@ fn each_event_hears_only_of_its_own_interest() {
 /// W11: libevent shows the error to readers and writers only, and spins.
 #[test]
 fn an_event_that_waits_for_close_alone_is_told_of_a_reset() {
+    if base_with(Features::EARLY_CLOSE).is_none() {
+        return;
+    }
     let (base, clock) = CountingClock::base();
     let (ours, theirs) = tcp_pair();
     let event = watch(&base, fd(&ours), What::CLOSED);
@@ -80,7 +84,7 @@ fn an_event_that_waits_for_close_alone_is_told_of_a_reset() {
 
 #[test]
 fn an_error_reaches_every_interest() {
-    let base = Base::new().unwrap();
+    let Some(base) = base_with(Features::EARLY_CLOSE) else { return };
     let (ours, theirs) = tcp_pair();
     fill(&ours);
     let events = [What::READ, What::WRITE, What::CLOSED].map(|what| watch(&base, fd(&ours), what));
@@ -93,7 +97,7 @@ fn an_error_reaches_every_interest() {
 
 #[test]
 fn the_reader_of_a_pipe_hears_that_its_writer_is_gone() {
-    let base = Base::new().unwrap();
+    let Some(base) = base_with(Features::EARLY_CLOSE) else { return };
     for what in [What::READ, What::CLOSED] {
         let (reader, writer) = nix::unistd::pipe2(OFlag::O_NONBLOCK).unwrap();
         let event = watch(&base, reader.as_raw_fd(), what);
@@ -105,7 +109,7 @@ fn the_reader_of_a_pipe_hears_that_its_writer_is_gone() {
 /// W13: libevent lets the last one who comes decide for all.
 #[test]
 fn edge_and_level_triggered_events_cannot_share_a_descriptor() {
-    let base = Base::new().unwrap();
+    let Some(base) = base_with(Features::ET) else { return };
     let (reader, mut writer) = pair();
     for (first, second) in [(What::ET, What::empty()), (What::empty(), What::ET)] {
         let one = watch(&base, fd(&reader), What::READ | What::PERSIST | first);
@@ -145,7 +149,7 @@ fn another_edge_triggered_event_is_told_of_what_is_there_and_the_first_again() {
 
 #[test]
 fn an_interest_in_no_descriptor_is_refused() {
-    let base = Base::new().unwrap();
+    let base = crate::support::base();
     for number in [-1, -2, RawFd::MIN] {
         for what in [What::READ, What::WRITE, What::CLOSED, What::READ | What::PERSIST] {
             let error = Error::OutOfRange("the descriptor");
@@ -158,15 +162,15 @@ fn an_interest_in_no_descriptor_is_refused() {
 
 #[test]
 fn contradictory_flags_are_refused() {
-    let base = Base::new().unwrap();
-    for what in [What::SIGNAL, What::SIGNAL | What::READ, What::ET, What::ET | What::PERSIST] {
+    let base = crate::support::base();
+    for what in [What::SIGNAL | What::READ, What::SIGNAL | What::ET, What::ET, What::ET | What::PERSIST] {
         assert!(matches!(base.create(EventSpec::io(3, what)), Err(Error::BadFlags(_))), "{what:?}");
     }
 }
 
 #[test]
 fn a_regular_file_is_refused_and_no_deadline_is_set() {
-    let base = Base::new().unwrap();
+    let Some(base) = base_without(Features::FDS) else { return };
     let file = std::fs::File::open("/proc/self/exe").unwrap();
     let event = base.create(EventSpec::io(fd(&file), What::READ)).unwrap();
     assert_eq!(errno(base.add(event, Some(ms(1)))), Errno::EPERM as i32);
@@ -179,7 +183,7 @@ fn a_regular_file_is_refused_and_no_deadline_is_set() {
 
 #[test]
 fn a_number_that_is_no_descriptor_is_refused_and_costs_no_memory() {
-    let base = Base::new().unwrap();
+    let base = crate::support::base();
     for number in [RawFd::MAX, RawFd::MAX / 2, 1 << 24] {
         let event = base.create(EventSpec::io(number, What::READ)).unwrap();
         assert_eq!(errno(base.add(event, None)), Errno::EBADF as i32);
@@ -221,7 +225,7 @@ fn the_backend_hears_only_of_changes_of_the_set_of_interests() {
 
 #[test]
 fn more_ready_descriptors_than_fit_one_wait_all_fire_in_one_pass() {
-    let base = Base::new().unwrap();
+    let base = crate::support::base();
     let pairs: Vec<_> = (0..300).map(|_| pair()).collect();
     let events: Vec<_> = pairs.iter().map(|(a, _)| watch(&base, fd(a), What::WRITE)).collect();
     let (result, mut trace) = run(&base, ONE_PASS);
@@ -233,7 +237,7 @@ fn more_ready_descriptors_than_fit_one_wait_all_fire_in_one_pass() {
 #[test]
 fn closing_the_base_leaves_the_users_descriptors_open() {
     let (reader, mut writer) = pair();
-    let base = Base::new().unwrap();
+    let base = crate::support::base();
     watch(&base, fd(&reader), What::READ);
     base.close().unwrap();
     writer.write_all(b"x").unwrap();

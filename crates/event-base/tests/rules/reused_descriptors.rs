@@ -6,10 +6,13 @@ use std::io::Write;
 use std::os::fd::RawFd;
 use std::os::unix::net::UnixStream;
 
-use event_base::{Base, Error, EventId, EventSpec, LoopResult, What};
+use event_base::{Base, Error, EventId, EventSpec, Features, LoopResult, What};
 use nix::errno::Errno;
 
-use crate::support::{CountingClock, ONE_PASS, WAIT, duplicate, fd, ms, pair, replace, run, run_watched};
+use crate::support::{
+    CountingClock, ONE_PASS, WAIT, base_with, base_without, duplicate, fd, ms, pair, replace, run,
+    run_watched,
+};
 
 /// Makes `target` a descriptor that epoll refuses.
 fn replace_by_file(target: &UnixStream) {
@@ -32,7 +35,7 @@ fn run_quietly(base: &Base, clock: &CountingClock, mut each: impl FnMut(EventId)
 
 #[test]
 fn the_new_event_fires_and_the_old_one_never() {
-    let base = Base::new().unwrap();
+    let base = crate::support::base();
     let (ours, mut old_peer) = pair();
     let (other, mut new_peer) = pair();
     let old = watch(&base, fd(&ours), What::READ | What::PERSIST);
@@ -48,7 +51,7 @@ fn the_new_event_fires_and_the_old_one_never() {
 
 #[test]
 fn every_event_of_the_dead_descriptor_leaves_with_it_and_can_be_added_again() {
-    let base = Base::new().unwrap();
+    let base = crate::support::base();
     let (ours, _old_peer) = pair();
     let (other, mut new_peer) = pair();
     let reader = watch(&base, fd(&ours), What::READ | What::PERSIST);
@@ -68,7 +71,7 @@ fn every_event_of_the_dead_descriptor_leaves_with_it_and_can_be_added_again() {
 
 #[test]
 fn readiness_already_found_for_the_dead_descriptor_is_taken_back() {
-    let base = Base::new().unwrap();
+    let base = crate::support::base();
     let (ours, mut old_peer) = pair();
     let (other, _new_peer) = pair();
     old_peer.write_all(b"x").unwrap();
@@ -91,7 +94,7 @@ fn readiness_already_found_for_the_dead_descriptor_is_taken_back() {
 
 #[test]
 fn deleting_an_event_of_a_dead_descriptor_leaves_the_new_file_alone() {
-    let base = Base::new().unwrap();
+    let base = crate::support::base();
     let (ours, _old_peer) = pair();
     let (other, mut new_peer) = pair();
     let old = watch(&base, fd(&ours), What::READ);
@@ -105,14 +108,17 @@ fn deleting_an_event_of_a_dead_descriptor_leaves_the_new_file_alone() {
 
 #[test]
 fn deleting_one_of_two_events_of_a_dead_descriptor_does_not_harm_either() {
-    let base = Base::new().unwrap();
+    let base = crate::support::base();
     let (ours, _old_peer) = pair();
     let (other, mut new_peer) = pair();
     let reader = watch(&base, fd(&ours), What::READ);
     let writer = watch(&base, fd(&ours), What::WRITE);
     replace(&ours, &other);
     base.del(writer).unwrap();
-    assert_eq!(base.pending(reader, What::all()).unwrap(), What::empty());
+    // With the list of changes this is found out later.
+    if !base.method().unwrap().contains("changelist") {
+        assert_eq!(base.pending(reader, What::all()).unwrap(), What::empty());
+    }
     base.add(reader, None).unwrap();
     new_peer.write_all(b"x").unwrap();
     assert_eq!(run(&base, WAIT), (LoopResult::Empty, vec![(reader, What::READ)]));
@@ -120,7 +126,7 @@ fn deleting_one_of_two_events_of_a_dead_descriptor_does_not_harm_either() {
 
 #[test]
 fn a_dead_level_triggered_registration_does_not_refuse_an_edge_triggered_event() {
-    let base = Base::new().unwrap();
+    let Some(base) = base_with(Features::ET) else { return };
     for (old_mode, new_mode) in [(What::empty(), What::ET), (What::ET, What::empty())] {
         let (ours, _old_peer) = pair();
         let (other, mut new_peer) = pair();
@@ -135,7 +141,7 @@ fn a_dead_level_triggered_registration_does_not_refuse_an_edge_triggered_event()
 
 #[test]
 fn a_number_that_became_a_regular_file_is_refused_and_its_old_events_leave() {
-    let base = Base::new().unwrap();
+    let Some(base) = base_without(Features::FDS) else { return };
     let (ours, _old_peer) = pair();
     let old = watch(&base, fd(&ours), What::READ);
     replace_by_file(&ours);
@@ -147,7 +153,7 @@ fn a_number_that_became_a_regular_file_is_refused_and_its_old_events_leave() {
 
 #[test]
 fn the_same_file_under_the_same_number_again_goes_on() {
-    let base = Base::new().unwrap();
+    let base = crate::support::base();
     let (ours, mut peer) = pair();
     let kept = duplicate(&ours);
     let old = watch(&base, fd(&ours), What::READ | What::PERSIST);
@@ -242,6 +248,9 @@ fn getting_rid_of_a_dead_registration_keeps_the_others_and_the_wake_up() {
 
 #[test]
 fn getting_rid_of_a_dead_registration_forgives_another_descriptor_that_was_closed() {
+    if base_without(Features::FDS).is_none() {
+        return;
+    }
     let (base, clock) = CountingClock::base();
     let (ours, mut old_peer) = pair();
     let (other, _new_peer) = pair();

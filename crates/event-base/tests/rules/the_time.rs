@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use event_base::{Base, BaseFlags, Clock, Config, EventSpec, LoopResult, ManualClock, SystemClock, What};
+use event_base::{Base, BaseFlags, Clock, EventSpec, LoopResult, ManualClock, SystemClock, What};
 
-use crate::support::{Bed, ONE_PASS, WAIT, ms};
+use crate::support::{Bed, ONE_PASS, WAIT, config, ms};
 
 fn wall(bed: &Bed) -> Duration {
     Duration::from_nanos(bed.clock.wall())
@@ -99,7 +99,7 @@ fn the_monotonic_time_is_fresh_even_in_a_callback() {
 /// P6 and P7: neither the coarse clock nor milliseconds.
 #[test]
 fn a_real_timer_is_never_early() {
-    let base = Base::new().unwrap();
+    let base = crate::support::base();
     for micros in [1, 150, 900, 1_100, 3_300] {
         let after = Duration::from_micros(micros);
         let start = Duration::from_nanos(SystemClock.monotonic());
@@ -154,7 +154,7 @@ impl Clock for Calendar {
 #[test]
 fn passes_read_the_wall_clock_only_when_it_is_asked_for() {
     let clock = Arc::new(Calendar::default());
-    let base = Base::with_config(&Config::new().set_clock(Arc::clone(&clock) as Arc<dyn Clock>)).unwrap();
+    let base = Base::with_config(&config().set_clock(Arc::clone(&clock) as Arc<dyn Clock>)).unwrap();
     let timer = base.create_and_add(EventSpec::timer().persist(), Some(ms(0))).unwrap();
     let mut passes = 0;
     base.run(WAIT, |base, _| {

@@ -4,9 +4,11 @@ use std::os::fd::RawFd;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use event_base::{Base, EventSpec, LoopFlags, LoopResult, Turn, Wait, What};
+use event_base::{Base, EventSpec, Features, LoopFlags, LoopResult, Turn, Wait, What};
 
-use crate::support::{CountingClock, ONE_PASS, PATIENCE, WAIT, fd, ms, pair, replace, run, run_watched};
+use crate::support::{
+    CountingClock, ONE_PASS, PATIENCE, WAIT, base_with, fd, ms, pair, replace, run, run_watched,
+};
 
 const FOREVER: Duration = Duration::from_secs(3600);
 
@@ -29,7 +31,7 @@ fn change_while_asleep(
 }
 
 fn sleeper() -> (Base, event_base::EventId) {
-    let base = Base::new().unwrap();
+    let base = crate::support::base();
     let timer = base.create_and_add(EventSpec::timer(), Some(FOREVER)).unwrap();
     (base, timer)
 }
@@ -74,7 +76,7 @@ fn deleting_the_last_event_wakes_the_loop() {
 
 #[test]
 fn giving_the_last_token_back_wakes_the_loop() {
-    let base = Base::new().unwrap();
+    let base = crate::support::base();
     base.retain().unwrap();
     let seen = change_while_asleep(&base, WAIT, |base| base.release().unwrap());
     assert_eq!(seen, (LoopResult::Empty, vec![]));
@@ -179,7 +181,7 @@ fn after_a_wake_up_the_loop_sleeps_again() {
 /// The time of the pass before the sleep is not the time any more.
 #[test]
 fn a_deadline_set_during_the_sleep_counts_from_then() {
-    let base = Base::new().unwrap();
+    let base = crate::support::base();
     base.create_and_add(EventSpec::timer(), Some(ms(0))).unwrap();
     let timer = base.create_and_add(EventSpec::timer(), Some(FOREVER)).unwrap();
     let mut fired = None;
@@ -223,7 +225,11 @@ fn wake_ups(base: &Base) -> u64 {
 /// P10: libevent writes whenever the loop runs at all.
 #[test]
 fn a_loop_that_runs_callbacks_is_not_written_to() {
-    let base = Base::new().unwrap();
+    // Elsewhere the notifier is emptied, so that it does not tell how often it was written to.
+    if base_with(Features::ET).is_none() {
+        return;
+    }
+    let base = crate::support::base();
     let first = base.create(EventSpec::user()).unwrap();
     let users: Vec<_> = (0..100).map(|_| base.create(EventSpec::user()).unwrap()).collect();
     base.activate(first, What::READ).unwrap();
@@ -248,6 +254,10 @@ fn a_loop_that_runs_callbacks_is_not_written_to() {
 
 #[test]
 fn a_loop_that_sleeps_is_written_to_once_and_only_for_what_matters() {
+    // Elsewhere the notifier is emptied, so that it does not tell how often it was written to.
+    if base_with(Features::ET).is_none() {
+        return;
+    }
     let (base, timer) = sleeper();
     base.enter(WAIT).unwrap();
     assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
@@ -275,7 +285,7 @@ fn a_loop_that_sleeps_is_written_to_once_and_only_for_what_matters() {
 
 #[test]
 fn a_hundred_wake_ups_from_four_threads_all_arrive() {
-    let base = Base::new().unwrap();
+    let base = crate::support::base();
     base.retain().unwrap();
     let users: Vec<_> = (0..4).map(|data| base.create(EventSpec::user().data(data)).unwrap()).collect();
     let mut runs = 0;

@@ -17,6 +17,8 @@ pub(crate) enum Mode {
     Plain,
     /// With locks; what a base is if nobody asks.
     Shared,
+    /// As shared, with `Config::set_debug`.
+    Debug,
     /// `EPOLL_USE_CHANGELIST`.
     Changelist,
     /// `PRECISE_TIMER`.
@@ -30,6 +32,7 @@ impl Mode {
         match variable("EVENT_BASE_TEST_MODE").as_deref() {
             None | Some("shared") => Mode::Shared,
             Some("plain") => Mode::Plain,
+            Some("debug") => Mode::Debug,
             Some("changelist") => Mode::Changelist,
             Some("precise") => Mode::Precise,
             Some("signalfd") => Mode::Signalfd,
@@ -40,7 +43,7 @@ impl Mode {
     fn flags(self) -> BaseFlags {
         match self {
             Mode::Plain => BaseFlags::NOLOCK,
-            Mode::Shared => BaseFlags::empty(),
+            Mode::Shared | Mode::Debug => BaseFlags::empty(),
             Mode::Changelist => BaseFlags::EPOLL_USE_CHANGELIST,
             Mode::Precise => BaseFlags::PRECISE_TIMER,
             Mode::Signalfd => BaseFlags::USE_SIGNALFD,
@@ -52,9 +55,15 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// The flags of this run's mode, for any backend.
+pub(crate) fn in_mode() -> Config {
+    let mode = Mode::wanted();
+    Config::new().set_flags(mode.flags()).set_debug(mode == Mode::Debug)
+}
+
 /// Flags and backend of this run.
 pub(crate) fn config() -> Config {
-    let config = Config::new().set_flags(Mode::wanted().flags());
+    let config = in_mode();
     let Some(wanted) = variable("EVENT_BASE_TEST_BACKEND") else { return config };
     let others = supported_methods().into_iter().filter(|method| *method != wanted);
     others.fold(config, Config::avoid_method)
@@ -65,7 +74,8 @@ pub(crate) fn base() -> Base {
     base_from(&config())
 }
 
-fn base_from(config: &Config) -> Base {
+/// A base on the kernel, from a configuration that began as [`config`].
+pub(crate) fn base_from(config: &Config) -> Base {
     let base = Base::with_config(config).unwrap();
     if let Some(wanted) = variable("EVENT_BASE_TEST_BACKEND") {
         let method = base.method().unwrap();
@@ -82,6 +92,17 @@ pub(crate) fn base_with(features: Features) -> Option<Base> {
         return Some(base);
     }
     not_applicable(&format!("{} has no {missing:?}", base.method().unwrap()));
+    None
+}
+
+/// A base on the kernel whose backend lacks these features; with them the test is not applicable.
+pub(crate) fn base_without(features: Features) -> Option<Base> {
+    let base = base();
+    let present = features & base.features().unwrap();
+    if present.is_empty() {
+        return Some(base);
+    }
+    not_applicable(&format!("{} has {present:?}", base.method().unwrap()));
     None
 }
 

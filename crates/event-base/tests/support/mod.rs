@@ -23,7 +23,9 @@ use event_base::{
 };
 
 #[allow(unused_imports, reason = "each test binary uses a part of this")]
-pub(crate) use matrix::{base, base_with, config, not_applicable, shared_base};
+pub(crate) use matrix::{
+    base, base_from, base_with, base_without, config, in_mode, not_applicable, shared_base,
+};
 
 /// No test waits longer than this for what ought to happen at once. Long, since the machine may have other
 /// things to do: only a test that hangs gets to its end.
@@ -61,7 +63,7 @@ impl Bed {
     pub(crate) fn starting_at(start: Duration, configure: impl FnOnce(Config) -> Config) -> Self {
         let clock = Arc::new(ManualClock::at(start.as_nanos() as u64));
         let script = Script::new(Arc::clone(&clock));
-        let config = Config::new().set_clock(Arc::clone(&clock) as Arc<dyn Clock>).set_script(script.clone());
+        let config = in_mode().set_clock(Arc::clone(&clock) as Arc<dyn Clock>).set_script(script.clone());
         let base = Base::with_config(&configure(config)).unwrap();
         Bed { base, clock, script, start }
     }
@@ -260,4 +262,12 @@ pub(crate) fn duplicate_from(socket: &UnixStream, lowest: RawFd) -> OwnedFd {
 fn adopt(number: RawFd) -> OwnedFd {
     // SAFETY: the number was just opened and nobody else has it.
     unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+/// Another name of the same file.
+#[expect(unsafe_code, reason = "a test keeps the file of a descriptor whose owner it robs")]
+pub(crate) fn duplicate_of(source: &impl AsRawFd) -> OwnedFd {
+    // SAFETY: the number is an open descriptor for as long as this call lasts.
+    let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd(source)) };
+    borrowed.try_clone_to_owned().unwrap()
 }
