@@ -86,6 +86,10 @@ impl<S: Side> Player<S> {
         if self.unnamed_on(slot) {
             return Entry::Left(Rule::ClosedDescriptors);
         }
+        // Nothing can remove what epoll keeps of a file that has another name, and the removal may be put off.
+        if self.program.settings.changelist && self.sockets.borrow().is_shared(slot) {
+            return Entry::Left(Rule::ClosedWithChangelist);
+        }
         let events = self.inserted_on(slot);
         if self.program.settings.changelist && !events.is_empty() {
             self.count(Rule::ClosedWithChangelist);
