@@ -7,6 +7,11 @@ export interface BaseOwner {
   readonly [owner]: never
 }
 
+/** Another thread's handle of a base: see `remoteConnect`. */
+export interface Remote {
+  readonly [owner]: 'remote'
+}
+
 /** Names a base in every call: see `baseNumber`. */
 export type Handle = number
 
@@ -23,10 +28,13 @@ export interface Crossing {
   loopWatcher(handle: Handle): number
   /** How long the loop is going to wait, after it said so to a prepare watcher. */
   loopWait(handle: Handle): number
-  /** Makes an event; a negative priority means the middle one. `age` is how many events were handed out since. */
-  eventCreate(handle: Handle, fd: number, what: number, priority: number, age: number): number
+  /**
+   * Makes an event. `bits` are its bits, with the priority above the lowest eight; `age` is how many events were
+   * handed out since it was made, or had its turn.
+   */
+  eventCreate(handle: Handle, fd: number, bits: number, age: number): number
   /** Makes an event and adds it. */
-  eventCreateAndAdd(handle: Handle, fd: number, what: number, priority: number, timeout: number): number
+  eventCreateAndAdd(handle: Handle, fd: number, bits: number, age: number, timeout: number): number
   /** Adds an event. */
   eventAdd(handle: Handle, event: number, timeout: number): void
   /** Deletes an event; its id stays good. */
@@ -115,8 +123,14 @@ export declare function baseNumber(owner: ExternalObject<BaseOwner>): number
 /** The number of priorities. */
 export declare function basePriorities(handle: Handle): number
 
+/** Makes the kernel's objects anew. */
+export declare function baseReinit(handle: Handle): void
+
 /** Sets the number of priorities, 1 to 255. */
 export declare function baseSetPriorities(handle: Handle, count: number): void
+
+/** The name under which any thread of this process finds the base. */
+export declare function baseShare(handle: Handle): string
 
 /** What the base has done; with `reset` it begins again from nothing. */
 export declare function baseStats(handle: Handle, reset: boolean): BindingStats
@@ -160,6 +174,8 @@ export interface BindingConfig {
   coarseClock: boolean
   /** Whether debug mode is on. */
   debug: boolean
+  /** Whether the coarse clock is asked for. */
+  coarseClock: boolean
 }
 
 /** One event, as `events()` shows it. */
@@ -326,6 +342,24 @@ export declare function netResume(handle: Handle, source: number): void
 
 /** What a relay has done so far; nothing for one that has ended. */
 export declare function netStats(handle: Handle, source: number): BindingRelayStats | null
+
+/** Makes an event active. */
+export declare function remoteActivate(remote: ExternalObject<Remote>, event: number, what: number): void
+
+/** Adds an event. */
+export declare function remoteAdd(remote: ExternalObject<Remote>, event: number, timeout: number): void
+
+/** A handle of the base that `base_share` gave this name. */
+export declare function remoteConnect(name: string): ExternalObject<Remote>
+
+/** Deletes an event; its id stays good. */
+export declare function remoteDel(remote: ExternalObject<Remote>, event: number): void
+
+/** Leaves the loop after the current callback. */
+export declare function remoteLoopBreak(remote: ExternalObject<Remote>): void
+
+/** Leaves the loop at the end of the pass, or after some milliseconds; at once if negative. */
+export declare function remoteLoopExit(remote: ExternalObject<Remote>, after: number): void
 
 /** Whether a run keeps the process alive. */
 export declare function runSetRef(handle: Handle, keepAlive: boolean): void

@@ -12,5 +12,6 @@ export { EventError, type EventErrorCode, type SystemError } from './ts/errors.j
 export type { Event, EventCallback, EventOptions } from './ts/event.js'
 export { EventBase, type EventRecord } from './ts/event-base.js'
 export { setLogCallback } from './ts/log.js'
+export type { RemoteBase, SharedBase } from './ts/remote.js'
 export type { EventCounts, Histogram, Stats, Timing } from './ts/stats.js'
 export type { CheckCallback, PrepareCallback, Watcher } from './ts/watcher.js'

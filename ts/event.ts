@@ -34,7 +34,8 @@ const RESOURCE = Object.freeze({ requireManualDestroy: true })
 const NONE = -1
 
 const IO = EV.READ | EV.WRITE | EV.CLOSED
-const RESULTS = IO | EV.TIMEOUT | EV.SIGNAL
+/** What an event can be activated with. */
+export const RESULTS: number = IO | EV.TIMEOUT | EV.SIGNAL
 
 /** The slots of events that were asked for their id and then forgotten by everybody. */
 const forgotten: FinalizationRegistry<{ handle: NativeHandle; id: number }> = new FinalizationRegistry(
@@ -75,6 +76,8 @@ export class Event {
   readonly #callback: EventCallback
   readonly #context: AsyncResource = new AsyncResource('EventBase', RESOURCE)
   #priority: number
+  /** How many changes of the number of priorities its own has been through. */
+  #counts: number
   #id = NONE
   #life: number = Life.OPEN
   #named = false
@@ -87,6 +90,7 @@ export class Event {
     this.#fd = parts.fd
     this.#what = parts.what
     this.#priority = parts.priority
+    this.#counts = parts.core.counts.length
     this.#callback = parts.callback
     this.#turn = parts.core.turns
   }
@@ -117,7 +121,8 @@ export class Event {
   }
 
   /**
-   * A number that names this event among all that its base ever had.
+   * A number that names this event among all that its base ever had, on other threads too: see
+   * {@link EventBase.share}.
    *
    * @throws {EventError} `ERR_EVENT_CLOSED`
    */
@@ -128,6 +133,7 @@ export class Event {
       native.eventKeep(this.#core.handle, this.#id)
       this.#named = true
       this.#core.named.set(this.#id & NO_SLOT, new WeakRef(this))
+      if (this.#core.shared) this.#core.kept.add(this)
       forgotten.register(this, { handle: this.#core.handle, id: this.#id }, this)
     }
     return this.#id
@@ -140,7 +146,12 @@ export class Event {
    * does not have, `ERR_EVENT_CLOSED` after {@link close}.
    */
   get priority(): number {
-    return Math.min(this.#priority, this.#core.priorities - 1)
+    const { counts } = this.#core
+    // Each number of priorities that was set since took from the event what it did not have.
+    for (; this.#counts < counts.length; this.#counts += 1) {
+      this.#priority = Math.min(this.#priority, (counts[this.#counts] ?? 0) - 1)
+    }
+    return this.#priority
   }
 
   set priority(priority: number) {
@@ -148,6 +159,7 @@ export class Event {
     checkInteger('priority', priority, 0, this.#core.priorities - 1)
     if (this.#id !== NONE) native.eventSetPriority(this.#core.handle, this.#id, priority)
     this.#priority = priority
+    this.#counts = this.#core.counts.length
   }
 
   /**
@@ -175,8 +187,8 @@ export class Event {
       crossing.eventAdd(core.handle, this.#id, duration)
       if (this.#named) this.#hold()
     } else if (duration !== NO_TIMEOUT || (this.#what & IO) !== 0) {
-      const { handle } = core
-      this.#id = crossing.eventCreateAndAdd(handle, this.#fd, this.#what, this.priority, duration)
+      const age = core.turns - this.#turn
+      this.#id = crossing.eventCreateAndAdd(core.handle, this.#fd, this.#bits(), age, duration)
       this.#hold()
     }
     return this
@@ -299,7 +311,12 @@ export class Event {
 
   #create(): number {
     const age = this.#core.turns - this.#turn
-    return crossing.eventCreate(this.#core.handle, this.#fd, this.#what, this.priority, age)
+    return crossing.eventCreate(this.#core.handle, this.#fd, this.#bits(), age)
+  }
+
+  /** What it was made with, and above that its priority, in one number. */
+  #bits(): number {
+    return this.#what | (this.priority << 8)
   }
 
   #hold(): void {
@@ -320,8 +337,22 @@ export class Event {
   #forgetName(): void {
     forgotten.unregister(this)
     this.#core.named.delete(this.#id & NO_SLOT)
+    this.#core.kept.delete(this)
     this.#named = false
     this.#id = NONE
+  }
+
+  /**
+   * Lets other threads name the events of a base.
+   *
+   * @internal
+   */
+  static share(core: Core): void {
+    core.shared = true
+    for (const reference of core.named.values()) {
+      const event = reference.deref()
+      if (event !== undefined) core.kept.add(event)
+    }
   }
 
   /**

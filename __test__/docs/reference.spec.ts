@@ -57,14 +57,15 @@ test('README.md lists the environment variables that the code reads', () => {
   // Without comments, whose examples read variables of their own.
   const lines = [...rust, ...filesBelow('ts', '.ts')].flatMap((file) => read(file).split('\n'))
   const text = lines.filter((line) => !/^\s*(?:\*|\/)/.test(line)).join('\n')
-  const found = text.matchAll(/env::var(?:_os)?\("(\w+)"\)|process\.env(?:\.(\w+)|\['(\w+)'\])/g)
+  const found = text.matchAll(/(?:env::var(?:_os)?|is_set)\("(\w+)"\)|process\.env(?:\.(\w+)|\['(\w+)'\])/g)
   const names = new Set([...found].map(([, first, second, third]) => first ?? second ?? third))
   // The generated loader reads some more, for hosts that this package has no addon for.
   expect(read('binding.js')).toContain('process.env.NAPI_RS_NATIVE_LIBRARY_PATH')
   names.add('NAPI_RS_NATIVE_LIBRARY_PATH')
-  // A name that is put together from a backend's.
+  // Names that are put together from a backend's.
   expect(text).toContain('"EVENT_NO"')
-  names.add('EVENT_NOEPOLL')
-  const cells = firstCells('README.md', /^(?:EVENT|NAPI)_/).map((cell) => cell.split('=')[0])
+  for (const method of ['EPOLL', 'KQUEUE', 'POLL', 'SELECT']) names.add(`EVENT_NO${method}`)
+  const rows = [...read('README.md').matchAll(/^\| (`(?:EVENT|NAPI)_[^|]*)\|/gm)].map((row) => row[1] ?? '')
+  const cells = rows.flatMap((row) => [...row.matchAll(/`(\w+)/g)].map((name) => name[1]))
   expect(cells.toSorted()).toEqual([...names].toSorted())
 })

@@ -34,9 +34,12 @@ describe.each(ways)('stats() under %s', (_, go) => {
 
   it('measures callbacks, waits and the lag of timers where asked to', async () => {
     const base = measured()
-    const slow = base.newTimer(() => stall(20)).add(1)
-    const { id } = slow
-    base.newTimer(() => {}).add(5)
+    const late = base.newTimer(() => {})
+    const slow = base.newTimer(() => {
+      late.add(1)
+      stall(20)
+    })
+    const { id } = slow.add(1)
     await go(base)
     const { timing } = base.stats()
     expect(timing?.callbacks.count).toBe(2)

@@ -20,21 +20,18 @@ describe('prepare and check watchers of a blocking loop', () => {
       order.push('check 2')
       watcher.close()
     })
-    base.newTimer(() => order.push('a')).add(20)
     base
       .newTimer(() => {
-        order.push('b')
+        order.push('a')
         second.close()
+        base.newTimer(() => order.push('b')).add(100)
       })
-      .add(20)
-    base.newTimer(() => order.push('c')).add(40)
+      .add(100)
     expect(base.dispatch()).toBe(LoopResult.EMPTY)
-    expect(order.join(', ')).toBe('prepare 1, prepare 2, check 1, check 2, a, b, prepare 1, check 1, c')
+    expect(order.join(', ')).toBe('prepare 1, prepare 2, check 1, check 2, a, prepare 1, check 1, b')
     expect(waits).toHaveLength(2)
-    for (const wait of waits) {
-      expect(wait).toBeGreaterThan(0)
-      expect(wait).toBeLessThanOrEqual(20)
-    }
+    for (const wait of waits) expect(wait).toBeLessThanOrEqual(100)
+    expect(Math.max(...waits.map(Number))).toBeGreaterThan(0)
   })
 
   it('C-095: are told no time when there is no deadline, and 0 when nothing is waited for', () => {
@@ -92,8 +89,7 @@ describe('prepare and check watchers of a blocking loop', () => {
     make('1', 0, 1, 2)
     make('2')
     make('3')
-    base.newTimer(() => {}).add(1)
-    base.newTimer(() => {}).add(10)
+    base.newTimer(() => base.newTimer(() => {}).add(1)).add(1)
     base.dispatch()
     expect(order).toEqual(['0', '1', '3', '3'])
   })
@@ -106,8 +102,12 @@ describe('prepare and check watchers of a blocking loop', () => {
       watcher.close()
       base.onPrepare(() => order.push('second'))
     })
-    base.newTimer(() => order.push('a')).add(1)
-    base.newTimer(() => order.push('b')).add(10)
+    base
+      .newTimer(() => {
+        order.push('a')
+        base.newTimer(() => order.push('b')).add(1)
+      })
+      .add(1)
     base.dispatch()
     expect(order).toEqual(['first', 'a', 'second', 'b'])
   })
@@ -170,8 +170,7 @@ describe('prepare and check watchers of a blocking loop', () => {
         base.runningEvent,
       )
     })
-    base.newTimer(() => {}).add(1)
-    base.newTimer(() => {}).add(5)
+    base.newTimer(() => base.newTimer(() => {}).add(1)).add(1)
     base.dispatch()
     expect(seen).toEqual(['ERR_EVENT_REENTRANT', undefined, 'ERR_EVENT_REENTRANT', undefined])
   })

@@ -19,6 +19,8 @@ import {
   type EventRecord,
   type Method,
   type PrepareCallback,
+  type RemoteBase,
+  type SharedBase,
   type SystemError,
   type Watcher,
 } from '../../index.js'
@@ -131,6 +133,9 @@ it('errors say their code', () => {
     | 'ERR_EVENT_FINALIZING'
     | 'ERR_EVENT_ACTIVE'
     | 'ERR_EVENT_WRONG_THREAD'
+    | 'ERR_EVENT_BLOCKING'
+    | 'ERR_EVENT_INTERNAL'
+    | 'ERR_EVENT_FORKED'
     | 'ERR_OUT_OF_RANGE'
     | 'ERR_INVALID_ARG_TYPE'
   >()
@@ -141,4 +146,18 @@ it('errors say their code', () => {
 it('bases and events are disposable', () => {
   expectTypeOf<EventBase>().toExtend<Disposable>()
   expectTypeOf<Event>().toExtend<Disposable>()
+})
+
+it('a base is shared by a token, and reached through a remote base', () => {
+  expectTypeOf(base.share()).toEqualTypeOf<SharedBase>()
+  const remote = EventBase.connect(base.share())
+  expectTypeOf(remote).toEqualTypeOf<RemoteBase>()
+  expectTypeOf(remote.activate(event.id, EV.READ).add(event.id, 1).del(event.id)).toEqualTypeOf<RemoteBase>()
+  expectTypeOf(remote.loopExit(1).loopBreak()).toEqualTypeOf<RemoteBase>()
+  expectTypeOf(remote.close()).toEqualTypeOf<void>()
+  expectTypeOf(base.reinit()).toEqualTypeOf<EventBase>()
+  // @ts-expect-error a base is not its token
+  EventBase.connect(base)
+  // @ts-expect-error events are named by numbers
+  remote.activate(event)
 })

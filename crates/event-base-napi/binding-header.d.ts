@@ -7,6 +7,11 @@ export interface BaseOwner {
   readonly [owner]: never
 }
 
+/** Another thread's handle of a base: see `remoteConnect`. */
+export interface Remote {
+  readonly [owner]: 'remote'
+}
+
 /** Names a base in every call: see `baseNumber`. */
 export type Handle = number
 
@@ -23,10 +28,13 @@ export interface Crossing {
   loopWatcher(handle: Handle): number
   /** How long the loop is going to wait, after it said so to a prepare watcher. */
   loopWait(handle: Handle): number
-  /** Makes an event; a negative priority means the middle one. `age` is how many events were handed out since. */
-  eventCreate(handle: Handle, fd: number, what: number, priority: number, age: number): number
+  /**
+   * Makes an event. `bits` are its bits, with the priority above the lowest eight; `age` is how many events were
+   * handed out since it was made, or had its turn.
+   */
+  eventCreate(handle: Handle, fd: number, bits: number, age: number): number
   /** Makes an event and adds it. */
-  eventCreateAndAdd(handle: Handle, fd: number, what: number, priority: number, timeout: number): number
+  eventCreateAndAdd(handle: Handle, fd: number, bits: number, age: number, timeout: number): number
   /** Adds an event. */
   eventAdd(handle: Handle, event: number, timeout: number): void
   /** Deletes an event; its id stays good. */

@@ -16,6 +16,7 @@ export const modes: readonly Mode[] = [
   { name: 'debug', what: 'with locks, in debug mode', suits: everywhere },
   { name: 'changelist', what: 'EPOLL_USE_CHANGELIST', suits: (backend) => backend === 'epoll' },
   { name: 'precise', what: 'PRECISE_TIMER', suits: everywhere },
+  { name: 'debug', what: 'debug mode', suits: everywhere },
   { name: 'signalfd', what: 'USE_SIGNALFD', suits: (backend) => backend !== 'kqueue' },
 ]
 

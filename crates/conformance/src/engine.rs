@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use event_base::{Base, BaseFlags, CommonTimeout, Config, EventId, EventSpec, LoopFlags, What};
 
-use crate::{Failure, Handler, Pass, Peer, Waker};
+use crate::{Build, Failure, Handler, Pass, Peer, Waker};
 
 /// The engine, handing its events to `H`.
 #[derive(Debug)]
@@ -22,11 +22,19 @@ impl<H: Handler> Engine<H> {
     /// # Errors
     /// When no backend can be made.
     pub fn new(locks: bool) -> Result<Self, Failure> {
+        Self::built(locks, &Build::default())
+    }
+
+    /// A base as wanted.
+    ///
+    /// # Errors
+    /// When no such base can be made.
+    pub fn built(locks: bool, build: &Build) -> Result<Self, Failure> {
         let mut flags = BaseFlags::IGNORE_ENV;
-        if !locks {
-            flags |= BaseFlags::NOLOCK;
-        }
-        let base = Base::with_config(&Config::new().set_flags(flags))?;
+        flags.set(BaseFlags::NOLOCK, !locks);
+        flags.set(BaseFlags::EPOLL_USE_CHANGELIST, build.changelist);
+        let config = Config::new().set_flags(flags).set_priorities(build.priorities);
+        let base = Base::with_config(&config)?;
         Ok(Self { base, locks, handler: PhantomData })
     }
 }
@@ -47,6 +55,10 @@ impl<H: Handler> Peer for Engine<H> {
 
     fn user(&self, index: usize) -> Result<EventId, Failure> {
         Ok(self.base.create(EventSpec::user().data(index as u64))?)
+    }
+
+    fn user_at(&self, index: usize, priority: u8) -> Result<EventId, Failure> {
+        Ok(self.base.create(EventSpec::user().data(index as u64).priority(priority))?)
     }
 
     fn add(&self, event: EventId, timeout: Option<Duration>) -> Result<(), Failure> {

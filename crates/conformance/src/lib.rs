@@ -17,5 +17,5 @@ pub mod random;
 pub use engine::Engine;
 pub use failure::Failure;
 pub use libevent::Libevent;
-pub use peer::{Handler, Pass, Peer, Waker};
+pub use peer::{Build, Handler, Pass, Peer, Waker};
 pub use random::Random;

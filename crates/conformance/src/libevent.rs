@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use event_base::What;
 
-use crate::{Failure, Handler, Pass, Peer, Waker};
+use crate::{Build, Failure, Handler, Pass, Peer, Waker};
 
 mod block;
 
@@ -85,6 +85,14 @@ impl<H: Handler> Libevent<H> {
     /// # Errors
     /// When no base can be made.
     pub fn new(locks: bool) -> Result<Self, Failure> {
+        Self::built(locks, &Build::default())
+    }
+
+    /// A base as wanted.
+    ///
+    /// # Errors
+    /// When no such base can be made.
+    pub fn built(locks: bool, build: &Build) -> Result<Self, Failure> {
         if locks {
             use_locks()?;
         }
@@ -92,6 +100,9 @@ impl<H: Handler> Libevent<H> {
         let mut flags = raw::EVENT_BASE_FLAG_IGNORE_ENV;
         if !locks {
             flags |= raw::EVENT_BASE_FLAG_NOLOCK;
+        }
+        if build.changelist {
+            flags |= raw::EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST;
         }
         // SAFETY: the configuration was just made and is freed below.
         let set = unsafe { raw::event_config_set_flag(config.as_ptr(), flags) };
@@ -103,6 +114,10 @@ impl<H: Handler> Libevent<H> {
             return Err(Failure::Libevent("event_config_set_flag"));
         }
         let base = NonNull::new(base).ok_or(Failure::Libevent("event_base_new_with_config"))?;
+        // SAFETY: the base was just made.
+        if unsafe { raw::event_base_priority_init(base.as_ptr(), build.priorities.into()) } != 0 {
+            return Err(Failure::Libevent("event_base_priority_init"));
+        }
         Ok(Self {
             base,
             blocks: RefCell::new(Blocks::new(raw::event_get_struct_event_size())),
@@ -162,6 +177,15 @@ impl<H: Handler> Peer for Libevent<H> {
 
     fn user(&self, index: usize) -> Result<Event<'_>, Failure> {
         self.assign(-1, 0, index)
+    }
+
+    fn user_at(&self, index: usize, priority: u8) -> Result<Event<'_>, Failure> {
+        let event = self.assign(-1, 0, index)?;
+        // SAFETY: the event was just assigned and its base is alive.
+        if unsafe { raw::event_priority_set(event.pointer.as_ptr(), priority.into()) } != 0 {
+            return Err(Failure::Libevent("event_priority_set"));
+        }
+        Ok(event)
     }
 
     fn add<'a>(&'a self, event: Event<'a>, timeout: Option<Duration>) -> Result<(), Failure> {

@@ -29,6 +29,21 @@ pub enum Pass {
     Poll,
 }
 
+/// How a loop is built, apart from its locks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Build {
+    /// epoll with a change list.
+    pub changelist: bool,
+    /// The number of priorities.
+    pub priorities: u8,
+}
+
+impl Default for Build {
+    fn default() -> Self {
+        Self { changelist: false, priorities: 1 }
+    }
+}
+
 /// An event loop that can be measured.
 pub trait Peer {
     /// A handle to an event of this loop.
@@ -61,6 +76,12 @@ pub trait Peer {
     /// # Errors
     /// When the loop refuses.
     fn user(&self, index: usize) -> Result<Self::Event<'_>, Failure>;
+
+    /// The same at a priority that the loop has.
+    ///
+    /// # Errors
+    /// When the loop refuses.
+    fn user_at(&self, index: usize, priority: u8) -> Result<Self::Event<'_>, Failure>;
 
     /// Makes the event pending.
     ///

@@ -289,7 +289,7 @@ impl Export for EventCreate {
     const NAME: &'static CStr = c"eventCreate";
 
     fn call(call: &Call) -> napi::Result<Value> {
-        let spec = crate::event::spec(call.int(1), call.uint(2), call.int(3)).age(call.uint(4));
+        let spec = crate::event::spec(call.int(1), call.uint(2), call.uint(3));
         let created = call.handle()?.base().create(spec);
         call.check(created).map(|id| Value::Number(id.to_bits() as f64))
     }
@@ -301,7 +301,7 @@ impl Export for EventCreateAndAdd {
     const NAME: &'static CStr = c"eventCreateAndAdd";
 
     fn call(call: &Call) -> napi::Result<Value> {
-        let spec = crate::event::spec(call.int(1), call.uint(2), call.int(3));
+        let spec = crate::event::spec(call.int(1), call.uint(2), call.uint(3));
         let handle = call.handle()?;
         let created = match call.check(handle.timeout(call.number(4)))? {
             Timeout::None => handle.base().create_and_add(spec, None),

@@ -16,9 +16,11 @@ fn what(bits: u32) -> What {
 }
 
 /// A spec of JavaScript's events: freed by the engine when handed out with nothing left pending.
-pub(crate) fn spec(fd: i32, bits: u32, priority: i32) -> EventSpec {
-    let spec = EventSpec::io(fd, what(bits)).transient();
-    u8::try_from(priority).map_or(spec, |priority| spec.priority(priority))
+///
+/// `bits` are those of the event, and above them its priority, in one number: each argument of a call costs.
+pub(crate) fn spec(fd: i32, bits: u32, age: u32) -> EventSpec {
+    let priority = (bits >> 8) as u8;
+    EventSpec::io(fd, what(bits & 0xff)).transient().priority(priority).age(age)
 }
 
 /// Makes an event that fires once.

@@ -37,6 +37,19 @@ pub struct HandleState {
     pub(crate) told: Cell<Told>,
     /// Counts the runs, so that a callback under way can tell its own from the next one.
     pub(crate) runs: Cell<u32>,
+    /// The name under which other threads find the base.
+    pub(crate) shared: RefCell<Option<String>>,
+}
+
+/// Handles of other threads must not find a base that nobody runs any more.
+impl Drop for HandleState {
+    fn drop(&mut self) {
+        self.unshare();
+        self.net_close();
+        self.base.leave();
+        // Refused only to a thread that never had the base.
+        _ = self.base.close();
+    }
 }
 
 impl HandleState {
@@ -95,7 +108,8 @@ impl BaseOwner {
         let driver = RefCell::new(None);
         let common = RefCell::new(Vec::new());
         let (told, runs) = (Cell::default(), Cell::new(0));
-        let state = Rc::new(HandleState { base, net, driver, common, told, runs });
+        let shared = RefCell::new(None);
+        let state = Rc::new(HandleState { base, net, driver, common, told, runs, shared });
         PLACES.with_borrow_mut(|places| {
             let vacant = places.iter().position(|place| place.state.is_none() && place.uses < MOST_USES);
             let index = vacant.unwrap_or(places.len());

@@ -20,6 +20,7 @@ mod handle;
 mod log;
 mod net;
 mod pull;
+mod remote;
 mod scope;
 mod socket;
 mod stats;

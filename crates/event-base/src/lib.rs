@@ -27,6 +27,8 @@
 //! | `event_base_new`, `_new_with_config`, `_free` | [`Base::new`], [`Base::with_config`], [`Base::close`] |
 //! | `event_new`, `event_free` | [`Base::create`], [`Base::free`] |
 //! | `event_add`, `event_del`, `event_remove_timer` | [`Base::add`], [`Base::del`], [`Base::remove_timer`] |
+//! | `event_del_block`, `event_del_noblock` | [`Base::del_block`], [`Base::del`] |
+//! | `event_reinit` | [`Base::reinit`] |
 //! | `event_active`, `event_active_later_` | [`Base::activate`], [`Base::activate_later`] |
 //! | `event_pending`, `event_priority_set` | [`Base::pending`], [`Base::set_priority`] |
 //! | `event_assign`, `event_finalize`, `event_free_finalize` | [`Base::assign`], [`Base::finalize_keep`], [`Base::finalize`] |
@@ -44,6 +46,11 @@
 //!
 //! A base may be used from any thread, except one built with [`BaseFlags::NOLOCK`], which belongs to the
 //! first thread that uses it. Only one thread at a time runs the loop.
+//!
+//! # Forks
+//!
+//! In a forked child every call on a base of its parent's fails with [`Error::Forked`], apart from
+//! [`Base::reinit`], which makes the base the child's own, and [`Base::close`].
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -35,6 +35,7 @@ pub const EVLOOP_NONBLOCK: c_int = 0x02;
 pub const EVENT_BASE_FLAG_NOLOCK: c_int = 0x01;
 pub const EVENT_BASE_FLAG_IGNORE_ENV: c_int = 0x02;
 pub const EVENT_BASE_FLAG_NO_CACHE_TIME: c_int = 0x08;
+pub const EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST: c_int = 0x10;
 pub const EVENT_BASE_FLAG_PRECISE_TIMER: c_int = 0x20;
 
 /// `event_finalize_callback_fn`.
@@ -81,10 +82,6 @@ unsafe extern "C" {
         from_priority: c_int,
     ) -> c_int;
     pub fn event_base_priority_init(base: *mut EventBase, count: c_int) -> c_int;
-    pub fn event_base_init_common_timeout(
-        base: *mut EventBase,
-        duration: *const libc::timeval,
-    ) -> *const libc::timeval;
     pub fn event_base_loopexit(base: *mut EventBase, after: *const libc::timeval) -> c_int;
     pub fn event_base_loopbreak(base: *mut EventBase) -> c_int;
     pub fn event_base_loopcontinue(base: *mut EventBase) -> c_int;

@@ -85,6 +85,20 @@ impl HandleState {
         _ = caller.call(signal.code(), f64::from(errno));
     }
 
+    /// Watches the base's descriptor anew if the kernel's object behind it was replaced.
+    pub(crate) fn rewatch(&self) -> Result<(), Error> {
+        let epoch = match self.base.descriptor_epoch() {
+            Ok(epoch) => epoch,
+            // The driver goes with the base.
+            Err(_) => return Ok(()),
+        };
+        match &mut *self.driver.borrow_mut() {
+            Some(Driver::Uv(driver)) => driver.rewatch(epoch),
+            Some(Driver::Thread(driver)) => driver.rewatch(&self.base, epoch),
+            None => Ok(()),
+        }
+    }
+
     /// Stops the driver and leaves the loop.
     pub(crate) fn detach(&self) {
         let driver = self.driver.borrow_mut().take();

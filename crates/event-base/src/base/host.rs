@@ -26,8 +26,18 @@ pub(super) struct Host {
     armed: Option<Nanos>,
     /// The descriptor of the host's own loop.
     watched: Option<RawFd>,
+    /// It asked for the descriptor, and so for the timer behind it.
+    pub(super) is_timed: bool,
     /// A [`HostWait`] is out.
     pub(super) waits: bool,
+}
+
+impl Host {
+    /// The kernel's object was made anew, and the timer with it.
+    pub(super) fn renewed(&mut self) {
+        self.epoch = self.epoch.wrapping_add(1);
+        self.armed = None;
+    }
 }
 
 /// A base's wait, to be made on any thread while the base itself stays where it is.
@@ -53,7 +63,7 @@ impl HostWait {
     /// # Errors
     /// [`Error::System`] if the wait fails; the next [`Base::turn`] meets the same.
     pub fn wait(&mut self) -> Result<(), Error> {
-        let left = self.deadline.map(|deadline| deadline.saturating_sub(self.clock.monotonic()));
+        let left = self.deadline.map(|deadline| self.clock.until(deadline));
         self.waiter.wait(left.map(Duration::from_nanos))
     }
 
@@ -84,6 +94,7 @@ impl Base {
                 inner.install_notifier()?;
             }
             inner.backend()?.open_timer()?;
+            inner.host.is_timed = true;
             // The loop may have fallen asleep before there was a timer to set.
             inner.host.armed = None;
             inner.arm_host_timer()?;
@@ -224,10 +235,13 @@ impl Inner {
     /// Gives the base the means to be woken.
     pub(super) fn install_notifier(&mut self) -> Result<Arc<Notifier>, Error> {
         let backend = self.backend()?;
+        #[cfg(not(event_base_model))]
         let notifier = match backend.open_notifier() {
             Some(notifier) => notifier,
             None => Notifier::new()?,
         };
+        #[cfg(event_base_model)]
+        let notifier = Notifier::Bell(backend.bell());
         if let Some(descriptor) = notifier.descriptor() {
             backend.watch_internal(descriptor, Internal::Notifier)?;
         }
@@ -240,19 +254,22 @@ impl Inner {
     pub(super) fn renew_backend(&mut self) -> Result<(), Error> {
         let Some(backend) = &mut self.backend else { return Err(Error::Closed) };
         backend.renew()?;
-        self.host.epoch = self.host.epoch.wrapping_add(1);
-        self.host.armed = None;
+        self.host.renewed();
         if let Some(notifier) = &self.notifier {
             notifier.install()?;
             if let Some(descriptor) = notifier.descriptor() {
                 backend.watch_internal(descriptor, Internal::Notifier)?;
             }
         }
-        if let Some(descriptor) = self.host.watched {
-            with_fd(descriptor, |fd| backend.watch_internal(fd, Internal::Host))?;
-        }
         let result = self.fds.register_all(&mut self.table, backend, &mut self.orphans);
         self.settle_orphans();
+        self.watch_host_again()?;
         result
+    }
+
+    pub(super) fn watch_host_again(&mut self) -> Result<(), Error> {
+        let Some(descriptor) = self.host.watched else { return Ok(()) };
+        let backend = self.backend()?;
+        with_fd(descriptor, |fd| backend.watch_internal(fd, Internal::Host))
     }
 }

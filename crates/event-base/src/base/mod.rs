@@ -8,6 +8,7 @@
 //! - The thread that waits is woken only if it sleeps: see [`wake`].
 
 mod active;
+mod block;
 mod clocks;
 mod common;
 mod control;
@@ -22,6 +23,7 @@ mod note;
 mod persist;
 mod phases;
 mod priorities;
+mod reinit;
 mod run;
 mod wake;
 mod watchers;
@@ -29,6 +31,7 @@ mod watchers;
 use std::sync::Arc;
 
 use active::{Pass, Queues};
+use block::Waiters;
 use clocks::TimeCache;
 pub use common::CommonTimeout;
 use control::Control;
@@ -50,6 +53,7 @@ use crate::event::{EventId, State, Table};
 use crate::flags::{BaseFlags, Features};
 use crate::io::FdMap;
 use crate::sync::{Guard, Lock};
+use crate::sys::fork;
 use crate::sys::notify::Notifier;
 use crate::time::Deadlines;
 
@@ -99,6 +103,10 @@ struct Inner {
     orphans: Vec<u32>,
     /// Transient events that were orphaned, to be handed out once more.
     departed: Vec<EventId>,
+    waiters: Waiters,
+    /// The [generation](fork::generation) of the process that the kernel's objects belong to; that of none once
+    /// the base is closed. So one comparison tells a call that it may go on.
+    process: u32,
     closed: bool,
 }
 
@@ -122,6 +130,7 @@ impl Base {
         if config.priorities == 0 {
             return Err(Error::OutOfRange("the number of priorities"));
         }
+        fork::watch()?;
         let clock = config.build_clock();
         let number = common::base_number();
         let mut inner = Inner {
@@ -147,6 +156,8 @@ impl Base {
             number,
             orphans: Vec::new(),
             departed: Vec::new(),
+            waiters: Waiters::default(),
+            process: fork::generation(),
             closed: false,
         };
         let state = if config.flags.contains(BaseFlags::NOLOCK) {
@@ -178,7 +189,8 @@ impl Base {
     /// call fails with [`Error::Closed`]. A loop that is running returns as after a break, and takes the
     /// kernel's objects with it.
     ///
-    /// Descriptors of events are the user's and stay open. Finalizers that have not run yet do not run.
+    /// Descriptors of events are the user's and stay open. Finalizers that have not run yet do not run. In a
+    /// forked child, too: the parent's base is not touched.
     ///
     /// # Errors
     /// [`Error::WrongThread`].
@@ -186,6 +198,9 @@ impl Base {
         let mut inner = self.shared.state.lock()?;
         if inner.closed {
             return Ok(());
+        }
+        if !inner.is_current() {
+            inner.disown();
         }
         for index in inner.table.indices() {
             if inner.table.at(index).state.contains(State::LIVE) {
@@ -196,10 +211,18 @@ impl Base {
         inner.departed.clear();
         inner.watchers = Watchers::default();
         inner.closed = true;
+        inner.process = fork::NO_GENERATION;
+        inner.tell_waiters();
         inner.release();
         inner.request_wake();
         self.unlock(inner);
         Ok(())
+    }
+
+    /// Whether several threads may use the base: it was built without `NOLOCK`.
+    #[must_use]
+    pub fn has_lock(&self) -> bool {
+        self.shared.state.is_shared()
     }
 
     /// Whether the base was closed. Any thread; `true` too where the base belongs to another one.
@@ -226,7 +249,7 @@ impl Base {
     #[inline]
     fn open(&self) -> Result<Guard<'_, Inner>, Error> {
         let inner = self.shared.state.lock()?;
-        if inner.closed { Err(Error::Closed) } else { Ok(inner) }
+        if inner.is_current() { Ok(inner) } else { Err(inner.refusal()) }
     }
 
     #[inline]
@@ -238,6 +261,18 @@ impl Base {
 }
 
 impl Inner {
+    /// The base is open and this process's.
+    #[inline]
+    fn is_current(&self) -> bool {
+        self.process == fork::generation()
+    }
+
+    /// Why it is not.
+    #[cold]
+    fn refusal(&self) -> Error {
+        if self.closed { Error::Closed } else { Error::Forked }
+    }
+
     fn backend(&mut self) -> Result<&mut Backend, Error> {
         self.backend.as_mut().ok_or(Error::Closed)
     }

@@ -263,9 +263,7 @@ impl Base {
         mut inner: Guard<'a, Inner>,
         wait: Wait,
     ) -> Result<(Guard<'a, Inner>, Turn), Error> {
-        if !inner.run.is_owner() {
-            return Err(if inner.closed { Error::Closed } else { Error::WrongThread });
-        }
+        inner.check_turn()?;
         loop {
             // A pass that was left for a watcher goes on behind it.
             let walk = inner.run.walk.take();

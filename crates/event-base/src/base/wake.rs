@@ -37,6 +37,12 @@ impl Sleep {
         self.asleep = false;
     }
 
+    /// What was written went to a notifier that is no more.
+    pub(super) fn forget_request(&mut self) {
+        self.notified = false;
+        self.requested = false;
+    }
+
     pub(super) fn take_request(&mut self) -> bool {
         std::mem::take(&mut self.requested)
     }

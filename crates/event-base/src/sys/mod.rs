@@ -4,8 +4,10 @@
 
 pub(crate) mod blocking;
 pub(crate) mod fd;
+pub(crate) mod fork;
 #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
 pub(crate) mod kqueue;
+#[cfg_attr(event_base_model, allow(dead_code, reason = "a model has no kernel to be woken by"))]
 pub(crate) mod notify;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) mod pwait2;

@@ -139,6 +139,28 @@ impl CommonQueues {
         }
     }
 
+    /// Whether each queue is linked both ways, in the order of its deadlines, and its head among the heads.
+    pub(super) fn is_sound(&mut self, timers: &mut impl TimerTable) -> bool {
+        let is_sound = (0..).zip(&self.queues).all(|(number, queue)| {
+            let (mut slot, mut last, mut earliest) = (queue.head, NONE, 0);
+            while slot != NONE {
+                let timer = timers.timer(slot);
+                let due = timer.last_deadline();
+                let is_next = timer.links().prev == last && due >= earliest;
+                if !is_next || timer.queue() != Some(number) || !timer.is_armed() {
+                    return false;
+                }
+                if last == NONE && queue.timer.deadline() != Some(due) {
+                    return false;
+                }
+                (last, earliest) = (slot, due);
+                slot = timer.links().next;
+            }
+            queue.tail == last && queue.timer.is_armed() == (queue.head != NONE)
+        });
+        is_sound && self.heads.is_sound(&mut self.queues)
+    }
+
     /// The slots in a queue from its head on, checked from its tail back.
     #[cfg(test)]
     pub(super) fn slots(&self, timers: &mut impl TimerTable, number: u8) -> Vec<u32> {

@@ -70,9 +70,9 @@ impl Deadlines {
         slots
     }
 
-    /// Whether what is kept of single timers agrees with itself.
-    pub(crate) fn is_sound(&self, timers: &mut impl TimerTable) -> bool {
-        self.single.is_sound(timers)
+    /// Whether what is kept of timers agrees with itself.
+    pub(crate) fn is_sound(&mut self, timers: &mut impl TimerTable) -> bool {
+        self.single.is_sound(timers) && self.common.is_sound(timers)
     }
 
     /// The earliest deadline.
@@ -202,6 +202,7 @@ mod tests {
                     let deadline = list.iter().find(|entry| entry.2 == slot).map(|entry| entry.0);
                     prop_assert_eq!(timers[slot as usize].deadline(), deadline);
                 }
+                prop_assert!(deadlines.is_sound(&mut timers));
                 let queued = assert_linked(&deadlines, &mut timers);
                 let (entries, idle) = deadlines.single.entries();
                 prop_assert!(entries <= 4 * list.len() + 2 * IDLE_ENTRIES + 2);

@@ -3,11 +3,35 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use event_base::{Base, EventSpec, LoopFlags, LoopResult, What};
+use event_base::{EventSpec, LoopFlags, LoopResult, What};
 
-use crate::support::{PATIENCE, WAIT, base, config, ms, run_watched, shared_base};
+use crate::support::{PATIENCE, WAIT, base, base_from, config, ms, run_watched, shared_base};
 
 const HOURS: Duration = Duration::from_secs(10_000);
+
+/// The main thread of libevent's test deletes; here another one does, and the loop runs in this one.
+#[test]
+fn c_064_del_wait() {
+    let Some(base) = shared_base() else { return };
+    let (reader, mut writer) = crate::support::pair();
+    let spec = EventSpec::io(crate::support::fd(&reader), What::READ).persist();
+    let event = base.create_and_add(spec, None).unwrap();
+    let (begun, ended) = (std::sync::Barrier::new(2), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::io::Write::write_all(&mut writer, b"x").unwrap();
+            begun.wait();
+            base.del_block(event).unwrap();
+            assert_eq!(ended.load(Ordering::SeqCst), 1);
+        });
+        let result = run_watched(&base, WAIT, |_, _| {
+            begun.wait();
+            std::thread::sleep(ms(300));
+            ended.fetch_add(1, Ordering::SeqCst);
+        });
+        assert_eq!(result, LoopResult::Empty);
+    });
+}
 
 #[test]
 fn c_065_del_notify() {
@@ -126,8 +150,10 @@ fn c_091_deferred_cb_skew() {
         return;
     }
     const LIMIT: u32 = 16;
-    let config = config().set_priorities(2).set_max_dispatch_interval(None, Some(LIMIT), 0);
-    let base = Base::with_config(&config).unwrap();
+    if shared_base().is_none() {
+        return;
+    }
+    let base = base_from(&config().set_priorities(2).set_max_dispatch_interval(None, Some(LIMIT), 0));
     let after = Duration::from_millis(300);
     let start = Instant::now();
     let timer = base.create_and_add(EventSpec::timer().priority(0), Some(after)).unwrap();

@@ -147,6 +147,26 @@ fn a_host_is_woken_for_a_coarse_deadline() {
 }
 
 #[test]
+fn a_host_that_makes_the_wait_itself_does_not_spin_on_a_coarse_deadline() {
+    let base = Base::with_config(&Config::new().use_coarse_clock()).unwrap();
+    let timer = base.create(EventSpec::timer()).unwrap();
+    base.enter(WAIT).unwrap();
+    let mut idle = 0;
+    for _ in 0..5 {
+        base.add(timer, Some(Duration::from_micros(6_100))).unwrap();
+        while base.turn(Wait::Never).unwrap() == Turn::Idle {
+            idle += 1;
+            let mut wait = base.start_wait().unwrap();
+            wait.wait().unwrap();
+            base.finish_wait(wait).unwrap();
+        }
+        assert_eq!(base.next_ready().map(|ready| ready.id), Some(timer));
+    }
+    base.leave();
+    assert!((5..100).contains(&idle), "{idle}");
+}
+
+#[test]
 fn a_coarse_base_says_a_wall_time_that_is_not_ahead() {
     let base = Base::with_config(&Config::new().use_coarse_clock()).unwrap();
     for _ in 0..100 {

@@ -5,6 +5,7 @@
 mod support;
 
 mod base_without_locks;
+mod blocking_delete;
 mod callbacks_that_misbehave;
 #[cfg(target_os = "linux")]
 mod changelist;

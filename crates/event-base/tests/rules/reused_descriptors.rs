@@ -115,7 +115,10 @@ fn deleting_one_of_two_events_of_a_dead_descriptor_does_not_harm_either() {
     let writer = watch(&base, fd(&ours), What::WRITE);
     replace(&ours, &other);
     base.del(writer).unwrap();
-    assert_eq!(base.pending(reader, What::all()).unwrap(), What::empty());
+    // With the list of changes this is found out later.
+    if !base.method().unwrap().contains("changelist") {
+        assert_eq!(base.pending(reader, What::all()).unwrap(), What::empty());
+    }
     base.add(reader, None).unwrap();
     new_peer.write_all(b"x").unwrap();
     assert_eq!(run(&base, WAIT), (LoopResult::Empty, vec![(reader, What::READ)]));

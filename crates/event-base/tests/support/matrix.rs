@@ -74,7 +74,8 @@ pub(crate) fn base() -> Base {
     base_from(&config())
 }
 
-fn base_from(config: &Config) -> Base {
+/// A base on the kernel, from a configuration that began as [`config`].
+pub(crate) fn base_from(config: &Config) -> Base {
     let base = Base::with_config(config).unwrap();
     if let Some(wanted) = variable("EVENT_BASE_TEST_BACKEND") {
         let method = base.method().unwrap();

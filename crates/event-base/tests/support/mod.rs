@@ -23,7 +23,9 @@ use event_base::{
 };
 
 #[allow(unused_imports, reason = "each test binary uses a part of this")]
-pub(crate) use matrix::{base, base_with, base_without, config, in_mode, not_applicable, shared_base};
+pub(crate) use matrix::{
+    base, base_from, base_with, base_without, config, in_mode, not_applicable, shared_base,
+};
 
 /// No test waits longer than this for what ought to happen at once. Long, since the machine may have other
 /// things to do: only a test that hangs gets to its end.

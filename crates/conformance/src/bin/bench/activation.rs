@@ -18,7 +18,8 @@ pub(crate) struct Activation {
 }
 
 thread_local! {
-    static HANDED_OUT: Cell<usize> = const { Cell::new(0) };
+    /// Callbacks since it was last set.
+    pub(crate) static HANDED_OUT: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Counts.

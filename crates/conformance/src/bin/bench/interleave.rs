@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use event_base_conformance::{Engine, Failure, Handler, Libevent, Peer};
+use event_base_conformance::{Build, Engine, Failure, Handler, Libevent, Peer};
 
 use crate::options::{Options, Sides};
 use crate::report::{Row, Side};
@@ -21,6 +21,11 @@ pub(crate) trait Measure {
 
     /// The figures that a sample gives, in order.
     fn figures(&self) -> Vec<Figure>;
+
+    /// How the loops are built.
+    fn build(&self) -> Build {
+        Build::default()
+    }
 
     /// Prepares a side, once, before its first sample; what it returns lives
     /// as long as the side and is given to every sample.
@@ -58,8 +63,8 @@ pub(crate) fn interleave<M: Measure>(
     name: &str,
     options: &Options,
 ) -> Result<Vec<Row>, Failure> {
-    let libevent = Libevent::<M::Handler>::new(options.locks)?;
-    let engine = Engine::<M::Handler>::new(options.locks)?;
+    let libevent = Libevent::<M::Handler>::built(options.locks, &measure.build())?;
+    let engine = Engine::<M::Handler>::built(options.locks, &measure.build())?;
     let libevent_events = measure.prepare(&libevent)?;
     let engine_events = measure.prepare(&engine)?;
     let figures = measure.figures();

@@ -5,9 +5,11 @@
 
 mod activation;
 mod common_timeouts;
+mod idle;
 mod interleave;
 mod memory;
 mod options;
+mod priorities;
 mod registration;
 mod report;
 mod sockets;
@@ -18,10 +20,11 @@ mod timed;
 mod timers;
 mod timers_rearm;
 mod wake_up;
+mod wake_up_threads;
 
 use std::process::ExitCode;
 
-use event_base_conformance::Failure;
+use event_base_conformance::{Failure, random};
 
 use options::{Command, Options};
 use report::Report;

@@ -16,14 +16,15 @@ use crate::statistics::Spread;
 /// Descriptors; the limit of open files allows no more than the bench shape's.
 const DESCRIPTORS: usize = 9900;
 
-/// Bytes per idle read event and per pending timer.
+/// Bytes per idle read event, per pending timer and per idle connection.
 ///
 /// # Errors
 /// When either side refuses.
 pub(crate) fn rows(options: &Options) -> Result<Vec<Row>, Failure> {
     let timers = if options.quick { 100_000 } else { 1_000_000 };
     let pairs = Pairs::new(DESCRIPTORS)?;
-    let name = |kind: &str, count| format!("memory/{kind}-{count}");
+    let name = |kind: &str, count| (format!("memory/{kind}-{count}"), "bytes per event");
+    let connection = (format!("memory/connection-{DESCRIPTORS}"), "bytes per connection");
     Ok(vec![
         row(
             options,
@@ -37,12 +38,18 @@ pub(crate) fn rows(options: &Options) -> Result<Vec<Row>, Failure> {
             |peer| pending_timers(peer, timers),
             |peer| pending_timers(peer, timers),
         )?,
+        row(
+            options,
+            connection,
+            |peer| idle_connections(peer, &pairs),
+            |peer| idle_connections(peer, &pairs),
+        )?,
     ])
 }
 
 fn row(
     options: &Options,
-    figure: String,
+    (figure, unit): (String, &'static str),
     libevent: impl FnOnce(&Libevent<Count>) -> Result<f64, Failure>,
     engine: impl FnOnce(&Engine<Count>) -> Result<f64, Failure>,
 ) -> Result<Row, Failure> {
@@ -52,7 +59,7 @@ fn row(
     Ok(Row {
         subject: "memory".to_owned(),
         figure,
-        unit: "bytes per event",
+        unit,
         libevent: shown(Sides::Engine, libevent),
         engine: shown(Sides::Libevent, engine),
         ratio: (options.sides == Sides::Both).then(|| Spread::of(&[engine / libevent])),
@@ -66,6 +73,19 @@ fn idle_readers<P: Peer>(peer: &P, pairs: &Pairs) -> Result<f64, Failure> {
     for index in 0..pairs.len() {
         let event = peer.io(pairs.reader(index), What::READ, index)?;
         peer.add(event, None)?;
+    }
+    peer.run(Pass::Poll)?;
+    Ok((in_use() - before) as f64 / pairs.len() as f64)
+}
+
+/// A connection as servers keep it: a read event that times out, and a write
+/// event for when it is needed.
+fn idle_connections<P: Peer>(peer: &P, pairs: &Pairs) -> Result<f64, Failure> {
+    let before = in_use();
+    for index in 0..pairs.len() {
+        let reader = peer.io(pairs.reader(index), What::READ, index)?;
+        peer.io(pairs.reader(index), What::WRITE, index)?;
+        peer.add(reader, Some(Duration::from_micros(3_600_000_000 + index as u64)))?;
     }
     peer.run(Pass::Poll)?;
     Ok((in_use() - before) as f64 / pairs.len() as f64)

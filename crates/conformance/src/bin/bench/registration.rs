@@ -2,10 +2,10 @@
 //!
 //! `untouched` is add and delete with no pass between, which an engine that
 //! collects changes need not tell the kernel at all; in `passed` a pass after
-//! each makes both real.
+//! each makes both real. Both with the plain backends, and with change lists.
 
 use event_base::What;
-use event_base_conformance::{Failure, Pass, Peer};
+use event_base_conformance::{Build, Failure, Pass, Peer};
 
 use crate::activation::Count;
 use crate::interleave::{Figure, Measure};
@@ -21,6 +21,7 @@ const REPEATS: usize = 200;
 /// The measure.
 pub(crate) struct Registration {
     pairs: Pairs,
+    changelist: bool,
 }
 
 impl Registration {
@@ -28,17 +29,13 @@ impl Registration {
     ///
     /// # Errors
     /// When there are not that many sockets to be had.
-    pub(crate) fn new() -> Result<Self, Failure> {
-        Ok(Self { pairs: Pairs::new(DESCRIPTORS)? })
+    pub(crate) fn new(changelist: bool) -> Result<Self, Failure> {
+        Ok(Self { pairs: Pairs::new(DESCRIPTORS)?, changelist })
     }
 
-    fn figure(name: &str) -> Figure {
-        Figure {
-            name: format!("registration/{name}"),
-            unit: "ns per add and delete",
-            aim: None,
-            steady: true,
-        }
+    fn figure(&self, name: &str) -> Figure {
+        let subject = if self.changelist { "registration-changelist" } else { "registration" };
+        Figure { name: format!("{subject}/{name}"), unit: "ns per add and delete", aim: None, steady: true }
     }
 }
 
@@ -46,7 +43,11 @@ impl Measure for Registration {
     type Handler = Count;
 
     fn figures(&self) -> Vec<Figure> {
-        vec![Self::figure("untouched"), Self::figure("passed")]
+        vec![self.figure("untouched"), self.figure("passed")]
+    }
+
+    fn build(&self) -> Build {
+        Build { changelist: self.changelist, ..Build::default() }
     }
 
     fn prepare<'a, P: Peer>(&mut self, peer: &'a P) -> Result<Vec<P::Event<'a>>, Failure> {

@@ -60,7 +60,11 @@ pub(crate) fn send(fd: RawFd) -> bool {
     unsafe { libc::send(fd, (&raw const byte).cast(), 1, 0) == 1 }
 }
 
-fn raise_limit(files: usize) -> Result<(), Failure> {
+/// Lets the process open as many files.
+///
+/// # Errors
+/// When the system allows fewer.
+pub(crate) fn raise_limit(files: usize) -> Result<(), Failure> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the structure lives across the call.
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {

@@ -4,15 +4,18 @@ use event_base_conformance::Failure;
 
 use crate::activation::Activation;
 use crate::common_timeouts::CommonTimeouts;
+use crate::idle::Idle;
 use crate::interleave::interleave;
 use crate::memory;
 use crate::options::Options;
+use crate::priorities::Priorities;
 use crate::registration::Registration;
 use crate::report::Row;
 use crate::throughput::{SHAPES, Throughput};
 use crate::timers::Timers;
 use crate::timers_rearm::Rearm;
 use crate::wake_up::WakeUp;
+use crate::wake_up_threads::WakeUpThreads;
 
 /// One subject.
 pub(crate) struct Subject {
@@ -36,7 +39,11 @@ const fn subject(name: &'static str, run: fn(&str, &Options) -> Result<Vec<Row>,
     Subject { name, needs_locks: false, run }
 }
 
-const SUBJECTS: [Subject; 11] = [
+const fn threads(name: &'static str, run: fn(&str, &Options) -> Result<Vec<Row>, Failure>) -> Subject {
+    Subject { name, needs_locks: true, run }
+}
+
+const SUBJECTS: [Subject; 18] = [
     subject("throughput-100-1-100", |name, options| interleave(Throughput::new(SHAPES[0])?, name, options)),
     subject("throughput-1000-100-1000", |name, options| {
         interleave(Throughput::new(SHAPES[1])?, name, options)
@@ -55,8 +62,19 @@ const SUBJECTS: [Subject; 11] = [
         rows.extend(interleave(Activation::new(1), name, options)?);
         Ok(rows)
     }),
-    subject("registration", |name, options| interleave(Registration::new()?, name, options)),
-    Subject { name: "wake-up", needs_locks: true, run: |name, options| interleave(WakeUp, name, options) },
+    subject("priorities-3", |name, options| interleave(Priorities::new(3), name, options)),
+    subject("priorities-64", |name, options| interleave(Priorities::new(64), name, options)),
+    subject("idle-100", |name, options| interleave(Idle::new(100)?, name, options)),
+    subject("idle-10000", |name, options| interleave(Idle::new(10_000)?, name, options)),
+    subject("registration", |name, options| {
+        let mut rows = interleave(Registration::new(false)?, name, options)?;
+        rows.extend(interleave(Registration::new(true)?, name, options)?);
+        Ok(rows)
+    }),
+    threads("wake-up-threads-1", |name, options| interleave(WakeUpThreads::new(1), name, options)),
+    threads("wake-up-threads-2", |name, options| interleave(WakeUpThreads::new(2), name, options)),
+    threads("wake-up-threads-4", |name, options| interleave(WakeUpThreads::new(4), name, options)),
+    threads("wake-up", |name, options| interleave(WakeUp, name, options)),
     subject("memory", |_, options| memory::rows(options)),
 ];
 

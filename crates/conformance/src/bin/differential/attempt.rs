@@ -88,7 +88,10 @@ impl<S: Side> Player<S> {
             Operation::UpdateTime if self.run.get().running && self.program.settings.common => {
                 Entry::Left(Rule::CommonTimeouts)
             }
-            Operation::UpdateTime => answer(self.side.update_time()),
+            Operation::UpdateTime => {
+                self.side.update_time();
+                Entry::Answer(self.side.cached_time() as i64)
+            }
             _ => self.attempt_on_descriptor(operation),
         }
     }

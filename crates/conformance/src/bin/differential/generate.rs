@@ -60,7 +60,7 @@ const WEIGHTS: [(u64, Choice); 22] = [
     (1, Choice::Continue),
     (10, Choice::Loop),
     (4, Choice::Advance),
-    (1, Choice::UpdateTime),
+    (2, Choice::UpdateTime),
     (16, Choice::Traffic),
     (1, Choice::Hangup),
     (1, Choice::Close),
@@ -115,6 +115,10 @@ impl Habits {
             // Loops and new events are needed by all the others.
             if !matches!(choice, Choice::Loop | Choice::New) {
                 *weight *= random.pick(&[0, 1, 1, 1, 2, 6]);
+            }
+            // What polling again in between makes a difference to.
+            if limits && matches!(choice, Choice::Advance | Choice::Traffic) {
+                *weight = 4 * (*weight).max(4);
             }
         }
         weights.retain(|(_, choice)| match choice {

@@ -113,11 +113,12 @@ impl Side for Libevent {
         // SAFETY: the base was just made.
         unsafe { raw::event_base_priority_init(base, settings.priorities.into()) };
         let common = COMMON.map(|time| {
-            // SAFETY: the base is alive, and so is what the pointer points to, if there is one.
-            let marked = with_time(Some(time), |time| unsafe {
-                raw::event_base_init_common_timeout(base, time).as_ref()
-            });
-            *marked.expect("event_base_init_common_timeout")
+            // SAFETY: the base is alive.
+            let marked =
+                with_time(Some(time), |time| unsafe { raw::event_base_init_common_timeout(base, time) });
+            assert!(!marked.is_null(), "event_base_init_common_timeout");
+            // SAFETY: what it points to lives as long as the base.
+            unsafe { marked.read() }
         });
         Libevent {
             base,

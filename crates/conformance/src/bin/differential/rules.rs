@@ -22,7 +22,7 @@ macro_rules! rules {
 rules! {
     OrderOnDescriptor, "Events of one descriptor run in the reverse order of adding.",
         "a new event goes to the end of its descriptor's list";
-    OrderWithChangelist, "A system call for each change unless there is a change list",
+    OrderWithChangelist, "epoll's changelist puts every change off",
         "with it descriptors of one wait are sorted by number on both sides";
     EqualDeadlines, "Equal deadlines fire in no order one could name",
         "timers that are due together are taken in the order of adding";
@@ -74,7 +74,7 @@ rules! {
         "libevent's registration is told again";
     ClosedDescriptors, "Nothing tells a descriptor from another file that later got its number",
         "events leave a descriptor before it is closed a second time, duplicated or opened";
-    ClosedWithChangelist, "A change that was put off and is refused when it is made",
+    ClosedWithChangelist, "epoll's changelist puts every change off",
         "with a change list, events leave a descriptor before it is closed, and none is added then";
     TimersByDescriptor, "Timers activated by their descriptor come in the order of the heap.",
         "activated by hand only if there is one";
