@@ -11,11 +11,8 @@ const FILE = 'docs/from-libevent.md'
 const coming = new Set([
   'base.activateBySignal',
   'base.newSignal',
-  'base.reinit',
   'base.signalMethod',
   'Base::activate_by_signal',
-  'Base::del_block',
-  'Base::reinit',
   'Base::signal_method',
   'EventSpec::signal',
 ])
