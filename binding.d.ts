@@ -174,8 +174,6 @@ export interface BindingConfig {
   coarseClock: boolean
   /** Whether debug mode is on. */
   debug: boolean
-  /** Whether the coarse clock is asked for. */
-  coarseClock: boolean
 }
 
 /** One event, as `events()` shows it. */

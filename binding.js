@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { baseActivateByFd, baseClose, baseCommonTimeout, baseCountEvents, baseDump, baseEvents, baseFeatures, baseGotBreak, baseGotExit, baseLoopBreak, baseLoopContinue, baseLoopExit, baseMaxEvents, baseMethod, baseMonotonic, baseNow, baseNumber, basePriorities, baseReinit, baseSetPriorities, baseShare, baseStats, baseUnwatch, baseUpdateCachedTime, baseWatch, createBase, crossing, eventExpiresAt, eventFinalize, eventIsIdle, eventKeep, eventOnce, eventRemoveTimer, eventSetPriority, netClose, netCompletion, netConnect, netListen, netPause, netRelay, netResume, netStats, remoteActivate, remoteAdd, remoteConnect, remoteDel, remoteLoopBreak, remoteLoopExit, runSetRef, runStart, runStop, setErrorFactory, socketAccept, socketAddress, socketClose, socketConnect, socketError, socketGetOption, socketListen, socketOptions, socketPair, socketPeer, socketPipe, socketSetNonblocking, socketSetOption, socketShutdown, supportedMethods, watchHost } = nativeBinding
+const { baseActivateByFd, baseClose, baseCommonTimeout, baseCountEvents, baseDump, baseEvents, baseFeatures, baseGotBreak, baseGotExit, baseLoopBreak, baseLoopContinue, baseLoopExit, baseMaxEvents, baseMethod, baseMonotonic, baseNow, baseNumber, basePriorities, baseReinit, baseSetPriorities, baseShare, baseStats, baseUnwatch, baseUpdateCachedTime, baseWatch, createBase, crossing, eventExpiresAt, eventFinalize, eventIsIdle, eventKeep, eventOnce, eventRemoveTimer, eventSetPriority, logStart, logTake, netClose, netCompletion, netConnect, netListen, netPause, netRelay, netResume, netStats, remoteActivate, remoteAdd, remoteConnect, remoteDel, remoteLoopBreak, remoteLoopExit, runSetRef, runStart, runStop, setErrorFactory, socketAccept, socketAddress, socketClose, socketConnect, socketError, socketGetOption, socketListen, socketOptions, socketPair, socketPeer, socketPipe, socketSetNonblocking, socketSetOption, socketShutdown, supportedMethods, watchHost } = nativeBinding
 export { baseActivateByFd }
 export { baseClose }
 export { baseCommonTimeout }
@@ -808,6 +808,8 @@ export { eventKeep }
 export { eventOnce }
 export { eventRemoveTimer }
 export { eventSetPriority }
+export { logStart }
+export { logTake }
 export { netClose }
 export { netCompletion }
 export { netConnect }
