@@ -69,6 +69,9 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 /** Makes the events of a descriptor active. */
 export declare function baseActivateByFd(handle: Handle, fd: number, what: number): void
 
+/** Makes the events of a signal active. */
+export declare function baseActivateBySignal(handle: Handle, number: number): void
+
 /** Closes the base. Idempotent. */
 export declare function baseClose(handle: Handle): void
 
@@ -131,6 +134,9 @@ export declare function baseSetPriorities(handle: Handle, count: number): void
 
 /** The name under which any thread of this process finds the base. */
 export declare function baseShare(handle: Handle): string
+
+/** How the base hears of signals. */
+export declare function baseSignalMethod(handle: Handle): string
 
 /** What the base has done; with `reset` it begins again from nothing. */
 export declare function baseStats(handle: Handle, reset: boolean): BindingStats
@@ -280,6 +286,9 @@ export declare function createBase(config: BindingConfig): ExternalObject<BaseOw
 /** The calls that are made for every event. */
 export declare function crossing(): Crossing
 
+/** Makes a signal event active, to be called back `calls` times. */
+export declare function eventActivateSignal(handle: Handle, event: number, what: number, calls: number): void
+
 /** When it times out, in milliseconds since 1970; -1 for never. */
 export declare function eventExpiresAt(handle: Handle, event: number): number
 
@@ -309,6 +318,9 @@ export declare function logStart(listener: () => void): void
 
 /** The messages that wait for this environment, the oldest first. */
 export declare function logTake(): Array<BindingLogEntry>
+
+/** The highest number a signal has. */
+export declare function maxSignal(): number
 
 /** Ends a source. Answers whether it was still there. */
 export declare function netClose(handle: Handle, source: number): boolean
@@ -376,6 +388,9 @@ export declare function runStop(handle: Handle): void
  * system call and a descriptor (-1 for none).
  */
 export declare function setErrorFactory(makeError: (code: string, message: string, errno: number, syscall: string, fd: number) => Error): void
+
+/** Joins what has replaced this process's handler for a signal, if any base relies on it. */
+export declare function signalReassert(number: number): void
 
 /** The next connection, or -1. */
 export declare function socketAccept(fd: number): number

@@ -773,8 +773,9 @@ if (
   }
 }
 
-const { baseActivateByFd, baseClose, baseCommonTimeout, baseCountEvents, baseDump, baseEvents, baseFeatures, baseGotBreak, baseGotExit, baseLoopBreak, baseLoopContinue, baseLoopExit, baseMaxEvents, baseMethod, baseMonotonic, baseNow, baseNumber, basePriorities, baseReinit, baseSetPriorities, baseShare, baseStats, baseUnwatch, baseUpdateCachedTime, baseWatch, createBase, crossing, eventExpiresAt, eventFinalize, eventIsIdle, eventKeep, eventOnce, eventRemoveTimer, eventSetPriority, logStart, logTake, netClose, netCompletion, netConnect, netListen, netPause, netRelay, netResume, netStats, remoteActivate, remoteAdd, remoteConnect, remoteDel, remoteLoopBreak, remoteLoopExit, runSetRef, runStart, runStop, setErrorFactory, socketAccept, socketAddress, socketClose, socketConnect, socketError, socketGetOption, socketListen, socketOptions, socketPair, socketPeer, socketPipe, socketSetNonblocking, socketSetOption, socketShutdown, supportedMethods, watchHost } = nativeBinding
+const { baseActivateByFd, baseActivateBySignal, baseClose, baseCommonTimeout, baseCountEvents, baseDump, baseEvents, baseFeatures, baseGotBreak, baseGotExit, baseLoopBreak, baseLoopContinue, baseLoopExit, baseMaxEvents, baseMethod, baseMonotonic, baseNow, baseNumber, basePriorities, baseReinit, baseSetPriorities, baseShare, baseSignalMethod, baseStats, baseUnwatch, baseUpdateCachedTime, baseWatch, createBase, crossing, eventActivateSignal, eventExpiresAt, eventFinalize, eventIsIdle, eventKeep, eventOnce, eventRemoveTimer, eventSetPriority, logStart, logTake, maxSignal, netClose, netCompletion, netConnect, netListen, netPause, netRelay, netResume, netStats, remoteActivate, remoteAdd, remoteConnect, remoteDel, remoteLoopBreak, remoteLoopExit, runSetRef, runStart, runStop, setErrorFactory, signalReassert, socketAccept, socketAddress, socketClose, socketConnect, socketError, socketGetOption, socketListen, socketOptions, socketPair, socketPeer, socketPipe, socketSetNonblocking, socketSetOption, socketShutdown, supportedMethods, watchHost } = nativeBinding
 export { baseActivateByFd }
+export { baseActivateBySignal }
 export { baseClose }
 export { baseCommonTimeout }
 export { baseCountEvents }
@@ -795,12 +796,14 @@ export { basePriorities }
 export { baseReinit }
 export { baseSetPriorities }
 export { baseShare }
+export { baseSignalMethod }
 export { baseStats }
 export { baseUnwatch }
 export { baseUpdateCachedTime }
 export { baseWatch }
 export { createBase }
 export { crossing }
+export { eventActivateSignal }
 export { eventExpiresAt }
 export { eventFinalize }
 export { eventIsIdle }
@@ -810,6 +813,7 @@ export { eventRemoveTimer }
 export { eventSetPriority }
 export { logStart }
 export { logTake }
+export { maxSignal }
 export { netClose }
 export { netCompletion }
 export { netConnect }
@@ -828,6 +832,7 @@ export { runSetRef }
 export { runStart }
 export { runStop }
 export { setErrorFactory }
+export { signalReassert }
 export { socketAccept }
 export { socketAddress }
 export { socketClose }

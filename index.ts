@@ -6,12 +6,22 @@
 
 export type { CommonTimeout } from './ts/common-timeout.js'
 export { EventConfig, type DispatchInterval } from './ts/config.js'
-export { BaseFlag, CountFlag, EV, Feature, LoopFlag, LoopResult, type Method } from './ts/constants.js'
+export {
+  BaseFlag,
+  CountFlag,
+  EV,
+  Feature,
+  LoopFlag,
+  LoopResult,
+  type Method,
+  type SignalMethod,
+} from './ts/constants.js'
 export type { BaseMessage, LogMessage, LogSeverity } from './ts/diagnostics.js'
 export { EventError, type EventErrorCode, type SystemError } from './ts/errors.js'
 export type { Event, EventCallback, EventOptions } from './ts/event.js'
 export { EventBase, type EventRecord } from './ts/event-base.js'
 export { setLogCallback } from './ts/log.js'
 export type { RemoteBase, SharedBase } from './ts/remote.js'
+export type { Signal } from './ts/signals.js'
 export type { EventCounts, Histogram, Stats, Timing } from './ts/stats.js'
 export type { CheckCallback, PrepareCallback, Watcher } from './ts/watcher.js'

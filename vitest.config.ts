@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
 /** What depends on how a base is run inside the host's loop: tested once for each driver. */
-const driven = ['run', 'wait', 'workers'].map((folder) => `__test__/${folder}/**/*.spec.ts`)
+const driven = ['run', 'signals', 'wait', 'workers'].map((folder) => `__test__/${folder}/**/*.spec.ts`)
 
 /** Another build of the addon than the one beside binding.js. Vite has addons too, which read this very variable. */
 const addon = process.env['EVENT_BASE_ADDON']

@@ -66,7 +66,10 @@ export const BaseFlag: {
   readonly PRECISE_TIMER: 0x20
   /** Accepted; a blocking wait never uses a timerfd. */
   readonly EPOLL_DISALLOW_TIMERFD: 0x40
-  /** Accepted; there are no signal events yet. */
+  /**
+   * Signals come through a descriptor, on Linux. The thread that adds an event for one holds it back; the others must
+   * be made to, which Node's are not, and equal signals that wait together are one. Without it a handler is used.
+   */
   readonly USE_SIGNALFD: 0x80
 } = Object.freeze({
   NOLOCK: 0x01,
@@ -123,3 +126,6 @@ export const CountFlag: {
 
 /** The name of a backend. */
 export type Method = 'epoll' | 'epoll (with changelist)' | 'kqueue' | 'poll' | 'select'
+
+/** How a base hears of signals. */
+export type SignalMethod = 'signal' | 'signalfd_signal' | 'kqueue_signal'

@@ -4,7 +4,7 @@ import { isMainThread } from 'node:worker_threads'
 
 import { type CommonTimeout, makeCommonTimeout } from './common-timeout.js'
 import { EventConfig, setConstructor } from './config.js'
-import { EV, LoopFlag, type LoopResult, type Method } from './constants.js'
+import { EV, LoopFlag, type LoopResult, type Method, type SignalMethod } from './constants.js'
 import { Core } from './core.js'
 import { tellOfBase } from './diagnostics.js'
 import { EventError } from './errors.js'
@@ -14,6 +14,7 @@ import { fetchMessages, forget, introduce, listen } from './log.js'
 import { crossing, isWatcherSignal, native, NO_SLOT, NO_TIMEOUT, Signal } from './native.js'
 import { RemoteBase, type SharedBase } from './remote.js'
 import { run } from './run.js'
+import { shareSignal, type Signal as SignalName, signalNumber, unshareSignals } from './signals.js'
 import { type Stats, statsOf } from './stats.js'
 import {
   checkBits,
@@ -44,7 +45,7 @@ const LOOP_BITS = LoopFlag.ONCE | LoopFlag.NONBLOCK | LoopFlag.NO_EXIT_ON_EMPTY
 export interface EventRecord {
   /** Names it, as {@link Event.id} does, while it is pending. */
   id: number
-  /** Its descriptor, -1 for timers and user events. */
+  /** Its descriptor, or the number of its signal; -1 for timers and user events. */
   fd: number
   /** The bits it was made with. */
   what: number
@@ -120,6 +121,17 @@ export class EventBase {
   }
 
   /**
+   * How the base hears of signals: by a handler, by a descriptor if `BaseFlag.USE_SIGNALFD` asked for it, or by the
+   * backend where that is kqueue (`event_base_get_signal_method`).
+   *
+   * @throws {EventError} `ERR_EVENT_CLOSED`
+   */
+  get signalMethod(): SignalMethod {
+    this.#core.check()
+    return native.baseSignalMethod(this.#core.handle) as SignalMethod
+  }
+
+  /**
    * What the backend can do: bits of `Feature` (`event_base_get_features`).
    *
    * @throws {EventError} `ERR_EVENT_CLOSED`
@@ -157,7 +169,7 @@ export class EventBase {
   newEvent(fd: number, what: number, callback: EventCallback, options?: EventOptions): Event {
     this.#core.check()
     checkBits('what', what, EVENT_BITS)
-    if ((what & EV.SIGNAL) !== 0) badFlags('A signal event has no descriptor')
+    if ((what & EV.SIGNAL) !== 0) badFlags('newSignal() makes a signal event')
     const interest = what & INTERESTS
     if (interest !== 0) checkFd('fd', fd)
     else checkInteger('fd', fd, -1, -1)
@@ -175,6 +187,28 @@ export class EventBase {
   newTimer(callback: EventCallback, options?: EventOptions): Event {
     this.#core.check()
     return this.#makeEvent(-1, 0, callback, options)
+  }
+
+  /**
+   * Makes an event for a signal (`evsignal_new`); {@link Event.add} makes it pending. Its callback is called once for
+   * each time the signal arrived, with the signal's number in place of a descriptor.
+   *
+   * Every base that waits for a signal gets it, on whichever thread it arrives, and so do listeners of
+   * `process.on()`; only what the process would do of itself is left out, such as dying of SIGINT. In a worker,
+   * `process.on()` of the main thread takes a signal away until an event for it is added again.
+   *
+   * @param signal a name, as `'SIGHUP'`, or a number
+   * @param callback called with the number, `EV.SIGNAL`, and the event
+   * @param options `persist: false` makes an event that is deleted when the signal arrives; its priority
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` for what names no signal, `ERR_EVENT_CLOSED`
+   */
+  newSignal(signal: SignalName, callback: EventCallback, options?: EventOptions): Event {
+    this.#core.check()
+    const number = signalNumber(signal)
+    const persists = checkOptions(options)?.persist === undefined
+    const event = this.#makeEvent(number, persists ? EV.SIGNAL | EV.PERSIST : EV.SIGNAL, callback, options)
+    shareSignal(this.#core, number)
+    return event
   }
 
   #makeEvent(fd: number, what: number, callback: EventCallback, options: EventOptions | undefined): Event {
@@ -565,7 +599,7 @@ export class EventBase {
 
   /**
    * Every event that is pending or active (`event_base_foreach_event`): first those on descriptors, in their
-   * order, then timers by deadline, then those that are only active. A copy.
+   * order, those for signals, then timers by deadline, then those that are only active. A copy.
    *
    * @throws {EventError} `ERR_EVENT_CLOSED`
    */
@@ -649,6 +683,18 @@ export class EventBase {
   }
 
   /**
+   * Makes active the events that wait for a signal, as if it had arrived once (`event_base_active_by_signal`).
+   *
+   * @param signal a name, or any number: one without events is no error
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
+   */
+  activateBySignal(signal: SignalName): this {
+    this.#core.check()
+    native.baseActivateBySignal(this.#core.handle, signalNumber(signal, -0x8000_0000, 0x7fff_ffff))
+    return this
+  }
+
+  /**
    * Lets other threads of this process use the base, through {@link connect}. The answer is a plain object to send
    * them, the same one each time. Events are named to them by {@link Event.id}; one whose id was asked for is kept
    * by a shared base until it is closed.
@@ -691,6 +737,7 @@ export class EventBase {
     core.named.clear()
     core.kept.clear()
     core.finalizers.clear()
+    unshareSignals(core)
     core.watchers.clear()
     rejectWaiting(core)
     tellOfBase(this, 'closed')

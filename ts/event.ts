@@ -13,7 +13,7 @@ import { checkBits, checkCallback, checkInteger, checkTimeout } from './validate
 /**
  * Called when an event fires.
  *
- * @param fd the event's descriptor; -1 for timers and user events
+ * @param fd the event's descriptor, or the number of its signal; -1 for timers and user events
  * @param what why: bits of `EV`
  * @param event the event itself
  */
@@ -34,6 +34,8 @@ const RESOURCE = Object.freeze({ requireManualDestroy: true })
 const NONE = -1
 
 const IO = EV.READ | EV.WRITE | EV.CLOSED
+/** What an event can be registered for. */
+const REGISTERED = IO | EV.SIGNAL
 /** What an event can be activated with. */
 export const RESULTS: number = IO | EV.TIMEOUT | EV.SIGNAL
 
@@ -61,7 +63,7 @@ export interface EventParts {
 }
 
 /**
- * Something a base waits for: readiness of a descriptor, a deadline, or both; or nothing but
+ * Something a base waits for: readiness of a descriptor, a signal, a deadline, or two of these; or nothing but
  * {@link Event.activate}. Made by {@link EventBase.newEvent} and its sisters, pending once it was added.
  *
  * The descriptor is borrowed: it is never closed here, and must be open while the event is pending. Delete
@@ -95,12 +97,12 @@ export class Event {
     this.#turn = parts.core.turns
   }
 
-  /** The descriptor, -1 for timers and user events (`event_get_fd`). */
+  /** The descriptor, or the number of the signal; -1 for timers and user events (`event_get_fd`). */
   get fd(): number {
     return this.#fd
   }
 
-  /** The signal number of a signal event. */
+  /** The number of the signal, of a signal event (`event_get_signal`). */
   get signal(): number | undefined {
     return this.#what & EV.SIGNAL ? this.#fd : undefined
   }
@@ -176,7 +178,8 @@ export class Event {
    *   descriptor disagree on edge-triggering; `ERR_EVENT_BLOCKING` in debug mode for a descriptor that blocks, see
    *   {@link EventConfig.debug}
    * @throws {SystemError} of `epoll_ctl`: `EPERM` for a regular file or a directory, `EBADF` for a closed
-   *   descriptor, `ENOSPC` or `ENOMEM` at the kernel's limits. Nothing has changed then.
+   *   descriptor, `ENOSPC` or `ENOMEM` at the kernel's limits. Of `sigaction`: `EINVAL` for a signal that nobody
+   *   can have, as SIGKILL. Nothing has changed then.
    */
   add(timeout?: number | CommonTimeout): this {
     this.#checkOpen()
@@ -186,7 +189,7 @@ export class Event {
     if (this.#id !== NONE) {
       crossing.eventAdd(core.handle, this.#id, duration)
       if (this.#named) this.#hold()
-    } else if (duration !== NO_TIMEOUT || (this.#what & IO) !== 0) {
+    } else if (duration !== NO_TIMEOUT || (this.#what & REGISTERED) !== 0) {
       const age = core.turns - this.#turn
       this.#id = crossing.eventCreateAndAdd(core.handle, this.#fd, this.#bits(), age, duration)
       this.#hold()
@@ -224,7 +227,8 @@ export class Event {
    * the next. On an event that is active already the bits are added to its result.
    *
    * @param what what the callback will be told, of `EV`'s TIMEOUT, READ, WRITE, SIGNAL and CLOSED. Default 0
-   * @param ncalls how often to call, for signal events; accepted and without effect for others
+   * @param ncalls how often to call, for a signal event, on top of the calls that are due; 0 does nothing. Accepted
+   *   and without effect for other events
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`,
    *   `ERR_EVENT_BAD_FLAGS`
    */
@@ -233,9 +237,12 @@ export class Event {
     checkBits('what', what, RESULTS)
     checkInteger('ncalls', ncalls, 0, 0xffff)
     if (this.#life !== Life.OPEN) return this
+    const isSignal = (this.#what & EV.SIGNAL) !== 0
+    if (isSignal && ncalls === 0) return this
     if (this.#id === NONE) this.#id = this.#create()
     this.#hold()
-    crossing.eventActivate(this.#core.handle, this.#id, what)
+    if (isSignal) native.eventActivateSignal(this.#core.handle, this.#id, what, ncalls)
+    else crossing.eventActivate(this.#core.handle, this.#id, what)
     return this
   }
 

@@ -8,14 +8,7 @@ import { filesBelow, read, root } from './documents.js'
 const FILE = 'docs/from-libevent.md'
 
 /** What the page names that is not built yet. */
-const coming = new Set([
-  'base.activateBySignal',
-  'base.newSignal',
-  'base.signalMethod',
-  'Base::activate_by_signal',
-  'Base::signal_method',
-  'EventSpec::signal',
-])
+const coming = new Set<string>()
 
 /** What stands in back quotes. */
 function quoted(cell: string): string[] {

@@ -13,6 +13,8 @@ const ofBase: Record<string, (base: EventBase) => unknown> = {
   priorities: (base) => base.priorities,
   newEvent: (base) => base.newEvent(0, EV.READ, never),
   newTimer: (base) => base.newTimer(never),
+  newSignal: (base) => base.newSignal('SIGHUP', never),
+  signalMethod: (base) => base.signalMethod,
   once: (base) => base.once(-1, EV.TIMEOUT, never),
   watch: (base) => base.watch(0, EV.READ),
   commonTimeout: (base) => base.commonTimeout(1),
@@ -41,6 +43,7 @@ const ofBase: Record<string, (base: EventBase) => unknown> = {
   reinit: (base) => base.reinit(),
   share: (base) => base.share(),
   activateByFd: (base) => base.activateByFd(-1, EV.TIMEOUT),
+  activateBySignal: (base) => base.activateBySignal('SIGHUP'),
 }
 
 /** Members that answer with a promise. */

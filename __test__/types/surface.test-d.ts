@@ -21,6 +21,8 @@ import {
   type PrepareCallback,
   type RemoteBase,
   type SharedBase,
+  type Signal,
+  type SignalMethod,
   type SystemError,
   type Watcher,
 } from '../../index.js'
@@ -56,6 +58,19 @@ it('a method is one of the known names', () => {
   expectTypeOf<Method>().toEqualTypeOf<'epoll' | 'epoll (with changelist)' | 'kqueue' | 'poll' | 'select'>()
   expectTypeOf(base.method).toEqualTypeOf<Method>()
   expectTypeOf(EventBase.supportedMethods()).toEqualTypeOf<Method[]>()
+})
+
+it('a signal is a name or a number', () => {
+  expectTypeOf<Signal>().toEqualTypeOf<`SIG${string}` | number>()
+  expectTypeOf<NodeJS.Signals>().toExtend<Signal>()
+  expectTypeOf<SignalMethod>().toEqualTypeOf<'signal' | 'signalfd_signal' | 'kqueue_signal'>()
+  expectTypeOf(base.signalMethod).toEqualTypeOf<SignalMethod>()
+  expectTypeOf(base.newSignal('SIGHUP', () => {}, { persist: false, priority: 0 })).toEqualTypeOf<Event>()
+  expectTypeOf(base.activateBySignal(1).activateBySignal('SIGHUP')).toEqualTypeOf<EventBase>()
+  // @ts-expect-error it is no signal's name
+  base.newSignal('HUP', () => {})
+  // @ts-expect-error read-only
+  base.signalMethod = 'signal'
 })
 
 it('a common timeout stands for a number, and nothing made by hand does', () => {

@@ -50,6 +50,7 @@ pub fn create_base(env: Env, config: BindingConfig) -> napi::Result<External<Bas
         .set_max_dispatch_interval(duration(config.interval), callbacks, config.min_priority as u8)
         .set_priorities(config.priorities as u8)
         .set_timing(config.timing)
+        .share_signals(true)
         .set_debug(config.debug);
     let settings = if config.coarse_clock { settings.use_coarse_clock() } else { settings };
     let settings = config.avoided.iter().fold(settings, |settings, name| settings.avoid_method(name));

@@ -22,5 +22,6 @@ mod net;
 mod pull;
 mod remote;
 mod scope;
+mod signal;
 mod socket;
 mod stats;

@@ -38,6 +38,7 @@ pub struct Config {
     pub(crate) timing: bool,
     pub(crate) debug: bool,
     pub(crate) clock: Option<Arc<dyn Clock>>,
+    pub(crate) shares_signals: bool,
     coarse: bool,
     #[cfg(feature = "test-util")]
     pub(crate) script: Option<crate::backend::Script>,
@@ -62,6 +63,7 @@ impl Config {
             timing: false,
             debug: false,
             clock: None,
+            shares_signals: false,
             coarse: false,
             #[cfg(feature = "test-util")]
             script: None,
@@ -157,6 +159,16 @@ impl Config {
     #[must_use]
     pub fn set_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
+        self
+    }
+
+    /// Has the handler that the process had for a signal called as well while the base watches that signal, if it
+    /// is one after which the program goes on (installed with `SA_RESTART` and without `SA_RESETHAND`). For a host
+    /// with signals of its own, which uses [`reassert_signal`](crate::reassert_signal), too. libevent does not call
+    /// it, and so it is here without this.
+    #[must_use]
+    pub fn share_signals(mut self, share: bool) -> Self {
+        self.shares_signals = share;
         self
     }
 

@@ -3,7 +3,7 @@
 //! Two families: a *refusal* says that the call made no sense (a stale id, flags that contradict each
 //! other, a loop inside its own callback), and [`Error::System`] carries what the kernel answered.
 //! Only [`Base::add`](crate::Base::add), [`Base::once`](crate::Base::once), making a base, re-making its
-//! kernel objects and the wait itself reach the kernel, so only they return the second family.
+//! kernel objects, asking for a signal again and the wait itself reach the kernel, so only they return the second family.
 
 use std::fmt;
 use std::os::fd::RawFd;

@@ -29,6 +29,9 @@ impl What {
     /// The three kinds of interest a backend knows.
     pub const IO: What = What::READ.union(What::WRITE).union(What::CLOSED);
 
+    /// What an event can be registered for.
+    pub(crate) const REGISTERED: What = What::IO.union(What::SIGNAL);
+
     /// The bits of `self` that a backend knows.
     #[must_use]
     pub const fn io(self) -> What {
@@ -71,7 +74,8 @@ bitflags! {
         const PRECISE_TIMER = 0x20;
         /// Accepted; a blocking wait never uses a timerfd (`EVENT_BASE_FLAG_EPOLL_DISALLOW_TIMERFD`).
         const EPOLL_DISALLOW_TIMERFD = 0x40;
-        /// Accepted; there are no signal events (`EVENT_BASE_FLAG_USE_SIGNALFD`).
+        /// Signals come through a descriptor, on Linux; the thread that adds an event for one holds it back
+        /// (`EVENT_BASE_FLAG_USE_SIGNALFD`). Equal signals that wait together are one then.
         const USE_SIGNALFD = 0x80;
     }
 }

@@ -32,6 +32,7 @@
 //! | `event_active`, `event_active_later_` | [`Base::activate`], [`Base::activate_later`] |
 //! | `event_pending`, `event_priority_set` | [`Base::pending`], [`Base::set_priority`] |
 //! | `event_assign`, `event_finalize`, `event_free_finalize` | [`Base::assign`], [`Base::finalize_keep`], [`Base::finalize`] |
+//! | `evsignal_new`, `event_base_get_signal_method`, `_active_by_signal` | [`EventSpec::signal`], [`Base::signal_method`], [`Base::activate_by_signal`] |
 //! | `event_base_init_common_timeout` | [`Base::common_timeout`], [`Base::add_common`] |
 //! | `event_base_once` | [`Base::once`] |
 //! | `event_base_loop`, `_loopexit`, `_loopbreak`, `_loopcontinue` | [`Base::run`], [`Base::loop_exit`], [`Base::loop_break`], [`Base::loop_continue`] |
@@ -62,6 +63,7 @@ mod event;
 mod flags;
 mod io;
 mod log;
+mod signal;
 mod stats;
 mod sync;
 mod sys;
@@ -76,6 +78,7 @@ pub use error::{Error, SystemError};
 pub use event::{EventId, EventInfo, EventSpec, Ready};
 pub use flags::{BaseFlags, CountFlags, Features, LoopFlags, LoopResult, What};
 pub use log::{LogCallback, LogMessage, Severity, set_log_callback};
+pub use signal::{MAX_SIGNAL, reassert_signal};
 pub use stats::{BUCKETS, EventCounts, Histogram, Stats, Timing};
 #[cfg(feature = "test-util")]
 pub use time::ManualClock;

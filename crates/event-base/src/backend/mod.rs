@@ -57,6 +57,7 @@ mod level;
 mod operation;
 #[cfg(feature = "test-util")]
 mod scripted;
+mod signals;
 
 use std::os::fd::{BorrowedFd, RawFd};
 use std::time::Duration;
@@ -72,6 +73,8 @@ use level::{Level, LevelWaiter, PollSet, SelectSet, Set};
 pub use scripted::{Script, ScriptedChange};
 #[cfg(feature = "test-util")]
 use scripted::{Scripted, ScriptedWaiter};
+
+pub(crate) use signals::{signal_of, wants_signalfd};
 
 use crate::config::Config;
 use crate::error::Error;
@@ -123,6 +126,10 @@ pub(crate) enum Internal {
     Timer,
     /// The host's own loop has work.
     Host,
+    /// The descriptor that signals are read from.
+    Signals,
+    /// A signal, which the token says by itself: see [`signal_of`].
+    Signal,
 }
 
 impl Internal {
@@ -133,10 +140,12 @@ impl Internal {
     }
 
     pub(crate) fn of(token: u64) -> Option<Self> {
-        (token & Self::FLAG != 0).then_some(match token & !Self::FLAG {
+        (token & Self::FLAG != 0).then_some(match token as u8 {
             0 => Internal::Notifier,
             1 => Internal::Timer,
-            _ => Internal::Host,
+            2 => Internal::Host,
+            3 => Internal::Signals,
+            _ => Internal::Signal,
         })
     }
 }

@@ -10,7 +10,7 @@
 use super::control::Attention;
 use super::{Base, Inner};
 use crate::error::Error;
-use crate::event::{EventId, NONE, Ready, State, Table};
+use crate::event::{EventId, NONE, REPEATS, Ready, State, Table};
 use crate::flags::What;
 use crate::time::{Nanos, nanos};
 
@@ -51,6 +51,18 @@ impl Queue {
             next => table.at(next).active_prev = NONE,
         }
         Some(index)
+    }
+
+    /// Puts an event in front of the others.
+    pub(super) fn prepend(&mut self, table: &mut Table, index: u32) {
+        let first = std::mem::replace(&mut self.head, index);
+        match first {
+            NONE => self.tail = index,
+            first => table.at(first).active_prev = index,
+        }
+        let record = table.at(index);
+        record.active_prev = NONE;
+        record.active_next = first;
     }
 
     fn unlink(&mut self, table: &mut Table, index: u32) {
@@ -275,22 +287,34 @@ impl Inner {
         record.pass = self.pass.number;
         let (fd, data, state, what) = (record.fd, record.data, record.state, record.what);
         record.state = state - State::FINALIZING_KEPT;
-        let result = std::mem::take(&mut record.result);
+        let queued = std::mem::take(&mut record.result);
+        let result = queued - REPEATS;
         self.measures.count_result(result);
         if what.contains(What::PERSIST) && record.has_period() {
             self.rearm(index, result);
         } else if state.intersects(State::TIMEOUT | State::INSERTED) && !what.contains(What::PERSIST) {
             self.delete(index);
         }
-        let released = state.intersects(State::TRANSIENT | State::FINALIZING)
-            && !self.table.at(index).state.intersects(State::LISTED);
-        if released {
-            self.table.remove(index);
-        }
+        let is_special = state.intersects(State::TRANSIENT | State::FINALIZING) | queued.contains(REPEATS);
+        let released = is_special && self.settle_handed_out(index, queued);
         self.pass.count += 1;
         self.pass.handed_out = self.pass.handed_out.saturating_add(1);
         self.pass.running = Some(id);
         Ready { id, fd, what: result, data, released, orphaned: false }
+    }
+
+    /// Queues an event again that is to be handed out more often. Answers whether it released any other.
+    #[inline]
+    fn settle_handed_out(&mut self, index: u32, result: What) -> bool {
+        if result.contains(REPEATS) {
+            self.repeat(index, result);
+            return false;
+        }
+        let released = !self.table.at(index).state.intersects(State::LISTED);
+        if released {
+            self.table.remove(index);
+        }
+        released
     }
 
     /// The next transient event that was orphaned and is still nobody's.
@@ -320,7 +344,7 @@ impl Base {
     pub fn activate(&self, id: EventId, what: What) -> Result<(), Error> {
         self.try_with(|inner| {
             let index = inner.table.find(id)?;
-            inner.make_active(index, what);
+            inner.make_active(index, what - REPEATS);
             Ok(())
         })
     }
@@ -333,7 +357,7 @@ impl Base {
     pub fn activate_later(&self, id: EventId, what: What) -> Result<(), Error> {
         self.try_with(|inner| {
             let index = inner.table.find(id)?;
-            inner.make_active_later(index, what);
+            inner.make_active_later(index, what - REPEATS);
             Ok(())
         })
     }
@@ -347,10 +371,10 @@ impl Base {
         self.try_with(|inner| {
             let index = inner.table.find(id)?;
             if inner.queues.deferred > MAX_DEFERRED {
-                inner.make_active_later(index, what);
+                inner.make_active_later(index, what - REPEATS);
             } else {
                 let queued = inner.table.at(index).state.intersects(State::QUEUED);
-                inner.make_active(index, what);
+                inner.make_active(index, what - REPEATS);
                 inner.queues.deferred += u32::from(!queued);
             }
             Ok(())
@@ -368,7 +392,8 @@ impl Base {
             if what.contains(What::TIMEOUT) {
                 for index in inner.table.indices() {
                     let record = inner.table.at(index);
-                    if record.fd == fd && record.state.contains(State::TIMEOUT) {
+                    let is_signal = record.what.contains(What::SIGNAL);
+                    if record.fd == fd && !is_signal && record.state.contains(State::TIMEOUT) {
                         inner.make_active(index, What::TIMEOUT);
                     }
                 }

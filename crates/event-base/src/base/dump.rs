@@ -47,13 +47,14 @@ impl Queues {
 
 impl Inner {
     /// The slots of every event that is pending or active, each once, in the order of
-    /// `event_base_foreach_event`: descriptors ascending, deadlines as the heap's array has them, then those
+    /// `event_base_foreach_event`: descriptors ascending, signals ascending, deadlines as the heap's array has them, then those
     /// that are only active, by priority, and those that are only queued for the next pass.
     fn listed(&mut self) -> Vec<u32> {
         let mut slots = Vec::new();
         for fd in 0..self.fds.len() {
             slots.extend(self.fds.on(&mut self.table, fd));
         }
+        slots.extend(self.signals.on_all(&mut self.table));
         slots.extend(self.timers.armed(&mut self.table));
         slots.extend(self.queues.slots(&mut self.table));
         let mut seen = vec![false; self.table.indices().len()];

@@ -5,17 +5,22 @@ use std::time::Duration;
 
 use super::{Base, Inner};
 use crate::error::Error;
-use crate::event::{EventId, EventSpec, Period, State};
+use crate::event::{EventId, EventSpec, Period, REPEATS, State};
 use crate::flags::What;
 use crate::log::Severity;
+use crate::signal::is_signal as is_signal_number;
 use crate::time::{Nanos, nanos};
 
 impl Inner {
     /// Refuses what makes no sense; answers the priority.
     fn check_spec(&self, spec: &EventSpec) -> Result<u8, Error> {
         let io = spec.what.io();
-        if spec.what.contains(What::SIGNAL) {
-            return Err(Error::BadFlags("a signal event is made by itself"));
+        let is_signal = spec.what.contains(What::SIGNAL);
+        if is_signal && !io.is_empty() {
+            return Err(Error::BadFlags("an event is for a signal or for a descriptor"));
+        }
+        if is_signal && !is_signal_number(spec.fd) {
+            return Err(Error::OutOfRange("the signal"));
         }
         if spec.what.contains(What::ET) && io.is_empty() {
             return Err(Error::BadFlags("edge-triggering needs an interest in a descriptor"));
@@ -56,7 +61,7 @@ impl Inner {
         if record.state.intersects(State::ANY_FINALIZING) {
             return Err(Error::Finalizing);
         }
-        if !record.what.io().is_empty() && !record.state.contains(State::INSERTED) {
+        if record.what.intersects(What::REGISTERED) && !record.state.contains(State::INSERTED) {
             self.insert(index)?;
         }
         if let Some(timeout) = timeout {
@@ -66,6 +71,9 @@ impl Inner {
     }
 
     fn insert(&mut self, index: u32) -> Result<(), Error> {
+        if self.table.at(index).what.contains(What::SIGNAL) {
+            return self.insert_signal(index);
+        }
         if self.debug {
             let fd = self.table.at(index).fd;
             self.check_descriptor(fd)?;
@@ -99,7 +107,7 @@ impl Inner {
         // edge-triggered, it would not come again.
         if record.state.intersects(State::QUEUED) && record.result.contains(What::TIMEOUT) {
             record.result -= What::TIMEOUT;
-            if record.result.is_empty() {
+            if (record.result - REPEATS).is_empty() {
                 self.withdraw(index);
             }
         }
@@ -116,12 +124,18 @@ impl Inner {
     /// Takes an event out of every list (`event_del_nolock_`). Never blocks, never fails: what the kernel
     /// still had of it is gone either way.
     pub(super) fn delete(&mut self, index: u32) {
-        self.table.at(index).set_period(None);
+        let record = self.table.at(index);
+        record.set_period(None);
+        let is_signal = record.what.contains(What::SIGNAL);
         self.disarm(index);
         self.withdraw(index);
         if self.unlist(index, State::INSERTED)
             && let Some(backend) = &mut self.backend
         {
+            if is_signal {
+                self.signals.remove(&mut self.table, backend, index);
+                return;
+            }
             // The one refusal possible is for another interest of the descriptor that stays registered as
             // it was; then the kernel tells a little more than is wanted, and nobody hears it.
             let result = self.fds.remove(&mut self.table, backend, index, &mut self.orphans);
@@ -182,8 +196,9 @@ impl Base {
     /// Makes an event; it is not pending yet (`event_new`).
     ///
     /// # Errors
-    /// [`Error::BadFlags`] for SIGNAL, or ET without an interest; [`Error::OutOfRange`] for an interest in a
-    /// negative descriptor, for a priority the base does not have, and beyond 16 777 215 events;
+    /// [`Error::BadFlags`] for SIGNAL beside an interest, or ET without one; [`Error::OutOfRange`] for an interest
+    /// in a negative descriptor, a number that is no signal's, for a priority the base does not have, and beyond
+    /// 16 777 215 events;
     /// [`Error::Closed`], [`Error::WrongThread`].
     pub fn create(&self, spec: EventSpec) -> Result<EventId, Error> {
         self.try_with(|inner| inner.create(&spec))
@@ -236,9 +251,10 @@ impl Base {
     /// [`Error::System`] with `epoll_ctl` if the descriptor is refused: `EPERM` for a regular file or a
     /// directory, `EBADF` if it is closed, `ENOSPC` or `ENOMEM` when the kernel's limits are reached; the
     /// deadline is not touched then. [`Error::BadFlags`] if other events watch the descriptor
-    /// edge-triggered and this one does not, or the reverse. In [debug mode](crate::Config::set_debug)
-    /// [`Error::Blocking`] for a descriptor in blocking mode. [`Error::Finalizing`], [`Error::Closed`],
-    /// [`Error::WrongThread`].
+    /// edge-triggered and this one does not, or the reverse. For a signal, [`Error::System`] with `sigaction`:
+    /// `EINVAL` for SIGKILL, SIGSTOP and those the C library keeps to itself. In
+    /// [debug mode](crate::Config::set_debug) [`Error::Blocking`] for a descriptor in blocking mode.
+    /// [`Error::Finalizing`], [`Error::Closed`], [`Error::WrongThread`].
     pub fn add(&self, id: EventId, timeout: Option<Duration>) -> Result<(), Error> {
         self.try_with(|inner| {
             let index = inner.table.find(id)?;
@@ -336,7 +352,7 @@ impl Base {
             let record = inner.table.at(index);
             let mut what = What::empty();
             if record.state.contains(State::INSERTED) {
-                what |= record.what.io();
+                what |= record.what & What::REGISTERED;
             }
             if record.state.intersects(State::QUEUED) {
                 what |= record.result;

@@ -261,6 +261,7 @@ impl Inner {
                 backend.watch_internal(descriptor, Internal::Notifier)?;
             }
         }
+        self.signals.register_all(backend)?;
         let result = self.fds.register_all(&mut self.table, backend, &mut self.orphans);
         self.settle_orphans();
         self.watch_host_again()?;

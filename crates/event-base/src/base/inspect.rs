@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Base, Inner};
 use crate::error::Error;
-use crate::event::{EventId, EventInfo, State};
+use crate::event::{EventId, EventInfo, REPEATS, State};
 use crate::flags::{CountFlags, What};
 
 /// How many events are where, and how many there ever were.
@@ -80,7 +80,7 @@ impl Inner {
         let mut pending = What::empty();
         pending.set(What::TIMEOUT, record.state.contains(State::TIMEOUT));
         if record.state.contains(State::INSERTED) {
-            pending |= record.what.io();
+            pending |= record.what & What::REGISTERED;
         }
         let is_active = record.state.intersects(State::QUEUED);
         EventInfo {
@@ -89,7 +89,7 @@ impl Inner {
             what: record.what,
             pending,
             // A result outlives the queue it was for.
-            active: if is_active { record.result } else { What::empty() },
+            active: if is_active { record.result - REPEATS } else { What::empty() },
             is_active,
             priority: record.priority,
             expires_at: record
@@ -158,7 +158,8 @@ impl Base {
     }
 
     /// Every event that is pending or active, once: those on descriptors in the order of the descriptors,
-    /// then timers by deadline, then those that are only active (`event_base_foreach_event`).
+    /// those for signals in the order of the signals, then timers by deadline, then those that are only active
+    /// (`event_base_foreach_event`).
     ///
     /// A copy: the base may be used while it is looked through.
     ///
@@ -171,6 +172,9 @@ impl Base {
                 for index in inner.fds.on(&mut inner.table, fd) {
                     events.push(inner.info(index));
                 }
+            }
+            for index in inner.signals.on_all(&mut inner.table) {
+                events.push(inner.info(index));
             }
             let inserted = events.len();
             for index in inner.table.indices() {

@@ -25,6 +25,7 @@ mod phases;
 mod priorities;
 mod reinit;
 mod run;
+mod signals;
 mod wake;
 mod watchers;
 
@@ -46,12 +47,13 @@ use wake::Sleep;
 pub use watchers::WatcherId;
 use watchers::Watchers;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, wants_signalfd};
 use crate::config::{Config, DispatchLimits};
 use crate::error::Error;
 use crate::event::{EventId, State, Table};
 use crate::flags::{BaseFlags, Features};
 use crate::io::FdMap;
+use crate::signal::Signals;
 use crate::sync::{Guard, Lock};
 use crate::sys::fork;
 use crate::sys::notify::Notifier;
@@ -79,6 +81,7 @@ struct Inner {
     notifier: Option<Arc<Notifier>>,
     table: Table,
     fds: FdMap,
+    signals: Signals,
     timers: Deadlines,
     queues: Queues,
     pass: Pass,
@@ -92,6 +95,8 @@ struct Inner {
     notes: Vec<Note>,
     time: TimeCache,
     limits: DispatchLimits,
+    /// Scratch for signals that are collected; empty between calls.
+    arrived: Vec<(i32, u64)>,
     /// Checks what costs too much to be checked always.
     debug: bool,
     /// What passes have paid towards the next look at everything.
@@ -133,11 +138,14 @@ impl Base {
         fork::watch()?;
         let clock = config.build_clock();
         let number = common::base_number();
+        let backend = Backend::select(config)?;
+        let signals = Signals::new(&backend, wants_signalfd(config), config.shares_signals);
         let mut inner = Inner {
-            backend: Some(Backend::select(config)?),
+            backend: Some(backend),
             notifier: None,
             table: Table::default(),
             fds: FdMap::default(),
+            signals,
             timers: Deadlines::default(),
             queues: Queues::new(config.priorities),
             pass: Pass::default(),
@@ -150,6 +158,7 @@ impl Base {
             notes: Vec::new(),
             time: TimeCache::new(clock, config.flags.contains(BaseFlags::NO_CACHE_TIME)),
             limits: config.limits,
+            arrived: Vec::new(),
             debug: debug::is_wanted(config),
             unchecked: 0,
             watchers: Watchers::default(),

@@ -3,7 +3,7 @@
 use super::Inner;
 use super::control::Attention;
 use super::run::{Finish, Until, Wait};
-use crate::backend::{Backend, Internal, Readiness, Waiter};
+use crate::backend::{Backend, Internal, Readiness, Waiter, signal_of};
 use crate::error::Error;
 use crate::event::{NONE, Ready, State};
 use crate::flags::{Features, LoopFlags, LoopResult, What};
@@ -121,6 +121,7 @@ impl Inner {
         let at_once = wait == Wait::Never
             || self.run.flags.contains(LoopFlags::NONBLOCK)
             || self.run.host
+            || self.signals.is_due()
             || self.has_ready()
             || self.counts.active() > 0
             // A prepare watcher may have asked to leave, or deleted the last event.
@@ -145,6 +146,11 @@ impl Inner {
                     self.drain_notifier();
                 }
                 Some(Internal::Timer) => {}
+                Some(Internal::Signals) => self.signals.note_readable(),
+                Some(Internal::Signal) => {
+                    let (number, times) = signal_of(readiness.token);
+                    self.signals.tell(number, times);
+                }
                 None => self.collect_one(readiness),
             }
         }

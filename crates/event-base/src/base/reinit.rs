@@ -69,9 +69,9 @@ impl Inner {
         if self.host.is_timed {
             self.backend()?.open_timer()?;
         }
+        self.reinit_signals()?;
         self.process = fork::generation();
         self.look_again();
-        // Signals that the backend does not take care of itself are set up again here.
         first.and(self.watch_host_again())
     }
 

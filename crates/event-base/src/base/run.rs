@@ -371,6 +371,7 @@ impl Base {
             result = waiter.wait(Some(Duration::ZERO));
         }
         inner.settle_lost();
+        inner.collect_signals()?;
         result?;
         if inner.is_stuck() {
             let text =

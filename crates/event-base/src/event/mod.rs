@@ -6,7 +6,7 @@ mod table;
 use std::os::fd::RawFd;
 
 pub use id::EventId;
-pub(crate) use table::{NONE, Neighbours, Period, State, Table};
+pub(crate) use table::{NONE, Neighbours, Period, REPEATS, State, Table};
 
 use crate::flags::What;
 
@@ -22,7 +22,8 @@ pub struct EventSpec {
 }
 
 impl EventSpec {
-    /// An event on a descriptor: any of READ, WRITE and CLOSED, with ET and PERSIST.
+    /// An event on a descriptor: any of READ, WRITE and CLOSED, with ET and PERSIST. Or with SIGNAL, and a number
+    /// of a signal in place of the descriptor, what [`signal`](Self::signal) is.
     ///
     /// The descriptor is borrowed: the engine never closes it.
     #[must_use]
@@ -40,6 +41,20 @@ impl EventSpec {
     #[must_use]
     pub fn user() -> Self {
         Self::timer()
+    }
+
+    /// An event for a signal, which stays pending after it fired (`evsignal_new`): handed out once for each time
+    /// the signal arrived, with the signal's number as its descriptor.
+    #[must_use]
+    pub fn signal(number: i32) -> Self {
+        Self::io(number, What::SIGNAL | What::PERSIST)
+    }
+
+    /// An event for a signal that is deleted when the signal arrives, and handed out as often as it arrived by
+    /// then.
+    #[must_use]
+    pub fn signal_once(number: i32) -> Self {
+        Self::io(number, What::SIGNAL)
     }
 
     /// Stays pending after it fired (`EV_PERSIST`).
@@ -86,7 +101,7 @@ impl EventSpec {
 pub struct Ready {
     /// Which event.
     pub id: EventId,
-    /// Its descriptor; -1 for timers and user events.
+    /// Its descriptor, or the number of its signal; -1 for timers and user events.
     pub fd: RawFd,
     /// Why.
     pub what: What,
@@ -104,7 +119,7 @@ pub struct Ready {
 pub struct EventInfo {
     /// Which event.
     pub id: EventId,
-    /// Its descriptor; -1 for timers and user events.
+    /// Its descriptor, or the number of its signal; -1 for timers and user events.
     pub fd: RawFd,
     /// What it was made with.
     pub what: What,

@@ -34,6 +34,9 @@ bitflags! {
     }
 }
 
+/// In a result, which bears no such bit otherwise: the event is queued to be handed out more than once.
+pub(crate) const REPEATS: What = What::PERSIST;
+
 impl State {
     /// In either queue of events that are due.
     pub(crate) const QUEUED: State = State::ACTIVE.union(State::ACTIVE_LATER);

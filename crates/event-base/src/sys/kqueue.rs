@@ -18,7 +18,7 @@ use abi::kevent;
 pub(crate) mod abi {
     pub(crate) use libc::{
         EV_ADD, EV_CLEAR, EV_DELETE, EV_ENABLE, EV_EOF, EV_ERROR, EV_ONESHOT, EV_RECEIPT, EVFILT_READ,
-        EVFILT_TIMER, EVFILT_USER, EVFILT_WRITE, NOTE_NSECONDS, NOTE_TRIGGER, kevent,
+        EVFILT_SIGNAL, EVFILT_TIMER, EVFILT_USER, EVFILT_WRITE, NOTE_NSECONDS, NOTE_TRIGGER, kevent,
     };
 
     // The record and the function share a name, each in a namespace of its own.
@@ -55,6 +55,7 @@ pub(crate) mod abi {
 
     pub(crate) const EVFILT_READ: i16 = -1;
     pub(crate) const EVFILT_WRITE: i16 = -2;
+    pub(crate) const EVFILT_SIGNAL: i16 = -6;
     pub(crate) const EVFILT_TIMER: i16 = -7;
     pub(crate) const EVFILT_USER: i16 = -11;
     pub(crate) const EV_ADD: u16 = 0x0001;

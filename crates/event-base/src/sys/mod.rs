@@ -12,3 +12,4 @@ pub(crate) mod notify;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) mod pwait2;
 pub(crate) mod scan;
+pub(crate) mod signal;

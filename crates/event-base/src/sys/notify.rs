@@ -1,6 +1,6 @@
 //! Ending another thread's wait.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -63,6 +63,18 @@ impl Notifier {
             #[cfg(event_base_model)]
             Notifier::Bell(bell) => bell.ring(),
             Notifier::Pipe { write, .. } => while unistd::write(write, &[1]) == Err(Errno::EINTR) {},
+        }
+    }
+
+    /// What [`notify`](Self::notify) writes eight bytes to, for a signal handler, which may do nothing else.
+    pub(crate) fn handler_fd(&self) -> RawFd {
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Notifier::EventFd(event_fd) => event_fd.as_fd().as_raw_fd(),
+            // The kqueue tells of signals itself: no handler asks.
+            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            Notifier::User(_) => -1,
+            Notifier::Pipe { write, .. } => write.as_raw_fd(),
         }
     }
 

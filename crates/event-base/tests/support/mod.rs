@@ -263,3 +263,11 @@ fn adopt(number: RawFd) -> OwnedFd {
     // SAFETY: the number was just opened and nobody else has it.
     unsafe { OwnedFd::from_raw_fd(number) }
 }
+
+/// Another name of the same file.
+#[expect(unsafe_code, reason = "a test keeps the file of a descriptor whose owner it robs")]
+pub(crate) fn duplicate_of(source: &impl AsRawFd) -> OwnedFd {
+    // SAFETY: the number is an open descriptor for as long as this call lasts.
+    let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd(source)) };
+    borrowed.try_clone_to_owned().unwrap()
+}

@@ -10,6 +10,7 @@
 //!   go along with the call that waits; what is refused then is [lost](super::Backend::take_lost).
 //! - A filter that is there is confirmed with `EV_ENABLE`, which unlike `EV_ADD` fails if it is not.
 
+mod signals;
 mod steps;
 mod waiter;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
+use super::signals;
 use crate::backend::Readiness;
 use crate::error::Error;
 use crate::flags::What;
@@ -140,6 +141,9 @@ impl KqueueWaiter {
 }
 
 fn to_readiness(event: &Kevent) -> Readiness {
+    if event.filter() == abi::EVFILT_SIGNAL {
+        return signals::to_readiness(event);
+    }
     Readiness { token: event.token(), what: to_interests(event) }
 }
 

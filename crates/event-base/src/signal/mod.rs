@@ -1,0 +1,392 @@
+//! The signals of a base (`signal.c`, `signalfd.c`): which events wait for which, and how the base hears of them.
+//!
+//! Three ways, of which a base has one:
+//! - `"signal"`: a handler counts, in a place of each base's own, and wakes its loop: [`receiver`]. Every base gets
+//!   every signal, on whichever thread it arrives.
+//! - `"signalfd_signal"`: the kernel queues, for who holds signals back: [`signalfd`]. Only where it was asked for.
+//! - `"kqueue_signal"`: the backend's kernel object tells, and the signal itself is ignored.
+
+mod receiver;
+mod registry;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod signalfd;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use receiver::Reception;
+use registry::Claim;
+pub use registry::reassert_signal;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use signalfd::SignalFd;
+
+use crate::backend::Backend;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use crate::backend::Internal;
+use crate::error::Error;
+use crate::event::{NONE, Neighbours, Table};
+use crate::sys::notify::Notifier;
+use crate::sys::signal::{HIGHEST, SignalSet};
+
+/// The highest number a signal has on this system; the lowest is 1. The kernel, or the C library, keeps some of
+/// them to itself.
+pub const MAX_SIGNAL: i32 = HIGHEST;
+
+/// Whether `number` can be a signal's.
+pub(crate) fn is_signal(number: i32) -> bool {
+    (1..=MAX_SIGNAL).contains(&number)
+}
+
+/// The events for one signal, in the order of adding.
+#[derive(Clone, Copy, Debug)]
+struct List {
+    head: u32,
+    tail: u32,
+}
+
+/// How a base hears of its signals.
+#[derive(Debug)]
+enum Delivery {
+    /// The place to count in exists while there are events.
+    Handler(Option<Reception>),
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    SignalFd(SignalFd),
+    Backend,
+}
+
+/// The signals of a base.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    delivery: Delivery,
+    /// By number; empty before the first event.
+    lists: Vec<List>,
+    watched: SignalSet,
+    /// The dispositions that are claimed.
+    claimed: SignalSet,
+    /// Whether handlers that were there before go on being called.
+    shared: bool,
+    /// Signals told by the kernel, with how often, until they are collected.
+    told: Vec<(i32, u64)>,
+    /// By slot: how often an event that is queued is to be handed out beyond once. Means something only while the
+    /// event's state says so.
+    more: HashMap<u32, u64>,
+}
+
+impl Signals {
+    pub(crate) fn new(backend: &Backend, use_signalfd: bool, shared: bool) -> Self {
+        let delivery = if backend.tells_signals() { Delivery::Backend } else { by_process(use_signalfd) };
+        Signals {
+            delivery,
+            lists: Vec::new(),
+            watched: SignalSet::default(),
+            claimed: SignalSet::default(),
+            shared,
+            told: Vec::new(),
+            more: HashMap::new(),
+        }
+    }
+
+    /// `event_base_get_signal_method`.
+    pub(crate) fn method(&self) -> &'static str {
+        match self.delivery {
+            Delivery::Handler(_) => "signal",
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Delivery::SignalFd(_) => "signalfd_signal",
+            Delivery::Backend => "kqueue_signal",
+        }
+    }
+
+    /// Whether the base must have a notifier before an event is added.
+    pub(crate) fn needs_notifier(&self) -> bool {
+        matches!(self.delivery, Delivery::Handler(_))
+    }
+
+    /// Adds the event in slot `index` to those of its signal (`evmap_signal_add_`).
+    ///
+    /// # Errors
+    /// [`Error::System`] with `sigaction`, `signalfd4` or `kevent`. Nothing has changed then.
+    pub(crate) fn add(
+        &mut self,
+        table: &mut Table,
+        backend: &mut Backend,
+        notifier: Option<&Arc<Notifier>>,
+        index: u32,
+    ) -> Result<(), Error> {
+        let number = table.at(index).fd;
+        if self.lists.is_empty() {
+            self.lists = vec![List { head: NONE, tail: NONE }; HIGHEST as usize + 1];
+        }
+        if !self.watched.contains(number)
+            && let Err(error) = self.begin(number, backend, notifier)
+        {
+            self.end(number, backend);
+            return Err(error);
+        }
+        let list = &mut self.lists[number as usize];
+        let last = std::mem::replace(&mut list.tail, index);
+        match last {
+            NONE => list.head = index,
+            last => table.neighbours(last).next = index,
+        }
+        *table.neighbours(index) = Neighbours { prev: last, next: NONE };
+        Ok(())
+    }
+
+    /// Takes the event in slot `index` out (`evmap_signal_del_`).
+    pub(crate) fn remove(&mut self, table: &mut Table, backend: &mut Backend, index: u32) {
+        let number = table.at(index).fd;
+        let list = &mut self.lists[number as usize];
+        let Neighbours { prev, next } = *table.neighbours(index);
+        match prev {
+            NONE => list.head = next,
+            prev => table.neighbours(prev).next = next,
+        }
+        match next {
+            NONE => list.tail = prev,
+            next => table.neighbours(next).prev = prev,
+        }
+        if list.head == NONE {
+            self.end(number, backend);
+        }
+    }
+
+    /// The first event for a signal; the others follow through their neighbours.
+    pub(crate) fn first(&self, number: i32) -> u32 {
+        usize::try_from(number).ok().and_then(|number| self.lists.get(number)).map_or(NONE, |list| list.head)
+    }
+
+    /// The slots of all events, the signals ascending, those of one in the order of adding.
+    pub(crate) fn on_all(&self, table: &mut Table) -> Vec<u32> {
+        let mut found = Vec::new();
+        for number in self.watched() {
+            let mut index = self.first(number);
+            while index != NONE {
+                found.push(index);
+                index = table.neighbours(index).next;
+            }
+        }
+        found
+    }
+
+    /// The signals that have events, ascending.
+    pub(crate) fn watched(&self) -> impl Iterator<Item = i32> + use<> {
+        self.watched.numbers()
+    }
+
+    /// Begins to watch a signal. What a failure leaves behind, [`end`](Self::end) clears.
+    fn begin(
+        &mut self,
+        number: i32,
+        backend: &mut Backend,
+        notifier: Option<&Arc<Notifier>>,
+    ) -> Result<(), Error> {
+        self.watched = self.watched.with(number);
+        match &mut self.delivery {
+            Delivery::Handler(reception) => {
+                let notifier = notifier.ok_or(Error::Closed)?;
+                // Before the handler is there, so that it finds somebody.
+                reception.get_or_insert_with(|| Reception::new(Arc::clone(notifier))).want(number);
+                self.claim(number)
+            }
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Delivery::SignalFd(signalfd) => {
+                if signalfd.want(number)?
+                    && let Some(fd) = signalfd.as_fd()
+                {
+                    backend.watch_internal(fd, Internal::Signals)?;
+                }
+                Ok(())
+            }
+            Delivery::Backend => {
+                backend.watch_signal(number)?;
+                self.claim(number)
+            }
+        }
+    }
+
+    fn claim(&mut self, number: i32) -> Result<(), Error> {
+        registry::claim(number, self.kind_of_claim())?;
+        self.claimed = self.claimed.with(number);
+        Ok(())
+    }
+
+    fn kind_of_claim(&self) -> Claim {
+        Claim { by_handler: self.needs_notifier(), shared: self.shared }
+    }
+
+    /// Watches a signal no more.
+    fn end(&mut self, number: i32, backend: &mut Backend) {
+        match &self.delivery {
+            Delivery::Handler(_) => {}
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Delivery::SignalFd(signalfd) => {
+                // About to be closed.
+                if self.watched.without(number).is_empty()
+                    && let Some(fd) = signalfd.as_fd()
+                {
+                    backend.unwatch_internal(fd);
+                }
+            }
+            Delivery::Backend => backend.unwatch_signal(number),
+        }
+        self.give_up(number);
+    }
+
+    /// The part of the process in it.
+    fn give_up(&mut self, number: i32) {
+        self.watched = self.watched.without(number);
+        if self.claimed.contains(number) {
+            self.claimed = self.claimed.without(number);
+            registry::release(number, self.kind_of_claim());
+        }
+        self.told.retain(|(told, _)| *told != number);
+        match &mut self.delivery {
+            Delivery::Handler(reception) => {
+                if let Some(reception) = reception {
+                    reception.unwant(number);
+                }
+                if self.watched.is_empty() {
+                    *reception = None;
+                }
+            }
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Delivery::SignalFd(signalfd) => {
+                signalfd.unwant(number);
+                if self.watched.is_empty() {
+                    *signalfd = SignalFd::default();
+                }
+            }
+            Delivery::Backend => {}
+        }
+    }
+
+    /// Notes that the descriptor which signals are read from is readable.
+    pub(crate) fn note_readable(&mut self) {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Delivery::SignalFd(signalfd) = &mut self.delivery {
+            signalfd.note_readable();
+        }
+    }
+
+    /// Notes what the backend was told: the signal, and how often it arrived.
+    pub(crate) fn tell(&mut self, number: i32, times: u64) {
+        if self.watched.contains(number) {
+            self.told.push((number, times));
+        }
+    }
+
+    /// Whether [`take_due`](Self::take_due) may find something. Looked at in every pass.
+    #[inline]
+    pub(crate) fn is_due(&self) -> bool {
+        match &self.delivery {
+            Delivery::Handler(reception) => reception.as_ref().is_some_and(Reception::is_due),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Delivery::SignalFd(signalfd) => signalfd.is_readable(),
+            Delivery::Backend => !self.told.is_empty(),
+        }
+    }
+
+    /// Hands over the signals that arrived, each with how often.
+    ///
+    /// # Errors
+    /// [`Error::System`] with `read`, of a signalfd.
+    pub(crate) fn take_due(&mut self, mut each: impl FnMut(i32, u64)) -> Result<(), Error> {
+        match &mut self.delivery {
+            Delivery::Handler(reception) => {
+                let Some(reception) = reception else { return Ok(()) };
+                for number in reception.take_due().numbers() {
+                    // The loop may have taken the count together with an earlier one.
+                    match reception.take(number) {
+                        0 => {}
+                        times => each(number, times),
+                    }
+                }
+            }
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Delivery::SignalFd(signalfd) => signalfd.take_all(|number| each(number, 1))?,
+            Delivery::Backend => {
+                for (number, times) in self.told.drain(..) {
+                    each(number, times);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Registers everything again with a backend that knows nothing.
+    ///
+    /// # Errors
+    /// [`Error::System`] with `epoll_ctl` or `kevent`.
+    pub(crate) fn register_all(&mut self, backend: &mut Backend) -> Result<(), Error> {
+        match &self.delivery {
+            Delivery::Handler(_) => Ok(()),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Delivery::SignalFd(signalfd) => match signalfd.as_fd() {
+                Some(fd) => backend.watch_internal(fd, Internal::Signals),
+                None => Ok(()),
+            },
+            Delivery::Backend => self.watched.numbers().try_for_each(|number| backend.watch_signal(number)),
+        }
+    }
+
+    /// Makes anew what a forked process shares with the one it came from; the backend is to be told by
+    /// [`register_all`](Self::register_all). Signals that the other process had not handled are its own.
+    ///
+    /// # Errors
+    /// [`Error::System`] with `signalfd4`.
+    pub(crate) fn reinit(&mut self, notifier: Option<&Arc<Notifier>>) -> Result<(), Error> {
+        self.told.clear();
+        match &mut self.delivery {
+            Delivery::Handler(reception) => {
+                if reception.is_some()
+                    && let Some(notifier) = notifier
+                {
+                    let fresh = Reception::new(Arc::clone(notifier));
+                    self.watched.numbers().for_each(|number| fresh.want(number));
+                    *reception = Some(fresh);
+                }
+                Ok(())
+            }
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Delivery::SignalFd(signalfd) => signalfd.renew(),
+            Delivery::Backend => Ok(()),
+        }
+    }
+
+    /// Notes that the queued event in slot `index` is to be handed out `calls` times more; `anew` if nothing was
+    /// noted before.
+    pub(crate) fn note_calls(&mut self, index: u32, calls: u64, anew: bool) {
+        let more = self.more.entry(index).or_insert(0);
+        *more = if anew { calls } else { more.saturating_add(calls) };
+    }
+
+    /// Takes one of the calls noted; answers whether more are left.
+    pub(crate) fn take_call(&mut self, index: u32) -> bool {
+        let Some(more) = self.more.get_mut(&index) else { return false };
+        *more = more.saturating_sub(1);
+        let is_left = *more > 0;
+        if !is_left {
+            self.more.remove(&index);
+        }
+        is_left
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        for number in self.watched() {
+            self.give_up(number);
+        }
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn by_process(use_signalfd: bool) -> Delivery {
+    if use_signalfd { Delivery::SignalFd(SignalFd::default()) } else { Delivery::Handler(None) }
+}
+
+/// Where there is no signalfd, asking for it has no effect.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn by_process(_use_signalfd: bool) -> Delivery {
+    Delivery::Handler(None)
+}

@@ -1,0 +1,156 @@
+//! Signals that arrive while the base waits, runs, or is driven by a host; and how many there may be.
+
+use std::time::Instant;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use event_base::{Base, BaseFlags, Config, EventSpec, LoopFlags, LoopResult, Ready, Turn, Wait, What};
+
+use crate::support::{LOOP_ONCE, PATIENCE, POLL, WAIT, ms, run, run_watched};
+use crate::{USR1, USR2, alone, handler_base, send, watch};
+
+fn later(signal: Signal) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        std::thread::sleep(ms(50));
+        kill(Pid::this(), signal).unwrap();
+    })
+}
+
+#[test]
+fn a_signal_ends_the_wait() {
+    let _alone = alone();
+    let base = handler_base();
+    let event = watch(&base, USR1);
+    let sender = later(Signal::SIGUSR1);
+    let mut told = Vec::new();
+    let start = Instant::now();
+    run_watched(&base, LOOP_ONCE, |_, ready| told.push((ready.id, ready.what)));
+    assert_eq!(told, [(event, What::SIGNAL)]);
+    assert!(start.elapsed() < PATIENCE);
+    sender.join().unwrap();
+}
+
+#[test]
+fn a_pending_signal_event_keeps_the_loop_from_being_empty() {
+    let _alone = alone();
+    let base = Base::new().unwrap();
+    let event = watch(&base, USR1);
+    base.loop_exit(Some(ms(1))).unwrap();
+    assert_eq!(run(&base, WAIT).0, LoopResult::Stopped);
+    base.del(event).unwrap();
+    assert_eq!(run(&base, WAIT).0, LoopResult::Empty);
+}
+
+/// Each call in turn: one for each signal, and nothing else.
+fn count(base: &Base, flags: LoopFlags) -> usize {
+    let mut calls = 0;
+    run_watched(base, flags, |_, ready: Ready| {
+        assert_eq!(ready.what, What::SIGNAL);
+        calls += 1;
+    });
+    calls
+}
+
+#[test]
+fn more_signals_than_sixteen_bits_count_are_counted_exactly() {
+    let _alone = alone();
+    let base = handler_base();
+    watch(&base, USR1);
+    for times in [1, 65_535, 65_536, 65_537, 100_000] {
+        send(USR1, times);
+        assert_eq!(count(&base, POLL), times);
+    }
+    assert_eq!(count(&base, POLL), 0);
+}
+
+#[test]
+fn signals_of_several_numbers_are_told_apart() {
+    let _alone = alone();
+    let base = handler_base();
+    let (one, two) = (watch(&base, USR1), watch(&base, USR2));
+    for (first, second) in [(3, 2), (0, 1), (2, 0)] {
+        send(USR1, first);
+        send(USR2, second);
+        let trace = run(&base, POLL).1;
+        let of = |event| trace.iter().filter(|told| told.0 == event).count();
+        assert_eq!((of(one), of(two), trace.len()), (first, second, first + second));
+    }
+}
+
+#[test]
+fn a_real_time_signal_works_like_any_other() {
+    let _alone = alone();
+    let base = handler_base();
+    let number = libc::SIGRTMIN() + 3;
+    let event = watch(&base, number);
+    raise_number(number);
+    raise_number(number);
+    assert_eq!(run(&base, POLL).1, [(event, What::SIGNAL), (event, What::SIGNAL)]);
+}
+
+#[expect(unsafe_code, reason = "nix has no real-time signals")]
+fn raise_number(number: i32) {
+    // SAFETY: the call has no precondition; the process handles the signal.
+    assert_eq!(unsafe { libc::raise(number) }, 0);
+}
+
+#[test]
+fn a_more_urgent_event_comes_before_a_signal_and_the_signal_before_a_less_urgent_one() {
+    let _alone = alone();
+    let base = Base::with_config(&Config::new().set_priorities(3)).unwrap();
+    let signal = watch(&base, USR1);
+    let urgent = base.create(EventSpec::user().priority(0)).unwrap();
+    let idle = base.create(EventSpec::user().priority(2)).unwrap();
+    send(USR1, 1);
+    base.activate(idle, What::READ).unwrap();
+    base.activate(urgent, What::READ).unwrap();
+    let order: Vec<_> = run(&base, POLL).1.iter().map(|told| told.0).collect();
+    assert_eq!(order, [urgent, signal, idle]);
+}
+
+#[test]
+fn a_base_without_locks_has_signals_too() {
+    let _alone = alone();
+    let base =
+        Base::with_config(&Config::new().set_flags(BaseFlags::NOLOCK | BaseFlags::IGNORE_ENV)).unwrap();
+    let event = watch(&base, USR1);
+    let sender = later(Signal::SIGUSR1);
+    // No dog: the base belongs to this thread.
+    base.loop_exit(Some(PATIENCE)).unwrap();
+    let (result, trace) = run(&base, LOOP_ONCE);
+    assert_eq!((result, trace), (LoopResult::Stopped, vec![(event, What::SIGNAL)]));
+    sender.join().unwrap();
+}
+
+#[test]
+fn a_host_sees_the_descriptor_become_readable() {
+    let _alone = alone();
+    let base = handler_base();
+    let event = watch(&base, USR1);
+    let Some(descriptor) = base.descriptor().unwrap() else {
+        assert!(!["epoll", "epoll (with changelist)"].contains(&base.method().unwrap()));
+        return;
+    };
+    base.enter(WAIT).unwrap();
+    while base.turn(Wait::Never).unwrap() != Turn::Idle {}
+    for _ in 0..3 {
+        assert!(!is_readable(descriptor));
+        send(USR1, 1);
+        assert!(is_readable(descriptor));
+        assert_eq!(base.turn(Wait::Never).unwrap(), Turn::Ready);
+        assert_eq!(base.next_ready().unwrap().id, event);
+        assert_eq!(base.next_ready(), None);
+        assert_eq!(base.turn(Wait::Never).unwrap(), Turn::Idle);
+    }
+    base.leave();
+}
+
+#[expect(unsafe_code, reason = "the base lends its descriptor as a number")]
+fn is_readable(descriptor: i32) -> bool {
+    // SAFETY: the base is open.
+    let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(descriptor) };
+    let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO).unwrap() == 1
+}

@@ -1,0 +1,193 @@
+//! A signal event is handed out once for each signal; what a callback does in between. No signal is needed for most
+//! of it.
+
+use event_base::{Config, EventSpec, LoopResult, What};
+
+use crate::support::{Bed, LOOP_ONCE, ONE_PASS, POLL, WAIT, ms};
+use crate::{USR1, USR2, alone, watch};
+
+const SIGNAL: What = What::SIGNAL;
+
+#[test]
+fn an_event_is_handed_out_as_often_as_it_was_activated_in_one_pass_and_in_one_go() {
+    let _alone = alone();
+    let bed = Bed::new();
+    let (signal, user) = (watch(&bed.base, USR1), bed.user());
+    bed.base.activate_signal(signal, SIGNAL, 3).unwrap();
+    bed.base.activate(user, What::READ).unwrap();
+    let expected = [(signal, SIGNAL), (signal, SIGNAL), (signal, SIGNAL), (user, What::READ)];
+    assert_eq!(bed.run(ONE_PASS).1, expected);
+    assert_eq!(bed.run(POLL).1, []);
+}
+
+#[test]
+fn no_call_at_all_leaves_the_event_alone() {
+    let _alone = alone();
+    let bed = Bed::new();
+    let once = bed.base.create_and_add(EventSpec::signal_once(USR1), None).unwrap();
+    bed.base.activate_signal(once, SIGNAL, 0).unwrap();
+    assert_eq!(bed.run(POLL), (LoopResult::Stopped, vec![]));
+    assert_eq!(bed.base.pending(once, What::all()), Ok(SIGNAL));
+}
+
+#[test]
+fn calls_mean_nothing_to_an_event_that_is_not_for_a_signal() {
+    let bed = Bed::new();
+    let user = bed.user();
+    for calls in [0, 1, 7] {
+        bed.base.activate_signal(user, What::READ, calls).unwrap();
+        assert_eq!(bed.run(POLL).1, [(user, What::READ)]);
+    }
+}
+
+#[test]
+fn calls_add_up_while_the_event_is_queued_or_being_called() {
+    let _alone = alone();
+    let bed = Bed::new();
+    let signal = watch(&bed.base, USR1);
+    bed.base.activate_signal(signal, SIGNAL, 1).unwrap();
+    bed.base.activate_signal(signal, SIGNAL, 2).unwrap();
+    let mut calls = 0;
+    bed.base
+        .run(POLL, |base, _| {
+            calls += 1;
+            if calls == 1 {
+                base.activate_signal(signal, SIGNAL, 2).unwrap();
+            }
+        })
+        .unwrap();
+    assert_eq!(calls, 5);
+}
+
+#[test]
+fn an_event_that_fires_once_gets_all_the_calls_that_were_due_and_is_not_pending_during_them() {
+    let _alone = alone();
+    let bed = Bed::new();
+    let once = bed.base.create_and_add(EventSpec::signal_once(USR1), None).unwrap();
+    bed.base.activate_signal(once, SIGNAL, 3).unwrap();
+    let mut registered = Vec::new();
+    let result = bed
+        .base
+        .run(WAIT, |base, ready| {
+            let event = base.events().unwrap().into_iter().find(|event| event.id == ready.id);
+            registered.push(event.is_some_and(|event| !event.pending.is_empty()));
+        })
+        .unwrap();
+    assert_eq!((result, registered), (LoopResult::Empty, vec![false; 3]));
+}
+
+#[test]
+fn a_transient_event_is_released_with_its_last_call() {
+    let _alone = alone();
+    let bed = Bed::new();
+    let spec = EventSpec::signal_once(USR1).transient();
+    let once = bed.base.create_and_add(spec, None).unwrap();
+    bed.base.activate_signal(once, SIGNAL, 3).unwrap();
+    let mut released = Vec::new();
+    bed.base.run(WAIT, |_, ready| released.push(ready.released)).unwrap();
+    assert_eq!(released, [false, false, true]);
+    assert_eq!(bed.base.live_events(), Ok(0));
+}
+
+#[test]
+fn deleting_in_the_callback_takes_the_other_calls_along() {
+    let _alone = alone();
+    let bed = Bed::new();
+    let signal = watch(&bed.base, USR1);
+    bed.base.activate_signal(signal, SIGNAL, 5).unwrap();
+    let mut calls = 0;
+    bed.base
+        .run(POLL, |base, ready| {
+            calls += 1;
+            base.del(ready.id).unwrap();
+        })
+        .unwrap();
+    assert_eq!(calls, 1);
+    bed.base.activate_signal(signal, SIGNAL, 1).unwrap();
+    assert_eq!(bed.run(POLL).1.len(), 1);
+}
+
+#[test]
+fn a_break_leaves_the_other_calls_to_the_next_loop() {
+    let _alone = alone();
+    let bed = Bed::new();
+    let signal = watch(&bed.base, USR1);
+    bed.base.activate_signal(signal, SIGNAL, 5).unwrap();
+    let mut calls = 0;
+    let result = bed
+        .base
+        .run(POLL, |base, _| {
+            calls += 1;
+            if calls == 2 {
+                base.loop_break().unwrap();
+            }
+        })
+        .unwrap();
+    assert_eq!((result, calls), (LoopResult::Stopped, 2));
+    assert_eq!(bed.run(POLL).1, [(signal, SIGNAL); 3]);
+}
+
+#[test]
+fn a_more_urgent_event_comes_between_two_calls() {
+    let _alone = alone();
+    let bed = Bed::with(|config| config.set_priorities(3));
+    let urgent = bed.base.create(EventSpec::user().priority(0)).unwrap();
+    let signal = watch(&bed.base, USR1);
+    bed.base.activate_signal(signal, SIGNAL, 3).unwrap();
+    let mut order = Vec::new();
+    bed.base
+        .run(POLL, |base, ready| {
+            order.push(ready.id);
+            if order.len() == 1 {
+                base.activate(urgent, What::READ).unwrap();
+            }
+        })
+        .unwrap();
+    assert_eq!(order, [signal, urgent, signal, signal]);
+}
+
+#[test]
+fn a_limit_on_callbacks_counts_each_call() {
+    let _alone = alone();
+    let bed = Bed::with(|config: Config| config.set_max_dispatch_interval(None, Some(2), 0));
+    let (signal, timer) = (watch(&bed.base, USR1), bed.timer(ms(0)));
+    bed.base.activate_signal(signal, SIGNAL, 4).unwrap();
+    let order: Vec<_> = bed.run(POLL).1.iter().map(|told| told.0).collect();
+    assert_eq!(order, [signal, signal, signal, signal, timer]);
+    bed.base.activate_signal(signal, SIGNAL, 4).unwrap();
+    _ = bed.script.take_waits();
+    bed.run(LOOP_ONCE);
+    assert_eq!(bed.script.take_waits().len(), 2);
+}
+
+#[test]
+fn finalizing_in_the_callback_takes_the_other_calls_along() {
+    let _alone = alone();
+    let bed = Bed::new();
+    let signal = watch(&bed.base, USR1);
+    bed.base.activate_signal(signal, SIGNAL, 3).unwrap();
+    let mut told = Vec::new();
+    bed.base
+        .run(WAIT, |base, ready| {
+            told.push(ready.what);
+            if told.len() == 1 {
+                base.finalize(ready.id).unwrap();
+                base.activate_signal(ready.id, SIGNAL, 2).unwrap();
+            }
+        })
+        .unwrap();
+    assert_eq!(told, [SIGNAL, What::FINALIZE]);
+}
+
+#[test]
+fn a_slot_that_is_used_again_inherits_no_calls() {
+    let _alone = alone();
+    let bed = Bed::new();
+    let first = watch(&bed.base, USR1);
+    bed.base.activate_signal(first, SIGNAL, 9).unwrap();
+    bed.base.free(first).unwrap();
+    let second = watch(&bed.base, USR2);
+    assert_eq!(first.index(), second.index());
+    bed.base.activate_signal(second, SIGNAL, 2).unwrap();
+    assert_eq!(bed.run(POLL).1, [(second, SIGNAL); 2]);
+}

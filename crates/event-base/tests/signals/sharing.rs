@@ -1,0 +1,204 @@
+//! A base in a host that has handlers of its own: both are called.
+
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
+
+use event_base::{Base, BaseFlags, Config, What, reassert_signal};
+
+use crate::support::{POLL, run};
+use crate::{USR1, USR2, alone, disposition, handler_base, named, send, swap, watch, what_it_does};
+
+static PLAIN: AtomicUsize = AtomicUsize::new(0);
+static INFORMED: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn plain(number: i32) {
+    assert_eq!(number, USR1);
+    PLAIN.fetch_add(1, SeqCst);
+}
+
+extern "C" fn informed(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    assert!(number == USR1 && !info.is_null() && !context.is_null());
+    INFORMED.fetch_add(1, SeqCst);
+}
+
+fn action(handler: SigHandler, flags: SaFlags) -> SigAction {
+    SigAction::new(handler, flags, SigSet::all())
+}
+
+fn shared_base() -> Base {
+    Base::with_config(&Config::new().set_flags(BaseFlags::IGNORE_ENV).share_signals(true)).unwrap()
+}
+
+/// Begins with `action`, ends with what was there before.
+fn with(action: &SigAction, test: impl FnOnce()) {
+    PLAIN.store(0, SeqCst);
+    INFORMED.store(0, SeqCst);
+    let before = swap(Signal::SIGUSR1, action);
+    test();
+    swap(Signal::SIGUSR1, &before);
+}
+
+fn default_action() -> SigAction {
+    action(SigHandler::SigDfl, SaFlags::empty())
+}
+
+#[test]
+fn a_handler_of_either_form_that_was_there_first_is_called_too_and_put_back() {
+    let _alone = alone();
+    let forms = [(SigHandler::Handler(plain), &PLAIN), (SigHandler::SigAction(informed), &INFORMED)];
+    for (handler, calls) in forms {
+        with(&action(handler, SaFlags::SA_RESTART), || {
+            let base = shared_base();
+            let event = watch(&base, USR1);
+            send(USR1, 3);
+            assert_eq!(run(&base, POLL).1, [(event, What::SIGNAL); 3]);
+            assert_eq!(calls.load(SeqCst), 3);
+            base.close().unwrap();
+            assert_eq!(named(disposition(Signal::SIGUSR1).handler()), named(handler));
+            send(USR1, 1);
+            assert_eq!(calls.load(SeqCst), 4);
+        });
+    }
+}
+
+#[test]
+fn a_handler_that_is_meant_to_end_something_is_not_called() {
+    let _alone = alone();
+    for flags in [SaFlags::empty(), SaFlags::SA_RESTART | SaFlags::SA_RESETHAND] {
+        with(&action(SigHandler::Handler(plain), flags), || {
+            let base = shared_base();
+            let event = watch(&base, USR1);
+            send(USR1, 2);
+            assert_eq!(run(&base, POLL).1, [(event, What::SIGNAL); 2]);
+            assert_eq!(PLAIN.load(SeqCst), 0);
+        });
+    }
+}
+
+#[test]
+fn a_base_that_does_not_share_is_unaffected_by_one_that_does() {
+    let _alone = alone();
+    with(&action(SigHandler::Handler(plain), SaFlags::SA_RESTART), || {
+        let (alone, sharing) = (handler_base(), shared_base());
+        watch(&alone, USR1);
+        send(USR1, 1);
+        assert_eq!(PLAIN.load(SeqCst), 0);
+        let event = watch(&sharing, USR1);
+        send(USR1, 1);
+        assert_eq!(PLAIN.load(SeqCst), 1);
+        sharing.del(event).unwrap();
+        send(USR1, 1);
+        assert_eq!(PLAIN.load(SeqCst), 1);
+        alone.close().unwrap();
+    });
+}
+
+#[test]
+fn a_handler_that_replaced_ours_is_joined_when_asked_and_kept_afterwards() {
+    let _alone = alone();
+    with(&default_action(), || {
+        let base = shared_base();
+        let event = watch(&base, USR1);
+        let theirs = action(SigHandler::Handler(plain), SaFlags::SA_RESTART);
+        swap(Signal::SIGUSR1, &theirs);
+        send(USR1, 1);
+        assert_eq!(run(&base, POLL).1, []);
+        for _ in 0..2 {
+            reassert_signal(USR1).unwrap();
+        }
+        send(USR1, 1);
+        assert_eq!(run(&base, POLL).1, [(event, What::SIGNAL)]);
+        assert_eq!(PLAIN.load(SeqCst), 2);
+        base.close().unwrap();
+        assert_eq!(named(disposition(Signal::SIGUSR1).handler()), named(theirs.handler()));
+    });
+}
+
+#[test]
+fn a_handler_that_was_taken_away_is_forgotten() {
+    let _alone = alone();
+    with(&action(SigHandler::Handler(plain), SaFlags::SA_RESTART), || {
+        let base = shared_base();
+        let event = watch(&base, USR1);
+        swap(Signal::SIGUSR1, &default_action());
+        reassert_signal(USR1).unwrap();
+        send(USR1, 1);
+        assert_eq!(run(&base, POLL).1, [(event, What::SIGNAL)]);
+        assert_eq!(PLAIN.load(SeqCst), 0);
+        base.close().unwrap();
+        assert_eq!(named(disposition(Signal::SIGUSR1).handler()), named(SigHandler::SigDfl));
+    });
+}
+
+#[test]
+fn what_somebody_else_installed_meanwhile_is_not_undone_in_the_end() {
+    let _alone = alone();
+    with(&default_action(), || {
+        let base = handler_base();
+        watch(&base, USR1);
+        let theirs = action(SigHandler::Handler(plain), SaFlags::SA_RESTART);
+        swap(Signal::SIGUSR1, &theirs);
+        base.close().unwrap();
+        assert_eq!(named(disposition(Signal::SIGUSR1).handler()), named(theirs.handler()));
+    });
+}
+
+#[test]
+fn asking_again_for_a_signal_that_nobody_watches_changes_nothing() {
+    let _alone = alone();
+    let before = what_it_does(Signal::SIGUSR2);
+    for number in [USR2, 0, -1, 65, i32::MAX, libc::SIGKILL] {
+        reassert_signal(number).unwrap();
+    }
+    assert_eq!(what_it_does(Signal::SIGUSR2), before);
+}
+
+#[test]
+fn our_own_handler_that_somebody_put_back_is_not_called_by_itself() {
+    let _alone = alone();
+    with(&default_action(), || {
+        let base = shared_base();
+        watch(&base, USR1);
+        let ours = disposition(Signal::SIGUSR1);
+        base.close().unwrap();
+        swap(Signal::SIGUSR1, &ours);
+        send(USR1, 1);
+        let next = shared_base();
+        let event = watch(&next, USR1);
+        send(USR1, 1);
+        assert_eq!(run(&next, POLL).1, [(event, What::SIGNAL)]);
+        next.close().unwrap();
+    });
+}
+
+static OURS: std::sync::Mutex<Option<extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void)>> =
+    std::sync::Mutex::new(None);
+
+/// Calls ours, as a copy of this library would that was there before it and joined it again later.
+extern "C" fn circle(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    INFORMED.fetch_add(1, SeqCst);
+    // Nobody else has the lock: the signal is raised by the test itself.
+    if let Ok(ours) = OURS.try_lock()
+        && let Some(ours) = *ours
+    {
+        ours(number, info, context);
+    }
+}
+
+#[test]
+fn a_circle_of_handlers_ends_and_counts_once() {
+    let _alone = alone();
+    with(&default_action(), || {
+        let base = shared_base();
+        let event = watch(&base, USR1);
+        let SigHandler::SigAction(ours) = disposition(Signal::SIGUSR1).handler() else { panic!() };
+        *OURS.lock().unwrap() = Some(ours);
+        swap(Signal::SIGUSR1, &action(SigHandler::SigAction(circle), SaFlags::SA_RESTART));
+        reassert_signal(USR1).unwrap();
+        send(USR1, 2);
+        assert_eq!(INFORMED.load(SeqCst), 2);
+        assert_eq!(run(&base, POLL).1, [(event, What::SIGNAL); 2]);
+        base.close().unwrap();
+    });
+}
