@@ -148,9 +148,9 @@ describe('the table of backends', () => {
   })
 
   it('replaces what stands between its marks, and nothing else', () => {
-    const text = 'before\n<!-- conformance -->\nold\n<!-- /conformance -->\nafter\n'
+    const text = 'before\n<!-- conformance matrix -->\nold\n<!-- end of the conformance matrix -->\nafter\n'
     expect(withTable(text, 'new')).toBe(
-      'before\n<!-- conformance -->\n\nnew\n\n<!-- /conformance -->\nafter\n',
+      'before\n<!-- conformance matrix -->\n\nnew\n\n<!-- end of the conformance matrix -->\nafter\n',
     )
     expect(() => withTable('no marks', 'new')).toThrow('no place')
   })

@@ -1,8 +1,8 @@
 import type { Verdict } from './conformance.js'
 import type { Combination } from './matrix.js'
 
-const BEGIN = '<!-- conformance -->'
-const END = '<!-- /conformance -->'
+const BEGIN = '<!-- conformance matrix -->'
+const END = '<!-- end of the conformance matrix -->'
 
 /** A row's name and its verdict. */
 export interface JudgedRow {
