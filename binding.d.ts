@@ -7,6 +7,11 @@ export interface BaseOwner {
   readonly [owner]: never
 }
 
+/** Another thread's handle of a base: see `remoteConnect`. */
+export interface Remote {
+  readonly [owner]: 'remote'
+}
+
 /** Names a base in every call: see `baseNumber`. */
 export type Handle = number
 
@@ -115,8 +120,14 @@ export declare function baseNumber(owner: ExternalObject<BaseOwner>): number
 /** The number of priorities. */
 export declare function basePriorities(handle: Handle): number
 
+/** Makes the kernel's objects anew. */
+export declare function baseReinit(handle: Handle): void
+
 /** Sets the number of priorities, 1 to 255. */
 export declare function baseSetPriorities(handle: Handle, count: number): void
+
+/** The name under which any thread of this process finds the base. */
+export declare function baseShare(handle: Handle): string
 
 /** What the base has done; with `reset` it begins again from nothing. */
 export declare function baseStats(handle: Handle, reset: boolean): BindingStats
@@ -156,6 +167,8 @@ export interface BindingConfig {
   priorities: number
   /** Whether times are measured. */
   timing: boolean
+  /** Whether debug mode is on. */
+  debug: boolean
 }
 
 /** One event, as `events()` shows it. */
@@ -190,6 +203,18 @@ export interface BindingHistogram {
   max: number
   /** Below 1 µs, below 2 µs, below 4 µs and so on. */
   buckets: Array<number>
+}
+
+/** A message on its way. */
+export interface BindingLogEntry {
+  /** 0 debug, 1 message, 2 warning, 3 error. */
+  severity: number
+  /** For people. */
+  text: string
+  /** The base's handle, 0 for none. */
+  base: number
+  /** The backend's name, if it is about one. */
+  method?: string
 }
 
 /** What a relay has done so far. */
@@ -271,6 +296,15 @@ export declare function eventRemoveTimer(handle: Handle, event: number): void
 /** Changes the priority. */
 export declare function eventSetPriority(handle: Handle, event: number, priority: number): void
 
+/**
+ * Begins to collect messages for this environment; `listener` is called, from the environment's own loop,
+ * when there are some to [take](log_take).
+ */
+export declare function logStart(listener: () => void): void
+
+/** The messages that wait for this environment, the oldest first. */
+export declare function logTake(): Array<BindingLogEntry>
+
 /** Ends a source. Answers whether it was still there. */
 export declare function netClose(handle: Handle, source: number): boolean
 
@@ -301,6 +335,24 @@ export declare function netResume(handle: Handle, source: number): void
 
 /** What a relay has done so far; nothing for one that has ended. */
 export declare function netStats(handle: Handle, source: number): BindingRelayStats | null
+
+/** Makes an event active. */
+export declare function remoteActivate(remote: ExternalObject<Remote>, event: number, what: number): void
+
+/** Adds an event. */
+export declare function remoteAdd(remote: ExternalObject<Remote>, event: number, timeout: number): void
+
+/** A handle of the base that `base_share` gave this name. */
+export declare function remoteConnect(name: string): ExternalObject<Remote>
+
+/** Deletes an event; its id stays good. */
+export declare function remoteDel(remote: ExternalObject<Remote>, event: number): void
+
+/** Leaves the loop after the current callback. */
+export declare function remoteLoopBreak(remote: ExternalObject<Remote>): void
+
+/** Leaves the loop at the end of the pass, or after some milliseconds; at once if negative. */
+export declare function remoteLoopExit(remote: ExternalObject<Remote>, after: number): void
 
 /** Whether a run keeps the process alive. */
 export declare function runSetRef(handle: Handle, keepAlive: boolean): void

@@ -28,6 +28,7 @@ const SUBJECTS: readonly Subject[] = [
   { name: 'user-events', native: 'activation', typescript: 'user-events' },
   { name: 'timers', native: 'timers', typescript: 'timers', locks: WITHOUT },
   { name: 'rearm', native: 'rearm', locks: WITHOUT },
+  { name: 'common-timeouts', native: 'common-timeouts', locks: WITHOUT },
   { name: 'registration', native: 'registration' },
   { name: 'wake-up', native: 'wake-up', locks: [true] },
   { name: 'memory', native: 'memory', locks: WITHOUT },

@@ -1,39 +1,119 @@
-// Prints each row of docs/conformance.json with the outcome of the tests that carry its id:
-// `c_001` in the name of a Rust test, `C-001` in the title of a vitest spec.
-import { readFile } from 'node:fs/promises'
+// Prints each row of docs/conformance.json with the outcome of the tests that carry its id: `c_001` in the name
+// of a Rust test, run once on each backend in each mode, and `C-001` in the title of a spec.
+// `--markdown` writes the summary into docs/backends.md; a further word picks backends and modes by their names.
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { cargoTest } from './lib/cargo-test.js'
-import { judge, parseRows, unknownRows } from './lib/conformance.js'
+import { EventBase, EventConfig, Feature } from '../index.js'
+import { addonProblem } from './lib/addon.js'
+import { conformanceTable, withTable, type JudgedRow } from './lib/backends-table.js'
+import { judge, parseRows, unknownRows, type Cell, type CombinationReport } from './lib/conformance.js'
 import { failureLines } from './lib/failures.js'
+import { combinations, type Backend, type Combination } from './lib/matrix.js'
 import { closingLine, isGreen, type TestResult } from './lib/results.js'
 import { main, root } from './lib/run.js'
+import { buildTests, runIn } from './lib/test-binaries.js'
 import { vitest } from './lib/vitest.js'
 
-await main(async () => {
-  const rows = parseRows(await readFile(join(root, 'docs/conformance.json'), 'utf8'))
-  const rust = await cargoTest(['c_'])
-  const specs = await vitest(['--project=!types', '--testNamePattern', 'C-[0-9]{3}'])
-  const results = [...rust.results, ...specs.results]
+const FILTER = 'c_'
+const document = join(root, 'docs/backends.md')
 
-  console.log('')
+/** The backends of this build; one that is another's way of working counts as a mode. */
+function backends(): Backend[] {
+  const methods = EventBase.supportedMethods()
+  return methods
+    .filter((name) => !name.includes(' '))
+    .map((name) => {
+      const config = new EventConfig()
+      for (const other of methods) if (other !== name) config.avoidMethod(other)
+      using base = config.build()
+      const features = Object.entries(Feature).filter(([, bit]) => (base.features & bit) !== 0)
+      return { name, features: features.map(([feature]) => feature) }
+    })
+}
+
+function backendsOf(chosen: readonly Combination[]): string[] {
+  return [...new Set(chosen.map(({ backend }) => backend.name))]
+}
+
+/** The specs that have rows: loading the others takes longer than running these. */
+async function specsWithRows(): Promise<string[]> {
+  const files = await readdir(join(root, '__test__'), { recursive: true })
+  const specs = files.filter((file) => file.endsWith('.spec.ts') && !file.startsWith('scripts'))
+  const texts = await Promise.all(specs.map((file) => readFile(join(root, '__test__', file), 'utf8')))
+  return specs.filter((_, index) => /C-\d{3}/.test(texts[index] ?? '')).map((file) => join('__test__', file))
+}
+
+const signs = { pass: '+', fail: 'x', 'n/a': '-', none: '.' } as const
+
+/** A row's cells, together for each backend: `epoll ++++  poll ++-+`. */
+function picture(chosen: readonly Combination[], cells: readonly Cell[], specs: Cell): string {
+  const words = cells.map(({ word }) => signs[word])
+  const groups = backendsOf(chosen).map((name) => {
+    return `${name} ${words.filter((_, index) => chosen[index]?.backend.name === name).join('')}`
+  })
+  return [...groups, `specs ${signs[specs.word]}`].join('  ')
+}
+
+await main(async () => {
+  const [option, ...words] = process.argv.slice(2)
+  const isMarkdown = option === '--markdown'
+  const picked = [...(isMarkdown || option === undefined ? [] : [option]), ...words]
+  const problem = await addonProblem()
+  if (problem !== undefined) throw new Error(`${problem}; run: npm run build`)
+
+  const rows = parseRows(await readFile(join(root, 'docs/conformance.json'), 'utf8'))
+  const chosen = combinations(backends()).filter(
+    ({ backend, mode }) => picked.length === 0 || picked.includes(backend.name) || picked.includes(mode.name),
+  )
+  if (chosen.length === 0) throw new Error(`no backend and no mode is called ${picked.join(' or ')}`)
+  const binaries = await buildTests(FILTER)
+  const reports: CombinationReport[] = []
+  for (const combination of chosen) {
+    console.log(`--- ${combination.backend.name}, ${combination.mode.name}: ${combination.mode.what}`)
+    reports.push(await runIn(combination, binaries, FILTER))
+  }
+  const specs = await vitest([
+    '--project=!types',
+    '--testNamePattern',
+    'C-[0-9]{3}',
+    ...(await specsWithRows()),
+  ])
+
   const totals = { passed: 0, failed: 0, skipped: 0 }
-  const failed: TestResult[] = []
-  for (const row of rows) {
-    const verdict = judge(row, results)
-    totals[verdict.counts] += 1
-    const detail = verdict.detail === undefined ? '' : ` (${verdict.detail})`
-    console.log(`${row.id}  ${row.test.padEnd(36)} ${verdict.word}${detail}`)
-    if (verdict.word === 'fail')
-      failed.push({ name: `${row.id} ${row.test}`, outcome: 'failed', message: detail })
+  const judged: JudgedRow[] = rows.map(({ id, test, ...row }) => {
+    return { id, test, verdict: judge({ id, test, ...row }, reports, specs.results) }
+  })
+  const failures: TestResult[] = []
+  console.log('\n+ passed, - not applicable, x failed, . no test; in each group the modes in this order:')
+  for (const name of backendsOf(chosen)) {
+    const order = chosen.filter(({ backend }) => backend.name === name).map(({ mode }) => mode.name)
+    console.log(`  ${name}: ${order.join(', ')}`)
   }
-  for (const id of unknownRows(rows, results)) {
+  for (const { id, test, verdict } of judged) {
+    const { word, counts, detail, cells, specs: spec } = verdict
+    totals[counts] += 1
+    const why = detail === undefined ? '' : `  (${detail})`
+    console.log(`${id}  ${test.padEnd(36)} ${word.padEnd(5)} ${picture(chosen, cells, spec)}${why}`)
+    if (word === 'fail') failures.push({ name: `${id} ${test}`, outcome: 'failed', message: detail ?? '' })
+  }
+  const inCombinations = reports.flatMap(({ combination, results }) => {
+    const where = `${combination.backend.name}, ${combination.mode.name}: `
+    return results.map(({ name, ...result }) => ({ ...result, name: where + name }))
+  })
+  const everything = [...inCombinations, ...specs.results]
+  for (const id of unknownRows(rows, everything)) {
     totals.failed += 1
-    console.log(`${id}  carried by a test, but docs/conformance.json has no such row`)
+    failures.push({
+      name: `${id} is carried by a test, but docs/conformance.json has no such row`,
+      outcome: 'failed',
+    })
   }
-  // A crash without a failed test must not hide behind rows that passed before it.
-  const crashed = (rust.totals.failed > 0 || specs.totals.failed > 0) && totals.failed === 0
-  if (crashed) console.log('A test outside the rows failed, or a runner died; see its output above.')
-  console.log([...failureLines([...failed, ...results]), closingLine(totals)].join('\n'))
-  return isGreen(totals) && !crashed
+  // What broke outside the rows must not hide behind rows that passed.
+  const outside = everything.some(({ outcome }) => outcome === 'failed') && totals.failed === 0
+  if (outside) totals.failed += 1
+  if (isMarkdown)
+    await writeFile(document, withTable(await readFile(document, 'utf8'), conformanceTable(chosen, judged)))
+  console.log([...failureLines([...failures, ...everything]), closingLine(totals)].join('\n'))
+  return isGreen(totals)
 })

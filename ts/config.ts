@@ -48,6 +48,8 @@ export class EventConfig {
   #minPriority = 1
   #priorities = 1
   #timing = false
+  #coarseClock = false
+  #debug = false
 
   /**
    * Never uses the backend of this name (`event_config_avoid_method`). May be repeated; unknown names are
@@ -126,6 +128,36 @@ export class EventConfig {
   }
 
   /**
+   * Takes the time from the clock that moves once a tick of the kernel, 1 to 10 ms, and is cheaper to read:
+   * `CLOCK_MONOTONIC_COARSE`, libevent's default. Systems without one keep the precise clock.
+   *
+   * A timeout counts from the last tick. By the precise clock a timer fires between a tick too early and a tick too
+   * late, by {@link EventBase.monotonic} never early. `BaseFlag.PRECISE_TIMER` takes this back, and so does
+   * the variable `EVENT_PRECISE_TIMER`, unless `BaseFlag.IGNORE_ENV` is set.
+   */
+  useCoarseClock(): this {
+    this.#coarseClock = true
+    return this
+  }
+
+  /**
+   * Turns debug mode on (`event_enable_debug_mode`), as `EVENT_DEBUG_MODE` in the environment does: checks what
+   * costs too much to be checked always.
+   *
+   * - A socket, pipe or FIFO in blocking mode, which would block the loop sooner or later, cannot be added:
+   *   `ERR_EVENT_BLOCKING`. Descriptors 0 to 2 and of other kinds are let through.
+   * - After each pass, with more than 64 events after every few, the engine looks whether its own structures agree
+   *   with each other. If not, which would be a bug here, the loop ends with `ERR_EVENT_INTERNAL`.
+   *
+   * @param debug `false` takes it back
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`
+   */
+  debug(debug = true): this {
+    this.#debug = checkBoolean('debug', debug)
+    return this
+  }
+
+  /**
    * Accepted and without effect: only Windows' completion ports would use it
    * (`event_config_set_num_cpus_hint`).
    *
@@ -158,6 +190,8 @@ export class EventConfig {
       minPriority: config.#minPriority,
       priorities: config.#priorities,
       timing: config.#timing,
+      coarseClock: config.#coarseClock,
+      debug: config.#debug,
     })
   }
 

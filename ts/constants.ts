@@ -62,7 +62,7 @@ export const BaseFlag: {
   readonly NO_CACHE_TIME: 0x08
   /** epoll is told of most changes when it waits, not one by one: see the page on backends. */
   readonly EPOLL_USE_CHANGELIST: 0x10
-  /** Accepted; the clock is always the precise one. */
+  /** The clock is the precise one, which it is anyway unless `EventConfig.useCoarseClock` asks for the other. */
   readonly PRECISE_TIMER: 0x20
   /** Accepted; a blocking wait never uses a timerfd. */
   readonly EPOLL_DISALLOW_TIMERFD: 0x40

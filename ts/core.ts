@@ -11,7 +11,8 @@ import { native, type NativeHandle, type NativeOwner } from './native.js'
  * - An event has a native slot only while it is pending, active or named by its id; `events` holds it, by
  *   slot, exactly as long as it is pending or active. So a pending event is kept alive by its base, and one
  *   that is neither pending nor reachable is garbage like anything else, with nothing to clean up.
- * - An event whose id was asked for keeps its slot, and is held weakly, through `named`, while it is idle.
+ * - An event whose id was asked for keeps its slot, and is held weakly, through `named`, while it is idle; in a
+ *   base that is shared with other threads firmly, through `kept`, until it is closed.
  */
 export class Core {
   readonly handle: NativeHandle
@@ -24,6 +25,10 @@ export class Core {
   readonly waiting: Set<(reason: Error) => void> = new Set()
   /** What to call when an event that is being finalized has had its last turn. */
   readonly finalizers: Map<Event, (event: Event) => void> = new Map()
+  /** Other threads may know ids of events. */
+  shared = false
+  /** The named events of a shared base: another thread may add one that nobody here refers to. */
+  readonly kept: Set<Event> = new Set()
   /** The watchers, by their native ids. */
   readonly watchers: Map<number, Watcher> = new Map()
   priorities: number

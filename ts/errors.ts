@@ -21,6 +21,12 @@ export type EventErrorCode =
   | 'ERR_EVENT_ACTIVE'
   /** A base without locks was used from another thread. */
   | 'ERR_EVENT_WRONG_THREAD'
+  /** Debug mode: a descriptor is in blocking mode. */
+  | 'ERR_EVENT_BLOCKING'
+  /** Debug mode: the engine contradicts itself. */
+  | 'ERR_EVENT_INTERNAL'
+  /** The process is a forked child, in which the base was not made anew. */
+  | 'ERR_EVENT_FORKED'
   /** A number is outside its range. */
   | 'ERR_OUT_OF_RANGE'
   /** A value is of the wrong type. */

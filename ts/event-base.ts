@@ -6,10 +6,13 @@ import { type CommonTimeout, makeCommonTimeout } from './common-timeout.js'
 import { EventConfig, setConstructor } from './config.js'
 import { EV, LoopFlag, type LoopResult, type Method } from './constants.js'
 import { Core } from './core.js'
+import { tellOfBase } from './diagnostics.js'
 import { EventError } from './errors.js'
 import { Event, type EventCallback, type EventOptions } from './event.js'
 import { rejectWaiting, Watch, waitOnce } from './iterate.js'
+import { fetchMessages, forget, introduce, listen } from './log.js'
 import { crossing, isWatcherSignal, native, NO_SLOT, NO_TIMEOUT, Signal } from './native.js'
+import { RemoteBase, type SharedBase } from './remote.js'
 import { run } from './run.js'
 import { type Stats, statsOf } from './stats.js'
 import {
@@ -89,7 +92,16 @@ export class EventBase {
     if (!(config instanceof EventConfig)) {
       throw wrongType('config', 'an instance of EventConfig', config)
     }
-    this.#core = new Core(EventConfig.open(config), this, EventConfig.prioritiesOf(config))
+    listen()
+    let owner
+    try {
+      owner = EventConfig.open(config)
+    } finally {
+      fetchMessages()
+    }
+    this.#core = new Core(owner, this, EventConfig.prioritiesOf(config))
+    introduce(this.#core.handle, this)
+    tellOfBase(this, 'created')
   }
 
   /** The backends of this build, in order of preference (`event_get_supported_methods`). */
@@ -312,8 +324,10 @@ export class EventBase {
         }
         const signal = code >>> 24
         if (signal === Signal.STOPPED || signal === Signal.EMPTY) return signal
-        if (signal === Signal.HOST) lookUp()
-        else if (isWatcherSignal(signal)) deliverWatcher(core, signal, false)
+        if (signal === Signal.HOST) {
+          lookUp()
+          fetchMessages()
+        } else if (isWatcherSignal(signal)) deliverWatcher(core, signal, false)
         else this.#onSignal(signal)
       }
     } finally {
@@ -560,7 +574,9 @@ export class EventBase {
     return native.baseEvents(core.handle).map(({ native: isNative, expiresAt, ...record }) => ({
       ...record,
       expiresAt: expiresAt < 0 ? undefined : expiresAt,
-      event: isNative ? undefined : core.events[record.id & NO_SLOT],
+      event: isNative
+        ? undefined
+        : (core.events[record.id & NO_SLOT] ?? core.named.get(record.id & NO_SLOT)?.deref()),
     }))
   }
 
@@ -617,6 +633,49 @@ export class EventBase {
   }
 
   /**
+   * Makes the kernel's objects behind the base anew and registers every event with them (`event_reinit`): what a
+   * forked child does first. Node never forks on its own, so this is for children that native code forks; without
+   * it every call there throws `ERR_EVENT_FORKED`. Anywhere else it changes nothing that shows.
+   *
+   * @throws {EventError} `ERR_EVENT_CLOSED`
+   * @throws {SystemError} `EMFILE`, `ENFILE`, `ENOMEM` when the kernel has no descriptor left: call it again then.
+   *   Else the first refusal to register an event, with all others registered
+   */
+  reinit(): this {
+    this.#core.check()
+    native.baseReinit(this.#core.handle)
+    return this
+  }
+
+  /**
+   * Lets other threads of this process use the base, through {@link connect}. The answer is a plain object to send
+   * them, the same one each time. Events are named to them by {@link Event.id}; one whose id was asked for is kept
+   * by a shared base until it is closed.
+   *
+   * Sharing keeps neither the base nor its loop: a loop with nothing pending is over, and a base that nobody refers
+   * to and that does not run may be closed as garbage.
+   *
+   * @throws {EventError} `ERR_EVENT_BAD_FLAGS` for a base built with NOLOCK, `ERR_EVENT_CLOSED`
+   */
+  share(): SharedBase {
+    const core = this.#core
+    core.check()
+    const eventBase = native.baseShare(core.handle)
+    Event.share(core)
+    return { eventBase }
+  }
+
+  /**
+   * What another thread shared, to be used in this one; or in the same thread, where it makes no difference.
+   *
+   * @param token what {@link share} returned
+   * @throws {EventError} `ERR_EVENT_CLOSED` if the base was closed or is another process's, `ERR_INVALID_ARG_TYPE`
+   */
+  static connect(token: SharedBase): RemoteBase {
+    return new RemoteBase(token)
+  }
+
+  /**
    * Deletes every event and gives the kernel's objects back (`event_base_free`). Idempotent; every later call
    * throws `ERR_EVENT_CLOSED`. A loop that runs returns as after a break, and what {@link wait} and
    * {@link watch} promised is rejected with `ERR_EVENT_CLOSED`. Descriptors of events stay open.
@@ -625,12 +684,15 @@ export class EventBase {
     const core = this.#core
     if (core.closed) return
     native.baseClose(core.handle)
+    forget(core.handle, this)
     core.closed = true
     core.events.length = 0
     core.named.clear()
+    core.kept.clear()
     core.finalizers.clear()
     core.watchers.clear()
     rejectWaiting(core)
+    tellOfBase(this, 'closed')
   }
 
   /** {@link close}, for `using`. */

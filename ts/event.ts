@@ -34,7 +34,8 @@ const RESOURCE = Object.freeze({ requireManualDestroy: true })
 const NONE = -1
 
 const IO = EV.READ | EV.WRITE | EV.CLOSED
-const RESULTS = IO | EV.TIMEOUT | EV.SIGNAL
+/** What an event can be activated with. */
+export const RESULTS: number = IO | EV.TIMEOUT | EV.SIGNAL
 
 /** The slots of events that were asked for their id and then forgotten by everybody. */
 const forgotten: FinalizationRegistry<{ handle: NativeHandle; id: number }> = new FinalizationRegistry(
@@ -64,7 +65,7 @@ export interface EventParts {
  * {@link Event.activate}. Made by {@link EventBase.newEvent} and its sisters, pending once it was added.
  *
  * The descriptor is borrowed: it is never closed here, and must be open while the event is pending. Delete
- * the event before closing it; if that was forgotten, the event silently stops.
+ * the event before closing it; if that was forgotten, the event stops, and a warning is logged.
  *
  * Usable on the thread of its base only.
  */
@@ -117,7 +118,8 @@ export class Event {
   }
 
   /**
-   * A number that names this event among all that its base ever had.
+   * A number that names this event among all that its base ever had, on other threads too: see
+   * {@link EventBase.share}.
    *
    * @throws {EventError} `ERR_EVENT_CLOSED`
    */
@@ -128,6 +130,7 @@ export class Event {
       native.eventKeep(this.#core.handle, this.#id)
       this.#named = true
       this.#core.named.set(this.#id & NO_SLOT, new WeakRef(this))
+      if (this.#core.shared) this.#core.kept.add(this)
       forgotten.register(this, { handle: this.#core.handle, id: this.#id }, this)
     }
     return this.#id
@@ -160,7 +163,9 @@ export class Event {
    * @param timeout milliseconds, 0 or more; fractions count, to the microsecond. Or what
    *   {@link EventBase.commonTimeout} of the same base returned, which means its duration
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_EVENT_FINALIZING`, `ERR_INVALID_ARG_TYPE`,
-   *   `ERR_OUT_OF_RANGE`, also for a common timeout of another base; `ERR_EVENT_BAD_FLAGS` when events of one descriptor disagree on edge-triggering
+   *   `ERR_OUT_OF_RANGE`, also for a common timeout of another base; `ERR_EVENT_BAD_FLAGS` when events of one
+   *   descriptor disagree on edge-triggering; `ERR_EVENT_BLOCKING` in debug mode for a descriptor that blocks, see
+   *   {@link EventConfig.debug}
    * @throws {SystemError} of `epoll_ctl`: `EPERM` for a regular file or a directory, `EBADF` for a closed
    *   descriptor, `ENOSPC` or `ENOMEM` at the kernel's limits. Nothing has changed then.
    */
@@ -318,8 +323,22 @@ export class Event {
   #forgetName(): void {
     forgotten.unregister(this)
     this.#core.named.delete(this.#id & NO_SLOT)
+    this.#core.kept.delete(this)
     this.#named = false
     this.#id = NONE
+  }
+
+  /**
+   * Lets other threads name the events of a base.
+   *
+   * @internal
+   */
+  static share(core: Core): void {
+    core.shared = true
+    for (const reference of core.named.values()) {
+      const event = reference.deref()
+      if (event !== undefined) core.kept.add(event)
+    }
   }
 
   /**

@@ -18,6 +18,9 @@ export const crossing: binding.Crossing = binding.crossing()
 /** What keeps a native base alive. */
 export type NativeOwner = ReturnType<typeof binding.createBase>
 
+/** What a thread has of another one's native base. */
+export type NativeRemote = ReturnType<typeof binding.remoteConnect>
+
 /** What names a native base in a call. */
 export type NativeHandle = binding.Handle
 

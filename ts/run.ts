@@ -5,7 +5,7 @@ import { getSystemErrorName } from 'node:util'
 
 import { LoopResult } from './constants.js'
 import type { Core } from './core.js'
-import { closedError, systemError } from './errors.js'
+import { closedError, EventError, systemError } from './errors.js'
 import { Event } from './event.js'
 import { isWatcherSignal, native, NO_SLOT, Signal } from './native.js'
 import { deliverWatcher } from './watcher.js'
@@ -85,6 +85,9 @@ export function run(core: Core, settings: RunSettings): Promise<LoopResult> {
 const WAITS: Partial<Record<string, string>> = { kqueue: 'kevent', poll: 'poll', select: 'select' }
 
 function waitFailed(method: string, errno: number): Error {
+  // The two refusals that are not the kernel's: the base went away under the run, or debug mode found a bug.
+  if (errno === 0) return closedError('base')
+  if (errno < 0) return new EventError('ERR_EVENT_INTERNAL', 'The engine contradicts itself')
   const code = getSystemErrorName(-errno)
   const syscall = WAITS[method] ?? 'epoll_wait'
   return systemError(code, `${code}: the wait failed, ${syscall}`, -errno, syscall, -1)

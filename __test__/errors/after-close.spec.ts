@@ -38,6 +38,8 @@ const ofBase: Record<string, (base: EventBase) => unknown> = {
   dump: (base) => base.dump(),
   stats: (base) => base.stats(),
   runningEvent: (base) => base.runningEvent,
+  reinit: (base) => base.reinit(),
+  share: (base) => base.share(),
   activateByFd: (base) => base.activateByFd(-1, EV.TIMEOUT),
 }
 

@@ -8,7 +8,7 @@ import { refusal, thrownBy } from '../support/errors.js'
 describe('prepare and check watchers of a blocking loop', () => {
   it('C-094: are called around each wait, in the order of making, until they are closed', () => {
     const base = openBase()
-    const order: (string | number)[] = []
+    const order: string[] = []
     const waits: (number | undefined)[] = []
     base.onCheck(() => order.push('check 1'))
     base.onPrepare((wait) => {
@@ -29,10 +29,7 @@ describe('prepare and check watchers of a blocking loop', () => {
       .add(20)
     base.newTimer(() => order.push('c')).add(40)
     expect(base.dispatch()).toBe(LoopResult.EMPTY)
-    expect(order).toEqual([
-      ...['prepare 1', 'prepare 2', 'check 1', 'check 2', 'a', 'b'],
-      ...['prepare 1', 'check 1', 'c'],
-    ])
+    expect(order.join(', ')).toBe('prepare 1, prepare 2, check 1, check 2, a, b, prepare 1, check 1, c')
     expect(waits).toHaveLength(2)
     for (const wait of waits) {
       expect(wait).toBeGreaterThan(0)

@@ -2,8 +2,17 @@ import { readFile } from 'node:fs/promises'
 
 import { describe, expect, it } from 'vitest'
 
-import { judge, parseRows, unknownRows, type Row } from '../../scripts/lib/conformance.js'
+import { conformanceTable, withTable } from '../../scripts/lib/backends-table.js'
+import {
+  judge,
+  parseRows,
+  unknownRows,
+  type CombinationReport,
+  type Row,
+} from '../../scripts/lib/conformance.js'
+import { combinations, whyNot, type Combination } from '../../scripts/lib/matrix.js'
 import type { TestResult } from '../../scripts/lib/results.js'
+import { parseReport } from '../../scripts/lib/test-binaries.js'
 
 const now: Row = { id: 'C-024', test: 'simpleread', scope: 'now' }
 const later: Row = { id: 'C-063', test: 'fork', scope: 'later', reason: 'not built yet' }
@@ -14,35 +23,136 @@ function ended(outcome: TestResult['outcome'], name: string): TestResult {
 }
 
 describe('a row of the conformance table', () => {
-  it('passes when a Rust test and a spec that carry its id passed', () => {
+  it('passes when every test that carries its id passed', () => {
     const results = [ended('passed', 'timers::c_024_simpleread'), ended('passed', 'poll > C-024 simpleread')]
-    expect(judge(now, results)).toMatchObject({ word: 'pass', counts: 'passed', detail: '2 tests' })
+    expect(judge(now, [], results)).toMatchObject({ word: 'pass', counts: 'passed' })
   })
 
   it('fails when one of several tests failed, and names it', () => {
     const results = [ended('passed', 'epoll C-024'), ended('failed', 'poll C-024')]
-    expect(judge(now, results)).toMatchObject({ counts: 'failed', detail: 'poll C-024' })
+    expect(judge(now, [], results)).toMatchObject({ counts: 'failed', detail: 'specs: poll C-024' })
   })
 
   it('fails when no test carries its id, or only skipped ones do', () => {
-    expect(judge(now, [ended('passed', 'C-025 simpleread_multiple')]).counts).toBe('failed')
-    expect(judge(now, [ended('skipped', 'C-024 simpleread')]).counts).toBe('failed')
+    expect(judge(now, [], [ended('passed', 'C-025 simpleread_multiple')]).counts).toBe('failed')
+    expect(judge(now, [], [ended('skipped', 'C-024 simpleread')]).counts).toBe('failed')
   })
 
   it('does not take a longer number or word for its id', () => {
-    expect(judge(now, [ended('passed', 'c_0240_other'), ended('passed', 'sync_c_024')]).counts).toBe('passed')
-    expect(judge(now, [ended('passed', 'c_0240_other'), ended('passed', 'topic_024')]).counts).toBe('failed')
+    expect(judge(now, [], [ended('passed', 'c_0240_other'), ended('passed', 'sync_c_024')]).counts).toBe(
+      'passed',
+    )
+    expect(judge(now, [], [ended('passed', 'c_0240_other'), ended('passed', 'topic_024')]).counts).toBe(
+      'failed',
+    )
   })
 
   it('may lack a test when it is for later, but not have a failing one', () => {
-    expect(judge(later, [])).toMatchObject({ word: 'later', counts: 'skipped', detail: 'not built yet' })
-    expect(judge(later, [ended('failed', 'c_063_fork')]).counts).toBe('failed')
-    expect(judge(later, [ended('passed', 'c_063_fork')]).detail).toContain('can be marked now')
+    expect(judge(later, [], [])).toMatchObject({ word: 'later', counts: 'skipped', detail: 'not built yet' })
+    expect(judge(later, [], [ended('failed', 'c_063_fork')]).counts).toBe('failed')
+    expect(judge(later, [], [ended('passed', 'c_063_fork')]).detail).toContain('can be marked now')
   })
 
   it('cannot have a test when it is not applicable', () => {
-    expect(judge(never, [])).toMatchObject({ word: 'n/a', counts: 'skipped' })
-    expect(judge(never, [ended('passed', 'C-054 size')]).counts).toBe('failed')
+    expect(judge(never, [], [])).toMatchObject({ word: 'n/a', counts: 'skipped' })
+    expect(judge(never, [], [ended('passed', 'C-054 size')]).counts).toBe('failed')
+  })
+})
+
+const epoll = { name: 'epoll', features: ['ET', 'EARLY_CLOSE', 'O1'] }
+const select = { name: 'select', features: ['FDS'] }
+const edge: Row = { id: 'C-079', test: 'et', scope: 'now', needs: ['ET'] }
+const name = 'edge::c_079_et'
+
+function find(backend: string, mode: string): Combination {
+  const found = combinations([epoll, select]).find(
+    (each) => each.backend.name === backend && each.mode.name === mode,
+  )
+  if (found === undefined) throw new Error('no such combination')
+  return found
+}
+
+function report(backend: string, outcome?: TestResult['outcome'], said?: string): CombinationReport {
+  const results = outcome === undefined ? [] : [ended(outcome, name)]
+  const notApplicable = new Map(said === undefined ? [] : [[name, said]])
+  return { combination: find(backend, 'shared'), results, notApplicable }
+}
+
+describe('a row over backends and modes', () => {
+  it('passes where each combination passes or is excused by what the row needs', () => {
+    const verdict = judge(edge, [report('epoll', 'passed'), report('select', 'passed', 'no ET')], [])
+    expect(verdict).toMatchObject({ word: 'pass', counts: 'passed' })
+    expect(verdict.cells).toEqual([{ word: 'pass' }, { word: 'n/a', detail: 'select has no ET' }])
+  })
+
+  it('fails where one of them failed, and says which', () => {
+    const verdict = judge(edge, [report('epoll', 'failed'), report('select', 'passed', 'no ET')], [])
+    expect(verdict).toMatchObject({ counts: 'failed', detail: `epoll, shared: ${name}` })
+  })
+
+  it('fails where a test excuses itself and the row does not', () => {
+    const verdict = judge({ ...edge, needs: [] }, [report('epoll', 'passed', 'no mood')], [])
+    expect(verdict.detail).toContain('a test says "no mood"')
+  })
+
+  it('fails where the row is excused and the test passed all the same', () => {
+    const verdict = judge(edge, [report('select', 'passed')], [])
+    expect(verdict.detail).toContain('passed, but select has no ET')
+  })
+
+  it('fails where a combination has no test', () => {
+    expect(judge({ ...edge, needs: [] }, [report('epoll', 'passed'), report('select')], []).word).toBe('fail')
+  })
+
+  it('fails for a failing spec, whatever the combinations say', () => {
+    expect(judge(edge, [report('epoll', 'passed')], [ended('failed', 'C-079 et')]).detail).toMatch(/^specs/)
+  })
+
+  it('is skipped where none of them can have it', () => {
+    const row: Row = { id: 'C-115', test: 'kq-collision', scope: 'now', needs: ['kqueue'] }
+    expect(judge(row, [report('epoll')], [])).toMatchObject({ word: 'n/a', counts: 'skipped' })
+  })
+})
+
+describe('combinations', () => {
+  it('have the list of changes on epoll alone', () => {
+    const lists = combinations([epoll, select]).filter(({ mode }) => mode.name === 'changelist')
+    expect(lists.map(({ backend }) => backend.name)).toEqual(['epoll'])
+  })
+
+  it('excuse rows for threads without locks, and for a backend elsewhere', () => {
+    expect(whyNot(['threads'], find('epoll', 'plain'))).toContain('one thread')
+    expect(whyNot(['threads'], find('epoll', 'shared'))).toBeUndefined()
+    expect(whyNot(['select'], find('epoll', 'shared'))).toBe('is about select')
+    expect(whyNot(['select'], find('select', 'shared'))).toBeUndefined()
+  })
+
+  it('are told by tests that mean nothing there', () => {
+    expect([...parseReport('n/a\ta::c_001_b\tno ET\nn/a\tc\td e\n')]).toEqual([
+      ['a::c_001_b', 'no ET'],
+      ['c', 'd e'],
+    ])
+  })
+})
+
+describe('the table of backends', () => {
+  const rows = [
+    { ...edge, verdict: judge(edge, [report('epoll', 'passed'), report('select', 'passed', 'no')], []) },
+  ]
+  const table = conformanceTable([find('epoll', 'shared'), find('select', 'shared')], rows)
+
+  it('counts for each combination, and says what has no meaning where', () => {
+    expect(table).toContain('| epoll | shared | with locks | 1 | 0 | 0 |')
+    expect(table).toContain('| select | shared | with locks | 0 | 1 | 0 |')
+    expect(table).toContain('| C-079 | et | select has no ET |')
+  })
+
+  it('replaces what stands between its marks, and nothing else', () => {
+    const text = 'before\n<!-- conformance -->\nold\n<!-- /conformance -->\nafter\n'
+    expect(withTable(text, 'new')).toBe(
+      'before\n<!-- conformance -->\n\nnew\n\n<!-- /conformance -->\nafter\n',
+    )
+    expect(() => withTable('no marks', 'new')).toThrow('no place')
   })
 })
 
@@ -58,6 +168,7 @@ describe('the rows file', () => {
     expect(() => parseRows(JSON.stringify([{ ...now, scope: 'soon' }]))).toThrow('unknown scope soon')
     expect(() => parseRows(JSON.stringify([{ ...later, reason: '' }]))).toThrow('without a reason')
     expect(() => parseRows(JSON.stringify([{ ...now, id: 'C-24' }]))).toThrow('malformed row id C-24')
+    expect(() => parseRows(JSON.stringify([{ ...now, needs: ['luck'] }]))).toThrow('unknown need luck')
   })
 
   it('misses a row that a test carries', () => {

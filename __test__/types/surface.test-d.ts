@@ -10,13 +10,19 @@ import {
   Feature,
   LoopFlag,
   LoopResult,
+  type CheckCallback,
+  type CommonTimeout,
   type Event,
   type EventCallback,
   type EventErrorCode,
   type EventOptions,
   type EventRecord,
   type Method,
+  type PrepareCallback,
+  type RemoteBase,
+  type SharedBase,
   type SystemError,
+  type Watcher,
 } from '../../index.js'
 
 declare const base: EventBase
@@ -50,6 +56,25 @@ it('a method is one of the known names', () => {
   expectTypeOf<Method>().toEqualTypeOf<'epoll' | 'epoll (with changelist)' | 'kqueue' | 'poll' | 'select'>()
   expectTypeOf(base.method).toEqualTypeOf<Method>()
   expectTypeOf(EventBase.supportedMethods()).toEqualTypeOf<Method[]>()
+})
+
+it('a common timeout stands for a number, and nothing made by hand does', () => {
+  const common = base.commonTimeout(5)
+  expectTypeOf(common).toEqualTypeOf<CommonTimeout>()
+  expectTypeOf(common.ms).toEqualTypeOf<number>()
+  event.add(common)
+  // @ts-expect-error it is read-only
+  common.ms = 6
+  // @ts-expect-error it has a private part
+  event.add({ ms: 5 })
+})
+
+it('watchers are told a wait, or nothing but themselves', () => {
+  expectTypeOf<PrepareCallback>().parameters.toEqualTypeOf<[number | undefined, Watcher]>()
+  expectTypeOf<CheckCallback>().parameters.toEqualTypeOf<[Watcher]>()
+  expectTypeOf(base.onPrepare(() => {})).toEqualTypeOf<Watcher>()
+  expectTypeOf(base.onCheck((watcher) => watcher.close())).toEqualTypeOf<Watcher>()
+  expectTypeOf<Watcher>().toExtend<Disposable>()
 })
 
 it('a callback is told a descriptor, bits and the event', () => {
@@ -108,6 +133,7 @@ it('errors say their code', () => {
     | 'ERR_EVENT_FINALIZING'
     | 'ERR_EVENT_ACTIVE'
     | 'ERR_EVENT_WRONG_THREAD'
+    | 'ERR_EVENT_FORKED'
     | 'ERR_OUT_OF_RANGE'
     | 'ERR_INVALID_ARG_TYPE'
   >()
@@ -118,4 +144,18 @@ it('errors say their code', () => {
 it('bases and events are disposable', () => {
   expectTypeOf<EventBase>().toExtend<Disposable>()
   expectTypeOf<Event>().toExtend<Disposable>()
+})
+
+it('a base is shared by a token, and reached through a remote base', () => {
+  expectTypeOf(base.share()).toEqualTypeOf<SharedBase>()
+  const remote = EventBase.connect(base.share())
+  expectTypeOf(remote).toEqualTypeOf<RemoteBase>()
+  expectTypeOf(remote.activate(event.id, EV.READ).add(event.id, 1).del(event.id)).toEqualTypeOf<RemoteBase>()
+  expectTypeOf(remote.loopExit(1).loopBreak()).toEqualTypeOf<RemoteBase>()
+  expectTypeOf(remote.close()).toEqualTypeOf<void>()
+  expectTypeOf(base.reinit()).toEqualTypeOf<EventBase>()
+  // @ts-expect-error a base is not its token
+  EventBase.connect(base)
+  // @ts-expect-error events are named by numbers
+  remote.activate(event)
 })

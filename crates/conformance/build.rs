@@ -7,6 +7,8 @@ const LIBRARIES: [&str; 2] = ["libevent_core", "libevent_pthreads"];
 
 fn main() -> ExitCode {
     println!("cargo:rerun-if-changed=build.rs");
+    // The differential brings its own clock and its own wait, which libevent's library is to find too.
+    println!("cargo:rustc-link-arg-bin=differential=-rdynamic");
     for library in LIBRARIES {
         let found = pkg_config::Config::new().atleast_version("2.1").probe(library);
         if let Err(error) = found {

@@ -7,6 +7,11 @@ export interface BaseOwner {
   readonly [owner]: never
 }
 
+/** Another thread's handle of a base: see `remoteConnect`. */
+export interface Remote {
+  readonly [owner]: 'remote'
+}
+
 /** Names a base in every call: see `baseNumber`. */
 export type Handle = number
 

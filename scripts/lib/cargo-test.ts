@@ -1,4 +1,4 @@
-import { run } from './run.js'
+import { run, type RunOptions } from './run.js'
 import type { Report, TestResult, Totals } from './results.js'
 
 const testLine = /^test (.+?)(?: - should panic)? \.\.\. (ok|FAILED|ignored)/gm
@@ -56,9 +56,10 @@ export function parseCargoTest(output: string): Report {
  * A build that fails or a test binary that dies counts as one failure, since it has no summary line.
  *
  * @param args further arguments of `cargo test`, such as a name to filter by
+ * @param options how cargo is run
  */
-export async function cargoTest(args: readonly string[] = []): Promise<Report> {
-  const { code, output } = await run('cargo', ['test', '--no-fail-fast', ...args])
+export async function cargoTest(args: readonly string[] = [], options: RunOptions = {}): Promise<Report> {
+  const { code, output } = await run('cargo', ['test', '--no-fail-fast', ...args], options)
   const report = parseCargoTest(output)
   if (code === 0 || report.totals.failed > 0) return report
   const errors = output.split('\n').filter((line) => /^(?:error|thread '.*' panicked)/.test(line))

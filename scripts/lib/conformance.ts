@@ -1,3 +1,4 @@
+import { needs as knownNeeds, whyNot, type Combination, type Need } from './matrix.js'
 import type { TestResult } from './results.js'
 
 /** One row of docs/conformance.json: a test of libevent's own suite and what becomes of it here. */
@@ -8,8 +9,24 @@ export interface Row {
   readonly test: string
   /** `later` excuses a missing test, `n/a` means that there can be none. Both need a reason. */
   readonly scope: 'now' | 'later' | 'n/a'
+  /** Without these it means nothing: a backend's features, several threads, or a backend itself. */
+  readonly needs?: readonly Need[]
   readonly reason?: string
   readonly note?: string
+}
+
+/** How the tests ended in one combination of backend and mode. */
+export interface CombinationReport {
+  readonly combination: Combination
+  readonly results: readonly TestResult[]
+  /** What tests said that mean nothing there: name and reason. */
+  readonly notApplicable: ReadonlyMap<string, string>
+}
+
+/** A row's outcome in one combination, or in the specs. */
+export interface Cell {
+  readonly word: 'pass' | 'fail' | 'n/a' | 'none'
+  readonly detail?: string
 }
 
 /** What is printed for a row, and under which total it counts. */
@@ -17,20 +34,25 @@ export interface Verdict {
   readonly word: 'pass' | 'fail' | 'later' | 'n/a'
   readonly counts: 'passed' | 'failed' | 'skipped'
   readonly detail?: string
+  /** One for each combination, in their order. */
+  readonly cells: readonly Cell[]
+  readonly specs: Cell
 }
 
 const scopes = new Set(['now', 'later', 'n/a'])
 
-/** Reads the rows. Throws where an id repeats or is malformed, or a reason is missing. */
+/** Reads the rows. Throws where an id repeats or is malformed, a reason is missing or a need is unknown. */
 export function parseRows(text: string): Row[] {
   const rows = JSON.parse(text) as Row[]
   const seen = new Set<string>()
-  for (const { id, scope, reason } of rows) {
+  for (const { id, scope, reason, needs = [] } of rows) {
     if (!/^C-\d{3}$/.test(id)) throw new Error(`malformed row id ${id}`)
     if (seen.has(id)) throw new Error(`row ${id} stands twice`)
     seen.add(id)
     if (!scopes.has(scope)) throw new Error(`row ${id} has the unknown scope ${scope}`)
     if (scope !== 'now' && !reason) throw new Error(`row ${id} is "${scope}" without a reason`)
+    const unknown = needs.find((need) => !knownNeeds.includes(need))
+    if (unknown !== undefined) throw new Error(`row ${id} has the unknown need ${unknown}`)
   }
   return rows
 }
@@ -45,23 +67,68 @@ function testsOf(id: string, results: readonly TestResult[]): TestResult[] {
   return results.filter(({ name }) => rowsOf(name).includes(id))
 }
 
-/** Judges one row: it passes when a test that carries its id passed and none failed. */
-export function judge(row: Row, results: readonly TestResult[]): Verdict {
-  const tests = testsOf(row.id, results)
-  const passed = tests.filter(({ outcome }) => outcome === 'passed').length
+/** A row's outcome among the results of one run: it passes when a test that carries its id passed and none failed. */
+function cellOf(id: string, results: readonly TestResult[]): Cell {
+  const tests = testsOf(id, results)
   const failed = tests.filter(({ outcome }) => outcome === 'failed')
-  if (failed.length > 0) return fail(failed.map(({ name }) => name).join('; '))
+  if (failed.length > 0) return { word: 'fail', detail: failed.map(({ name }) => name).join('; ') }
+  if (tests.some(({ outcome }) => outcome === 'passed')) return { word: 'pass' }
+  return tests.length > 0 ? { word: 'fail', detail: 'every test of the row was skipped' } : { word: 'none' }
+}
+
+/** A row's outcome in a combination. What a test says of itself and what the row's needs say has to be one. */
+function cellIn({ id, needs = [] }: Row, report: CombinationReport): Cell {
+  const { combination, results, notApplicable } = report
+  const cell = cellOf(id, results)
+  if (cell.word === 'fail') return cell
+  const expected = whyNot(needs, combination)
+  const said = testsOf(id, results).flatMap(({ name }) => notApplicable.get(name) ?? [])
+  if (expected === undefined) {
+    return said.length === 0
+      ? cell
+      : { word: 'fail', detail: `a test says "${said[0]}", and the row has no such need` }
+  }
+  return cell.word === 'pass' && said.length === 0
+    ? { word: 'fail', detail: `passed, but ${expected}` }
+    : { word: 'n/a', detail: expected }
+}
+
+function passes({ word }: Cell): boolean {
+  return word === 'pass'
+}
+
+/** Judges one row: it passes when every combination passes, or is excused by what the row needs. */
+export function judge(
+  row: Row,
+  reports: readonly CombinationReport[],
+  specResults: readonly TestResult[],
+): Verdict {
+  const cells = reports.map((report) => cellIn(row, report))
+  const specs = cellOf(row.id, specResults)
+  const verdict = (word: Verdict['word'], counts: Verdict['counts'], detail?: string): Verdict => {
+    return { word, counts, cells, specs, ...(detail === undefined ? {} : { detail }) }
+  }
+  const broken = [...cells, specs].findIndex(({ word }) => word === 'fail')
+  if (broken >= 0) {
+    const where = reports[broken]?.combination
+    const name = where === undefined ? 'specs' : `${where.backend.name}, ${where.mode.name}`
+    return verdict('fail', 'failed', `${name}: ${(cells[broken] ?? specs).detail}`)
+  }
+  const passed = cells.some(passes) || passes(specs)
   if (row.scope === 'n/a') {
-    if (passed > 0) return fail('the row is marked n/a, but has a test')
-    return { word: 'n/a', counts: 'skipped', ...detail(row.reason) }
+    if (passed) return verdict('fail', 'failed', 'the row is marked n/a, but has a test')
+    return verdict('n/a', 'skipped', row.reason)
   }
-  if (passed > 0) {
-    const count = `${passed} ${passed === 1 ? 'test' : 'tests'}`
-    const hint = row.scope === 'later' ? '; marked later, can be marked now' : ''
-    return { word: 'pass', counts: 'passed', detail: count + hint }
+  if (cells.some(passes) && cells.some(({ word }) => word === 'none')) {
+    return verdict('fail', 'failed', 'it has no test in some combinations')
   }
-  if (row.scope === 'later') return { word: 'later', counts: 'skipped', ...detail(row.reason) }
-  return fail(tests.length > 0 ? 'every test of the row was skipped' : 'no test carries this id')
+  if (passed) {
+    return verdict('pass', 'passed', row.scope === 'later' ? 'marked later, can be marked now' : undefined)
+  }
+  if (row.scope === 'later') return verdict('later', 'skipped', row.reason)
+  const excused = cells.find(({ word }) => word === 'n/a')
+  if (excused !== undefined) return verdict('n/a', 'skipped', excused.detail)
+  return verdict('fail', 'failed', 'no test carries this id')
 }
 
 /** Ids that tests carry and no row has: a typing error in a test's name would else go unseen. */
@@ -69,12 +136,4 @@ export function unknownRows(rows: readonly Row[], results: readonly TestResult[]
   const known = new Set(rows.map(({ id }) => id))
   const carried = new Set(results.flatMap(({ name }) => rowsOf(name)))
   return [...carried].filter((id) => !known.has(id)).toSorted()
-}
-
-function fail(why: string): Verdict {
-  return { word: 'fail', counts: 'failed', detail: why }
-}
-
-function detail(reason: string | undefined): { detail?: string } {
-  return reason === undefined ? {} : { detail: reason }
 }

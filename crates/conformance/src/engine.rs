@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use event_base::{Base, BaseFlags, Config, EventId, EventSpec, LoopFlags, What};
+use event_base::{Base, BaseFlags, CommonTimeout, Config, EventId, EventSpec, LoopFlags, What};
 
 use crate::{Failure, Handler, Pass, Peer, Waker};
 
@@ -33,6 +33,7 @@ impl<H: Handler> Engine<H> {
 
 impl<H: Handler> Peer for Engine<H> {
     type Event<'a> = EventId;
+    type CommonTimeout = CommonTimeout;
     type Waker<'a> = EngineWaker;
 
     fn io(&self, fd: RawFd, what: What, index: usize) -> Result<EventId, Failure> {
@@ -50,6 +51,14 @@ impl<H: Handler> Peer for Engine<H> {
 
     fn add(&self, event: EventId, timeout: Option<Duration>) -> Result<(), Failure> {
         Ok(self.base.add(event, timeout)?)
+    }
+
+    fn common_timeout(&self, duration: Duration) -> Result<CommonTimeout, Failure> {
+        Ok(self.base.common_timeout(duration)?)
+    }
+
+    fn add_common(&self, event: EventId, timeout: CommonTimeout) -> Result<(), Failure> {
+        Ok(self.base.add_common(event, timeout)?)
     }
 
     fn del(&self, event: EventId) -> Result<(), Failure> {

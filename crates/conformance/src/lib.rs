@@ -12,8 +12,10 @@ pub mod engine;
 pub mod failure;
 pub mod libevent;
 pub mod peer;
+pub mod random;
 
 pub use engine::Engine;
 pub use failure::Failure;
 pub use libevent::Libevent;
 pub use peer::{Handler, Pass, Peer, Waker};
+pub use random::Random;

@@ -39,6 +39,23 @@ pub struct Event<'a> {
     base: PhantomData<&'a raw::EventBase>,
 }
 
+/// libevent names a queue by bits in a time, so that a copy of the time names it as well.
+#[derive(Clone, Copy)]
+pub struct CommonTimeout(libc::timeval);
+
+impl std::fmt::Debug for CommonTimeout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CommonTimeout").finish_non_exhaustive()
+    }
+}
+
+fn timeval(duration: Duration) -> libc::timeval {
+    libc::timeval {
+        tv_sec: duration.as_secs() as libc::time_t,
+        tv_usec: libc::suseconds_t::from(duration.subsec_micros()),
+    }
+}
+
 /// The version of the library that is running, such as `2.1.12-stable`.
 #[must_use]
 pub fn version() -> String {
@@ -132,6 +149,7 @@ unsafe extern "C" fn trampoline<H: Handler>(fd: c_int, what: c_short, argument: 
 
 impl<H: Handler> Peer for Libevent<H> {
     type Event<'a> = Event<'a>;
+    type CommonTimeout = CommonTimeout;
     type Waker<'a> = LibeventWaker<'a>;
 
     fn io(&self, fd: RawFd, what: What, index: usize) -> Result<Event<'_>, Failure> {
@@ -149,10 +167,7 @@ impl<H: Handler> Peer for Libevent<H> {
     fn add<'a>(&'a self, event: Event<'a>, timeout: Option<Duration>) -> Result<(), Failure> {
         let added = match timeout {
             Some(timeout) => {
-                let timeout = libc::timeval {
-                    tv_sec: timeout.as_secs() as libc::time_t,
-                    tv_usec: libc::suseconds_t::from(timeout.subsec_micros()),
-                };
+                let timeout = timeval(timeout);
                 // SAFETY: the event was assigned, its base is alive, and
                 // libevent copies the time.
                 unsafe { raw::event_add(event.pointer.as_ptr(), &raw const timeout) }
@@ -161,6 +176,24 @@ impl<H: Handler> Peer for Libevent<H> {
             None => unsafe { raw::event_add(event.pointer.as_ptr(), ptr::null()) },
         };
         if added == 0 { Ok(()) } else { Err(Failure::Libevent("event_add")) }
+    }
+
+    fn common_timeout(&self, duration: Duration) -> Result<CommonTimeout, Failure> {
+        let duration = timeval(duration);
+        // SAFETY: the base is alive and the time is read before the call returns.
+        let common = unsafe { raw::event_base_init_common_timeout(self.base.as_ptr(), &raw const duration) };
+        // SAFETY: not null, it points to the queue's time, which lives as long as the base.
+        let common = unsafe { common.as_ref() };
+        common.map(|time| CommonTimeout(*time)).ok_or(Failure::Libevent("event_base_init_common_timeout"))
+    }
+
+    fn add_common<'a>(&'a self, event: Event<'a>, timeout: CommonTimeout) -> Result<(), Failure> {
+        // SAFETY: the event was assigned, its base is alive, and libevent copies the time.
+        if unsafe { raw::event_add(event.pointer.as_ptr(), &raw const timeout.0) } == 0 {
+            Ok(())
+        } else {
+            Err(Failure::Libevent("event_add"))
+        }
     }
 
     fn del<'a>(&'a self, event: Event<'a>) -> Result<(), Failure> {

@@ -36,6 +36,9 @@ pub trait Peer {
     where
         Self: 'a;
 
+    /// A duration that the loop keeps a queue for.
+    type CommonTimeout: Copy;
+
     /// What another thread needs to activate an event of this loop.
     type Waker<'a>: Waker
     where
@@ -64,6 +67,18 @@ pub trait Peer {
     /// # Errors
     /// When the loop refuses.
     fn add<'a>(&'a self, event: Self::Event<'a>, timeout: Option<Duration>) -> Result<(), Failure>;
+
+    /// A duration to be used for many events.
+    ///
+    /// # Errors
+    /// When the loop refuses.
+    fn common_timeout(&self, duration: Duration) -> Result<Self::CommonTimeout, Failure>;
+
+    /// Makes the event pending with a common timeout.
+    ///
+    /// # Errors
+    /// When the loop refuses.
+    fn add_common<'a>(&'a self, event: Self::Event<'a>, timeout: Self::CommonTimeout) -> Result<(), Failure>;
 
     /// Makes the event neither pending nor active.
     ///

@@ -11,8 +11,18 @@ use crate::handle::{Handle, Timeout, duration, milliseconds};
 #[napi(catch_unwind)]
 pub fn base_close(env: Env, handle: Handle) -> napi::Result<()> {
     handle.detach();
+    handle.unshare();
     handle.net_close();
     check(&env, handle.base().close())
+}
+
+/// Makes the kernel's objects anew.
+#[napi(catch_unwind)]
+pub fn base_reinit(env: Env, handle: Handle) -> napi::Result<()> {
+    let result = handle.base().reinit();
+    // Also after a refusal, which is of some event, not of the whole.
+    check(&env, handle.rewatch())?;
+    check(&env, result)
 }
 
 /// The backend's name.

@@ -52,6 +52,9 @@ pub(crate) fn make<'env>(env: &'env Env, error: Error) -> napi::Result<Unknown<'
         Error::Active => ("ERR_EVENT_ACTIVE".to_owned(), 0, "", -1),
         Error::Finalizing => ("ERR_EVENT_FINALIZING".to_owned(), 0, "", -1),
         Error::WrongThread => ("ERR_EVENT_WRONG_THREAD".to_owned(), 0, "", -1),
+        Error::Blocking(_) => ("ERR_EVENT_BLOCKING".to_owned(), 0, "", -1),
+        Error::Internal(_) => ("ERR_EVENT_INTERNAL".to_owned(), 0, "", -1),
+        Error::Forked => ("ERR_EVENT_FORKED".to_owned(), 0, "", -1),
         Error::System(error) => {
             let code = nix::errno::Errno::from_raw(error.errno);
             (format!("{code:?}"), -error.errno, error.syscall, error.fd.unwrap_or(-1))

@@ -17,6 +17,7 @@ use napi::{Status, ValueType, sys};
 use napi_derive::napi;
 
 use crate::driver::Driver;
+use crate::log;
 use crate::pull::Told;
 
 /// A handle's low bits are a place in the table, the others count how often the place was used.
@@ -36,6 +37,19 @@ pub struct HandleState {
     pub(crate) told: Cell<Told>,
     /// Counts the runs, so that a callback under way can tell its own from the next one.
     pub(crate) runs: Cell<u32>,
+    /// The name under which other threads find the base.
+    pub(crate) shared: RefCell<Option<String>>,
+}
+
+/// Handles of other threads must not find a base that nobody runs any more.
+impl Drop for HandleState {
+    fn drop(&mut self) {
+        self.unshare();
+        self.net_close();
+        self.base.leave();
+        // Refused only to a thread that never had the base.
+        _ = self.base.close();
+    }
 }
 
 impl HandleState {
@@ -45,12 +59,12 @@ impl HandleState {
 
     /// The timeout that a number from JavaScript means.
     pub(crate) fn timeout(&self, number: f64) -> Result<Timeout, Error> {
-        if number > FIRST_COMMON {
-            return Ok(duration(number).map_or(Timeout::None, Timeout::After));
+        if number <= FIRST_COMMON {
+            let place = (FIRST_COMMON - number) as usize;
+            let common = self.common.borrow().get(place).copied();
+            return common.map(Timeout::Common).ok_or(Error::OutOfRange("the timeout"));
         }
-        let place = (FIRST_COMMON - number) as usize;
-        let common = self.common.borrow().get(place).copied();
-        common.map(Timeout::Common).ok_or(Error::OutOfRange("the timeout"))
+        Ok(duration(number).map_or(Timeout::None, Timeout::After))
     }
 }
 
@@ -94,7 +108,8 @@ impl BaseOwner {
         let driver = RefCell::new(None);
         let common = RefCell::new(Vec::new());
         let (told, runs) = (Cell::default(), Cell::new(0));
-        let state = Rc::new(HandleState { base, net, driver, common, told, runs });
+        let shared = RefCell::new(None);
+        let state = Rc::new(HandleState { base, net, driver, common, told, runs, shared });
         PLACES.with_borrow_mut(|places| {
             let vacant = places.iter().position(|place| place.state.is_none() && place.uses < MOST_USES);
             let index = vacant.unwrap_or(places.len());
@@ -106,8 +121,10 @@ impl BaseOwner {
             }
             let place = &mut places[index];
             place.uses += 1;
+            let number = place.uses << PLACE_BITS | index as u32;
+            log::connect(&state.base, number);
             place.state = Some(state);
-            Ok(BaseOwner { number: place.uses << PLACE_BITS | index as u32 })
+            Ok(BaseOwner { number })
         })
     }
 }
@@ -118,7 +135,9 @@ impl Drop for BaseOwner {
         let state = PLACES.try_with(|places| {
             places.borrow_mut().get_mut((self.number & ((1 << PLACE_BITS) - 1)) as usize)?.state.take()
         });
-        drop(state);
+        if let Ok(Some(state)) = state {
+            log::disconnect(&state.base);
+        }
     }
 }
 

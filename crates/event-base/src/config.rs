@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::flags::{BaseFlags, Features};
-use crate::time::Clock;
+use crate::time::{Clock, SystemClock, coarse_clock};
 
 /// The highest number of priorities a base can have.
 ///
@@ -36,7 +36,9 @@ pub struct Config {
     pub(crate) limits: DispatchLimits,
     pub(crate) priorities: u8,
     pub(crate) timing: bool,
+    pub(crate) debug: bool,
     pub(crate) clock: Option<Arc<dyn Clock>>,
+    coarse: bool,
     #[cfg(feature = "test-util")]
     pub(crate) script: Option<crate::backend::Script>,
 }
@@ -58,7 +60,9 @@ impl Config {
             limits: DispatchLimits { interval: None, callbacks: None, min_priority: 1 },
             priorities: 1,
             timing: false,
+            debug: false,
             clock: None,
+            coarse: false,
             #[cfg(feature = "test-util")]
             script: None,
         }
@@ -111,6 +115,41 @@ impl Config {
     #[must_use]
     pub fn set_timing(mut self, timed: bool) -> Self {
         self.timing = timed;
+        self
+    }
+
+    /// Takes the time from the clock that moves once a tick of the kernel, 1 to 10 ms, and is cheaper to read:
+    /// `CLOCK_MONOTONIC_COARSE`, libevent's default. Systems without one keep the precise clock.
+    ///
+    /// A timeout counts from the last tick. By the precise clock a timer fires between a tick too early and a
+    /// tick too late, by the base's own never early. [`BaseFlags::PRECISE_TIMER`] takes this back, and so does
+    /// the variable `EVENT_PRECISE_TIMER`, unless [`BaseFlags::IGNORE_ENV`] is set.
+    #[must_use]
+    pub fn use_coarse_clock(mut self) -> Self {
+        self.coarse = true;
+        self
+    }
+
+    pub(crate) fn build_clock(&self) -> Arc<dyn Clock> {
+        if let Some(clock) = &self.clock {
+            return Arc::clone(clock);
+        }
+        let read_env = !self.flags.contains(BaseFlags::IGNORE_ENV);
+        let precise = self.flags.contains(BaseFlags::PRECISE_TIMER)
+            || (read_env && std::env::var_os("EVENT_PRECISE_TIMER").is_some());
+        if self.coarse && !precise { coarse_clock() } else { Arc::new(SystemClock) }
+    }
+
+    /// Checks what costs too much to be checked always (`event_enable_debug_mode`). `EVENT_DEBUG_MODE` in the
+    /// environment, set to anything, does the same, unless the configuration ignores it.
+    ///
+    /// - A socket, pipe or FIFO in blocking mode cannot be added: [`Error::Blocking`](crate::Error::Blocking).
+    ///   Descriptors 0 to 2 and of other kinds are let through.
+    /// - After each pass, with more than 64 events after every few, the engine looks whether its own structures
+    ///   agree with each other: [`Error::Internal`](crate::Error::Internal) out of the loop.
+    #[must_use]
+    pub fn set_debug(mut self, debug: bool) -> Self {
+        self.debug = debug;
         self
     }
 

@@ -37,8 +37,14 @@ pub enum Error {
     Finalizing,
     /// A base without locks was used from a second thread, or a loop in steps by one that did not enter it.
     WrongThread,
+    /// This process is a forked child, and the base was not [made anew](crate::Base::reinit) in it.
+    Forked,
     /// A number is outside its range.
     OutOfRange(&'static str),
+    /// Debug mode: a socket, pipe or FIFO in blocking mode, which would block the loop sooner or later.
+    Blocking(RawFd),
+    /// Debug mode: the engine's own structures contradict each other. Always a bug of the engine.
+    Internal(&'static str),
     /// A system call failed.
     System(SystemError),
 }
@@ -70,7 +76,12 @@ impl fmt::Display for Error {
             Error::Active => f.write_str("an event is active"),
             Error::Finalizing => f.write_str("the event is being finalized"),
             Error::WrongThread => f.write_str("the base, or its loop, belongs to another thread"),
+            Error::Forked => {
+                f.write_str("the process was forked and the base was not made anew in the child")
+            }
             Error::OutOfRange(what) => write!(f, "{what} is out of range"),
+            Error::Blocking(fd) => write!(f, "descriptor {fd} is in blocking mode (O_NONBLOCK is not set)"),
+            Error::Internal(what) => write!(f, "the engine contradicts itself: {what}"),
             Error::System(error) => error.fmt(f),
         }
     }

@@ -65,7 +65,9 @@ bitflags! {
         const NO_CACHE_TIME = 0x08;
         /// epoll is told of most changes when it waits, not one by one (`EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST`).
         const EPOLL_USE_CHANGELIST = 0x10;
-        /// Accepted; the clock is always the precise one (`EVENT_BASE_FLAG_PRECISE_TIMER`).
+        /// The clock is the precise one, which it is anyway unless
+        /// [`Config::use_coarse_clock`](crate::Config::use_coarse_clock) asks for the other
+        /// (`EVENT_BASE_FLAG_PRECISE_TIMER`).
         const PRECISE_TIMER = 0x20;
         /// Accepted; a blocking wait never uses a timerfd (`EVENT_BASE_FLAG_EPOLL_DISALLOW_TIMERFD`).
         const EPOLL_DISALLOW_TIMERFD = 0x40;

@@ -27,8 +27,11 @@
 //! | `event_base_new`, `_new_with_config`, `_free` | [`Base::new`], [`Base::with_config`], [`Base::close`] |
 //! | `event_new`, `event_free` | [`Base::create`], [`Base::free`] |
 //! | `event_add`, `event_del`, `event_remove_timer` | [`Base::add`], [`Base::del`], [`Base::remove_timer`] |
+//! | `event_del_block`, `event_del_noblock` | [`Base::del_block`], [`Base::del`] |
+//! | `event_reinit` | [`Base::reinit`] |
 //! | `event_active`, `event_active_later_` | [`Base::activate`], [`Base::activate_later`] |
-//! | `event_pending`, `event_priority_set`, `event_finalize` | [`Base::pending`], [`Base::set_priority`], [`Base::finalize`] |
+//! | `event_pending`, `event_priority_set` | [`Base::pending`], [`Base::set_priority`] |
+//! | `event_assign`, `event_finalize`, `event_free_finalize` | [`Base::assign`], [`Base::finalize_keep`], [`Base::finalize`] |
 //! | `event_base_init_common_timeout` | [`Base::common_timeout`], [`Base::add_common`] |
 //! | `event_base_once` | [`Base::once`] |
 //! | `event_base_loop`, `_loopexit`, `_loopbreak`, `_loopcontinue` | [`Base::run`], [`Base::loop_exit`], [`Base::loop_break`], [`Base::loop_continue`] |
@@ -36,12 +39,18 @@
 //! | `event_base_gettimeofday_cached`, `event_gettime_monotonic` | [`Base::now`], [`Base::monotonic`] |
 //! | `event_base_get_num_events`, `_get_max_events` | [`Base::count_events`], [`Base::max_events`] |
 //! | `event_base_foreach_event`, `event_base_dump_events` | [`Base::for_each`], [`Base::events`], [`Base::dump`] |
+//! | `event_set_log_callback` | [`set_log_callback`] |
 //! | `event_get_assignment` and the other getters | [`Base::info`] |
 //!
 //! # Threads
 //!
 //! A base may be used from any thread, except one built with [`BaseFlags::NOLOCK`], which belongs to the
 //! first thread that uses it. Only one thread at a time runs the loop.
+//!
+//! # Forks
+//!
+//! In a forked child every call on a base of its parent's fails with [`Error::Forked`], apart from
+//! [`Base::reinit`], which makes the base the child's own, and [`Base::close`].
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -52,6 +61,7 @@ mod error;
 mod event;
 mod flags;
 mod io;
+mod log;
 mod stats;
 mod sync;
 mod sys;
@@ -65,6 +75,7 @@ pub use config::{Config, MAX_PRIORITIES};
 pub use error::{Error, SystemError};
 pub use event::{EventId, EventInfo, EventSpec, Ready};
 pub use flags::{BaseFlags, CountFlags, Features, LoopFlags, LoopResult, What};
+pub use log::{LogCallback, LogMessage, Severity, set_log_callback};
 pub use stats::{BUCKETS, EventCounts, Histogram, Stats, Timing};
 #[cfg(feature = "test-util")]
 pub use time::ManualClock;

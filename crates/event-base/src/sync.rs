@@ -2,21 +2,28 @@
 //!
 //! A base has one lock around all its state. Its kind is chosen when the base is built: parking_lot's
 //! mutex, or for `NOLOCK` one that only checks that every caller is the same thread. The state is reached
-//! through [`Lock::lock`] alone, so a model checker's types can take the place of these two.
+//! through [`Lock::lock`] alone, so a model checker's types can take the place of parking_lot's: they do in a
+//! build with `--cfg event_base_model`.
 #![expect(unsafe_code, reason = "implementing `RawMutex` is a promise of exclusion")]
+
+#[cfg(not(event_base_model))]
+mod native;
+#[cfg(event_base_model)]
+#[path = "sync/model.rs"]
+mod native;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use lock_api::{GuardNoSend, Mutex, MutexGuard, RawMutex};
+use lock_api::{GuardNoSend, RawMutex};
+
+#[cfg(event_base_model)]
+pub(crate) use native::Bell;
+pub(crate) use native::thread_token;
+/// For what belongs to the whole process and is hardly ever written.
+pub(crate) use parking_lot::RwLock;
 
 use crate::error::Error;
-
-/// A number that no two running threads share; never 0.
-pub(crate) fn thread_token() -> usize {
-    thread_local!(static PLACE: u8 = const { 0 });
-    PLACE.with(|place| std::ptr::from_ref(place) as usize)
-}
 
 /// Excludes by belonging to one thread: the first that locks it.
 #[derive(Debug)]
@@ -62,33 +69,64 @@ unsafe impl RawMutex for OwnerOnly {
 /// Some state behind a lock of either kind.
 #[derive(Debug)]
 pub(crate) enum Lock<T> {
-    Shared(Mutex<parking_lot::RawMutex, T>),
-    Owned(Mutex<OwnerOnly, T>),
+    Shared(native::Mutex<T>),
+    Owned(lock_api::Mutex<OwnerOnly, T>),
 }
 
 /// The state, until this is dropped.
 pub(crate) enum Guard<'a, T> {
-    Shared(MutexGuard<'a, parking_lot::RawMutex, T>),
-    Owned(MutexGuard<'a, OwnerOnly, T>),
+    Shared(native::MutexGuard<'a, T>),
+    Owned(lock_api::MutexGuard<'a, OwnerOnly, T>),
 }
 
 impl<T> Lock<T> {
     pub(crate) fn shared(state: T) -> Self {
-        Lock::Shared(Mutex::new(state))
+        Lock::Shared(native::Mutex::new(state))
     }
 
     pub(crate) fn owned(state: T) -> Self {
-        Lock::Owned(Mutex::new(state))
+        Lock::Owned(lock_api::Mutex::new(state))
     }
 
     /// # Errors
-    /// [`Error::WrongThread`] if this kind of lock belongs to another thread.
+    /// [`Error::WrongThread`] if this kind of lock belongs to another thread; [`Error::Forked`] in a forked
+    /// child if the lock was taken at the fork, by a thread that is not here to give it back.
     #[inline]
     pub(crate) fn lock(&self) -> Result<Guard<'_, T>, Error> {
         match self {
-            Lock::Shared(mutex) => Ok(Guard::Shared(mutex.lock())),
+            Lock::Shared(mutex) => mutex.lock().map(Guard::Shared),
             Lock::Owned(mutex) => mutex.try_lock().map(Guard::Owned).ok_or(Error::WrongThread),
         }
+    }
+
+    /// From now on this process is the one that the lock was made in; called with the lock taken.
+    pub(crate) fn adopt(&self) {
+        if let Lock::Shared(mutex) = self {
+            mutex.adopt();
+        }
+    }
+
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self, Lock::Shared(_))
+    }
+}
+
+/// What threads wait for with the lock given up meanwhile.
+#[derive(Debug, Default)]
+pub(crate) struct Condition(native::Condvar);
+
+impl Condition {
+    /// Returns when [`notify_all`](Self::notify_all) was called, or for no reason: the caller looks whether what
+    /// it waits for has come. A base of one thread has nobody to wait for.
+    pub(crate) fn wait<'a, T>(&self, guard: Guard<'a, T>) -> Guard<'a, T> {
+        match guard {
+            Guard::Shared(guard) => Guard::Shared(self.0.wait(guard)),
+            Guard::Owned(guard) => Guard::Owned(guard),
+        }
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
     }
 }
 

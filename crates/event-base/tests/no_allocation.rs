@@ -219,6 +219,24 @@ fn common_timeouts() {
 }
 
 #[test]
+fn watchers() {
+    on_each_base(|base| {
+        let timer = base.create(EventSpec::timer().persist()).unwrap();
+        base.add(timer, Some(Duration::ZERO)).unwrap();
+        for data in 0..10 {
+            base.on_prepare(data).unwrap();
+            base.on_check(data).unwrap();
+        }
+        let allocations = allocations_of(|| {
+            let mut told = 0;
+            base.run_with_watchers(POLL, |_, _| told += 1).unwrap();
+            assert_eq!(told, 21);
+        });
+        assert_eq!(allocations, 0);
+    });
+}
+
+#[test]
 fn user_events() {
     on_each_base(|base| {
         let events = created(base, 1000, |data| EventSpec::user().data(data));

@@ -13,7 +13,7 @@ use event_base::{Base, BaseFlags, Config, Error, EventSpec, LoopResult, Turn, Wa
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use support::{POLL, WAIT, fd, ms, open_descriptors, pair, run_watched};
+use support::{POLL, WAIT, base, fd, ms, open_descriptors, pair, run_watched};
 
 fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
@@ -225,7 +225,7 @@ fn c_113_test_fdleak() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     with_room_for(10, || {
-        let base = Base::new().unwrap();
+        let base = base();
         for _ in 0..2_000 {
             let client = TcpStream::connect(address).unwrap();
             let (server, _) = listener.accept().unwrap();

@@ -5,10 +5,12 @@
 mod support;
 
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use event_base::{
-    Base, Clock, Config, CountFlags, Error, EventSpec, LoopResult, SystemClock, Turn, Wait, What,
+    Base, Clock, Config, CountFlags, Error, EventSpec, LoopResult, Severity, SystemClock, Turn, Wait, What,
+    set_log_callback,
 };
 use nix::errno::Errno;
 use nix::libc;
@@ -80,8 +82,14 @@ fn the_loop_works() {
 #[test]
 fn a_kernel_without_the_exact_wait_gets_the_one_in_milliseconds() {
     if in_a_process_of_its_own("a_kernel_without_the_exact_wait_gets_the_one_in_milliseconds") {
+        let told = Arc::new(Mutex::new(vec![]));
+        let kept = Arc::clone(&told);
+        set_log_callback(Some(Arc::new(move |message| {
+            kept.lock().unwrap().push((message.severity, message.method));
+        })));
         refuse(&[libc::SYS_epoll_pwait2], Errno::ENOSYS);
         the_loop_works();
+        assert_eq!(*told.lock().unwrap(), [(Severity::Debug, Some("epoll"))], "once in a process");
     }
 }
 

@@ -71,16 +71,32 @@ impl HandleState {
         Driven::More
     }
 
-    /// Ends the run and tells JavaScript how: a signal, and for an error its number in `detail`.
+    /// Ends the run and tells JavaScript how: a signal, and for an error of the system its number, -1 for one of
+    /// the engine, 0 for a base that was closed.
     fn finish(self: &Rc<Self>, caller: &Rc<Caller>, result: Result<LoopResult, Error>) {
         self.detach();
         let (signal, errno) = match result {
             Ok(LoopResult::Stopped) => (Signal::Stopped, 0),
             Ok(LoopResult::Empty) => (Signal::Empty, 0),
             Err(Error::System(error)) => (Signal::Failed, error.errno),
+            Err(Error::Internal(_)) => (Signal::Failed, -1),
             Err(_) => (Signal::Failed, 0),
         };
         _ = caller.call(signal.code(), f64::from(errno));
+    }
+
+    /// Watches the base's descriptor anew if the kernel's object behind it was replaced.
+    pub(crate) fn rewatch(&self) -> Result<(), Error> {
+        let epoch = match self.base.descriptor_epoch() {
+            Ok(epoch) => epoch,
+            // The driver goes with the base.
+            Err(_) => return Ok(()),
+        };
+        match &mut *self.driver.borrow_mut() {
+            Some(Driver::Uv(driver)) => driver.rewatch(epoch),
+            Some(Driver::Thread(driver)) => driver.rewatch(&self.base, epoch),
+            None => Ok(()),
+        }
     }
 
     /// Stops the driver and leaves the loop.

@@ -38,6 +38,10 @@ pub(crate) struct ThreadDriver {
     ring: Ring,
     bell: *mut Bell,
     thread: Option<JoinHandle<()>>,
+    /// The environment's end is being listened for.
+    hooked: bool,
+    /// Of which of the base's kernel objects in a row the thread's descriptor is.
+    epoch: u32,
 }
 
 impl fmt::Debug for ThreadDriver {
@@ -73,6 +77,7 @@ fn failed(errno: Errno, syscall: &'static str) -> Error {
 
 impl ThreadDriver {
     pub(super) fn start(env: &Env, state: Rc<HandleState>, caller: Rc<Caller>) -> Result<Self, Error> {
+        let epoch = state.base.descriptor_epoch()?;
         let (waiting, watcher) = waiting(&state.base)?;
         let bell = Box::into_raw(Box::new(Bell { state, caller, waiting: RefCell::new(Some(waiting)) }));
         let Some(ring) = make_ring(env, bell) else {
@@ -80,11 +85,8 @@ impl ThreadDriver {
             drop(unsafe { Box::from_raw(bell) });
             return Err(failed(Errno::ENOMEM, "napi_create_threadsafe_function"));
         };
-        let thread = std::thread::Builder::new()
-            .name("event-base".to_owned())
-            .spawn(move || watcher.run(|| ring.ring()))
-            .map_err(|_| failed(Errno::EAGAIN, "pthread_create"));
-        let driver = |thread| ThreadDriver { env: env.raw(), ring, bell, thread };
+        let thread = spawn(watcher, ring);
+        let driver = |thread| ThreadDriver { env: env.raw(), ring, bell, thread, hooked: false, epoch };
         match thread {
             Ok(thread) => {
                 let mut driver = driver(Some(thread));
@@ -101,6 +103,7 @@ impl ThreadDriver {
     fn add_hook(&mut self) {
         // SAFETY: the argument is the bell, which outlives the hook: see `close`.
         _ = unsafe { sys::napi_add_env_cleanup_hook(self.env, Some(on_environment_end), self.bell.cast()) };
+        self.hooked = true;
     }
 
     pub(super) fn set_ref(&self, keep_alive: bool) {
@@ -110,20 +113,46 @@ impl ThreadDriver {
         _ = unsafe { change(self.env, self.ring.0) };
     }
 
-    pub(super) fn close(mut self) {
-        // SAFETY: the bell is freed by the finalizer, which runs after the release below.
+    /// The thread has a duplicate of the descriptor, which still names the kernel object that is gone: another
+    /// thread takes over with another duplicate.
+    pub(super) fn rewatch(&mut self, base: &Base, epoch: u32) -> Result<(), Error> {
+        if self.epoch == epoch {
+            return Ok(());
+        }
+        self.epoch = epoch;
+        // A wait that was given away heard of the change by itself.
+        if base.descriptor()?.is_none() {
+            return Ok(());
+        }
+        let (waiting, watcher) = waiting(base)?;
+        self.end_thread();
+        // SAFETY: the bell is freed by the finalizer, which runs after the release in `close`.
+        let bell = unsafe { &*self.bell };
+        bell.waiting.replace(Some(waiting));
+        self.thread = Some(spawn(watcher, self.ring)?);
+        base.wake()
+    }
+
+    fn end_thread(&mut self) {
+        // SAFETY: as in `rewatch`.
         let bell = unsafe { &*self.bell };
         let end = bell.waiting.take().map(Waiting::end);
         if let Some(thread) = self.thread.take() {
-            // SAFETY: added with the same argument in `start`.
-            _ = unsafe {
-                sys::napi_remove_env_cleanup_hook(self.env, Some(on_environment_end), self.bell.cast())
-            };
             _ = thread.join();
         }
         if let Some(end) = end {
             end.give_back(&bell.state.base);
         }
+    }
+
+    pub(super) fn close(mut self) {
+        if self.hooked {
+            // SAFETY: added with the same argument in `start`.
+            _ = unsafe {
+                sys::napi_remove_env_cleanup_hook(self.env, Some(on_environment_end), self.bell.cast())
+            };
+        }
+        self.end_thread();
         // SAFETY: the one release of the one acquisition; the thread that rang is gone.
         _ = unsafe {
             sys::napi_release_threadsafe_function(self.ring.0, sys::ThreadsafeFunctionReleaseMode::abort)
@@ -138,6 +167,13 @@ fn waiting(base: &Base) -> Result<(Waiting, Watcher), Error> {
         Some(fd) => Waiting::for_descriptor(unsafe { BorrowedFd::borrow_raw(fd) }),
         None => Ok(Waiting::with_the_bases_wait()),
     }
+}
+
+fn spawn(watcher: Watcher, ring: Ring) -> Result<JoinHandle<()>, Error> {
+    std::thread::Builder::new()
+        .name("event-base".to_owned())
+        .spawn(move || watcher.run(|| ring.ring()))
+        .map_err(|_| failed(Errno::EAGAIN, "pthread_create"))
 }
 
 fn make_ring(env: &Env, bell: *mut Bell) -> Option<Ring> {
@@ -187,6 +223,10 @@ unsafe extern "C" fn on_ring(
     let driven = catch_unwind(AssertUnwindSafe(|| state.drive(&caller, 1)));
     match driven {
         Ok(Driven::Idle) => {
+            if let Err(error) = state.rewatch() {
+                state.finish(&caller, Err(error));
+                return;
+            }
             if let Some(waiting) = &mut *bell.waiting.borrow_mut() {
                 waiting.go_on(&state.base);
             }

@@ -180,6 +180,12 @@ impl UvDriver {
         unsafe { change(watch.handle()) };
     }
 
+    pub(super) fn rewatch(&self, epoch: u32) -> Result<(), Error> {
+        // SAFETY: as in `set_ref`.
+        rewatch(unsafe { &*self.watch }, epoch);
+        Ok(())
+    }
+
     pub(super) fn close(self) {
         // SAFETY: as in `set_ref`.
         close(unsafe { &*self.watch });
@@ -214,15 +220,21 @@ fn turn(watch: &Watch) {
     if let Driven::More = state.drive(&caller, BUDGET) {
         _ = state.base.wake();
     }
-    // The kernel's object was replaced under its number: libuv watches the one that is gone.
-    let epoch = state.base.descriptor_epoch().unwrap_or(watch.epoch.get());
-    if watch.epoch.replace(epoch) != epoch && !watch.closing.get() {
-        // SAFETY: the handle is initialised and not closing.
-        _ = unsafe { (watch.uv.poll_stop)(watch.handle()) };
-        // SAFETY: as above.
-        _ = unsafe { (watch.uv.poll_start)(watch.handle(), UV_READABLE, on_poll) };
-        _ = state.base.wake();
+    if let Ok(epoch) = state.base.descriptor_epoch() {
+        rewatch(watch, epoch);
     }
+}
+
+/// The kernel's object was replaced under its number: libuv watches the one that is gone.
+fn rewatch(watch: &Watch, epoch: u32) {
+    if watch.epoch.replace(epoch) == epoch || watch.closing.get() {
+        return;
+    }
+    // SAFETY: the handle is initialised and not closing.
+    _ = unsafe { (watch.uv.poll_stop)(watch.handle()) };
+    // SAFETY: as above.
+    _ = unsafe { (watch.uv.poll_start)(watch.handle(), UV_READABLE, on_poll) };
+    _ = watch.state.base.wake();
 }
 
 /// The environment ends while the handle is open.

@@ -16,7 +16,9 @@ use super::operation::{Operation, operation};
 use super::{Applied, Change, Internal, Readiness};
 use crate::error::Error;
 use crate::flags::{Features, What};
+use crate::log::{LogMessage, Severity, tell};
 use crate::sys::fd::with_fd;
+use crate::sys::fork;
 use crate::sys::pwait2::epoll_pwait2;
 use crate::time::Nanos;
 
@@ -39,6 +41,8 @@ pub(crate) struct Epoll {
     waiter: Option<EpollWaiter>,
     /// Made when a host first asks for the descriptor, so that none need be had later.
     timer: Option<TimerFd>,
+    /// The process that the kernel's object is of.
+    process: u32,
     /// Changes that were put off, in a base that does so.
     changes: Option<Changelist>,
     /// Tokens of registrations that the kernel refused when it was told of them late.
@@ -56,7 +60,14 @@ pub(crate) struct EpollWaiter {
 impl Epoll {
     pub(super) fn new(with_changelist: bool) -> Result<Self, Error> {
         let changes = with_changelist.then(Changelist::default);
-        Ok(Epoll { kernel: Arc::new(open()?), waiter: None, timer: None, changes, lost: Vec::new() })
+        Ok(Epoll {
+            kernel: Arc::new(open()?),
+            waiter: None,
+            timer: None,
+            changes,
+            lost: Vec::new(),
+            process: fork::generation(),
+        })
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -72,6 +83,9 @@ impl Epoll {
     }
 
     pub(super) fn change(&mut self, change: &Change) -> Result<Applied, Error> {
+        if self.process != fork::generation() {
+            return Err(Error::Forked);
+        }
         let Some(changes) = &mut self.changes else { return apply(&self.kernel, change) };
         let Verdict::Now(change) = changes.offer(change) else { return Ok(Applied::Done) };
         let applied = apply(&self.kernel, &change)?;
@@ -82,6 +96,10 @@ impl Epoll {
     /// Makes the changes that were put off.
     pub(super) fn flush(&mut self) {
         let Some(changes) = &mut self.changes else { return };
+        // They are the parent's to be told.
+        if self.process != fork::generation() {
+            return;
+        }
         while let Some(Pending { change, reborn }) = changes.take() {
             let mut result = apply(&self.kernel, &change);
             if reborn && result == Ok(Applied::Gone) {
@@ -174,6 +192,25 @@ impl Epoll {
         }
         Ok(())
     }
+
+    pub(super) fn renew_after_fork(&mut self) -> Result<(), Error> {
+        let fresh = open()?;
+        self.waiter = None;
+        self.timer = None;
+        match Arc::get_mut(&mut self.kernel) {
+            // Closes this process's descriptor of the parent's object, and nothing else.
+            Some(kernel) => nix::unistd::dup3(&fresh.0, &mut kernel.0, nix::fcntl::OFlag::O_CLOEXEC)
+                .map_err(|errno| Error::system(errno, "dup3", None))?,
+            // A thread waited, which is not in this process to give its waiter back.
+            None => self.kernel = Arc::new(fresh),
+        }
+        if let Some(changes) = &mut self.changes {
+            changes.clear();
+        }
+        self.lost.clear();
+        self.process = fork::generation();
+        Ok(())
+    }
 }
 
 impl EpollWaiter {
@@ -203,7 +240,14 @@ impl EpollWaiter {
         let at_once = timeout == Some(Duration::ZERO);
         if !at_once && !PWAIT2_REFUSED.load(Ordering::Relaxed) {
             match epoll_pwait2(&self.kernel.0, &mut self.events, timeout) {
-                Err(Errno::ENOSYS | Errno::EPERM) => PWAIT2_REFUSED.store(true, Ordering::Relaxed),
+                Err(Errno::ENOSYS | Errno::EPERM) => {
+                    // Not under a lock: a look, which may be, does not come here.
+                    if !PWAIT2_REFUSED.swap(true, Ordering::Relaxed) {
+                        let text = "epoll_pwait2 is refused; waits are rounded up to milliseconds";
+                        let method = Some(NAME);
+                        tell(&LogMessage { severity: Severity::Debug, text, base: None, method });
+                    }
+                }
                 result => return result,
             }
         }

@@ -31,7 +31,10 @@
 //!   deadline of the monotonic clock, for hosts that watch that descriptor instead of calling `wait`. Without
 //!   it `arm_timer` does nothing.
 //! - **`renew`** replaces the kernel's object by an empty one under the same descriptor number; the engine
-//!   registers everything again. Needed after a fork, and when a registration is stuck in the kernel.
+//!   registers everything again. Needed when a registration is stuck in the kernel.
+//! - **`renew_after_fork`** does the same in a forked child, without a word to the old objects, which the parent
+//!   goes on using: they are closed and no more. The timer is gone until `open_timer` is called again. A thread
+//!   that waited at the fork may have taken the waiter along for good; then the number may change.
 //!
 //! Readiness maps to interest as follows. Error conditions reach every interest that is registered, so that
 //! no registration can be ready for ever without an event hearing of it. A backend that is edge-triggered adds
@@ -73,6 +76,7 @@ use scripted::{Scripted, ScriptedWaiter};
 use crate::config::Config;
 use crate::error::Error;
 use crate::flags::{BaseFlags, Features, What};
+use crate::log::{LogMessage, Severity, tell};
 use crate::sys::notify::Notifier;
 use crate::time::Nanos;
 
@@ -246,7 +250,9 @@ impl Backend {
             match (candidate.open)(&options) {
                 Ok(backend) => {
                     if read_env && std::env::var_os("EVENT_SHOW_METHOD").is_some() {
-                        eprintln!("event-base using: {}", backend.name());
+                        let text = format!("event-base using: {}", backend.name());
+                        let method = Some(backend.name());
+                        tell(&LogMessage { severity: Severity::Message, text: &text, base: None, method });
                     }
                     return Ok(backend);
                 }
@@ -257,12 +263,31 @@ impl Backend {
         Err(failure)
     }
 
+    /// What a model's notifier rings.
+    #[cfg(event_base_model)]
+    pub(crate) fn bell(&self) -> std::sync::Arc<crate::sync::Bell> {
+        match self {
+            Backend::Scripted(inner) => inner.bell(),
+            _ => unreachable!("a model has a scripted backend"),
+        }
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         each_backend!(self, Backend, inner => inner.name())
     }
 
     pub(crate) fn features(&self) -> Features {
         each_backend!(self, Backend, inner => inner.features())
+    }
+
+    /// Whether the numbers of descriptors are the kernel's.
+    pub(crate) fn has_descriptors(&self) -> bool {
+        match self {
+            #[cfg(feature = "test-util")]
+            Backend::Scripted(_) => false,
+            #[allow(unreachable_patterns, reason = "a build may have no other backend")]
+            _ => true,
+        }
     }
 
     pub(crate) fn change(&mut self, change: &Change) -> Result<Applied, Error> {
@@ -365,6 +390,10 @@ impl Backend {
 
     pub(crate) fn renew(&mut self) -> Result<(), Error> {
         each_backend!(self, Backend, inner => inner.renew())
+    }
+
+    pub(crate) fn renew_after_fork(&mut self) -> Result<(), Error> {
+        each_backend!(self, Backend, inner => inner.renew_after_fork())
     }
 }
 

@@ -42,13 +42,26 @@ struct State {
 pub struct Script {
     clock: Arc<ManualClock>,
     state: Arc<Mutex<State>>,
+    #[cfg(event_base_model)]
+    bell: Arc<crate::sync::Bell>,
 }
 
 impl Script {
     /// A script that moves `clock`.
     #[must_use]
     pub fn new(clock: Arc<ManualClock>) -> Self {
-        Script { clock, state: Arc::default() }
+        Script {
+            clock,
+            state: Arc::default(),
+            #[cfg(event_base_model)]
+            bell: Arc::new(crate::sync::Bell::new()),
+        }
+    }
+
+    /// Moves the clock, which ends a wait of a model that lasts until then.
+    #[cfg(event_base_model)]
+    pub fn pass(&self, time: Duration) {
+        self.bell.change(|| self.clock.advance(time));
     }
 
     /// `after` into some later wait these descriptors become ready, once.
@@ -91,6 +104,9 @@ pub(crate) struct Scripted {
 pub(crate) struct ScriptedWaiter {
     script: Script,
     found: Vec<Readiness>,
+    /// The timeout counts from here.
+    #[cfg(event_base_model)]
+    start: Nanos,
 }
 
 impl Scripted {
@@ -139,7 +155,17 @@ impl Scripted {
     pub(super) fn unwatch_internal(&mut self, _: BorrowedFd<'_>) {}
 
     pub(super) fn start_wait(&mut self) -> ScriptedWaiter {
-        ScriptedWaiter { script: self.script.clone(), found: Vec::new() }
+        ScriptedWaiter {
+            script: self.script.clone(),
+            found: Vec::new(),
+            #[cfg(event_base_model)]
+            start: crate::time::Clock::monotonic(&*self.script.clock),
+        }
+    }
+
+    #[cfg(event_base_model)]
+    pub(super) fn bell(&self) -> Arc<crate::sync::Bell> {
+        Arc::clone(&self.script.bell)
     }
 
     pub(super) fn open_timer(&mut self) -> Result<(), Error> {
@@ -154,9 +180,23 @@ impl Scripted {
         self.script.state.lock().registered.clear();
         Ok(())
     }
+
+    pub(super) fn renew_after_fork(&mut self) -> Result<(), Error> {
+        self.renew()
+    }
 }
 
 impl ScriptedWaiter {
+    /// In a model other threads end the wait, and time passes when one of them says so.
+    #[cfg(event_base_model)]
+    pub(super) fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+        let end = timeout.map(|timeout| self.start.saturating_add(crate::time::nanos(timeout)));
+        let clock = &self.script.clock;
+        self.script.bell.wait(|| end.is_some_and(|end| crate::time::Clock::monotonic(&**clock) >= end));
+        Ok(())
+    }
+
+    #[cfg(not(event_base_model))]
     pub(super) fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
         let mut state = self.script.state.lock();
         state.waits.push(timeout);

@@ -7,6 +7,7 @@
 //! out, or made, in this pass: then it waits for the next one. So events that activate themselves or each
 //! other cannot keep descriptors, timers and exits from being looked at. (libevent runs them for ever.)
 
+use super::control::Attention;
 use super::{Base, Inner};
 use crate::error::Error;
 use crate::event::{EventId, NONE, Ready, State, Table};
@@ -20,7 +21,7 @@ const MAX_DEFERRED: u32 = 32;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Queue {
     pub(super) head: u32,
-    tail: u32,
+    pub(super) tail: u32,
 }
 
 impl Queue {
@@ -131,7 +132,7 @@ impl Inner {
     pub(super) fn make_active(&mut self, index: u32, what: What) {
         let record = self.table.at(index);
         let (state, priority) = (record.state, record.priority);
-        if state.contains(State::FINALIZING) {
+        if state.intersects(State::ANY_FINALIZING) {
             return;
         }
         if state.intersects(State::QUEUED) {
@@ -144,7 +145,7 @@ impl Inner {
             return;
         }
         if self.pass.open && priority < self.pass.priority {
-            self.control.next_pass = true;
+            self.control.attention |= Attention::NEXT_PASS;
         }
         if state.contains(State::ACTIVE_LATER) {
             self.withdraw(index);
@@ -155,7 +156,7 @@ impl Inner {
     /// Makes an event active in the next pass (`event_active_later_`); one that is active already stays so.
     fn make_active_later(&mut self, index: u32, what: What) {
         let record = self.table.at(index);
-        if record.state.contains(State::FINALIZING) {
+        if record.state.intersects(State::ANY_FINALIZING) {
             return;
         }
         if record.state.intersects(State::QUEUED) {
@@ -252,10 +253,18 @@ impl Inner {
 
     /// What is looked at after each callback.
     fn is_pass_over(&mut self, ran: EventId) -> bool {
+        let is_asked = !self.control.attention.is_empty() && self.attend();
         self.pass.end.is_some_and(|end| self.is_time_up(ran, end))
-            || self.control.is_breaking()
-            || self.control.next_pass
+            || is_asked
+            || !self.is_current()
             || self.pass.max_callbacks.is_some_and(|most| self.pass.count >= most)
+    }
+
+    /// Something was asked for during the callback: whether that ends the pass.
+    #[cold]
+    fn attend(&mut self) -> bool {
+        self.tell_waiters();
+        !self.control.attention.is_empty()
     }
 
     /// What is done with an event just before its callback, once it is out of its queue.
@@ -265,6 +274,7 @@ impl Inner {
         let record = self.table.at(index);
         record.pass = self.pass.number;
         let (fd, data, state, what) = (record.fd, record.data, record.state, record.what);
+        record.state = state - State::FINALIZING_KEPT;
         let result = std::mem::take(&mut record.result);
         self.measures.count_result(result);
         if what.contains(What::PERSIST) && record.has_period() {
@@ -285,6 +295,7 @@ impl Inner {
 
     /// The next transient event that was orphaned and is still nobody's.
     pub(super) fn next_departed(&mut self) -> Option<Ready> {
+        self.tell_waiters();
         self.settle_callback();
         while let Some(id) = self.departed.pop() {
             let Some(record) = self.table.get(id) else { continue };

@@ -53,9 +53,14 @@ impl TimeCache {
         self.clock.monotonic()
     }
 
-    /// How long it is from right now until `deadline`.
+    /// How long a wait from right now until `deadline` has to be.
     pub(super) fn until(&self, deadline: Nanos) -> Duration {
-        Duration::from_nanos(deadline.saturating_sub(self.clock.monotonic()))
+        Duration::from_nanos(self.clock.until(deadline))
+    }
+
+    /// When it is over by the kernel's clock.
+    pub(super) fn due(&self, deadline: Nanos) -> Nanos {
+        self.clock.due(deadline)
     }
 
     pub(super) fn refresh(&mut self) -> Nanos {

@@ -27,7 +27,7 @@ impl CommonTimeout {
     }
 }
 
-/// A number for a new base, which tells its common timeouts from those of others.
+/// A number for a new base, which tells it and its common timeouts from others.
 pub(super) fn base_number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)

@@ -5,9 +5,24 @@
 
 use std::time::Duration;
 
+use bitflags::bitflags;
+
 use super::{Base, Inner};
 use crate::error::Error;
 use crate::time::{Nanos, nanos};
+
+bitflags! {
+    /// What the loop is to look at after the current callback: one test where there is nothing.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub(super) struct Attention: u8 {
+        /// Leave the loop.
+        const BREAK = 0x01;
+        /// End this pass.
+        const NEXT_PASS = 0x02;
+        /// Other threads wait for the callback to end: see [`super::block`].
+        const WAITED_FOR = 0x04;
+    }
+}
 
 /// Requests to the loop.
 #[derive(Debug, Default)]
@@ -15,26 +30,24 @@ pub(super) struct Control {
     /// Exits at a later time, the latest first.
     exits: Vec<Nanos>,
     got_exit: bool,
-    got_break: bool,
     /// A break that came while no loop was running.
     break_next: bool,
-    /// End this pass.
-    pub(super) next_pass: bool,
+    pub(super) attention: Attention,
 }
 
 impl Control {
     pub(super) fn enter(&mut self) {
         self.got_exit = false;
-        self.got_break = std::mem::take(&mut self.break_next);
-        self.next_pass = false;
+        self.attention = Attention::empty();
+        self.attention.set(Attention::BREAK, std::mem::take(&mut self.break_next));
     }
 
     pub(super) fn is_stopping(&self) -> bool {
-        self.got_exit || self.got_break
+        self.got_exit || self.is_breaking()
     }
 
     pub(super) fn is_breaking(&self) -> bool {
-        self.got_break
+        self.attention.contains(Attention::BREAK)
     }
 
     pub(super) fn next_exit(&self) -> Option<Nanos> {
@@ -82,7 +95,7 @@ impl Base {
     pub fn loop_break(&self) -> Result<(), Error> {
         self.with(|inner| {
             if inner.is_running() {
-                inner.control.got_break = true;
+                inner.control.attention |= Attention::BREAK;
                 inner.request_wake();
             } else {
                 inner.control.break_next = true;
@@ -96,7 +109,7 @@ impl Base {
     /// # Errors
     /// [`Error::Closed`], [`Error::WrongThread`].
     pub fn loop_continue(&self) -> Result<(), Error> {
-        self.with(|inner| inner.control.next_pass = true)
+        self.with(|inner| inner.control.attention |= Attention::NEXT_PASS)
     }
 
     /// Whether the loop was, or is being, left by an exit; until the next loop begins
@@ -114,7 +127,7 @@ impl Base {
     /// # Errors
     /// [`Error::Closed`], [`Error::WrongThread`].
     pub fn got_break(&self) -> Result<bool, Error> {
-        self.with(|inner| inner.control.got_break || inner.control.break_next)
+        self.with(|inner| inner.control.is_breaking() || inner.control.break_next)
     }
 }
 

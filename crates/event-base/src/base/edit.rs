@@ -7,10 +7,12 @@ use super::{Base, Inner};
 use crate::error::Error;
 use crate::event::{EventId, EventSpec, Period, State};
 use crate::flags::What;
+use crate::log::Severity;
 use crate::time::{Nanos, nanos};
 
 impl Inner {
-    fn create(&mut self, spec: &EventSpec) -> Result<EventId, Error> {
+    /// Refuses what makes no sense; answers the priority.
+    fn check_spec(&self, spec: &EventSpec) -> Result<u8, Error> {
         let io = spec.what.io();
         if spec.what.contains(What::SIGNAL) {
             return Err(Error::BadFlags("a signal event is made by itself"));
@@ -26,6 +28,11 @@ impl Inner {
         if priority >= priorities {
             return Err(Error::OutOfRange("the priority"));
         }
+        Ok(priority)
+    }
+
+    fn create(&mut self, spec: &EventSpec) -> Result<EventId, Error> {
+        let priority = self.check_spec(spec)?;
         // While callbacks run, a new event counts as one that had its turn: see `active`.
         self.table.insert(spec, priority, self.pass.made_in(spec.age))
     }
@@ -46,7 +53,7 @@ impl Inner {
     /// `event_add_nolock_`. If the descriptor is refused, nothing else is touched.
     pub(super) fn add(&mut self, index: u32, timeout: Option<Duration>) -> Result<(), Error> {
         let record = self.table.at(index);
-        if record.state.contains(State::FINALIZING) {
+        if record.state.intersects(State::ANY_FINALIZING) {
             return Err(Error::Finalizing);
         }
         if !record.what.io().is_empty() && !record.state.contains(State::INSERTED) {
@@ -59,6 +66,10 @@ impl Inner {
     }
 
     fn insert(&mut self, index: u32) -> Result<(), Error> {
+        if self.debug {
+            let fd = self.table.at(index).fd;
+            self.check_descriptor(fd)?;
+        }
         let Some(backend) = &mut self.backend else { return Err(Error::Closed) };
         let result = self.fds.add(&mut self.table, backend, index, &mut self.orphans);
         if result.is_ok() {
@@ -113,8 +124,14 @@ impl Inner {
         {
             // The one refusal possible is for another interest of the descriptor that stays registered as
             // it was; then the kernel tells a little more than is wanted, and nobody hears it.
-            _ = self.fds.remove(&mut self.table, backend, index, &mut self.orphans);
+            let result = self.fds.remove(&mut self.table, backend, index, &mut self.orphans);
             self.settle_orphans();
+            if let Err(error) = result {
+                self.note(
+                    Severity::Warning,
+                    format!("an interest stays registered with the kernel: {error}"),
+                );
+            }
             self.settle_change();
         }
     }
@@ -140,9 +157,17 @@ impl Inner {
             self.unlist(index, State::INSERTED);
             let record = self.table.at(index);
             record.result -= What::IO | What::ET;
-            if record.result.is_empty() {
+            let (fd, is_due) = (record.fd, !record.result.is_empty());
+            if !is_due {
                 self.withdraw(index);
             }
+            let id = self.table.id(index).to_bits();
+            self.note(
+                Severity::Warning,
+                format!(
+                    "descriptor {fd} was closed while event {id:#x} waited for it; the event was taken out"
+                ),
+            );
             let state = self.table.at(index).state;
             if state.contains(State::TRANSIENT) && !state.intersects(State::LISTED) {
                 self.departed.push(self.table.id(index));
@@ -162,6 +187,28 @@ impl Base {
     /// [`Error::Closed`], [`Error::WrongThread`].
     pub fn create(&self, spec: EventSpec) -> Result<EventId, Error> {
         self.try_with(|inner| inner.create(&spec))
+    }
+
+    /// Makes another event of one that is idle, under the same id (`event_assign`). The age in `spec` is not
+    /// looked at.
+    ///
+    /// # Errors
+    /// [`Error::Active`] while the event is pending or active, [`Error::Finalizing`]; else as
+    /// [`create`](Self::create). Nothing has changed then.
+    pub fn assign(&self, id: EventId, spec: EventSpec) -> Result<(), Error> {
+        self.try_with(|inner| {
+            let index = inner.table.find(id)?;
+            let state = inner.table.at(index).state;
+            if state.intersects(State::ANY_FINALIZING) {
+                return Err(Error::Finalizing);
+            }
+            if state.intersects(State::LISTED) {
+                return Err(Error::Active);
+            }
+            let priority = inner.check_spec(&spec)?;
+            inner.table.at(index).assign(&spec, priority);
+            Ok(())
+        })
     }
 
     /// Deletes an event for good (`event_free`). Its id names nothing afterwards. Any thread; never blocks,
@@ -189,7 +236,8 @@ impl Base {
     /// [`Error::System`] with `epoll_ctl` if the descriptor is refused: `EPERM` for a regular file or a
     /// directory, `EBADF` if it is closed, `ENOSPC` or `ENOMEM` when the kernel's limits are reached; the
     /// deadline is not touched then. [`Error::BadFlags`] if other events watch the descriptor
-    /// edge-triggered and this one does not, or the reverse. [`Error::Finalizing`], [`Error::Closed`],
+    /// edge-triggered and this one does not, or the reverse. In [debug mode](crate::Config::set_debug)
+    /// [`Error::Blocking`] for a descriptor in blocking mode. [`Error::Finalizing`], [`Error::Closed`],
     /// [`Error::WrongThread`].
     pub fn add(&self, id: EventId, timeout: Option<Duration>) -> Result<(), Error> {
         self.try_with(|inner| {
@@ -225,7 +273,7 @@ impl Base {
     pub fn del(&self, id: EventId) -> Result<(), Error> {
         self.try_with(|inner| {
             let index = inner.table.find(id)?;
-            if !inner.table.at(index).state.contains(State::FINALIZING) {
+            if !inner.table.at(index).state.intersects(State::ANY_FINALIZING) {
                 inner.delete(index);
                 inner.request_wake_if_empty();
             }
@@ -275,23 +323,6 @@ impl Base {
                 return Ok(id);
             }
             inner.create_and_add(&spec, timeout)
-        })
-    }
-
-    /// Deletes an event and has it handed out once more, with FINALIZE as its result, after which it is
-    /// gone (`event_finalize`). Nothing else can happen to it meanwhile. Any thread.
-    ///
-    /// # Errors
-    /// [`Error::Closed`], [`Error::WrongThread`].
-    pub fn finalize(&self, id: EventId) -> Result<(), Error> {
-        self.try_with(|inner| {
-            let index = inner.table.find(id)?;
-            if !inner.table.at(index).state.contains(State::FINALIZING) {
-                inner.delete(index);
-                inner.make_active(index, What::FINALIZE);
-                inner.table.at(index).state |= State::FINALIZING;
-            }
-            Ok(())
         })
     }
 

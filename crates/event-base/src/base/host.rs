@@ -26,8 +26,18 @@ pub(super) struct Host {
     armed: Option<Nanos>,
     /// The descriptor of the host's own loop.
     watched: Option<RawFd>,
+    /// It asked for the descriptor, and so for the timer behind it.
+    pub(super) is_timed: bool,
     /// A [`HostWait`] is out.
     pub(super) waits: bool,
+}
+
+impl Host {
+    /// The kernel's object was made anew, and the timer with it.
+    pub(super) fn renewed(&mut self) {
+        self.epoch = self.epoch.wrapping_add(1);
+        self.armed = None;
+    }
 }
 
 /// A base's wait, to be made on any thread while the base itself stays where it is.
@@ -84,6 +94,7 @@ impl Base {
                 inner.install_notifier()?;
             }
             inner.backend()?.open_timer()?;
+            inner.host.is_timed = true;
             // The loop may have fallen asleep before there was a timer to set.
             inner.host.armed = None;
             inner.arm_host_timer()?;
@@ -174,6 +185,20 @@ impl Base {
         })
     }
 
+    /// Lets the next [`turn`](Self::turn) of the loop under way return [`Turn::Host`](super::Turn::Host), and
+    /// wakes it, as if the host's own loop had work. Nothing happens while no loop runs. Any thread.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WrongThread`].
+    pub fn interrupt(&self) -> Result<(), Error> {
+        self.with(|inner| {
+            if inner.is_running() {
+                inner.run.host = true;
+                inner.request_wake();
+            }
+        })
+    }
+
     /// Makes [`descriptor`](Self::descriptor) readable, and ends a blocking wait. Any thread.
     ///
     /// # Errors
@@ -199,9 +224,10 @@ impl Inner {
     /// Sets the kernel's timer to the first deadline.
     fn arm_host_timer(&mut self) -> Result<Option<Nanos>, Error> {
         let deadline = self.next_deadline();
-        if deadline != self.host.armed {
-            self.backend()?.arm_timer(deadline)?;
-            self.host.armed = deadline;
+        let due = deadline.map(|deadline| self.time.due(deadline));
+        if due != self.host.armed {
+            self.backend()?.arm_timer(due)?;
+            self.host.armed = due;
         }
         Ok(deadline)
     }
@@ -209,10 +235,13 @@ impl Inner {
     /// Gives the base the means to be woken.
     pub(super) fn install_notifier(&mut self) -> Result<Arc<Notifier>, Error> {
         let backend = self.backend()?;
+        #[cfg(not(event_base_model))]
         let notifier = match backend.open_notifier() {
             Some(notifier) => notifier,
             None => Notifier::new()?,
         };
+        #[cfg(event_base_model)]
+        let notifier = Notifier::Bell(backend.bell());
         if let Some(descriptor) = notifier.descriptor() {
             backend.watch_internal(descriptor, Internal::Notifier)?;
         }
@@ -225,19 +254,22 @@ impl Inner {
     pub(super) fn renew_backend(&mut self) -> Result<(), Error> {
         let Some(backend) = &mut self.backend else { return Err(Error::Closed) };
         backend.renew()?;
-        self.host.epoch = self.host.epoch.wrapping_add(1);
-        self.host.armed = None;
+        self.host.renewed();
         if let Some(notifier) = &self.notifier {
             notifier.install()?;
             if let Some(descriptor) = notifier.descriptor() {
                 backend.watch_internal(descriptor, Internal::Notifier)?;
             }
         }
-        if let Some(descriptor) = self.host.watched {
-            with_fd(descriptor, |fd| backend.watch_internal(fd, Internal::Host))?;
-        }
         let result = self.fds.register_all(&mut self.table, backend, &mut self.orphans);
         self.settle_orphans();
+        self.watch_host_again()?;
         result
+    }
+
+    pub(super) fn watch_host_again(&mut self) -> Result<(), Error> {
+        let Some(descriptor) = self.host.watched else { return Ok(()) };
+        let backend = self.backend()?;
+        with_fd(descriptor, |fd| backend.watch_internal(fd, Internal::Host))
     }
 }

@@ -35,6 +35,10 @@ impl Counts {
         self.now == [0; 3]
     }
 
+    pub(super) fn added(&self) -> usize {
+        self.now[ADDED]
+    }
+
     pub(super) fn active(&self) -> usize {
         self.now[ACTIVE]
     }
@@ -78,13 +82,15 @@ impl Inner {
         if record.state.contains(State::INSERTED) {
             pending |= record.what.io();
         }
+        let is_active = record.state.intersects(State::QUEUED);
         EventInfo {
             id,
             fd: record.fd,
             what: record.what,
             pending,
-            active: record.result,
-            is_active: record.state.intersects(State::QUEUED),
+            // A result outlives the queue it was for.
+            active: if is_active { record.result } else { What::empty() },
+            is_active,
             priority: record.priority,
             expires_at: record
                 .timer

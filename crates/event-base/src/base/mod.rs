@@ -8,17 +8,22 @@
 //! - The thread that waits is woken only if it sleeps: see [`wake`].
 
 mod active;
+mod block;
 mod clocks;
 mod common;
 mod control;
+mod debug;
 mod dump;
 mod edit;
+mod finalize;
 mod host;
 mod inspect;
 mod measure;
+mod note;
 mod persist;
 mod phases;
 mod priorities;
+mod reinit;
 mod run;
 mod wake;
 mod watchers;
@@ -26,6 +31,7 @@ mod watchers;
 use std::sync::Arc;
 
 use active::{Pass, Queues};
+use block::Waiters;
 use clocks::TimeCache;
 pub use common::CommonTimeout;
 use control::Control;
@@ -33,6 +39,7 @@ use host::Host;
 pub use host::{HostWait, WaitEnder};
 use inspect::Counts;
 use measure::Measures;
+use note::Note;
 use run::Run;
 pub use run::{Next, Occasion, Turn, Wait};
 use wake::Sleep;
@@ -46,8 +53,9 @@ use crate::event::{EventId, State, Table};
 use crate::flags::{BaseFlags, Features};
 use crate::io::FdMap;
 use crate::sync::{Guard, Lock};
+use crate::sys::fork;
 use crate::sys::notify::Notifier;
-use crate::time::{Deadlines, SystemClock};
+use crate::time::Deadlines;
 
 /// An event base. Cloning gives another handle to the same base.
 #[derive(Clone, Debug)]
@@ -57,6 +65,7 @@ pub struct Base {
 
 #[derive(Debug)]
 struct Shared {
+    number: u64,
     state: Lock<Inner>,
 }
 
@@ -79,8 +88,14 @@ struct Inner {
     sleep: Sleep,
     counts: Counts,
     measures: Measures,
+    /// Messages to be told without the lock.
+    notes: Vec<Note>,
     time: TimeCache,
     limits: DispatchLimits,
+    /// Checks what costs too much to be checked always.
+    debug: bool,
+    /// What passes have paid towards the next look at everything.
+    unchecked: usize,
     watchers: Watchers,
     /// Tells this base from every other of the process.
     number: u64,
@@ -88,6 +103,10 @@ struct Inner {
     orphans: Vec<u32>,
     /// Transient events that were orphaned, to be handed out once more.
     departed: Vec<EventId>,
+    waiters: Waiters,
+    /// The [generation](fork::generation) of the process that the kernel's objects belong to; that of none once
+    /// the base is closed. So one comparison tells a call that it may go on.
+    process: u32,
     closed: bool,
 }
 
@@ -111,7 +130,9 @@ impl Base {
         if config.priorities == 0 {
             return Err(Error::OutOfRange("the number of priorities"));
         }
-        let clock = config.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
+        fork::watch()?;
+        let clock = config.build_clock();
+        let number = common::base_number();
         let mut inner = Inner {
             backend: Some(Backend::select(config)?),
             notifier: None,
@@ -126,12 +147,17 @@ impl Base {
             sleep: Sleep::default(),
             counts: Counts::default(),
             measures: Measures::new(config.timing),
+            notes: Vec::new(),
             time: TimeCache::new(clock, config.flags.contains(BaseFlags::NO_CACHE_TIME)),
             limits: config.limits,
+            debug: debug::is_wanted(config),
+            unchecked: 0,
             watchers: Watchers::default(),
-            number: common::base_number(),
+            number,
             orphans: Vec::new(),
             departed: Vec::new(),
+            waiters: Waiters::default(),
+            process: fork::generation(),
             closed: false,
         };
         let state = if config.flags.contains(BaseFlags::NOLOCK) {
@@ -140,7 +166,7 @@ impl Base {
             inner.install_notifier()?;
             Lock::shared(inner)
         };
-        Ok(Base { shared: Arc::new(Shared { state }) })
+        Ok(Base { shared: Arc::new(Shared { number, state }) })
     }
 
     /// The name of the backend (`event_base_get_method`).
@@ -163,7 +189,8 @@ impl Base {
     /// call fails with [`Error::Closed`]. A loop that is running returns as after a break, and takes the
     /// kernel's objects with it.
     ///
-    /// Descriptors of events are the user's and stay open. Finalizers that have not run yet do not run.
+    /// Descriptors of events are the user's and stay open. Finalizers that have not run yet do not run. In a
+    /// forked child, too: the parent's base is not touched.
     ///
     /// # Errors
     /// [`Error::WrongThread`].
@@ -171,6 +198,9 @@ impl Base {
         let mut inner = self.shared.state.lock()?;
         if inner.closed {
             return Ok(());
+        }
+        if !inner.is_current() {
+            inner.disown();
         }
         for index in inner.table.indices() {
             if inner.table.at(index).state.contains(State::LIVE) {
@@ -181,10 +211,18 @@ impl Base {
         inner.departed.clear();
         inner.watchers = Watchers::default();
         inner.closed = true;
+        inner.process = fork::NO_GENERATION;
+        inner.tell_waiters();
         inner.release();
         inner.request_wake();
         self.unlock(inner);
         Ok(())
+    }
+
+    /// Whether several threads may use the base: it was built without `NOLOCK`.
+    #[must_use]
+    pub fn has_lock(&self) -> bool {
+        self.shared.state.is_shared()
     }
 
     /// Whether the base was closed. Any thread; `true` too where the base belongs to another one.
@@ -211,20 +249,30 @@ impl Base {
     #[inline]
     fn open(&self) -> Result<Guard<'_, Inner>, Error> {
         let inner = self.shared.state.lock()?;
-        if inner.closed { Err(Error::Closed) } else { Ok(inner) }
+        if inner.is_current() { Ok(inner) } else { Err(inner.refusal()) }
     }
 
     #[inline]
     fn unlock(&self, mut inner: Guard<'_, Inner>) {
-        let notifier = inner.sleep.take_request().then(|| inner.take_notifier()).flatten();
-        drop(inner);
-        if let Some(notifier) = notifier {
-            notifier.notify();
+        if inner.sleep.take_request() {
+            self.follow_up(inner);
         }
     }
 }
 
 impl Inner {
+    /// The base is open and this process's.
+    #[inline]
+    fn is_current(&self) -> bool {
+        self.process == fork::generation()
+    }
+
+    /// Why it is not.
+    #[cold]
+    fn refusal(&self) -> Error {
+        if self.closed { Error::Closed } else { Error::Forked }
+    }
+
     fn backend(&mut self) -> Result<&mut Backend, Error> {
         self.backend.as_mut().ok_or(Error::Closed)
     }

@@ -1,8 +1,10 @@
 //! What an iteration of the loop is made of: the phases that [`Base::turn`](super::Base::turn) names.
 
 use super::Inner;
+use super::control::Attention;
 use super::run::{Finish, Until, Wait};
 use crate::backend::{Backend, Internal, Readiness, Waiter};
+use crate::error::Error;
 use crate::event::{NONE, Ready, State};
 use crate::flags::{Features, LoopFlags, LoopResult, What};
 use crate::time::Nanos;
@@ -65,10 +67,19 @@ impl Inner {
         self.run.owner != 0
     }
 
+    /// Whether this thread of this process may run the loop.
+    pub(super) fn check_turn(&self) -> Result<(), Error> {
+        if self.run.is_owner() && (self.is_current() || self.closed) {
+            return Ok(());
+        }
+        Err(if self.is_current() { Error::WrongThread } else { self.refusal() })
+    }
+
     /// What a pass leaves behind: whether this was the last one.
     pub(super) fn end_pass(&mut self) {
         self.settle_callback();
         self.pass.close();
+        self.tell_waiters();
         self.sleep.end();
         let ran = std::mem::take(&mut self.pass.count) > 0;
         if self.run.flags.contains(LoopFlags::ONCE) && ran && !self.queues.has_active() {
@@ -91,7 +102,7 @@ impl Inner {
 
     /// Answers whether this pass is to look for something new.
     pub(super) fn begin_pass(&mut self) -> bool {
-        self.control.next_pass = false;
+        self.control.attention -= Attention::NEXT_PASS;
         if self.run.finish == Finish::Polled {
             // Not a pass of its own: what had its turn since the poll does not get another.
             return false;

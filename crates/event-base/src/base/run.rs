@@ -7,6 +7,7 @@ use super::{Base, Inner};
 use crate::error::Error;
 use crate::event::Ready;
 use crate::flags::{LoopFlags, LoopResult};
+use crate::log::Severity;
 use crate::sync::{Guard, thread_token};
 use crate::time::Nanos;
 
@@ -249,9 +250,10 @@ impl Base {
     /// what became ready and what timed out. Answers for each watcher on the way, and goes on when called again.
     ///
     /// # Errors
-    /// [`Error::System`] if the wait fails; the loop can be tried again or left. [`Error::WrongThread`] if this
-    /// is not the thread that entered the loop; [`Error::Reentrant`] while the wait [is
-    /// away](Self::start_wait), [`Error::Closed`].
+    /// [`Error::System`] if the wait fails; the loop can be tried again or left. [`Error::Internal`] in debug
+    /// mode, if the engine's own structures contradict each other. [`Error::WrongThread`] if this is not the
+    /// thread that entered the loop; [`Error::Reentrant`] while the wait [is away](Self::start_wait),
+    /// [`Error::Closed`].
     pub fn turn(&self, wait: Wait) -> Result<Turn, Error> {
         self.turn_locked(self.shared.state.lock()?, wait).map(|(_, turn)| turn)
     }
@@ -261,9 +263,7 @@ impl Base {
         mut inner: Guard<'a, Inner>,
         wait: Wait,
     ) -> Result<(Guard<'a, Inner>, Turn), Error> {
-        if !inner.run.is_owner() {
-            return Err(if inner.closed { Error::Closed } else { Error::WrongThread });
-        }
+        inner.check_turn()?;
         loop {
             // A pass that was left for a watcher goes on behind it.
             let walk = inner.run.walk.take();
@@ -271,6 +271,8 @@ impl Base {
                 inner.reason_to_break_off()
             } else {
                 inner.end_pass();
+                inner.check_consistency()?;
+                inner = self.tell_notes(inner)?;
                 inner.reason_to_leave()
             };
             if let Some(result) = reason {
@@ -288,6 +290,7 @@ impl Base {
                     return Ok((inner, turn));
                 }
                 inner.expire_timers();
+                inner = self.tell_notes(inner)?;
             }
             // Before the events: those of a loop that is never at rest would keep it waiting for ever.
             if std::mem::take(&mut inner.run.host) {
@@ -347,10 +350,10 @@ impl Base {
         if may_sleep {
             // From a fresh reading: the time that callbacks took must not make timers late.
             let deadline = until.deadline();
-            let timeout = deadline.map(|deadline| deadline.saturating_sub(inner.time.fresh()));
+            let timeout = deadline.map(|deadline| inner.time.until(deadline));
             inner.sleep.begin(deadline);
             drop(inner);
-            result = waiter.wait(timeout.map(Duration::from_nanos));
+            result = waiter.wait(timeout);
             inner = self.shared.state.lock()?;
             inner.sleep.end();
         }
@@ -370,6 +373,9 @@ impl Base {
         inner.settle_lost();
         result?;
         if inner.is_stuck() {
+            let text =
+                "a closed descriptor stayed registered with the kernel; everything was registered anew";
+            inner.note(Severity::Warning, text.to_owned());
             inner.renew_backend()?;
         }
         Ok(inner)

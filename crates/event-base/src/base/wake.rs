@@ -18,12 +18,14 @@ pub(super) struct Sleep {
     /// The notifier was, or is about to be, written to.
     notified: bool,
     /// The caller who holds the lock is to write to the notifier.
+    wake: bool,
+    /// The caller who holds the lock has something to do once it has dropped it: this, or to tell messages.
     requested: bool,
 }
 
 impl Sleep {
     pub(super) fn begin(&mut self, until: Option<Nanos>) {
-        *self = Sleep { until, asleep: true, notified: false, requested: false };
+        *self = Sleep { until, asleep: true, ..Sleep::default() };
     }
 
     #[inline]
@@ -35,8 +37,23 @@ impl Sleep {
         self.asleep = false;
     }
 
+    /// What was written went to a notifier that is no more.
+    pub(super) fn forget_request(&mut self) {
+        self.notified = false;
+        self.requested = false;
+    }
+
     pub(super) fn take_request(&mut self) -> bool {
         std::mem::take(&mut self.requested)
+    }
+
+    pub(super) fn take_wake(&mut self) -> bool {
+        std::mem::take(&mut self.wake)
+    }
+
+    /// Messages are to be told once the lock is dropped.
+    pub(super) fn request_telling(&mut self) {
+        self.requested = true;
     }
 }
 
@@ -45,6 +62,7 @@ impl Inner {
     pub(super) fn request_wake(&mut self) {
         if self.sleep.asleep && !self.sleep.notified {
             self.sleep.notified = true;
+            self.sleep.wake = true;
             self.sleep.requested = true;
         }
     }

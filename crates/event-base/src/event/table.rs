@@ -25,6 +25,8 @@ bitflags! {
         const ACTIVE_LATER = 0x20;
         /// Deleted; only its finalizer is still to run.
         const FINALIZING = 0x40;
+        /// The same, but it is kept, to be used again.
+        const FINALIZING_KEPT = 0x10;
         /// In no list and not persistent means free: see [`EventSpec::transient`].
         const TRANSIENT = 0x80;
         /// The slot is in use.
@@ -35,6 +37,8 @@ bitflags! {
 impl State {
     /// In either queue of events that are due.
     pub(crate) const QUEUED: State = State::ACTIVE.union(State::ACTIVE_LATER);
+    /// Nothing can happen to it but its finalizer.
+    pub(crate) const ANY_FINALIZING: State = State::FINALIZING.union(State::FINALIZING_KEPT);
     /// In any list.
     pub(crate) const LISTED: State = State::QUEUED.union(State::TIMEOUT).union(State::INSERTED);
 }
@@ -78,6 +82,17 @@ pub(crate) enum Period {
 impl Record {
     pub(crate) fn has_period(&self) -> bool {
         self.interval != NO_INTERVAL
+    }
+
+    /// Makes another event of an idle one.
+    pub(crate) fn assign(&mut self, spec: &EventSpec, priority: u8) {
+        self.interval = NO_INTERVAL;
+        self.data = spec.data;
+        self.fd = spec.fd;
+        self.what = spec.what;
+        self.result = What::empty();
+        self.priority = priority;
+        self.state.set(State::TRANSIENT, spec.transient);
     }
 
     pub(crate) fn period(&self) -> Option<Period> {

@@ -192,6 +192,33 @@ impl FdMap {
         found
     }
 
+    /// The events on `fd`, as [`on`](Self::on) answers them, if what is kept of them agrees.
+    ///
+    /// # Errors
+    /// What does not.
+    pub(crate) fn check(&self, table: &mut Table, fd: RawFd) -> Result<Vec<u32>, &'static str> {
+        let entry = self.entry(fd);
+        let mut counted = VACANT;
+        let (mut found, mut index, mut last) = (Vec::new(), entry.head, NONE);
+        while index != NONE {
+            let what = table.at(index).what;
+            if table.neighbours(index).prev != last || found.len() > table.indices().len() {
+                return Err("the events of a descriptor are linked wrongly");
+            }
+            if what.contains(What::ET) != entry.edge {
+                return Err("an event disagrees with its descriptor on edge-triggering");
+            }
+            counted.count(what, 1);
+            found.push(index);
+            (last, index) = (index, table.neighbours(index).next);
+        }
+        let same = |of: fn(&Entry) -> u32| of(&counted) == of(&entry);
+        if !(same(|e| e.readers) && same(|e| e.writers) && same(|e| e.closers)) {
+            return Err("the interests of a descriptor are miscounted");
+        }
+        if last == entry.tail { Ok(found) } else { Err("the events of a descriptor end elsewhere") }
+    }
+
     /// Descriptors below this may have events.
     pub(crate) fn len(&self) -> RawFd {
         self.entries.len() as RawFd

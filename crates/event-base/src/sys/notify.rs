@@ -24,6 +24,9 @@ pub(crate) enum Notifier {
         /// The end that is written.
         write: OwnedFd,
     },
+    /// In a model, which has no kernel.
+    #[cfg(event_base_model)]
+    Bell(std::sync::Arc<crate::sync::Bell>),
 }
 
 impl Notifier {
@@ -57,6 +60,8 @@ impl Notifier {
             Notifier::EventFd(event_fd) => _ = event_fd.write(1),
             #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
             Notifier::User(filter) => filter.trigger(),
+            #[cfg(event_base_model)]
+            Notifier::Bell(bell) => bell.ring(),
             Notifier::Pipe { write, .. } => while unistd::write(write, &[1]) == Err(Errno::EINTR) {},
         }
     }
@@ -74,6 +79,8 @@ impl Notifier {
             // Silent by itself.
             #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
             Notifier::User(_) => {}
+            #[cfg(event_base_model)]
+            Notifier::Bell(_) => {}
             Notifier::Pipe { read, .. } => {
                 let mut buffer = [0; 64];
                 while let Ok(1..) | Err(Errno::EINTR) = unistd::read(read, &mut buffer) {}
@@ -93,6 +100,8 @@ impl Notifier {
             Notifier::EventFd(_) => Ok(()),
             #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
             Notifier::User(filter) => filter.install().map_err(|errno| Error::system(errno, "kevent", None)),
+            #[cfg(event_base_model)]
+            Notifier::Bell(_) => Ok(()),
             Notifier::Pipe { .. } => Ok(()),
         }
     }
@@ -104,6 +113,8 @@ impl Notifier {
             Notifier::EventFd(event_fd) => Some(event_fd.as_fd()),
             #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
             Notifier::User(_) => None,
+            #[cfg(event_base_model)]
+            Notifier::Bell(bell) => Some(bell.as_fd()),
             Notifier::Pipe { read, .. } => Some(read.as_fd()),
         }
     }

@@ -1,6 +1,7 @@
 //! Where the time comes from.
 
 use std::fmt;
+use std::sync::Arc;
 #[cfg(any(test, feature = "test-util"))]
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,12 +17,22 @@ pub trait Clock: fmt::Debug + Send + Sync {
 
     /// Nanoseconds since 1970, as the system's calendar has it; may jump.
     fn wall(&self) -> Nanos;
+
+    /// For how many nanoseconds the kernel has to wait until [`monotonic`](Self::monotonic) is sure to show
+    /// `deadline`; 0 only if it does already.
+    fn until(&self, deadline: Nanos) -> Nanos {
+        deadline.saturating_sub(self.monotonic())
+    }
+
+    /// What the kernel's own monotonic clock shows when this one is sure to show `deadline`.
+    fn due(&self, deadline: Nanos) -> Nanos {
+        deadline
+    }
 }
 
 /// The kernel's clocks: `CLOCK_MONOTONIC` and `CLOCK_REALTIME`.
 ///
-/// libevent prefers `CLOCK_MONOTONIC_COARSE`, which is up to 4 ms behind and makes the loop wake twice for
-/// one timer; the precise clock costs a little more, and no system call.
+/// libevent prefers `CLOCK_MONOTONIC_COARSE`: see [`Config::use_coarse_clock`](crate::Config::use_coarse_clock).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -35,10 +46,74 @@ impl Clock for SystemClock {
     }
 }
 
+/// The clock that moves once a tick of the kernel, if there is one, else the precise one.
+pub(crate) fn coarse_clock() -> Arc<dyn Clock> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Some(clock) = CoarseClock::new() {
+        return Arc::new(clock);
+    }
+    Arc::new(SystemClock)
+}
+
+/// `CLOCK_MONOTONIC_COARSE` and `CLOCK_REALTIME_COARSE`: the time of the last tick.
+///
+/// The kernel waits by the precise clock. A wait that ends at a deadline by that one would find the deadline
+/// still ahead by this one, and the loop would have to wait again. So a wait lasts a tick longer.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[derive(Clone, Copy, Debug)]
+struct CoarseClock {
+    tick: Nanos,
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+impl CoarseClock {
+    /// `None` where the kernel, or a sandbox, has no such clock.
+    fn new() -> Option<Self> {
+        clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE).ok()?;
+        clock_gettime(ClockId::CLOCK_REALTIME_COARSE).ok()?;
+        let tick = nix::time::clock_getres(ClockId::CLOCK_MONOTONIC_COARSE).ok()?;
+        Some(CoarseClock { tick: nanos_of(tick) })
+    }
+}
+
+/// How long to wait, by a clock that shows `precise`, until one that moves every `tick` and shows `coarse` now
+/// is sure to show `deadline`.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn until_shown(coarse: Nanos, precise: Nanos, deadline: Nanos, tick: Nanos) -> Nanos {
+    if deadline <= coarse {
+        return 0;
+    }
+    // A tick that comes late does not make the loop look again and again.
+    deadline.saturating_add(tick).saturating_sub(precise).max(tick / 8)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+impl Clock for CoarseClock {
+    fn monotonic(&self) -> Nanos {
+        read(ClockId::CLOCK_MONOTONIC_COARSE)
+    }
+
+    fn wall(&self) -> Nanos {
+        read(ClockId::CLOCK_REALTIME_COARSE)
+    }
+
+    fn until(&self, deadline: Nanos) -> Nanos {
+        until_shown(self.monotonic(), read(ClockId::CLOCK_MONOTONIC), deadline, self.tick)
+    }
+
+    fn due(&self, deadline: Nanos) -> Nanos {
+        let precise = read(ClockId::CLOCK_MONOTONIC);
+        precise.saturating_add(until_shown(self.monotonic(), precise, deadline, self.tick))
+    }
+}
+
 fn read(clock: ClockId) -> Nanos {
     // Neither clock can be missing on a system that has epoll or kqueue (POSIX.1-2001), and neither
     // reports a time before its epoch.
-    let time = clock_gettime(clock).unwrap_or(TimeSpec::new(0, 0));
+    nanos_of(clock_gettime(clock).unwrap_or(TimeSpec::new(0, 0)))
+}
+
+fn nanos_of(time: TimeSpec) -> Nanos {
     time.tv_sec() as Nanos * 1_000_000_000 + time.tv_nsec() as Nanos
 }
 
@@ -74,5 +149,44 @@ impl Clock for ManualClock {
 
     fn wall(&self) -> Nanos {
         self.monotonic() + Self::WALL_OFFSET
+    }
+}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use super::*;
+
+    const TICK: Nanos = 4_000_000;
+
+    #[test]
+    fn a_wait_ends_when_the_coarse_clock_shows_the_deadline_and_no_earlier() {
+        for precise in (100_000_000..104_000_000).step_by(77_777) {
+            let coarse = precise / TICK * TICK;
+            for deadline in (99_000_000..120_000_000).step_by(333_333) {
+                let wait = until_shown(coarse, precise, deadline, TICK);
+                let shown = (precise + wait) / TICK * TICK;
+                assert!(shown >= deadline, "{deadline} at {precise}: {shown}");
+                assert_eq!(wait == 0, deadline <= coarse);
+                // By the precise clock at most a tick late.
+                assert!(wait == 0 || wait <= TICK / 8 || precise + wait <= deadline + TICK);
+            }
+        }
+    }
+
+    #[test]
+    fn a_tick_that_is_late_is_waited_for_without_spinning() {
+        assert_eq!(until_shown(100, 100 + 3 * TICK, 101, TICK), TICK / 8);
+        assert_eq!(until_shown(100, 200, Nanos::MAX, TICK), Nanos::MAX - 200, "for ever stays for ever");
+    }
+
+    #[test]
+    fn the_coarse_clock_is_behind_the_precise_one_and_never_ahead() {
+        let clock = coarse_clock();
+        for _ in 0..1000 {
+            let (coarse, wall) = (clock.monotonic(), clock.wall());
+            assert!(coarse <= SystemClock.monotonic());
+            assert!(wall <= SystemClock.wall());
+            assert!(clock.due(coarse + 1) > coarse);
+        }
     }
 }

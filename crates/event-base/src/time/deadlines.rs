@@ -70,6 +70,11 @@ impl Deadlines {
         slots
     }
 
+    /// Whether what is kept of single timers agrees with itself.
+    pub(crate) fn is_sound(&self, timers: &mut impl TimerTable) -> bool {
+        self.single.is_sound(timers)
+    }
+
     /// The earliest deadline.
     pub(crate) fn next_deadline(&mut self, timers: &mut impl TimerTable) -> Option<Nanos> {
         let single = self.single.first(timers).map(|entry| entry.deadline());

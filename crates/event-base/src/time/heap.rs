@@ -69,6 +69,11 @@ impl Heap {
         (self.len > 0).then(|| self.at(self.end() - 1))
     }
 
+    /// Whether no entry is earlier than the one above it.
+    pub(super) fn is_ordered(&self) -> bool {
+        (ROOT + 1..self.end()).all(|place| self.at(parent(place)) <= self.at(place))
+    }
+
     /// Every entry, in the order of the array.
     pub(super) fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
         (ROOT..self.end()).map(|place| self.at(place))
@@ -262,8 +267,6 @@ mod tests {
     }
 
     fn assert_heap(heap: &Heap) {
-        for place in ROOT + 1..heap.end() {
-            assert!(heap.at(parent(place)) <= heap.at(place));
-        }
+        assert!(heap.is_ordered());
     }
 }

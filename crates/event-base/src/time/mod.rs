@@ -9,6 +9,7 @@ mod timers;
 
 #[cfg(any(test, feature = "test-util"))]
 pub use clock::ManualClock;
+pub(crate) use clock::coarse_clock;
 pub use clock::{Clock, SystemClock};
 pub(crate) use deadlines::Deadlines;
 pub(crate) use timer::{Timer, TimerTable};

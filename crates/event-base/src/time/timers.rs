@@ -128,6 +128,17 @@ impl TimerQueue {
         self.heap.entries().filter(stands_for_it).map(Entry::slot).collect()
     }
 
+    /// Whether the heap is one, no entry is later than its timer, and what stands for nothing is counted.
+    pub(super) fn is_sound(&self, timers: &mut impl TimerTable) -> bool {
+        let mut promised = |entry: &Entry| {
+            let timer = timers.timer(entry.slot());
+            !timer.bears(entry.order()) || !timer.is_armed() || timer.last_deadline() >= entry.deadline()
+        };
+        self.heap.is_ordered()
+            && self.heap.entries().all(|entry| promised(&entry))
+            && self.heap.len() - self.armed(timers).len() == self.idle
+    }
+
     fn rebuild_if_idle(&mut self, timers: &mut impl TimerTable) {
         if self.idle <= IDLE_ENTRIES || self.idle * 4 <= self.heap.len() * 3 {
             return;

@@ -7,7 +7,7 @@ use event_base::{
     Base, BaseFlags, Config, CountFlags, Error, EventSpec, Features, LoopResult, What, supported_methods,
 };
 
-use crate::support::{Bed, ONE_PASS, POLL, WAIT, drain, fd, ms, pair, run};
+use crate::support::{Bed, ONE_PASS, POLL, WAIT, base, drain, fd, ms, pair, run};
 
 #[test]
 fn c_001_methods() {
@@ -59,7 +59,7 @@ fn c_004_base_environ() {
 
 #[test]
 fn c_005_event_base_new() {
-    let base = Base::new().unwrap();
+    let base = base();
     let (reader, mut writer) = pair();
     std::io::Write::write_all(&mut writer, b"test string").unwrap();
     writer.shutdown(std::net::Shutdown::Write).unwrap();
@@ -82,7 +82,7 @@ fn c_006_free_active_base() {
     let (reader, _writer) = pair();
     for activate in [false, true] {
         for close in [false, true] {
-            let base = Base::new().unwrap();
+            let base = base();
             let event = base.create_and_add(EventSpec::io(fd(&reader), What::READ), None).unwrap();
             if activate {
                 base.activate(event, What::READ).unwrap();
@@ -196,7 +196,7 @@ fn c_056_event_foreach() {
 
 #[test]
 fn c_107_test_init() {
-    let base = Base::new().unwrap();
+    let base = base();
     let method = base.method().unwrap();
     assert!(supported_methods().contains(&method.split(' ').next().unwrap()));
     assert_eq!(run(&base, POLL), (LoopResult::Empty, vec![]));

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 
-use event_base::{Base, Config, EventSpec, Features, LoopResult, What};
+use event_base::{EventSpec, Features, LoopResult, What};
 
-use crate::support::{POLL, WAIT, fd, pair, run_watched};
+use crate::support::{POLL, WAIT, base_with, fd, pair, run_watched};
 
 fn close(peer: UnixStream) {
     drop(peer);
@@ -18,8 +18,10 @@ fn shutdown(peer: UnixStream) {
     std::mem::forget(peer);
 }
 
-fn simpleclose(leave: fn(UnixStream), modes: What) -> LoopResult {
-    let base = Base::with_config(&Config::new().require_features(Features::EARLY_CLOSE)).unwrap();
+/// How the loop ends; the test says what it expects, which holds wherever there is such an event at all.
+fn simpleclose(leave: fn(UnixStream), modes: What, expected: LoopResult) {
+    let edge = if modes.contains(What::ET) { Features::ET } else { Features::empty() };
+    let Some(base) = base_with(Features::EARLY_CLOSE | edge) else { return };
     let (ours, mut peer) = pair();
     // Unread data does not hide the close.
     peer.write_all(b"unread").unwrap();
@@ -42,45 +44,45 @@ fn simpleclose(leave: fn(UnixStream), modes: What) -> LoopResult {
     if edge_persistent && can_edge {
         assert_eq!(base.run(POLL, |_, ready| panic!("told twice: {ready:?}")), Ok(LoopResult::Stopped));
     }
-    result
+    assert_eq!(result, expected);
 }
 
 #[test]
 fn c_028_simpleclose_close() {
-    assert_eq!(simpleclose(close, What::empty()), LoopResult::Empty);
+    simpleclose(close, What::empty(), LoopResult::Empty);
 }
 
 #[test]
 fn c_029_simpleclose_shutdown() {
-    assert_eq!(simpleclose(shutdown, What::empty()), LoopResult::Empty);
+    simpleclose(shutdown, What::empty(), LoopResult::Empty);
 }
 
 #[test]
 fn c_030_simpleclose_close_persist() {
-    assert_eq!(simpleclose(close, What::PERSIST), LoopResult::Stopped);
+    simpleclose(close, What::PERSIST, LoopResult::Stopped);
 }
 
 #[test]
 fn c_031_simpleclose_shutdown_persist() {
-    assert_eq!(simpleclose(shutdown, What::PERSIST), LoopResult::Stopped);
+    simpleclose(shutdown, What::PERSIST, LoopResult::Stopped);
 }
 
 #[test]
 fn c_032_simpleclose_close_et() {
-    assert_eq!(simpleclose(close, What::ET), LoopResult::Empty);
+    simpleclose(close, What::ET, LoopResult::Empty);
 }
 
 #[test]
 fn c_033_simpleclose_shutdown_et() {
-    assert_eq!(simpleclose(shutdown, What::ET), LoopResult::Empty);
+    simpleclose(shutdown, What::ET, LoopResult::Empty);
 }
 
 #[test]
 fn c_034_simpleclose_close_persist_et() {
-    assert_eq!(simpleclose(close, What::PERSIST | What::ET), LoopResult::Stopped);
+    simpleclose(close, What::PERSIST | What::ET, LoopResult::Stopped);
 }
 
 #[test]
 fn c_035_simpleclose_shutdown_persist_et() {
-    assert_eq!(simpleclose(shutdown, What::PERSIST | What::ET), LoopResult::Stopped);
+    simpleclose(shutdown, What::PERSIST | What::ET, LoopResult::Stopped);
 }

@@ -1,8 +1,8 @@
 //! The life of an event: made, added, activated, handed out.
 
-use event_base::{Base, CountFlags, Error, EventSpec, LoopResult, What};
+use event_base::{CountFlags, Error, EventSpec, LoopResult, What};
 
-use crate::support::{Bed, LOOP_ONCE, ONE_PASS, POLL, WAIT, fd, ms, pair, run, run_watched};
+use crate::support::{Bed, LOOP_ONCE, ONE_PASS, POLL, WAIT, base, fd, ms, pair, run, run_watched};
 
 #[test]
 fn c_007_manipulate_active_events() {
@@ -34,7 +34,7 @@ fn c_008_event_new_selfarg() {
 
 #[test]
 fn c_012_evmap_invalid_slots() {
-    let base = Base::new().unwrap();
+    let base = base();
     for number in [i32::MAX, i32::MAX / 2] {
         let event = base.create(EventSpec::io(number, What::READ)).unwrap();
         assert!(matches!(base.add(event, None), Err(Error::System(_))));
@@ -45,7 +45,7 @@ fn c_012_evmap_invalid_slots() {
 
 #[test]
 fn c_013_bad_assign() {
-    let base = Base::new().unwrap();
+    let base = base();
     for io in [What::READ, What::WRITE, What::CLOSED] {
         assert!(matches!(base.create(EventSpec::io(0, What::SIGNAL | io)), Err(Error::BadFlags(_))));
     }
@@ -115,7 +115,7 @@ fn c_022_priority_active_inversion() {
 
 #[test]
 fn c_043_nonpersist_readd() {
-    let base = Base::new().unwrap();
+    let base = base();
     let (a, b) = pair();
     for socket in [&a, &b] {
         std::io::Write::write_all(&mut &*socket, b"x").unwrap();
@@ -136,7 +136,7 @@ fn c_043_nonpersist_readd() {
 
 #[test]
 fn c_046_event_once() {
-    let base = Base::new().unwrap();
+    let base = base();
     let (reader, writer) = pair();
     std::io::Write::write_all(&mut &writer, b"x").unwrap();
     base.once(fd(&reader), What::READ, 1, None).unwrap();
@@ -152,7 +152,7 @@ fn c_046_event_once() {
 
 #[test]
 fn c_047_event_once_never() {
-    let base = Base::new().unwrap();
+    let base = base();
     base.once(-1, What::TIMEOUT, 1, Some(ms(1_000_000))).unwrap();
     assert_eq!(run(&base, POLL), (LoopResult::Stopped, vec![]));
     assert_eq!(base.live_events().unwrap(), 1);
@@ -161,7 +161,7 @@ fn c_047_event_once_never() {
 
 #[test]
 fn c_048_event_pending() {
-    let base = Base::new().unwrap();
+    let base = base();
     let (socket, _peer) = pair();
     let read = base.create_and_add(EventSpec::io(fd(&socket), What::READ), None).unwrap();
     let write = base.create_and_add(EventSpec::io(fd(&socket), What::WRITE), None).unwrap();

@@ -1,6 +1,6 @@
 //! Finalizers: the event is handed out with FINALIZE, and is then gone.
 
-use event_base::{Error, LoopResult, What};
+use event_base::{Error, EventSpec, LoopResult, What};
 
 use crate::support::{Bed, WAIT, ms};
 
@@ -62,4 +62,52 @@ fn c_084_finalize_within_cb() {
         finalized.sort_by_key(|(id, _)| *id);
         assert_eq!(finalized, events.map(|event| (event, What::FINALIZE)));
     }
+}
+
+#[test]
+fn c_083_event_finalize_does_not_free() {
+    let bed = Bed::new();
+    let event = bed.timer(ms(10));
+    bed.base.finalize_keep(event).unwrap();
+    assert_eq!(bed.base.add(event, Some(ms(1))), Err(Error::Finalizing));
+    let mut seen = vec![];
+    bed.base.run(WAIT, |_, ready| seen.push((ready.what, ready.released))).unwrap();
+    assert_eq!(seen, [(What::FINALIZE, false)]);
+    assert_eq!(bed.base.live_events().unwrap(), 1);
+    bed.base.free(event).unwrap();
+}
+
+/// An event is assigned again in its finalizer, added, and finalized again; in debug mode, as there.
+#[test]
+fn c_085_finalize_debug_use_after_free() {
+    let bed = Bed::with(|config| config.set_debug(true));
+    let event = bed.io(3, What::READ);
+    bed.base.add(event, Some(ms(10))).unwrap();
+    bed.base.finalize_keep(event).unwrap();
+    let mut seen = vec![];
+    let result = bed.base.run(WAIT, |base, ready| {
+        assert_eq!(ready.id, event);
+        seen.push((ready.what, ready.data, bed.elapsed()));
+        match seen.len() {
+            1 => {
+                base.assign(event, EventSpec::timer().data(7)).unwrap();
+                base.add(event, Some(ms(20))).unwrap();
+            }
+            2 => base.finalize_keep(event).unwrap(),
+            3 => {
+                base.add(event, Some(ms(5))).unwrap();
+                base.finalize(event).unwrap();
+            }
+            _ => assert!(ready.released),
+        }
+    });
+    assert_eq!(result, Ok(LoopResult::Empty));
+    let expected = [
+        (What::FINALIZE, 0, ms(0)),
+        (What::TIMEOUT, 7, ms(20)),
+        (What::FINALIZE, 7, ms(20)),
+        (What::FINALIZE, 7, ms(20)),
+    ];
+    assert_eq!(seen, expected);
+    assert_eq!(bed.base.live_events().unwrap(), 0);
 }

@@ -7,7 +7,7 @@ use std::os::fd::RawFd;
 use event_base::{Base, BaseFlags, Config, EventId, EventSpec, LoopResult, What};
 
 use crate::support::{
-    LOOP_ONCE, ONE_PASS, POLL, WAIT, duplicate, duplicate_from, fd, fill, pair, run, run_watched,
+    LOOP_ONCE, ONE_PASS, POLL, WAIT, base, duplicate, duplicate_from, fd, fill, pair, run, run_watched,
 };
 
 fn watch(base: &Base, fd: RawFd, what: What) -> EventId {
@@ -16,7 +16,7 @@ fn watch(base: &Base, fd: RawFd, what: What) -> EventId {
 
 #[test]
 fn c_024_simpleread() {
-    let base = Base::new().unwrap();
+    let base = base();
     let (reader, mut writer) = pair();
     writer.write_all(b"test string").unwrap();
     writer.shutdown(std::net::Shutdown::Write).unwrap();
@@ -35,7 +35,7 @@ fn c_024_simpleread() {
 
 #[test]
 fn c_025_simpleread_multiple() {
-    let base = Base::new().unwrap();
+    let base = base();
     let (reader, mut writer) = pair();
     writer.write_all(b"test string").unwrap();
     let events = [watch(&base, fd(&reader), What::READ), watch(&base, fd(&reader), What::READ)];
@@ -45,7 +45,7 @@ fn c_025_simpleread_multiple() {
 
 #[test]
 fn c_026_simplewrite() {
-    let base = Base::new().unwrap();
+    let base = base();
     let (socket, _peer) = pair();
     let event = watch(&base, fd(&socket), What::WRITE);
     let mut written = 0;
@@ -58,7 +58,7 @@ fn c_026_simplewrite() {
 
 #[test]
 fn c_027_simpleclose_rw() {
-    let base = Base::new().unwrap();
+    let base = base();
     let (reader, reader_peer) = pair();
     let (writer, writer_peer) = pair();
     fill(&writer);
@@ -73,7 +73,7 @@ fn c_027_simpleclose_rw() {
 
 #[test]
 fn c_044_multiple_events_for_same_fd() {
-    let base = Base::new().unwrap();
+    let base = base();
     let (socket, mut peer) = pair();
     peer.write_all(b"hello").unwrap();
     let read = watch(&base, fd(&socket), What::READ);
@@ -83,7 +83,7 @@ fn c_044_multiple_events_for_same_fd() {
 
 #[test]
 fn c_045_want_only_once() {
-    let base = Base::new().unwrap();
+    let base = base();
     let (reader, mut writer) = pair();
     writer.write_all(b"lot of data").unwrap();
     let event = watch(&base, fd(&reader), What::READ);
@@ -107,7 +107,7 @@ fn c_049_event_closed_fd_poll() {
 
 #[test]
 fn c_050_dup_fd() {
-    dup_fd(&Base::new().unwrap());
+    dup_fd(&base());
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn udp_sockets() -> Vec<UdpSocket> {
 
 #[test]
 fn c_052_many_events() {
-    let base = Base::new().unwrap();
+    let base = base();
     let sockets = udp_sockets();
     let events: Vec<_> = sockets.iter().map(|socket| watch(&base, fd(socket), What::WRITE)).collect();
     let (result, mut trace) = run(&base, POLL);
@@ -161,7 +161,7 @@ fn c_052_many_events() {
 
 #[test]
 fn c_053_many_events_slow_add() {
-    let base = Base::new().unwrap();
+    let base = base();
     let sockets = udp_sockets();
     let mut counts = vec![0; sockets.len()];
     for (place, socket) in sockets.iter().enumerate() {

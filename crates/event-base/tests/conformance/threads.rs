@@ -1,16 +1,41 @@
 //! Threads.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
-use event_base::{Base, EventSpec, LoopFlags, LoopResult, What};
+use event_base::{Base, Config, EventSpec, LoopFlags, LoopResult, What};
 
-use crate::support::{PATIENCE, WAIT, ms, run_watched};
+use crate::support::{PATIENCE, WAIT, base, ms, run_watched, shared_base};
 
-const HOURS: std::time::Duration = std::time::Duration::from_secs(10_000);
+const HOURS: Duration = Duration::from_secs(10_000);
+
+/// The main thread of libevent's test deletes; here another one does, and the loop runs in this one.
+#[test]
+fn c_064_del_wait() {
+    let base = Base::new().unwrap();
+    let (reader, mut writer) = crate::support::pair();
+    let spec = EventSpec::io(crate::support::fd(&reader), What::READ).persist();
+    let event = base.create_and_add(spec, None).unwrap();
+    let (begun, ended) = (std::sync::Barrier::new(2), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::io::Write::write_all(&mut writer, b"x").unwrap();
+            begun.wait();
+            base.del_block(event).unwrap();
+            assert_eq!(ended.load(Ordering::SeqCst), 1);
+        });
+        let result = run_watched(&base, WAIT, |_, _| {
+            begun.wait();
+            std::thread::sleep(ms(300));
+            ended.fetch_add(1, Ordering::SeqCst);
+        });
+        assert_eq!(result, LoopResult::Empty);
+    });
+}
 
 #[test]
 fn c_065_del_notify() {
-    let base = Base::new().unwrap();
+    let Some(base) = shared_base() else { return };
     let (reader, _writer) = crate::support::pair();
     let event =
         base.create_and_add(EventSpec::io(crate::support::fd(&reader), What::READ).persist(), None).unwrap();
@@ -25,7 +50,7 @@ fn c_065_del_notify() {
 
 #[test]
 fn c_066_del_timeout_notify() {
-    let base = Base::new().unwrap();
+    let Some(base) = shared_base() else { return };
     let timer = base.create_and_add(EventSpec::timer(), Some(HOURS)).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -39,7 +64,7 @@ fn c_066_del_timeout_notify() {
 /// Each of libevent's threads waits for its timer to fire before it adds it again.
 #[test]
 fn c_087_thread_basic() {
-    let base = Base::new().unwrap();
+    let Some(base) = shared_base() else { return };
     base.retain().unwrap();
     let fired: Vec<AtomicU32> = (0..100).map(|_| AtomicU32::new(0)).collect();
     let mut total = 0;
@@ -49,9 +74,9 @@ fn c_087_thread_basic() {
             scope.spawn(move || {
                 let timer = base.create(EventSpec::timer().data(data)).unwrap();
                 for round in 0..100 {
-                    base.add(timer, Some(std::time::Duration::from_micros(10))).unwrap();
+                    base.add(timer, Some(Duration::from_micros(10))).unwrap();
                     while mine.load(Ordering::Acquire) == round {
-                        std::thread::sleep(std::time::Duration::from_micros(100));
+                        std::thread::sleep(Duration::from_micros(100));
                     }
                 }
             });
@@ -72,7 +97,7 @@ fn c_087_thread_basic() {
 
 #[test]
 fn c_092_thread_no_events() {
-    let base = Base::new().unwrap();
+    let Some(base) = shared_base() else { return };
     let events = [0, 1, 2, 3].map(|data| base.create(EventSpec::user().data(data)).unwrap());
     let mut trace = vec![];
     let (tell, told) = std::sync::mpsc::channel();
@@ -106,7 +131,7 @@ fn c_093_debug_mode_too_late_race() {
         for _ in 0..20 {
             scope.spawn(|| {
                 for _ in 0..20 {
-                    let base = Base::new().unwrap();
+                    let base = base();
                     let event = base.create_and_add(EventSpec::timer(), Some(HOURS)).unwrap();
                     base.free(event).unwrap();
                     base.close().unwrap();
@@ -114,4 +139,44 @@ fn c_093_debug_mode_too_late_race() {
             });
         }
     });
+}
+
+/// Eight threads flood the base with deferred activations, each of which takes a millisecond and defers itself
+/// again; a limit of 16 callbacks keeps the timer from waiting for them. How late it is is counted in callbacks,
+/// which no load of the machine changes.
+#[test]
+fn c_091_deferred_cb_skew() {
+    const LIMIT: u32 = 16;
+    let config = Config::new().set_priorities(2).set_max_dispatch_interval(None, Some(LIMIT), 0);
+    let base = Base::with_config(&config).unwrap();
+    let after = Duration::from_millis(300);
+    let start = Instant::now();
+    let timer = base.create_and_add(EventSpec::timer().priority(0), Some(after)).unwrap();
+    // Later than the deadline by no more than this line takes.
+    let due = Instant::now() + after;
+    let (mut callbacks, mut late) = (0_u32, 0);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..128 {
+                    let event = base.create(EventSpec::user().priority(1)).unwrap();
+                    base.defer(event, What::READ).unwrap();
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+        }
+        run_watched(&base, WAIT, |base, ready| {
+            if ready.id == timer {
+                return base.loop_break().unwrap();
+            }
+            callbacks += 1;
+            late += u32::from(Instant::now() >= due);
+            std::thread::sleep(Duration::from_millis(1));
+            base.defer(ready.id, What::READ).unwrap();
+        });
+    });
+    assert!(start.elapsed() >= after);
+    // A flood it must have been: more than one pass could take.
+    assert!(callbacks > 4 * LIMIT, "{callbacks} callbacks");
+    assert!(late <= LIMIT, "{late} of {callbacks} callbacks ran past the deadline");
 }

@@ -4,9 +4,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 
-use event_base::{Base, EventSpec, LoopResult, What};
+use event_base::{EventSpec, LoopResult, What};
 
-use crate::support::{WAIT, fd, pair, run_watched};
+use crate::support::{WAIT, base, fd, pair, run_watched};
 
 /// One side: what it still has to write, and what it has read.
 struct Side {
@@ -24,7 +24,7 @@ fn pattern(length: usize) -> Vec<u8> {
 
 /// Runs both ways at once until both sides are through. Each event's data is its side and its direction.
 fn transfer(lengths: [usize; 2], persistent: bool) {
-    let base = Base::new().unwrap();
+    let base = base();
     let (a, b) = pair();
     let mut sides = [(a, lengths[0]), (b, lengths[1])].map(|(socket, length)| Side {
         socket,

@@ -1,6 +1,12 @@
 //! NOLOCK: the base belongs to the first thread that uses it.
 
-use event_base::{Base, BaseFlags, Config, Error, EventSpec, LoopResult, Turn, Wait, What};
+use std::ops::ControlFlow;
+use std::os::fd::AsFd;
+
+use event_base::{
+    Base, BaseFlags, CommonTimeout, Config, CountFlags, Error, EventId, EventSpec, HostWait, LoopResult,
+    Turn, Wait, WatcherId, What,
+};
 
 use crate::support::{WAIT, fd, ms, pair, run};
 
@@ -18,27 +24,149 @@ fn it_works_as_any_other_on_its_thread() {
     assert_eq!((result, trace), (LoopResult::Empty, vec![(writer, What::WRITE), (timer, What::TIMEOUT)]));
 }
 
+/// What the thread of a base has of it, for calls that ask for it.
+struct Parts {
+    id: EventId,
+    common: CommonTimeout,
+    watcher: WatcherId,
+    wait: HostWait,
+}
+
+impl Parts {
+    fn of(base: &Base) -> Self {
+        Parts {
+            id: base.create_and_add(EventSpec::timer(), Some(ms(1))).unwrap(),
+            common: base.common_timeout(ms(5)).unwrap(),
+            watcher: base.on_check(0).unwrap(),
+            wait: base.start_wait().unwrap(),
+        }
+    }
+}
+
+/// Every call that can be refused, by name.
+fn calls(base: &Base, parts: Parts) -> Vec<(&'static str, Result<(), Error>)> {
+    let Parts { id, common, watcher, wait } = parts;
+    let (socket, _peer) = pair();
+    vec![
+        ("add_common", base.add_common(id, common)),
+        ("callback_ended", base.callback_ended()),
+        ("common_timeout", base.common_timeout(ms(1)).map(drop)),
+        ("create_and_add_common", base.create_and_add_common(EventSpec::timer(), common).map(drop)),
+        ("dump", base.dump().map(drop)),
+        ("finish_wait", base.finish_wait(wait)),
+        ("for_each", base.for_each(|_| ControlFlow::<()>::Continue(())).map(drop)),
+        ("info", base.info(id).map(drop)),
+        ("on_check", base.on_check(0).map(drop)),
+        ("on_prepare", base.on_prepare(0).map(drop)),
+        ("remove_watcher", base.remove_watcher(watcher)),
+        ("reset_stats", base.reset_stats().map(drop)),
+        ("run_with_watchers", base.run_with_watchers(WAIT, |_, _| {}).map(drop)),
+        ("start_wait", base.start_wait().map(drop)),
+        ("stats", base.stats().map(drop)),
+        ("activate", base.activate(id, What::READ)),
+        ("activate_by_fd", base.activate_by_fd(-1, What::TIMEOUT)),
+        ("activate_later", base.activate_later(id, What::READ)),
+        ("add", base.add(id, None)),
+        ("assign", base.assign(id, EventSpec::timer())),
+        ("close", base.close()),
+        ("count_events", base.count_events(CountFlags::ADDED).map(drop)),
+        ("create", base.create(EventSpec::timer()).map(drop)),
+        ("create_and_add", base.create_and_add(EventSpec::timer(), None).map(drop)),
+        ("defer", base.defer(id, What::READ)),
+        ("del", base.del(id)),
+        ("del_block", base.del_block(id)),
+        ("descriptor", base.descriptor().map(drop)),
+        ("descriptor_epoch", base.descriptor_epoch().map(drop)),
+        ("enter", base.enter(WAIT)),
+        ("events", base.events().map(drop)),
+        ("expires_at", base.expires_at(id).map(drop)),
+        ("features", base.features().map(drop)),
+        ("finalize", base.finalize(id)),
+        ("finalize_keep", base.finalize_keep(id)),
+        ("free", base.free(id)),
+        ("free_block", base.free_block(id)),
+        ("got_break", base.got_break().map(drop)),
+        ("got_exit", base.got_exit().map(drop)),
+        ("interrupt", base.interrupt()),
+        ("is_debug", base.is_debug().map(drop)),
+        ("is_idle", base.is_idle(id).map(drop)),
+        ("keep", base.keep(id)),
+        ("live_events", base.live_events().map(drop)),
+        ("loop_break", base.loop_break()),
+        ("loop_continue", base.loop_continue()),
+        ("loop_exit", base.loop_exit(None)),
+        ("max_events", base.max_events(CountFlags::ADDED, false).map(drop)),
+        ("method", base.method().map(drop)),
+        ("monotonic", base.monotonic().map(drop)),
+        ("next", base.next(Wait::Never).map(drop)),
+        ("now", base.now().map(drop)),
+        ("once", base.once(-1, What::TIMEOUT, 0, None).map(drop)),
+        ("pending", base.pending(id, What::all()).map(drop)),
+        ("priorities", base.priorities().map(drop)),
+        ("priority", base.priority(id).map(drop)),
+        ("reinit", base.reinit()),
+        ("release", base.release()),
+        ("remove_timer", base.remove_timer(id)),
+        ("retain", base.retain()),
+        ("run", base.run(WAIT, |_, _| {}).map(drop)),
+        ("running_event", base.running_event().map(drop)),
+        ("set_priorities", base.set_priorities(1)),
+        ("set_priority", base.set_priority(id, 0)),
+        ("turn", base.turn(Wait::Never).map(drop)),
+        ("unwatch_host", base.unwatch_host()),
+        ("update_cached_time", base.update_cached_time()),
+        ("wake", base.wake()),
+        ("watch_host", base.watch_host(socket.as_fd())),
+    ]
+}
+
+/// Calls that cannot be refused.
+const QUIET: [&str; 5] = ["has_lock", "is_closed", "leave", "next_ready", "number"];
+
 #[test]
 fn a_second_thread_is_refused_whatever_it_asks() {
     let base = base();
-    let id = base.create_and_add(EventSpec::timer(), Some(ms(1))).unwrap();
+    let parts = Parts::of(&base);
+    let id = parts.id;
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let refused = Err(Error::WrongThread);
-            assert_eq!(base.activate(id, What::READ), refused);
-            assert_eq!(base.add(id, None), refused);
-            assert_eq!(base.loop_break(), refused);
-            assert_eq!(base.wake(), refused);
-            assert_eq!(base.close(), refused);
-            assert_eq!(base.run(WAIT, |_, _| {}).map(|_| ()), refused);
-            assert_eq!(base.turn(Wait::Never).map(|_| ()), refused);
+        let base = &base;
+        scope.spawn(move || {
+            for (name, result) in calls(base, parts) {
+                assert_eq!(result, Err(Error::WrongThread), "{name}");
+            }
             assert_eq!(base.next_ready(), None);
             assert!(base.is_closed());
+            assert!(!base.has_lock());
             base.leave();
         });
     });
     assert!(!base.is_closed());
-    assert_eq!(run(&base, WAIT), (LoopResult::Empty, vec![(id, What::TIMEOUT)]));
+    // The wait was not given back, so the loop cannot go on.
+    assert_eq!(base.start_wait().map(drop), Err(Error::Reentrant));
+    assert_eq!(base.pending(id, What::TIMEOUT), Ok(What::TIMEOUT));
+}
+
+#[test]
+fn the_table_of_calls_names_every_one() {
+    let base = base();
+    let parts = Parts::of(&base);
+    let mut tested: Vec<_> = calls(&base, parts).into_iter().map(|(name, _)| name).chain(QUIET).collect();
+    tested.sort_unstable();
+    let sources = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/base")).unwrap();
+    let mut public = vec![];
+    for source in sources {
+        let text = std::fs::read_to_string(source.unwrap().path()).unwrap();
+        let blocks = text.split("\nimpl Base {\n").skip(1).filter_map(|rest| rest.split("\n}\n").next());
+        // A long list of parameters has lines of its own.
+        let joined = blocks.collect::<String>().replace("(\n        &self", "(&self");
+        public.extend(joined.split("    pub fn ").skip(1).filter_map(|rest| {
+            let (name, parameters) = rest.split_once('(')?;
+            let name = name.split('<').next()?;
+            parameters.starts_with("&self").then(|| name.to_owned())
+        }));
+    }
+    public.sort_unstable();
+    assert_eq!(tested, public);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use event_base::{Base, Error, EventId, EventSpec, LoopResult, What};
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 
 use crate::support::{
     Bed, CountingClock, ONE_PASS, POLL, WAIT, fd, fill, ms, pair, run, run_watched, tcp_pair,
@@ -19,6 +20,19 @@ fn errno(result: Result<(), Error>) -> i32 {
         Err(Error::System(error)) => error.errno,
         other => panic!("{other:?}"),
     }
+}
+
+/// libevent goes through its heap, whose order has no meaning.
+#[test]
+fn timers_activated_by_their_descriptor_run_in_the_order_of_making() {
+    let bed = Bed::new();
+    let timers: Vec<_> = [30, 10, 50, 20, 40].map(|after| (bed.io(3, What::READ), ms(after))).into();
+    for (timer, after) in &timers {
+        bed.base.add(*timer, Some(*after)).unwrap();
+    }
+    bed.base.activate_by_fd(3, What::TIMEOUT).unwrap();
+    let expected: Vec<_> = timers.iter().map(|(timer, _)| (*timer, What::TIMEOUT)).collect();
+    assert_eq!(bed.run(ONE_PASS).1, expected);
 }
 
 /// P12: libevent runs them in the reverse order of adding.
@@ -81,7 +95,7 @@ fn an_error_reaches_every_interest() {
 fn the_reader_of_a_pipe_hears_that_its_writer_is_gone() {
     let base = Base::new().unwrap();
     for what in [What::READ, What::CLOSED] {
-        let (reader, writer) = nix::unistd::pipe().unwrap();
+        let (reader, writer) = nix::unistd::pipe2(OFlag::O_NONBLOCK).unwrap();
         let event = watch(&base, reader.as_raw_fd(), what);
         drop(writer);
         assert_eq!(run(&base, POLL), (LoopResult::Empty, vec![(event, what)]));
@@ -113,6 +127,22 @@ fn edge_and_level_triggered_events_cannot_share_a_descriptor() {
 }
 
 /// W22: in libevent such an event is pending for ever and keeps the loop alive.
+/// libevent has no reason to ask the kernel anything, so that the second one hears of nothing that was there.
+#[test]
+fn another_edge_triggered_event_is_told_of_what_is_there_and_the_first_again() {
+    let base = Base::new().unwrap();
+    let (reader, mut writer) = pair();
+    let edge = What::READ | What::PERSIST | What::ET;
+    let first = watch(&base, fd(&reader), edge);
+    writer.write_all(b"x").unwrap();
+    let told = What::READ | What::ET;
+    assert_eq!(run(&base, ONE_PASS).1, [(first, told)]);
+    assert_eq!(run(&base, ONE_PASS).1, []);
+    let second = watch(&base, fd(&reader), edge);
+    assert_eq!(run(&base, ONE_PASS).1, [(first, told), (second, told)]);
+    assert_eq!(run(&base, ONE_PASS).1, []);
+}
+
 #[test]
 fn an_interest_in_no_descriptor_is_refused() {
     let base = Base::new().unwrap();

@@ -297,3 +297,21 @@ fn a_host_that_has_work_does_not_disturb_a_whole_loop() {
     assert_eq!((result, fired), (LoopResult::Stopped, vec![timer]));
     assert_eq!(base.run(POLL, |_, _| {}), Ok(LoopResult::Empty));
 }
+
+#[test]
+fn an_interrupted_loop_comes_up_to_its_host_once() {
+    let base = Base::new().unwrap();
+    base.interrupt().unwrap();
+    base.retain().unwrap();
+    base.enter(WAIT).unwrap();
+    assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle), "what came before the loop is not for it");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(ms(20));
+            base.interrupt().unwrap();
+        });
+        assert_eq!(base.turn(Wait::Allowed), Ok(Turn::Host));
+    });
+    assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+    base.leave();
+}

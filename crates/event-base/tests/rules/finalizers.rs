@@ -1,6 +1,6 @@
 //! Finalizing: the event is handed out once more and is gone.
 
-use event_base::{Error, LoopResult, What};
+use event_base::{Error, EventSpec, LoopResult, What};
 
 use crate::support::{Bed, WAIT, ms};
 
@@ -42,4 +42,46 @@ fn the_descriptor_is_given_up_before_the_finalizer_runs() {
     bed.base.add(reader, Some(ms(10))).unwrap();
     bed.base.finalize(reader).unwrap();
     assert_eq!(bed.script.take_changes().last().map(|change| change.wanted), Some(What::empty()));
+}
+
+#[test]
+fn of_two_ways_to_finalize_the_one_that_frees_wins() {
+    for keep_first in [true, false] {
+        let bed = Bed::new();
+        let event = bed.user();
+        if keep_first {
+            bed.base.finalize_keep(event).unwrap();
+            bed.base.finalize(event).unwrap();
+        } else {
+            bed.base.finalize(event).unwrap();
+            bed.base.finalize_keep(event).unwrap();
+        }
+        assert_eq!(bed.run(WAIT).1, [(event, What::FINALIZE)]);
+        assert_eq!(bed.base.live_events().unwrap(), 0);
+    }
+}
+
+#[test]
+fn an_event_is_assigned_again_only_while_it_is_idle() {
+    let bed = Bed::new();
+    let event = bed.periodic(ms(10));
+    assert_eq!(bed.base.assign(event, EventSpec::user()), Err(Error::Active));
+    bed.base.del(event).unwrap();
+    bed.base.activate(event, What::READ).unwrap();
+    assert_eq!(bed.base.assign(event, EventSpec::user()), Err(Error::Active));
+    bed.run(WAIT);
+    let refused = bed.base.assign(event, EventSpec::io(-1, What::READ));
+    assert_eq!(refused, Err(Error::OutOfRange("the descriptor")));
+    assert_eq!(bed.base.info(event).unwrap().what, What::PERSIST, "nothing changed");
+    bed.base.assign(event, EventSpec::io(4, What::READ).data(9)).unwrap();
+    let info = bed.base.info(event).unwrap();
+    assert_eq!((info.fd, info.what, info.data), (4, What::READ, 9));
+    bed.base.finalize_keep(event).unwrap();
+    assert_eq!(bed.base.assign(event, EventSpec::user()), Err(Error::Finalizing));
+    bed.run(WAIT);
+    // What was a transient event's slot is nobody's.
+    let transient = bed.base.create(EventSpec::user().transient()).unwrap();
+    bed.base.finalize_keep(transient).unwrap();
+    assert_eq!(bed.run(WAIT).1, [(transient, What::FINALIZE)]);
+    assert_eq!(bed.base.assign(transient, EventSpec::user()), Err(Error::Closed));
 }

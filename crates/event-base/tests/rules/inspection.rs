@@ -33,6 +33,18 @@ fn every_pending_or_active_event_is_listed_once_and_no_other() {
     assert!(seen(later).is_active);
 }
 
+/// Only what it would be handed out with; not what is left over from before.
+#[test]
+fn an_event_that_is_no_longer_active_is_listed_without_a_result() {
+    let bed = Bed::new();
+    let timer = bed.user();
+    bed.base.activate(timer, What::READ).unwrap();
+    bed.base.del(timer).unwrap();
+    bed.base.add(timer, Some(ms(5))).unwrap();
+    let events = bed.base.events().unwrap();
+    assert_eq!((events.len(), events[0].is_active, events[0].active), (1, false, What::empty()));
+}
+
 /// W6: libevent dereferences a null pointer outside callbacks.
 #[test]
 fn the_running_event_is_known_in_its_callback_only() {

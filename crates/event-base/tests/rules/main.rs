@@ -5,15 +5,18 @@
 mod support;
 
 mod base_without_locks;
+mod blocking_delete;
 mod callbacks_that_misbehave;
 #[cfg(target_os = "linux")]
 mod changelist;
 mod choosing_a_backend;
 mod closed_bases;
+mod coarse_clock;
 mod common_timeouts;
 mod configuration;
 mod counters;
 mod deadlines;
+mod debug_mode;
 mod deferred_activation;
 mod descriptors;
 mod dispatch_limits;

@@ -124,6 +124,23 @@ fn deleting_ends_the_period_for_good() {
     assert_eq!(bed.base.pending(timer, What::all()).unwrap(), What::empty());
 }
 
+/// libevent does nothing, as no timer is set any more, and the event goes on.
+#[test]
+fn removing_the_timer_of_an_event_that_is_due_ends_the_period_too() {
+    let bed = Bed::new();
+    let first = bed.timer(ms(10));
+    let timer = bed.periodic(ms(10));
+    let mut trace = Vec::new();
+    let result = bed.base.run(WAIT, |base, ready| {
+        trace.push((ready.id, ready.what));
+        if ready.id == first {
+            base.remove_timer(timer).unwrap();
+        }
+    });
+    assert_eq!(result, Ok(LoopResult::Empty));
+    assert_eq!(trace, [(first, What::TIMEOUT), (timer, What::TIMEOUT)]);
+}
+
 #[test]
 fn a_persistent_event_added_without_a_timeout_has_no_period() {
     let bed = Bed::new();

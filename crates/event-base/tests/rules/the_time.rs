@@ -1,8 +1,10 @@
 //! What the base says the time is.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use event_base::{Base, BaseFlags, Clock, EventSpec, LoopResult, ManualClock, SystemClock, What};
+use event_base::{Base, BaseFlags, Clock, Config, EventSpec, LoopResult, ManualClock, SystemClock, What};
 
 use crate::support::{Bed, ONE_PASS, WAIT, ms};
 
@@ -129,4 +131,40 @@ fn a_timer_added_from_another_thread_counts_from_the_real_time() {
         .unwrap();
     assert_eq!(bed.base.expires_at(own).unwrap(), Some(started + ms(5)));
     assert_eq!(bed.base.expires_at(late).unwrap(), Some(started + ms(35)));
+}
+
+/// Counts the readings of the wall clock.
+#[derive(Debug, Default)]
+struct Calendar {
+    reads: AtomicU64,
+}
+
+impl Clock for Calendar {
+    fn monotonic(&self) -> u64 {
+        SystemClock.monotonic()
+    }
+
+    fn wall(&self) -> u64 {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        SystemClock.wall()
+    }
+}
+
+/// P8: libevent 2.2 reads it in every iteration.
+#[test]
+fn passes_read_the_wall_clock_only_when_it_is_asked_for() {
+    let clock = Arc::new(Calendar::default());
+    let base = Base::with_config(&Config::new().set_clock(Arc::clone(&clock) as Arc<dyn Clock>)).unwrap();
+    let timer = base.create_and_add(EventSpec::timer().persist(), Some(ms(0))).unwrap();
+    let mut passes = 0;
+    base.run(WAIT, |base, _| {
+        passes += 1;
+        if passes == 100 {
+            base.now().unwrap();
+            base.now().unwrap();
+            base.del(timer).unwrap();
+        }
+    })
+    .unwrap();
+    assert_eq!((passes, clock.reads.load(Ordering::Relaxed)), (100, 1));
 }

@@ -4,10 +4,10 @@
 //! error. `bench --help` lists the options.
 
 mod activation;
+mod common_timeouts;
 mod interleave;
 mod memory;
 mod options;
-mod random;
 mod registration;
 mod report;
 mod sockets;

@@ -3,6 +3,7 @@
 use event_base_conformance::Failure;
 
 use crate::activation::Activation;
+use crate::common_timeouts::CommonTimeouts;
 use crate::interleave::interleave;
 use crate::memory;
 use crate::options::Options;
@@ -35,7 +36,7 @@ const fn subject(name: &'static str, run: fn(&str, &Options) -> Result<Vec<Row>,
     Subject { name, needs_locks: false, run }
 }
 
-const SUBJECTS: [Subject; 10] = [
+const SUBJECTS: [Subject; 11] = [
     subject("throughput-100-1-100", |name, options| interleave(Throughput::new(SHAPES[0])?, name, options)),
     subject("throughput-1000-100-1000", |name, options| {
         interleave(Throughput::new(SHAPES[1])?, name, options)
@@ -46,6 +47,9 @@ const SUBJECTS: [Subject; 10] = [
     subject("timers", |name, options| interleave(Timers::new(scaled(1_000_000, options)), name, options)),
     subject("rearm-1000", |name, options| interleave(Rearm::new(1000), name, options)),
     subject("rearm-100000", |name, options| interleave(Rearm::new(100_000), name, options)),
+    subject("common-timeouts", |name, options| {
+        interleave(CommonTimeouts::new(scaled(100_000, options)), name, options)
+    }),
     subject("activation", |name, options| {
         let mut rows = interleave(Activation::new(1000), name, options)?;
         rows.extend(interleave(Activation::new(1), name, options)?);

@@ -10,8 +10,8 @@ use event_base::What;
 use event_base_conformance::{Failure, Handler, Pass, Peer};
 
 use crate::interleave::{Figure, Measure};
-use crate::random::Random;
 use crate::timed::{Timed, timed};
+use event_base_conformance::Random;
 
 /// Deadlines of timers that are deleted: far away, up to 100 minutes more.
 const FAR: Duration = Duration::from_secs(600);
@@ -31,7 +31,8 @@ pub(crate) struct Timers {
 }
 
 thread_local! {
-    static FIRED: Cell<usize> = const { Cell::new(0) };
+    /// Callbacks since it was last set.
+    pub(crate) static FIRED: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Counts.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use event_base_conformance::{Failure, Peer};
 
 use crate::interleave::{Figure, Measure};
-use crate::random::Random;
 use crate::timed::{Timed, timed};
 use crate::timers::Count;
+use event_base_conformance::Random;
 
 /// Re-adds in a sample.
 const OPERATIONS: usize = 200_000;

@@ -26,6 +26,7 @@ use super::changelist::{Changelist, Pending, Verdict};
 use super::{Applied, Change, Internal};
 use crate::error::Error;
 use crate::flags::{Features, What};
+use crate::sys::fork;
 use crate::sys::kqueue::{Kevent, Kqueue as Kernel, UserFilter, abi};
 use crate::sys::notify::Notifier;
 use crate::time::{Clock, Nanos, SystemClock};
@@ -50,6 +51,8 @@ pub(crate) struct Kqueue {
     batch: Vec<(Pending, Steps)>,
     /// Tokens of registrations that the kernel refused when it was told of them late.
     lost: Vec<u64>,
+    /// The process that the kernel's object is of: a child does not inherit it.
+    process: u32,
 }
 
 impl Kqueue {
@@ -63,6 +66,7 @@ impl Kqueue {
             changes: Changelist::default(),
             batch: Vec::new(),
             lost: Vec::new(),
+            process: fork::generation(),
         })
     }
 
@@ -79,6 +83,9 @@ impl Kqueue {
     }
 
     pub(super) fn change(&mut self, change: &Change) -> Result<Applied, Error> {
+        if self.process != fork::generation() {
+            return Err(Error::Forked);
+        }
         let Verdict::Now(change) = self.changes.offer(change) else { return Ok(Applied::Done) };
         let steps = Steps::of(&change);
         let mut outcomes = [Ok(()); MOST_STEPS];
@@ -361,6 +368,16 @@ impl Kqueue {
         self.changes.clear();
         self.batch.clear();
         self.lost.clear();
+        Ok(())
+    }
+
+    pub(super) fn renew_after_fork(&mut self) -> Result<(), Error> {
+        if Arc::get_mut(&mut self.kernel).is_none() && self.waiter.is_none() {
+            // A thread waited, which is not in this process to give its waiter back.
+            self.kernel = Arc::new(open()?);
+        }
+        self.renew()?;
+        self.process = fork::generation();
         Ok(())
     }
 }

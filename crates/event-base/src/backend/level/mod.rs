@@ -236,6 +236,11 @@ impl<S: Set> Level<S> {
         self.host = None;
         Ok(())
     }
+
+    /// There is nothing in the kernel that a child would share.
+    pub(super) fn renew_after_fork(&mut self) -> Result<(), Error> {
+        self.renew()
+    }
 }
 
 impl<S: Set> LevelWaiter<S> {

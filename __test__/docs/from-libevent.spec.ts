@@ -1,0 +1,115 @@
+import { join } from 'node:path'
+
+import ts from 'typescript'
+import { describe, expect, test } from 'vitest'
+
+import { filesBelow, read, root } from './documents.js'
+
+const FILE = 'docs/from-libevent.md'
+
+/** What the page names that is not built yet. */
+const coming = new Set([
+  'base.activateBySignal',
+  'base.commonTimeout',
+  'base.dump',
+  'base.newSignal',
+  'base.onCheck',
+  'base.onPrepare',
+  'base.reinit',
+  'base.signalMethod',
+  'setLogCallback',
+  'watcher.close',
+  'Watcher',
+  'Base::activate_by_signal',
+  'Base::common_timeout',
+  'Base::del_block',
+  'Base::dump',
+  'Base::on_check',
+  'Base::on_prepare',
+  'Base::reinit',
+  'Base::remove_watcher',
+  'Base::signal_method',
+  'EventSpec::signal',
+  'WatcherId',
+  'set_log_callback',
+])
+
+/** What stands in back quotes. */
+function quoted(cell: string): string[] {
+  return [...cell.matchAll(/`([^`]+)`/g)].map(([, code = '']) => code)
+}
+
+const rows = read(FILE)
+  .split('\n')
+  .filter((line) => line.startsWith('| `'))
+  .map((line) => line.split('|').map((cell) => cell.trim()))
+  .map(([, names = '', script = '', rust = '', note = '']) => ({ names: quoted(names), script, rust, note }))
+
+test('every public name of libevent has one row', () => {
+  const wanted = read('__test__/docs/libevent-names.txt')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
+  const found = rows.flatMap(({ names }) => names)
+  expect(found.toSorted()).toEqual(wanted.toSorted())
+})
+
+test('where nothing corresponds there is a word why', () => {
+  const silent = rows.filter(({ script, rust, note }) => script === '–' && rust === '–' && note === '')
+  expect(silent.map(({ names }) => names[0])).toEqual([])
+})
+
+describe('what stands in place of a name exists', () => {
+  const declarations = ts.createProgram([join(root, 'dist/index.d.ts')], { noLib: true, skipLibCheck: true })
+  const checker = declarations.getTypeChecker()
+  const [file] = declarations.getRootFileNames().flatMap((name) => declarations.getSourceFile(name) ?? [])
+  const module = file && checker.getSymbolAtLocation(file)
+  const exported = new Map(
+    (module ? checker.getExportsOfModule(module) : []).map((symbol) => [
+      symbol.name,
+      symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol,
+    ]),
+  )
+  const instances = new Map([
+    ['base', 'EventBase'],
+    ['config', 'EventConfig'],
+    ['event', 'Event'],
+    ['watcher', 'Watcher'],
+  ])
+
+  /** Whether an exported class, or an instance of it, or an exported object has a member. */
+  function hasMember(owner: string, member: string): boolean {
+    const symbol = exported.get(instances.get(owner) ?? owner)
+    if (symbol === undefined || file === undefined) return false
+    const type = instances.has(owner)
+      ? checker.getDeclaredTypeOfSymbol(symbol)
+      : checker.getTypeOfSymbolAtLocation(symbol, file)
+    return type.getProperty(member) !== undefined
+  }
+
+  test('in the declarations of the package', () => {
+    expect(exported.size).toBeGreaterThan(10)
+    const missing = rows
+      .flatMap(({ script }) => quoted(script))
+      .map((code) => code.replace(/^new /, '').replace(/\(.*$/, ''))
+      .filter((name) => {
+        const [owner = '', member] = name.split('.')
+        return !(member === undefined ? exported.has(owner) : hasMember(owner, member))
+      })
+    expect(missing.filter((name) => !coming.has(name))).toEqual([])
+  })
+
+  test('in the crate', () => {
+    const source = filesBelow('crates/event-base/src', '.rs').map(read).join('\n')
+    const surface = read('crates/event-base/src/lib.rs')
+    const missing = rows
+      .flatMap(({ rust }) => quoted(rust))
+      .filter((path) => {
+        const [owner = '', member] = path.split('::')
+        const isExported = new RegExp(`^pub use .*\\b${owner}\\b`, 'm').test(surface)
+        const isThere =
+          member === undefined || new RegExp(`\\b(?:pub (?:const )?fn|const) ${member}\\b`).test(source)
+        return !(isExported && isThere)
+      })
+    expect(missing.filter((name) => !coming.has(name))).toEqual([])
+  })
+})

@@ -1,0 +1,74 @@
+import { describe, expect, it } from 'vitest'
+
+import { EV, LoopResult } from '../../index.js'
+import { openBase } from '../support/base.js'
+import { openPair, say } from '../support/descriptors.js'
+
+describe('a base that is made anew', () => {
+  it('has its events, and a loop', () => {
+    const base = openBase()
+    const [left, right] = openPair()
+    const order: string[] = []
+    base.newEvent(left, EV.READ, () => order.push('read')).add()
+    base.newTimer(() => order.push('timer')).add(2)
+    expect(base.reinit()).toBe(base)
+    say(right, 'x')
+    expect(base.dispatch()).toBe(LoopResult.EMPTY)
+    expect(order).toEqual(['read', 'timer'])
+  })
+
+  it('goes on being run inside the host', async () => {
+    const base = openBase()
+    const [left, right] = openPair()
+    const order: string[] = []
+    const reader = base.newEvent(left, EV.READ | EV.PERSIST, () => {
+      order.push('read')
+      reader.close()
+      base.newTimer(() => order.push('second timer')).add(3)
+    })
+    reader.add()
+    base.newTimer(() => order.push('timer')).add(20)
+    const running = base.run()
+    setTimeout(() => {
+      base.reinit()
+      order.push('reinit')
+    }, 2)
+    setTimeout(function speak() {
+      if (order.length === 2) say(right, 'x')
+      else setTimeout(speak, 5)
+    }, 2)
+    expect(await running).toBe(LoopResult.EMPTY)
+    // The first two come in either order on a machine that is busy.
+    expect(order.slice(0, 2).toSorted()).toEqual(['reinit', 'timer'])
+    expect(order.slice(2)).toEqual(['read', 'second timer'])
+  })
+
+  it('in a callback, again and again, goes on being run', async () => {
+    const base = openBase()
+    const [left, right] = openPair()
+    let count = 0
+    const reader = base.newEvent(left, EV.READ | EV.ET | EV.PERSIST, () => {
+      count += 1
+      base.reinit()
+      // Not read: made anew, it is told again.
+      if (count === 5) reader.close()
+    })
+    reader.add()
+    const running = base.run()
+    say(right, 'x')
+    expect(await running).toBe(LoopResult.EMPTY)
+    expect(count).toBe(5)
+  })
+
+  it('is still woken by what others do between its turns', async () => {
+    const base = openBase()
+    const event = base.newEvent(-1, 0, () => void base.loopExit())
+    base.newTimer(() => {}).add(9_000)
+    const running = base.run()
+    setTimeout(() => base.reinit(), 1)
+    setTimeout(() => event.activate(), 10)
+    expect(await running).toBe(LoopResult.STOPPED)
+    event.activate()
+    expect(base.dispatch()).toBe(LoopResult.STOPPED)
+  })
+})

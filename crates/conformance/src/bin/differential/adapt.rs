@@ -1,0 +1,148 @@
+//! The rules that make libevent do what the engine does.
+#![expect(unsafe_code, reason = "libevent is a C library")]
+
+use std::ffi::c_int;
+use std::os::fd::RawFd;
+use std::ptr;
+
+use event_base::What;
+use event_base_conformance::libevent::raw;
+
+use crate::event_struct::{
+    Fields, LIST_ACTIVE, LIST_ACTIVE_LATER, LIST_INSERTED, LIST_QUEUED, LIST_TIMEOUT, Place,
+};
+use crate::libevent::{Libevent, TIMEOUT};
+use crate::player::Player;
+use crate::rules::{Rule, count};
+use crate::side::Side;
+
+impl Libevent {
+    /// Registers the event's interest, or does more of `event_add`, and puts it where the engine does.
+    pub(crate) fn register(
+        &self,
+        player: &Player<Self>,
+        place: Place,
+        timeout: Option<libc::timeval>,
+    ) -> bool {
+        let before = self.registrations.get();
+        let inserted = place.is(LIST_INSERTED);
+        let time = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: the event is assigned.
+        if unsafe { raw::event_add(place.0.cast(), time) } != 0 {
+            return false;
+        }
+        if !inserted && place.is(LIST_INSERTED) {
+            self.joined(player, place, before);
+        }
+        true
+    }
+
+    /// An event joined those of its descriptor.
+    pub(crate) fn joined(&self, player: &Player<Self>, place: Place, before: u32) {
+        if place.move_to_end() {
+            count(Rule::OrderOnDescriptor);
+        }
+        if self.registrations.get() == before {
+            self.tell_again(player, place.read().fd);
+        }
+    }
+
+    /// Tells epoll again what it knows, as the engine does to learn whether the registration still stands.
+    pub(crate) fn tell_again(&self, player: &Player<Self>, fd: RawFd) {
+        let Some(slot) = player.slot(fd) else { return };
+        let events = self.told[slot].get();
+        if events & libc::EPOLLET as u32 != 0 {
+            count(Rule::EdgeAskedAgain);
+            let mut event = libc::epoll_event { events, u64: fd as u64 };
+            // SAFETY: the record lives across the call.
+            unsafe { libc::epoll_ctl(self.epoll.get(), libc::EPOLL_CTL_MOD, fd, &raw mut event) };
+        }
+    }
+
+    /// The part of `event_add` that sets the deadline, where the event is active with TIMEOUT.
+    pub(crate) fn move_deadline(&self, place: Place) {
+        let fields = place.read();
+        if fields.flags & LIST_QUEUED == 0 || fields.result & TIMEOUT == 0 {
+            return;
+        }
+        if fields.result & !TIMEOUT != 0 {
+            count(Rule::MovedDeadline);
+            place.change(|fields| fields.result &= !TIMEOUT);
+        } else if fields.flags & LIST_ACTIVE_LATER != 0 {
+            // By itself libevent takes back events that are active in this pass only.
+            count(Rule::MovedDeadline);
+            let others = fields.flags & (LIST_INSERTED | LIST_TIMEOUT);
+            place.change(|fields| fields.flags &= !others);
+            // SAFETY: the event is assigned; in no other list, it leaves the queue only.
+            unsafe { raw::event_del(place.0.cast()) };
+            place.change(|fields| fields.flags |= others);
+        }
+    }
+
+    /// What `timeout_process` does with one event, as the engine does it.
+    fn expire(&self, place: Place, keep: bool) {
+        let event = place.0.cast();
+        if keep {
+            let interval = place.read().interval;
+            // SAFETY: the event is assigned.
+            unsafe { raw::event_remove_timer(event) };
+            place.change(|fields| fields.interval = interval);
+        } else {
+            // SAFETY: as above.
+            unsafe { raw::event_del(event) };
+        }
+        // SAFETY: as above.
+        unsafe { raw::event_active(event, c_int::from(TIMEOUT), 1) };
+    }
+
+    /// What `timeout_process` is about to do, where the engine does something else: events that are active already
+    /// get TIMEOUT added, periods end without a change of the registration, equal deadlines come in the order of
+    /// arming, and common timeouts are timers as all others.
+    pub(crate) fn settle_timeouts(&self, player: &Player<Self>) {
+        let now = player.time.now();
+        let is_due = |place: &Place| {
+            let fields = place.read();
+            fields.flags & LIST_TIMEOUT != 0 && fields.due() <= now
+        };
+        for place in self.all().filter(is_due).filter(|place| place.is(LIST_QUEUED)) {
+            count(Rule::TimeoutOfActive);
+            self.expire(place, true);
+        }
+        let order = |place: &Place| (place.read().due(), player.order_of(self.number(*place)));
+        let mut due: Vec<Place> = self.all().filter(is_due).collect();
+        due.sort_by_key(order);
+        let keeps =
+            |fields: Fields| fields.flags & LIST_INSERTED != 0 && fields.what().contains(What::PERSIST);
+        let reasons = [
+            (Rule::PeriodAndDescriptor, due.iter().any(|place| keeps(place.read()))),
+            (Rule::EqualDeadlines, due.windows(2).any(|two| two[0].read().due() == two[1].read().due())),
+            (Rule::CommonTimeouts, due.iter().any(|place| place.read().is_common())),
+        ];
+        reasons.iter().filter(|(_, given)| *given).for_each(|(rule, _)| count(*rule));
+        if reasons.iter().any(|(_, given)| *given) {
+            for place in due {
+                self.expire(place, place.read().what().contains(What::PERSIST));
+            }
+        }
+    }
+
+    fn number(&self, place: Place) -> usize {
+        self.events.iter().position(|other| *other == place).unwrap_or_default()
+    }
+
+    /// Breaks a loop with ONCE that would go on for events that wait for the next pass.
+    pub(crate) fn leave_later_ones(&self, player: &Player<Self>) {
+        if !self.all().any(|place| place.is(LIST_ACTIVE_LATER)) {
+            return;
+        }
+        let queued = self.all().filter(|place| place.is(LIST_QUEUED)).count();
+        // What else is active is unnamed, or the timer of a common timeout.
+        let alone = self.counts().0 == queued || player.program.settings.common;
+        let is_last = alone && !self.all().any(|place| place.is(LIST_ACTIVE));
+        if is_last {
+            player.count(Rule::FinitePassesLeft);
+            player.broken_by_rule();
+            self.break_off();
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! libevent's `struct event`, whose layout is public (`event2/event_struct.h` of 2.1).
+//!
+//! Reading it tells more of an event than any call does, and writing it is how some rules make libevent do what
+//! the engine does.
+#![expect(unsafe_code, reason = "a C structure is read and written through pointers")]
+
+use std::ffi::{c_int, c_short, c_void};
+use std::ptr;
+
+use event_base::What;
+
+use crate::interpose::Micros;
+
+pub(crate) const LIST_TIMEOUT: c_short = 0x01;
+pub(crate) const LIST_INSERTED: c_short = 0x02;
+pub(crate) const LIST_ACTIVE: c_short = 0x08;
+pub(crate) const LIST_ACTIVE_LATER: c_short = 0x20;
+pub(crate) const LIST_FINALIZING: c_short = 0x40;
+
+/// In either queue.
+pub(crate) const LIST_QUEUED: c_short = LIST_ACTIVE | LIST_ACTIVE_LATER;
+
+/// `struct event`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fields {
+    active_next: [*mut c_void; 2],
+    pub(crate) flags: c_short,
+    pub(crate) priority: u8,
+    closure: u8,
+    callback: *mut c_void,
+    argument: *mut c_void,
+    timeout_position: [usize; 2],
+    pub(crate) fd: c_int,
+    base: *mut c_void,
+    next: *mut Fields,
+    /// What points to this event: the list's head, or the field `next` of the one before.
+    link: *mut *mut Fields,
+    pub(crate) interval: libc::timeval,
+    pub(crate) events: c_short,
+    pub(crate) result: c_short,
+    pub(crate) deadline: libc::timeval,
+}
+
+/// As libevent calls an event.
+pub(crate) const SIZE: usize = size_of::<Fields>();
+
+/// All zero, as libevent wants the memory of a new event.
+pub(crate) fn blank() -> Fields {
+    // SAFETY: every field may be all zeroes.
+    unsafe { std::mem::zeroed() }
+}
+
+/// An event at its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place(pub(crate) *mut Fields);
+
+impl Place {
+    pub(crate) fn read(self) -> Fields {
+        // SAFETY: places are those of events that live as long as the side.
+        unsafe { self.0.read() }
+    }
+
+    pub(crate) fn change(self, change: impl FnOnce(&mut Fields)) {
+        let mut fields = self.read();
+        change(&mut fields);
+        // SAFETY: as above; libevent does not run meanwhile.
+        unsafe { self.0.write(fields) };
+    }
+
+    pub(crate) fn is(self, list: c_short) -> bool {
+        self.read().flags & list != 0
+    }
+
+    /// Moves an event that was just added to its descriptor, and so is the first there, behind the others.
+    /// Answers whether there are any.
+    pub(crate) fn move_to_end(self) -> bool {
+        let Fields { next, link, .. } = self.read();
+        if next.is_null() {
+            return false;
+        }
+        let mut last = Place(next);
+        last.change(|fields| fields.link = link);
+        // SAFETY: it points to the list's head, or into an event of the list.
+        unsafe { link.write(next) };
+        while !last.read().next.is_null() {
+            last = Place(last.read().next);
+        }
+        last.change(|fields| fields.next = self.0);
+        // SAFETY: the place is that of an event.
+        let link = unsafe { &raw mut (*last.0).next };
+        self.change(|fields| (fields.next, fields.link) = (ptr::null_mut(), link));
+        true
+    }
+
+    /// The event in front of this one, for one that is not the first.
+    pub(crate) fn previous(self) -> Place {
+        let offset = std::mem::offset_of!(Fields, next);
+        Place(self.read().link.wrapping_byte_sub(offset).cast())
+    }
+}
+
+/// The rest of a common timeout's microseconds marks it.
+const MICROSECONDS: libc::suseconds_t = 0xf_ffff;
+
+impl Fields {
+    /// In the queue of a common timeout.
+    pub(crate) fn is_common(&self) -> bool {
+        self.deadline.tv_usec & !MICROSECONDS != 0
+    }
+
+    pub(crate) fn what(&self) -> What {
+        What::from_bits_retain(self.events as u8)
+    }
+
+    pub(crate) fn due(&self) -> Micros {
+        self.deadline.tv_sec as u64 * 1_000_000 + (self.deadline.tv_usec & MICROSECONDS) as u64
+    }
+
+    pub(crate) fn has_interval(&self) -> bool {
+        self.interval.tv_sec != 0 || self.interval.tv_usec != 0
+    }
+}

@@ -1,0 +1,255 @@
+//! Random programs. Each draws how often it does what before it begins, so that some do little else.
+
+use event_base::{LoopFlags, What};
+use event_base_conformance::Random;
+
+use crate::program::{COMMON, EVENTS, Kind, Operation, Program, SLOTS, Settings, Socket};
+
+/// Ways of a program.
+struct Habits {
+    settings: Settings,
+    edge: [bool; SLOTS],
+    tcp: bool,
+    closing: bool,
+    weights: Vec<(u64, Choice)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Choice {
+    New,
+    Free,
+    Add,
+    AddCommon,
+    Del,
+    RemoveTimer,
+    Activate,
+    ActivateLater,
+    ActivateByFd,
+    SetPriority,
+    SetPriorities,
+    Once,
+    Finalize,
+    Exit,
+    Break,
+    Continue,
+    Loop,
+    Advance,
+    UpdateTime,
+    Traffic,
+    Hangup,
+    Close,
+}
+
+/// The usual weights.
+const WEIGHTS: [(u64, Choice); 22] = [
+    (6, Choice::New),
+    (1, Choice::Free),
+    (16, Choice::Add),
+    (12, Choice::AddCommon),
+    (5, Choice::Del),
+    (2, Choice::RemoveTimer),
+    (8, Choice::Activate),
+    (2, Choice::ActivateLater),
+    (2, Choice::ActivateByFd),
+    (2, Choice::SetPriority),
+    (1, Choice::SetPriorities),
+    (3, Choice::Once),
+    (1, Choice::Finalize),
+    (1, Choice::Exit),
+    (1, Choice::Break),
+    (1, Choice::Continue),
+    (10, Choice::Loop),
+    (4, Choice::Advance),
+    (1, Choice::UpdateTime),
+    (16, Choice::Traffic),
+    (1, Choice::Hangup),
+    (1, Choice::Close),
+];
+
+/// The program of a seed, with as many operations.
+pub(crate) fn program(seed: u64, length: usize) -> Program {
+    let mut random = Random::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x6a09_e667_f3bc_c909);
+    let habits = Habits::draw(&mut random);
+    let mut operations = Vec::with_capacity(length);
+    for slot in 0..SLOTS {
+        operations.push(Operation::Open(slot, habits.socket(&mut random)));
+    }
+    for event in 0..EVENTS {
+        operations.push(habits.new_event(&mut random, event));
+    }
+    while operations.len() < length {
+        operations.push(habits.operation(&mut random));
+    }
+    let lists = 3 + random.below(12);
+    let longest = 1 + random.below(4);
+    let reactions = (0..lists)
+        .map(|_| {
+            let count = random.below(longest + 1);
+            (0..count).map(|_| habits.operation(&mut random)).collect()
+        })
+        .collect();
+    Program { seed, settings: habits.settings, operations, reactions }
+}
+
+impl Habits {
+    fn draw(random: &mut Random) -> Self {
+        let common = random.once_in(4);
+        let exits = !common && random.once_in(4);
+        let limits = !common && !exits && random.once_in(5);
+        let priorities = if exits { 1 } else { 1 + random.below(4) as u8 };
+        let settings = Settings {
+            priorities,
+            cached_time: common || !random.once_in(5),
+            hosted: random.once_in(2),
+            locks: random.once_in(3),
+            most_callbacks: (limits && random.once_in(2)).then(|| random.below(4) as u32),
+            longest_pass: (limits && random.once_in(3)).then(|| random.below(4000)),
+            limited_from: random.below(u64::from(priorities)) as u8,
+            changelist: random.once_in(4),
+            common,
+            exits,
+            unnamed: exits || (!common && random.once_in(3)),
+        };
+        let mut weights = WEIGHTS.to_vec();
+        for (weight, choice) in &mut weights {
+            // Loops and new events are needed by all the others.
+            if !matches!(choice, Choice::Loop | Choice::New) {
+                *weight *= random.pick(&[0, 1, 1, 1, 2, 6]);
+            }
+        }
+        weights.retain(|(_, choice)| match choice {
+            Choice::AddCommon => common,
+            Choice::Exit => exits,
+            Choice::Once => settings.unnamed,
+            _ => true,
+        });
+        let edges = random.below(3);
+        let edge = std::array::from_fn(|_| edges > 0 && random.once_in(4 / edges));
+        Habits { settings, edge, tcp: random.once_in(6), closing: random.once_in(2), weights }
+    }
+
+    fn socket(&self, random: &mut Random) -> Socket {
+        match random.below(16) {
+            0..3 if self.tcp => Socket::Tcp,
+            3..5 => Socket::PipeReader,
+            5..7 => Socket::PipeWriter,
+            7 => Socket::File,
+            _ => Socket::Unix,
+        }
+    }
+
+    fn interest(random: &mut Random) -> What {
+        let all = [
+            What::READ,
+            What::READ,
+            What::READ,
+            What::WRITE,
+            What::READ | What::WRITE,
+            What::CLOSED,
+            What::READ | What::CLOSED,
+            What::IO,
+        ];
+        random.pick(&all)
+    }
+
+    fn result(random: &mut Random) -> What {
+        if random.once_in(3) {
+            random.pick(&[What::TIMEOUT, What::empty(), What::READ | What::TIMEOUT])
+        } else {
+            Self::interest(random)
+        }
+    }
+
+    fn new_event(&self, random: &mut Random, event: usize) -> Operation {
+        let slot = (!random.once_in(3)).then(|| random.below(SLOTS as u64) as usize);
+        let mut what = What::empty();
+        if let Some(slot) = slot {
+            what = Self::interest(random);
+            // Now and then one that disagrees with the others.
+            what.set(What::ET, self.edge[slot] != random.once_in(40));
+        }
+        what.set(What::PERSIST, random.once_in(2));
+        let priority = random.once_in(2).then(|| random.below(4) as u8);
+        Operation::New(event, Kind { slot, what, priority })
+    }
+
+    fn time(random: &mut Random) -> u64 {
+        match random.below(8) {
+            0 => 0,
+            1 => 1 + random.below(20),
+            2..5 => random.below(4000),
+            5..7 => random.below(30_000),
+            _ => 1000 * random.below(8),
+        }
+    }
+
+    fn timeout(random: &mut Random) -> Option<u64> {
+        (!random.once_in(3)).then(|| Self::time(random))
+    }
+
+    fn flags(random: &mut Random) -> LoopFlags {
+        let flags = match random.below(8) {
+            0..2 => LoopFlags::empty(),
+            2..4 => LoopFlags::ONCE,
+            4..6 => LoopFlags::NONBLOCK,
+            _ => LoopFlags::ONCE | LoopFlags::NONBLOCK,
+        };
+        if random.once_in(12) { flags | LoopFlags::NO_EXIT_ON_EMPTY } else { flags }
+    }
+
+    fn operation(&self, random: &mut Random) -> Operation {
+        let event = random.below(EVENTS as u64) as usize;
+        let slot = random.below(SLOTS as u64) as usize;
+        let sum = self.weights.iter().map(|(weight, _)| weight).sum();
+        let mut place = random.below(sum);
+        let choice = self.weights.iter().find(|(weight, _)| {
+            let found = place < *weight;
+            place = place.saturating_sub(*weight);
+            found
+        });
+        match choice.map_or(Choice::Loop, |(_, choice)| *choice) {
+            Choice::New => self.new_event(random, event),
+            Choice::Free => Operation::Free(event),
+            Choice::Add => Operation::Add(event, Self::timeout(random)),
+            Choice::AddCommon => Operation::AddCommon(event, random.below(COMMON.len() as u64) as usize),
+            Choice::Del => Operation::Del(event),
+            Choice::RemoveTimer => Operation::RemoveTimer(event),
+            Choice::Activate => Operation::Activate(event, Self::result(random)),
+            Choice::ActivateLater => Operation::ActivateLater(event, Self::result(random)),
+            Choice::ActivateByFd => Operation::ActivateByFd(
+                slot,
+                random.pick(&[What::READ, What::WRITE, What::IO, What::TIMEOUT]),
+            ),
+            Choice::SetPriority => Operation::SetPriority(event, random.below(5) as u8),
+            Choice::SetPriorities => Operation::SetPriorities(random.below(6) as u8),
+            Choice::Once if random.once_in(2) => Operation::Once(None, What::TIMEOUT, Self::timeout(random)),
+            Choice::Once => Operation::Once(Some(slot), Self::interest(random), None),
+            Choice::Finalize => Operation::Finalize(event),
+            Choice::Exit => Operation::Exit(Self::timeout(random)),
+            Choice::Break => Operation::Break,
+            Choice::Continue => Operation::Continue,
+            Choice::Loop => Operation::Loop(Self::flags(random)),
+            Choice::Advance => Operation::Advance(Self::time(random)),
+            Choice::UpdateTime => Operation::UpdateTime,
+            Choice::Traffic => match random.below(8) {
+                0..3 => Operation::Write(slot, 1 + random.below(30) as usize),
+                3..6 => Operation::Read(slot, 1 + random.below(60) as usize),
+                6 => Operation::Fill(slot),
+                _ => Operation::Drain(slot),
+            },
+            Choice::Hangup => match random.below(5) {
+                0 => Operation::ShutPeer(slot),
+                1 => Operation::ShutOwn(slot, random.once_in(2)),
+                2 => Operation::ClosePeer(slot),
+                3 => Operation::Reset(slot),
+                _ => Operation::Open(slot, self.socket(random)),
+            },
+            Choice::Close if self.closing => match random.below(3) {
+                0 => Operation::Close(slot),
+                1 => Operation::Open(slot, self.socket(random)),
+                _ => Operation::Duplicate(slot, random.below(SLOTS as u64) as usize),
+            },
+            Choice::Close => Operation::Open(slot, self.socket(random)),
+        }
+    }
+}

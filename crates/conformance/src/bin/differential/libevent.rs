@@ -1,0 +1,384 @@
+//! libevent's side: its calls. Those in which it has to be made to agree are in `adapt`.
+#![expect(unsafe_code, reason = "libevent is a C library")]
+
+use std::cell::Cell;
+use std::ffi::{c_int, c_short, c_uint, c_void};
+use std::os::fd::RawFd;
+use std::ptr;
+
+use event_base::{LoopFlags, What};
+use event_base_conformance::libevent::raw;
+
+use crate::event_struct::{self, Fields, LIST_FINALIZING, LIST_INSERTED, LIST_QUEUED, LIST_TIMEOUT, Place};
+use crate::interpose::{Micros, WALL_OFFSET};
+use crate::player::Player;
+use crate::program::{COMMON, EVENTS, Kind, SLOTS, Settings};
+use crate::rules::{Rule, count};
+use crate::side::{Side, State, States, Timeout};
+
+pub(crate) const TIMEOUT: c_short = What::TIMEOUT.bits() as c_short;
+const COUNT_ACTIVE: c_uint = 1;
+const COUNT_ADDED: c_uint = 4;
+
+/// libevent.
+#[derive(Debug)]
+pub(crate) struct Libevent {
+    base: *mut raw::EventBase,
+    /// As libevent marks them.
+    common: [libc::timeval; COMMON.len()],
+    pub(crate) events: [Place; EVENTS],
+    exists: [Cell<bool>; EVENTS],
+    pub(crate) epoll: Cell<c_int>,
+    pub(crate) registrations: Cell<u32>,
+    /// What epoll was told last of each descriptor.
+    pub(crate) told: [Cell<u32>; SLOTS],
+}
+
+thread_local! {
+    static PLAYER: Cell<*const Player<Libevent>> = const { Cell::new(ptr::null()) };
+}
+
+fn player<'a>() -> Option<&'a Player<Libevent>> {
+    // SAFETY: `run` holds the borrow for as long as the pointer is there.
+    unsafe { PLAYER.get().as_ref() }
+}
+
+unsafe extern "C" fn called(fd: c_int, what: c_short, argument: *mut c_void) {
+    if let Some(player) = player() {
+        player.called(argument.addr() as u64, fd, What::from_bits_retain(what as u8));
+    }
+}
+
+unsafe extern "C" fn finalized(event: *mut raw::Event, argument: *mut c_void) {
+    if let Some(player) = player() {
+        player.called(argument.addr() as u64, Place(event.cast()).read().fd, What::FINALIZE);
+    }
+}
+
+fn timeval(time: Micros) -> libc::timeval {
+    libc::timeval {
+        tv_sec: (time / 1_000_000) as libc::time_t,
+        tv_usec: (time % 1_000_000) as libc::suseconds_t,
+    }
+}
+
+/// Calls with the address of the time, or null.
+pub(crate) fn with_time<T>(time: Option<Micros>, call: impl FnOnce(*const libc::timeval) -> T) -> T {
+    let time = time.map(timeval);
+    call(time.as_ref().map_or(ptr::null(), ptr::from_ref))
+}
+
+impl Libevent {
+    fn at(&self, event: usize) -> (*mut raw::Event, Fields) {
+        (self.events[event].0.cast(), self.events[event].read())
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = Place> {
+        (0..EVENTS).filter(|event| self.exists[*event].get()).map(|event| self.events[event])
+    }
+
+    fn number_of(&self, what: c_uint) -> usize {
+        // SAFETY: the base is alive.
+        let count = unsafe { raw::event_base_get_num_events(self.base, what) };
+        count as usize
+    }
+}
+
+impl Side for Libevent {
+    const IS_LIBEVENT: bool = true;
+    const FIRST_FD: RawFd = 200;
+
+    fn new(settings: &Settings) -> Self {
+        let config = raw::event_config_new();
+        assert!(!config.is_null(), "event_config_new");
+        let mut flags = raw::EVENT_BASE_FLAG_IGNORE_ENV
+            | raw::EVENT_BASE_FLAG_NOLOCK
+            | raw::EVENT_BASE_FLAG_PRECISE_TIMER;
+        if !settings.cached_time {
+            flags |= raw::EVENT_BASE_FLAG_NO_CACHE_TIME;
+        }
+        let callbacks = settings.most_callbacks.map_or(-1, |most| most as c_int);
+        let from = c_int::from(settings.limited_from);
+        // SAFETY: the configuration was just made.
+        unsafe { raw::event_config_set_flag(config, flags) };
+        with_time(settings.longest_pass, |time| {
+            // SAFETY: as above.
+            unsafe { raw::event_config_set_max_dispatch_interval(config, time, callbacks, from) }
+        });
+        // SAFETY: as above.
+        let base = unsafe { raw::event_base_new_with_config(config) };
+        // SAFETY: nothing refers to it any more.
+        unsafe { raw::event_config_free(config) };
+        assert!(!base.is_null(), "event_base_new_with_config");
+        // SAFETY: the base was just made.
+        unsafe { raw::event_base_priority_init(base, settings.priorities.into()) };
+        let common = COMMON.map(|time| {
+            // SAFETY: the base is alive, and so is what the pointer points to, if there is one.
+            let marked = with_time(Some(time), |time| unsafe {
+                raw::event_base_init_common_timeout(base, time).as_ref()
+            });
+            *marked.expect("event_base_init_common_timeout")
+        });
+        Libevent {
+            base,
+            common,
+            events: std::array::from_fn(|_| Place(Box::into_raw(Box::new(event_struct::blank())))),
+            exists: Default::default(),
+            epoll: Cell::new(-1),
+            registrations: Cell::new(0),
+            told: Default::default(),
+        }
+    }
+
+    fn create(&self, player: &Player<Self>, event: usize, kind: &Kind) -> bool {
+        let fd = kind.slot.map_or(-1, |slot| player.fd(slot));
+        let what = c_short::from(kind.what.bits());
+        let argument = ptr::without_provenance_mut(event);
+        self.events[event].change(|fields| *fields = event_struct::blank());
+        let (pointer, _) = self.at(event);
+        // SAFETY: the event is in no list.
+        let assigned = unsafe { raw::event_assign(pointer, self.base, fd, what, Some(called), argument) };
+        self.exists[event].set(assigned == 0);
+        if let Some(priority) = kind.priority {
+            // SAFETY: the event was just assigned.
+            unsafe { raw::event_priority_set(pointer, priority.into()) };
+        }
+        assigned == 0
+    }
+
+    fn free(&self, event: usize) {
+        if self.exists[event].replace(false) {
+            let (pointer, fields) = self.at(event);
+            if fields.flags & LIST_FINALIZING == 0 {
+                // SAFETY: the event is assigned.
+                unsafe { raw::event_del(pointer) };
+            }
+        }
+    }
+
+    fn add(&self, player: &Player<Self>, event: usize, timeout: Timeout) -> bool {
+        let timeout = match timeout {
+            Timeout::Never => None,
+            Timeout::After(time) => Some(timeval(time)),
+            Timeout::Common(common) => Some(self.common[common]),
+        };
+        let place = self.events[event];
+        let fields = place.read();
+        if fields.flags & LIST_FINALIZING != 0 {
+            return self.register(player, place, timeout);
+        }
+        let queued = fields.flags & LIST_QUEUED;
+        let interest = fields.what().intersects(What::IO) && fields.flags & LIST_INSERTED == 0;
+        if interest && queued != 0 {
+            count(Rule::AddWhileActive);
+            place.change(|fields| fields.flags &= !queued);
+            let registered = self.register(player, place, None);
+            place.change(|fields| fields.flags |= queued);
+            if !registered {
+                return false;
+            }
+        }
+        if timeout.is_some() {
+            self.move_deadline(place);
+        }
+        self.register(player, place, timeout)
+    }
+
+    fn add_mixed(&self, player: &Player<Self>, event: usize, _timeout: Timeout) -> bool {
+        self.tell_again(player, self.events[event].read().fd);
+        false
+    }
+
+    fn del(&self, event: usize) -> bool {
+        let (pointer, fields) = self.at(event);
+        // SAFETY: the event is assigned.
+        let deleted = unsafe { raw::event_del(pointer) };
+        if fields.has_interval() && fields.flags & LIST_FINALIZING == 0 {
+            count(Rule::PeriodAfterDelete);
+            self.events[event].change(|fields| fields.interval = timeval(0));
+        }
+        deleted == 0
+    }
+
+    fn remove_timer(&self, event: usize) -> bool {
+        let (pointer, fields) = self.at(event);
+        if fields.has_interval() && fields.flags & LIST_TIMEOUT == 0 {
+            count(Rule::PeriodAfterRemove);
+            self.events[event].change(|fields| fields.interval = timeval(0));
+        }
+        // SAFETY: the event is assigned.
+        unsafe { raw::event_remove_timer(pointer) == 0 }
+    }
+
+    fn activate(&self, event: usize, what: What, put_off: bool) -> bool {
+        let (pointer, fields) = self.at(event);
+        let result = c_int::from(what.bits());
+        if !put_off || fields.flags & LIST_FINALIZING != 0 {
+            // SAFETY: the event is assigned.
+            unsafe { raw::event_active(pointer, result, 1) };
+            return true;
+        }
+        count(Rule::FinitePasses);
+        if fields.flags & LIST_QUEUED == 0
+            && player().is_some_and(|player| player.is_more_urgent(fields.priority))
+        {
+            self.go_on();
+        }
+        // SAFETY: as above.
+        unsafe { raw::event_active_later_(pointer, result) };
+        true
+    }
+
+    fn activate_later(&self, event: usize, what: What) -> bool {
+        let (pointer, fields) = self.at(event);
+        if fields.flags & LIST_FINALIZING == 0 {
+            // SAFETY: the event is assigned.
+            unsafe { raw::event_active_later_(pointer, c_int::from(what.bits())) };
+        }
+        true
+    }
+
+    fn activate_by_fd(&self, fd: RawFd, what: What) -> bool {
+        // SAFETY: the base is alive.
+        unsafe { raw::event_base_active_by_fd(self.base, fd, c_short::from(what.bits())) };
+        true
+    }
+
+    fn set_priority(&self, event: usize, priority: u8) -> bool {
+        // SAFETY: the event is assigned.
+        unsafe { raw::event_priority_set(self.at(event).0, priority.into()) == 0 }
+    }
+
+    fn set_priorities(&self, number: u8) -> bool {
+        // SAFETY: the base is alive.
+        if unsafe { raw::event_base_priority_init(self.base, number.into()) } != 0 {
+            return false;
+        }
+        for place in self.all().filter(|place| place.read().priority >= number) {
+            count(Rule::FewerPriorities);
+            place.change(|fields| fields.priority = number - 1);
+        }
+        true
+    }
+
+    fn once(
+        &self,
+        player: &Player<Self>,
+        number: u64,
+        fd: RawFd,
+        what: What,
+        timeout: Option<Micros>,
+    ) -> bool {
+        let on: Vec<Place> =
+            self.all().filter(|place| place.is(LIST_INSERTED) && fd >= 0 && place.read().fd == fd).collect();
+        let first = on.iter().find(|place| !on.contains(&place.previous()));
+        let before = self.registrations.get();
+        let what = c_short::from(what.bits());
+        let argument = ptr::without_provenance_mut(number as usize);
+        let added = with_time(timeout, |time| {
+            // SAFETY: the base is alive.
+            unsafe { raw::event_base_once(self.base, fd, what, called, argument, time) == 0 }
+        });
+        if let Some(first) = first.filter(|_| added) {
+            self.joined(player, first.previous(), before);
+        }
+        added
+    }
+
+    fn finalize(&self, event: usize) -> bool {
+        // SAFETY: the event is assigned.
+        unsafe { raw::event_finalize(0, self.at(event).0, finalized) == 0 }
+    }
+
+    fn exit(&self, after: Option<Micros>) -> bool {
+        // SAFETY: the base is alive.
+        with_time(after, |time| unsafe { raw::event_base_loopexit(self.base, time) }) == 0
+    }
+
+    fn break_off(&self) -> bool {
+        // SAFETY: the base is alive.
+        unsafe { raw::event_base_loopbreak(self.base) == 0 }
+    }
+
+    fn go_on(&self) -> bool {
+        // SAFETY: the base is alive.
+        unsafe { raw::event_base_loopcontinue(self.base) == 0 }
+    }
+
+    fn run(&self, player: &Player<Self>, flags: LoopFlags) -> i32 {
+        let outer = PLAYER.replace(player);
+        // SAFETY: the base is alive; a loop in a loop is refused.
+        let result = unsafe { raw::event_base_loop(self.base, c_int::from(flags.bits())) };
+        PLAYER.set(outer);
+        result
+    }
+
+    fn update_time(&self) -> bool {
+        // SAFETY: the base is alive.
+        unsafe { raw::event_base_update_cache_time(self.base) == 0 }
+    }
+
+    fn cached_time(&self) -> Micros {
+        let mut time = timeval(0);
+        // SAFETY: the base and the value live across the call.
+        unsafe { raw::event_base_gettimeofday_cached(self.base, &raw mut time) };
+        (time.tv_sec as u64 - WALL_OFFSET) * 1_000_000 + time.tv_usec as u64
+    }
+
+    fn got(&self) -> (bool, bool) {
+        // SAFETY: the base is alive.
+        let exit = unsafe { raw::event_base_got_exit(self.base) };
+        // SAFETY: as above.
+        let broken = unsafe { raw::event_base_got_break(self.base) };
+        (exit != 0, broken != 0)
+    }
+
+    fn counts(&self) -> (usize, usize) {
+        (self.number_of(COUNT_ACTIVE), self.number_of(COUNT_ADDED))
+    }
+
+    fn states(&self) -> States {
+        std::array::from_fn(|event| {
+            let fields = self.events[event].read();
+            if !self.exists[event].get() {
+                return State::default();
+            }
+            State {
+                exists: true,
+                inserted: fields.flags & LIST_INSERTED != 0,
+                deadline: (fields.flags & LIST_TIMEOUT != 0).then(|| fields.due()),
+                active: (fields.flags & LIST_QUEUED != 0).then_some(fields.result as u8),
+                priority: fields.priority,
+            }
+        })
+    }
+
+    fn after_wait(&self, player: &Player<Self>) {
+        self.settle_timeouts(player);
+    }
+
+    fn after_callback(&self, player: &Player<Self>, flags: LoopFlags) {
+        if flags.contains(LoopFlags::ONCE) {
+            self.leave_later_ones(player);
+        }
+    }
+
+    fn registered(&self, epoll: c_int, fd: RawFd, event: libc::epoll_event) {
+        self.epoll.set(epoll);
+        self.registrations.set(self.registrations.get() + 1);
+        if let Some(told) = usize::try_from(fd - Self::FIRST_FD).ok().and_then(|slot| self.told.get(slot)) {
+            told.set(event.events);
+        }
+    }
+}
+
+impl Drop for Libevent {
+    fn drop(&mut self) {
+        // SAFETY: this was the only owner.
+        unsafe { raw::event_base_free(self.base) };
+        for place in self.events {
+            // SAFETY: the place came from a box, and the base that pointed to it is gone.
+            drop(unsafe { Box::from_raw(place.0) });
+        }
+    }
+}

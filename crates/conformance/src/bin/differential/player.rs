@@ -1,0 +1,282 @@
+//! Runs a program on one side: notes what happens, and keeps to the rules that apply to both.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::os::fd::RawFd;
+use std::rc::Rc;
+
+use event_base::{LoopFlags, What};
+
+use crate::interpose::{self, Micros};
+use crate::program::{EVENTS, Flags, Kind, Operation, Program};
+use crate::rules::{self, Rule};
+use crate::side::{Side, States, UNNAMED};
+use crate::sockets::Sockets;
+use crate::time::Time;
+
+/// Callbacks in one loop, after which it is broken off.
+const MOST_CALLBACKS: u64 = 40;
+
+/// Something to be the same on both sides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// A callback: the event, its descriptor, the result, the time and the time as the base sees it.
+    Called { number: u64, slot: Option<usize>, what: What, now: Micros, cached: Micros },
+    /// What a call, or a descriptor, answered.
+    Answer(i64),
+    /// Not done, as it makes no sense now.
+    Nothing,
+    /// Not done, as the sides could not agree afterwards.
+    Left(Rule),
+    /// The loop had nothing to wait for, or went on for too long, and was broken.
+    Broken,
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Entry::Called { number, slot, what, now, cached } => {
+                write!(f, "callback of event {number}")?;
+                if let Some(slot) = slot {
+                    write!(f, " on descriptor {slot}")?;
+                }
+                write!(f, ": {}, at {now} us, {cached} us as the base sees it", Flags(*what))
+            }
+            Entry::Answer(number) => write!(f, "answer {number}"),
+            Entry::Nothing => f.write_str("left out: it makes no sense"),
+            Entry::Left(rule) => write!(f, "left out: {rule:?}"),
+            Entry::Broken => f.write_str("nothing to wait for: broken"),
+        }
+    }
+}
+
+/// What both sides know of an event.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) kind: Option<Kind>,
+    /// It was added with a timeout and is persistent.
+    pub(crate) period: bool,
+    /// When its deadline was set, counted.
+    pub(crate) order: u64,
+    /// Its finalizer is still to run.
+    pub(crate) finalizing: bool,
+    /// The pass in which it had its turn, or was made.
+    pub(crate) pass: u64,
+}
+
+/// An event made by `once` that has not run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unnamed {
+    pub(crate) number: u64,
+    pub(crate) slot: Option<usize>,
+    pub(crate) deadline: Option<Micros>,
+    pub(crate) priority: u8,
+    pub(crate) pass: u64,
+}
+
+/// The loop under way.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Run {
+    pub(crate) running: bool,
+    pub(crate) flags: LoopFlags,
+    pub(crate) since: Micros,
+    pub(crate) callbacks: u64,
+    pub(crate) waits: u64,
+    /// The priority of the callback under way.
+    pub(crate) priority: u8,
+    pub(crate) continued: bool,
+    pub(crate) broken: bool,
+    pub(crate) by_rule: bool,
+}
+
+/// One side.
+#[derive(Debug)]
+pub(crate) struct Player<S> {
+    pub(crate) side: S,
+    pub(crate) program: Rc<Program>,
+    pub(crate) sockets: RefCell<Sockets>,
+    pub(crate) known: RefCell<[Known; EVENTS]>,
+    pub(crate) unnamed: RefCell<Vec<Unnamed>>,
+    pub(crate) made_unnamed: Cell<u64>,
+    /// Counts deadlines that were set.
+    pub(crate) orders: Cell<u64>,
+    /// When exits that were asked for are due.
+    pub(crate) exits: RefCell<Vec<Micros>>,
+    pub(crate) priorities: Cell<u8>,
+    pub(crate) break_next: Cell<bool>,
+    pub(crate) run: Cell<Run>,
+    pub(crate) time: Time,
+    pub(crate) trace: RefCell<Vec<Entry>>,
+    callbacks: Cell<u64>,
+    /// Operations so far.
+    pub(crate) done: Cell<u64>,
+}
+
+impl<S: Side> Player<S> {
+    pub(crate) fn new(program: &Rc<Program>) -> Self {
+        let side = interpose::with(&Time::default(), || S::new(&program.settings));
+        Player {
+            side,
+            program: Rc::clone(program),
+            sockets: RefCell::new(Sockets::new(S::FIRST_FD)),
+            known: RefCell::default(),
+            unnamed: RefCell::default(),
+            made_unnamed: Cell::new(UNNAMED),
+            orders: Cell::new(0),
+            exits: RefCell::default(),
+            priorities: Cell::new(program.settings.priorities),
+            break_next: Cell::new(false),
+            run: Cell::default(),
+            time: Time::default(),
+            trace: RefCell::default(),
+            callbacks: Cell::new(0),
+            done: Cell::new(0),
+        }
+    }
+
+    /// Does an operation that stands outside callbacks; what happened is in the trace.
+    pub(crate) fn play(&self, operation: &Operation) {
+        self.trace.borrow_mut().clear();
+        interpose::with(self, || self.perform(operation));
+    }
+
+    /// Where the events are.
+    pub(crate) fn states(&self) -> States {
+        interpose::with(self, || self.side.states())
+    }
+
+    /// Does an operation and notes the answer.
+    fn perform(&self, operation: &Operation) {
+        self.done.set(self.done.get() + 1);
+        let entry = self.attempt(operation);
+        if let Entry::Left(rule) = entry {
+            self.count(rule);
+        }
+        self.note(entry);
+    }
+
+    pub(crate) fn note(&self, entry: Entry) {
+        self.trace.borrow_mut().push(entry);
+    }
+
+    pub(crate) fn count(&self, rule: Rule) {
+        if S::IS_LIBEVENT {
+            rules::count(rule);
+        }
+    }
+
+    pub(crate) fn change_run(&self, change: impl FnOnce(&mut Run)) {
+        let mut run = self.run.get();
+        change(&mut run);
+        self.run.set(run);
+    }
+
+    /// Runs the loop and notes how it ended.
+    pub(crate) fn run_loop(&self, flags: LoopFlags) -> Entry {
+        if self.break_next.take() {
+            self.count(Rule::BreakBeforeLoop);
+            let result = if S::IS_LIBEVENT { 0 } else { self.side.run(self, flags) };
+            return Entry::Answer(result.into());
+        }
+        self.run.set(Run { running: true, flags, since: self.time.now(), ..Run::default() });
+        let result = self.side.run(self, flags);
+        let run = self.run.take();
+        if run.waits > 0 {
+            let passed = self.time.of_pass();
+            self.exits.borrow_mut().retain(|deadline| *deadline > passed);
+        }
+        let (exit, broken) = self.side.got();
+        let bits = i64::from(exit) << 4 | i64::from(broken && !run.by_rule) << 5;
+        Entry::Answer(i64::from(result) | bits)
+    }
+
+    /// A callback of the loop.
+    pub(crate) fn called(&self, number: u64, fd: RawFd, what: What) {
+        let (now, cached) = (self.time.now(), self.side.cached_time());
+        if self.program.settings.cached_time && !self.time.was_asked() {
+            self.count(Rule::StandingTime);
+        }
+        self.note(Entry::Called { number, slot: self.slot(fd), what, now, cached });
+        self.callbacks.set(self.callbacks.get() + 1);
+        let priority = self.begin_callback(number);
+        self.change_run(|run| {
+            run.callbacks += 1;
+            run.continued = false;
+            run.priority = priority;
+        });
+        if self.run.get().callbacks > MOST_CALLBACKS {
+            if !self.is_exiting() {
+                self.side.break_off();
+                self.change_run(|run| run.broken = true);
+            }
+        } else {
+            self.part_deadlines(number);
+            let program = Rc::clone(&self.program);
+            for operation in program.reaction(number, self.callbacks.get()) {
+                self.perform(operation);
+            }
+        }
+        let run = self.run.get();
+        if !run.broken {
+            self.side.after_callback(self, run.flags);
+        }
+    }
+
+    /// Notes whose turn it is; the priority at which it comes.
+    fn begin_callback(&self, number: u64) -> u8 {
+        if number >= UNNAMED {
+            let mut unnamed = self.unnamed.borrow_mut();
+            let place = unnamed.iter().position(|unnamed| unnamed.number == number);
+            return place.map_or(0, |place| unnamed.swap_remove(place).priority);
+        }
+        let event = number as usize;
+        let priority = if S::IS_LIBEVENT { self.side.states()[event].priority } else { 0 };
+        let known = &mut self.known.borrow_mut()[event];
+        known.pass = self.time.pass();
+        if known.period {
+            known.order = self.next_order();
+        }
+        if known.finalizing {
+            *known = Known::default();
+            self.side.free(event);
+        }
+        priority
+    }
+
+    /// The next number in the order of setting deadlines.
+    pub(crate) fn next_order(&self) -> u64 {
+        self.orders.set(self.orders.get() + 1);
+        self.orders.get()
+    }
+
+    /// When the event's deadline was set.
+    pub(crate) fn order_of(&self, event: usize) -> u64 {
+        self.known.borrow()[event].order
+    }
+
+    /// An exit ends the loop after this pass.
+    pub(crate) fn is_exiting(&self) -> bool {
+        self.exits.borrow().iter().any(|deadline| *deadline <= self.time.of_pass())
+    }
+
+    /// Whether an event of this priority ends the pass when it is made active.
+    pub(crate) fn is_more_urgent(&self, priority: u8) -> bool {
+        let run = self.run.get();
+        run.running && priority < run.priority
+    }
+
+    /// The rules broke the loop; the user did not.
+    pub(crate) fn broken_by_rule(&self) {
+        self.change_run(|run| run.by_rule = true);
+    }
+
+    /// The descriptor of a slot.
+    pub(crate) fn fd(&self, slot: usize) -> RawFd {
+        self.sockets.borrow().number(slot)
+    }
+
+    /// The slot of a descriptor.
+    pub(crate) fn slot(&self, fd: RawFd) -> Option<usize> {
+        self.sockets.borrow().slot(fd)
+    }
+}

@@ -1,0 +1,214 @@
+//! A program: what both loops are put through, readable when it is printed.
+
+use std::fmt;
+
+use event_base::{LoopFlags, What};
+
+/// Events a program has at a time.
+pub(crate) const EVENTS: usize = 8;
+/// The common timeouts, in microseconds.
+pub(crate) const COMMON: [u64; 3] = [700, 5_000, 1_200_000];
+/// Descriptors a program has at a time.
+pub(crate) const SLOTS: usize = 5;
+
+/// How an event is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kind {
+    /// The descriptor; none for timers and user events.
+    pub(crate) slot: Option<usize>,
+    /// Interests, ET and PERSIST.
+    pub(crate) what: What,
+    /// The middle one without.
+    pub(crate) priority: Option<u8>,
+}
+
+/// What a descriptor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Socket {
+    /// One of a pair of UNIX stream sockets.
+    Unix,
+    /// One end of a TCP connection over the loopback device.
+    Tcp,
+    /// The end of a pipe that is read.
+    PipeReader,
+    /// The end of a pipe that is written.
+    PipeWriter,
+    /// A file that epoll refuses.
+    File,
+}
+
+/// One call, or something that happens to a descriptor or to the time. Times are in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    New(usize, Kind),
+    Free(usize),
+    Add(usize, Option<u64>),
+    /// With one of the common timeouts.
+    AddCommon(usize, usize),
+    Del(usize),
+    RemoveTimer(usize),
+    Activate(usize, What),
+    ActivateLater(usize, What),
+    ActivateByFd(usize, What),
+    SetPriority(usize, u8),
+    SetPriorities(u8),
+    Once(Option<usize>, What, Option<u64>),
+    Finalize(usize),
+    Exit(Option<u64>),
+    Break,
+    Continue,
+    Loop(LoopFlags),
+    Advance(u64),
+    UpdateTime,
+    Open(usize, Socket),
+    Close(usize),
+    Duplicate(usize, usize),
+    Write(usize, usize),
+    Read(usize, usize),
+    Fill(usize),
+    Drain(usize),
+    ShutPeer(usize),
+    ShutOwn(usize, bool),
+    ClosePeer(usize),
+    Reset(usize),
+}
+
+/// How both bases are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// The number of priorities at the beginning.
+    pub(crate) priorities: u8,
+    /// Time stands still during callbacks.
+    pub(crate) cached_time: bool,
+    /// The engine is driven in steps by a host that waits, as in `run()`, instead of waiting itself.
+    pub(crate) hosted: bool,
+    /// The engine has locks, and so a notifier.
+    pub(crate) locks: bool,
+    /// The most callbacks in a pass.
+    pub(crate) most_callbacks: Option<u32>,
+    /// The longest pass.
+    pub(crate) longest_pass: Option<u64>,
+    /// The first priority that the limits apply to.
+    pub(crate) limited_from: u8,
+    /// The engine puts changes off until it waits.
+    pub(crate) changelist: bool,
+    /// Common timeouts are used.
+    pub(crate) common: bool,
+    /// Exits are asked for.
+    pub(crate) exits: bool,
+    /// Events are made that nobody can name: by exits and by `once`.
+    pub(crate) unnamed: bool,
+}
+
+/// A program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Program {
+    pub(crate) seed: u64,
+    pub(crate) settings: Settings,
+    pub(crate) operations: Vec<Operation>,
+    /// What callbacks do.
+    pub(crate) reactions: Vec<Vec<Operation>>,
+}
+
+impl Program {
+    /// What a callback does; which of them depends on the event and on how many ran before.
+    pub(crate) fn reaction(&self, number: u64, count: u64) -> &[Operation] {
+        match self.reactions.len() as u64 {
+            0 => &[],
+            length => &self.reactions[((number * 7 + count * 3) % length) as usize],
+        }
+    }
+}
+
+/// A time in microseconds for a person.
+struct Time(Option<u64>);
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(time) => write!(f, "{}.{:03} ms", time / 1000, time % 1000),
+            None => f.write_str("no time"),
+        }
+    }
+}
+
+/// Flags for a person.
+pub(crate) struct Flags(pub(crate) What);
+
+impl fmt::Display for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { f.write_str("nothing") } else { bitflags::parser::to_writer(&self.0, f) }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Operation::New(event, Kind { slot, what, priority }) => {
+                write!(f, "new event {event}: {}", Flags(what))?;
+                if let Some(slot) = slot {
+                    write!(f, " on descriptor {slot}")?;
+                }
+                priority.map_or(Ok(()), |priority| write!(f, ", priority {priority}"))
+            }
+            Operation::Free(event) => write!(f, "free event {event}"),
+            Operation::Add(event, timeout) => write!(f, "add event {event}, {}", Time(timeout)),
+            Operation::AddCommon(event, common) => {
+                write!(f, "add event {event}, {} in common", Time(Some(COMMON[common])))
+            }
+            Operation::Del(event) => write!(f, "del event {event}"),
+            Operation::RemoveTimer(event) => write!(f, "remove the timer of event {event}"),
+            Operation::Activate(event, what) => write!(f, "activate event {event}: {}", Flags(what)),
+            Operation::ActivateLater(event, what) => {
+                write!(f, "activate event {event} later: {}", Flags(what))
+            }
+            Operation::ActivateByFd(slot, what) => {
+                write!(f, "activate by descriptor {slot}: {}", Flags(what))
+            }
+            Operation::SetPriority(event, priority) => write!(f, "priority of event {event}: {priority}"),
+            Operation::SetPriorities(count) => write!(f, "priorities: {count}"),
+            Operation::Once(Some(slot), what, timeout) => {
+                write!(f, "once on descriptor {slot}: {}, {}", Flags(what), Time(timeout))
+            }
+            Operation::Once(None, what, timeout) => write!(f, "once: {}, {}", Flags(what), Time(timeout)),
+            Operation::Finalize(event) => write!(f, "finalize event {event}"),
+            Operation::Exit(after) => write!(f, "exit after {}", Time(after)),
+            Operation::Break => f.write_str("break"),
+            Operation::Continue => f.write_str("continue"),
+            Operation::Loop(flags) if flags.is_empty() => f.write_str("loop"),
+            Operation::Loop(flags) => {
+                f.write_str("loop: ")?;
+                bitflags::parser::to_writer(&flags, f)
+            }
+            Operation::Advance(time) => write!(f, "{} pass", Time(Some(time))),
+            Operation::UpdateTime => f.write_str("update the cached time"),
+            Operation::Open(slot, socket) => write!(f, "open descriptor {slot}: {socket:?}"),
+            Operation::Close(slot) => write!(f, "close descriptor {slot}"),
+            Operation::Duplicate(from, to) => write!(f, "duplicate descriptor {from} as {to}"),
+            Operation::Write(slot, count) => write!(f, "peer of {slot} writes {count} bytes"),
+            Operation::Read(slot, count) => write!(f, "read at most {count} bytes from {slot}"),
+            Operation::Fill(slot) => write!(f, "write to {slot} until it is full"),
+            Operation::Drain(slot) => write!(f, "peer of {slot} reads everything"),
+            Operation::ShutPeer(slot) => write!(f, "peer of {slot} shuts down writing"),
+            Operation::ShutOwn(slot, true) => write!(f, "shut down reading of {slot}"),
+            Operation::ShutOwn(slot, false) => write!(f, "shut down writing of {slot}"),
+            Operation::ClosePeer(slot) => write!(f, "close the peer of {slot}"),
+            Operation::Reset(slot) => write!(f, "peer of {slot} resets"),
+        }
+    }
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "seed {}, {:?}", self.seed, self.settings)?;
+        for operation in &self.operations {
+            writeln!(f, "  {operation}")?;
+        }
+        writeln!(f, "callback number c of event e does list (7 e + 3 c) mod {}:", self.reactions.len())?;
+        for (number, reaction) in self.reactions.iter().enumerate().filter(|(_, list)| !list.is_empty()) {
+            let list: Vec<_> = reaction.iter().map(ToString::to_string).collect();
+            writeln!(f, "  {number}: {}", list.join("; "))?;
+        }
+        Ok(())
+    }
+}

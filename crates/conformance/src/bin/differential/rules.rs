@@ -1,0 +1,112 @@
+//! The known differences between libevent 2.1.12 and the engine.
+//!
+//! A rule either makes libevent's side do what the engine does, with libevent's own means, or keeps both sides
+//! from a call after which they could not agree. Each counts how often it did, so that one that hides
+//! everything is seen.
+
+use std::cell::Cell;
+
+macro_rules! rules {
+    ($($rule:ident, $row:literal, $meaning:literal;)*) => {
+        /// A known difference.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Rule {
+            $(#[doc = $meaning] $rule,)*
+        }
+
+        /// Every rule: its row in `docs/differences.md`, as that begins, and what it does.
+        pub(crate) const RULES: &[(Rule, &str, &str)] = &[$((Rule::$rule, $row, $meaning),)*];
+    };
+}
+
+rules! {
+    OrderOnDescriptor, "Events of one descriptor run in the reverse order of adding.",
+        "a new event goes to the end of its descriptor's list";
+    OrderWithChangelist, "A system call for each change unless there is a change list",
+        "with it descriptors of one wait are sorted by number on both sides";
+    EqualDeadlines, "Equal deadlines fire in no order one could name",
+        "timers that are due together are taken in the order of adding";
+    EqualUnnamed, "Equal deadlines fire in no order one could name",
+        "where there are unnamed timers, a deadline that another timer has moves by a microsecond";
+    CommonTimeouts, "Common timeouts wait for a timer of the base's own",
+        "they are taken with all other timers, and calls that meet the base's own timer are left out";
+    LateTimers, "The wait is computed with the time of before the callbacks",
+        "a wait ends at the deadline, not late by what callbacks took";
+    StandingTime, "The cached time is read at the start of every pass.",
+        "the first callback of a pass asks for the time, which then stands still";
+    AddWhileActive, "Re-adding an event that is active and not registered",
+        "the descriptor of an active event is registered with ACTIVE hidden";
+    MovedDeadline, "Moving the deadline of an event whose timeout is due",
+        "only TIMEOUT is taken back";
+    TimeoutOfActive, "2.1.12: a timeout of an event that is active already",
+        "TIMEOUT is added to the result, the event stays registered";
+    PeriodAndDescriptor, "The timeout of a persistent event takes its descriptor out of epoll",
+        "a period that ends moves the timer only";
+    PeriodOfZero, "A persistent timer with an interval of zero fires once and never again.",
+        "a period is at least a microsecond";
+    ActivatedPeriod, "Activating a persistent timer with TIMEOUT before its deadline",
+        "TIMEOUT is left out when an event with a period is activated";
+    PeriodAfterDelete, "The period survives `event_del`",
+        "the period is cleared after deleting";
+    PeriodAfterRemove, "`event_remove_timer` does nothing for a periodic event that is due",
+        "the period is cleared then too";
+    FinitePasses, "A pass runs whatever becomes active while it runs.",
+        "what had its turn, or was made, in a pass is activated for the next one";
+    FinitePassesLeft, "A pass runs whatever becomes active while it runs.",
+        "a call that cannot be put off is left out, or a loop with ONCE is broken before the next pass";
+    NonblockPolls, "`NONBLOCK` polls again and again",
+        "later waits of a NONBLOCK loop find nothing";
+    NonblockTime, "`NONBLOCK` polls again and again",
+        "in a NONBLOCK loop time stands still and timers are not due at once";
+    ExitIsAnEvent, "`event_base_loopexit` makes an event of the middle priority",
+        "calls that would part an exit from its pass are left out";
+    BreakBeforeLoop, "`event_base_loopbreak` before the loop is forgotten.",
+        "the next loop of libevent is not run";
+    FewerPriorities, "Fewer priorities leave events a number that no longer exists",
+        "priorities of libevent's events are lowered too";
+    PrioritiesInCallback, "Changing the number of priorities in a callback",
+        "not done in callbacks, and not with unnamed events";
+    ErrorsReachAll, "An error on a socket is shown to readers and writers only.",
+        "ERR and HUP are shown to libevent as IN, OUT and RDHUP";
+    EdgeAndLevel, "Edge-triggered and level-triggered events may share a descriptor",
+        "libevent is not asked, the engine must refuse";
+    EdgeAskedAgain, "Another edge-triggered event of the same kind on a descriptor",
+        "libevent's registration is told again";
+    ClosedDescriptors, "Nothing tells a descriptor from another file that later got its number",
+        "events leave a descriptor before it is closed a second time, duplicated or opened";
+    ClosedWithChangelist, "A change that was put off and is refused when it is made",
+        "with a change list, events leave a descriptor before it is closed, and none is added then";
+    TimersByDescriptor, "Timers activated by their descriptor come in the order of the heap.",
+        "activated by hand only if there is one";
+    UnnamedAndPeriods, "The timeout of a persistent event takes its descriptor out of epoll",
+        "no such period where unnamed timers could come between";
+}
+
+thread_local! {
+    static COUNTS: Cell<[u64; RULES.len()]> = const { Cell::new([0; RULES.len()]) };
+}
+
+/// Counts an application.
+pub(crate) fn count(rule: Rule) {
+    let mut counts = COUNTS.get();
+    counts[rule as usize] += 1;
+    COUNTS.set(counts);
+}
+
+/// How often each was applied so far.
+pub(crate) fn counts() -> [u64; RULES.len()] {
+    COUNTS.get()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RULES;
+
+    #[test]
+    fn every_rule_names_a_row_of_the_differences() {
+        let text = include_str!("../../../../../docs/differences.md");
+        for (rule, row, _) in RULES {
+            assert!(text.contains(&format!("\n| {row}")), "{rule:?}: no row begins with {row:?}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The smallest program that shows what a large one showed: parts are left out as long as the sides still
+//! disagree.
+
+use std::rc::Rc;
+
+use crate::compare::{Divergence, run};
+use crate::program::{Operation, Program};
+
+/// A program that cannot be made smaller by leaving out operations, and where its sides disagree.
+pub(crate) fn shrink(program: &Program, found: Divergence) -> (Program, Divergence) {
+    let mut smallest = Smallest { program: program.clone(), divergence: found };
+    smallest.program.operations.truncate(smallest.divergence.step);
+    loop {
+        let before = smallest.size();
+        smallest.shorten(|program| &mut program.operations);
+        for list in 0..smallest.program.reactions.len() {
+            smallest.shorten(|program| &mut program.reactions[list]);
+        }
+        if smallest.size() == before {
+            return (smallest.program, smallest.divergence);
+        }
+    }
+}
+
+struct Smallest {
+    program: Program,
+    divergence: Divergence,
+}
+
+impl Smallest {
+    fn size(&self) -> usize {
+        self.program.operations.len() + self.program.reactions.iter().map(Vec::len).sum::<usize>()
+    }
+
+    /// Leaves out ever smaller runs of a list's operations.
+    fn shorten(&mut self, list: impl Fn(&mut Program) -> &mut Vec<Operation>) {
+        let mut length = list(&mut self.program).len();
+        while length > 0 {
+            let mut end = list(&mut self.program).len();
+            while end > 0 {
+                let begin = end.saturating_sub(length);
+                let mut candidate = self.program.clone();
+                list(&mut candidate).drain(begin..end);
+                if let (_, Some(divergence)) = run(&Rc::new(candidate.clone())) {
+                    self.program = candidate;
+                    self.divergence = divergence;
+                    self.program.operations.truncate(self.divergence.step);
+                }
+                end = begin.min(list(&mut self.program).len());
+            }
+            length /= 2;
+        }
+    }
+}

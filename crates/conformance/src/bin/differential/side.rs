@@ -1,0 +1,87 @@
+//! What a loop is asked for, by the name of libevent's call. One side is libevent, the other the engine.
+
+use std::os::fd::RawFd;
+
+use event_base::{LoopFlags, What};
+
+use crate::interpose::Micros;
+use crate::player::Player;
+use crate::program::{EVENTS, Kind, Settings};
+
+/// When an added event is to time out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timeout {
+    Never,
+    After(Micros),
+    /// After one of the common timeouts.
+    Common(usize),
+}
+
+/// Numbers from here on are those of unnamed events, made by `once`.
+pub(crate) const UNNAMED: u64 = 1000;
+
+/// Where an event is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) exists: bool,
+    pub(crate) inserted: bool,
+    pub(crate) deadline: Option<Micros>,
+    /// The result of an event that is active.
+    pub(crate) active: Option<u8>,
+    pub(crate) priority: u8,
+}
+
+pub(crate) type States = [State; EVENTS];
+
+/// A loop with its events. Calls answer whether they were accepted.
+pub(crate) trait Side: Sized {
+    /// Rules that change what libevent does are applied, and all are counted, on one side only.
+    const IS_LIBEVENT: bool;
+
+    /// The number of the first descriptor.
+    const FIRST_FD: RawFd;
+
+    fn new(settings: &Settings) -> Self;
+    /// Makes an event whose number is not taken.
+    fn create(&self, player: &Player<Self>, event: usize, kind: &Kind) -> bool;
+    fn free(&self, event: usize);
+    fn add(&self, player: &Player<Self>, event: usize, timeout: Timeout) -> bool;
+    /// The same where the descriptor's other events disagree about edge-triggering.
+    fn add_mixed(&self, player: &Player<Self>, event: usize, timeout: Timeout) -> bool;
+    fn del(&self, event: usize) -> bool;
+    fn remove_timer(&self, event: usize) -> bool;
+    /// With `put_off`, the event is activated for the next pass, as it had its turn in this one.
+    fn activate(&self, event: usize, what: What, put_off: bool) -> bool;
+    fn activate_later(&self, event: usize, what: What) -> bool;
+    fn activate_by_fd(&self, fd: RawFd, what: What) -> bool;
+    fn set_priority(&self, event: usize, priority: u8) -> bool;
+    fn set_priorities(&self, count: u8) -> bool;
+    fn once(
+        &self,
+        player: &Player<Self>,
+        number: u64,
+        fd: RawFd,
+        what: What,
+        timeout: Option<Micros>,
+    ) -> bool;
+    fn finalize(&self, event: usize) -> bool;
+    fn exit(&self, after: Option<Micros>) -> bool;
+    fn break_off(&self) -> bool;
+    fn go_on(&self) -> bool;
+    /// Runs the loop; 0 and 1 as in libevent, -1 where it refused.
+    fn run(&self, player: &Player<Self>, flags: LoopFlags) -> i32;
+    fn update_time(&self) -> bool;
+    /// The wall time as callbacks see it, as monotonic time.
+    fn cached_time(&self) -> Micros;
+    fn got(&self) -> (bool, bool);
+    /// Active events, and memberships.
+    fn counts(&self) -> (usize, usize);
+    fn states(&self) -> States;
+
+    /// The wait is over, and timers have not been looked at yet.
+    fn after_wait(&self, _player: &Player<Self>) {}
+    /// A callback is over.
+    fn after_callback(&self, _player: &Player<Self>, _flags: LoopFlags) {}
+    /// A change of a registration was accepted.
+    fn registered(&self, _epoll: i32, _fd: RawFd, _event: libc::epoll_event) {}
+}

@@ -1,0 +1,198 @@
+//! The time of one side, which passes only where the program or a wait lets it.
+
+use std::cell::Cell;
+use std::os::fd::RawFd;
+
+use event_base::LoopFlags;
+
+use crate::interpose::{Machine, Micros, Timer};
+use crate::player::{Entry, Player};
+use crate::rules::Rule;
+use crate::side::Side;
+
+/// When programs begin.
+const BEGINNING: Micros = 1_000_000_000;
+/// How long a loop lasts at most.
+const LONGEST_LOOP: Micros = 2_000_000;
+/// How often a loop waits at most.
+const MOST_WAITS: u64 = 1000;
+
+/// The clock and the timer of one side.
+#[derive(Debug)]
+pub(crate) struct Time {
+    now: Cell<Micros>,
+    /// The time at the end of the last wait.
+    of_pass: Cell<Micros>,
+    /// What the base read last.
+    reading: Cell<Micros>,
+    timer: Cell<Option<Micros>>,
+    /// A wait is over, and nobody has read the clock yet.
+    waited: Cell<bool>,
+    pass: Cell<u64>,
+    asked_in: Cell<u64>,
+}
+
+impl Default for Time {
+    fn default() -> Self {
+        Time {
+            now: Cell::new(BEGINNING),
+            of_pass: Cell::new(BEGINNING),
+            reading: Cell::new(BEGINNING),
+            timer: Cell::new(None),
+            waited: Cell::new(false),
+            pass: Cell::new(1),
+            asked_in: Cell::new(0),
+        }
+    }
+}
+
+impl Time {
+    pub(crate) fn now(&self) -> Micros {
+        self.now.get()
+    }
+
+    /// The time that callbacks of this pass see, unless they update it.
+    pub(crate) fn of_pass(&self) -> Micros {
+        self.of_pass.get()
+    }
+
+    /// Counts passes, from 1.
+    pub(crate) fn pass(&self) -> u64 {
+        self.pass.get()
+    }
+
+    /// Whether the time was asked for in this pass; from now on it was.
+    pub(crate) fn was_asked(&self) -> bool {
+        self.asked_in.replace(self.pass()) == self.pass()
+    }
+
+    pub(crate) fn advance(&self, by: Micros) {
+        self.now.set(self.now.get() + by);
+    }
+
+    fn read(&self) -> Micros {
+        self.reading.set(self.now.get());
+        self.now.get()
+    }
+
+    fn set_timer(&self, timer: Timer) {
+        self.timer.set(match timer {
+            Timer::Off => None,
+            // libevent takes the difference to what it read last.
+            Timer::After(time) => Some(self.reading.get() + time),
+            Timer::At(time) => Some(time),
+        });
+    }
+
+    fn end_wait(&self) {
+        self.of_pass.set(self.now.get());
+        self.waited.set(true);
+    }
+}
+
+/// While a base is made.
+impl Machine for Time {
+    fn read_clock(&self) -> Micros {
+        self.read()
+    }
+
+    fn is_blind(&self) -> bool {
+        false
+    }
+
+    fn found(&self, _events: &mut [libc::epoll_event]) {}
+
+    fn pass_time(&self, _timeout: Option<Micros>) {}
+
+    fn set_timer(&self, timer: Timer) {
+        self.set_timer(timer);
+    }
+
+    fn registered(&self, _epoll: i32, _fd: RawFd, _event: libc::epoll_event) {}
+}
+
+impl<S: Side> Player<S> {
+    /// Sleeps until the timer, or for `timeout`; breaks a loop that would never end.
+    pub(crate) fn sleep(&self, timeout: Option<Micros>) {
+        let (now, run) = (self.time.now(), self.run.get());
+        let mut until = timeout.map(|timeout| now + timeout).or(self.time.timer.get());
+        if S::IS_LIBEVENT && self.program.settings.common {
+            // The timer of a common timeout that nobody waits for any more would end the wait.
+            let next = self.side.states().iter().filter_map(|state| state.deadline).min();
+            if next != until {
+                self.count(Rule::CommonTimeouts);
+            }
+            until = next;
+        }
+        match until {
+            Some(until) if until <= run.since + LONGEST_LOOP && run.waits < MOST_WAITS => {
+                if S::IS_LIBEVENT && now > self.time.reading.get() {
+                    self.count(Rule::LateTimers);
+                }
+                self.time.now.set(now.max(until));
+            }
+            _ => {
+                self.note(Entry::Broken);
+                self.side.break_off();
+            }
+        }
+        self.time.end_wait();
+    }
+
+    /// Shows libevent an error as the engine understands it.
+    fn show_errors(&self, event: &mut libc::epoll_event) {
+        let fd = event.u64 as u32 as RawFd;
+        let hung_up = event.events & (libc::EPOLLHUP | libc::EPOLLRDHUP) as u32 == libc::EPOLLHUP as u32;
+        if event.events & libc::EPOLLERR as u32 != 0 || hung_up {
+            if self.slot(fd).is_some_and(|slot| self.has_closer(slot)) {
+                self.count(Rule::ErrorsReachAll);
+            }
+            event.events = (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP) as u32;
+        }
+    }
+}
+
+impl<S: Side> Machine for Player<S> {
+    fn read_clock(&self) -> Micros {
+        let now = self.time.read();
+        if self.time.waited.take() {
+            self.side.after_wait(self);
+        }
+        now
+    }
+
+    fn is_blind(&self) -> bool {
+        let run = self.run.get();
+        let blind = S::IS_LIBEVENT && run.waits > 0 && run.flags.contains(LoopFlags::NONBLOCK);
+        if blind {
+            self.count(Rule::NonblockPolls);
+        }
+        blind
+    }
+
+    fn found(&self, events: &mut [libc::epoll_event]) {
+        self.change_run(|run| run.waits += 1);
+        self.time.pass.set(self.time.pass.get() + 1);
+        let place = |event: &libc::epoll_event| (event.u64 >> 63, event.u64 as u32);
+        if self.program.settings.changelist && !events.is_sorted_by_key(place) {
+            self.count(Rule::OrderWithChangelist);
+            events.sort_by_key(place);
+        }
+        if S::IS_LIBEVENT {
+            events.iter_mut().for_each(|event| self.show_errors(event));
+        }
+        self.time.end_wait();
+    }
+
+    fn pass_time(&self, timeout: Option<Micros>) {
+        self.sleep(timeout);
+    }
+
+    fn set_timer(&self, timer: Timer) {
+        self.time.set_timer(timer);
+    }
+
+    fn registered(&self, epoll: i32, fd: RawFd, event: libc::epoll_event) {
+        self.side.registered(epoll, fd, event);
+    }
+}

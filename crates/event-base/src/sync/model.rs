@@ -1,0 +1,107 @@
+//! A model checker's mutex and condition variable, in place of [`native`](super)'s.
+//!
+//! loom runs a test again and again, each time with the threads' steps in another order, until none is left. A
+//! step is whatever is done to one of these types, so all that threads share has to be behind them. A model has
+//! no kernel: its notifier is a [`Bell`], which the scripted backend waits for.
+
+use std::fmt;
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::PoisonError;
+
+use crate::error::Error;
+
+/// A number that no two running threads share; never 0. The threads of a model are one to the system.
+pub(crate) fn thread_token() -> usize {
+    let mut hasher = DefaultHasher::new();
+    loom::thread::current().id().hash(&mut hasher);
+    hasher.finish() as usize | 1
+}
+
+pub(super) type MutexGuard<'a, T> = loom::sync::MutexGuard<'a, T>;
+
+#[derive(Debug)]
+pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(super) fn new(state: T) -> Self {
+        Mutex(loom::sync::Mutex::new(state))
+    }
+
+    /// # Errors
+    /// None: a model does not fork.
+    pub(super) fn lock(&self) -> Result<MutexGuard<'_, T>, Error> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn adopt(&self) {}
+}
+
+#[derive(Debug)]
+pub(super) struct Condvar(loom::sync::Condvar);
+
+impl Default for Condvar {
+    fn default() -> Self {
+        Condvar(loom::sync::Condvar::new())
+    }
+}
+
+impl Condvar {
+    pub(super) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+}
+
+/// What an eventfd and the wait for it are to a model.
+pub(crate) struct Bell {
+    rung: loom::sync::Mutex<bool>,
+    changed: loom::sync::Condvar,
+    /// Stands for the descriptor, which the scripted backend takes no notice of.
+    file: File,
+}
+
+impl Bell {
+    pub(crate) fn new() -> Self {
+        let file = File::open("/dev/null").expect("a system has /dev/null");
+        Bell { rung: loom::sync::Mutex::new(false), changed: loom::sync::Condvar::new(), file }
+    }
+
+    pub(crate) fn ring(&self) {
+        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
+
+    /// Lets time pass, or something else that who waits may have waited for.
+    pub(crate) fn change(&self, change: impl FnOnce()) {
+        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        change();
+        drop(rung);
+        self.changed.notify_all();
+    }
+
+    /// Until it is rung, or `is_over`.
+    pub(crate) fn wait(&self, is_over: impl Fn() -> bool) {
+        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*rung && !is_over() {
+            rung = self.changed.wait(rung).unwrap_or_else(PoisonError::into_inner);
+        }
+        *rung = false;
+    }
+}
+
+impl fmt::Debug for Bell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bell").finish_non_exhaustive()
+    }
+}
+
+impl AsFd for Bell {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}

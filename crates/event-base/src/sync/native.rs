@@ -1,0 +1,71 @@
+//! parking_lot's mutex and condition variable.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use parking_lot::RawMutex;
+
+use crate::error::Error;
+use crate::sys::fork;
+
+/// How long a lock may be waited for before it is asked whether its holder exists.
+const SUSPICIOUS: Duration = Duration::from_millis(100);
+
+/// A number that no two running threads share; never 0.
+pub(crate) fn thread_token() -> usize {
+    thread_local!(static PLACE: u8 = const { 0 });
+    PLACE.with(|place| std::ptr::from_ref(place) as usize)
+}
+
+pub(super) type MutexGuard<'a, T> = lock_api::MutexGuard<'a, RawMutex, T>;
+
+/// A mutex that a fork cannot make wait for ever.
+#[derive(Debug)]
+pub(crate) struct Mutex<T> {
+    /// The process in which every holder of the lock exists.
+    process: AtomicU32,
+    state: lock_api::Mutex<RawMutex, T>,
+}
+
+impl<T> Mutex<T> {
+    pub(super) fn new(state: T) -> Self {
+        Mutex { process: AtomicU32::new(fork::generation()), state: lock_api::Mutex::new(state) }
+    }
+
+    /// Takes as long as the plain lock where that is free.
+    #[inline]
+    pub(super) fn lock(&self) -> Result<MutexGuard<'_, T>, Error> {
+        match self.state.try_lock_for(SUSPICIOUS) {
+            Some(guard) => Ok(guard),
+            None => self.lock_slowly(),
+        }
+    }
+
+    #[cold]
+    fn lock_slowly(&self) -> Result<MutexGuard<'_, T>, Error> {
+        while self.process.load(Ordering::Relaxed) == fork::generation() {
+            if let Some(guard) = self.state.try_lock_for(SUSPICIOUS) {
+                return Ok(guard);
+            }
+        }
+        Err(Error::Forked)
+    }
+
+    pub(super) fn adopt(&self) {
+        self.process.store(fork::generation(), Ordering::Relaxed);
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Condvar(parking_lot::Condvar);
+
+impl Condvar {
+    pub(super) fn wait<'a, T>(&self, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        self.0.wait(&mut guard);
+        guard
+    }
+
+    pub(super) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+}

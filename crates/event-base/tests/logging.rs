@@ -1,0 +1,234 @@
+//! Messages: which there are, where they go, and that a callback can do no harm. The callback belongs to the
+//! whole process, so these tests have a binary of their own, take turns, and those that look at the standard
+//! error run in a child.
+
+mod support;
+
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use event_base::{
+    Base, BaseFlags, Config, CountFlags, EventId, EventSpec, LogMessage, Severity, What, set_log_callback,
+};
+
+use support::{ONE_PASS, WAIT, duplicate_from, fd, ms, pair, replace, run, run_watched};
+
+const CHILD: &str = "EVENT_BASE_LOGGING_CHILD";
+
+/// One message, kept.
+#[derive(Clone, Debug)]
+struct Heard {
+    severity: Severity,
+    text: String,
+    base: Option<u64>,
+    method: Option<&'static str>,
+}
+
+type Ears = Arc<Mutex<Vec<Heard>>>;
+
+/// The process's callback belongs to one test at a time, and is none afterwards.
+struct Turn(#[expect(dead_code, reason = "held until the test is over")] MutexGuard<'static, ()>);
+
+impl Turn {
+    fn take() -> Self {
+        static TURN: Mutex<()> = Mutex::new(());
+        Turn(TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        set_log_callback(None);
+    }
+}
+
+fn listen() -> Ears {
+    let ears = Ears::default();
+    let heard = Arc::clone(&ears);
+    set_log_callback(Some(Arc::new(move |message| heard.lock().unwrap().push(keep(message)))));
+    ears
+}
+
+fn keep(message: &LogMessage<'_>) -> Heard {
+    let LogMessage { severity, text, base, method, .. } = *message;
+    Heard { severity, text: text.to_owned(), base, method }
+}
+
+/// Pulls the descriptor from under an event, and lets the base notice.
+fn orphan(base: &Base) -> (EventId, UnixStream) {
+    let (ours, _peer) = pair();
+    let (other, _) = pair();
+    let old = base.create_and_add(EventSpec::io(fd(&ours), What::READ), None).unwrap();
+    replace(&ours, &other);
+    let new = base.create_and_add(EventSpec::io(fd(&ours), What::READ), None).unwrap();
+    base.free(new).unwrap();
+    (old, ours)
+}
+
+/// Runs the test `name` again, alone in a child; what the child wrote to the standard error.
+fn stderr_of(name: &str, environment: &[(&str, &str)]) -> Option<String> {
+    if std::env::var_os(CHILD).is_some() {
+        return None;
+    }
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(CHILD, "1")
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(child.stderr).unwrap();
+    assert!(child.status.success(), "{text}");
+    Some(text)
+}
+
+#[test]
+fn a_descriptor_closed_under_its_event_is_a_warning_that_names_both() {
+    let _turn = Turn::take();
+    let ears = listen();
+    let base = Base::new().unwrap();
+    let (event, socket) = orphan(&base);
+    let heard = ears.lock().unwrap().clone();
+    assert_eq!(heard.len(), 1, "{heard:?}");
+    assert_eq!((heard[0].severity, heard[0].base), (Severity::Warning, Some(base.number())));
+    let names = [format!("descriptor {} ", fd(&socket)), format!("event {:#x} ", event.to_bits())];
+    assert!(names.iter().all(|name| heard[0].text.contains(name)), "{heard:?}");
+}
+
+#[test]
+fn a_registration_stuck_in_the_kernel_is_a_warning_told_by_the_loop() {
+    let _turn = Turn::take();
+    let ears = listen();
+    let base = Base::new().unwrap();
+    let (ours, mut peer) = pair();
+    let (other, _) = pair();
+    let event = base.create_and_add(EventSpec::io(fd(&ours), What::READ), None).unwrap();
+    let _duplicate = duplicate_from(&ours, 740);
+    replace(&ours, &other);
+    base.free(event).unwrap();
+    std::io::Write::write_all(&mut peer, b"x").unwrap();
+    base.loop_exit(Some(ms(60))).unwrap();
+    run_watched(&base, WAIT, |_, _| {});
+    let heard = ears.lock().unwrap().clone();
+    assert_eq!(heard.len(), 1, "{heard:?}");
+    assert!(heard[0].text.contains("stayed registered"), "{heard:?}");
+    assert_eq!((heard[0].severity, heard[0].base), (Severity::Warning, Some(base.number())));
+}
+
+#[test]
+fn the_method_is_told_to_who_asked_for_it() {
+    if let Some(text) =
+        stderr_of("the_method_is_told_to_who_asked_for_it", &[("EVENT_SHOW_METHOD", ""), ("SHOWN", "")])
+    {
+        let method = Base::new().unwrap().method().unwrap();
+        assert_eq!(text, format!("[msg] event-base using: {method}\n"));
+        let text = stderr_of("the_method_is_told_to_who_asked_for_it", &[]);
+        assert_eq!(text.as_deref(), Some(""));
+        return;
+    }
+    // In the child: once to the standard error, once to a callback, once not at all.
+    let method = Base::new().unwrap().method().unwrap();
+    let ears = listen();
+    _ = Base::new().unwrap();
+    _ = Base::with_config(&Config::new().set_flags(BaseFlags::IGNORE_ENV)).unwrap();
+    let heard = ears.lock().unwrap().clone();
+    assert_eq!(heard.len(), usize::from(std::env::var_os("SHOWN").is_some()));
+    for Heard { severity, base, method: named, .. } in heard {
+        assert_eq!((severity, base, named), (Severity::Message, None, Some(method)));
+    }
+}
+
+#[test]
+fn without_a_callback_warnings_go_to_the_standard_error() {
+    if let Some(text) = stderr_of("without_a_callback_warnings_go_to_the_standard_error", &[]) {
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines.len() == 1 && lines[0].starts_with("[warn] descriptor "), "{text}");
+        return;
+    }
+    orphan(&Base::new().unwrap());
+}
+
+#[test]
+fn a_callback_may_use_the_base_whose_message_it_is() {
+    let _turn = Turn::take();
+    let base = Base::new().unwrap();
+    let counts = Arc::new(Mutex::new(vec![]));
+    let (same, found) = (base.clone(), Arc::clone(&counts));
+    set_log_callback(Some(Arc::new(move |_| {
+        found.lock().unwrap().push(same.count_events(CountFlags::ADDED).unwrap());
+    })));
+    orphan(&base);
+    assert_eq!(*counts.lock().unwrap(), [1], "the new event; the old one is in no list any more");
+}
+
+#[test]
+fn a_callback_that_panics_harms_nobody() {
+    if let Some(text) = stderr_of("a_callback_that_panics_harms_nobody", &[]) {
+        assert!(text.contains("[warn] descriptor "), "{text}");
+        return;
+    }
+    set_log_callback(Some(Arc::new(|_| panic!("as the test wants"))));
+    let base = Base::new().unwrap();
+    orphan(&base);
+    let timer = base.create_and_add(EventSpec::timer(), Some(ms(0))).unwrap();
+    assert_eq!(run(&base, ONE_PASS).1, [(timer, What::TIMEOUT)]);
+    // The callback is still there, and called again.
+    let ears = listen();
+    orphan(&base);
+    assert_eq!(ears.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn what_a_callback_logs_itself_does_not_come_back_to_it() {
+    if let Some(text) = stderr_of("what_a_callback_logs_itself_does_not_come_back_to_it", &[]) {
+        assert_eq!(text.matches("[warn] descriptor ").count(), 1, "{text}");
+        return;
+    }
+    let base = Base::new().unwrap();
+    let calls = Arc::new(Mutex::new(0));
+    let (same, counted) = (base.clone(), Arc::clone(&calls));
+    set_log_callback(Some(Arc::new(move |_| {
+        *counted.lock().unwrap() += 1;
+        orphan(&same);
+    })));
+    orphan(&base);
+    assert_eq!(*calls.lock().unwrap(), 1);
+}
+
+#[test]
+fn a_callback_may_replace_itself() {
+    let _turn = Turn::take();
+    let ears = Ears::default();
+    let heard = Arc::clone(&ears);
+    set_log_callback(Some(Arc::new(move |_| {
+        let heard = Arc::clone(&heard);
+        set_log_callback(Some(Arc::new(move |message| heard.lock().unwrap().push(keep(message)))));
+    })));
+    let base = Base::new().unwrap();
+    orphan(&base);
+    assert_eq!(ears.lock().unwrap().len(), 0);
+    orphan(&base);
+    assert_eq!(ears.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_message_is_told_on_the_thread_where_it_arose() {
+    let _turn = Turn::take();
+    let threads = Arc::new(Mutex::new(vec![]));
+    let found = Arc::clone(&threads);
+    set_log_callback(Some(Arc::new(move |_| found.lock().unwrap().push(std::thread::current().id()))));
+    let base = Base::new().unwrap();
+    let other = std::thread::scope(|scope| {
+        let thread = scope.spawn(|| _ = orphan(&base));
+        let id = thread.thread().id();
+        thread.join().unwrap();
+        id
+    });
+    assert_eq!(*threads.lock().unwrap(), [other]);
+}
+
+#[test]
+fn numbers_of_bases_are_never_used_again() {
+    let numbers: Vec<_> = (0..5).map(|_| Base::new().unwrap().number()).collect();
+    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
+}

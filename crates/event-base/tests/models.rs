@@ -1,0 +1,250 @@
+//! Threads and a loop, in every order in which their steps can follow each other.
+//!
+//! A model is the engine itself: its lock and its condition variable are loom's, its backend is scripted, and its
+//! notifier is a bell. loom runs each model again for every order with up to three steps at which one thread takes over
+//! from another that could have gone on. A wake-up that is lost shows as a deadlock, which loom reports.
+//!
+//! `npm run test:models` builds with `--cfg event_base_model`; without it nothing of this exists.
+#![cfg(event_base_model)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use event_base::{
+    Base, Clock, Config, Error, EventId, EventSpec, LoopFlags, LoopResult, ManualClock, Ready, Script, What,
+};
+use loom::cell::UnsafeCell;
+use loom::thread;
+
+const WAIT: LoopFlags = LoopFlags::empty();
+const DEADLINE: Duration = Duration::from_millis(10);
+
+/// Runs `model` in every order.
+fn check(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(model);
+}
+
+fn base() -> (Base, Script) {
+    let clock = Arc::new(ManualClock::at(1_000_000_000));
+    let script = Script::new(Arc::clone(&clock));
+    let config = Config::new().set_clock(clock as Arc<dyn Clock>).set_script(script.clone());
+    (Base::with_config(&config).unwrap(), script)
+}
+
+fn user(base: &Base) -> EventId {
+    base.create(EventSpec::user()).unwrap()
+}
+
+/// What the loop hands out until it ends.
+fn run(base: &Base) -> (LoopResult, Vec<Ready>) {
+    let mut seen = vec![];
+    let result = base.run(WAIT, |_, ready| seen.push(ready)).unwrap();
+    (result, seen)
+}
+
+/// What a callback uses, and may use only while its event has not been deleted for certain. loom finds every two
+/// uses at once.
+struct Used(UnsafeCell<u32>);
+
+#[expect(unsafe_code, reason = "what is proved is that these uses exclude each other")]
+mod used {
+    use super::Used;
+
+    // SAFETY: a second use at the same time is what the model looks for, and fails by.
+    unsafe impl Sync for Used {}
+
+    impl Used {
+        pub(super) fn touch(&self) {
+            self.0.with_mut(|value| {
+                // SAFETY: loom has checked that nobody else is here.
+                unsafe { *value += 1 };
+            });
+        }
+    }
+}
+
+#[test]
+fn an_activation_is_never_slept_through() {
+    check(|| {
+        let (base, _) = base();
+        let event = user(&base);
+        base.retain().unwrap();
+        let other = thread::spawn({
+            let base = base.clone();
+            move || {
+                base.activate(event, What::READ).unwrap();
+                base.release().unwrap();
+            }
+        });
+        let (result, seen) = run(&base);
+        other.join().unwrap();
+        assert_eq!(result, LoopResult::Empty);
+        assert_eq!(
+            seen.iter().map(|ready| (ready.id, ready.what)).collect::<Vec<_>>(),
+            [(event, What::READ)]
+        );
+    });
+}
+
+#[test]
+fn of_two_threads_that_activate_neither_is_slept_through() {
+    check(|| {
+        let (base, _) = base();
+        let events = [user(&base), user(&base)];
+        let others = events.map(|event| {
+            base.retain().unwrap();
+            let base = base.clone();
+            thread::spawn(move || {
+                base.activate(event, What::READ).unwrap();
+                base.release().unwrap();
+            })
+        });
+        let (result, mut seen) = run(&base);
+        for other in others {
+            other.join().unwrap();
+        }
+        assert_eq!(result, LoopResult::Empty);
+        seen.sort_by_key(|ready| ready.id);
+        assert_eq!(seen.iter().map(|ready| ready.id).collect::<Vec<_>>(), events);
+    });
+}
+
+#[test]
+fn an_earlier_deadline_is_not_slept_past() {
+    check(|| {
+        let (base, script) = base();
+        let late = base.create_and_add(EventSpec::timer(), Some(DEADLINE * 100)).unwrap();
+        let timer = base.create(EventSpec::timer()).unwrap();
+        let other = thread::spawn({
+            let base = base.clone();
+            move || {
+                base.add(timer, Some(DEADLINE)).unwrap();
+                script.pass(DEADLINE);
+            }
+        });
+        let mut seen = vec![];
+        base.run(WAIT, |base, ready| {
+            seen.push(ready.id);
+            base.del(late).unwrap();
+        })
+        .unwrap();
+        other.join().unwrap();
+        assert_eq!(seen, [timer]);
+    });
+}
+
+#[test]
+fn a_request_to_stop_ends_the_wait() {
+    type Stop = fn(&Base);
+    let stops: [Stop; 4] = [
+        |base| base.loop_break().unwrap(),
+        |base| base.loop_exit(None).unwrap(),
+        |base| base.close().unwrap(),
+        |base| base.release().unwrap(),
+    ];
+    for stop in stops {
+        check(move || {
+            let (base, _) = base();
+            base.retain().unwrap();
+            let other = thread::spawn({
+                let base = base.clone();
+                move || stop(&base)
+            });
+            match base.run(WAIT, |_, _| {}) {
+                Ok(_) | Err(Error::Closed) => {}
+                Err(error) => panic!("{error}"),
+            }
+            other.join().unwrap();
+        });
+    }
+}
+
+/// The event may fire for its deadline, for the activation, or for both, together or apart; but for each it fires.
+#[test]
+fn an_activation_during_a_timeout_takes_nothing_from_either() {
+    check(|| {
+        let (base, script) = base();
+        let timer = base.create_and_add(EventSpec::timer(), Some(DEADLINE)).unwrap();
+        base.retain().unwrap();
+        let time = thread::spawn(move || script.pass(DEADLINE));
+        let other = thread::spawn({
+            let base = base.clone();
+            move || {
+                base.activate(timer, What::READ).unwrap();
+                base.release().unwrap();
+            }
+        });
+        let (result, seen) = run(&base);
+        time.join().unwrap();
+        other.join().unwrap();
+        assert_eq!(result, LoopResult::Empty);
+        let what: Vec<_> = seen.iter().map(|ready| ready.what).collect();
+        // Handed out for the activation, a timer that fires once is deleted, deadline and all.
+        let allowed: [&[What]; 3] =
+            [&[What::READ], &[What::READ | What::TIMEOUT], &[What::TIMEOUT, What::READ]];
+        assert!(allowed.contains(&what.as_slice()), "{what:?}");
+    });
+}
+
+#[test]
+fn a_delete_that_blocks_and_a_callback_never_overlap() {
+    check(|| {
+        let (base, _) = base();
+        let event = user(&base);
+        base.activate(event, What::READ).unwrap();
+        let used = Arc::new(Used(UnsafeCell::new(0)));
+        let other = thread::spawn({
+            let (base, used) = (base.clone(), Arc::clone(&used));
+            move || {
+                base.free_block(event).unwrap();
+                used.touch();
+            }
+        });
+        let result = base.run(WAIT, |_, _| used.touch());
+        other.join().unwrap();
+        assert_eq!(result, Ok(LoopResult::Empty));
+    });
+}
+
+#[test]
+fn two_deletes_that_block_both_come_back() {
+    check(|| {
+        let (base, _) = base();
+        let event = user(&base);
+        base.activate(event, What::READ).unwrap();
+        let others = [(); 2].map(|()| {
+            let base = base.clone();
+            thread::spawn(move || base.del_block(event).unwrap())
+        });
+        let result = base.run(WAIT, |_, _| {});
+        for other in others {
+            other.join().unwrap();
+        }
+        assert_eq!(result, Ok(LoopResult::Empty));
+    });
+}
+
+#[test]
+fn a_delete_that_blocks_comes_back_from_a_base_that_is_closed() {
+    check(|| {
+        let (base, _) = base();
+        let event = user(&base);
+        base.activate(event, What::READ).unwrap();
+        let deleter = thread::spawn({
+            let base = base.clone();
+            move || match base.del_block(event) {
+                Ok(()) | Err(Error::Closed) => {}
+                Err(error) => panic!("{error}"),
+            }
+        });
+        let closer = thread::spawn({
+            let base = base.clone();
+            move || base.close().unwrap()
+        });
+        _ = base.run(WAIT, |_, _| {});
+        deleter.join().unwrap();
+        closer.join().unwrap();
+    });
+}

@@ -1,0 +1,109 @@
+//! The backend and the mode that the environment asks for: one set of tests serves every combination, and
+//! `npm run conformance` runs it once for each.
+//!
+//! `EVENT_BASE_TEST_BACKEND` is a name of [`event_base::supported_methods`], `EVENT_BASE_TEST_MODE` one of
+//! [`Mode`]'s. A test that cannot mean anything in a combination says so, by [`not_applicable`] or by a function
+//! that returns `None`: into the file that `EVENT_BASE_TEST_REPORT` names, or else on the standard output.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+
+use event_base::{Base, BaseFlags, Config, Features, supported_methods};
+
+/// How a base is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Without locks, for one thread.
+    Plain,
+    /// With locks; what a base is if nobody asks.
+    Shared,
+    /// `EPOLL_USE_CHANGELIST`.
+    Changelist,
+    /// `PRECISE_TIMER`.
+    Precise,
+    /// `USE_SIGNALFD`.
+    Signalfd,
+}
+
+impl Mode {
+    pub(crate) fn wanted() -> Self {
+        match variable("EVENT_BASE_TEST_MODE").as_deref() {
+            None | Some("shared") => Mode::Shared,
+            Some("plain") => Mode::Plain,
+            Some("changelist") => Mode::Changelist,
+            Some("precise") => Mode::Precise,
+            Some("signalfd") => Mode::Signalfd,
+            Some(other) => panic!("EVENT_BASE_TEST_MODE={other} is no mode"),
+        }
+    }
+
+    fn flags(self) -> BaseFlags {
+        match self {
+            Mode::Plain => BaseFlags::NOLOCK,
+            Mode::Shared => BaseFlags::empty(),
+            Mode::Changelist => BaseFlags::EPOLL_USE_CHANGELIST,
+            Mode::Precise => BaseFlags::PRECISE_TIMER,
+            Mode::Signalfd => BaseFlags::USE_SIGNALFD,
+        }
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Flags and backend of this run.
+pub(crate) fn config() -> Config {
+    let config = Config::new().set_flags(Mode::wanted().flags());
+    let Some(wanted) = variable("EVENT_BASE_TEST_BACKEND") else { return config };
+    let others = supported_methods().into_iter().filter(|method| *method != wanted);
+    others.fold(config, Config::avoid_method)
+}
+
+/// A base on the kernel.
+pub(crate) fn base() -> Base {
+    base_from(&config())
+}
+
+fn base_from(config: &Config) -> Base {
+    let base = Base::with_config(config).unwrap();
+    if let Some(wanted) = variable("EVENT_BASE_TEST_BACKEND") {
+        let method = base.method().unwrap();
+        assert!(method == wanted || method.starts_with(&format!("{wanted} ")), "{method}, not {wanted}");
+    }
+    base
+}
+
+/// A base on the kernel whose backend has these features; without them the test is not applicable.
+pub(crate) fn base_with(features: Features) -> Option<Base> {
+    let base = base();
+    let missing = features - base.features().unwrap();
+    if missing.is_empty() {
+        return Some(base);
+    }
+    not_applicable(&format!("{} has no {missing:?}", base.method().unwrap()));
+    None
+}
+
+/// A base on the kernel that several threads may use; in a mode without locks the test is not applicable.
+pub(crate) fn shared_base() -> Option<Base> {
+    if Mode::wanted() != Mode::Plain {
+        return Some(base());
+    }
+    not_applicable("a base without locks belongs to one thread");
+    None
+}
+
+/// Says that the calling test means nothing in this combination.
+pub(crate) fn not_applicable(why: &str) {
+    let thread = std::thread::current();
+    let line = format!("n/a\t{}\t{why}\n", thread.name().unwrap_or("a test"));
+    match variable("EVENT_BASE_TEST_REPORT") {
+        Some(file) => {
+            let mut report = OpenOptions::new().append(true).create(true).open(file).unwrap();
+            report.write_all(line.as_bytes()).unwrap();
+        }
+        // Past the harness, which would keep it to itself.
+        None => std::io::stdout().write_all(line.as_bytes()).unwrap(),
+    }
+}

@@ -1,0 +1,14 @@
+// Random programs on the engine and on the system's libevent, which must do the same.
+// Arguments go to the program: `npm run differential -- --help`.
+import { peersManifest, requireLibevent } from './lib/libevent.js'
+import { main, run } from './lib/run.js'
+
+const profile = 'differential'
+
+await main(async () => {
+  if (process.platform !== 'linux') throw new Error('The differential needs epoll, and so Linux')
+  await requireLibevent()
+  const cargo = ['run', '--quiet', '--manifest-path', peersManifest, '--profile', profile, '--bin', profile]
+  const { code } = await run('cargo', [...cargo, '--', ...process.argv.slice(2)])
+  return code === 0
+})

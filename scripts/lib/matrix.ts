@@ -1,0 +1,67 @@
+/** One way to build a base, as the tests of the engine know it: `EVENT_BASE_TEST_MODE`. */
+export interface Mode {
+  readonly name: string
+  /** What it is, for the legend. */
+  readonly what: string
+  /** Whether it is worth a run of its own on a backend. */
+  readonly suits: (backend: string) => boolean
+}
+
+const everywhere = (): boolean => true
+
+/** The modes, in the order of the columns. */
+export const modes: readonly Mode[] = [
+  { name: 'plain', what: 'without locks', suits: everywhere },
+  { name: 'shared', what: 'with locks', suits: everywhere },
+  { name: 'changelist', what: 'EPOLL_USE_CHANGELIST', suits: (backend) => backend === 'epoll' },
+  { name: 'precise', what: 'PRECISE_TIMER', suits: everywhere },
+  { name: 'signalfd', what: 'USE_SIGNALFD', suits: (backend) => backend !== 'kqueue' },
+]
+
+/** A backend of this build. */
+export interface Backend {
+  readonly name: string
+  /** Names of what it can do: `ET`, `O1`, `FDS`, `EARLY_CLOSE`. */
+  readonly features: readonly string[]
+}
+
+/** One backend in one mode. */
+export interface Combination {
+  readonly backend: Backend
+  readonly mode: Mode
+}
+
+/** Every combination that is worth a run. */
+export function combinations(backends: readonly Backend[]): Combination[] {
+  return backends.flatMap((backend) =>
+    modes.filter(({ suits }) => suits(backend.name)).map((mode) => ({ backend, mode })),
+  )
+}
+
+/** What a row of the conformance table asks of a base. */
+export const needs = [
+  'ET',
+  'EARLY_CLOSE',
+  'FDS',
+  'O1',
+  'threads',
+  'epoll',
+  'poll',
+  'select',
+  'kqueue',
+] as const
+export type Need = (typeof needs)[number]
+
+const features: ReadonlySet<string> = new Set<Need>(['ET', 'EARLY_CLOSE', 'FDS', 'O1'])
+
+/** Why a row that has these needs means nothing in a combination; `undefined` where it does. */
+export function whyNot(wanted: readonly Need[], { backend, mode }: Combination): string | undefined {
+  for (const need of wanted) {
+    if (features.has(need)) {
+      if (!backend.features.includes(need)) return `${backend.name} has no ${need}`
+    } else if (need === 'threads') {
+      if (mode.name === 'plain') return 'a base without locks belongs to one thread'
+    } else if (backend.name !== need) return `is about ${need}`
+  }
+  return undefined
+}

@@ -1,0 +1,131 @@
+/** A base of another thread. */
+
+import { closedError } from './errors.js'
+import { RESULTS } from './event.js'
+import { native, NO_TIMEOUT, type NativeRemote } from './native.js'
+import { checkBits, checkInteger, checkTimeout, wrongType } from './validate.js'
+
+/**
+ * Names a base to other threads of this process: a plain object, which `postMessage`, `workerData` and a
+ * `BroadcastChannel` carry. Made by {@link EventBase.share}; good until the base is closed.
+ */
+export interface SharedBase {
+  /** The name. What it looks like is nobody's business. */
+  readonly eventBase: string
+}
+
+/**
+ * What one thread has of another one's base: it can activate, add and delete events there, by their
+ * {@link Event.id}, and stop the loop. Callbacks run in the thread that made the events. Made by
+ * {@link EventBase.connect}.
+ *
+ * A call takes effect at once, whatever the other thread does; a loop that sleeps is woken by it. Once the base is
+ * closed, or its thread gone, every call throws `ERR_EVENT_CLOSED`.
+ *
+ * ```ts
+ * import { EV, EventBase } from 'event-base'
+ *
+ * using base = new EventBase()
+ * const event = base.newEvent(-1, 0, (_fd, what) => console.log(what === EV.READ))
+ * // As a rule in another thread, which was sent both.
+ * using remote = EventBase.connect(base.share())
+ * remote.activate(event.id, EV.READ)
+ * base.dispatch()
+ * ```
+ *
+ * ```text output
+ * true
+ * ```
+ */
+export class RemoteBase {
+  #native: NativeRemote | undefined
+
+  /** @internal */
+  constructor(token: SharedBase) {
+    if (typeof token !== 'object' || token === null || typeof token.eventBase !== 'string') {
+      throw wrongType('token', 'what EventBase.share() returned', token)
+    }
+    this.#native = native.remoteConnect(token.eventBase)
+  }
+
+  /**
+   * Makes an event active, as {@link Event.activate} does.
+   *
+   * @param eventId the event's {@link Event.id}
+   * @param what what its callback will be told, of `EV`'s TIMEOUT, READ, WRITE, SIGNAL and CLOSED. Default 0
+   * @throws {EventError} `ERR_EVENT_CLOSED` if the event, the base or this is closed; `ERR_INVALID_ARG_TYPE`,
+   *   `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`
+   */
+  activate(eventId: number, what = 0): this {
+    native.remoteActivate(this.#open(), checkId(eventId), checkBits('what', what, RESULTS))
+    return this
+  }
+
+  /**
+   * Makes an event pending, as {@link Event.add} does.
+   *
+   * @param eventId the event's {@link Event.id}
+   * @param timeout milliseconds, from now, 0 or more; fractions count, to the microsecond
+   * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_EVENT_FINALIZING`, `ERR_INVALID_ARG_TYPE`,
+   *   `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`
+   * @throws {SystemError} as {@link Event.add}
+   */
+  add(eventId: number, timeout?: number): this {
+    const duration = timeout === undefined ? NO_TIMEOUT : checkTimeout('timeout', timeout)
+    native.remoteAdd(this.#open(), checkId(eventId), duration)
+    return this
+  }
+
+  /**
+   * Makes an event neither pending nor active, as {@link Event.del} does. Never blocks: the event's callback may be
+   * running in its thread.
+   *
+   * @param eventId the event's {@link Event.id}
+   * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+   */
+  del(eventId: number): this {
+    native.remoteDel(this.#open(), checkId(eventId))
+    return this
+  }
+
+  /**
+   * Leaves the loop at the end of the pass, as {@link EventBase.loopExit} does.
+   *
+   * @param after milliseconds; without it, now
+   * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+   */
+  loopExit(after?: number): this {
+    const duration = after === undefined ? NO_TIMEOUT : checkTimeout('after', after)
+    native.remoteLoopExit(this.#open(), duration)
+    return this
+  }
+
+  /**
+   * Leaves the loop after the current callback, as {@link EventBase.loopBreak} does.
+   *
+   * @throws {EventError} `ERR_EVENT_CLOSED`
+   */
+  loopBreak(): this {
+    native.remoteLoopBreak(this.#open())
+    return this
+  }
+
+  /** Gives the other thread's base up, which goes on. Idempotent; every later call throws `ERR_EVENT_CLOSED`. */
+  close(): void {
+    this.#native = undefined
+  }
+
+  /** {@link close}, for `using`. */
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  #open(): NativeRemote {
+    if (this.#native === undefined) throw closedError('remote base')
+    return this.#native
+  }
+}
+
+function checkId(eventId: number): number {
+  return checkInteger('eventId', eventId, 0, Number.MAX_SAFE_INTEGER)
+}
