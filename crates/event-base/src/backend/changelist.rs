@@ -82,7 +82,8 @@ impl Changelist {
         entry.wanted = wanted;
         entry.edge = change.edge;
         entry.token = change.token;
-        if !entry.queued && !(wanted.is_empty() && entry.told.is_empty()) {
+        let is_nothing = wanted.is_empty() && entry.told.is_empty();
+        if !entry.queued && !is_nothing {
             entry.queued = true;
             self.queue.push(change.fd);
         }

@@ -245,10 +245,9 @@ impl Backend {
             return Ok(Backend::Scripted(Scripted::new(script.clone())));
         }
         let read_env = !config.flags.contains(BaseFlags::IGNORE_ENV);
-        let is_set = |variable| read_env && std::env::var_os(variable).is_some();
         let options = Options {
             with_changelist: config.flags.contains(BaseFlags::EPOLL_USE_CHANGELIST)
-                || is_set("EVENT_EPOLL_USE_CHANGELIST"),
+                || (read_env && std::env::var_os("EVENT_EPOLL_USE_CHANGELIST").is_some()),
         };
         let mut failure = Error::NoMethod;
         let candidates = BACKENDS
@@ -259,7 +258,7 @@ impl Backend {
         for candidate in candidates {
             match (candidate.open)(&options) {
                 Ok(backend) => {
-                    if is_set("EVENT_SHOW_METHOD") {
+                    if read_env && std::env::var_os("EVENT_SHOW_METHOD").is_some() {
                         let text = format!("event-base using: {}", backend.name());
                         let method = Some(backend.name());
                         tell(&LogMessage { severity: Severity::Message, text: &text, base: None, method });

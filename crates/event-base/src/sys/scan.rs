@@ -21,7 +21,7 @@ pub(crate) const SELECT_WORD_BITS: usize = SelectWord::BITS as usize;
 
 /// The number that every descriptor of [`pselect`] must be below, where the system has such a limit in itself.
 pub(crate) const SELECT_LIMIT: Option<usize> =
-    if cfg!(target_vendor = "apple") { Some(libc::FD_SETSIZE as usize) } else { None };
+    if cfg!(target_vendor = "apple") { Some(libc::FD_SETSIZE) } else { None };
 
 /// The longest wait, as some kernels refuse very long ones.
 const MOST_SECONDS: u64 = 1_000_000;

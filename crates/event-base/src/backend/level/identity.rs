@@ -15,20 +15,16 @@ use crate::sys::fd::with_fd;
 /// together, so that one of these cannot be told from another that took its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
-    device: u64,
-    inode: u64,
-    kind: u32,
+    device: libc::dev_t,
+    inode: libc::ino_t,
+    kind: libc::mode_t,
 }
 
 impl Identity {
     /// Fails with `EBADF` if the descriptor is closed.
     pub(super) fn of(fd: RawFd) -> nix::Result<Self> {
         let status = with_fd(fd, |fd| fstat(fd))?;
-        Ok(Identity {
-            device: status.st_dev as u64,
-            inode: status.st_ino as u64,
-            kind: u32::from(status.st_mode & libc::S_IFMT),
-        })
+        Ok(Identity { device: status.st_dev, inode: status.st_ino, kind: status.st_mode & libc::S_IFMT })
     }
 }
 
