@@ -216,8 +216,9 @@ pub(crate) enum Waiter {
     Epoll(EpollWaiter),
     #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
     Kqueue(KqueueWaiter),
-    Poll(LevelWaiter<PollSet>),
-    Select(LevelWaiter<SelectSet>),
+    // Boxed, as a waiter is handed to and fro in every pass, and these are large.
+    Poll(Box<LevelWaiter<PollSet>>),
+    Select(Box<LevelWaiter<SelectSet>>),
     #[cfg(feature = "test-util")]
     Scripted(ScriptedWaiter),
 }
