@@ -309,6 +309,7 @@ impl Backend {
     }
 
     /// A notifier that is the backend's own, if it has one; it is watched already.
+    #[cfg(not(event_base_model))]
     pub(crate) fn open_notifier(&mut self) -> Option<Notifier> {
         match self {
             #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
