@@ -310,6 +310,7 @@ impl Backend {
     }
 
     /// A notifier that is the backend's own, if it has one; it is watched already.
+    #[cfg_attr(event_base_model, allow(dead_code, reason = "a model is woken by a bell"))]
     pub(crate) fn open_notifier(&mut self) -> Option<Notifier> {
         match self {
             #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
