@@ -161,6 +161,10 @@ struct Descriptor {
 /// What a configuration says to one backend or another.
 #[derive(Clone, Copy, Debug)]
 struct Options {
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android")),
+        expect(dead_code, reason = "only epoll has a choice of its own")
+    )]
     with_changelist: bool,
 }
 
