@@ -64,7 +64,8 @@ export function whyNot(wanted: readonly Need[], { backend, mode }: Combination):
     } else if (need === 'threads') {
       if (mode.name === 'plain') return 'a base without locks belongs to one thread'
     } else if (need === 'handler') {
-      if (mode.name === 'signalfd') return 'a signalfd tells a signal to one base only; libevent skips it there too'
+      if (mode.name === 'signalfd')
+        return 'a signalfd tells a signal to one base only; libevent skips it there too'
     } else if (backend.name !== need) return `is about ${need}`
   }
   return undefined
