@@ -16,6 +16,7 @@ import { buildTests, runIn, withTests } from './lib/test-binaries.js'
 import { vitest } from './lib/vitest.js'
 
 const FILTER = 'c_'
+const RULED: ReadonlySet<string> = new Set(['plain', 'shared', 'debug', 'changelist'])
 const RULES = /[/\\]rules-[0-9a-f]+(?:\.exe)?$/
 const document = join(root, 'docs/backends.md')
 
@@ -75,11 +76,11 @@ await main(async () => {
     console.log(`--- ${combination.backend.name}, ${combination.mode.name}: ${combination.mode.what}`)
     reports.push(await runIn(combination, binaries, FILTER))
   }
-  // The engine's own rules, on each backend.
+  // The engine's own rules, on each backend in the modes that are other code.
   const rules = built.filter(({ path }) => RULES.test(path))
   const ruled: CombinationReport[] = []
-  for (const combination of chosen.filter(({ mode }) => mode.name === 'shared')) {
-    console.log(`--- ${combination.backend.name}: the engine's own rules`)
+  for (const combination of chosen.filter(({ mode }) => RULED.has(mode.name))) {
+    console.log(`--- ${combination.backend.name}, ${combination.mode.name}: the engine's own rules`)
     ruled.push(await runIn(combination, rules, ''))
   }
   const specs = await vitest([
@@ -110,7 +111,7 @@ await main(async () => {
     const failed = results.filter(({ outcome }) => outcome === 'failed').length
     const passed = results.filter(({ outcome }) => outcome === 'passed').length - notApplicable.size
     const counts = `${passed} hold, ${failed} do not, ${notApplicable.size} are not applicable`
-    console.log(`rules on ${combination.backend.name}: ${counts}`)
+    console.log(`rules on ${combination.backend.name}, ${combination.mode.name}: ${counts}`)
   }
   const inCombinations = [...reports, ...ruled].flatMap(({ combination, results }) => {
     const where = `${combination.backend.name}, ${combination.mode.name}: `

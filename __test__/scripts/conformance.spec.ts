@@ -10,7 +10,7 @@ import {
   type CombinationReport,
   type Row,
 } from '../../scripts/lib/conformance.js'
-import { combinations, whyNot, type Combination } from '../../scripts/lib/matrix.js'
+import { combinations, modes, whyNot, type Combination } from '../../scripts/lib/matrix.js'
 import type { TestResult } from '../../scripts/lib/results.js'
 import { parseReport } from '../../scripts/lib/test-binaries.js'
 
@@ -118,6 +118,16 @@ describe('combinations', () => {
   it('have the list of changes on epoll alone', () => {
     const lists = combinations([epoll, select]).filter(({ mode }) => mode.name === 'changelist')
     expect(lists.map(({ backend }) => backend.name)).toEqual(['epoll'])
+  })
+
+  it('name no mode twice', () => {
+    const names = modes.map(({ name }) => name)
+    expect(new Set(names).size).toBe(names.length)
+  })
+
+  it('excuse rows that need a handler where signals are read from a descriptor', () => {
+    expect(whyNot(['handler'], find('epoll', 'signalfd'))).toContain('one base only')
+    expect(whyNot(['handler'], find('epoll', 'shared'))).toBeUndefined()
   })
 
   it('excuse rows for threads without locks, and for a backend elsewhere', () => {

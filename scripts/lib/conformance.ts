@@ -9,7 +9,7 @@ export interface Row {
   readonly test: string
   /** `later` excuses a missing test, `n/a` means that there can be none. Both need a reason. */
   readonly scope: 'now' | 'later' | 'n/a'
-  /** Without these it means nothing: a backend's features, several threads, or a backend itself. */
+  /** Without these it means nothing: a backend's features, several threads, a handler, or a backend. */
   readonly needs?: readonly Need[]
   readonly reason?: string
   readonly note?: string

@@ -16,7 +16,6 @@ export const modes: readonly Mode[] = [
   { name: 'debug', what: 'with locks, in debug mode', suits: everywhere },
   { name: 'changelist', what: 'EPOLL_USE_CHANGELIST', suits: (backend) => backend === 'epoll' },
   { name: 'precise', what: 'PRECISE_TIMER', suits: everywhere },
-  { name: 'debug', what: 'debug mode', suits: everywhere },
   { name: 'signalfd', what: 'USE_SIGNALFD', suits: (backend) => backend !== 'kqueue' },
 ]
 
@@ -40,13 +39,14 @@ export function combinations(backends: readonly Backend[]): Combination[] {
   )
 }
 
-/** What a row of the conformance table asks of a base. */
+/** What a row of the conformance table asks of a base; `handler`, that signals come by one. */
 export const needs = [
   'ET',
   'EARLY_CLOSE',
   'FDS',
   'O1',
   'threads',
+  'handler',
   'epoll',
   'poll',
   'select',
@@ -63,6 +63,9 @@ export function whyNot(wanted: readonly Need[], { backend, mode }: Combination):
       if (!backend.features.includes(need)) return `${backend.name} has no ${need}`
     } else if (need === 'threads') {
       if (mode.name === 'plain') return 'a base without locks belongs to one thread'
+    } else if (need === 'handler') {
+      if (mode.name === 'signalfd')
+        return 'a signalfd tells a signal to one base only; libevent skips it there too'
     } else if (backend.name !== need) return `is about ${need}`
   }
   return undefined

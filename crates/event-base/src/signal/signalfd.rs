@@ -12,7 +12,7 @@ use nix::errno::Errno;
 
 use crate::error::Error;
 use crate::sync::thread_token;
-use crate::sys::signal::{HIGHEST, SignalSet, hold_back, signalfd};
+use crate::sys::signal::{Disposition, HIGHEST, SignalSet, hold_back, signalfd};
 
 /// One record of the kernel's; it begins with the signal's number.
 const RECORD: usize = 128;
@@ -56,8 +56,8 @@ impl SignalFd {
     /// # Errors
     /// [`Error::System`] with `signalfd4`, or with `sigaction` for a signal that cannot be had.
     pub(super) fn want(&mut self, number: i32) -> Result<bool, Error> {
-        // A descriptor takes SIGKILL without complaint and never tells it.
-        if [libc::SIGKILL, libc::SIGSTOP].contains(&number) {
+        // A descriptor takes these without complaint and never tells them; the C library keeps some to itself.
+        if [libc::SIGKILL, libc::SIGSTOP].contains(&number) || Disposition::current(number).is_err() {
             return Err(Error::system(Errno::EINVAL, "sigaction", None));
         }
         let is_new = self.change(self.set.with(number))?;

@@ -90,7 +90,7 @@ fn leaving_when_no_loop_runs_does_nothing() {
 
 #[test]
 fn a_turn_belongs_to_the_thread_that_entered_the_loop() {
-    let base = crate::support::base();
+    let Some(base) = crate::support::shared_base() else { return };
     let timer = base.create_and_add(EventSpec::timer(), Some(ms(3_600_000))).unwrap();
     let entered = base.create(EventSpec::user()).unwrap();
     base.activate(entered, What::READ).unwrap();

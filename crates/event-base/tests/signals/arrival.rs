@@ -6,9 +6,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use event_base::{Base, BaseFlags, Config, EventSpec, LoopFlags, LoopResult, Ready, Turn, Wait, What};
+use event_base::{Base, BaseFlags, EventSpec, LoopFlags, LoopResult, Ready, Turn, Wait, What};
 
-use crate::support::{LOOP_ONCE, PATIENCE, POLL, WAIT, ms, run, run_watched};
+use crate::support::{
+    LOOP_ONCE, PATIENCE, POLL, WAIT, base, base_from, config, config_by_handler, ms, run, run_watched,
+};
 use crate::{USR1, USR2, alone, handler_base, send, watch};
 
 fn later(signal: Signal) -> std::thread::JoinHandle<()> {
@@ -35,7 +37,7 @@ fn a_signal_ends_the_wait() {
 #[test]
 fn a_pending_signal_event_keeps_the_loop_from_being_empty() {
     let _alone = alone();
-    let base = Base::new().unwrap();
+    let base = base();
     let event = watch(&base, USR1);
     base.loop_exit(Some(ms(1))).unwrap();
     assert_eq!(run(&base, WAIT).0, LoopResult::Stopped);
@@ -101,7 +103,7 @@ fn raise_number(number: i32) {
 #[test]
 fn a_more_urgent_event_comes_before_a_signal_and_the_signal_before_a_less_urgent_one() {
     let _alone = alone();
-    let base = Base::with_config(&Config::new().set_priorities(3)).unwrap();
+    let base = base_from(&config().set_priorities(3));
     let signal = watch(&base, USR1);
     let urgent = base.create(EventSpec::user().priority(0)).unwrap();
     let idle = base.create(EventSpec::user().priority(2)).unwrap();
@@ -115,8 +117,7 @@ fn a_more_urgent_event_comes_before_a_signal_and_the_signal_before_a_less_urgent
 #[test]
 fn a_base_without_locks_has_signals_too() {
     let _alone = alone();
-    let base =
-        Base::with_config(&Config::new().set_flags(BaseFlags::NOLOCK | BaseFlags::IGNORE_ENV)).unwrap();
+    let base = base_from(&config_by_handler().set_flags(BaseFlags::NOLOCK));
     let event = watch(&base, USR1);
     let sender = later(Signal::SIGUSR1);
     // No dog: the base belongs to this thread.

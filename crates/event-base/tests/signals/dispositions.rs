@@ -2,15 +2,15 @@
 
 use nix::sys::signal::{SaFlags, SigHandler, Signal};
 
-use event_base::{Base, Error, EventSpec, What};
+use event_base::{Error, EventSpec, What};
 
-use crate::support::{POLL, open_descriptors, run};
+use crate::support::{POLL, base, open_descriptors, run};
 use crate::{USR1, alone, disposition, handler_base, send, watch, what_it_does};
 
 #[test]
 fn signals_that_cannot_be_had_are_refused_by_the_kernel() {
     let _alone = alone();
-    let base = Base::new().unwrap();
+    let base = base();
     let not_to_be_had = [
         libc::SIGKILL,
         libc::SIGSTOP,
@@ -64,7 +64,7 @@ fn a_base_that_is_dropped_without_being_closed_gives_everything_back() {
 fn an_event_that_fired_once_gives_the_signal_back_before_it_is_handed_out() {
     let _alone = alone();
     let before = what_it_does(Signal::SIGUSR1);
-    let base = Base::new().unwrap();
+    let base = base();
     base.create_and_add(EventSpec::signal_once(USR1), None).unwrap();
     send(USR1, 1);
     let mut during = Vec::new();

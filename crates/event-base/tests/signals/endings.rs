@@ -1,8 +1,8 @@
 //! Closing in the middle of it.
 
-use event_base::{Base, LoopResult, What};
+use event_base::{LoopResult, What};
 
-use crate::support::{LOOP_ONCE, POLL, WAIT, open_descriptors, run, run_watched};
+use crate::support::{LOOP_ONCE, POLL, WAIT, base, open_descriptors, run, run_watched};
 use crate::{USR1, alone, handler_base, send, watch};
 
 #[test]
@@ -39,7 +39,7 @@ fn an_event_that_deletes_its_neighbour_is_not_told_for_it() {
 #[test]
 fn a_loop_that_is_left_by_a_panic_can_be_entered_again_and_loses_no_call() {
     let _alone = alone();
-    let base = Base::new().unwrap();
+    let base = base();
     let event = watch(&base, USR1);
     base.activate_signal(event, What::SIGNAL, 3).unwrap();
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

@@ -2,7 +2,7 @@
 
 use event_base::{Base, BaseFlags, Config, CountFlags, Error, EventSpec, What};
 
-use crate::support::{ms, pair};
+use crate::support::{base, ms, pair};
 use crate::{USR1, USR2, alone, handler_base, watch};
 
 #[test]
@@ -37,7 +37,7 @@ fn the_environment_asks_for_a_descriptor_unless_it_is_ignored() {
 #[test]
 fn a_signal_event_counts_as_added_once_and_as_active_while_it_is_due() {
     let _alone = alone();
-    let base = Base::new().unwrap();
+    let base = base();
     let event = watch(&base, USR1);
     assert_eq!(base.count_events(CountFlags::ADDED), Ok(1));
     base.activate_signal(event, What::SIGNAL, 3).unwrap();
@@ -53,7 +53,7 @@ fn a_signal_event_counts_as_added_once_and_as_active_while_it_is_due() {
 #[test]
 fn pending_says_signal_and_so_does_the_list_of_events() {
     let _alone = alone();
-    let base = Base::new().unwrap();
+    let base = base();
     let (reader, _writer) = pair();
     let timer = base.create_and_add(EventSpec::timer(), Some(ms(60_000))).unwrap();
     let second = base.create_and_add(EventSpec::signal(USR2).data(7), Some(ms(60_000))).unwrap();

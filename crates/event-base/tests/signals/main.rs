@@ -20,7 +20,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
 
-use event_base::{Base, BaseFlags, Config, EventId, EventSpec};
+use event_base::{Base, EventId, EventSpec};
+
+use support::{base_from, config_by_handler, shared_base};
 
 pub(crate) const USR1: i32 = Signal::SIGUSR1 as i32;
 pub(crate) const USR2: i32 = Signal::SIGUSR2 as i32;
@@ -31,9 +33,14 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A base whose signals come by the handler, whatever the environment says.
+/// A base whose signals come by the handler, whatever the mode and the environment say.
 pub(crate) fn handler_base() -> Base {
-    Base::with_config(&Config::new().set_flags(BaseFlags::IGNORE_ENV)).unwrap()
+    base_from(&config_by_handler())
+}
+
+/// The same for several threads; in a mode without locks the test is not applicable.
+pub(crate) fn shared_handler_base() -> Option<Base> {
+    shared_base().map(|_| handler_base())
 }
 
 pub(crate) fn watch(base: &Base, number: i32) -> EventId {

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
 
-use event_base::{Base, BaseFlags, Config, What, reassert_signal};
+use event_base::{Base, What, reassert_signal};
 
-use crate::support::{POLL, run};
+use crate::support::{POLL, base_from, config_by_handler, run};
 use crate::{USR1, USR2, alone, disposition, handler_base, named, send, swap, watch, what_it_does};
 
 static PLAIN: AtomicUsize = AtomicUsize::new(0);
@@ -27,7 +27,7 @@ fn action(handler: SigHandler, flags: SaFlags) -> SigAction {
 }
 
 fn shared_base() -> Base {
-    Base::with_config(&Config::new().set_flags(BaseFlags::IGNORE_ENV).share_signals(true)).unwrap()
+    base_from(&config_by_handler().share_signals(true))
 }
 
 /// Begins with `action`, ends with what was there before.

@@ -4,14 +4,14 @@ use std::os::fd::AsRawFd;
 
 use nix::sys::signal::{SigSet, Signal};
 
-use event_base::{Base, BaseFlags, Config, Error, EventSpec, Turn, Wait, What};
+use event_base::{Base, BaseFlags, Error, EventSpec, Turn, Wait, What};
 
-use crate::support::{POLL, WAIT, open_descriptors, run, run_watched};
+use crate::support::{POLL, WAIT, base_from, config, open_descriptors, run, run_watched};
 use crate::{USR1, USR2, alone, send, watch, what_it_does};
 
 fn signalfd_base() -> Base {
     let flags = BaseFlags::IGNORE_ENV | BaseFlags::USE_SIGNALFD;
-    let base = Base::with_config(&Config::new().set_flags(flags)).unwrap();
+    let base = base_from(&config().set_flags(flags));
     assert_eq!(base.signal_method(), Ok("signalfd_signal"));
     base
 }

@@ -2,13 +2,18 @@
 
 use event_base::{EventSpec, LoopResult, What};
 
-use crate::support::{Bed, POLL, WAIT, ms};
+use crate::support::{Bed, POLL, WAIT, in_mode_by_handler, ms};
 use crate::{USR1, alone, send};
+
+/// A script tells no signals: they have to come by the handler.
+fn bed() -> Bed {
+    Bed::with(|_| in_mode_by_handler())
+}
 
 #[test]
 fn one_that_fires_once_is_deleted_by_its_timeout() {
     let _alone = alone();
-    let bed = Bed::new();
+    let bed = bed();
     let event = bed.base.create_and_add(EventSpec::signal_once(USR1), Some(ms(10))).unwrap();
     assert_eq!(bed.run(WAIT), (LoopResult::Empty, vec![(event, What::TIMEOUT)]));
     assert_eq!(bed.base.pending(event, What::all()), Ok(What::empty()));
@@ -17,7 +22,7 @@ fn one_that_fires_once_is_deleted_by_its_timeout() {
 #[test]
 fn one_that_fires_once_loses_its_deadline_by_the_signal() {
     let _alone = alone();
-    let bed = Bed::new();
+    let bed = bed();
     let event = bed.base.create_and_add(EventSpec::signal_once(USR1), Some(ms(10))).unwrap();
     send(USR1, 1);
     assert_eq!(bed.run(WAIT), (LoopResult::Empty, vec![(event, What::SIGNAL)]));
@@ -27,7 +32,7 @@ fn one_that_fires_once_loses_its_deadline_by_the_signal() {
 #[test]
 fn a_persistent_one_stays_and_its_period_begins_again() {
     let _alone = alone();
-    let bed = Bed::new();
+    let bed = bed();
     let event = bed.base.create_and_add(EventSpec::signal(USR1), Some(ms(10))).unwrap();
     let timer = bed.timer(ms(15));
     let mut told = Vec::new();
@@ -55,7 +60,7 @@ fn a_persistent_one_stays_and_its_period_begins_again() {
 #[test]
 fn moving_the_deadline_takes_back_a_timeout_and_no_signal() {
     let _alone = alone();
-    let bed = Bed::new();
+    let bed = bed();
     let event = bed.base.create_and_add(EventSpec::signal(USR1), Some(ms(10))).unwrap();
     bed.base.activate_signal(event, What::TIMEOUT, 3).unwrap();
     bed.base.add(event, Some(ms(10))).unwrap();
@@ -68,7 +73,7 @@ fn moving_the_deadline_takes_back_a_timeout_and_no_signal() {
 #[test]
 fn a_deadline_does_not_make_the_number_of_a_signal_a_descriptor() {
     let _alone = alone();
-    let bed = Bed::new();
+    let bed = bed();
     bed.base.create_and_add(EventSpec::signal(USR1), Some(ms(10))).unwrap();
     bed.base.activate_by_fd(USR1, What::TIMEOUT).unwrap();
     bed.base.activate_by_fd(USR1, What::READ).unwrap();

@@ -57,13 +57,29 @@ fn variable(name: &str) -> Option<String> {
 
 /// The flags of this run's mode, for any backend.
 pub(crate) fn in_mode() -> Config {
-    let mode = Mode::wanted();
-    Config::new().set_flags(mode.flags()).set_debug(mode == Mode::Debug)
+    with_flags(Mode::wanted().flags())
+}
+
+/// The same, but signals come by a handler, whatever the mode and the environment say.
+pub(crate) fn in_mode_by_handler() -> Config {
+    with_flags((Mode::wanted().flags() - BaseFlags::USE_SIGNALFD) | BaseFlags::IGNORE_ENV)
+}
+
+fn with_flags(flags: BaseFlags) -> Config {
+    Config::new().set_flags(flags).set_debug(Mode::wanted() == Mode::Debug)
 }
 
 /// Flags and backend of this run.
 pub(crate) fn config() -> Config {
-    let config = in_mode();
+    on_the_backend(in_mode())
+}
+
+/// Flags and backend of this run, but signals come by a handler.
+pub(crate) fn config_by_handler() -> Config {
+    on_the_backend(in_mode_by_handler())
+}
+
+fn on_the_backend(config: Config) -> Config {
     let Some(wanted) = variable("EVENT_BASE_TEST_BACKEND") else { return config };
     let others = supported_methods().into_iter().filter(|method| *method != wanted);
     others.fold(config, Config::avoid_method)

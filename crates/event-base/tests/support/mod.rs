@@ -24,7 +24,8 @@ use event_base::{
 
 #[allow(unused_imports, reason = "each test binary uses a part of this")]
 pub(crate) use matrix::{
-    base, base_from, base_with, base_without, config, in_mode, not_applicable, shared_base,
+    base, base_from, base_with, base_without, config, config_by_handler, in_mode, in_mode_by_handler,
+    not_applicable, shared_base,
 };
 
 /// No test waits longer than this for what ought to happen at once. Long, since the machine may have other
@@ -63,8 +64,8 @@ impl Bed {
     pub(crate) fn starting_at(start: Duration, configure: impl FnOnce(Config) -> Config) -> Self {
         let clock = Arc::new(ManualClock::at(start.as_nanos() as u64));
         let script = Script::new(Arc::clone(&clock));
-        let config = in_mode().set_clock(Arc::clone(&clock) as Arc<dyn Clock>).set_script(script.clone());
-        let base = Base::with_config(&configure(config)).unwrap();
+        let config = configure(in_mode()).set_clock(Arc::clone(&clock) as Arc<dyn Clock>);
+        let base = Base::with_config(&config.set_script(script.clone())).unwrap();
         Bed { base, clock, script, start }
     }
 

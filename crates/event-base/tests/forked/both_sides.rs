@@ -1,0 +1,106 @@
+//! What the child does with its base, and what the parent hears of it.
+
+use std::io::Write;
+
+use event_base::{Base, Error, EventSpec, LoopResult, Turn, Wait, What};
+
+use crate::support::{WAIT, fd, ms, pair, run, run_watched};
+use crate::{HOURS, in_child, my_turn, wants_a_turn};
+
+/// Closing, deleting, arming: all that a child could do to an epoll set, an eventfd and a timerfd.
+#[test]
+fn what_a_child_does_the_parent_does_not_feel() {
+    let _turn = my_turn();
+    let base = Base::new().unwrap();
+    let (reader, mut writer) = pair();
+    let event = base.create_and_add(EventSpec::io(fd(&reader), What::READ).persist(), None).unwrap();
+    let timer = base.create_and_add(EventSpec::timer(), Some(HOURS)).unwrap();
+    base.descriptor().unwrap();
+    base.enter(WAIT).unwrap();
+    assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+    in_child(|| base.close().unwrap());
+    in_child(|| drop(base.clone()));
+    in_child(|| {
+        base.reinit().unwrap();
+        base.add(timer, Some(ms(0))).unwrap();
+        assert!(wants_a_turn(&base));
+        assert_eq!(base.turn(Wait::Never), Ok(Turn::Ready));
+        assert_eq!(base.next_ready().map(|ready| ready.id), Some(timer));
+        base.activate(timer, What::READ).unwrap();
+        base.wake().unwrap();
+        base.free(event).unwrap();
+        base.leave();
+        base.close().unwrap();
+    });
+    in_child(|| {
+        base.reinit().unwrap();
+        base.del(event).unwrap();
+        base.add(timer, Some(ms(1))).unwrap();
+        assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+        std::thread::sleep(ms(5));
+        assert!(wants_a_turn(&base));
+    });
+    std::thread::sleep(ms(10));
+    assert!(!wants_a_turn(&base));
+    writer.write_all(b"x").unwrap();
+    assert!(wants_a_turn(&base));
+    assert_eq!(base.turn(Wait::Never), Ok(Turn::Ready));
+    assert_eq!(base.next_ready().map(|ready| ready.id), Some(event));
+    assert_eq!(base.next_ready(), None);
+    base.add(timer, Some(ms(1))).unwrap();
+    assert_eq!(base.turn(Wait::Allowed), Ok(Turn::Ready));
+    base.leave();
+}
+
+#[test]
+fn a_host_finds_the_descriptor_under_its_number() {
+    let _turn = my_turn();
+    let base = Base::new().unwrap();
+    let timer = base.create_and_add(EventSpec::timer(), Some(HOURS)).unwrap();
+    let number = base.descriptor().unwrap();
+    let epoch = base.descriptor_epoch().unwrap();
+    base.enter(WAIT).unwrap();
+    assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+    in_child(|| {
+        base.reinit().unwrap();
+        assert_eq!(base.descriptor().unwrap(), number);
+        assert_ne!(base.descriptor_epoch().unwrap(), epoch);
+        // The host waited; it is to have a look.
+        assert!(wants_a_turn(&base));
+        assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+        assert!(!wants_a_turn(&base));
+        base.add(timer, Some(ms(1))).unwrap();
+        assert!(wants_a_turn(&base));
+    });
+    base.leave();
+}
+
+#[test]
+fn a_loop_that_another_thread_waited_in_is_over_in_the_child() {
+    let _turn = my_turn();
+    let base = Base::new().unwrap();
+    let timer = base.create_and_add(EventSpec::timer(), Some(HOURS)).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| run_watched(&base, WAIT, |_, _| {}));
+        // Until it waits, or nearly so: a child is right either way.
+        std::thread::sleep(ms(30));
+        in_child(|| {
+            base.reinit().unwrap();
+            base.add(timer, Some(ms(1))).unwrap();
+            assert_eq!(run(&base, WAIT), (LoopResult::Empty, vec![(timer, What::TIMEOUT)]));
+            // A wake-up reaches the loop of the child.
+            base.retain().unwrap();
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    std::thread::sleep(ms(30));
+                    base.release().unwrap();
+                });
+                assert_eq!(run_watched(&base, WAIT, |_, _| {}), LoopResult::Empty);
+            });
+        });
+        // Closed without having been made anew: the parent's loop is not woken, and goes on.
+        in_child(|| base.close().unwrap());
+        assert_eq!(base.enter(WAIT), Err(Error::Reentrant));
+        base.del(timer).unwrap();
+    });
+}

@@ -1,0 +1,171 @@
+//! libevent's own tests of forks, row by row of `docs/conformance.json`.
+//!
+//! A row plays in a child of its own, which has one thread: a signal that is sent to a process of several goes to
+//! any of them that does not hold it back, and one that is read from a descriptor is held back by the loop's only.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use event_base::{Base, EventId, EventSpec, LoopResult, Turn, Wait, What};
+use nix::sys::signal::{Signal, raise};
+
+use crate::support::{POLL, WAIT, base, drain, fd, ms, pair, run, run_watched, shared_base};
+use crate::{Child, HOURS, in_child, my_turn, wants_a_turn};
+
+fn watch_signal(base: &Base, signal: Signal) -> EventId {
+    base.create_and_add(EventSpec::signal(signal as i32), None).unwrap()
+}
+
+/// Runs the loop until each of these was told, and once only.
+fn run_until_told(base: &Base, expected: &[EventId]) {
+    let mut told = vec![];
+    let result = run_watched(base, WAIT, |base, ready| {
+        told.push(ready.id);
+        if told.len() == expected.len() {
+            base.loop_break().unwrap();
+        }
+    });
+    told.sort();
+    let mut expected = expected.to_vec();
+    expected.sort();
+    assert_eq!((result, told), (LoopResult::Stopped, expected));
+}
+
+/// libevent's test forks with events on a socket and on signals pending; the child adds one on another signal.
+#[test]
+fn c_063_fork() {
+    let _turn = my_turn();
+    in_child(|| {
+        let base = base();
+        let (reader, mut writer) = pair();
+        let event = base.create_and_add(EventSpec::io(fd(&reader), What::READ).persist(), None).unwrap();
+        let ended = watch_signal(&base, Signal::SIGCHLD);
+        let before = watch_signal(&base, Signal::SIGUSR1);
+        let child = Child::fork(|| {
+            assert_eq!(base.reinit(), Ok(()));
+            let after = watch_signal(&base, Signal::SIGUSR2);
+            raise(Signal::SIGUSR1).unwrap();
+            raise(Signal::SIGUSR2).unwrap();
+            let read = base.create_and_add(EventSpec::io(fd(&reader), What::READ), None).unwrap();
+            base.del(event).unwrap();
+            run_until_told(&base, &[before, after, read]);
+            for signal in [ended, before, after] {
+                base.del(signal).unwrap();
+            }
+            // And what is added again only now.
+            base.add(event, Some(HOURS)).unwrap();
+            let result = run_watched(&base, WAIT, |base, ready| {
+                assert_eq!((ready.id, ready.what), (event, What::READ));
+                base.del(event).unwrap();
+            });
+            assert_eq!(result, LoopResult::Empty);
+        });
+        writer.write_all(b"for both").unwrap();
+        run_until_child_ended(&base, ended, event);
+        child.join();
+        drain(&reader);
+        assert_eq!(run(&base, POLL), (LoopResult::Stopped, vec![]));
+        // The child's signals were its own.
+        raise(Signal::SIGUSR1).unwrap();
+        run_until_told(&base, &[before]);
+    });
+}
+
+/// Both are told, the socket as often as it is looked at; nothing else is.
+fn run_until_child_ended(base: &Base, ended: EventId, read: EventId) {
+    let (mut ends, mut reads) = (0, 0);
+    run_watched(base, WAIT, |base, ready| {
+        if ready.id == ended {
+            ends += 1;
+        } else {
+            assert_eq!((ready.id, ready.what), (read, What::READ));
+            reads += 1;
+            // The bytes are left for the child.
+            std::thread::sleep(ms(1));
+        }
+        if ends > 0 && reads > 0 {
+            base.loop_break().unwrap();
+        }
+    });
+    assert_eq!(ends, 1);
+}
+
+/// In the child timers and threads that add them again, as in `c_087_thread_basic`.
+#[test]
+fn c_088_thread_forking() {
+    let _turn = my_turn();
+    if shared_base().is_none() {
+        return;
+    }
+    in_child(|| {
+        let base = base();
+        let ended = watch_signal(&base, Signal::SIGCHLD);
+        base.create_and_add(EventSpec::timer(), Some(HOURS)).unwrap();
+        base.enter(WAIT).unwrap();
+        assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+        let (mut parents, mut childs) = UnixStream::pair().unwrap();
+        let child = Child::fork(|| {
+            assert_eq!(base.reinit(), Ok(()));
+            base.leave();
+            add_timers_again_and_again(&base);
+            childs.write_all(b"done").unwrap();
+            childs.read_exact(&mut [0; 4]).unwrap();
+        });
+        parents.read_exact(&mut [0; 4]).unwrap();
+        // None of the child's wake-ups came here.
+        assert_no_wake_up(&base);
+        assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+        base.leave();
+        parents.write_all(b"exit").unwrap();
+        run_until_told(&base, &[ended]);
+        child.join();
+    });
+}
+
+fn add_timers_again_and_again(base: &Base) {
+    let fired: Vec<AtomicU32> = (0..20).map(|_| AtomicU32::new(0)).collect();
+    let mut total = 0;
+    std::thread::scope(|scope| {
+        for (data, mine) in (0..).zip(&fired) {
+            scope.spawn(move || {
+                let timer = base.create(EventSpec::timer().data(data)).unwrap();
+                for round in 0..50 {
+                    base.add(timer, Some(Duration::from_micros(10))).unwrap();
+                    while mine.load(Ordering::Acquire) == round {
+                        std::thread::sleep(Duration::from_micros(100));
+                    }
+                }
+            });
+        }
+        let result = run_watched(base, WAIT, |base, ready| {
+            total += 1;
+            fired[ready.data as usize].fetch_add(1, Ordering::Release);
+            if total == 1_000 {
+                base.loop_break().unwrap();
+            }
+        });
+        assert_eq!(result, LoopResult::Stopped);
+    });
+}
+
+/// By the descriptor a host would watch, and by what the kernel says of every eventfd of this process.
+fn assert_no_wake_up(base: &Base) {
+    if base.descriptor().unwrap().is_some() {
+        assert!(!wants_a_turn(base));
+    }
+    #[cfg(target_os = "linux")]
+    {
+        let infos = std::fs::read_dir("/proc/self/fdinfo").unwrap().flatten();
+        // The folder's own descriptor is gone by the time its line is read.
+        let texts = infos.filter_map(|info| std::fs::read_to_string(info.path()).ok());
+        let counts: Vec<String> = texts
+            .flat_map(|text| {
+                let lines = text.lines().filter_map(|line| line.strip_prefix("eventfd-count:"));
+                lines.map(|count| count.trim().to_owned()).collect::<Vec<_>>()
+            })
+            .collect();
+        assert!(!counts.is_empty() && counts.iter().all(|count| count == "0"), "{counts:?}");
+    }
+}

@@ -1,0 +1,186 @@
+//! What a base can do after `Base::reinit`.
+
+use std::io::Write;
+
+use event_base::{
+    Base, BaseFlags, Config, Error, EventSpec, LoopFlags, LoopResult, Turn, Wait, What, supported_methods,
+};
+
+use crate::support::{POLL, WAIT, drain, fd, ms, open_descriptors, pair, run, run_watched};
+use crate::{Child, in_child, my_turn};
+
+#[test]
+fn a_child_may_make_the_base_anew_in_a_callback_and_go_on() {
+    let _turn = my_turn();
+    let base = Base::new().unwrap();
+    let (reader, _writer) = pair();
+    let writable = base.create_and_add(EventSpec::io(fd(&reader), What::WRITE).persist(), None).unwrap();
+    base.activate(writable, What::WRITE).unwrap();
+    let mut child = None;
+    let mut calls = 0;
+    let result = run_watched(&base, WAIT, |base, _| {
+        calls += 1;
+        if child.is_none() {
+            child = Some(Child::fork(|| {
+                base.reinit().unwrap();
+                let mut calls = 0;
+                while let Ok(event_base::Next::Event(ready)) = base.next(Wait::Allowed) {
+                    assert_eq!(ready.id, writable);
+                    calls += 1;
+                    if calls == 3 {
+                        base.del(writable).unwrap();
+                    }
+                }
+                assert_eq!(calls, 3);
+                assert_eq!(base.turn(Wait::Allowed), Ok(Turn::Done(LoopResult::Empty)));
+                base.leave();
+            }));
+        }
+        if calls == 5 {
+            base.del(writable).unwrap();
+        }
+    });
+    child.unwrap().join();
+    assert_eq!((result, calls), (LoopResult::Empty, 5));
+}
+
+#[test]
+fn a_base_without_locks_can_be_made_anew() {
+    let _turn = my_turn();
+    let base = Base::with_config(&Config::new().set_flags(BaseFlags::NOLOCK)).unwrap();
+    let (reader, _writer) = pair();
+    let event = base.create_and_add(EventSpec::io(fd(&reader), What::WRITE).persist(), None).unwrap();
+    in_child(|| {
+        assert_eq!(base.add(event, None), Err(Error::Forked));
+        base.reinit().unwrap();
+        assert_eq!(run(&base, POLL).1, [(event, What::WRITE)]);
+    });
+    in_child(|| base.close().unwrap());
+    assert_eq!(run(&base, POLL).1, [(event, What::WRITE)]);
+}
+
+#[test]
+fn a_descriptor_that_the_child_closed_is_no_refusal() {
+    let _turn = my_turn();
+    let base = Base::new().unwrap();
+    let (reader, writer) = pair();
+    let events = [&reader, &writer]
+        .map(|socket| base.create_and_add(EventSpec::io(fd(socket), What::WRITE).persist(), None).unwrap());
+    let mut reader = Some(reader);
+    in_child(|| {
+        drop(reader.take());
+        assert_eq!(base.reinit(), Ok(()));
+        // The number is free for the base's own descriptors, and must not pass for the user's.
+        assert_eq!(base.pending(events[0], What::WRITE), Ok(What::empty()));
+        assert_eq!(run(&base, POLL).1, [(events[1], What::WRITE)]);
+    });
+    assert_eq!(run(&base, POLL).1.len(), 2);
+}
+
+/// Reading, a timer, and a wake-up from another thread, in a child of each kind of base.
+#[test]
+fn every_backend_can_be_made_anew() {
+    let _turn = my_turn();
+    let with_changelist = |config: Config| config.set_flags(BaseFlags::EPOLL_USE_CHANGELIST);
+    let without = |kept: &str| {
+        let others = supported_methods().into_iter().filter(|name| *name != kept);
+        others.fold(Config::new(), |config, name| config.avoid_method(name))
+    };
+    let configs = supported_methods().into_iter().map(without).chain([with_changelist(Config::new())]);
+    for config in configs {
+        let base = Base::with_config(&config).unwrap();
+        let method = base.method().unwrap();
+        let (reader, mut writer) = pair();
+        let event = base.create_and_add(EventSpec::io(fd(&reader), What::READ).persist(), None).unwrap();
+        // Put off where changes are; the child must not make it for its parent.
+        let deleted = base.create_and_add(EventSpec::io(fd(&writer), What::WRITE).persist(), None).unwrap();
+        assert_eq!(run(&base, POLL).1, [(deleted, What::WRITE)], "{method}");
+        base.enter(WAIT).unwrap();
+        base.del(deleted).unwrap();
+        in_child(|| base.leave());
+        in_child(|| base.close().unwrap());
+        in_child(|| {
+            base.leave();
+            base.reinit().unwrap();
+            writer.write_all(b"x").unwrap();
+            let timer = base.create_and_add(EventSpec::timer(), Some(ms(1))).unwrap();
+            let mut seen = vec![];
+            std::thread::scope(|scope| {
+                let result = run_watched(&base, WAIT, |base, ready| {
+                    seen.push(ready.id);
+                    if ready.id == event {
+                        drain(&reader);
+                    }
+                    if seen.len() == 2 {
+                        let base = base.clone();
+                        scope.spawn(move || {
+                            std::thread::sleep(ms(20));
+                            base.del(event).unwrap();
+                        });
+                    }
+                });
+                assert_eq!(result, LoopResult::Empty, "{method}");
+            });
+            seen.sort();
+            assert_eq!(seen, [event, timer], "{method}");
+        });
+        base.leave();
+        // The child's byte came here too, as it is one socket.
+        drain(&reader);
+        writer.write_all(b"y").unwrap();
+        assert_eq!(run(&base, POLL).1, [(event, What::READ)], "{method}");
+    }
+}
+
+/// One descriptor for each kernel object before and after, and none closed that is somebody else's.
+#[test]
+fn nothing_is_closed_twice_and_nothing_left_open() {
+    let _turn = my_turn();
+    let base = Base::new().unwrap();
+    base.descriptor().unwrap();
+    let before = open_descriptors();
+    in_child(|| {
+        for _ in 0..10 {
+            base.reinit().unwrap();
+            assert_eq!(open_descriptors(), before);
+        }
+        base.close().unwrap();
+        // epoll, eventfd, timerfd; a kqueue does all by itself.
+        let own = if cfg!(target_os = "linux") { 3 } else { 1 };
+        assert_eq!(open_descriptors(), before - own);
+    });
+    for _ in 0..10 {
+        base.reinit().unwrap();
+        assert_eq!(open_descriptors(), before);
+    }
+}
+
+#[test]
+fn a_base_can_be_made_anew_without_a_fork() {
+    let _turn = my_turn();
+    let base = Base::new().unwrap();
+    let (reader, mut writer) = pair();
+    let event = base.create_and_add(EventSpec::io(fd(&reader), What::READ).persist(), None).unwrap();
+    let timer = base.create_and_add(EventSpec::timer(), Some(ms(1))).unwrap();
+    base.reinit().unwrap();
+    writer.write_all(b"x").unwrap();
+    let mut trace = vec![];
+    let result = run_watched(&base, WAIT, |base, ready| {
+        trace.push(ready.id);
+        base.reinit().unwrap();
+        if trace.contains(&event) {
+            base.del(event).unwrap();
+        }
+    });
+    assert_eq!((result, trace), (LoopResult::Empty, vec![event, timer]));
+    std::thread::scope(|scope| {
+        base.retain().unwrap();
+        scope.spawn(|| run_watched(&base, LoopFlags::empty(), |_, _| {}));
+        std::thread::sleep(ms(50));
+        // Not with a thread in the wait.
+        assert_eq!(base.reinit(), Err(Error::Reentrant));
+        base.release().unwrap();
+    });
+    base.close().unwrap();
+    assert_eq!(base.reinit(), Err(Error::Closed));
+}

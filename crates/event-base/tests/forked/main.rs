@@ -1,0 +1,79 @@
+//! A base on both sides of a fork.
+//!
+//! The tests run one after the other: a child has only the thread that forked, and what the others held at that
+//! moment stays held in it.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod both_sides;
+mod conformance;
+mod made_anew;
+mod refused;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use event_base::Base;
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid};
+
+pub(crate) const HOURS: Duration = Duration::from_secs(10_000);
+
+/// The tests' turns; a test that failed does not end the others'.
+pub(crate) fn my_turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A forked child that runs `body`, and is to be waited for.
+pub(crate) struct Child(Pid);
+
+impl Child {
+    #[expect(unsafe_code, reason = "a fork copies one thread of several")]
+    pub(crate) fn fork(body: impl FnOnce()) -> Self {
+        // SAFETY: the child uses what this thread owns, and the allocator, which the C library repairs.
+        match unsafe { nix::unistd::fork() }.unwrap() {
+            ForkResult::Parent { child } => Child(child),
+            ForkResult::Child => {
+                // What a child prints would be captured and lost with it.
+                std::panic::set_hook(Box::new(|panic| {
+                    _ = nix::unistd::write(std::io::stderr(), format!("in the child: {panic}\n").as_bytes());
+                }));
+                // A child that hangs is ended by the kernel, which its parent hears of.
+                nix::unistd::alarm::set(30);
+                let failed = catch_unwind(AssertUnwindSafe(body)).is_err();
+                // SAFETY: nothing of the parent's is to be cleaned up here.
+                unsafe { libc::_exit(i32::from(failed)) }
+            }
+        }
+    }
+
+    pub(crate) fn join(self) {
+        assert_eq!(waitpid(self.0, None).unwrap(), WaitStatus::Exited(self.0, 0));
+    }
+}
+
+pub(crate) fn in_child(body: impl FnOnce()) {
+    Child::fork(body).join();
+}
+
+/// Whether the descriptor a host would watch is readable.
+pub(crate) fn wants_a_turn(base: &Base) -> bool {
+    let number = base.descriptor().unwrap().unwrap();
+    let mut found = false;
+    with_descriptor(number, |descriptor| {
+        let mut fds = [PollFd::new(descriptor, PollFlags::POLLIN)];
+        found = poll(&mut fds, PollTimeout::ZERO).unwrap() == 1;
+    });
+    found
+}
+
+#[expect(unsafe_code, reason = "the engine tells its descriptor as a number")]
+fn with_descriptor(number: i32, call: impl FnOnce(std::os::fd::BorrowedFd<'_>)) {
+    // SAFETY: the base, which owns it, is open.
+    call(unsafe { std::os::fd::BorrowedFd::borrow_raw(number) });
+}
