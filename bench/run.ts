@@ -29,6 +29,7 @@ const SUBJECTS: readonly Subject[] = [
   { name: 'timers', native: 'timers', typescript: 'timers', locks: WITHOUT },
   { name: 'rearm', native: 'rearm', locks: WITHOUT },
   { name: 'common-timeouts', native: 'common-timeouts', locks: WITHOUT },
+  { name: 'signals', native: 'signals', locks: WITHOUT },
   { name: 'priorities', native: 'priorities', locks: WITHOUT },
   { name: 'idle', native: 'idle', locks: WITHOUT },
   { name: 'registration', native: 'registration' },

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 
 import { cargoTest } from './lib/cargo-test.js'
+import { failureLines } from './lib/failures.js'
 import { closingLine, isGreen } from './lib/results.js'
 import { main, root } from './lib/run.js'
 
@@ -14,7 +15,7 @@ await main(async () => {
     RUSTFLAGS: '--cfg event_base_model',
   }
   const args = ['--package=event-base', '--test=models', ...process.argv.slice(2)]
-  const { totals } = await cargoTest(args, { env })
-  console.log(closingLine(totals))
-  return isGreen(totals) && totals.passed > 0
+  const { totals, results } = await cargoTest(args, { env })
+  console.log([...failureLines(results), closingLine(totals)].join('\n'))
+  return isGreen(totals)
 })

@@ -61,6 +61,10 @@ impl<H: Handler> Peer for Engine<H> {
         Ok(self.base.create(EventSpec::user().data(index as u64).priority(priority))?)
     }
 
+    fn signal(&self, number: i32, index: usize) -> Result<EventId, Failure> {
+        Ok(self.base.create(EventSpec::signal(number).data(index as u64))?)
+    }
+
     fn add(&self, event: EventId, timeout: Option<Duration>) -> Result<(), Failure> {
         Ok(self.base.add(event, timeout)?)
     }

@@ -188,6 +188,10 @@ impl<H: Handler> Peer for Libevent<H> {
         Ok(event)
     }
 
+    fn signal(&self, number: i32, index: usize) -> Result<Event<'_>, Failure> {
+        self.assign(number, raw::EV_SIGNAL | raw::EV_PERSIST, index)
+    }
+
     fn add<'a>(&'a self, event: Event<'a>, timeout: Option<Duration>) -> Result<(), Failure> {
         let added = match timeout {
             Some(timeout) => {

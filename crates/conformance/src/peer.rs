@@ -83,6 +83,12 @@ pub trait Peer {
     /// When the loop refuses.
     fn user_at(&self, index: usize, priority: u8) -> Result<Self::Event<'_>, Failure>;
 
+    /// A persistent event for a signal, not yet added.
+    ///
+    /// # Errors
+    /// When the loop refuses.
+    fn signal(&self, number: i32, index: usize) -> Result<Self::Event<'_>, Failure>;
+
     /// Makes the event pending.
     ///
     /// # Errors

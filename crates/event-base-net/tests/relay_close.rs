@@ -86,7 +86,9 @@ fn what_cannot_be_watched_is_refused_and_closed() {
         }
         let before = open_descriptors();
         for file_first in [true, false] {
-            let file: OwnedFd = std::fs::File::open("/proc/self/exe").expect("it exists").into();
+            let file: OwnedFd = std::fs::File::open(std::env::current_exe().expect("it has a name"))
+                .expect("it exists")
+                .into();
             let (near, mut far) = connection();
             let (a, b) = if file_first { (file, near) } else { (near, file) };
             let refused = bed.net.relay(a, b, RelayOptions::default()).expect_err("a file has no readiness");

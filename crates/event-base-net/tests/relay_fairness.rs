@@ -8,11 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use event_base::LoopFlags;
-use event_base_net::{RelayOptions, socket};
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::sys::stat::Mode;
-use support::{Bed, PATIENCE, alone, each_method};
+use event_base_net::RelayOptions;
+use support::{PATIENCE, each_method};
 
 #[test]
 fn a_small_exchange_gets_through_beside_bulk() {
@@ -61,39 +58,49 @@ fn a_small_exchange_gets_through_beside_bulk() {
     });
 }
 
-/// A FIFO that holds a mebibyte, open for both directions.
+/// With pipes of a known size, which only Linux makes.
 #[cfg(target_os = "linux")]
-fn roomy_fifo(folder: &std::path::Path, name: &str) -> std::os::fd::OwnedFd {
-    let path = folder.join(name);
-    nix::unistd::mkfifo(&path, Mode::S_IRWXU).expect("a FIFO can be made");
-    let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let fifo = nix::fcntl::open(&path, flags, Mode::empty()).expect("it opens");
-    fcntl(&fifo, FcntlArg::F_SETPIPE_SZ(1 << 20)).expect("a mebibyte is what everybody may have");
-    fifo
-}
+mod of_pipes {
+    use event_base::LoopFlags;
+    use event_base_net::socket;
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    use nix::sys::stat::Mode;
 
-#[cfg(target_os = "linux")]
-#[test]
-fn a_direction_moves_half_a_mebibyte_in_its_turn_and_no_more() {
-    let _turn = alone();
-    let folder = std::env::temp_dir().join(format!("event-base-net-fair-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("the folder can be made");
-    let (source, sink) = (roomy_fifo(&folder, "source"), roomy_fifo(&folder, "sink"));
-    std::fs::remove_dir_all(&folder).expect("the folder can be removed");
-    let full = vec![1; 1 << 20];
-    assert_eq!(socket::write(&source, &full), Ok(Some(full.len())));
+    use super::*;
+    use crate::support::{Bed, alone};
 
-    let mut bed = Bed::new();
-    let key = bed.net.relay(source, sink, RelayOptions::default()).expect("both can be watched");
-    let net = &mut bed.net;
-    let mut first = None;
-    bed.base
-        .run(LoopFlags::ONCE, |base, ready| {
-            net.ready(&ready);
-            first = Some(net.stats(key).expect("it is running"));
-            base.loop_break().expect("the base is open");
-        })
-        .expect("the loop runs");
-    let first = first.expect("the source was ready");
-    assert_eq!((first.bytes_a_to_b, first.held_a_to_b), (512 * 1024, 0));
+    /// A FIFO that holds a mebibyte, open for both directions.
+    fn roomy_fifo(folder: &std::path::Path, name: &str) -> std::os::fd::OwnedFd {
+        let path = folder.join(name);
+        nix::unistd::mkfifo(&path, Mode::S_IRWXU).expect("a FIFO can be made");
+        let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let fifo = nix::fcntl::open(&path, flags, Mode::empty()).expect("it opens");
+        fcntl(&fifo, FcntlArg::F_SETPIPE_SZ(1 << 20)).expect("a mebibyte is what everybody may have");
+        fifo
+    }
+
+    #[test]
+    fn a_direction_moves_half_a_mebibyte_in_its_turn_and_no_more() {
+        let _turn = alone();
+        let folder = std::env::temp_dir().join(format!("event-base-net-fair-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("the folder can be made");
+        let (source, sink) = (roomy_fifo(&folder, "source"), roomy_fifo(&folder, "sink"));
+        std::fs::remove_dir_all(&folder).expect("the folder can be removed");
+        let full = vec![1; 1 << 20];
+        assert_eq!(socket::write(&source, &full), Ok(Some(full.len())));
+
+        let mut bed = Bed::new();
+        let key = bed.net.relay(source, sink, RelayOptions::default()).expect("both can be watched");
+        let net = &mut bed.net;
+        let mut first = None;
+        bed.base
+            .run(LoopFlags::ONCE, |base, ready| {
+                net.ready(&ready);
+                first = Some(net.stats(key).expect("it is running"));
+                base.loop_break().expect("the base is open");
+            })
+            .expect("the loop runs");
+        let first = first.expect("the source was ready");
+        assert_eq!((first.bytes_a_to_b, first.held_a_to_b), (512 * 1024, 0));
+    }
 }

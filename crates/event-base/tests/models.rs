@@ -248,3 +248,27 @@ fn a_delete_that_blocks_comes_back_from_a_base_that_is_closed() {
         closer.join().unwrap();
     });
 }
+
+/// The callback waits for the thread that waits for the callback: only closing the base lets either go on.
+#[test]
+fn a_callback_that_closes_the_base_releases_who_waits_for_it() {
+    check(|| {
+        let (base, _) = base();
+        let event = user(&base);
+        base.activate(event, What::READ).unwrap();
+        let mut deleter = Some(thread::spawn({
+            let base = base.clone();
+            move || match base.del_block(event) {
+                Ok(()) | Err(Error::Closed) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }));
+        _ = base.run(WAIT, |base, _| {
+            base.close().unwrap();
+            deleter.take().unwrap().join().unwrap();
+        });
+        if let Some(deleter) = deleter {
+            deleter.join().unwrap();
+        }
+    });
+}

@@ -1,5 +1,6 @@
 //! What a base takes, it gives back: descriptors and memory. One test at a time, as both are counted for the
-//! whole process.
+//! whole process, as Linux tells them.
+#![cfg(target_os = "linux")]
 
 mod support;
 

@@ -29,6 +29,7 @@ pub struct EventConfig {
 /// `event_callback_fn`; `evutil_socket_t` is `int` everywhere but on Windows.
 pub type Callback = unsafe extern "C" fn(fd: c_int, what: c_short, argument: *mut c_void);
 
+pub const EV_SIGNAL: c_short = 0x08;
 pub const EV_PERSIST: c_short = 0x10;
 pub const EVLOOP_ONCE: c_int = 0x01;
 pub const EVLOOP_NONBLOCK: c_int = 0x02;

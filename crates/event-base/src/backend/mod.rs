@@ -161,6 +161,10 @@ struct Descriptor {
 /// What a configuration says to one backend or another.
 #[derive(Clone, Copy, Debug)]
 struct Options {
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android")),
+        expect(dead_code, reason = "only epoll has a choice of its own")
+    )]
     with_changelist: bool,
 }
 
@@ -216,8 +220,9 @@ pub(crate) enum Waiter {
     Epoll(EpollWaiter),
     #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
     Kqueue(KqueueWaiter),
-    Poll(LevelWaiter<PollSet>),
-    Select(LevelWaiter<SelectSet>),
+    // Boxed, as a waiter is handed to and fro in every pass, and these are large.
+    Poll(Box<LevelWaiter<PollSet>>),
+    Select(Box<LevelWaiter<SelectSet>>),
     #[cfg(feature = "test-util")]
     Scripted(ScriptedWaiter),
 }
@@ -309,6 +314,7 @@ impl Backend {
     }
 
     /// A notifier that is the backend's own, if it has one; it is watched already.
+    #[cfg_attr(event_base_model, allow(dead_code, reason = "a model is woken by a bell"))]
     pub(crate) fn open_notifier(&mut self) -> Option<Notifier> {
         match self {
             #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]

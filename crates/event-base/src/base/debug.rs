@@ -35,10 +35,13 @@ impl Inner {
 
     /// In debug mode, whether all that is known twice is known the same. A large base is not looked at after
     /// every pass, so that a pass costs [`SLOTS_A_PASS`] slots on average and not all.
+    #[inline]
     pub(super) fn check_consistency(&mut self) -> Result<(), Error> {
-        if !self.debug || self.closed {
-            return Ok(());
-        }
+        if self.debug && !self.closed { self.check_everything() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn check_everything(&mut self) -> Result<(), Error> {
         self.unchecked += SLOTS_A_PASS;
         if self.unchecked < self.table.indices().len() {
             return Ok(());

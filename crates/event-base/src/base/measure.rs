@@ -141,6 +141,7 @@ impl Inner {
     }
 
     /// The callback under way, if any, is over without another event having been asked for.
+    #[inline]
     pub(super) fn settle_callback(&mut self) {
         if self.measures.is_timed()
             && let Some(ran) = self.pass.running()

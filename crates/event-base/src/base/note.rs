@@ -41,10 +41,8 @@ impl Base {
     }
 
     /// Tells what the loop noted, without the lock.
+    #[cold]
     pub(super) fn tell_notes<'a>(&'a self, mut inner: Guard<'a, Inner>) -> Result<Guard<'a, Inner>, Error> {
-        if inner.notes.is_empty() {
-            return Ok(inner);
-        }
         let notes = std::mem::take(&mut inner.notes);
         drop(inner);
         self.tell(notes);

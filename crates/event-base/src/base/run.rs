@@ -272,7 +272,9 @@ impl Base {
             } else {
                 inner.end_pass();
                 inner.check_consistency()?;
-                inner = self.tell_notes(inner)?;
+                if !inner.notes.is_empty() {
+                    inner = self.tell_notes(inner)?;
+                }
                 inner.reason_to_leave()
             };
             if let Some(result) = reason {
@@ -290,7 +292,9 @@ impl Base {
                     return Ok((inner, turn));
                 }
                 inner.expire_timers();
-                inner = self.tell_notes(inner)?;
+                if !inner.notes.is_empty() {
+                    inner = self.tell_notes(inner)?;
+                }
             }
             // Before the events: those of a loop that is never at rest would keep it waiting for ever.
             if std::mem::take(&mut inner.run.host) {

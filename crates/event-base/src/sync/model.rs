@@ -9,6 +9,7 @@ use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::error::Error;
 
@@ -38,22 +39,30 @@ impl<T> Mutex<T> {
     pub(super) fn adopt(&self) {}
 }
 
+/// The first wait ends at once, for no reason. loom's never do, and a wait that counts on that must not pass.
 #[derive(Debug)]
-pub(super) struct Condvar(loom::sync::Condvar);
+pub(super) struct Condvar {
+    inner: loom::sync::Condvar,
+    /// No step of the model: whoever looks holds the lock.
+    has_waited: AtomicBool,
+}
 
 impl Default for Condvar {
     fn default() -> Self {
-        Condvar(loom::sync::Condvar::new())
+        Condvar { inner: loom::sync::Condvar::new(), has_waited: AtomicBool::new(false) }
     }
 }
 
 impl Condvar {
     pub(super) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
+        if !self.has_waited.swap(true, Relaxed) {
+            return guard;
+        }
+        self.inner.wait(guard).unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn notify_all(&self) {
-        self.0.notify_all();
+        self.inner.notify_all();
     }
 }
 

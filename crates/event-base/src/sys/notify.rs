@@ -74,6 +74,9 @@ impl Notifier {
             // The kqueue tells of signals itself: no handler asks.
             #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
             Notifier::User(_) => -1,
+            // In a model no signal arrives.
+            #[cfg(event_base_model)]
+            Notifier::Bell(_) => -1,
             Notifier::Pipe { write, .. } => write.as_raw_fd(),
         }
     }

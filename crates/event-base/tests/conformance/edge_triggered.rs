@@ -4,7 +4,7 @@ use std::io::Write;
 
 use event_base::{Error, EventSpec, Features, What};
 
-use crate::support::{ONE_PASS, base, base_with, fd, pair, run};
+use crate::support::{ONE_PASS, base, base_with, drain, fd, fill, pair, run};
 
 #[test]
 fn c_079_et() {
@@ -45,8 +45,14 @@ fn c_081_et_multiple_events() {
     let write = base.create_and_add(EventSpec::io(fd(&socket), What::WRITE | edge), None).unwrap();
     assert_eq!(run(&base, ONE_PASS).1, [(read, What::READ | What::ET), (write, What::WRITE | What::ET)]);
     assert_eq!(run(&base, ONE_PASS).1, []);
-    // Deleting one changes the registration, which is told once more; the mode stays.
+    // Where both are one registration, as in epoll, the change tells of what stays once more; kqueue's filters do
+    // not touch each other. The mode stays.
     base.del(read).unwrap();
-    assert_eq!(run(&base, ONE_PASS).1, [(write, What::WRITE | What::ET)]);
+    let again = run(&base, ONE_PASS).1;
+    assert!(again.is_empty() || again == [(write, What::WRITE | What::ET)], "{again:?}");
     assert_eq!(run(&base, ONE_PASS).1, []);
+    fill(&socket);
+    assert_eq!(run(&base, ONE_PASS).1, []);
+    drain(&peer);
+    assert_eq!(run(&base, ONE_PASS).1, [(write, What::WRITE | What::ET)]);
 }

@@ -145,8 +145,9 @@ fn nothing_is_closed_twice_and_nothing_left_open() {
             assert_eq!(open_descriptors(), before);
         }
         base.close().unwrap();
-        // epoll, eventfd, timerfd.
-        assert_eq!(open_descriptors(), before - 3);
+        // epoll, eventfd, timerfd; a kqueue does all by itself.
+        let own = if cfg!(target_os = "linux") { 3 } else { 1 };
+        assert_eq!(open_descriptors(), before - own);
     });
     for _ in 0..10 {
         base.reinit().unwrap();

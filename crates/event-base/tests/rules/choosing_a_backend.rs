@@ -38,6 +38,18 @@ fn required_features_lead_to_the_first_that_has_them_all() {
     assert_eq!(method(&impossible), Err(Error::NoMethod));
 }
 
+#[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
+#[test]
+fn the_bsds_have_kqueue_poll_and_select_in_this_order() {
+    assert_eq!(supported_methods(), ["kqueue", "poll", "select"]);
+    let mut config = config();
+    for name in supported_methods() {
+        assert_eq!(method(&config), Ok(name));
+        config = config.avoid_method(name);
+    }
+    assert_eq!(method(&config), Err(Error::NoMethod));
+}
+
 #[test]
 fn each_has_the_features_it_has_in_libevent() {
     let early = if cfg!(target_os = "linux") { Features::EARLY_CLOSE } else { Features::empty() };
@@ -87,18 +99,26 @@ fn in_an_environment(variables: &[&str], expected: &str) {
     assert!(output.status.success() && text.contains("1 passed"), "{variables:?}: {text}");
 }
 
-#[cfg(target_os = "linux")]
 #[test]
 fn the_environment_takes_backends_away() {
     if let Some(expected) = std::env::var_os(CHILD) {
         let found = method(&Config::new()).unwrap_or("none");
         assert_eq!(found, expected.to_str().unwrap());
-        assert_eq!(method(&config()), Ok("epoll"), "IGNORE_ENV");
+        assert_eq!(method(&config()), Ok(supported_methods()[0]), "IGNORE_ENV");
+        if cfg!(not(target_os = "linux")) {
+            return;
+        }
         let flagged = config().set_flags(BaseFlags::EPOLL_USE_CHANGELIST);
         assert_eq!(method(&flagged), Ok("epoll (with changelist)"));
         return;
     }
-    in_an_environment(&[], "epoll");
+    in_an_environment(&[], supported_methods()[0]);
+    if cfg!(not(target_os = "linux")) {
+        in_an_environment(&["EVENT_NOKQUEUE"], "poll");
+        in_an_environment(&["EVENT_NOKQUEUE", "EVENT_NOPOLL"], "select");
+        in_an_environment(&["EVENT_NOKQUEUE", "EVENT_NOPOLL", "EVENT_NOSELECT"], "none");
+        return;
+    }
     in_an_environment(&["EVENT_NODEVPOLL", "EVENT_NOEPOLL (with changelist)"], "epoll");
     in_an_environment(&["EVENT_EPOLL_USE_CHANGELIST"], "epoll (with changelist)");
     in_an_environment(&["EVENT_NOEPOLL", "EVENT_NOKQUEUE"], "poll");

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event_base::{
-    Base, BaseFlags, Clock, Config, EventSpec, LoopResult, ManualClock, Occasion, SystemClock, Turn, Wait,
-    What,
+    Base, Clock, Config, EventSpec, LoopResult, ManualClock, Occasion, SystemClock, Turn, Wait, What,
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -68,33 +67,37 @@ fn a_deadline_that_the_last_tick_has_reached_is_not_waited_for() {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn kernels_coarse_clock() -> Duration {
-    let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC_COARSE).unwrap();
-    Duration::from(time)
-}
+mod of_the_kernel {
+    use event_base::BaseFlags;
 
-/// Of many readings, how many lay between two of the coarse clock that showed the same tick.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn readings_that_show_a_tick(config: &Config) -> usize {
-    let base = Base::with_config(config).unwrap();
-    (0..1000)
-        .filter(|_| {
-            let before = kernels_coarse_clock();
-            let now = base.monotonic().unwrap();
-            before == now && now == kernels_coarse_clock()
-        })
-        .count()
-}
+    use super::*;
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
-#[test]
-fn the_coarse_clock_is_used_when_asked_for_and_the_precise_one_is_not() {
-    let coarse = Config::new().use_coarse_clock();
-    assert!(readings_that_show_a_tick(&coarse) > 500);
-    assert!(readings_that_show_a_tick(&Config::new()) < 10);
-    let precise = coarse.set_flags(BaseFlags::PRECISE_TIMER);
-    assert!(readings_that_show_a_tick(&precise) < 10);
-    assert!(readings_that_show_a_tick(&precise.set_flags(BaseFlags::IGNORE_ENV)) < 10);
+    fn kernels_coarse_clock() -> Duration {
+        let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC_COARSE).unwrap();
+        Duration::from(time)
+    }
+
+    /// Of many readings, how many lay between two of the coarse clock that showed the same tick.
+    fn readings_that_show_a_tick(config: &Config) -> usize {
+        let base = Base::with_config(config).unwrap();
+        (0..1000)
+            .filter(|_| {
+                let before = kernels_coarse_clock();
+                let now = base.monotonic().unwrap();
+                before == now && now == kernels_coarse_clock()
+            })
+            .count()
+    }
+
+    #[test]
+    fn the_coarse_clock_is_used_when_asked_for_and_the_precise_one_is_not() {
+        let coarse = Config::new().use_coarse_clock();
+        assert!(readings_that_show_a_tick(&coarse) > 500);
+        assert!(readings_that_show_a_tick(&Config::new()) < 10);
+        let precise = coarse.set_flags(BaseFlags::PRECISE_TIMER);
+        assert!(readings_that_show_a_tick(&precise) < 10);
+        assert!(readings_that_show_a_tick(&precise.set_flags(BaseFlags::IGNORE_ENV)) < 10);
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use event_base::{Base, Error, EventId, EventSpec, Features, LoopResult, What};
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use crate::support::{
     Bed, CountingClock, ONE_PASS, POLL, WAIT, base_with, base_without, fd, fill, ms, pair, run, run_watched,
@@ -99,7 +99,8 @@ fn an_error_reaches_every_interest() {
 fn the_reader_of_a_pipe_hears_that_its_writer_is_gone() {
     let Some(base) = base_with(Features::EARLY_CLOSE) else { return };
     for what in [What::READ, What::CLOSED] {
-        let (reader, writer) = nix::unistd::pipe2(OFlag::O_NONBLOCK).unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
+        fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
         let event = watch(&base, reader.as_raw_fd(), what);
         drop(writer);
         assert_eq!(run(&base, POLL), (LoopResult::Empty, vec![(event, what)]));
@@ -171,7 +172,7 @@ fn contradictory_flags_are_refused() {
 #[test]
 fn a_regular_file_is_refused_and_no_deadline_is_set() {
     let Some(base) = base_without(Features::FDS) else { return };
-    let file = std::fs::File::open("/proc/self/exe").unwrap();
+    let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
     let event = base.create(EventSpec::io(fd(&file), What::READ)).unwrap();
     assert_eq!(errno(base.add(event, Some(ms(1)))), Errno::EPERM as i32);
     assert_eq!(base.pending(event, What::all()).unwrap(), What::empty());

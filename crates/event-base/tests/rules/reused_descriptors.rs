@@ -16,7 +16,7 @@ use crate::support::{
 
 /// Makes `target` a descriptor that epoll refuses.
 fn replace_by_file(target: &UnixStream) {
-    let file = std::fs::File::open("/proc/self/exe").unwrap();
+    let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
     replace(target, &file);
 }
 

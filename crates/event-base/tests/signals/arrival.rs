@@ -81,6 +81,7 @@ fn signals_of_several_numbers_are_told_apart() {
     }
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_real_time_signal_works_like_any_other() {
     let _alone = alone();
@@ -92,6 +93,7 @@ fn a_real_time_signal_works_like_any_other() {
     assert_eq!(run(&base, POLL).1, [(event, What::SIGNAL), (event, What::SIGNAL)]);
 }
 
+#[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "nix has no real-time signals")]
 fn raise_number(number: i32) {
     // SAFETY: the call has no precondition; the process handles the signal.

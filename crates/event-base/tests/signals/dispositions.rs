@@ -11,7 +11,16 @@ use crate::{USR1, alone, disposition, handler_base, send, watch, what_it_does};
 fn signals_that_cannot_be_had_are_refused_by_the_kernel() {
     let _alone = alone();
     let base = base();
-    for number in [libc::SIGKILL, libc::SIGSTOP, 32, 33] {
+    let not_to_be_had = [
+        libc::SIGKILL,
+        libc::SIGSTOP,
+        // The C library's own.
+        #[cfg(target_os = "linux")]
+        32,
+        #[cfg(target_os = "linux")]
+        33,
+    ];
+    for number in not_to_be_had {
         let event = base.create(EventSpec::signal(number)).unwrap();
         let Err(Error::System(error)) = base.add(event, None) else { panic!("{number}") };
         assert_eq!((error.errno, error.syscall), (libc::EINVAL, "sigaction"));

@@ -1,7 +1,7 @@
 //! Signals that arrive on other threads than the loop's, and bases that go while they do.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sys::pthread::{pthread_kill, pthread_self};
 use nix::sys::signal::Signal;
@@ -72,15 +72,20 @@ fn loops_of_several_threads_hear_every_signal() {
     });
 }
 
-/// A descriptor that a handler writes to after it was closed would be somebody else's by then: these are the
-/// somebodies.
-#[test]
-fn bases_that_come_and_go_under_a_storm_of_signals_leave_other_descriptors_alone() {
-    let _alone = alone();
+/// Stops the storm, also where a test fails in it.
+struct Calm<'a>(&'a AtomicBool);
+
+impl Drop for Calm<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+/// Bases come and go for that long, and as often as that, while other threads are hit by their signals.
+fn storm(time: Duration, least: usize, after_each: impl Fn()) {
     let keeper = handler_base();
     watch(&keeper, USR1);
     watch(&keeper, USR2);
-    let descriptors = open_descriptors();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for signal in [Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGUSR1] {
@@ -91,23 +96,39 @@ fn bases_that_come_and_go_under_a_storm_of_signals_leave_other_descriptors_alone
                 }
             });
         }
-        let end = Instant::now() + ms(1_500);
+        let _calm = Calm(&stop);
+        let end = Instant::now() + time;
         let mut rounds = 0;
-        while Instant::now() < end || rounds < 50 {
+        while Instant::now() < end || rounds < least {
             let base = handler_base();
             watch(&base, USR1);
             watch(&base, USR2);
             drop(base);
-            // Takes the numbers that are free now. Whoever still writes to them writes into a pipe.
-            let (reader, _writer) = std::io::pipe().unwrap();
-            std::thread::yield_now();
-            assert_eq!(bytes_in(&reader), 0);
+            after_each();
             rounds += 1;
         }
-        stop.store(true, SeqCst);
     });
-    // What a handler was using at the time is let go of by the next one to come or go.
-    drop(handler_base());
+}
+
+/// A descriptor that a handler writes to after it was closed would be somebody else's by then: these are the
+/// somebodies.
+#[test]
+fn bases_that_come_and_go_under_a_storm_of_signals_leave_other_descriptors_alone() {
+    let _alone = alone();
+    storm(ms(1_500), 50, || {
+        // Takes the numbers that are free now. Whoever still writes to them writes into a pipe.
+        let (reader, _writer) = std::io::pipe().unwrap();
+        std::thread::yield_now();
+        assert_eq!(bytes_in(&reader), 0);
+    });
+}
+
+#[test]
+fn of_bases_that_went_in_a_storm_of_signals_no_descriptor_stays_open() {
+    let _alone = alone();
+    let descriptors = open_descriptors();
+    // What a handler was using at the time is let go of by the next base to go, at the latest when all is calm.
+    storm(ms(300), 50, || {});
     assert_eq!(open_descriptors(), descriptors);
 }
 

@@ -12,6 +12,7 @@ mod options;
 mod priorities;
 mod registration;
 mod report;
+mod signals;
 mod sockets;
 mod statistics;
 mod subjects;

@@ -11,6 +11,7 @@ use crate::options::Options;
 use crate::priorities::Priorities;
 use crate::registration::Registration;
 use crate::report::Row;
+use crate::signals::Signals;
 use crate::throughput::{SHAPES, Throughput};
 use crate::timers::Timers;
 use crate::timers_rearm::Rearm;
@@ -43,7 +44,7 @@ const fn threads(name: &'static str, run: fn(&str, &Options) -> Result<Vec<Row>,
     Subject { name, needs_locks: true, run }
 }
 
-const SUBJECTS: [Subject; 18] = [
+const SUBJECTS: [Subject; 19] = [
     subject("throughput-100-1-100", |name, options| interleave(Throughput::new(SHAPES[0])?, name, options)),
     subject("throughput-1000-100-1000", |name, options| {
         interleave(Throughput::new(SHAPES[1])?, name, options)
@@ -60,6 +61,11 @@ const SUBJECTS: [Subject; 18] = [
     subject("activation", |name, options| {
         let mut rows = interleave(Activation::new(1000), name, options)?;
         rows.extend(interleave(Activation::new(1), name, options)?);
+        Ok(rows)
+    }),
+    subject("signals", |name, options| {
+        let mut rows = interleave(Signals::new(100), name, options)?;
+        rows.extend(interleave(Signals::new(1), name, options)?);
         Ok(rows)
     }),
     subject("priorities-3", |name, options| interleave(Priorities::new(3), name, options)),

@@ -68,7 +68,7 @@ struct Update {
 #[derive(Debug)]
 pub(crate) struct Level<S> {
     /// Out while a wait is under way.
-    waiter: Option<LevelWaiter<S>>,
+    waiter: Option<Box<LevelWaiter<S>>>,
     /// What the waiter has yet to hear of.
     updates: Vec<Update>,
     identities: Identities,
@@ -90,7 +90,7 @@ pub(crate) struct LevelWaiter<S> {
 impl<S: Set> Level<S> {
     pub(super) fn new() -> Result<Self, Error> {
         Ok(Level {
-            waiter: Some(LevelWaiter { set: S::default(), found: Found::default(), age: 0 }),
+            waiter: Some(Box::new(LevelWaiter { set: S::default(), found: Found::default(), age: 0 })),
             updates: Vec::new(),
             identities: Identities::default(),
             lost: Vec::new(),
@@ -187,12 +187,12 @@ impl<S: Set> Level<S> {
         self.lost.pop()
     }
 
-    pub(super) fn start_wait(&mut self) -> LevelWaiter<S> {
-        let fresh = || LevelWaiter { set: S::default(), found: Found::default(), age: self.age };
+    pub(super) fn start_wait(&mut self) -> Box<LevelWaiter<S>> {
+        let fresh = || Box::new(LevelWaiter { set: S::default(), found: Found::default(), age: self.age });
         self.waiter.take().unwrap_or_else(fresh)
     }
 
-    pub(super) fn finish_wait(&mut self, mut waiter: LevelWaiter<S>) {
+    pub(super) fn finish_wait(&mut self, mut waiter: Box<LevelWaiter<S>>) {
         if waiter.age != self.age {
             return;
         }
