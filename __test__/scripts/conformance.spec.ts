@@ -121,7 +121,7 @@ describe('combinations', () => {
   })
 
   it('name no mode twice', () => {
-    const names = modes.map(({ name }) => name)
+    const names = modes.map((mode) => mode.name)
     expect(new Set(names).size).toBe(names.length)
   })
 

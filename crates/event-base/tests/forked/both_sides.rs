@@ -35,9 +35,9 @@ fn what_a_child_does_the_parent_does_not_feel() {
     in_child(|| {
         base.reinit().unwrap();
         base.del(event).unwrap();
-        base.add(timer, Some(ms(1))).unwrap();
+        base.add(timer, Some(ms(300))).unwrap();
         assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
-        std::thread::sleep(ms(5));
+        std::thread::sleep(ms(310));
         assert!(wants_a_turn(&base));
     });
     std::thread::sleep(ms(10));

@@ -106,20 +106,22 @@ fn c_088_thread_forking() {
         base.enter(WAIT).unwrap();
         assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
         let (mut parents, mut childs) = UnixStream::pair().unwrap();
-        let child = Child::fork(|| {
+        let base = &base;
+        // With the child's end, whose end the parent hears of.
+        let child = Child::fork(move || {
             assert_eq!(base.reinit(), Ok(()));
             base.leave();
-            add_timers_again_and_again(&base);
+            add_timers_again_and_again(base);
             childs.write_all(b"done").unwrap();
             childs.read_exact(&mut [0; 4]).unwrap();
         });
         parents.read_exact(&mut [0; 4]).unwrap();
         // None of the child's wake-ups came here.
-        assert_no_wake_up(&base);
+        assert_no_wake_up(base);
         assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
         base.leave();
         parents.write_all(b"exit").unwrap();
-        run_until_told(&base, &[ended]);
+        run_until_told(base, &[ended]);
         child.join();
     });
 }

@@ -132,7 +132,7 @@ fn signals_that_cannot_be_had_are_refused() {
     let _alone = alone();
     let base = signalfd_base();
     let before = open_descriptors();
-    for number in [libc::SIGKILL, libc::SIGSTOP] {
+    for number in [libc::SIGKILL, libc::SIGSTOP, 32, 33] {
         let Err(Error::System(error)) = base.create_and_add(EventSpec::signal(number), None) else {
             panic!("{number}")
         };
