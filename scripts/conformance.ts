@@ -103,7 +103,9 @@ await main(async () => {
   for (const { id, test, verdict } of judged) {
     const { word, counts, detail, cells, specs: spec } = verdict
     totals[counts] += 1
-    const why = detail === undefined ? '' : `  (${detail})`
+    const excuses = cells.flatMap((cell) => (cell.word === 'n/a' ? [cell.detail ?? ''] : []))
+    const reasons = detail === undefined ? [...new Set(excuses)] : [detail]
+    const why = reasons.length === 0 ? '' : `  (${reasons.join('; ')})`
     console.log(`${id}  ${test.padEnd(36)} ${word.padEnd(5)} ${picture(chosen, cells, spec)}${why}`)
     if (word === 'fail') failures.push({ name: `${id} ${test}`, outcome: 'failed', message: detail ?? '' })
   }
@@ -112,6 +114,7 @@ await main(async () => {
     const passed = results.filter(({ outcome }) => outcome === 'passed').length - notApplicable.size
     const counts = `${passed} hold, ${failed} do not, ${notApplicable.size} are not applicable`
     console.log(`rules on ${combination.backend.name}, ${combination.mode.name}: ${counts}`)
+    for (const [name, why] of notApplicable) console.log(`  - ${name}: ${why}`)
   }
   const inCombinations = [...reports, ...ruled].flatMap(({ combination, results }) => {
     const where = `${combination.backend.name}, ${combination.mode.name}: `

@@ -67,6 +67,13 @@ describe('a failure of cargo test', () => {
     expect(results[0]?.message).not.toContain('twice')
   })
 
+  it('is found although the other stream broke its line', () => {
+    const whole = 'test rules::one ... ok\ntest rules::two ... ok\n'
+    const broken = whole.replace('test rules::two', '[warn] a descriptor test rules::two')
+    expect(parseCargoTest(broken).results).toHaveLength(1)
+    expect(parseCargoTest(broken, whole).results).toHaveLength(2)
+  })
+
   it('is counted for a binary that died beside others that failed', () => {
     const died = [
       'memory allocation of 8 bytes failed',

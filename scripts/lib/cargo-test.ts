@@ -31,18 +31,23 @@ function deadBinaries(output: string): TestResult[] {
   })
 }
 
-/** Reads the text that `cargo test` printed. Totals come from its summary lines, names from its test lines. */
-export function parseCargoTest(output: string): Report {
+/**
+ * Reads the text that `cargo test` printed. Totals come from its summary lines, names from its test lines.
+ *
+ * @param output both streams; cargo tells of processes that died on the standard error
+ * @param stdout the harness's own stream, whose lines are whole
+ */
+export function parseCargoTest(output: string, stdout: string = output): Report {
   const results: TestResult[] = []
-  const printed = messages(output)
-  for (const [, name = '', word] of output.matchAll(testLine)) {
+  const printed = messages(stdout)
+  for (const [, name = '', word] of stdout.matchAll(testLine)) {
     const outcome = outcomes[word as keyof typeof outcomes]
     const message = outcome === 'failed' ? printed.get(name)?.shift() : undefined
     results.push({ name, outcome, ...(message === undefined ? {} : { message }) })
   }
   const dead = deadBinaries(output)
   const totals = { passed: 0, failed: 0, skipped: 0 }
-  for (const [, passed, failed, ignored] of output.matchAll(resultLine)) {
+  for (const [, passed, failed, ignored] of stdout.matchAll(resultLine)) {
     totals.passed += Number(passed)
     totals.failed += Number(failed)
     totals.skipped += Number(ignored)
@@ -59,8 +64,8 @@ export function parseCargoTest(output: string): Report {
  * @param options how cargo is run
  */
 export async function cargoTest(args: readonly string[] = [], options: RunOptions = {}): Promise<Report> {
-  const { code, output } = await run('cargo', ['test', '--no-fail-fast', ...args], options)
-  const report = parseCargoTest(output)
+  const { code, output, stdout } = await run('cargo', ['test', '--no-fail-fast', ...args], options)
+  const report = parseCargoTest(output, stdout)
   if (code === 0 || report.totals.failed > 0) return report
   const errors = output.split('\n').filter((line) => /^(?:error|thread '.*' panicked)/.test(line))
   const message = (errors.length > 0 ? errors : output.trimEnd().split('\n').slice(-LAST_LINES)).join('\n')

@@ -9,6 +9,8 @@ export interface Outcome {
   /** Exit code; 128 for a process ended by a signal or never started. */
   readonly code: number
   readonly output: string
+  /** What it printed on the standard output alone: in both together, a line of one may break a line of the other. */
+  readonly stdout: string
 }
 
 export interface RunOptions {
@@ -32,14 +34,18 @@ export function run(command: string, args: readonly string[], options: RunOption
       killSignal: 'SIGKILL',
     })
     let output = ''
+    let stdout = ''
     const collect = (stream: NodeJS.WriteStream) => (text: string) => {
       output += text
       if (!quiet) stream.write(text)
     }
-    child.stdout.setEncoding('utf8').on('data', collect(process.stdout))
+    child.stdout
+      .setEncoding('utf8')
+      .on('data', (text: string) => (stdout += text))
+      .on('data', collect(process.stdout))
     child.stderr.setEncoding('utf8').on('data', collect(process.stderr))
-    child.on('error', (error) => resolve({ code: 128, output: `${output}${error.message}\n` }))
-    child.on('close', (code) => resolve({ code: code ?? 128, output }))
+    child.on('error', (error) => resolve({ code: 128, output: `${output}${error.message}\n`, stdout }))
+    child.on('close', (code) => resolve({ code: code ?? 128, output, stdout }))
   })
 }
 

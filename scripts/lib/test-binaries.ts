@@ -65,12 +65,9 @@ export async function runIn(
     const results: TestResult[] = []
     for (const { path, cwd } of binaries) {
       // With one thread the harness runs tests on its own, which does not bear their names.
-      const { code, output } = await run(path, [...(filter === '' ? [] : [filter]), '--test-threads=2'], {
-        cwd,
-        env,
-        quiet: true,
-      })
-      const report = parseCargoTest(output)
+      const args = [...(filter === '' ? [] : [filter]), '--test-threads=2']
+      const { code, output, stdout } = await run(path, args, { cwd, env, quiet: true })
+      const report = parseCargoTest(output, stdout)
       results.push(...report.results)
       if (code !== 0 && report.totals.failed === 0) {
         const message = output.trimEnd().split('\n').slice(-8).join('\n')

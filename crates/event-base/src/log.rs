@@ -67,7 +67,8 @@ impl LogMessage<'_> {
     /// curious. A standard error that cannot be written to is no reason to fail.
     pub fn print(&self) {
         if self.severity > Severity::Debug {
-            _ = writeln!(std::io::stderr(), "{self}");
+            // In one write, so that what others write does not stand in the middle of the line.
+            _ = std::io::stderr().write_all(format!("{self}\n").as_bytes());
         }
     }
 }
