@@ -132,13 +132,16 @@ impl Config {
         self
     }
 
+    /// Whether the environment sets this variable, to anything, and has a say.
+    pub(crate) fn is_set(&self, variable: &str) -> bool {
+        !self.flags.contains(BaseFlags::IGNORE_ENV) && std::env::var_os(variable).is_some()
+    }
+
     pub(crate) fn build_clock(&self) -> Arc<dyn Clock> {
         if let Some(clock) = &self.clock {
             return Arc::clone(clock);
         }
-        let read_env = !self.flags.contains(BaseFlags::IGNORE_ENV);
-        let precise = self.flags.contains(BaseFlags::PRECISE_TIMER)
-            || (read_env && std::env::var_os("EVENT_PRECISE_TIMER").is_some());
+        let precise = self.flags.contains(BaseFlags::PRECISE_TIMER) || self.is_set("EVENT_PRECISE_TIMER");
         if self.coarse && !precise { coarse_clock() } else { Arc::new(SystemClock) }
     }
 

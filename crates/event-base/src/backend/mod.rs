@@ -249,21 +249,20 @@ impl Backend {
         if let Some(script) = &config.script {
             return Ok(Backend::Scripted(Scripted::new(script.clone())));
         }
-        let read_env = !config.flags.contains(BaseFlags::IGNORE_ENV);
         let options = Options {
             with_changelist: config.flags.contains(BaseFlags::EPOLL_USE_CHANGELIST)
-                || (read_env && std::env::var_os("EVENT_EPOLL_USE_CHANGELIST").is_some()),
+                || config.is_set("EVENT_EPOLL_USE_CHANGELIST"),
         };
         let mut failure = Error::NoMethod;
         let candidates = BACKENDS
             .iter()
             .filter(|backend| !config.avoided.iter().any(|name| name == backend.name))
             .filter(|backend| backend.features.contains(config.features))
-            .filter(|backend| !(read_env && is_disabled(backend.name)));
+            .filter(|backend| !is_disabled(config, backend.name));
         for candidate in candidates {
             match (candidate.open)(&options) {
                 Ok(backend) => {
-                    if read_env && std::env::var_os("EVENT_SHOW_METHOD").is_some() {
+                    if config.is_set("EVENT_SHOW_METHOD") {
                         let text = format!("event-base using: {}", backend.name());
                         let method = Some(backend.name());
                         tell(&LogMessage { severity: Severity::Message, text: &text, base: None, method });
@@ -468,7 +467,7 @@ fn is_missing(error: &Error) -> bool {
 }
 
 /// `EVENT_NOEPOLL` and its like: the name in capitals, set to anything.
-fn is_disabled(name: &str) -> bool {
+fn is_disabled(config: &Config, name: &str) -> bool {
     let variable: String = "EVENT_NO".chars().chain(name.chars().filter(char::is_ascii_alphabetic)).collect();
-    std::env::var_os(variable.to_ascii_uppercase()).is_some()
+    config.is_set(&variable.to_ascii_uppercase())
 }

@@ -61,7 +61,5 @@ impl Backend {
 
 /// Whether signals are to come through a descriptor (`EVENT_BASE_FLAG_USE_SIGNALFD`, `EVENT_USE_SIGNALFD`).
 pub(crate) fn wants_signalfd(config: &Config) -> bool {
-    let read_env = !config.flags.contains(BaseFlags::IGNORE_ENV);
-    config.flags.contains(BaseFlags::USE_SIGNALFD)
-        || read_env && std::env::var_os("EVENT_USE_SIGNALFD").is_some()
+    config.flags.contains(BaseFlags::USE_SIGNALFD) || config.is_set("EVENT_USE_SIGNALFD")
 }

@@ -4,17 +4,10 @@
 //! edge-triggered and level-triggered. Those are errors here in any mode.
 
 use super::{Base, Inner};
-use crate::config::Config;
 use crate::error::Error;
 use crate::event::{NONE, State};
-use crate::flags::{BaseFlags, What};
+use crate::flags::What;
 use crate::sys::blocking::may_block;
-
-/// Whether a base is to be in debug mode.
-pub(super) fn is_wanted(config: &Config) -> bool {
-    let read_env = !config.flags.contains(BaseFlags::IGNORE_ENV);
-    config.debug || (read_env && std::env::var_os("EVENT_DEBUG_MODE").is_some())
-}
 
 /// Slots for which a pass pays; a base that has more of them is looked at after as many passes as it takes.
 const SLOTS_A_PASS: usize = 64;
@@ -147,7 +140,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::config::Config;
     use crate::event::EventSpec;
+    use crate::flags::BaseFlags;
     use crate::flags::LoopFlags;
 
     /// Damages the state of a base with an event in each list, and tells what the loop says to it.

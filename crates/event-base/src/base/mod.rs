@@ -159,7 +159,7 @@ impl Base {
             time: TimeCache::new(clock, config.flags.contains(BaseFlags::NO_CACHE_TIME)),
             limits: config.limits,
             arrived: Vec::new(),
-            debug: debug::is_wanted(config),
+            debug: config.debug || config.is_set("EVENT_DEBUG_MODE"),
             unchecked: 0,
             watchers: Watchers::default(),
             number,
