@@ -48,6 +48,7 @@
     feature = "libkqueue"
 ))]
 mod changelist;
+mod choice;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
 #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
@@ -62,13 +63,12 @@ mod signals;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::time::Duration;
 
-use nix::errno::Errno;
-
+pub use choice::supported_methods;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use epoll::{Epoll, EpollWaiter};
 #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
 use kqueue::{Kqueue, KqueueWaiter};
-use level::{Level, LevelWaiter, PollSet, SelectSet, Set};
+use level::{Level, LevelWaiter, PollSet, SelectSet};
 #[cfg(feature = "test-util")]
 pub use scripted::{Script, ScriptedChange};
 #[cfg(feature = "test-util")]
@@ -76,10 +76,8 @@ use scripted::{Scripted, ScriptedWaiter};
 
 pub(crate) use signals::{signal_of, wants_signalfd};
 
-use crate::config::Config;
 use crate::error::Error;
-use crate::flags::{BaseFlags, Features, What};
-use crate::log::{LogMessage, Severity, tell};
+use crate::flags::{Features, What};
 use crate::sys::notify::Notifier;
 use crate::time::Nanos;
 
@@ -150,56 +148,6 @@ impl Internal {
     }
 }
 
-/// One way to wait.
-#[derive(Debug)]
-struct Descriptor {
-    name: &'static str,
-    features: Features,
-    open: fn(&Options) -> Result<Backend, Error>,
-}
-
-/// What a configuration says to one backend or another.
-#[derive(Clone, Copy, Debug)]
-struct Options {
-    #[cfg_attr(
-        not(any(target_os = "linux", target_os = "android")),
-        expect(dead_code, reason = "only epoll has a choice of its own")
-    )]
-    with_changelist: bool,
-}
-
-/// Every backend of this build, in order of preference.
-const BACKENDS: &[Descriptor] = &[
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    Descriptor {
-        name: epoll::NAME,
-        features: epoll::FEATURES,
-        open: |options| Epoll::new(options.with_changelist).map(Backend::Epoll),
-    },
-    #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
-    Descriptor {
-        name: kqueue::NAME,
-        features: kqueue::FEATURES,
-        open: |_| Kqueue::new().map(Backend::Kqueue),
-    },
-    Descriptor {
-        name: PollSet::NAME,
-        features: PollSet::FEATURES,
-        open: |_| Level::new().map(Backend::Poll),
-    },
-    Descriptor {
-        name: SelectSet::NAME,
-        features: SelectSet::FEATURES,
-        open: |_| Level::new().map(Backend::Select),
-    },
-];
-
-/// The names of the backends of this build, in order of preference (`event_get_supported_methods`).
-#[must_use]
-pub fn supported_methods() -> Vec<&'static str> {
-    BACKENDS.iter().map(|backend| backend.name).collect()
-}
-
 /// The backend of a base.
 #[derive(Debug)]
 pub(crate) enum Backend {
@@ -243,39 +191,6 @@ macro_rules! each_backend {
 }
 
 impl Backend {
-    /// The first backend that `config` and the environment allow (`event_base_new_with_config`).
-    pub(crate) fn select(config: &Config) -> Result<Self, Error> {
-        #[cfg(feature = "test-util")]
-        if let Some(script) = &config.script {
-            return Ok(Backend::Scripted(Scripted::new(script.clone())));
-        }
-        let options = Options {
-            with_changelist: config.flags.contains(BaseFlags::EPOLL_USE_CHANGELIST)
-                || config.is_set("EVENT_EPOLL_USE_CHANGELIST"),
-        };
-        let mut failure = Error::NoMethod;
-        let candidates = BACKENDS
-            .iter()
-            .filter(|backend| !config.avoided.iter().any(|name| name == backend.name))
-            .filter(|backend| backend.features.contains(config.features))
-            .filter(|backend| !is_disabled(config, backend.name));
-        for candidate in candidates {
-            match (candidate.open)(&options) {
-                Ok(backend) => {
-                    if config.is_set("EVENT_SHOW_METHOD") {
-                        let text = format!("event-base using: {}", backend.name());
-                        let method = Some(backend.name());
-                        tell(&LogMessage { severity: Severity::Message, text: &text, base: None, method });
-                    }
-                    return Ok(backend);
-                }
-                Err(error) if is_missing(&error) => failure = error,
-                Err(error) => return Err(error),
-            }
-        }
-        Err(failure)
-    }
-
     /// What a model's notifier rings.
     #[cfg(event_base_model)]
     pub(crate) fn bell(&self) -> std::sync::Arc<crate::sync::Bell> {
@@ -457,17 +372,4 @@ impl Waiter {
     pub(crate) fn get(&self, index: usize) -> Readiness {
         each_backend!(self, Waiter, inner => inner.get(index))
     }
-}
-
-/// Whether this kernel, or the sandbox around the process, does not have the system call at all. A shortage is
-/// told instead: the next backend would do with less, and be slower without anybody knowing why.
-fn is_missing(error: &Error) -> bool {
-    const MISSING: [i32; 3] = [Errno::ENOSYS as i32, Errno::EPERM as i32, Errno::EACCES as i32];
-    matches!(error, Error::System(error) if MISSING.contains(&error.errno))
-}
-
-/// `EVENT_NOEPOLL` and its like: the name in capitals, set to anything.
-fn is_disabled(config: &Config, name: &str) -> bool {
-    let variable: String = "EVENT_NO".chars().chain(name.chars().filter(char::is_ascii_alphabetic)).collect();
-    config.is_set(&variable.to_ascii_uppercase())
 }
