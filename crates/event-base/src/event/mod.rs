@@ -1,12 +1,14 @@
 //! What an event is: how it is asked for, what is kept of it, and what is handed out when it is due.
 
 mod id;
+mod list;
 mod table;
 
 use std::os::fd::RawFd;
 
 pub use id::EventId;
-pub(crate) use table::{NONE, Neighbours, Period, REPEATS, State, Table};
+pub(crate) use list::List;
+pub(crate) use table::{NONE, Period, REPEATS, State, Table};
 
 use crate::flags::What;
 

@@ -16,7 +16,7 @@ use std::os::fd::RawFd;
 
 use crate::backend::{Applied, Backend, Change};
 use crate::error::Error;
-use crate::event::{NONE, Neighbours, Table};
+use crate::event::{List, NONE, Table};
 use crate::flags::What;
 
 /// Generations are 31 bits wide in the kernel's token; the top bit marks the base's own descriptors.
@@ -27,8 +27,7 @@ const CLOSED: [i32; 2] = [nix::errno::Errno::EBADF as i32, nix::errno::Errno::EP
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    head: u32,
-    tail: u32,
+    events: List,
     readers: u32,
     writers: u32,
     closers: u32,
@@ -37,7 +36,7 @@ struct Entry {
 }
 
 const VACANT: Entry =
-    Entry { head: NONE, tail: NONE, readers: 0, writers: 0, closers: 0, generation: 0, edge: false };
+    Entry { events: List::EMPTY, readers: 0, writers: 0, closers: 0, generation: 0, edge: false };
 
 impl Entry {
     fn interests(&self) -> What {
@@ -122,13 +121,7 @@ impl FdMap {
         }
         entry.edge = edge;
         entry.count(what, 1);
-        let last = entry.tail;
-        entry.tail = index;
-        match last {
-            NONE => entry.head = index,
-            last => table.neighbours(last).next = index,
-        }
-        *table.neighbours(index) = Neighbours { prev: last, next: NONE };
+        entry.events.append(table, index);
         // Only now, so that a number the kernel never heard of does not size the table.
         if self.entries.len() <= fd as usize {
             self.entries.resize(fd as usize + 1, VACANT);
@@ -149,7 +142,7 @@ impl FdMap {
         let token = self.entries[fd as usize].token(fd);
         let entry = &mut self.entries[fd as usize];
         let registered = entry.interests();
-        unlink(table, entry, index);
+        entry.events.remove(table, index);
         entry.count(what, -1);
         let wanted = entry.interests();
         if wanted == registered {
@@ -177,19 +170,13 @@ impl FdMap {
     pub(crate) fn first(&self, token: u64) -> Option<u32> {
         let fd = token as u32 as RawFd;
         let entry = self.entries.get(fd as usize)?;
-        (entry.token(fd) == token && entry.head != NONE).then_some(entry.head)
+        (entry.token(fd) == token && !entry.events.is_empty()).then_some(entry.events.first())
     }
 
     /// The slots of the events on `fd`, in order.
     pub(crate) fn on(&self, table: &mut Table, fd: RawFd) -> Vec<u32> {
-        let mut found = Vec::new();
-        let mut index =
-            usize::try_from(fd).ok().and_then(|fd| self.entries.get(fd)).map_or(NONE, |entry| entry.head);
-        while index != NONE {
-            found.push(index);
-            index = table.neighbours(index).next;
-        }
-        found
+        let entry = usize::try_from(fd).ok().and_then(|fd| self.entries.get(fd));
+        entry.map_or(List::EMPTY, |entry| entry.events).slots(table)
     }
 
     /// The events on `fd`, as [`on`](Self::on) answers them, if what is kept of them agrees.
@@ -199,7 +186,7 @@ impl FdMap {
     pub(crate) fn check(&self, table: &mut Table, fd: RawFd) -> Result<Vec<u32>, &'static str> {
         let entry = self.entry(fd);
         let mut counted = VACANT;
-        let (mut found, mut index, mut last) = (Vec::new(), entry.head, NONE);
+        let (mut found, mut index, mut last) = (Vec::new(), entry.events.first(), NONE);
         while index != NONE {
             let what = table.at(index).what;
             if table.neighbours(index).prev != last || found.len() > table.indices().len() {
@@ -216,7 +203,7 @@ impl FdMap {
         if !(same(|e| e.readers) && same(|e| e.writers) && same(|e| e.closers)) {
             return Err("the interests of a descriptor are miscounted");
         }
-        if last == entry.tail { Ok(found) } else { Err("the events of a descriptor end elsewhere") }
+        if last == entry.events.last() { Ok(found) } else { Err("the events of a descriptor end elsewhere") }
     }
 
     /// Descriptors below this may have events.
@@ -285,17 +272,5 @@ impl FdMap {
         orphans.extend(self.on(table, fd));
         let entry = &mut self.entries[fd as usize];
         *entry = Entry { generation: entry.generation.wrapping_add(1), ..VACANT };
-    }
-}
-
-fn unlink(table: &mut Table, entry: &mut Entry, index: u32) {
-    let Neighbours { prev, next } = *table.neighbours(index);
-    match prev {
-        NONE => entry.head = next,
-        prev => table.neighbours(prev).next = next,
-    }
-    match next {
-        NONE => entry.tail = prev,
-        next => table.neighbours(next).prev = prev,
     }
 }

@@ -24,7 +24,7 @@ use crate::backend::Backend;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use crate::backend::Internal;
 use crate::error::Error;
-use crate::event::{NONE, Neighbours, Table};
+use crate::event::{List, Table};
 use crate::sys::notify::Notifier;
 use crate::sys::signal::{HIGHEST, SignalSet};
 
@@ -35,13 +35,6 @@ pub const MAX_SIGNAL: i32 = HIGHEST;
 /// Whether `number` can be a signal's.
 pub(crate) fn is_signal(number: i32) -> bool {
     (1..=MAX_SIGNAL).contains(&number)
-}
-
-/// The events for one signal, in the order of adding.
-#[derive(Clone, Copy, Debug)]
-struct List {
-    head: u32,
-    tail: u32,
 }
 
 /// How a base hears of its signals.
@@ -58,7 +51,7 @@ enum Delivery {
 #[derive(Debug)]
 pub(crate) struct Signals {
     delivery: Delivery,
-    /// By number; empty before the first event.
+    /// The events for each signal, by its number; empty before the first event.
     lists: Vec<List>,
     watched: SignalSet,
     /// The dispositions that are claimed.
@@ -114,7 +107,7 @@ impl Signals {
     ) -> Result<(), Error> {
         let number = table.at(index).fd;
         if self.lists.is_empty() {
-            self.lists = vec![List { head: NONE, tail: NONE }; HIGHEST as usize + 1];
+            self.lists = vec![List::EMPTY; HIGHEST as usize + 1];
         }
         if !self.watched.contains(number)
             && let Err(error) = self.begin(number, backend, notifier)
@@ -122,13 +115,7 @@ impl Signals {
             self.end(number, backend);
             return Err(error);
         }
-        let list = &mut self.lists[number as usize];
-        let last = std::mem::replace(&mut list.tail, index);
-        match last {
-            NONE => list.head = index,
-            last => table.neighbours(last).next = index,
-        }
-        *table.neighbours(index) = Neighbours { prev: last, next: NONE };
+        self.lists[number as usize].append(table, index);
         Ok(())
     }
 
@@ -136,36 +123,25 @@ impl Signals {
     pub(crate) fn remove(&mut self, table: &mut Table, backend: &mut Backend, index: u32) {
         let number = table.at(index).fd;
         let list = &mut self.lists[number as usize];
-        let Neighbours { prev, next } = *table.neighbours(index);
-        match prev {
-            NONE => list.head = next,
-            prev => table.neighbours(prev).next = next,
-        }
-        match next {
-            NONE => list.tail = prev,
-            next => table.neighbours(next).prev = prev,
-        }
-        if list.head == NONE {
+        list.remove(table, index);
+        if list.is_empty() {
             self.end(number, backend);
         }
     }
 
     /// The first event for a signal; the others follow through their neighbours.
     pub(crate) fn first(&self, number: i32) -> u32 {
-        usize::try_from(number).ok().and_then(|number| self.lists.get(number)).map_or(NONE, |list| list.head)
+        self.list(number).first()
     }
 
     /// The slots of all events, the signals ascending, those of one in the order of adding.
     pub(crate) fn on_all(&self, table: &mut Table) -> Vec<u32> {
-        let mut found = Vec::new();
-        for number in self.watched() {
-            let mut index = self.first(number);
-            while index != NONE {
-                found.push(index);
-                index = table.neighbours(index).next;
-            }
-        }
-        found
+        self.watched().flat_map(|number| self.list(number).slots(table)).collect()
+    }
+
+    fn list(&self, number: i32) -> List {
+        let list = usize::try_from(number).ok().and_then(|number| self.lists.get(number));
+        list.copied().unwrap_or(List::EMPTY)
     }
 
     /// The signals that have events, ascending.
