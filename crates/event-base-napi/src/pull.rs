@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::handle::HandleState;
-use event_base::{Error, LoopResult, Next, Ready, Wait};
+use event_base::{Error, LoopResult, Next, Ready, Wait, WatcherTurn};
 
 /// The slot that marks a signal.
 const NO_SLOT: u32 = (1 << 24) - 1;
@@ -85,11 +85,11 @@ impl HandleState {
                 Next::Event(ready) if ready.data == 0 => return Ok(Step::Call(code(&ready))),
                 Next::Event(ready) => self.net_ready(&ready),
                 Next::Done(result) => return Ok(Step::Done(result)),
-                Next::Prepare { id, wait, .. } => {
+                Next::Watcher(WatcherTurn::Prepare { id, wait, .. }) => {
                     self.told.set(Told { watcher: id.to_bits(), wait });
                     return Ok(Step::Call(Signal::Prepare.code()));
                 }
-                Next::Check { id, .. } => {
+                Next::Watcher(WatcherTurn::Check { id, .. }) => {
                     self.told.set(Told { watcher: id.to_bits(), wait: None });
                     return Ok(Step::Call(Signal::Check.code()));
                 }

@@ -72,7 +72,9 @@ mod time;
 pub use backend::supported_methods;
 #[cfg(feature = "test-util")]
 pub use backend::{Script, ScriptedChange};
-pub use base::{Base, CommonTimeout, HostWait, Next, Occasion, Turn, Wait, WaitEnder, WatcherId};
+pub use base::{
+    Base, CommonTimeout, HostWait, Next, Occasion, Turn, Wait, WaitEnder, WatcherId, WatcherTurn,
+};
 pub use config::{Config, MAX_PRIORITIES};
 pub use error::{Error, SystemError};
 pub use event::{EventId, EventInfo, EventSpec, Ready};

@@ -26,6 +26,7 @@ mod priorities;
 mod reinit;
 mod run;
 mod signals;
+mod turn;
 mod wake;
 mod watchers;
 
@@ -42,7 +43,7 @@ use inspect::Counts;
 use measure::Measures;
 use note::Note;
 use run::Run;
-pub use run::{Next, Occasion, Turn, Wait};
+pub use turn::{Next, Occasion, Turn, Wait, WatcherTurn};
 use wake::Sleep;
 pub use watchers::WatcherId;
 use watchers::Watchers;

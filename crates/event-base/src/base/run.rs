@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::watchers::{Kind, Walk, WatcherId};
+use super::turn::{Next, Occasion, Turn, Wait};
+use super::watchers::{Kind, Walk};
 use super::{Base, Inner};
 use crate::error::Error;
 use crate::event::Ready;
@@ -13,98 +14,6 @@ use crate::time::Nanos;
 
 /// Waits in one pass while each fills all the room there is; more is left to the next pass.
 const MOST_WAITS: usize = 8;
-
-/// What [`Base::turn`] came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// Events are due: take them with [`Base::next_ready`] until there is none.
-    Ready,
-    /// The loop is over; [`Base::leave`] it.
-    Done(LoopResult),
-    /// Nothing is due now. Only with [`Wait::Never`].
-    Idle,
-    /// The host's own loop has work: see [`Base::watch_host`].
-    Host,
-    /// A watcher's turn, before the wait; the next turn goes on from here. See [`Base::on_prepare`].
-    Prepare {
-        /// Which watcher.
-        id: WatcherId,
-        /// The number given when it was made.
-        data: u64,
-        /// How long the loop is going to wait: zero with [`LoopFlags::NONBLOCK`] or while something is due,
-        /// `None` without any deadline. What the watcher changes counts: the wait is computed anew afterwards.
-        /// With [`Wait::Never`], how long the host would wait if this turn found nothing.
-        wait: Option<Duration>,
-    },
-    /// A watcher's turn, after the wait; the next turn goes on from here. See [`Base::on_check`].
-    Check {
-        /// Which watcher.
-        id: WatcherId,
-        /// The number given when it was made.
-        data: u64,
-    },
-}
-
-/// How [`Base::turn`] waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wait {
-    /// Until something is due.
-    Allowed,
-    /// Not at all: a host waits, on [`Base::descriptor`].
-    Never,
-}
-
-/// What [`Base::next`] came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// An event's turn.
-    Event(Ready),
-    /// The loop is over; [`Base::leave`] it.
-    Done(LoopResult),
-    /// Nothing is due now. Only with [`Wait::Never`].
-    Idle,
-    /// The host's own loop has work: see [`Base::watch_host`].
-    Host,
-    /// As [`Turn::Prepare`].
-    Prepare {
-        /// Which watcher.
-        id: WatcherId,
-        /// The number given when it was made.
-        data: u64,
-        /// How long the loop is going to wait.
-        wait: Option<Duration>,
-    },
-    /// As [`Turn::Check`].
-    Check {
-        /// Which watcher.
-        id: WatcherId,
-        /// The number given when it was made.
-        data: u64,
-    },
-}
-
-/// What [`Base::run_with_watchers`] hands out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Occasion {
-    /// An event's turn.
-    Event(Ready),
-    /// As [`Turn::Prepare`].
-    Prepare {
-        /// Which watcher.
-        id: WatcherId,
-        /// The number given when it was made.
-        data: u64,
-        /// How long the loop is going to wait.
-        wait: Option<Duration>,
-    },
-    /// As [`Turn::Check`].
-    Check {
-        /// Which watcher.
-        id: WatcherId,
-        /// The number given when it was made.
-        data: u64,
-    },
-}
 
 /// How long a wait may last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,8 +106,7 @@ impl Base {
         loop {
             match self.next(Wait::Allowed)? {
                 Next::Event(ready) => dispatch(self, Occasion::Event(ready)),
-                Next::Prepare { id, data, wait } => dispatch(self, Occasion::Prepare { id, data, wait }),
-                Next::Check { id, data } => dispatch(self, Occasion::Check { id, data }),
+                Next::Watcher(turn) => dispatch(self, Occasion::Watcher(turn)),
                 Next::Done(result) => return Ok(result),
                 Next::Idle | Next::Host => {}
             }
@@ -223,8 +131,7 @@ impl Base {
                 Turn::Done(result) => return Ok(Next::Done(result)),
                 Turn::Idle => return Ok(Next::Idle),
                 Turn::Host => return Ok(Next::Host),
-                Turn::Prepare { id, data, wait } => return Ok(Next::Prepare { id, data, wait }),
-                Turn::Check { id, data } => return Ok(Next::Check { id, data }),
+                Turn::Watcher(turn) => return Ok(Next::Watcher(turn)),
             }
         }
     }
@@ -283,13 +190,13 @@ impl Base {
             if walk.is_some() || inner.begin_pass() {
                 if walk.is_none_or(|walk| walk.kind == Kind::Prepare) {
                     if let Some(turn) = inner.next_prepare(walk) {
-                        return Ok((inner, turn));
+                        return Ok((inner, Turn::Watcher(turn)));
                     }
                     let until = inner.wait_until(wait);
                     inner = self.poll(inner, until)?;
                 }
                 if let Some(turn) = inner.next_check(walk) {
-                    return Ok((inner, turn));
+                    return Ok((inner, Turn::Watcher(turn)));
                 }
                 inner.expire_timers();
                 if !inner.notes.is_empty() {

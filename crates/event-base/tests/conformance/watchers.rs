@@ -1,6 +1,6 @@
 //! libevent's tests of `watch.h`.
 
-use event_base::{EventSpec, LoopResult, Occasion};
+use event_base::{EventSpec, LoopResult, Occasion, WatcherTurn};
 
 use crate::support::{Bed, WAIT, ms};
 
@@ -14,11 +14,11 @@ fn c_094_watch_callback_ordering() {
     bed.base.create_and_add(EventSpec::timer().persist().data(100), Some(ms(1_000))).unwrap();
     let mut told = vec![];
     let result = bed.base.run_with_watchers(WAIT, |base, occasion| match occasion {
-        Occasion::Prepare { data, wait, .. } => {
+        Occasion::Watcher(WatcherTurn::Prepare { data, wait, .. }) => {
             assert_eq!(wait, Some(ms(1_000)));
             told.push(data);
         }
-        Occasion::Check { data, .. } => told.push(data),
+        Occasion::Watcher(WatcherTurn::Check { data, .. }) => told.push(data),
         Occasion::Event(ready) => {
             told.push(ready.data);
             if bed.elapsed() == ms(1_000) {
@@ -43,7 +43,7 @@ fn c_095_watch_timeout_unavailable() {
     let run = || {
         let mut waits = vec![];
         let result = bed.base.run_with_watchers(WAIT, |_, occasion| {
-            if let Occasion::Prepare { wait, .. } = occasion {
+            if let Occasion::Watcher(WatcherTurn::Prepare { wait, .. }) = occasion {
                 waits.push(wait);
             }
         });

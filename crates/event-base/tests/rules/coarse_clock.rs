@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event_base::{
-    Base, Clock, Config, EventSpec, LoopResult, ManualClock, Occasion, SystemClock, Turn, Wait, What,
+    Base, Clock, Config, EventSpec, LoopResult, ManualClock, Occasion, SystemClock, Turn, Wait, WatcherTurn,
+    What,
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -112,12 +113,12 @@ fn a_coarse_timer_is_never_early_by_its_own_clock_and_does_not_make_the_loop_spi
         let start = base.monotonic().unwrap();
         base.add(timer, Some(after)).unwrap();
         let result = base.run_with_watchers(WAIT, |base, occasion| match occasion {
-            Occasion::Check { .. } => waits += 1,
+            Occasion::Watcher(WatcherTurn::Check { .. }) => waits += 1,
             Occasion::Event(ready) => {
                 assert_eq!((ready.id, ready.what), (timer, What::TIMEOUT));
                 assert!(base.monotonic().unwrap() >= start + after);
             }
-            Occasion::Prepare { .. } => unreachable!("none was made"),
+            Occasion::Watcher(WatcherTurn::Prepare { .. }) => unreachable!("none was made"),
         });
         assert_eq!(result, Ok(LoopResult::Empty));
     }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use event_base::{
-    Base, Config, Error, EventSpec, LoopFlags, LoopResult, Next, Occasion, Turn, Wait, WatcherId, What,
+    Base, Config, Error, EventSpec, LoopFlags, LoopResult, Next, Occasion, Turn, Wait, WatcherId,
+    WatcherTurn, What,
 };
 
 use crate::support::{Bed, LOOP_ONCE, ONE_PASS, PATIENCE, POLL, WAIT, Watchdog, ms, pair};
@@ -12,11 +13,11 @@ use crate::support::{Bed, LOOP_ONCE, ONE_PASS, PATIENCE, POLL, WAIT, Watchdog, m
 fn letter(occasion: &Occasion) -> String {
     match occasion {
         Occasion::Event(ready) => format!("e{}", ready.data),
-        Occasion::Prepare { data, wait, .. } => match wait {
+        Occasion::Watcher(WatcherTurn::Prepare { data, wait, .. }) => match wait {
             Some(wait) => format!("p{data}:{}", wait.as_millis()),
             None => format!("p{data}:-"),
         },
-        Occasion::Check { data, .. } => format!("c{data}"),
+        Occasion::Watcher(WatcherTurn::Check { data, .. }) => format!("c{data}"),
     }
 }
 
@@ -278,10 +279,13 @@ fn steps_answer_for_each_watcher_and_go_on_behind_it() {
     let event = timer(&bed, 3, ms(10));
     let wait = |millis| Some(ms(millis));
     bed.base.enter(WAIT).unwrap();
-    assert_eq!(bed.base.turn(Wait::Allowed), Ok(Turn::Prepare { id: prepare, data: 1, wait: wait(10) }));
+    assert_eq!(
+        bed.base.turn(Wait::Allowed),
+        Ok(Turn::Watcher(WatcherTurn::Prepare { id: prepare, data: 1, wait: wait(10) }))
+    );
     assert_eq!(bed.base.next_ready(), None);
     assert_eq!(bed.elapsed(), ms(0));
-    assert_eq!(bed.base.next(Wait::Allowed), Ok(Next::Check { id: check, data: 2 }));
+    assert_eq!(bed.base.next(Wait::Allowed), Ok(Next::Watcher(WatcherTurn::Check { id: check, data: 2 })));
     assert_eq!(bed.elapsed(), ms(10));
     let Ok(Next::Event(ready)) = bed.base.next(Wait::Allowed) else { panic!() };
     assert_eq!(ready.id, event);
@@ -297,7 +301,7 @@ fn a_loop_left_in_the_middle_of_its_watchers_begins_with_the_first_again() {
     }
     timer(&bed, 1, ms(10));
     bed.base.enter(WAIT).unwrap();
-    assert!(matches!(bed.base.turn(Wait::Allowed), Ok(Turn::Prepare { data: 1, .. })));
+    assert!(matches!(bed.base.turn(Wait::Allowed), Ok(Turn::Watcher(WatcherTurn::Prepare { data: 1, .. }))));
     bed.base.leave();
     assert_eq!(trace(&bed, WAIT, |_, _| {}).1, "p1:10 p2:10 e1");
 }
@@ -308,15 +312,16 @@ fn under_a_host_the_planned_wait_is_the_hosts() {
     let prepare = bed.base.on_prepare(1).unwrap();
     let check = bed.base.on_check(2).unwrap();
     timer(&bed, 3, ms(10));
-    let told = |millis| Ok(Turn::Prepare { id: prepare, data: 1, wait: Some(ms(millis)) });
+    let told =
+        |millis| Ok(Turn::Watcher(WatcherTurn::Prepare { id: prepare, data: 1, wait: Some(ms(millis)) }));
     bed.base.enter(WAIT).unwrap();
     assert_eq!(bed.base.turn(Wait::Never), told(10));
     bed.clock.advance(ms(4));
-    assert_eq!(bed.base.turn(Wait::Never), Ok(Turn::Check { id: check, data: 2 }));
+    assert_eq!(bed.base.turn(Wait::Never), Ok(Turn::Watcher(WatcherTurn::Check { id: check, data: 2 })));
     assert_eq!(bed.base.turn(Wait::Never), Ok(Turn::Idle));
     assert_eq!(bed.base.turn(Wait::Never), told(6));
     bed.clock.advance(ms(6));
-    assert_eq!(bed.base.turn(Wait::Never), Ok(Turn::Check { id: check, data: 2 }));
+    assert_eq!(bed.base.turn(Wait::Never), Ok(Turn::Watcher(WatcherTurn::Check { id: check, data: 2 })));
     assert_eq!(bed.base.turn(Wait::Never), Ok(Turn::Ready));
     bed.base.leave();
 }
@@ -383,8 +388,8 @@ fn watchers_come_and_go_on_another_thread() {
             base.del(keeper).unwrap();
         });
         let result = base.run_with_watchers(WAIT, |_, occasion| match occasion {
-            Occasion::Prepare { data, .. } => prepared += u32::from(data == u64::MAX),
-            Occasion::Check { data, .. } => checked += u32::from(data == u64::MAX),
+            Occasion::Watcher(WatcherTurn::Prepare { data, .. }) => prepared += u32::from(data == u64::MAX),
+            Occasion::Watcher(WatcherTurn::Check { data, .. }) => checked += u32::from(data == u64::MAX),
             Occasion::Event(ready) => assert_eq!(ready.id, user),
         });
         assert_eq!(result, Ok(LoopResult::Empty));

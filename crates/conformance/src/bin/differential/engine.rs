@@ -51,7 +51,7 @@ impl Engine {
                     }
                 }
                 Turn::Idle => player.sleep(None),
-                Turn::Host | Turn::Prepare { .. } | Turn::Check { .. } => {}
+                Turn::Host | Turn::Watcher(_) => {}
                 Turn::Done(result) => {
                     self.base.leave();
                     return Ok(result as i32);
