@@ -10,13 +10,14 @@
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Once, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Once, Weak};
 
 use event_base::{Base, LogMessage, Severity, set_log_callback};
 use napi::Status;
 use napi::bindgen_prelude::Function;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
+use parking_lot::Mutex;
 
 /// Messages that wait for JavaScript; more are counted and dropped.
 const MOST_WAITING: usize = 1024;
@@ -64,14 +65,9 @@ thread_local! {
     static OUTLET: RefCell<Option<Arc<Outlet>>> = const { RefCell::new(None) };
 }
 
-/// What a panic left behind is whole: each change is one call.
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Outlet {
     fn put(&self, entry: BindingLogEntry) {
-        let mut waiting = held(&self.waiting);
+        let mut waiting = self.waiting.lock();
         if waiting.entries.len() < MOST_WAITING {
             waiting.entries.push_back(entry);
         } else {
@@ -83,7 +79,7 @@ impl Outlet {
     }
 
     fn take(&self) -> Vec<BindingLogEntry> {
-        let mut waiting = held(&self.waiting);
+        let mut waiting = self.waiting.lock();
         let dropped = std::mem::take(&mut waiting.dropped);
         let mut entries: Vec<_> = waiting.entries.drain(..).collect();
         if dropped > 0 {
@@ -100,7 +96,7 @@ fn outlet_here() -> Option<Arc<Outlet>> {
 }
 
 fn route(message: &LogMessage<'_>) {
-    let route = message.base.and_then(|number| held(&ROUTES).get(&number).cloned());
+    let route = message.base.and_then(|number| ROUTES.lock().get(&number).cloned());
     let outlet = route.as_ref().map_or_else(outlet_here, |route| route.outlet.upgrade());
     let Some(outlet) = outlet else { return message.print() };
     outlet.put(BindingLogEntry {
@@ -119,13 +115,13 @@ fn route(message: &LogMessage<'_>) {
 pub(crate) fn connect(base: &Base, handle: u32) {
     if let Some(outlet) = outlet_here() {
         let route = Route { base: base.clone(), handle, outlet: Arc::downgrade(&outlet) };
-        held(&ROUTES).insert(base.number(), route);
+        ROUTES.lock().insert(base.number(), route);
     }
 }
 
 /// The base is gone.
 pub(crate) fn disconnect(base: &Base) {
-    let route = held(&ROUTES).remove(&base.number());
+    let route = ROUTES.lock().remove(&base.number());
     // The base may go with it, so not under the lock.
     drop(route);
 }

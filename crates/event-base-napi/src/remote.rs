@@ -7,12 +7,13 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::LazyLock;
 
 use event_base::{Base, Error, EventId, What};
 use napi::Env;
 use napi::bindgen_prelude::External;
 use napi_derive::napi;
+use parking_lot::Mutex;
 
 use crate::error::check;
 use crate::handle::{Handle, HandleState, duration};
@@ -29,11 +30,6 @@ struct Registry {
 
 static REGISTRY: LazyLock<Mutex<Registry>> = LazyLock::new(Mutex::default);
 
-/// A panic under the lock cannot leave the registry half changed.
-fn registry() -> MutexGuard<'static, Registry> {
-    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl HandleState {
     fn share(&self) -> Result<String, Error> {
         if !self.base.has_lock() {
@@ -45,7 +41,7 @@ impl HandleState {
         if let Some(name) = &*self.shared.borrow() {
             return Ok(name.clone());
         }
-        let mut registry = registry();
+        let mut registry = REGISTRY.lock();
         registry.names += 1;
         let mut hasher = registry.random.build_hasher();
         hasher.write_u64(registry.names);
@@ -58,7 +54,7 @@ impl HandleState {
     /// Takes the base out of the registry. Handles that threads have got already stay good.
     pub(crate) fn unshare(&self) {
         if let Some(name) = self.shared.take() {
-            let base = registry().bases.remove(&name);
+            let base = REGISTRY.lock().bases.remove(&name);
             drop(base);
         }
     }
@@ -92,7 +88,7 @@ pub fn base_share(env: Env, handle: Handle) -> napi::Result<String> {
 /// A handle of the base that `base_share` gave this name.
 #[napi(catch_unwind)]
 pub fn remote_connect(env: Env, name: String) -> napi::Result<External<Remote>> {
-    let base = registry().bases.get(&name).cloned();
+    let base = REGISTRY.lock().bases.get(&name).cloned();
     let open = base.filter(|base| !base.is_closed()).ok_or(Error::Closed);
     check(&env, open.map(|base| External::new(Remote { base })))
 }

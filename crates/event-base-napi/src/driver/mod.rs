@@ -11,7 +11,7 @@ mod waiting;
 
 use std::rc::Rc;
 
-use event_base::{Error, LoopFlags, LoopResult, Wait};
+use event_base::{Error, LoopFlags, LoopResult, SystemError, Wait};
 use napi::Env;
 use napi::bindgen_prelude::Function;
 use napi_derive::napi;
@@ -20,6 +20,11 @@ use crate::error::check;
 use crate::handle::{Handle, HandleState};
 use crate::pull::{Signal, Step};
 use crate::scope::Caller;
+
+/// A call for a driver failed, with a positive `errno`.
+fn failed(errno: i32, syscall: &'static str) -> Error {
+    Error::System(SystemError { errno, syscall, fd: None })
+}
 
 /// Callbacks in one turn of the host's loop; then the host has its turn.
 const BUDGET: u32 = 512;

@@ -15,12 +15,12 @@ use std::ptr;
 use std::rc::Rc;
 use std::thread::JoinHandle;
 
-use event_base::{Base, Error, SystemError};
+use event_base::{Base, Error};
 use napi::{Env, sys};
 use nix::errno::Errno;
 
-use super::Driven;
 use super::waiting::{Waiting, Watcher};
+use super::{Driven, failed};
 use crate::handle::HandleState;
 use crate::scope::Caller;
 
@@ -71,10 +71,6 @@ impl Ring {
     }
 }
 
-fn failed(errno: Errno, syscall: &'static str) -> Error {
-    Error::System(SystemError { errno: errno as i32, syscall, fd: None })
-}
-
 impl ThreadDriver {
     pub(super) fn start(env: &Env, state: Rc<HandleState>, caller: Rc<Caller>) -> Result<Self, Error> {
         let epoch = state.base.descriptor_epoch()?;
@@ -83,7 +79,7 @@ impl ThreadDriver {
         let Some(ring) = make_ring(env, bell) else {
             // SAFETY: no function took it.
             drop(unsafe { Box::from_raw(bell) });
-            return Err(failed(Errno::ENOMEM, "napi_create_threadsafe_function"));
+            return Err(failed(Errno::ENOMEM as i32, "napi_create_threadsafe_function"));
         };
         let thread = spawn(watcher, ring);
         let driver = |thread| ThreadDriver { env: env.raw(), ring, bell, thread, hooked: false, epoch };
@@ -173,7 +169,7 @@ fn spawn(watcher: Watcher, ring: Ring) -> Result<JoinHandle<()>, Error> {
     std::thread::Builder::new()
         .name("event-base".to_owned())
         .spawn(move || watcher.run(|| ring.ring()))
-        .map_err(|_| failed(Errno::EAGAIN, "pthread_create"))
+        .map_err(|_| failed(Errno::EAGAIN as i32, "pthread_create"))
 }
 
 fn make_ring(env: &Env, bell: *mut Bell) -> Option<Ring> {

@@ -18,10 +18,10 @@ use std::ptr;
 use std::rc::Rc;
 use std::sync::OnceLock;
 
-use event_base::{Error, SystemError};
+use event_base::Error;
 use napi::{Env, sys};
 
-use super::{BUDGET, Driven};
+use super::{BUDGET, Driven, failed};
 use crate::handle::HandleState;
 use crate::scope::Caller;
 
@@ -126,13 +126,9 @@ pub(crate) struct UvDriver {
     watch: *mut Watch,
 }
 
-fn failed(status: c_int, syscall: &'static str) -> Error {
-    Error::System(SystemError { errno: -status, syscall, fd: None })
-}
-
 impl UvDriver {
     pub(super) fn start(env: &Env, state: Rc<HandleState>, caller: Rc<Caller>) -> Result<Self, Error> {
-        let unsupported = || failed(-libc::ENOSYS, "uv_poll_init");
+        let unsupported = || failed(libc::ENOSYS, "uv_poll_init");
         let uv = Uv::get().ok_or_else(unsupported)?;
         let event_loop = event_loop(env).ok_or_else(unsupported)?;
         let fd = state.base.descriptor()?.ok_or_else(unsupported)?;
@@ -150,7 +146,7 @@ impl UvDriver {
         if status != 0 {
             // SAFETY: libuv did not take the handle, so this is the only pointer to the watch.
             drop(unsafe { Box::from_raw(watch) });
-            return Err(failed(status, "uv_poll_init"));
+            return Err(failed(-status, "uv_poll_init"));
         }
         // SAFETY: the handle is initialised; the watch outlives it.
         unsafe { (uv.handle_set_data)(open.handle(), watch.cast()) };
@@ -167,7 +163,7 @@ impl UvDriver {
         let status = unsafe { (uv.poll_start)(open.handle(), UV_READABLE, on_poll) };
         if status != 0 || added != sys::Status::napi_ok {
             close(open);
-            return Err(failed(status, "uv_poll_start"));
+            return Err(failed(-status, "uv_poll_start"));
         }
         Ok(UvDriver { watch })
     }

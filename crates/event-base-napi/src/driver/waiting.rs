@@ -3,13 +3,15 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, PoisonError};
 
-use event_base::{Base, Error, HostWait, SystemError, WaitEnder};
+use event_base::{Base, Error, HostWait, WaitEnder};
+use event_base_net::socket;
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd;
+use parking_lot::Mutex;
+
+use super::failed;
 
 /// A wait on its way back from the thread.
 type Returned = Arc<Mutex<Option<HostWait>>>;
@@ -45,8 +47,9 @@ pub(super) struct Remains {
 impl Waiting {
     /// For a base with a descriptor, which is readable when the base wants a turn.
     pub(super) fn for_descriptor(watched: BorrowedFd<'_>) -> Result<(Self, Watcher), Error> {
-        let watched = watched.try_clone_to_owned().map_err(|_| failed(Errno::last(), "fcntl"))?;
-        let (looking, looked) = pipe()?;
+        let refused = |error: std::io::Error| failed(error.raw_os_error().unwrap_or_default(), "fcntl");
+        let watched = watched.try_clone_to_owned().map_err(refused)?;
+        let (looking, looked) = socket::pipe()?;
         Ok((Waiting::Descriptor { looked }, Watcher::Descriptor { watched, looking }))
     }
 
@@ -106,7 +109,7 @@ impl Remains {
 
 /// Answers whether there was a wait to be given back.
 fn give_back(returned: &Returned, base: &Base) -> bool {
-    let wait = returned.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let wait = returned.lock().take();
     // A closed base needs it no more.
     wait.map(|wait| base.finish_wait(wait)).is_some()
 }
@@ -122,7 +125,7 @@ impl Watcher {
                 for mut wait in receive {
                     // A wait that fails is met by the next turn again, which can say so.
                     _ = wait.wait();
-                    *returned.lock().unwrap_or_else(PoisonError::into_inner) = Some(wait);
+                    *returned.lock() = Some(wait);
                     ring();
                 }
             }
@@ -151,24 +154,4 @@ fn watch(watched: &OwnedFd, looking: &OwnedFd, ring: impl Fn()) {
             return;
         }
     }
-}
-
-fn failed(errno: Errno, syscall: &'static str) -> Error {
-    Error::System(SystemError { errno: errno as i32, syscall, fd: None })
-}
-
-#[cfg(not(target_vendor = "apple"))]
-fn pipe() -> Result<(OwnedFd, OwnedFd), Error> {
-    unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(|errno| failed(errno, "pipe2"))
-}
-
-#[cfg(target_vendor = "apple")]
-fn pipe() -> Result<(OwnedFd, OwnedFd), Error> {
-    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-    let (read, write) = unistd::pipe().map_err(|errno| failed(errno, "pipe"))?;
-    for end in [&read, &write] {
-        fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(|errno| failed(errno, "fcntl"))?;
-        fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(|errno| failed(errno, "fcntl"))?;
-    }
-    Ok((read, write))
 }
