@@ -2,17 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::UdpSocket;
-use std::os::fd::RawFd;
 
-use event_base::{Base, BaseFlags, Config, EventId, EventSpec, LoopResult, What};
+use event_base::{Base, BaseFlags, Config, EventSpec, LoopResult, What};
 
 use crate::support::{
-    LOOP_ONCE, ONE_PASS, POLL, WAIT, base, duplicate, duplicate_from, fd, fill, pair, run, run_watched,
+    LOOP_ONCE, ONE_PASS, POLL, WAIT, base, duplicate, duplicate_from, fd, fill, pair, run, run_watched, watch,
 };
-
-fn watch(base: &Base, fd: RawFd, what: What) -> EventId {
-    base.create_and_add(EventSpec::io(fd, what), None).unwrap()
-}
 
 #[test]
 fn c_024_simpleread() {

@@ -18,6 +18,15 @@ fn active(base: &Base, spec: EventSpec) -> EventId {
     event
 }
 
+/// An event whose callback is under way, in a loop that this thread runs.
+fn called(base: &Base) -> EventId {
+    let event = active(base, EventSpec::user());
+    base.enter(WAIT).unwrap();
+    assert_eq!(base.turn(Wait::Never), Ok(Turn::Ready));
+    assert!(base.next_ready().is_some());
+    event
+}
+
 /// Runs the loop; while the event's callback runs, another thread makes `delete` of it. The callback ends a
 /// while after that began. What the delete came to, and whether the callback had ended by then.
 fn delete_during_the_callback(
@@ -184,11 +193,8 @@ fn a_callback_that_panics_has_ended() {
 #[test]
 fn a_base_that_is_closed_lets_go_of_who_waits() {
     let base = Base::new().unwrap();
-    let event = active(&base, EventSpec::user());
+    let event = called(&base);
     let (tell, told) = mpsc::channel();
-    base.enter(WAIT).unwrap();
-    assert_eq!(base.turn(Wait::Never), Ok(Turn::Ready));
-    assert!(base.next_ready().is_some());
     std::thread::scope(|scope| {
         scope.spawn(|| tell.send(base.del_block(event)).unwrap());
         assert!(told.recv_timeout(A_WHILE).is_err(), "it did not wait");
@@ -210,11 +216,8 @@ fn a_call_ends_with_the_next_step() {
     ];
     for step in steps {
         let base = Base::new().unwrap();
-        let event = active(&base, EventSpec::user());
+        let event = called(&base);
         let (tell, told) = mpsc::channel();
-        base.enter(WAIT).unwrap();
-        assert_eq!(base.turn(Wait::Never), Ok(Turn::Ready));
-        assert!(base.next_ready().is_some());
         std::thread::scope(|scope| {
             scope.spawn(|| tell.send(base.del_block(event)).unwrap());
             assert!(told.recv_timeout(A_WHILE).is_err(), "it did not wait");
@@ -228,10 +231,7 @@ fn a_call_ends_with_the_next_step() {
 #[test]
 fn every_thread_that_waits_is_told() {
     let base = Base::new().unwrap();
-    let event = active(&base, EventSpec::user());
-    base.enter(WAIT).unwrap();
-    assert_eq!(base.turn(Wait::Never), Ok(Turn::Ready));
-    assert!(base.next_ready().is_some());
+    let event = called(&base);
     let (tell, told) = mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..4 {

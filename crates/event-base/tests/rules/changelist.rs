@@ -4,11 +4,12 @@ use std::io::Write;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
-use event_base::{Base, BaseFlags, Clock, Config, Error, EventId, EventSpec, LoopResult, Turn, Wait, What};
+use event_base::{Base, BaseFlags, Clock, Config, Error, EventSpec, LoopResult, Turn, Wait, What};
 use nix::errno::Errno;
 
 use crate::support::{
-    CountingClock, ONE_PASS, WAIT, duplicate, duplicate_from, fd, ms, pair, replace, run, run_watched,
+    CountingClock, ONE_PASS, WAIT, duplicate, duplicate_from, fd, ms, pair, replace, run, run_quietly,
+    run_watched, watch,
 };
 
 fn changelist() -> (Base, Arc<CountingClock>) {
@@ -18,10 +19,6 @@ fn changelist() -> (Base, Arc<CountingClock>) {
     let base = Base::with_config(&config).unwrap();
     assert_eq!(base.method(), Ok("epoll (with changelist)"));
     (base, clock)
-}
-
-fn watch(base: &Base, fd: RawFd, what: What) -> EventId {
-    base.create_and_add(EventSpec::io(fd, what), None).unwrap()
 }
 
 fn errno<T: std::fmt::Debug>(result: Result<T, Error>) -> i32 {
@@ -46,17 +43,6 @@ const IN: u32 = 0x1;
 const OUT: u32 = 0x4;
 /// The two bits that are always told.
 const ALWAYS: u32 = 0x18;
-
-/// Runs for a while and tells what fired; there must be few passes.
-fn run_quietly(base: &Base, clock: &CountingClock) -> Vec<(EventId, What)> {
-    let before = clock.reads();
-    base.loop_exit(Some(ms(60))).unwrap();
-    let mut trace = vec![];
-    run_watched(base, WAIT, |_, ready| trace.push((ready.id, ready.what)));
-    let reads = clock.reads() - before;
-    assert!(reads < 100, "the loop spins: {reads} readings of the clock");
-    trace
-}
 
 #[test]
 fn what_is_taken_away_is_told_before_the_next_wait() {

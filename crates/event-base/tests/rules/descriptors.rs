@@ -3,18 +3,14 @@
 use std::io::Write;
 use std::os::fd::{AsRawFd, RawFd};
 
-use event_base::{Base, Error, EventId, EventSpec, Features, LoopResult, What};
+use event_base::{Base, Error, EventSpec, Features, LoopResult, What};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use crate::support::{
     Bed, CountingClock, ONE_PASS, POLL, WAIT, base_with, base_without, fd, fill, ms, pair, run, run_watched,
-    tcp_pair,
+    tcp_pair, watch,
 };
-
-fn watch(base: &Base, fd: RawFd, what: What) -> EventId {
-    base.create_and_add(EventSpec::io(fd, what), None).unwrap()
-}
 
 fn errno(result: Result<(), Error>) -> i32 {
     match result {

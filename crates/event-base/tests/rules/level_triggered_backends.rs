@@ -1,15 +1,14 @@
 //! poll and select, each by itself.
 
 use std::io::Write;
-use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_base::{Base, BaseFlags, Clock, Config, EventId, EventSpec, Features, LoopResult, What};
+use event_base::{Base, BaseFlags, Clock, Config, EventSpec, Features, LoopResult, What};
 
 use crate::support::{
     CountingClock, ONE_PASS, WAIT, drain, duplicate, duplicate_from, fd, fill, ms, pair, replace, run,
-    run_watched, tcp_pair,
+    run_quietly, run_watched, tcp_pair, watch,
 };
 
 /// Every backend that is not edge-triggered, and the clock that counts how often its base looks at it.
@@ -23,21 +22,6 @@ fn each(mut test: impl FnMut(Base, &CountingClock)) {
         assert_eq!(base.method(), Ok(name));
         test(base, &clock);
     }
-}
-
-fn watch(base: &Base, fd: RawFd, what: What) -> EventId {
-    base.create_and_add(EventSpec::io(fd, what), None).unwrap()
-}
-
-/// Runs for a while and tells what fired; there must be few passes.
-fn run_quietly(base: &Base, clock: &CountingClock) -> Vec<(EventId, What)> {
-    let before = clock.reads();
-    base.loop_exit(Some(ms(60))).unwrap();
-    let mut trace = vec![];
-    run_watched(base, WAIT, |_, ready| trace.push((ready.id, ready.what)));
-    let reads = clock.reads() - before;
-    assert!(reads < 100, "the loop spins: {reads} readings of the clock");
-    trace
 }
 
 #[test]

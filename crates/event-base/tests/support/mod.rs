@@ -126,6 +126,27 @@ pub(crate) fn run_watched(base: &Base, flags: LoopFlags, dispatch: impl FnMut(&B
     result
 }
 
+/// Makes an event and adds it.
+pub(crate) fn watch(base: &Base, fd: RawFd, what: What) -> EventId {
+    base.create_and_add(EventSpec::io(fd, what), None).unwrap()
+}
+
+/// Runs for a while and hands over what fires; there must be few passes.
+pub(crate) fn run_quietly_with(base: &Base, clock: &CountingClock, mut each: impl FnMut(EventId, What)) {
+    let before = clock.reads();
+    base.loop_exit(Some(ms(60))).unwrap();
+    run_watched(base, WAIT, |_, ready| each(ready.id, ready.what));
+    let reads = clock.reads() - before;
+    assert!(reads < 100, "the loop spins: {reads} readings of the clock");
+}
+
+/// The same, and tells what fired.
+pub(crate) fn run_quietly(base: &Base, clock: &CountingClock) -> Trace {
+    let mut trace = vec![];
+    run_quietly_with(base, clock, |id, what| trace.push((id, what)));
+    trace
+}
+
 /// Breaks the loop of a test that hangs, and fails the test.
 pub(crate) struct Watchdog {
     leash: Option<Sender<()>>,

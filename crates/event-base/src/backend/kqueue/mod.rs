@@ -91,30 +91,26 @@ impl Kqueue {
         let steps = Steps::of(&change);
         let mut outcomes = [Ok(()); MOST_STEPS];
         self.submit(&change, steps.as_slice(), &mut outcomes)?;
-        let applied = match self.judge(&change, steps.as_slice(), &mut outcomes, false) {
-            Some(Some(errno)) => {
-                self.take_back(&change, steps.as_slice(), &outcomes);
-                return Err(Error::system(errno, "kevent", Some(change.fd)));
-            }
-            Some(None) => {
-                self.clear(&change);
-                Applied::Gone
-            }
-            None => Applied::Done,
-        };
+        let applied = self.judge(&change, steps.as_slice(), &mut outcomes, false).map_err(|errno| {
+            self.take_back(&change, steps.as_slice(), &outcomes);
+            Error::system(errno, "kevent", Some(change.fd))
+        })?;
+        if applied == Applied::Gone {
+            self.clear(&change);
+        }
         self.settle(&change, applied == Applied::Done);
         Ok(applied)
     }
 
-    /// What came of the steps of a change: nothing wrong, or an error, or that the descriptor had been closed.
+    /// What came of the steps of a change.
     fn judge(
         &mut self,
         change: &Change,
         steps: &[Step],
         outcomes: &mut [nix::Result<()>; MOST_STEPS],
         reborn: bool,
-    ) -> Option<Option<Errno>> {
-        let mut failure = None;
+    ) -> Result<Applied, Errno> {
+        let mut result = Ok(Applied::Done);
         for (step, outcome) in steps.iter().zip(outcomes) {
             if step.filter == abi::EVFILT_WRITE {
                 *outcome = self.heed_broken_pipe(change, *step, *outcome);
@@ -123,11 +119,13 @@ impl Kqueue {
                 (Ok(()), _) => {}
                 (Err(Errno::ENOENT | Errno::EBADF), Act::Delete(_)) if reborn => {}
                 // The descriptor was closed, and may be another file by now.
-                (Err(Errno::ENOENT | Errno::EBADF), Act::Confirm(_) | Act::Delete(_)) => return Some(None),
-                (Err(errno), _) => failure = failure.or(Some(Some(errno))),
+                (Err(Errno::ENOENT | Errno::EBADF), Act::Confirm(_) | Act::Delete(_)) => {
+                    return Ok(Applied::Gone);
+                }
+                (Err(errno), _) => result = result.and(Err(errno)),
             }
         }
-        failure
+        result
     }
 
     /// Keeps the books, once the kernel has what is wanted, or nothing.
@@ -163,7 +161,8 @@ impl Kqueue {
         submitted: bool,
     ) {
         let Pending { change, reborn } = pending;
-        let is_done = submitted && self.judge(change, steps.as_slice(), outcomes, *reborn).is_none();
+        let is_done =
+            submitted && self.judge(change, steps.as_slice(), outcomes, *reborn) == Ok(Applied::Done);
         if !is_done {
             self.clear(change);
             if !change.wanted().is_empty() {

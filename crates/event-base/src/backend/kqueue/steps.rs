@@ -74,11 +74,7 @@ const NO_STEP: Step = Step { filter: 0, act: Act::Delete(Mode::Level) };
 impl Steps {
     pub(super) fn of(change: &Change) -> Self {
         let mut all = Steps { steps: [NO_STEP; MOST_STEPS], len: 0 };
-        let (old, new) = (change.registered, change.wanted());
-        let pairs = [
-            (abi::EVFILT_READ, read_mode(old, change.edge), read_mode(new, change.edge)),
-            (abi::EVFILT_WRITE, write_mode(old, change.edge), write_mode(new, change.edge)),
-        ];
+        let pairs = filters(change);
         for (filter, old, new) in pairs {
             if let Some(mode) = old
                 && old != new
@@ -111,12 +107,7 @@ impl Steps {
     /// are wanted are added whether or not they seem to be there.
     pub(super) fn afresh(change: &Change) -> Self {
         let mut all = Steps { steps: [NO_STEP; MOST_STEPS], len: 0 };
-        let (old, new) = (change.registered, change.wanted());
-        let pairs = [
-            (abi::EVFILT_READ, read_mode(old, change.edge), read_mode(new, change.edge)),
-            (abi::EVFILT_WRITE, write_mode(old, change.edge), write_mode(new, change.edge)),
-        ];
-        for (filter, old, new) in pairs {
+        for (filter, old, new) in filters(change) {
             // Always taken out first: adding would not turn one that is edge-triggered into the other kind.
             if let Some(mode) = old {
                 all.push(filter, Act::Delete(mode));
@@ -136,6 +127,15 @@ impl Steps {
     pub(super) fn as_slice(&self) -> &[Step] {
         &self.steps[..self.len]
     }
+}
+
+/// Each filter, with what it is and what it is to be.
+fn filters(change: &Change) -> [(i16, Option<Mode>, Option<Mode>); 2] {
+    let (old, new, edge) = (change.registered, change.wanted(), change.edge);
+    [
+        (abi::EVFILT_READ, read_mode(old, edge), read_mode(new, edge)),
+        (abi::EVFILT_WRITE, write_mode(old, edge), write_mode(new, edge)),
+    ]
 }
 
 pub(super) fn read_mode(interests: What, edge: bool) -> Option<Mode> {
