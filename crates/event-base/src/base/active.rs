@@ -1,7 +1,7 @@
-//! Events that are due: their queues, and whose turn it is.
+//! Events that are due, and whose turn it is.
 //!
-//! One queue for each priority, and one for the next pass. A pass serves the most urgent queue that has
-//! events, in the order they became active, and leaves the others to the next pass, which polls first.
+//! A pass serves the most urgent queue that has events, in the order they became active, and leaves the others
+//! to the next pass, which polls first.
 //!
 //! A pass is finite. An event that is made active by a callback joins the pass, unless it was already handed
 //! out, or made, in this pass: then it waits for the next one. So events that activate themselves or each
@@ -10,100 +10,12 @@
 use super::control::Attention;
 use super::{Base, Inner};
 use crate::error::Error;
-use crate::event::{EventId, NONE, REPEATS, Ready, State, Table};
+use crate::event::{EventId, NONE, REPEATS, Ready, State};
 use crate::flags::What;
 use crate::time::{Nanos, nanos};
 
 /// Deferred activations in one pass; more wait for the next (libevent's `MAX_DEFERREDS_QUEUED`).
 const MAX_DEFERRED: u32 = 32;
-
-/// A queue through the records' links.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Queue {
-    pub(super) head: u32,
-    pub(super) tail: u32,
-}
-
-impl Queue {
-    pub(super) const EMPTY: Queue = Queue { head: NONE, tail: NONE };
-
-    fn append(&mut self, table: &mut Table, index: u32) {
-        let last = std::mem::replace(&mut self.tail, index);
-        match last {
-            NONE => self.head = index,
-            last => table.at(last).active_next = index,
-        }
-        let record = table.at(index);
-        record.active_prev = last;
-        record.active_next = NONE;
-    }
-
-    /// Takes the first event out.
-    #[inline]
-    fn pop(&mut self, table: &mut Table) -> Option<u32> {
-        let index = self.head;
-        if index == NONE {
-            return None;
-        }
-        self.head = table.at(index).active_next;
-        match self.head {
-            NONE => self.tail = NONE,
-            next => table.at(next).active_prev = NONE,
-        }
-        Some(index)
-    }
-
-    /// Puts an event in front of the others.
-    pub(super) fn prepend(&mut self, table: &mut Table, index: u32) {
-        let first = std::mem::replace(&mut self.head, index);
-        match first {
-            NONE => self.tail = index,
-            first => table.at(first).active_prev = index,
-        }
-        let record = table.at(index);
-        record.active_prev = NONE;
-        record.active_next = first;
-    }
-
-    fn unlink(&mut self, table: &mut Table, index: u32) {
-        let (prev, next) = (table.at(index).active_prev, table.at(index).active_next);
-        match prev {
-            NONE => self.head = next,
-            prev => table.at(prev).active_next = next,
-        }
-        match next {
-            NONE => self.tail = prev,
-            next => table.at(next).active_prev = prev,
-        }
-    }
-}
-
-/// The queues.
-#[derive(Debug)]
-pub(super) struct Queues {
-    pub(super) by_priority: Vec<Queue>,
-    pub(super) later: Queue,
-    deferred: u32,
-}
-
-impl Queues {
-    pub(super) fn new(priorities: u8) -> Self {
-        Queues { by_priority: vec![Queue::EMPTY; usize::from(priorities)], later: Queue::EMPTY, deferred: 0 }
-    }
-
-    pub(super) fn priorities(&self) -> u8 {
-        self.by_priority.len() as u8
-    }
-
-    fn first(&self) -> Option<u8> {
-        self.by_priority.iter().position(|queue| queue.head != NONE).map(|priority| priority as u8)
-    }
-
-    /// Something is active now, not only for the next pass.
-    pub(super) fn has_active(&self) -> bool {
-        self.first().is_some()
-    }
-}
 
 /// The pass under way.
 #[derive(Debug, Default)]

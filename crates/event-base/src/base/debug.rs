@@ -192,7 +192,7 @@ mod tests {
         );
         assert_eq!(after(|inner, [.., later]| inner.queues.later.tail = later + 1), "a queue ends elsewhere");
         assert_eq!(
-            after(|inner, _| inner.queues.later = super::super::active::Queue::EMPTY),
+            after(|inner, _| inner.queues.later = super::super::queues::Queue::EMPTY),
             "an active event is in no queue"
         );
         assert_eq!(

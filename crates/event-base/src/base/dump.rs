@@ -5,10 +5,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::active::Queues;
 use super::{Base, Inner};
 use crate::error::Error;
-use crate::event::{NONE, State, Table};
+use crate::event::State;
 use crate::flags::What;
 
 /// The words for an event's interests, in the order in which they stand.
@@ -29,21 +28,6 @@ const RESULTS: [(What, &str); 5] = [
     (What::SIGNAL, " Signal"),
     (What::TIMEOUT, " Timeout"),
 ];
-
-impl Queues {
-    /// The slots in all queues, the most urgent first, the next pass's last.
-    fn slots(&self, table: &mut Table) -> Vec<u32> {
-        let mut found = Vec::new();
-        for queue in self.by_priority.iter().chain([&self.later]) {
-            let mut index = queue.head;
-            while index != NONE {
-                found.push(index);
-                index = table.at(index).active_next;
-            }
-        }
-        found
-    }
-}
 
 impl Inner {
     /// The slots of every event that is pending or active, each once, in the order of

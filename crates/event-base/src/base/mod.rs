@@ -23,6 +23,7 @@ mod note;
 mod persist;
 mod phases;
 mod priorities;
+mod queues;
 mod reinit;
 mod run;
 mod signals;
@@ -32,7 +33,7 @@ mod watchers;
 
 use std::sync::Arc;
 
-use active::{Pass, Queues};
+use active::Pass;
 use block::Waiters;
 use clocks::TimeCache;
 pub use common::CommonTimeout;
@@ -42,6 +43,7 @@ pub use host::{HostWait, WaitEnder};
 use inspect::Counts;
 use measure::Measures;
 use note::Note;
+use queues::Queues;
 use run::Run;
 pub use turn::{Next, Occasion, Turn, Wait, WatcherTurn};
 use wake::Sleep;

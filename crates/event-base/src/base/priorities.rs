@@ -1,7 +1,7 @@
 //! Priorities: how many a base has, and which an event has.
 
 use super::Base;
-use super::active::Queue;
+use super::queues::Queue;
 use crate::error::Error;
 use crate::event::{EventId, State};
 
