@@ -8,6 +8,7 @@ export type { HostAndPort, InternetAddress, SocketAddress, Target, UnixPath } fr
 export { connect, type ConnectOptions } from './ts/net/connect.js'
 export { listen, type ConnectionCallback, type Listener, type ListenOptions } from './ts/net/listener.js'
 export type { CountOption, SocketOption, SwitchOption, TimeOption } from './ts/net/options.js'
+export { RateGroup, type RateLimit } from './ts/net/rate-group.js'
 export { relay, type Relay, type RelayEnd, type RelayOptions, type RelayStats } from './ts/net/relay.js'
 export * as socket from './ts/net/socket.js'
 export type { ListenTarget } from './ts/net/socket.js'
