@@ -73,7 +73,7 @@ pub fn net_relay(
     burst: f64,
 ) -> napi::Result<f64> {
     let limit = (rate > 0.0).then_some(RateLimit { rate: rate as u64, burst: burst as u64 });
-    let options = RelayOptions { idle_timeout: duration(idle_timeout), limit };
+    let options = RelayOptions { idle_timeout: duration(idle_timeout), limit, ..RelayOptions::default() };
     let begun = if a == b {
         Err(Error::OutOfRange("b"))
     } else {

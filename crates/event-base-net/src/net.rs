@@ -12,7 +12,7 @@ use crate::address::Address;
 use crate::completion::Completion;
 use crate::connect::Connecting;
 use crate::failure::Result;
-use crate::relay::{Buffers, EndReason, Relay, RelayOptions, RelayStats};
+use crate::relay::{EndReason, Pools, Relay, RelayOptions, RelayStats};
 use crate::source::{Role, SourceKey, Sources};
 
 /// The `data` of the one event that belongs to no source. No source's tag has a generation of 0.
@@ -40,7 +40,7 @@ enum Pending {
 pub struct Net {
     base: Base,
     sources: Sources<Source>,
-    buffers: Buffers,
+    pools: Pools,
     pending: VecDeque<Pending>,
     /// Brings the loop round for completions that no descriptor announces.
     wake: Option<EventId>,
@@ -59,7 +59,7 @@ impl Net {
     /// No sources, on `base`.
     #[must_use]
     pub fn new(base: Base) -> Self {
-        Net { base, sources: Sources::new(), buffers: Buffers::new(), pending: VecDeque::new(), wake: None }
+        Net { base, sources: Sources::new(), pools: Pools::new(), pending: VecDeque::new(), wake: None }
     }
 
     /// Accepts on `fd`, a listening socket, which is made non-blocking.
@@ -96,8 +96,8 @@ impl Net {
     /// [`Error::OutOfRange`] for a rate or burst of 0, a closed base, or a descriptor that cannot be watched
     /// (`EPERM` for a regular file). Both descriptors are closed then.
     pub fn relay(&mut self, a: OwnedFd, b: OwnedFd, options: RelayOptions) -> Result<SourceKey> {
-        let base = &self.base;
-        self.sources.insert(|key| Ok(Source::Relay(Box::new(Relay::new(base, key, [a, b], options)?))))
+        let (base, pools) = (&self.base, &mut self.pools);
+        self.sources.insert(|key| Ok(Source::Relay(Box::new(Relay::new(base, key, pools, [a, b], options)?))))
     }
 
     /// Handles an event of the base whose `data` is not 0. Events of sources that are gone are ignored.
@@ -119,7 +119,7 @@ impl Net {
                 }
             }
             Some(Source::Relay(relay)) => {
-                if let Some((reason, error)) = relay.ready(&self.base, &mut self.buffers, role) {
+                if let Some((reason, error)) = relay.ready(&self.base, &mut self.pools, role, ready.what) {
                     self.end_relay(key, reason, error);
                 }
             }
@@ -222,7 +222,7 @@ impl Net {
 
     fn end_relay(&mut self, key: SourceKey, reason: EndReason, error: Option<Error>) {
         if let Some(Source::Relay(relay)) = self.sources.remove(key) {
-            let end = relay.end(&self.base, &mut self.buffers, reason, error);
+            let end = relay.end(&self.base, &mut self.pools, reason, error);
             self.pending.push_back(Pending::Done(Completion::RelayEnded { key, end }));
         }
     }
@@ -246,7 +246,7 @@ impl Drop for Net {
                 Source::Listener(listener) => listener.close(&self.base),
                 Source::Connecting(connecting) => connecting.close(&self.base),
                 Source::Relay(relay) => {
-                    relay.end(&self.base, &mut self.buffers, EndReason::Closed, None);
+                    relay.end(&self.base, &mut self.pools, EndReason::Closed, None);
                 }
             }
         }

@@ -75,7 +75,8 @@ impl End {
         Ok(End {
             fd,
             socket,
-            read: Watch::new(What::READ, Role::Read(index), key),
+            // The end of the stream is told along with its last bytes, and costs no pass of its own.
+            read: Watch::new(What::READ | What::CLOSED, Role::Read(index), key),
             write: Watch::new(What::WRITE, Role::Write(index), key),
             closed: Watch::new(What::CLOSED, Role::Closed(index), key),
             half_closed: false,

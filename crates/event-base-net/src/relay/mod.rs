@@ -13,29 +13,59 @@
 //! * **Failures.** A failed read ends the relay. A failed write ends its direction, but what the failed end
 //!   has sent is still passed on: a server that answers early and closes is heard. A peer whose incoming
 //!   stream broke off because of a failure is reset, so that it does not mistake it for a complete one.
+//! * **Adaptive.** A small piece is copied through one buffer of the whole base. A stream that turns out large
+//!   is spliced through a pipe, where the system can, so that its bytes never come up: [`gait`]. What `splice`
+//!   has no bytes for is asked again by a read, which alone tells the end of a stream and gets past urgent data.
 //! * **Fairness.** A direction moves at most [`flow::TURN`] bytes per pass of the loop.
 //! * Every descriptor and event is released in [`Relay::end`], which takes the relay by value.
 
 mod buffers;
 mod end;
 mod flow;
+mod gait;
 mod limit;
+mod pipes;
 mod report;
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use event_base::{Base, Error, EventId, EventSpec};
+use event_base::{Base, Error, EventId, EventSpec, What};
 
-pub(crate) use buffers::Buffers;
+use buffers::Buffers;
 use end::End;
-use flow::{Flow, Halt};
+use flow::{Flow, Halt, Way};
+pub use gait::Transfer;
 use limit::Bucket;
 pub use limit::RateLimit;
+use pipes::Pipes;
 pub use report::{EndReason, RelayEnd, RelayOptions, RelayStats};
 
 use crate::failure::Result;
 use crate::source::{Role, SourceKey};
+
+/// What the relays of one [`Net`](crate::Net) move bytes through.
+#[derive(Debug)]
+pub(crate) struct Pools {
+    buffers: Buffers,
+    pipes: Pipes,
+    relays: usize,
+}
+
+impl Pools {
+    /// Nothing is taken before the first relay reads.
+    pub(crate) fn new() -> Self {
+        Pools { buffers: Buffers::new(), pipes: Pipes::default(), relays: 0 }
+    }
+
+    /// Where nobody relays, no descriptor is kept.
+    fn leave(&mut self) {
+        self.relays -= 1;
+        if self.relays == 0 {
+            self.pipes.clear();
+        }
+    }
+}
 
 /// Why a relay is to be ended, and the failure where there was one.
 type Verdict = Option<(EndReason, Option<Error>)>;
@@ -67,6 +97,7 @@ impl Relay {
     pub(crate) fn new(
         base: &Base,
         key: SourceKey,
+        pools: &mut Pools,
         [a, b]: [OwnedFd; 2],
         options: RelayOptions,
     ) -> Result<Self> {
@@ -77,7 +108,7 @@ impl Relay {
         let bucket = || options.limit.map(|limit| Bucket::new(limit, now));
         let mut relay = Relay {
             ends: [End::new(a, key, 0)?, End::new(b, key, 1)?],
-            flows: [Flow::new(bucket()), Flow::new(bucket())],
+            flows: [Flow::new(bucket(), options.transfer), Flow::new(bucket(), options.transfer)],
             idle: None,
             refill: None,
             throttled: [false; 2],
@@ -85,7 +116,10 @@ impl Relay {
             failure: None,
         };
         match relay.start(base, key, options, now) {
-            Ok(()) => Ok(relay),
+            Ok(()) => {
+                pools.relays += 1;
+                Ok(relay)
+            }
             Err(error) => {
                 relay.release(base);
                 Err(error)
@@ -109,19 +143,19 @@ impl Relay {
     }
 
     /// Called when one of its events fired: why it is to be ended, if it is.
-    pub(crate) fn ready(&mut self, base: &Base, buffers: &mut Buffers, role: Role) -> Verdict {
+    pub(crate) fn ready(&mut self, base: &Base, pools: &mut Pools, role: Role, what: What) -> Verdict {
         let outcome = match role {
-            Role::Read(end) => self.advance(base, buffers, end),
-            Role::Write(end) => self.advance(base, buffers, 1 - end),
+            Role::Read(end) => self.advance(base, pools, end, what.contains(What::CLOSED)),
+            Role::Write(end) => self.advance(base, pools, 1 - end, false),
             Role::Closed(end) => self.on_closed(base, end),
             Role::Deadline => self.on_deadline(base),
-            Role::Refill => self.on_refill(base, buffers),
+            Role::Refill => self.on_refill(base, pools),
         };
         outcome.unwrap_or_else(|error| Some((EndReason::Error, Some(error))))
     }
 
     /// Lets `flows[index]` go on and waits for what it then lacks.
-    fn advance(&mut self, base: &Base, buffers: &mut Buffers, index: usize) -> Result<Verdict> {
+    fn advance(&mut self, base: &Base, pools: &mut Pools, index: usize, ending: bool) -> Result<Verdict> {
         if self.throttled[index] {
             return Ok(None);
         }
@@ -129,7 +163,8 @@ impl Relay {
         let (source, sink) = if index == 0 { (first, second) } else { (second, first) };
         let flow = &mut self.flows[index];
         let before = flow.progress();
-        let halt = flow.copy(source, sink, buffers, || base.monotonic())?;
+        let way = Way { source, sink, ending };
+        let halt = flow.advance(way, pools, || base.monotonic())?;
         if let Some(idle) = &mut self.idle
             && flow.progress() != before
         {
@@ -195,10 +230,10 @@ impl Relay {
         Ok(None)
     }
 
-    fn on_refill(&mut self, base: &Base, buffers: &mut Buffers) -> Result<Verdict> {
+    fn on_refill(&mut self, base: &Base, pools: &mut Pools) -> Result<Verdict> {
         let waiting = std::mem::take(&mut self.throttled);
         for index in [0, 1].into_iter().filter(|index| waiting[*index]) {
-            if let Some(verdict) = self.advance(base, buffers, index)? {
+            if let Some(verdict) = self.advance(base, pools, index, false)? {
                 return Ok(Some(verdict));
             }
         }
@@ -220,6 +255,7 @@ impl Relay {
             bytes_b_to_a: self.flows[1].moved,
             held_a_to_b: self.flows[0].held(),
             held_b_to_a: self.flows[1].held(),
+            bytes_spliced: self.flows[0].spliced + self.flows[1].spliced,
             // A closed base has no clock; its relays end without telling.
             duration: base.monotonic().map_or(Duration::ZERO, |now| now.saturating_sub(self.started)),
         }
@@ -229,7 +265,7 @@ impl Relay {
     pub(crate) fn end(
         mut self,
         base: &Base,
-        buffers: &mut Buffers,
+        pools: &mut Pools,
         reason: EndReason,
         error: Option<Error>,
     ) -> RelayEnd {
@@ -238,12 +274,14 @@ impl Relay {
             if reason == EndReason::Error && !self.flows[index].is_complete() {
                 self.ends[1 - index].reset_on_close();
             }
-            self.flows[index].drop_held(buffers);
+            self.flows[index].drop_all(pools);
         }
         self.release(base);
+        pools.leave();
         RelayEnd {
             bytes_a_to_b: stats.bytes_a_to_b,
             bytes_b_to_a: stats.bytes_b_to_a,
+            bytes_spliced: stats.bytes_spliced,
             duration: stats.duration,
             reason,
             error,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use event_base::Error;
 
+use super::gait::Transfer;
 use super::limit::RateLimit;
 
 /// How a relay works.
@@ -13,6 +14,8 @@ pub struct RelayOptions {
     pub idle_timeout: Option<Duration>,
     /// How fast bytes may move. `None`: as fast as they do.
     pub limit: Option<RateLimit>,
+    /// How bytes are moved.
+    pub transfer: Transfer,
 }
 
 /// Why a relay ended.
@@ -35,6 +38,8 @@ pub struct RelayEnd {
     pub bytes_a_to_b: u64,
     /// Bytes from the second descriptor that the first took.
     pub bytes_b_to_a: u64,
+    /// Those of both that were spliced and not copied.
+    pub bytes_spliced: u64,
     /// From the making of the relay to its end.
     pub duration: Duration,
     /// Why it ended.
@@ -55,6 +60,8 @@ pub struct RelayStats {
     pub held_a_to_b: usize,
     /// Bytes read from the second descriptor that the first has not taken.
     pub held_b_to_a: usize,
+    /// Bytes taken, in both directions together, that were spliced and not copied.
+    pub bytes_spliced: u64,
     /// Since the making of the relay.
     pub duration: Duration,
 }
