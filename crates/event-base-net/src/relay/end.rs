@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use event_base::{Base, Error, EventId, EventSpec, What};
+use event_base::{Base, Error, EventId, EventSpec, SystemError, What};
 use nix::errno::Errno;
 use socket2::SockRef;
 
@@ -62,6 +62,9 @@ pub(super) struct End {
     closed: Watch,
     /// The peer's half-close has been reported, so watching for it would only report it again.
     half_closed: bool,
+    /// A write was told that the connection had failed. The kernel tells it once: after it, reading ends as if the
+    /// peer had ended its stream.
+    broken: Option<Error>,
 }
 
 impl End {
@@ -80,6 +83,7 @@ impl End {
             write: Watch::new(What::WRITE, Role::Write(index), key),
             closed: Watch::new(What::CLOSED, Role::Closed(index), key),
             half_closed: false,
+            broken: None,
         })
     }
 
@@ -113,6 +117,19 @@ impl End {
 
     pub(super) fn send(&self, buffer: &[u8]) -> nix::Result<Option<usize>> {
         socket::send(self.fd.as_fd(), self.socket, buffer)
+    }
+
+    /// Called when a write failed. `EPIPE` says no more than that the peer takes nothing; what it sends may still
+    /// come to its end.
+    pub(super) fn write_failed(&mut self, error: Error) {
+        if !matches!(error, Error::System(SystemError { errno, .. }) if errno == Errno::EPIPE as i32) {
+            self.broken.get_or_insert(error);
+        }
+    }
+
+    /// Why the end of what is read here is not the end of the peer's stream.
+    pub(super) fn broken(&self) -> Option<Error> {
+        self.broken
     }
 
     /// Passes the end of the stream on.
