@@ -53,6 +53,7 @@ unsafe extern "C" {
     pub safe fn event_get_struct_event_size() -> usize;
     pub safe fn event_config_new() -> *mut EventConfig;
     pub fn event_config_set_flag(config: *mut EventConfig, flag: c_int) -> c_int;
+    pub fn event_config_avoid_method(config: *mut EventConfig, name: *const c_char) -> c_int;
     pub fn event_config_free(config: *mut EventConfig);
     pub fn event_base_new_with_config(config: *const EventConfig) -> *mut EventBase;
     pub fn event_base_free(base: *mut EventBase);

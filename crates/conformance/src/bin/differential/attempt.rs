@@ -179,7 +179,7 @@ impl<S: Side> Player<S> {
     }
 
     /// When all timers but this event's are due.
-    fn deadlines(&self, but: Option<usize>) -> Vec<Micros> {
+    pub(crate) fn deadlines(&self, but: Option<usize>) -> Vec<Micros> {
         let states = self.side.states();
         let named = states.iter().enumerate().filter(|(event, _)| Some(*event) != but);
         let unnamed = self.unnamed.borrow();

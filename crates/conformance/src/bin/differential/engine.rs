@@ -11,7 +11,7 @@ use event_base::{
 
 use crate::interpose::{Micros, WALL_OFFSET};
 use crate::player::Player;
-use crate::program::{COMMON, EVENTS, Kind, Settings};
+use crate::program::{COMMON, EVENTS, Kind, Method, Settings};
 use crate::side::{Side, State, States, Timeout};
 
 /// The engine.
@@ -40,7 +40,7 @@ impl Engine {
         player.called(ready.data, ready.fd, ready.what);
     }
 
-    /// The loop in the steps of a host, which sleeps until the kernel's timer.
+    /// The loop in the steps of a host, which sleeps until the kernel's timer, or in the base's stead.
     fn run_hosted(&self, player: &Player<Self>, flags: LoopFlags) -> Result<i32, Error> {
         self.base.enter(flags)?;
         loop {
@@ -50,7 +50,14 @@ impl Engine {
                         Self::hand_out(player, &ready);
                     }
                 }
-                Turn::Idle => player.sleep(None),
+                Turn::Idle if player.program.settings.method == Method::Epoll => player.sleep(None),
+                Turn::Idle => {
+                    let mut wait = self.base.start_wait()?;
+                    let waited = wait.wait();
+                    self.base.finish_wait(wait)?;
+                    waited?;
+                    player.found_before();
+                }
                 Turn::Host | Turn::Watcher(_) => {}
                 Turn::Done(result) => {
                     self.base.leave();
@@ -88,8 +95,14 @@ impl Side for Engine {
             settings.most_callbacks,
             settings.limited_from,
         );
+        let config = settings
+            .method
+            .others()
+            .fold(config, |config, name| config.avoid_method(&name.to_string_lossy()));
         let base = Base::with_config(&config).unwrap_or_else(|error| panic!("a base: {error}"));
-        if settings.hosted {
+        let method = base.method().unwrap_or_default();
+        assert!(method.as_bytes().starts_with(settings.method.name().to_bytes()), "{method}");
+        if settings.hosted && settings.method == Method::Epoll {
             // Makes the timer that stands for deadlines.
             assert!(base.descriptor().is_ok_and(|descriptor| descriptor.is_some()));
         }

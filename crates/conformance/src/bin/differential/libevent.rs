@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "libevent is a C library")]
 
 use std::cell::Cell;
-use std::ffi::{c_int, c_short, c_uint, c_void};
+use std::ffi::{CStr, c_int, c_short, c_uint, c_void};
 use std::os::fd::RawFd;
 use std::ptr;
 
@@ -10,6 +10,7 @@ use event_base::{LoopFlags, What};
 use event_base_conformance::libevent::raw;
 
 use crate::event_struct::{self, Fields, LIST_FINALIZING, LIST_INSERTED, LIST_QUEUED, LIST_TIMEOUT, Place};
+use crate::evmap;
 use crate::interpose::{Micros, WALL_OFFSET};
 use crate::player::Player;
 use crate::program::{COMMON, EVENTS, Kind, SLOTS, Settings};
@@ -101,6 +102,10 @@ impl Side for Libevent {
         let from = c_int::from(settings.limited_from);
         // SAFETY: the configuration was just made.
         unsafe { raw::event_config_set_flag(config, flags) };
+        for name in settings.method.others() {
+            // SAFETY: as above; the name is terminated.
+            unsafe { raw::event_config_avoid_method(config, name.as_ptr()) };
+        }
         with_time(settings.longest_pass, |time| {
             // SAFETY: as above.
             unsafe { raw::event_config_set_max_dispatch_interval(config, time, callbacks, from) }
@@ -110,6 +115,11 @@ impl Side for Libevent {
         // SAFETY: nothing refers to it any more.
         unsafe { raw::event_config_free(config) };
         assert!(!base.is_null(), "event_base_new_with_config");
+        // SAFETY: the base is alive.
+        let name = unsafe { raw::event_base_get_method(base) };
+        // SAFETY: a name that lives as long as the base.
+        let name = unsafe { CStr::from_ptr(name) };
+        assert!(name.to_bytes().starts_with(settings.method.name().to_bytes()), "{name:?}");
         // SAFETY: the base was just made.
         unsafe { raw::event_base_priority_init(base, settings.priorities.into()) };
         let common = COMMON.map(|time| {
@@ -352,6 +362,10 @@ impl Side for Libevent {
                 priority: fields.priority,
             }
         })
+    }
+
+    fn make_active(&self, fd: RawFd, what: c_short) {
+        evmap::io_active(self.base, fd, what);
     }
 
     fn after_wait(&self, player: &Player<Self>) {

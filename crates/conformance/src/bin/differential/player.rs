@@ -8,6 +8,7 @@ use std::rc::Rc;
 use event_base::{LoopFlags, What};
 
 use crate::interpose::{self, Micros};
+use crate::order::{Found, Orders};
 use crate::program::{EVENTS, Flags, Kind, Operation, Program};
 use crate::rules::{self, Rule};
 use crate::side::{Side, States, UNNAMED};
@@ -106,6 +107,7 @@ pub(crate) struct Player<S> {
     pub(crate) break_next: Cell<bool>,
     pub(crate) run: Cell<Run>,
     pub(crate) time: Time,
+    pub(crate) found: Found,
     pub(crate) trace: RefCell<Vec<Entry>>,
     callbacks: Cell<u64>,
     /// Operations so far.
@@ -113,7 +115,7 @@ pub(crate) struct Player<S> {
 }
 
 impl<S: Side> Player<S> {
-    pub(crate) fn new(program: &Rc<Program>) -> Self {
+    pub(crate) fn new(program: &Rc<Program>, orders: &Orders) -> Self {
         let side = interpose::with(&Time::default(), || S::new(&program.settings));
         Player {
             side,
@@ -128,6 +130,7 @@ impl<S: Side> Player<S> {
             break_next: Cell::new(false),
             run: Cell::default(),
             time: Time::default(),
+            found: Found::new(orders),
             trace: RefCell::default(),
             callbacks: Cell::new(0),
             done: Cell::new(0),

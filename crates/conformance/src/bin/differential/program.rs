@@ -1,5 +1,6 @@
 //! A program: what both loops are put through, readable when it is printed.
 
+use std::ffi::CStr;
 use std::fmt;
 
 use event_base::{LoopFlags, What};
@@ -73,9 +74,36 @@ pub(crate) enum Operation {
     Reset(usize),
 }
 
+/// How a base waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    Epoll,
+    Poll,
+    Select,
+}
+
+impl Method {
+    const ALL: [Method; 3] = [Method::Epoll, Method::Poll, Method::Select];
+
+    /// As libevent and the engine call it, apart from what libevent adds in brackets.
+    pub(crate) fn name(self) -> &'static CStr {
+        match self {
+            Method::Epoll => c"epoll",
+            Method::Poll => c"poll",
+            Method::Select => c"select",
+        }
+    }
+
+    /// What a base is to avoid so that it gets this one.
+    pub(crate) fn others(self) -> impl Iterator<Item = &'static CStr> {
+        Method::ALL.into_iter().filter(move |method| *method != self).map(Method::name)
+    }
+}
+
 /// How both bases are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
+    pub(crate) method: Method,
     /// The number of priorities at the beginning.
     pub(crate) priorities: u8,
     /// Time stands still during callbacks.

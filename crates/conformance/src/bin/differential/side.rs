@@ -1,5 +1,6 @@
 //! What a loop is asked for, by the name of libevent's call. One side is libevent, the other the engine.
 
+use std::ffi::c_short;
 use std::os::fd::RawFd;
 
 use event_base::{LoopFlags, What};
@@ -78,6 +79,8 @@ pub(crate) trait Side: Sized {
     fn counts(&self) -> (usize, usize);
     fn states(&self) -> States;
 
+    /// Makes the events of a descriptor active that wait for it.
+    fn make_active(&self, _fd: RawFd, _what: c_short) {}
     /// The wait is over, and timers have not been looked at yet.
     fn after_wait(&self, _player: &Player<Self>) {}
     /// A callback is over.
