@@ -1,6 +1,7 @@
 //! The engine's side, over the real backend and the system's clock.
 
 use std::cell::Cell;
+use std::ffi::c_int;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
@@ -72,7 +73,7 @@ impl Engine {
         let Ok(priority) = self.base.priority(id) else { return State::default() };
         let idle = State { exists: true, priority, ..State::default() };
         infos.iter().find(|info| info.id == id).map_or(idle, |info| State {
-            inserted: info.pending.intersects(What::IO),
+            inserted: info.pending.intersects(What::IO | What::SIGNAL),
             deadline: info.expires_at.map(micros),
             active: info.is_active.then_some(info.active.bits()),
             ..idle
@@ -114,7 +115,7 @@ impl Side for Engine {
     }
 
     fn create(&self, player: &Player<Self>, event: usize, kind: &Kind) -> bool {
-        let fd = kind.slot.map_or(-1, |slot| player.fd(slot));
+        let fd = player.number_of(kind);
         let mut spec = EventSpec::io(fd, kind.what).data(event as u64);
         if let Some(priority) = kind.priority {
             spec = spec.priority(priority);
@@ -152,6 +153,14 @@ impl Side for Engine {
 
     fn activate(&self, event: usize, what: What, _put_off: bool) -> bool {
         self.id(event).and_then(|id| self.base.activate(id, what)).is_ok()
+    }
+
+    fn activate_times(&self, event: usize, what: What, times: u16) -> bool {
+        self.id(event).and_then(|id| self.base.activate_signal(id, what, times.into())).is_ok()
+    }
+
+    fn activate_by_signal(&self, number: c_int) -> bool {
+        self.base.activate_by_signal(number).is_ok()
     }
 
     fn activate_later(&self, event: usize, what: What) -> bool {

@@ -4,6 +4,7 @@ use event_base::{LoopFlags, What};
 use event_base_conformance::Random;
 
 use crate::program::{COMMON, EVENTS, Kind, Method, Operation, Program, SLOTS, Settings, Socket};
+use crate::signals::SIGNALS;
 
 /// Ways of a program.
 struct Habits {
@@ -25,6 +26,9 @@ enum Choice {
     Activate,
     ActivateLater,
     ActivateByFd,
+    ActivateTimes,
+    ActivateBySignal,
+    Send,
     SetPriority,
     SetPriorities,
     Once,
@@ -41,7 +45,7 @@ enum Choice {
 }
 
 /// The usual weights.
-const WEIGHTS: [(u64, Choice); 22] = [
+const WEIGHTS: [(u64, Choice); 25] = [
     (6, Choice::New),
     (1, Choice::Free),
     (16, Choice::Add),
@@ -51,6 +55,9 @@ const WEIGHTS: [(u64, Choice); 22] = [
     (8, Choice::Activate),
     (2, Choice::ActivateLater),
     (2, Choice::ActivateByFd),
+    (3, Choice::ActivateTimes),
+    (2, Choice::ActivateBySignal),
+    (12, Choice::Send),
     (2, Choice::SetPriority),
     (1, Choice::SetPriorities),
     (3, Choice::Once),
@@ -108,6 +115,7 @@ impl Habits {
             longest_pass: (limits && random.once_in(3)).then(|| random.below(4000)),
             limited_from: random.below(u64::from(priorities)) as u8,
             changelist: method == Method::Epoll && random.once_in(3),
+            signals: random.once_in(2),
             common,
             exits,
             unnamed: exits || (!common && random.once_in(3)),
@@ -127,6 +135,7 @@ impl Habits {
             Choice::AddCommon => common,
             Choice::Exit => exits,
             Choice::Once => settings.unnamed,
+            Choice::Send | Choice::ActivateTimes | Choice::ActivateBySignal => settings.signals,
             _ => true,
         });
         let edges = random.below(3);
@@ -172,6 +181,13 @@ impl Habits {
     }
 
     fn new_event(&self, random: &mut Random, event: usize) -> Operation {
+        if self.settings.signals && random.once_in(3) {
+            let mut what = What::SIGNAL;
+            what.set(What::PERSIST, random.once_in(2));
+            let priority = random.once_in(2).then(|| random.below(4) as u8);
+            let signal = Some(random.below(SIGNALS as u64) as usize);
+            return Operation::New(event, Kind { slot: None, signal, what, priority });
+        }
         let slot = (!random.once_in(3)).then(|| random.below(SLOTS as u64) as usize);
         let mut what = What::empty();
         if let Some(slot) = slot {
@@ -181,7 +197,7 @@ impl Habits {
         }
         what.set(What::PERSIST, random.once_in(2));
         let priority = random.once_in(2).then(|| random.below(4) as u8);
-        Operation::New(event, Kind { slot, what, priority })
+        Operation::New(event, Kind { slot, signal: None, what, priority })
     }
 
     fn time(random: &mut Random) -> u64 {
@@ -231,6 +247,17 @@ impl Habits {
                 slot,
                 random.pick(&[What::READ, What::WRITE, What::IO, What::TIMEOUT]),
             ),
+            Choice::ActivateTimes => Operation::ActivateTimes(
+                event,
+                if random.once_in(2) { What::SIGNAL } else { self.result(random) },
+                random.below(4) as u16,
+            ),
+            Choice::ActivateBySignal => Operation::ActivateBySignal(random.below(SIGNALS as u64) as usize),
+            Choice::Send => {
+                let signal = random.below(SIGNALS as u64) as usize;
+                let times = random.pick(&[1, 1, 1, 2, 3, 20]);
+                Operation::Send(signal, times, random.once_in(3))
+            }
             Choice::SetPriority => Operation::SetPriority(event, random.below(5) as u8),
             Choice::SetPriorities => Operation::SetPriorities(random.below(6) as u8),
             Choice::Once if random.once_in(2) => Operation::Once(None, What::TIMEOUT, Self::timeout(random)),

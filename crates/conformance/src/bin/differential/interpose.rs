@@ -30,6 +30,12 @@ pub(crate) trait Machine {
     /// libevent is about to make the events of a descriptor active. Answers whether that was done here.
     fn tells(&self, fd: RawFd, what: c_short) -> bool;
 
+    /// libevent is about to make the events of a signal active.
+    fn signal_active(&self, number: c_int, times: c_int);
+
+    /// An event of libevent's left its signal.
+    fn signal_left(&self, number: c_int);
+
     /// Nothing was ready: lets time pass until the wait ends, `timeout` from now, or until the timer.
     fn pass_time(&self, timeout: Option<Micros>);
 

@@ -4,6 +4,7 @@
 
 mod adapt;
 mod attempt;
+mod calls;
 mod compare;
 mod descriptors;
 mod engine;
@@ -21,6 +22,7 @@ mod program;
 mod rules;
 mod shrink;
 mod side;
+mod signals;
 mod sockets;
 mod time;
 
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         eprintln!("differential: {message}");
         return ExitCode::from(2);
     }
+    signals::prepare();
     run(&options)
 }
 

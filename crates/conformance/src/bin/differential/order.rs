@@ -66,8 +66,12 @@ impl<S: Side> Player<S> {
     /// libevent tells of a descriptor; they are made active once it has told of all.
     pub(crate) fn note_told(&self, fd: RawFd, what: c_short) -> bool {
         let left = self.found.left.get();
-        if !S::IS_LIBEVENT || left == 0 {
+        if !S::IS_LIBEVENT || (left == 0 && self.slot(fd).is_some()) {
             return false;
+        }
+        if left == 0 {
+            self.side.make_active(fd, what);
+            return true;
         }
         self.found.told.borrow_mut().push((fd, what));
         self.found.left.set(left - 1);
@@ -79,8 +83,9 @@ impl<S: Side> Player<S> {
         true
     }
 
+    /// Signals, which come through a descriptor of libevent's own, are told last.
     fn put_in_order(&self, told: &mut [(RawFd, c_short)]) {
-        told.sort_unstable();
+        told.sort_unstable_by_key(|(fd, _)| (self.slot(*fd).is_none(), *fd));
         let slots: Vec<usize> = told.iter().filter_map(|(fd, _)| self.slot(*fd)).collect();
         if slots.len() < 2 {
             return;

@@ -86,6 +86,20 @@ rules! {
         "with poll and select, no event is added to one";
     TimersByDescriptor, "Timers activated by their descriptor come in the order of the heap.",
         "activated by hand only if there is one";
+    SignalsAtOnce, "The pipe of signals is read by an event of priority 0, in its turn.",
+        "it is read when the wait is over, after descriptors and before timers";
+    ForgottenSignals, "A signal that arrived for an event which was deleted since",
+        "when the last event leaves a signal, its bytes are taken out of the pipe";
+    CallsAddUp, "Activating an event that is active already does not add to its calls",
+        "the calls of an event that is queued are added to";
+    NoCalls, "Activating a signal event with no calls",
+        "libevent is not asked";
+    OneCallAtATime, "All calls of a row come before anything else is looked at.",
+        "libevent makes one call, and the event goes to the front of its queue";
+    CallsAfterRemove, "`event_remove_timer` takes the calls of a signal event along",
+        "the number of calls is put back";
+    SignalPeriod, "The timeout of a persistent signal event deletes it.",
+        "its timeout leaves it registered, and its period begins again when it is called";
     UnnamedAndPeriods, "The timeout of a persistent event takes its descriptor out of epoll",
         "no such period where unnamed timers could come between";
 }

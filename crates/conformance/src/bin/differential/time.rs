@@ -1,7 +1,7 @@
 //! The time of one side, which passes only where the program or a wait lets it.
 
 use std::cell::Cell;
-use std::ffi::c_short;
+use std::ffi::{c_int, c_short};
 use std::os::fd::RawFd;
 
 use event_base::LoopFlags;
@@ -110,6 +110,10 @@ impl Machine for Time {
         false
     }
 
+    fn signal_active(&self, _number: c_int, _times: c_int) {}
+
+    fn signal_left(&self, _number: c_int) {}
+
     fn pass_time(&self, _timeout: Option<Micros>) {}
 
     fn set_timer(&self, timer: Timer) {
@@ -150,6 +154,7 @@ impl<S: Side> Player<S> {
     }
 
     fn begin_pass(&self) {
+        self.side.begin_pass();
         self.change_run(|run| run.waits += 1);
         self.time.pass.set(self.time.pass.get() + 1);
         self.time.end_wait();
@@ -182,6 +187,7 @@ impl<S: Side> Machine for Player<S> {
         let blind = S::IS_LIBEVENT && run.waits > 0 && run.flags.contains(LoopFlags::NONBLOCK);
         if blind {
             self.count(Rule::NonblockPolls);
+            self.side.begin_pass();
         }
         blind
     }
@@ -194,6 +200,8 @@ impl<S: Side> Machine for Player<S> {
             events.sort_by_key(place);
         }
         if S::IS_LIBEVENT {
+            // Signals are told last.
+            events.sort_by_key(|event| self.slot(event.u64 as u32 as RawFd).is_none());
             events.iter_mut().for_each(|event| self.show_errors(event));
         }
     }
@@ -205,6 +213,14 @@ impl<S: Side> Machine for Player<S> {
 
     fn tells(&self, fd: RawFd, what: c_short) -> bool {
         self.note_told(fd, what)
+    }
+
+    fn signal_active(&self, number: c_int, times: c_int) {
+        self.side.signal_active(number, times);
+    }
+
+    fn signal_left(&self, number: c_int) {
+        self.side.signal_left(number);
     }
 
     fn pass_time(&self, timeout: Option<Micros>) {
