@@ -49,4 +49,20 @@ export interface Crossing {
   socketRead(fd: number, buffer: Uint8Array, offset: number, length: number): number
   /** Writes a part of `buffer`: the bytes taken, or -1. */
   socketWrite(fd: number, buffer: Uint8Array, offset: number, length: number): number
+  /** Copies into a part of `buffer` what reading would give: the bytes copied, or -1. */
+  socketPeek(fd: number, buffer: Uint8Array, offset: number, length: number): number
+  /**
+   * Receives into the first `count` of `slots`, of `size` bytes each, and writes their `records`: how many came, or -1.
+   * The layout of a record is in `datagram.rs`.
+   */
+  datagramReceive(fd: number, slots: Uint8Array, size: number, count: number, records: Uint8Array): number
+  /** Sends slots from `from` on, as their `records` say: how many were taken, or -1. */
+  datagramSend(
+    fd: number,
+    slots: Uint8Array,
+    size: number,
+    from: number,
+    count: number,
+    records: Uint8Array,
+  ): number
 }

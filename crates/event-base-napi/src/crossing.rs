@@ -17,6 +17,7 @@ use napi::bindgen_prelude::{JsValue, Object};
 use napi::{Env, Status, sys};
 use napi_derive::napi;
 
+use crate::datagram::{DatagramReceive, DatagramSend};
 use crate::descriptor::borrow;
 use crate::error::throw;
 use crate::handle::{Handle, Timeout, milliseconds};
@@ -79,7 +80,7 @@ impl Call {
     ///
     /// The kernel reads or writes them within this call, while JavaScript, which alone could touch them,
     /// waits: TypeScript refuses arrays that threads share.
-    fn with_bytes<T>(
+    pub(crate) fn with_bytes<T>(
         &self,
         index: usize,
         (offset, length): (u32, u32),
@@ -228,6 +229,9 @@ pub fn crossing(env: Env) -> napi::Result<Object<'static>> {
     define::<EventPending>(&env, &target)?;
     define::<SocketRead>(&env, &target)?;
     define::<SocketWrite>(&env, &target)?;
+    define::<SocketPeek>(&env, &target)?;
+    define::<DatagramReceive>(&env, &target)?;
+    define::<DatagramSend>(&env, &target)?;
     Ok(target)
 }
 
@@ -385,5 +389,15 @@ impl Export for SocketWrite {
 
     fn call(call: &Call) -> napi::Result<Value> {
         call.transfer("write", |fd, bytes| socket::write(fd, bytes))
+    }
+}
+
+struct SocketPeek;
+
+impl Export for SocketPeek {
+    const NAME: &'static CStr = c"socketPeek";
+
+    fn call(call: &Call) -> napi::Result<Value> {
+        call.transfer("recv", |fd, bytes| socket::peek(fd, bytes))
     }
 }
