@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { baseActivateByFd, baseActivateBySignal, baseClose, baseCommonTimeout, baseCountEvents, baseDump, baseEvents, baseFeatures, baseGotBreak, baseGotExit, baseLoopBreak, baseLoopContinue, baseLoopExit, baseMaxEvents, baseMethod, baseMonotonic, baseNow, baseNumber, basePriorities, baseReinit, baseSetPriorities, baseShare, baseSignalMethod, baseStats, baseUnwatch, baseUpdateCachedTime, baseWatch, createBase, crossing, eventActivateSignal, eventExpiresAt, eventFinalize, eventIsIdle, eventKeep, eventOnce, eventRemoveTimer, eventSetPriority, logStart, logTake, maxSignal, netClose, netCompletion, netConnect, netListen, netPause, netRelay, netResume, netStats, remoteActivate, remoteAdd, remoteConnect, remoteDel, remoteLoopBreak, remoteLoopExit, runSetRef, runStart, runStop, setErrorFactory, signalReassert, socketAccept, socketAddress, socketClose, socketConnect, socketError, socketGetOption, socketListen, socketOptions, socketPair, socketPeer, socketPipe, socketSetNonblocking, socketSetOption, socketShutdown, supportedMethods, watchHost } = nativeBinding
+const { baseActivateByFd, baseActivateBySignal, baseClose, baseCommonTimeout, baseCountEvents, baseDump, baseEvents, baseFeatures, baseGotBreak, baseGotExit, baseLoopBreak, baseLoopContinue, baseLoopExit, baseMaxEvents, baseMethod, baseMonotonic, baseNow, baseNumber, basePriorities, baseReinit, baseSetPriorities, baseShare, baseSignalMethod, baseStats, baseUnwatch, baseUpdateCachedTime, baseWatch, createBase, crossing, datagramAddress, datagramBind, datagramConnect, datagramRecord, eventActivateSignal, eventExpiresAt, eventFinalize, eventIsIdle, eventKeep, eventOnce, eventRemoveTimer, eventSetPriority, logStart, logTake, maxSignal, netClose, netCompletion, netConnect, netListen, netPause, netRelay, netResume, netStats, remoteActivate, remoteAdd, remoteConnect, remoteDel, remoteLoopBreak, remoteLoopExit, runSetRef, runStart, runStop, setErrorFactory, signalReassert, socketAccept, socketAddress, socketClose, socketConnect, socketError, socketGetOption, socketListen, socketOptions, socketPair, socketPeer, socketPipe, socketSetNonblocking, socketSetOption, socketShutdown, supportedMethods, watchHost } = nativeBinding
 export { baseActivateByFd }
 export { baseActivateBySignal }
 export { baseClose }
@@ -803,6 +803,10 @@ export { baseUpdateCachedTime }
 export { baseWatch }
 export { createBase }
 export { crossing }
+export { datagramAddress }
+export { datagramBind }
+export { datagramConnect }
+export { datagramRecord }
 export { eventActivateSignal }
 export { eventExpiresAt }
 export { eventFinalize }

@@ -18,6 +18,7 @@ export type {
 } from './ts/net/buffer-event/options.js'
 export type { LineEnd } from './ts/net/buffer-event/search.js'
 export { connect, type ConnectOptions } from './ts/net/connect.js'
+export { DatagramBatch, type DatagramBatchOptions, type DatagramTarget } from './ts/net/datagram.js'
 export { listen, type ConnectionCallback, type Listener, type ListenOptions } from './ts/net/listener.js'
 export type { CountOption, SocketOption, SwitchOption, TimeOption } from './ts/net/options.js'
 export { relay, type Relay, type RelayEnd, type RelayOptions, type RelayStats } from './ts/net/relay.js'
