@@ -12,6 +12,11 @@ export interface Remote {
   readonly [owner]: 'remote'
 }
 
+/** A proxy on threads of its own, which ends with this: see `proxyStart`. */
+export interface ProxyOwner {
+  readonly [owner]: 'proxy'
+}
+
 /** Names a base in every call: see `baseNumber`. */
 export type Handle = number
 
@@ -230,6 +235,54 @@ export interface BindingLogEntry {
   method?: string
 }
 
+/** How a proxy works. Negative times, rates of 0 and a `proxy_protocol` of 0 mean none. */
+export interface BindingProxyOptions {
+  /** Where it listens; missing for a descriptor. */
+  listen?: BindingAddress
+  /** The listening socket where there is no address; the proxy's from here on. */
+  fd: number
+  /** How many connections may wait. */
+  backlog: number
+  /** Others may listen there as well. */
+  reusePort: boolean
+  /** An IPv6 socket takes no IPv4 connections. */
+  ipv6Only: boolean
+  /** Connections accepted in one pass. */
+  batch: number
+  /** How many threads. */
+  threads: number
+  /** Where it forwards to. */
+  upstreams: Array<BindingUpstream>
+  /** The fewest connections count, not the turn. */
+  leastConnections: boolean
+  /** Milliseconds a connect may take. */
+  connectTimeout: number
+  /** Milliseconds without a byte. */
+  idleTimeout: number
+  /** Bytes a second in a connection. */
+  rate: number
+  /** Bytes at once. */
+  burst: number
+  /** The version of the header. */
+  proxyProtocol: number
+  /** Failures in a row. */
+  failures: number
+  /** Milliseconds out at first. */
+  backoff: number
+  /** Milliseconds out at most. */
+  maxBackoff: number
+}
+
+/** What a proxy has done so far. */
+export interface BindingProxyStats {
+  /** All of it. */
+  total: BindingTraffic
+  /** By thread. */
+  threads: Array<BindingTraffic>
+  /** By upstream. */
+  upstreams: Array<BindingUpstreamStats>
+}
+
 /** What a relay has done so far. */
 export interface BindingRelayStats {
   /** Bytes from the first descriptor that the second took. */
@@ -280,6 +333,60 @@ export interface BindingTiming {
   slowest: number
   /** How long that was, in milliseconds. */
   slowestDuration: number
+}
+
+/** What a proxy, or one thread, has done. */
+export interface BindingTraffic {
+  /** Connections accepted. */
+  accepted: number
+  /** Connections under way. */
+  open: number
+  /** Connections nobody took. */
+  refused: number
+  /** Connections that ended by an error. */
+  failed: number
+  /** Bytes towards upstreams. */
+  bytesUp: number
+  /** Bytes from upstreams. */
+  bytesDown: number
+}
+
+/** A place to forward to. */
+export interface BindingUpstream {
+  /** What it is known by. */
+  name: string
+  /** Its addresses, the best first. */
+  addresses: Array<BindingAddress>
+  /** Its share. */
+  weight: number
+}
+
+/** What became of the connections to one upstream. */
+export interface BindingUpstreamStats {
+  /** Which. */
+  name: string
+  /** Its share. */
+  weight: number
+  /** Up, down, or being found out. */
+  state: 'up' | 'down' | 'probing'
+  /** Milliseconds until it is tried again; -1 unless it is down. */
+  retryAfter: number
+  /** Connections it took. */
+  connected: number
+  /** Connections under way. */
+  open: number
+  /** Connects that failed. */
+  refused: number
+  /** Connections that ended by an error. */
+  failed: number
+  /** Bytes towards it. */
+  bytesUp: number
+  /** Bytes from it. */
+  bytesDown: number
+  /** Milliseconds of connects that succeeded. */
+  connectMs: number
+  /** The longest of them. */
+  longestConnectMs: number
 }
 
 /** Builds a base, which lives as long as what is returned does. */
@@ -354,6 +461,41 @@ export declare function netResume(handle: Handle, source: number): void
 
 /** What a relay has done so far; nothing for one that has ended. */
 export declare function netStats(handle: Handle, source: number): BindingRelayStats | null
+
+/** Where it listens. */
+export declare function proxyAddress(owner: ExternalObject<ProxyOwner>): BindingAddress
+
+/** Accepts no more and ends with the last connection; a negative timeout means none. */
+export declare function proxyDrain(owner: ExternalObject<ProxyOwner>, timeout: number): void
+
+/** Ends everything at once, and waits for it. */
+export declare function proxyEnd(owner: ExternalObject<ProxyOwner>): void
+
+/** Whether all threads have ended. */
+export declare function proxyIsOver(owner: ExternalObject<ProxyOwner>): boolean
+
+/** Forwards new connections to other upstreams. */
+export declare function proxySetUpstreams(owner: ExternalObject<ProxyOwner>, list: Array<BindingUpstream>): void
+
+/**
+ * Starts a proxy. `listener` is called, from the environment's own loop, when there is something to
+ * [hear](proxy_take).
+ */
+export declare function proxyStart(options: BindingProxyOptions, listener: () => void): ExternalObject<ProxyOwner>
+
+/** What it has done so far. */
+export declare function proxyStats(owner: ExternalObject<ProxyOwner>): BindingProxyStats
+
+/** Ends everything at once, without waiting for it. */
+export declare function proxyStop(owner: ExternalObject<ProxyOwner>): void
+
+/** What there is to hear. */
+export declare function proxyTake(owner: ExternalObject<ProxyOwner>): Array<| { kind: 'connectFailed', upstream: string, error: Error, times: number }
+| { kind: 'upstreamDown', upstream: string, error: Error, retryAfter: number }
+| { kind: 'upstreamUp', upstream: string }
+| { kind: 'acceptFailed', error: Error, retryAfter: number }
+| { kind: 'threadFailed', reason: string }
+| { kind: 'dropped', times: number }>
 
 /** Makes an event active. */
 export declare function remoteActivate(remote: ExternalObject<Remote>, event: number, what: number): void

@@ -12,6 +12,11 @@ export interface Remote {
   readonly [owner]: 'remote'
 }
 
+/** A proxy on threads of its own, which ends with this: see `proxyStart`. */
+export interface ProxyOwner {
+  readonly [owner]: 'proxy'
+}
+
 /** Names a base in every call: see `baseNumber`. */
 export type Handle = number
 

@@ -282,6 +282,11 @@ impl Relay {
         Ok(failure.map(|error| (EndReason::Error, Some(error))))
     }
 
+    /// Bytes taken, from the first descriptor and from the second.
+    pub(crate) fn moved(&self) -> [u64; 2] {
+        [self.flows[0].moved, self.flows[1].moved]
+    }
+
     pub(crate) fn stats(&self, base: &Base) -> RelayStats {
         RelayStats {
             bytes_a_to_b: self.flows[0].moved,
