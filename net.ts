@@ -5,8 +5,17 @@
  */
 
 export type { HostAndPort, InternetAddress, SocketAddress, Target, UnixPath } from './ts/net/address.js'
+export type { BindOptions } from './ts/net/bind.js'
 export { connect, type ConnectOptions } from './ts/net/connect.js'
-export { listen, type ConnectionCallback, type Listener, type ListenOptions } from './ts/net/listener.js'
+export { inheritedDescriptors, type InheritedDescriptor, type InheritedOptions } from './ts/net/inherited.js'
+export {
+  listen,
+  type AcceptOptions,
+  type ConnectionCallback,
+  type InheritedListener,
+  type Listener,
+  type ListenOptions,
+} from './ts/net/listener.js'
 export type { CountOption, SocketOption, SwitchOption, TimeOption } from './ts/net/options.js'
 export { relay, type Relay, type RelayEnd, type RelayOptions, type RelayStats } from './ts/net/relay.js'
 export * as socket from './ts/net/socket.js'

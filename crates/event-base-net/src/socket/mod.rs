@@ -6,14 +6,20 @@
 //! * Failures are [`event_base::Error::System`] with the system call's name and the descriptor.
 //! * A write to a vanished peer is `EPIPE`, never a signal, wherever the descriptor is a socket.
 
+mod configure;
+#[cfg(target_os = "linux")]
+mod linux;
+mod listen;
 mod open;
 mod option;
 mod query;
 mod transfer;
 
-pub use open::{BindOptions, DEFAULT_BACKLOG, accept, connect, listen, pair, pipe};
-pub use option::{OptionKind, OptionValue, SocketOption, get_option, set_option};
-pub use query::{address, error, peer, set_nonblocking};
+pub use configure::{get_option, set_option};
+pub use listen::{BindOptions, DEFAULT_BACKLOG, check_listening, listen};
+pub use open::{accept, connect, pair, pipe};
+pub use option::{OptionKind, OptionValue, SocketOption};
+pub use query::{address, error, peer, set_close_on_exec, set_nonblocking};
 pub use transfer::{Direction, close, read, shutdown, write};
 
 pub(crate) use transfer::{receive, send};
