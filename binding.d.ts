@@ -165,6 +165,30 @@ export interface BindingAddress {
   port: number
 }
 
+/** How to bind and to listen. */
+export interface BindingBindOptions {
+  /** How many connections may wait. */
+  backlog: number
+  /** `SO_REUSEPORT`. */
+  reusePort: boolean
+  /** `IPV6_V6ONLY`. */
+  ipv6Only: boolean
+  /** `IP_TRANSPARENT`. */
+  transparent: boolean
+  /** `IP_FREEBIND`. */
+  freeBind: boolean
+  /** `TCP_FASTOPEN`; 0 means none. */
+  fastOpen: number
+  /** `TCP_DEFER_ACCEPT` in milliseconds; negative means none. */
+  deferAccept: number
+  /** `TCP_NODELAY`. */
+  noDelay: boolean
+  /** `SO_KEEPALIVE`. */
+  keepAlive: boolean
+  /** `TCP_KEEPIDLE` in milliseconds; negative means the system's. */
+  keepAliveIdle: number
+}
+
 /** What `EventConfig` collected. */
 export interface BindingConfig {
   /** Names of backends not to use. */
@@ -445,7 +469,7 @@ export declare function netCompletion(handle: Handle): | { kind: 'accepted', key
 export declare function netConnect(handle: Handle, place: string, port: number, timeout: number): number
 
 /** Accepts on a listening socket, which is the base's from here on, also when this fails. */
-export declare function netListen(handle: Handle, fd: number, batch: number): number
+export declare function netListen(handle: Handle, fd: number, batch: number, paused: boolean): number
 
 /** Stops a listener accepting. */
 export declare function netPause(handle: Handle, source: number): void
@@ -542,6 +566,9 @@ export declare function socketAccept(fd: number): number
 /** Where the socket is bound. */
 export declare function socketAddress(fd: number): BindingAddress
 
+/** Checks a listening socket from elsewhere, or makes it one where the backlog is not negative. */
+export declare function socketCheckListening(fd: number, backlog: number): void
+
 /** Closes a descriptor. */
 export declare function socketClose(fd: number): void
 
@@ -555,7 +582,7 @@ export declare function socketError(fd: number): number
 export declare function socketGetOption(fd: number, name: string): number
 
 /** A listening socket. */
-export declare function socketListen(place: string, port: number, backlog: number, reusePort: boolean, ipv6Only: boolean): number
+export declare function socketListen(place: string, port: number, options: BindingBindOptions): number
 
 /** The names of the options and, for each, the kind of its value: 0 a switch, 1 a count, 2 a time. */
 export declare function socketOptions(): Array<[string, number]>
@@ -568,6 +595,12 @@ export declare function socketPeer(fd: number): BindingAddress
 
 /** The ends of a pipe: to read, to write. */
 export declare function socketPipe(): Array<number>
+
+/**
+ * Closes the descriptor when another program takes this process's place. Fails with `EBADF` when it is not
+ * open.
+ */
+export declare function socketSetCloseOnExec(fd: number): void
 
 /** Makes the descriptor non-blocking or blocking. */
 export declare function socketSetNonblocking(fd: number, nonblocking: boolean): void
