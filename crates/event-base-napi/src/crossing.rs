@@ -22,6 +22,10 @@ use crate::error::throw;
 use crate::handle::{Handle, Timeout, milliseconds};
 use crate::socket::WOULD_BLOCK;
 
+mod completion;
+
+pub(crate) use completion::Rest;
+
 /// Arguments of the longest call.
 const MOST_ARGUMENTS: usize = 6;
 
@@ -226,6 +230,7 @@ pub fn crossing(env: Env) -> napi::Result<Object<'static>> {
     define::<EventFree>(&env, &target)?;
     define::<EventActivate>(&env, &target)?;
     define::<EventPending>(&env, &target)?;
+    define::<completion::NetCompletion>(&env, &target)?;
     define::<SocketRead>(&env, &target)?;
     define::<SocketWrite>(&env, &target)?;
     Ok(target)
