@@ -50,6 +50,8 @@ export interface Crossing {
   eventActivate(handle: Handle, event: number, what: number): void
   /** Which bits of `mask` the event is pending or active for. */
   eventPending(handle: Handle, event: number, mask: number): number
+  /** What happened to a listener, a connect or a relay, in numbers: see `ts/net/completion.ts`. */
+  netCompletion(handle: Handle, numbers: Float64Array): number
   /** Reads into a part of `buffer`: the bytes read, or -1. */
   socketRead(fd: number, buffer: Uint8Array, offset: number, length: number): number
   /** Writes a part of `buffer`: the bytes taken, or -1. */
@@ -458,21 +460,20 @@ export declare function maxSignal(): number
 /** Ends a source. Answers whether it was still there. */
 export declare function netClose(handle: Handle, source: number): boolean
 
-/** The next thing that happened to a source: its key, and what belongs to its kind. */
-export declare function netCompletion(handle: Handle): | { kind: 'accepted', key: number, fd: number, peer: BindingAddress }
-| { kind: 'acceptFailed', key: number, error: Error, retryAfter: number }
-| { kind: 'connected', key: number, fd: number, error: Error | undefined }
-| { kind: 'relayEnded', key: number, bytesAToB: number, bytesBToA: number, durationMs: number, reason: 'end' | 'error' | 'idle' | 'closed', error: Error | undefined }
-| null
-
 /** Connects; a negative timeout means none. */
 export declare function netConnect(handle: Handle, place: string, port: number, timeout: number): number
+
+/** The error of what was told last. */
+export declare function netFailure(handle: Handle): Error | null
 
 /** Accepts on a listening socket, which is the base's from here on, also when this fails. */
 export declare function netListen(handle: Handle, fd: number, batch: number, paused: boolean): number
 
 /** Stops a listener accepting. */
 export declare function netPause(handle: Handle, source: number): void
+
+/** The peer of the connection that was told last, where its address is none of IPv4. */
+export declare function netPeer(handle: Handle): BindingAddress | null
 
 /**
  * Relays between two sockets, which are the base's from here on, also when this fails, except with `EBADF`.

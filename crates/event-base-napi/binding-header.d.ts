@@ -50,6 +50,8 @@ export interface Crossing {
   eventActivate(handle: Handle, event: number, what: number): void
   /** Which bits of `mask` the event is pending or active for. */
   eventPending(handle: Handle, event: number, mask: number): number
+  /** What happened to a listener, a connect or a relay, in numbers: see `ts/net/completion.ts`. */
+  netCompletion(handle: Handle, numbers: Float64Array): number
   /** Reads into a part of `buffer`: the bytes read, or -1. */
   socketRead(fd: number, buffer: Uint8Array, offset: number, length: number): number
   /** Writes a part of `buffer`: the bytes taken, or -1. */
