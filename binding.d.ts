@@ -58,6 +58,22 @@ export interface Crossing {
   socketWrite(fd: number, buffer: Uint8Array, offset: number, length: number): number
   /** Writes the first 64 of the buffers as if they were one, up to `most` bytes: the bytes taken, or -1. */
   socketWriteMany(fd: number, buffers: readonly Uint8Array[], most: number): number
+  /** Copies into a part of `buffer` what reading would give: the bytes copied, or -1. */
+  socketPeek(fd: number, buffer: Uint8Array, offset: number, length: number): number
+  /**
+   * Receives into the first `count` of `slots`, of `size` bytes each, and writes their `records`: how many came, or -1.
+   * The layout of a record is in `datagram.rs`.
+   */
+  datagramReceive(fd: number, slots: Uint8Array, size: number, count: number, records: Uint8Array): number
+  /** Sends slots from `from` on, as their `records` say: how many were taken, or -1. */
+  datagramSend(
+    fd: number,
+    slots: Uint8Array,
+    size: number,
+    from: number,
+    count: number,
+    records: Uint8Array,
+  ): number
 }
 
 export declare class ExternalObject<T> {
@@ -420,6 +436,18 @@ export declare function createBase(config: BindingConfig): ExternalObject<BaseOw
 
 /** The calls that are made for every event. */
 export declare function crossing(): Crossing
+
+/** The address in a record. */
+export declare function datagramAddress(record: Uint8Array): BindingAddress | null
+
+/** A bound UDP socket. */
+export declare function datagramBind(place: string, port: number, reusePort: boolean, ipv6Only: boolean): number
+
+/** A connected UDP socket. */
+export declare function datagramConnect(place: string, port: number): number
+
+/** The record of an empty datagram to an address. */
+export declare function datagramRecord(place: string, port: number): Uint8Array
 
 /** Makes a signal event active, to be called back `calls` times. */
 export declare function eventActivateSignal(handle: Handle, event: number, what: number, calls: number): void

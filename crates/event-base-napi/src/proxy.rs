@@ -104,7 +104,8 @@ impl TryFrom<BindingProxyOptions> for ProxyOptions {
         let door = match told.listen {
             Some(place) => {
                 let (backlog, reuse_port) = (told.backlog, told.reuse_port);
-                let options = BindOptions { backlog, reuse_port, ipv6_only: told.ipv6_only, ..BindOptions::default() };
+                let options =
+                    BindOptions { backlog, reuse_port, ipv6_only: told.ipv6_only, ..BindOptions::default() };
                 Door::At(address(place.place, place.port)?, options)
             }
             None => Door::Inherited(take(told.fd, "accept")?),
