@@ -206,6 +206,18 @@ export interface BindingConfig {
   debug: boolean
 }
 
+/** Where to connect from. */
+export interface BindingConnectOptions {
+  /** A numeric address, or nothing for any. */
+  localAddress: string
+  /** A port, or 0 for any. */
+  localPort: number
+  /** `IP_TRANSPARENT`. */
+  transparent: boolean
+  /** `IP_FREEBIND`. */
+  freeBind: boolean
+}
+
 /** One event, as `events()` shows it. */
 export interface BindingEventInfo {
   /** Its id. */
@@ -357,7 +369,7 @@ export declare function netCompletion(handle: Handle): | { kind: 'accepted', key
 | null
 
 /** Connects; a negative timeout means none. */
-export declare function netConnect(handle: Handle, place: string, port: number, timeout: number): number
+export declare function netConnect(handle: Handle, place: string, port: number, timeout: number, local?: BindingConnectOptions | undefined | null): number
 
 /** Accepts on a listening socket, which is the base's from here on, also when this fails. */
 export declare function netListen(handle: Handle, fd: number, batch: number, paused: boolean): number
@@ -429,7 +441,7 @@ export declare function socketCheckListening(fd: number, backlog: number): void
 export declare function socketClose(fd: number): void
 
 /** A socket that is connecting. */
-export declare function socketConnect(place: string, port: number): number
+export declare function socketConnect(place: string, port: number, local?: BindingConnectOptions | undefined | null): number
 
 /** Takes the failure that waits on the socket: its positive number, or 0. */
 export declare function socketError(fd: number): number

@@ -8,6 +8,8 @@ export type { HostAndPort, InternetAddress, SocketAddress, Target, UnixPath } fr
 export type { BindOptions } from './ts/net/bind.js'
 export { connect, type ConnectOptions } from './ts/net/connect.js'
 export { inheritedDescriptors, type InheritedDescriptor, type InheritedOptions } from './ts/net/inherited.js'
+export type { LocalOptions } from './ts/net/local.js'
+export type { FoundAddress, LookupAnswer, LookupFunction } from './ts/net/lookup.js'
 export {
   listen,
   type AcceptOptions,

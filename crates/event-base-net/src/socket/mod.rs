@@ -7,6 +7,7 @@
 //! * A write to a vanished peer is `EPIPE`, never a signal, wherever the descriptor is a socket.
 
 mod configure;
+mod connect;
 #[cfg(target_os = "linux")]
 mod linux;
 mod listen;
@@ -16,8 +17,9 @@ mod query;
 mod transfer;
 
 pub use configure::{get_option, set_option};
+pub use connect::{ConnectOptions, connect, connect_with};
 pub use listen::{BindOptions, DEFAULT_BACKLOG, check_listening, listen};
-pub use open::{accept, connect, pair, pipe};
+pub use open::{accept, pair, pipe};
 pub use option::{OptionKind, OptionValue, SocketOption};
 pub use query::{address, error, peer, set_close_on_exec, set_nonblocking};
 pub use transfer::{Direction, close, read, shutdown, write};
