@@ -22,6 +22,6 @@ pub use listen::{BindOptions, DEFAULT_BACKLOG, check_listening, listen};
 pub use open::{accept, pair, pipe};
 pub use option::{OptionKind, OptionValue, SocketOption};
 pub use query::{address, error, peer, set_close_on_exec, set_nonblocking};
-pub use transfer::{Direction, close, read, shutdown, write};
+pub use transfer::{Direction, close, read, shutdown, write, write_vectored};
 
 pub(crate) use transfer::{receive, send};
