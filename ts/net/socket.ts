@@ -20,6 +20,8 @@ import {
   type TimeOption,
 } from './options.js'
 
+export { bindDatagram, connectDatagram, receiveMany, sendMany } from './datagram.js'
+
 /** Where and how to listen. */
 export type ListenTarget = Target & BindOptions
 
@@ -114,6 +116,24 @@ function checkRange(buffer: Uint8Array, offset: number, length: number | undefin
  */
 export function read(fd: number, buffer: Uint8Array, offset = 0, length?: number): number {
   return crossing.socketRead(checkFd('fd', fd), buffer, offset, checkRange(buffer, offset, length))
+}
+
+/**
+ * Copies what {@link read} would give, and leaves it there (`recv(2)` with `MSG_PEEK`).
+ *
+ * What was seen keeps the socket readable: a level-triggered event fires again at once. Wait for more with
+ * `EV.READ | EV.ET`.
+ *
+ * @param fd a socket
+ * @param buffer where to; not over a SharedArrayBuffer
+ * @param offset where in the buffer to begin. Default 0
+ * @param length how many bytes at most. Default the rest of the buffer
+ * @returns how many bytes are there; 0 at the end of the stream (and for a length of 0); -1 when nothing is there yet
+ * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+ * @throws {SystemError} `ENOTSOCK` of what is no socket, `ECONNRESET`, `EBADF`, ...
+ */
+export function peek(fd: number, buffer: Uint8Array, offset = 0, length?: number): number {
+  return crossing.socketPeek(checkFd('fd', fd), buffer, offset, checkRange(buffer, offset, length))
 }
 
 /**

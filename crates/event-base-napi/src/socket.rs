@@ -18,7 +18,7 @@ use crate::handle::{duration, milliseconds};
 /// What `read`, `write` and `accept` answer where the call would block.
 pub(crate) const WOULD_BLOCK: i32 = -1;
 
-fn hand_over(opened: Result<OwnedFd, Error>) -> Result<i32, Error> {
+pub(crate) fn hand_over(opened: Result<OwnedFd, Error>) -> Result<i32, Error> {
     opened.map(IntoRawFd::into_raw_fd)
 }
 

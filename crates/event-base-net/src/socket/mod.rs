@@ -8,9 +8,11 @@
 
 mod configure;
 mod connect;
+mod datagram;
 #[cfg(target_os = "linux")]
 mod linux;
 mod listen;
+mod message;
 mod open;
 mod option;
 mod query;
@@ -18,10 +20,13 @@ mod transfer;
 
 pub use configure::{get_option, set_option};
 pub use connect::{ConnectOptions, connect, connect_with};
+pub use datagram::{
+    Datagram, DatagramOptions, MOST_DATAGRAMS, bind_datagram, connect_datagram, receive_many, send_many,
+};
 pub use listen::{BindOptions, DEFAULT_BACKLOG, check_listening, listen};
 pub use open::{accept, pair, pipe};
 pub use option::{OptionKind, OptionValue, SocketOption};
 pub use query::{address, error, peer, set_close_on_exec, set_nonblocking};
-pub use transfer::{Direction, close, read, shutdown, write, write_vectored};
+pub use transfer::{Direction, close, peek, read, shutdown, write, write_vectored};
 
 pub(crate) use transfer::{receive, send};
