@@ -128,17 +128,21 @@ function isConnected(fd: number): boolean {
   }
 }
 
-/** A port whose queue is full, so that connecting to it gets no answer, as from a dead host. */
-export async function silentPort(): Promise<number> {
-  const door = socket.listen({ host: LOOPBACK, port: 0, backlog: 0 })
-  const target = { host: LOOPBACK, port: portOf(socket.address(door)) }
-  const waiting = [socket.connect(target), socket.connect(target), socket.connect(target)]
-  onTestFinished(() => {
-    for (const fd of [door, ...waiting]) socket.close(fd)
-  })
+/** Fills the queue of a door with a backlog of 0, so that connecting gets no answer, as from a dead host. */
+export async function silence(host: string, port: number): Promise<void> {
+  const waiting = [1, 2, 3].map(() => socket.connect({ host, port }))
+  onTestFinished(() => waiting.forEach((fd) => socket.close(fd)))
   // The first of them has taken the only place as soon as it is connected.
   await until(() => waiting.some(isConnected), 'a full queue')
-  return target.port
+}
+
+/** A port that does not answer. */
+export async function silentPort(): Promise<number> {
+  const door = socket.listen({ host: LOOPBACK, port: 0, backlog: 0 })
+  onTestFinished(() => socket.close(door))
+  const port = portOf(socket.address(door))
+  await silence(LOOPBACK, port)
+  return port
 }
 
 /** A folder, removed after the test. */
