@@ -31,6 +31,8 @@ pub(super) struct Pass {
     pub(super) count: u32,
     max_callbacks: Option<u32>,
     end: Option<Nanos>,
+    /// There is a limit of either kind.
+    limited: bool,
     running: Option<EventId>,
 }
 
@@ -45,6 +47,12 @@ impl Pass {
         if self.open && age < self.handed_out { self.number } else { self.number.wrapping_sub(1) }
     }
 
+    pub(super) fn note_call(&mut self, id: EventId) {
+        self.count += 1;
+        self.handed_out = self.handed_out.saturating_add(1);
+        self.running = Some(id);
+    }
+
     pub(super) fn close(&mut self) {
         self.open = false;
         self.running = None;
@@ -53,7 +61,23 @@ impl Pass {
 
 impl Inner {
     /// Makes an event active, or adds to the result of one that is (`event_active_nolock_`).
+    #[inline]
     pub(super) fn make_active(&mut self, index: u32, what: What) {
+        let record = self.table.at(index);
+        let is_idle = !record.state.intersects(State::QUEUED.union(State::ANY_FINALIZING));
+        if !is_idle || (self.pass.open && record.pass == self.pass.number) {
+            self.make_active_again(index, what);
+            return;
+        }
+        record.result = what;
+        if self.pass.open && record.priority < self.pass.priority {
+            self.control.attention |= Attention::NEXT_PASS;
+        }
+        self.queue_now(index);
+    }
+
+    /// The same for one that is active already, or had its turn in this pass.
+    fn make_active_again(&mut self, index: u32, what: What) {
         let record = self.table.at(index);
         let (state, priority) = (record.state, record.priority);
         if state.intersects(State::ANY_FINALIZING) {
@@ -134,14 +158,16 @@ impl Inner {
         let end = interval.map(|interval| self.time.refresh().saturating_add(nanos(interval)));
         // A base that is timed looks at the clock after each callback, as if there were a limit.
         let end = end.or(self.measures.is_timed().then_some(Nanos::MAX));
+        let max_callbacks = self.limits.callbacks.filter(|_| limited);
         self.pass = Pass {
             number: self.pass.number,
             handed_out: self.pass.handed_out,
             open: true,
             priority,
             count: 0,
-            max_callbacks: self.limits.callbacks.filter(|_| limited),
+            max_callbacks,
             end,
+            limited: max_callbacks.is_some() || end.is_some(),
             running: None,
         };
     }
@@ -154,14 +180,18 @@ impl Inner {
     }
 
     /// The next event of this pass (`event_process_active_single_queue`).
+    #[inline(always)]
     pub(super) fn next_ready(&mut self) -> Option<Ready> {
         if !self.pass.open {
             return None;
         }
         if let Some(ran) = self.pass.running.take() {
             if self.is_pass_over(ran) {
-                self.pass.close();
+                self.close_pass();
                 return None;
+            }
+            if self.control.attention.contains(Attention::REPEATS) {
+                return Some(self.call_again());
             }
         } else if let Some(now) = self.start_watch() {
             self.measures.callback_began(now);
@@ -175,8 +205,15 @@ impl Inner {
         Some(self.hand_out(index))
     }
 
-    /// What is looked at after each callback.
+    /// What is looked at after each callback: one test each of what hardly ever is.
+    #[inline]
     fn is_pass_over(&mut self, ran: EventId) -> bool {
+        let is_plain = self.control.attention.is_empty() && !self.pass.limited && self.is_current();
+        !is_plain && self.is_pass_cut_short(ran)
+    }
+
+    #[cold]
+    fn is_pass_cut_short(&mut self, ran: EventId) -> bool {
         let is_asked = !self.control.attention.is_empty() && self.attend();
         self.pass.end.is_some_and(|end| self.is_time_up(ran, end))
             || is_asked
@@ -185,14 +222,21 @@ impl Inner {
     }
 
     /// Something was asked for during the callback: whether that ends the pass.
-    #[cold]
     fn attend(&mut self) -> bool {
         self.tell_waiters();
-        !self.control.attention.is_empty()
+        !(self.control.attention - Attention::REPEATS).is_empty()
+    }
+
+    /// Ends the pass; calls that are still due are left to the next one.
+    pub(super) fn close_pass(&mut self) {
+        if self.control.attention.contains(Attention::REPEATS) {
+            self.put_calls_back();
+        }
+        self.pass.close();
     }
 
     /// What is done with an event just before its callback, once it is out of its queue.
-    #[inline]
+    #[inline(always)]
     fn hand_out(&mut self, index: u32) -> Ready {
         let id = self.table.id(index);
         let record = self.table.at(index);
@@ -209,19 +253,22 @@ impl Inner {
         }
         let is_special = state.intersects(State::TRANSIENT | State::FINALIZING) | queued.contains(REPEATS);
         let released = is_special && self.settle_handed_out(index, queued);
-        self.pass.count += 1;
-        self.pass.handed_out = self.pass.handed_out.saturating_add(1);
-        self.pass.running = Some(id);
+        self.pass.note_call(id);
         Ready { id, fd, what: result, data, released, orphaned: false }
     }
 
-    /// Queues an event again that is to be handed out more often. Answers whether it released any other.
+    /// Notes that an event is to be handed out more often. Answers whether it released any other.
     #[inline]
     fn settle_handed_out(&mut self, index: u32, result: What) -> bool {
         if result.contains(REPEATS) {
-            self.repeat(index, result);
+            self.begin_calls(index, result - REPEATS);
             return false;
         }
+        self.release_transient(index)
+    }
+
+    /// Releases an event that was handed out for the last time, unless it was added again.
+    pub(super) fn release_transient(&mut self, index: u32) -> bool {
         let released = !self.table.at(index).state.intersects(State::LISTED);
         if released {
             self.table.remove(index);
@@ -230,6 +277,7 @@ impl Inner {
     }
 
     /// The next transient event that was orphaned and is still nobody's.
+    #[cold]
     pub(super) fn next_departed(&mut self) -> Option<Ready> {
         self.tell_waiters();
         self.settle_callback();
