@@ -3,6 +3,7 @@
 import { EV } from '../../constants.js'
 import { EventBase } from '../../event-base.js'
 import { closedError, EventError } from '../../errors.js'
+import { native } from '../../native.js'
 import {
   checkInteger,
   checkOptions,
@@ -52,6 +53,7 @@ export class BufferEvent extends BufferEventSettings {
   readonly #closesDescriptor: boolean
   readonly #onBaseClosed = (): void => this.#shut()
   #duplex: BufferEventDuplex | undefined
+  #partner: BufferEvent | undefined
 
   /**
    * @param base whose loop reads and writes
@@ -84,6 +86,8 @@ export class BufferEvent extends BufferEventSettings {
     const first = new BufferEvent(base, -1, deferred)
     const second = new BufferEvent(base, -1, deferred)
     PairChannel.link(first.flow, second.flow)
+    first.#partner = second
+    second.#partner = first
     return [first, second]
   }
 
@@ -116,6 +120,11 @@ export class BufferEvent extends BufferEventSettings {
   /** The base it belongs to (`bufferevent_get_base`). */
   get base(): EventBase {
     return this.flow.base
+  }
+
+  /** The other one of a pair, while both are open (`bufferevent_pair_get_partner`). */
+  get partner(): BufferEvent | undefined {
+    return this.closed || this.#partner?.closed === true ? undefined : this.#partner
   }
 
   /** Its descriptor, or -1 (`bufferevent_getfd`). */
@@ -214,6 +223,19 @@ export class BufferEvent extends BufferEventSettings {
     this.flow.ended = false
     socket.open(fd)
     return before
+  }
+
+  /**
+   * Goes on with another descriptor, and closes the one it had unless `closeOnFree` says otherwise
+   * (`bufferevent_replacefd`).
+   *
+   * @param fd as for {@link setFd}
+   * @throws {EventError} as {@link setFd}
+   */
+  replaceFd(fd: number): this {
+    const before = this.setFd(fd)
+    if (this.#closesDescriptor && before >= 0 && before !== fd) native.socketClose(before)
+    return this
   }
 
   /**

@@ -96,6 +96,24 @@ export abstract class BufferEventSettings {
     return this
   }
 
+  /** The watermarks (`bufferevent_getwatermark`). */
+  get watermarks(): { readLow: number; readHigh: number; writeLow: number } {
+    const { readLow, readHigh, writeLow } = this.flow
+    return { readLow, readHigh, writeLow }
+  }
+
+  /** The timeouts; 0 for none. */
+  get timeouts(): { readTimeout: number; writeTimeout: number } {
+    const { readTimeout = 0, writeTimeout = 0 } = this.flow
+    return { readTimeout, writeTimeout }
+  }
+
+  /** The caps (`bufferevent_get_max_single_read`, `bufferevent_get_max_single_write`). */
+  get caps(): { maxSingleRead: number; maxSingleWrite: number } {
+    const { maxSingleRead, maxSingleWrite } = this.flow
+    return { maxSingleRead, maxSingleWrite }
+  }
+
   /**
    * Sets those watermarks that are given (`bufferevent_setwatermark`).
    *
