@@ -65,6 +65,8 @@ export interface Crossing {
     count: number,
     records: Uint8Array,
   ): number
+  /** Writes the first 64 of the buffers as if they were one, up to `most` bytes: the bytes taken, or -1. */
+  socketWriteMany(fd: number, buffers: readonly Uint8Array[], most: number): number
 }
 
 export declare class ExternalObject<T> {

@@ -19,6 +19,6 @@ pub use datagram::{
 pub use open::{BindOptions, DEFAULT_BACKLOG, accept, connect, listen, pair, pipe};
 pub use option::{OptionKind, OptionValue, SocketOption, get_option, set_option};
 pub use query::{address, error, peer, set_nonblocking};
-pub use transfer::{Direction, close, peek, read, shutdown, write};
+pub use transfer::{Direction, close, peek, read, shutdown, write, write_vectored};
 
 pub(crate) use transfer::{receive, send};
