@@ -78,6 +78,7 @@ await main(import.meta.url, USAGE, { listen: { type: 'string', default: '127.0.0
   const base = new EventBase()
   const target = parseTarget('--listen', values.listen)
   const listener = listen(base, target, (fd) => void new Connection(base, fd))
+  const stopped = runUntilStopped(base)
   console.log('listening at', formatAddress(listener.address))
-  await runUntilStopped(base)
+  await stopped
 })

@@ -114,7 +114,8 @@ const options = { once: { type: 'boolean', default: false } } as const
 await main(import.meta.url, USAGE, options, async ({ once }, positionals) => {
   const base = new EventBase()
   const reader = new Reader(base, onlyArgument('PATH', positionals), once)
+  const stopped = runUntilStopped(base)
   console.error('reading')
-  await runUntilStopped(base)
+  await stopped
   reader.close()
 })

@@ -196,6 +196,7 @@ await main(import.meta.url, USAGE, options, async (values) => {
     }
   }
   const listener = listen(base, parseHostAndPort('--listen', values.listen), onConnection)
+  const stopped = runUntilStopped(base)
   console.log('listening at', formatAddress(listener.address))
-  await runUntilStopped(base)
+  await stopped
 })

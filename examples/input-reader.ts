@@ -63,8 +63,9 @@ await main(import.meta.url, USAGE, {}, async (_values, positionals) => {
       }
     })
     .add()
+  const stopped = runUntilStopped(base)
   console.error('reading')
-  await runUntilStopped(base)
+  await stopped
   socket.close(fd)
   if (failure !== undefined) throw failure
 })

@@ -33,6 +33,7 @@ await main(import.meta.url, USAGE, options, async (values) => {
       if (!base.closed) console.error(from, (error as Error).message)
     }
   })
+  const stopped = runUntilStopped(base)
   console.log('listening at', formatAddress(listener.address))
-  await runUntilStopped(base)
+  await stopped
 })

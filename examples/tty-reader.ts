@@ -46,8 +46,7 @@ await main(import.meta.url, USAGE, options, async (values, [path = '/dev/tty', .
 
   const tell = (names: readonly string[]): void => {
     for (const name of names) {
-      // The terminal no longer returns the carriage by itself.
-      process.stdout.write(`${name}\r\n`)
+      console.log(name)
       if (name === 'Ctrl+C' || name === 'Ctrl+D') base.loopBreak()
     }
   }
@@ -68,8 +67,9 @@ await main(import.meta.url, USAGE, options, async (values, [path = '/dev/tty', .
   terminal.setRawMode(true)
   try {
     event.add()
-    process.stdout.write('press keys, and Ctrl+D to end\r\n')
-    await runUntilStopped(base)
+    const stopped = runUntilStopped(base)
+    console.log('press keys, and Ctrl+D to end')
+    await stopped
   } finally {
     terminal.setRawMode(false)
     terminal.destroy()

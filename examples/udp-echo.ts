@@ -105,8 +105,9 @@ await main(import.meta.url, USAGE, options, async (values) => {
     }
   }
   readable.add()
+  const stopped = runUntilStopped(base)
   console.log('receiving at', formatAddress(socket.address(fd)))
-  await runUntilStopped(base)
+  await stopped
   socket.close(fd)
   console.log(JSON.stringify(echo.counts))
 })

@@ -39,8 +39,9 @@ await main(import.meta.url, USAGE, options, async (values) => {
     }
   })
   try {
+    const stopped = runUntilStopped(base)
     console.log(`listening at ${formatAddress(listener.address)}, forwarding to ${formatAddress(there)}`)
-    await runUntilStopped(base)
+    await stopped
   } finally {
     // What is bound to a path leaves it behind.
     if ('path' in here && !here.path.startsWith('\0')) rmSync(here.path, { force: true })

@@ -46,7 +46,10 @@ function parse<O extends Options>(options: O): Parsed<O> {
   }
 }
 
-/** Runs a base until SIGINT or SIGTERM, then closes it, and with it its listeners and relays. */
+/**
+ * Runs a base until SIGINT or SIGTERM, then closes it, and with it its listeners and relays. From the call on the
+ * signals are heard, so what says that all is ready comes behind it.
+ */
 export async function runUntilStopped(base: EventBase): Promise<void> {
   const stop = (): void => void base.loopBreak()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop)
