@@ -23,6 +23,10 @@ mod transfer;
 
 use transfer::{SocketPeek, SocketRead, SocketWrite, SocketWriteMany};
 
+mod completion;
+
+pub(crate) use completion::Rest;
+
 /// Arguments of the longest call.
 const MOST_ARGUMENTS: usize = 6;
 
@@ -179,6 +183,7 @@ pub fn crossing(env: Env) -> napi::Result<Object<'static>> {
     define::<EventFree>(&env, &target)?;
     define::<EventActivate>(&env, &target)?;
     define::<EventPending>(&env, &target)?;
+    define::<completion::NetCompletion>(&env, &target)?;
     define::<SocketRead>(&env, &target)?;
     define::<SocketWrite>(&env, &target)?;
     define::<SocketWriteMany>(&env, &target)?;

@@ -20,6 +20,7 @@ mod event;
 mod handle;
 mod log;
 mod net;
+mod proxy;
 mod pull;
 mod remote;
 mod scope;
