@@ -5,6 +5,15 @@ import { fileURLToPath } from 'node:url'
 
 import { expect, test } from 'vitest'
 
+import {
+  formatAddress,
+  onlyArgument,
+  parseCount,
+  parseHostAndPort,
+  parseSeconds,
+  parseTarget,
+  UsageError,
+} from '../../examples/shared/command.js'
 import { read } from '../docs/documents.js'
 import { example } from './support.js'
 
@@ -26,18 +35,10 @@ test.each(plain)('%s explains itself', async (name) => {
 const port = '127.0.0.1:0'
 const refusals: [string, string[], RegExp][] = [
   ['echo-server', ['--bogus'], /--bogus/],
-  ['echo-server', ['--listen', '127.0.0.1:65536'], /--listen must be HOST:PORT/],
-  ['proxy', ['--listen', port], /--upstream is missing/],
-  ['unix-bridge', ['--to', port], /--listen is missing/],
-  ['unix-bridge', ['--listen', 'unix:', '--to', port], /--listen must name a socket/],
-  ['unix-bridge', ['--listen', port, '--to', port, '--idle-timeout', 'x'], /--idle-timeout must be/],
+  ['unix-bridge', ['--listen', port, '--to', 'unix:'], /--to must name a socket/],
   ['http-connect', [], /--allow is missing/],
-  ['http-connect', ['--allow', 'a:b:c'], /--allow must be HOST/],
-  ['sni-router', [], /--route is missing/],
   ['sni-router', ['--route', 'one'], /--route must be NAME=ADDRESS/],
-  ['fifo-reader', ['/a', '/b'], /only one PATH/],
   ['tty-reader', ['/a', '/b'], /only one PATH/],
-  ['input-reader', [], /PATH is missing/],
   ['udp-echo', ['--batch', '65'], /--batch must be a number from 1 to 64/],
 ]
 
@@ -63,6 +64,31 @@ test.each(failures)('%s tells why it cannot serve %j', async (name, args, compla
   expect([code, out]).toEqual([1, ''])
   expect(err).toMatch(complaint)
   expect(err.trim().split('\n')).toHaveLength(1)
+})
+
+test('arguments are what they look like, or refused', () => {
+  expect(parseHostAndPort('--to', 'example.org:80')).toEqual({ host: 'example.org', port: 80 })
+  expect(parseHostAndPort('--to', '[::1]:65535')).toEqual({ host: '::1', port: 65_535 })
+  expect(parseTarget('--to', 'unix:/a:1')).toEqual({ path: '/a:1' })
+  expect(parseTarget('--to', 'unix:@name')).toEqual({ path: '\0name' })
+  expect(parseTarget('--to', '127.0.0.1:0')).toEqual({ host: '127.0.0.1', port: 0 })
+  expect([parseSeconds('s', '0.0001'), parseSeconds('s', '10')]).toEqual([1, 10_000])
+  expect(parseCount('n', '64', 1, 64)).toBe(64)
+  expect(onlyArgument('PATH', ['/a'])).toBe('/a')
+  for (const address of ['127.0.0.1:80', '[::1]:80', 'unix:/a', 'unix:@a']) {
+    expect(formatAddress(parseTarget('--to', address))).toBe(address)
+  }
+  const refused: (() => unknown)[] = [
+    ...[undefined, '', 'a', 'a:', ':1', 'a:65536', 'a:1:2', '::1:80', '[::1]', 'a:x', 'a:-1'].map(
+      (text) => () => parseHostAndPort('--to', text),
+    ),
+    ...['unix:', 'unix:@', 'unix', '/a'].map((text) => () => parseTarget('--to', text)),
+    ...['', 'x', '-1', '1e3', '1000001'].map((text) => () => parseSeconds('s', text)),
+    ...['', '0', '65', '1.5', '0x1', '-1'].map((text) => () => parseCount('n', text, 1, 64)),
+    () => onlyArgument('PATH', []),
+    () => onlyArgument('PATH', ['/a', '/b']),
+  ]
+  for (const parse of refused) expect(parse).toThrow(UsageError)
 })
 
 test('README.md lists every example', () => {
