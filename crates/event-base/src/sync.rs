@@ -4,7 +4,10 @@
 //! mutex, or for `NOLOCK` one that only checks that every caller is the same thread. The state is reached
 //! through [`Lock::lock`] alone, so a model checker's types can take the place of parking_lot's: they do in a
 //! build with `--cfg event_base_model`.
-#![expect(unsafe_code, reason = "implementing `RawMutex` is a promise of exclusion")]
+#![expect(
+    unsafe_code,
+    reason = "implementing `RawMutex` is a promise of exclusion, and a guard relies on it"
+)]
 
 #[cfg(not(event_base_model))]
 mod native;
@@ -12,6 +15,7 @@ mod native;
 #[path = "sync/model.rs"]
 mod native;
 
+use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -67,25 +71,43 @@ unsafe impl RawMutex for OwnerOnly {
 }
 
 /// Some state behind a lock of either kind.
+///
+/// The state lies beside the lock, not in it: whoever holds the lock reaches it without asking which kind it is.
 #[derive(Debug)]
-pub(crate) enum Lock<T> {
-    Shared(native::Mutex<T>),
-    Owned(lock_api::Mutex<OwnerOnly, T>),
+pub(crate) struct Lock<T> {
+    kind: Kind,
+    state: UnsafeCell<T>,
 }
 
+#[derive(Debug)]
+enum Kind {
+    Shared(native::Mutex<()>),
+    Owned(lock_api::Mutex<OwnerOnly, ()>),
+}
+
+// SAFETY: the state is reached through a `Guard` alone, and both kinds of lock give one at a time. So threads pass
+// the state on to one another, which is what `Send` allows.
+unsafe impl<T: Send> Sync for Lock<T> {}
+
 /// The state, until this is dropped.
-pub(crate) enum Guard<'a, T> {
-    Shared(native::MutexGuard<'a, T>),
-    Owned(lock_api::MutexGuard<'a, OwnerOnly, T>),
+pub(crate) struct Guard<'a, T> {
+    state: &'a UnsafeCell<T>,
+    held: Held<'a>,
+}
+
+/// That the lock is taken; dropping it gives it back.
+enum Held<'a> {
+    Shared(native::MutexGuard<'a, ()>),
+    Owned(#[expect(dead_code, reason = "held, to be dropped")] lock_api::MutexGuard<'a, OwnerOnly, ()>),
 }
 
 impl<T> Lock<T> {
     pub(crate) fn shared(state: T) -> Self {
-        Lock::Shared(native::Mutex::new(state))
+        Lock { kind: Kind::Shared(native::Mutex::new(())), state: UnsafeCell::new(state) }
     }
 
     pub(crate) fn owned(state: T) -> Self {
-        Lock::Owned(lock_api::Mutex::new(state))
+        Lock { kind: Kind::Owned(lock_api::Mutex::new(())), state: UnsafeCell::new(state) }
     }
 
     /// # Errors
@@ -93,21 +115,22 @@ impl<T> Lock<T> {
     /// child if the lock was taken at the fork, by a thread that is not here to give it back.
     #[inline]
     pub(crate) fn lock(&self) -> Result<Guard<'_, T>, Error> {
-        match self {
-            Lock::Shared(mutex) => mutex.lock().map(Guard::Shared),
-            Lock::Owned(mutex) => mutex.try_lock().map(Guard::Owned).ok_or(Error::WrongThread),
-        }
+        let held = match &self.kind {
+            Kind::Shared(mutex) => Held::Shared(mutex.lock()?),
+            Kind::Owned(mutex) => Held::Owned(mutex.try_lock().ok_or(Error::WrongThread)?),
+        };
+        Ok(Guard { state: &self.state, held })
     }
 
     /// From now on this process is the one that the lock was made in; called with the lock taken.
     pub(crate) fn adopt(&self) {
-        if let Lock::Shared(mutex) = self {
+        if let Kind::Shared(mutex) = &self.kind {
             mutex.adopt();
         }
     }
 
     pub(crate) fn is_shared(&self) -> bool {
-        matches!(self, Lock::Shared(_))
+        matches!(self.kind, Kind::Shared(_))
     }
 }
 
@@ -119,10 +142,12 @@ impl Condition {
     /// Returns when [`notify_all`](Self::notify_all) was called, or for no reason: the caller looks whether what
     /// it waits for has come. A base of one thread has nobody to wait for.
     pub(crate) fn wait<'a, T>(&self, guard: Guard<'a, T>) -> Guard<'a, T> {
-        match guard {
-            Guard::Shared(guard) => Guard::Shared(self.0.wait(guard)),
-            Guard::Owned(guard) => Guard::Owned(guard),
-        }
+        let Guard { state, held } = guard;
+        let held = match held {
+            Held::Shared(guard) => Held::Shared(self.0.wait(guard)),
+            held @ Held::Owned(_) => held,
+        };
+        Guard { state, held }
     }
 
     pub(crate) fn notify_all(&self) {
@@ -133,20 +158,18 @@ impl Condition {
 impl<T> Deref for Guard<'_, T> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
-        match self {
-            Guard::Shared(guard) => guard,
-            Guard::Owned(guard) => guard,
-        }
+        // SAFETY: the lock is held as long as the guard lives, and no other guard is there meanwhile.
+        unsafe { &*self.state.get() }
     }
 }
 
 impl<T> DerefMut for Guard<'_, T> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        match self {
-            Guard::Shared(guard) => guard,
-            Guard::Owned(guard) => guard,
-        }
+        // SAFETY: as above, and this guard is borrowed as long as the reference lives.
+        unsafe { &mut *self.state.get() }
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Pass {
     pub(super) count: u32,
     max_callbacks: Option<u32>,
     end: Option<Nanos>,
+    /// There is a limit of either kind.
+    limited: bool,
     running: Option<EventId>,
 }
 
@@ -53,7 +55,23 @@ impl Pass {
 
 impl Inner {
     /// Makes an event active, or adds to the result of one that is (`event_active_nolock_`).
+    #[inline]
     pub(super) fn make_active(&mut self, index: u32, what: What) {
+        let record = self.table.at(index);
+        let is_idle = !record.state.intersects(State::QUEUED.union(State::ANY_FINALIZING));
+        if !is_idle || (self.pass.open && record.pass == self.pass.number) {
+            self.make_active_again(index, what);
+            return;
+        }
+        record.result = what;
+        if self.pass.open && record.priority < self.pass.priority {
+            self.control.attention |= Attention::NEXT_PASS;
+        }
+        self.queue_now(index);
+    }
+
+    /// The same for one that is active already, or had its turn in this pass.
+    fn make_active_again(&mut self, index: u32, what: What) {
         let record = self.table.at(index);
         let (state, priority) = (record.state, record.priority);
         if state.intersects(State::ANY_FINALIZING) {
@@ -134,14 +152,16 @@ impl Inner {
         let end = interval.map(|interval| self.time.refresh().saturating_add(nanos(interval)));
         // A base that is timed looks at the clock after each callback, as if there were a limit.
         let end = end.or(self.measures.is_timed().then_some(Nanos::MAX));
+        let max_callbacks = self.limits.callbacks.filter(|_| limited);
         self.pass = Pass {
             number: self.pass.number,
             handed_out: self.pass.handed_out,
             open: true,
             priority,
             count: 0,
-            max_callbacks: self.limits.callbacks.filter(|_| limited),
+            max_callbacks,
             end,
+            limited: max_callbacks.is_some() || end.is_some(),
             running: None,
         };
     }
@@ -154,6 +174,7 @@ impl Inner {
     }
 
     /// The next event of this pass (`event_process_active_single_queue`).
+    #[inline(always)]
     pub(super) fn next_ready(&mut self) -> Option<Ready> {
         if !self.pass.open {
             return None;
@@ -175,8 +196,15 @@ impl Inner {
         Some(self.hand_out(index))
     }
 
-    /// What is looked at after each callback.
+    /// What is looked at after each callback: one test each of what hardly ever is.
+    #[inline]
     fn is_pass_over(&mut self, ran: EventId) -> bool {
+        let is_plain = self.control.attention.is_empty() && !self.pass.limited && self.is_current();
+        !is_plain && self.is_pass_cut_short(ran)
+    }
+
+    #[cold]
+    fn is_pass_cut_short(&mut self, ran: EventId) -> bool {
         let is_asked = !self.control.attention.is_empty() && self.attend();
         self.pass.end.is_some_and(|end| self.is_time_up(ran, end))
             || is_asked
@@ -185,14 +213,13 @@ impl Inner {
     }
 
     /// Something was asked for during the callback: whether that ends the pass.
-    #[cold]
     fn attend(&mut self) -> bool {
         self.tell_waiters();
         !self.control.attention.is_empty()
     }
 
     /// What is done with an event just before its callback, once it is out of its queue.
-    #[inline]
+    #[inline(always)]
     fn hand_out(&mut self, index: u32) -> Ready {
         let id = self.table.id(index);
         let record = self.table.at(index);
@@ -230,6 +257,7 @@ impl Inner {
     }
 
     /// The next transient event that was orphaned and is still nobody's.
+    #[cold]
     pub(super) fn next_departed(&mut self) -> Option<Ready> {
         self.tell_waiters();
         self.settle_callback();

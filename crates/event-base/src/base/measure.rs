@@ -81,6 +81,7 @@ impl Measures {
     }
 
     /// The callback of `ran` is over, if that was not noticed before.
+    #[cold]
     fn callback_ended(&mut self, ran: EventId, now: Nanos) {
         let Some(watch) = &mut self.timing else { return };
         let Some(since) = watch.since.take() else { return };

@@ -261,7 +261,7 @@ impl Base {
     #[inline]
     fn open(&self) -> Result<Guard<'_, Inner>, Error> {
         let inner = self.shared.state.lock()?;
-        if inner.is_current() { Ok(inner) } else { Err(inner.refusal()) }
+        if inner.is_current() { Ok(inner) } else { Err(Inner::refuse(inner)) }
     }
 
     #[inline]
@@ -277,6 +277,11 @@ impl Inner {
     #[inline]
     fn is_current(&self) -> bool {
         self.process == fork::generation()
+    }
+
+    #[cold]
+    fn refuse(inner: Guard<'_, Inner>) -> Error {
+        inner.refusal()
     }
 
     /// Why it is not.

@@ -203,7 +203,14 @@ impl Inner {
         }
     }
 
+    /// [`next_due`](Self::next_due), for who calls it once a pass.
+    #[inline(never)]
+    pub(super) fn first_due(&mut self) -> Option<Ready> {
+        self.next_due()
+    }
+
     /// The next event to hand out: an orphan first, then this pass's.
+    #[inline(always)]
     pub(super) fn next_due(&mut self) -> Option<Ready> {
         if !self.departed.is_empty()
             && let Some(departed) = self.next_departed()

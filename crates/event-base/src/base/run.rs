@@ -118,16 +118,27 @@ impl Base {
     ///
     /// # Errors
     /// As [`turn`](Self::turn).
+    #[inline]
     pub fn next(&self, wait: Wait) -> Result<Next, Error> {
         let mut inner = self.shared.state.lock()?;
+        match inner.next_due() {
+            Some(ready) => Ok(Next::Event(ready)),
+            None => self.next_after_turns(inner, wait),
+        }
+    }
+
+    /// Apart, so that the way from one callback of a pass to the next is short.
+    #[inline(never)]
+    fn next_after_turns<'a>(&'a self, mut inner: Guard<'a, Inner>, wait: Wait) -> Result<Next, Error> {
         loop {
-            if let Some(ready) = inner.next_due() {
-                return Ok(Next::Event(ready));
-            }
             let turn;
             (inner, turn) = self.turn_locked(inner, wait)?;
             match turn {
-                Turn::Ready => {}
+                Turn::Ready => {
+                    if let Some(ready) = inner.first_due() {
+                        return Ok(Next::Event(ready));
+                    }
+                }
                 Turn::Done(result) => return Ok(Next::Done(result)),
                 Turn::Idle => return Ok(Next::Idle),
                 Turn::Host => return Ok(Next::Host),

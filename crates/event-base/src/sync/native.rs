@@ -35,7 +35,7 @@ impl<T> Mutex<T> {
     /// Takes as long as the plain lock where that is free.
     #[inline]
     pub(super) fn lock(&self) -> Result<MutexGuard<'_, T>, Error> {
-        match self.state.try_lock_for(SUSPICIOUS) {
+        match self.state.try_lock() {
             Some(guard) => Ok(guard),
             None => self.lock_slowly(),
         }
@@ -43,12 +43,14 @@ impl<T> Mutex<T> {
 
     #[cold]
     fn lock_slowly(&self) -> Result<MutexGuard<'_, T>, Error> {
-        while self.process.load(Ordering::Relaxed) == fork::generation() {
+        loop {
             if let Some(guard) = self.state.try_lock_for(SUSPICIOUS) {
                 return Ok(guard);
             }
+            if self.process.load(Ordering::Relaxed) != fork::generation() {
+                return Err(Error::Forked);
+            }
         }
-        Err(Error::Forked)
     }
 
     pub(super) fn adopt(&self) {
