@@ -90,14 +90,26 @@ impl Net {
     /// Moves bytes between `a` and `b`, both ways, until both directions have ended.
     ///
     /// Both descriptors are made non-blocking and, where they are TCP, `TCP_NODELAY`: what one end sent in
-    /// one piece is not held back on the way to the other. The end comes as [`Completion::RelayEnded`].
+    /// one piece is not held back on the way to the other. An end whose connect is still in progress, as
+    /// [`socket::connect`](crate::socket::connect) returns it, is waited for. The end comes as
+    /// [`Completion::RelayEnded`].
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for a rate or burst of 0, a closed base, or a descriptor that cannot be watched
-    /// (`EPERM` for a regular file). Both descriptors are closed then.
+    /// [`Error::OutOfRange`] for a rate or burst of 0, [`Error::Closed`] for a closed base or group, or a
+    /// descriptor that cannot be watched (`EPERM` for a regular file). Both descriptors are closed then.
     pub fn relay(&mut self, a: OwnedFd, b: OwnedFd, options: RelayOptions) -> Result<SourceKey> {
         let (base, pools) = (&self.base, &mut self.pools);
-        self.sources.insert(|key| Ok(Source::Relay(Box::new(Relay::new(base, key, pools, [a, b], options)?))))
+        let mut verdict = None;
+        let key = self.sources.insert(|key| {
+            let relay;
+            (relay, verdict) = Relay::new(base, key, pools, [a, b], options)?;
+            Ok(Source::Relay(Box::new(relay)))
+        })?;
+        if let Some((reason, error)) = verdict {
+            self.end_relay(key, reason, error);
+            self.wake()?;
+        }
+        Ok(key)
     }
 
     /// Handles an event of the base whose `data` is not 0. Events of sources that are gone are ignored.
@@ -158,24 +170,28 @@ impl Net {
         !self.pending.is_empty()
     }
 
-    /// Makes a listener stop accepting; connections wait in the kernel's queue. Twice is as good as once.
+    /// Makes a listener stop accepting; connections wait in the kernel's queue. Makes a relay stop reading, both
+    /// ways; what it has read it still writes, its idle timeout rests, and the peers are slowed by their own
+    /// transport. Twice is as good as once.
     ///
     /// # Errors
-    /// [`Error::Closed`] when no listener has this key.
+    /// [`Error::Closed`] when no listener and no relay has this key.
     pub fn pause(&mut self, key: SourceKey) -> Result<()> {
         match self.sources.get_mut(key) {
             Some(Source::Listener(listener)) => listener.pause(&self.base),
+            Some(Source::Relay(relay)) => relay.pause(&self.base),
             _ => Err(Error::Closed),
         }
     }
 
-    /// Makes a paused listener accept again.
+    /// Makes a paused listener accept again, and a paused relay read.
     ///
     /// # Errors
-    /// [`Error::Closed`] when no listener has this key.
+    /// [`Error::Closed`] when no listener and no relay has this key.
     pub fn resume(&mut self, key: SourceKey) -> Result<()> {
         match self.sources.get_mut(key) {
             Some(Source::Listener(listener)) => listener.resume(&self.base),
+            Some(Source::Relay(relay)) => relay.resume(&self.base),
             _ => Err(Error::Closed),
         }
     }
@@ -210,6 +226,14 @@ impl Net {
         match self.sources.get(key) {
             Some(Source::Relay(relay)) => Ok(relay.stats(&self.base)),
             _ => Err(Error::Closed),
+        }
+    }
+
+    /// The bytes that a relay has moved so far, from its first descriptor and from its second.
+    pub(crate) fn moved(&self, key: SourceKey) -> Option<[u64; 2]> {
+        match self.sources.get(key) {
+            Some(Source::Relay(relay)) => Some(relay.moved()),
+            _ => None,
         }
     }
 

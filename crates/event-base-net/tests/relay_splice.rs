@@ -79,7 +79,7 @@ fn a_stream_changes_over_when_its_pieces_are_large_and_back_when_they_are_small(
 #[test]
 fn what_is_asked_for_is_done() {
     each_method(|method, bed| {
-        for (transfer, all) in [(Transfer::Copy, false), (Transfer::Splice, true)] {
+        for transfer in [Transfer::Copy, Transfer::Splice] {
             let (key, mut client, mut server) =
                 bed.relay(RelayOptions { transfer, ..RelayOptions::default() });
             let bytes = pattern(2_000_000, 1);
@@ -96,7 +96,8 @@ fn what_is_asked_for_is_done() {
             });
             let end = bed.run_to_end(key);
             assert_eq!((end.reason, end.bytes_a_to_b), (EndReason::End, 2_000_000), "{method}");
-            assert_eq!(end.bytes_spliced, if all { 2_000_000 } else { 0 }, "{method}");
+            // A read that was to tell why nothing was there can find what has just come.
+            assert_eq!(end.bytes_spliced > 0, transfer == Transfer::Splice, "{method}");
             assert!(reading.join().expect("the server is content") == bytes, "{method}: bytes differ");
             sending.join().expect("the client is content");
         }

@@ -10,8 +10,8 @@ use super::Pools;
 use super::buffers::{CHUNK, Held};
 use super::end::End;
 use super::gait::{Gait, Transfer};
-use super::limit::Bucket;
 use super::pipes::{Pipe, Step};
+use super::throttle::Throttle;
 use crate::failure::{Result, system};
 
 /// Bytes one direction may move before the others of the base get their turn.
@@ -39,6 +39,8 @@ pub(super) enum Halt {
     Full,
     /// Waits for tokens, this long.
     Throttled(Duration),
+    /// Waits to be resumed.
+    Paused,
     /// Waits for nothing more: it has ended.
     Over,
     /// The sink failed. What it has sent can still be read.
@@ -69,6 +71,8 @@ pub(super) struct Way<'a> {
     pub(super) sink: &'a End,
     /// The source is known to have ended behind what it still has to say.
     pub(super) ending: bool,
+    /// The source may not be read.
+    pub(super) paused: bool,
 }
 
 #[derive(Debug)]
@@ -79,7 +83,7 @@ pub(super) struct Flow {
     /// are any.
     held: Option<Held>,
     pipe: Option<Pipe>,
-    bucket: Option<Bucket>,
+    throttle: Option<Box<Throttle>>,
     /// Bytes read from the source.
     received: u64,
     /// Bytes the sink has taken.
@@ -89,14 +93,15 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    pub(super) fn new(bucket: Option<Bucket>, transfer: Transfer) -> Self {
+    /// `prefix` was read from the source before there was a relay.
+    pub(super) fn new(throttle: Option<Box<Throttle>>, transfer: Transfer, prefix: Vec<u8>) -> Self {
         Flow {
             state: State::Open,
             gait: Gait::new(transfer),
-            held: None,
+            received: prefix.len() as u64,
+            held: (!prefix.is_empty()).then(|| Held::own(prefix)),
             pipe: None,
-            bucket,
-            received: 0,
+            throttle,
             moved: 0,
             spliced: 0,
         }
@@ -111,11 +116,15 @@ impl Flow {
         pools: &mut Pools,
         now: impl FnOnce() -> Result<Duration>,
     ) -> Result<Halt> {
-        let tokens = match &mut self.bucket {
-            Some(bucket) => bucket.available(now()?),
-            None => usize::MAX,
+        let tokens = match &mut self.throttle {
+            Some(throttle) if !way.paused => throttle.open(now()?),
+            _ => usize::MAX,
         };
-        Ok(self.advance_within(way, pools, tokens))
+        let halt = self.advance_within(way, pools, tokens);
+        if let Some(throttle) = &mut self.throttle {
+            throttle.close();
+        }
+        Ok(halt)
     }
 
     fn advance_within(&mut self, way: Way<'_>, pools: &mut Pools, mut tokens: usize) -> Halt {
@@ -125,15 +134,21 @@ impl Flow {
             if let Some(halt) = self.flush(way.sink, pools) {
                 return halt;
             }
+            if way.paused {
+                return Halt::Paused;
+            }
             // Level-triggered: the loop reports the source again in its next pass.
             if is_drained || turn == 0 {
                 return Halt::Drained;
             }
-            if let (0, Some(bucket)) = (tokens, &self.bucket) {
-                return Halt::Throttled(bucket.wait());
+            if let (0, Some(throttle)) = (tokens, &mut self.throttle) {
+                return Halt::Throttled(throttle.wait());
             }
             let want = CHUNK.min(turn).min(tokens);
-            let piece = match self.splice(way, pools, want) {
+            // A source that had bytes in this turn may just have been emptied; what else "nothing" can mean is
+            // asked in the next turn.
+            let ask = turn == TURN || way.ending;
+            let piece = match self.splice(way, pools, want, ask) {
                 Piece::Unknown => match self.copy(way, pools, want) {
                     Ok(piece) => piece,
                     Err(halt) => return halt,
@@ -161,8 +176,8 @@ impl Flow {
                 }
             };
             turn -= count.min(turn);
-            if let Some(bucket) = &mut self.bucket {
-                bucket.take(count);
+            if let Some(throttle) = &mut self.throttle {
+                throttle.take(count);
                 tokens -= count;
             }
         }
@@ -191,8 +206,9 @@ impl Flow {
         Ok(if count < want { Piece::Last(count) } else { Piece::More(count) })
     }
 
-    /// Takes one piece into a pipe, which is then poured out. `Unknown`: a copy is to be tried.
-    fn splice(&mut self, way: Way<'_>, pools: &mut Pools, want: usize) -> Piece {
+    /// Takes one piece into a pipe, which is then poured out. `Unknown`: a copy is to be tried, for nothing
+    /// only if `ask` says so.
+    fn splice(&mut self, way: Way<'_>, pools: &mut Pools, want: usize, ask: bool) -> Piece {
         if !self.gait.splices(want) {
             return Piece::Unknown;
         }
@@ -210,7 +226,11 @@ impl Flow {
             Step::Blocked | Step::Failed(_) => {}
         }
         pools.pipes.give_back(pipe);
-        if let Step::Failed(errno) = step { Piece::Failed(errno) } else { Piece::Unknown }
+        match step {
+            Step::Failed(errno) => Piece::Failed(errno),
+            Step::Blocked if !ask => Piece::Nothing,
+            _ => Piece::Unknown,
+        }
     }
 
     /// Writes what is held, and the end of the stream behind it. `None`: the source can be read.
