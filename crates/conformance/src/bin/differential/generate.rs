@@ -101,9 +101,9 @@ pub(crate) fn program(seed: u64, length: usize) -> Program {
 impl Habits {
     fn draw(random: &mut Random) -> Self {
         let common = random.once_in(4);
-        let exits = !common && random.once_in(4);
-        let limits = !common && !exits && random.once_in(5);
-        let priorities = if exits { 1 } else { 1 + random.below(4) as u8 };
+        let exits = random.once_in(3);
+        let limits = !common && random.once_in(5);
+        let priorities = 1 + random.below(4) as u8;
         let method = random.pick(&[Method::Epoll, Method::Epoll, Method::Poll, Method::Select]);
         let settings = Settings {
             method,
@@ -118,7 +118,7 @@ impl Habits {
             signals: random.once_in(2),
             common,
             exits,
-            unnamed: exits || (!common && random.once_in(3)),
+            unnamed: random.once_in(3),
         };
         let mut weights = WEIGHTS.to_vec();
         for (weight, choice) in &mut weights {
@@ -261,7 +261,7 @@ impl Habits {
             Choice::SetPriority => Operation::SetPriority(event, random.below(5) as u8),
             Choice::SetPriorities => Operation::SetPriorities(random.below(6) as u8),
             Choice::Once if random.once_in(2) => Operation::Once(None, What::TIMEOUT, Self::timeout(random)),
-            Choice::Once => Operation::Once(Some(slot), self.interest(random), None),
+            Choice::Once => Operation::Once(Some(slot), self.interest(random), Self::timeout(random)),
             Choice::Finalize => Operation::Finalize(event),
             Choice::Exit => Operation::Exit(Self::timeout(random)),
             Choice::Break => Operation::Break,

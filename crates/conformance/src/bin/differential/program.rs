@@ -133,7 +133,7 @@ pub(crate) struct Settings {
     pub(crate) common: bool,
     /// Exits are asked for.
     pub(crate) exits: bool,
-    /// Events are made that nobody can name: by exits and by `once`.
+    /// Events are made that nobody can name, by `once`.
     pub(crate) unnamed: bool,
 }
 

@@ -132,7 +132,7 @@ impl<S: Side> Player<S> {
         if S::IS_LIBEVENT && (settings.common || settings.method != Method::Epoll) {
             // The timer of a common timeout that nobody waits for any more would end the wait, and poll's time is
             // in milliseconds.
-            let next = self.deadlines(None).into_iter().min();
+            let next = self.deadlines().into_iter().min();
             if next != until {
                 self.count(if settings.common { Rule::CommonTimeouts } else { Rule::PollRounds });
             }
@@ -150,14 +150,19 @@ impl<S: Side> Player<S> {
                 self.side.break_off();
             }
         }
+        self.end_wait();
+    }
+
+    fn end_wait(&self) {
         self.time.end_wait();
+        self.side.settle_exits(self.time.now());
     }
 
     fn begin_pass(&self) {
         self.side.begin_pass();
         self.change_run(|run| run.waits += 1);
         self.time.pass.set(self.time.pass.get() + 1);
-        self.time.end_wait();
+        self.end_wait();
     }
 
     /// Shows libevent an error as the engine understands it.
