@@ -127,6 +127,8 @@ pub(crate) struct Settings {
     pub(crate) limited_from: u8,
     /// The engine puts changes off until it waits.
     pub(crate) changelist: bool,
+    /// So does libevent.
+    pub(crate) both_changelists: bool,
     /// Signals are used.
     pub(crate) signals: bool,
     /// Common timeouts are used.
