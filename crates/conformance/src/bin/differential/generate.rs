@@ -86,6 +86,9 @@ pub(crate) fn program(seed: u64, length: usize) -> Program {
     }
     while operations.len() < length {
         operations.push(habits.operation(&mut random));
+        if random.once_in(15) {
+            habits.burst(&mut random, &mut operations);
+        }
     }
     let lists = 3 + random.below(12);
     let longest = 1 + random.below(4);
@@ -227,6 +230,23 @@ impl Habits {
             _ => LoopFlags::ONCE | LoopFlags::NONBLOCK,
         };
         if random.once_in(12) { flags | LoopFlags::NO_EXIT_ON_EMPTY } else { flags }
+    }
+
+    /// Several events become due for one pass.
+    fn burst(&self, random: &mut Random, operations: &mut Vec<Operation>) {
+        for _ in 0..2 + random.below(5) {
+            let event = random.below(EVENTS as u64) as usize;
+            operations.push(match random.below(3) {
+                0 if self.settings.signals => {
+                    Operation::Send(random.below(SIGNALS as u64) as usize, 1 + random.below(4) as u16, false)
+                }
+                1 if self.settings.signals => {
+                    Operation::ActivateTimes(event, What::SIGNAL, 1 + random.below(4) as u16)
+                }
+                _ => Operation::Activate(event, self.result(random)),
+            });
+        }
+        operations.push(Operation::Loop(Self::flags(random)));
     }
 
     fn operation(&self, random: &mut Random) -> Operation {

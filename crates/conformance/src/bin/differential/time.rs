@@ -16,8 +16,10 @@ use crate::side::Side;
 const BEGINNING: Micros = 1_000_000_000;
 /// How long a loop lasts at most.
 const LONGEST_LOOP: Micros = 2_000_000;
-/// How often a loop waits at most.
+/// How often a loop waits at most before it sleeps for good.
 const MOST_WAITS: u64 = 1000;
+/// How often a loop waits at most, were it only to look.
+const MOST_LOOKS: u64 = 3000;
 
 /// The clock and the timer of one side.
 #[derive(Debug)]
@@ -161,6 +163,10 @@ impl<S: Side> Player<S> {
     fn begin_pass(&self) {
         self.side.begin_pass();
         self.change_run(|run| run.waits += 1);
+        if self.run.get().waits == MOST_LOOKS {
+            self.note(Entry::Broken);
+            self.side.break_off();
+        }
         self.time.pass.set(self.time.pass.get() + 1);
         self.end_wait();
     }
