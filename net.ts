@@ -7,7 +7,7 @@
 export type { HostAndPort, InternetAddress, SocketAddress, Target, UnixPath } from './ts/net/address.js'
 export type { BindOptions } from './ts/net/bind.js'
 export { BEV } from './ts/net/buffer-event/bits.js'
-export type { Rate, RateLimit } from './ts/net/buffer-event/buckets.js'
+export type { DirectionLimit } from './ts/net/buffer-event/buckets.js'
 export { BufferEvent, type FlushMode } from './ts/net/buffer-event/buffer-event.js'
 export { ByteQueue, type Writable } from './ts/net/buffer-event/byte-queue.js'
 export type { StreamCallback, StreamEventCallback } from './ts/net/buffer-event/callbacks.js'

@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'vitest'
 
 import { EV, type EventBase } from '../../index.js'
-import { BufferEvent, BufferEventGroup, socket, type BufferEventOptions, type RateLimit } from '../../net.js'
+import {
+  BufferEvent,
+  BufferEventGroup,
+  socket,
+  type BufferEventOptions,
+  type DirectionLimit,
+} from '../../net.js'
 import { openBase } from '../support/base.js'
 import { empty, fill, openPair, say } from '../support/descriptors.js'
 import { refusal } from '../support/errors.js'
@@ -105,7 +111,7 @@ describe('a limit', () => {
   test('that cannot be meant is refused', () => {
     const base = openBase()
     const { stream } = open(base)
-    const set = (limit: unknown) => (): unknown => stream.setLimit(limit as RateLimit)
+    const set = (limit: unknown) => (): unknown => stream.setLimit(limit as DirectionLimit)
     const calls: [string, () => unknown][] = [
       ['ERR_INVALID_ARG_TYPE', set(5)],
       ['ERR_INVALID_ARG_TYPE', set(null)],

@@ -10,7 +10,7 @@ import {
   BufferEventGroup,
   type ByteQueue,
   type BufferEventOptions,
-  type RateLimit,
+  type DirectionLimit,
 } from '../../net.js'
 
 declare const base: EventBase
@@ -58,8 +58,8 @@ it('there are several ways to make one', () => {
 })
 
 it('limits are one rate, or one for each direction', () => {
-  expectTypeOf<{ rate: number }>().toExtend<RateLimit>()
-  expectTypeOf<{ read: { rate: number; burst: number } }>().toExtend<RateLimit>()
+  expectTypeOf<{ rate: number }>().toExtend<DirectionLimit>()
+  expectTypeOf<{ read: { rate: number; burst: number } }>().toExtend<DirectionLimit>()
   expectTypeOf(new BufferEventGroup(base, { rate: 1 }).left(EV.READ)).toEqualTypeOf<number | undefined>()
 })
 

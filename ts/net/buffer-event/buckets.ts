@@ -3,18 +3,11 @@
 import { EV } from '../../constants.js'
 import type { EventBase } from '../../event-base.js'
 import { checkInteger, outOfRange, wrongType } from '../../validate.js'
+import type { RateLimit } from '../rate-group.js'
 import type { Direction } from './flow.js'
 
-/** How many bytes may move. */
-export interface Rate {
-  /** Bytes a second, 1 or more. */
-  rate: number
-  /** How many may move at once after a rest, 1 or more. Default: those of one second. */
-  burst?: number | undefined
-}
-
 /** The rates of both directions: the same one for each, or one for each that is to have one. */
-export type RateLimit = Rate | { read?: Rate | undefined; write?: Rate | undefined }
+export type DirectionLimit = RateLimit | { read?: RateLimit | undefined; write?: RateLimit | undefined }
 
 /** A rate with nothing left open. */
 interface Settled {
@@ -68,22 +61,22 @@ export class Bucket {
   }
 }
 
-function checkRate(name: string, value: Rate): Settled {
+function checkRate(name: string, value: RateLimit): Settled {
   if (typeof value !== 'object' || value === null) throw wrongType(name, 'of type object', value)
   const rate = checkInteger(`${name}.rate`, value.rate, 1, MOST)
   return { rate, burst: checkInteger(`${name}.burst`, value.burst ?? rate, 1, MOST) }
 }
 
 /** The buckets of a limit, by direction. */
-export function checkLimit(base: EventBase, name: string, limit: RateLimit): Map<Direction, Bucket> {
+export function checkLimit(base: EventBase, name: string, limit: DirectionLimit): Map<Direction, Bucket> {
   if (typeof limit !== 'object' || limit === null) throw wrongType(name, 'of type object', limit)
-  const { rate, burst, read, write } = limit as Partial<Rate> & { read?: Rate; write?: Rate }
+  const { rate, burst, read, write } = limit as Partial<RateLimit> & { read?: RateLimit; write?: RateLimit }
   const buckets = new Map<Direction, Bucket>()
   if (rate !== undefined || burst !== undefined) {
     if (read !== undefined || write !== undefined) {
       throw outOfRange(name, 'one rate for both directions, or one for each', 'both')
     }
-    const both = checkRate(name, limit as Rate)
+    const both = checkRate(name, limit as RateLimit)
     return buckets.set(EV.READ, new Bucket(base, both)).set(EV.WRITE, new Bucket(base, both))
   }
   if (read !== undefined) buckets.set(EV.READ, new Bucket(base, checkRate(`${name}.read`, read)))

@@ -5,7 +5,7 @@ import type { Event } from '../../event.js'
 import { EventBase } from '../../event-base.js'
 import { closedError } from '../../errors.js'
 import { checkInteger, checkOptions, wrongType } from '../../validate.js'
-import { checkLimit, type Bucket, type RateLimit } from './buckets.js'
+import { checkLimit, type Bucket, type DirectionLimit } from './buckets.js'
 import { Hold, type Direction, type Flow, type Limiter } from './flow.js'
 
 /** Buckets, and the timers that wait until an empty one has filled. */
@@ -138,7 +138,7 @@ export class BufferEventGroup {
    *   (`bufferevent_rate_limit_group_set_min_share`)
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
    */
-  constructor(base: EventBase, limit: RateLimit, options?: { minShare?: number | undefined }) {
+  constructor(base: EventBase, limit: DirectionLimit, options?: { minShare?: number | undefined }) {
     if (!(base instanceof EventBase)) throw wrongType('base', 'an instance of EventBase', base)
     EventBase.coreOf(base).check()
     const { minShare = 64 } = checkOptions(options) ?? {}
@@ -175,7 +175,7 @@ export class BufferEventGroup {
    * @param limit bytes a second of all members together
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
    */
-  setLimit(limit: RateLimit): this {
+  setLimit(limit: DirectionLimit): this {
     if (this.#closed) throw closedError('group')
     const waits = this.#wait(limit)
     this.#waits.close()
@@ -222,7 +222,7 @@ export class BufferEventGroup {
     this.close()
   }
 
-  #wait(limit: RateLimit): Waits {
+  #wait(limit: DirectionLimit): Waits {
     const buckets = checkLimit(this.#base, 'limit', limit)
     return new Waits(this.#base, buckets, (direction) => this.#release(direction))
   }

@@ -10,7 +10,7 @@ import {
   outOfRange,
   wrongType,
 } from '../../validate.js'
-import type { RateLimit } from './buckets.js'
+import type { DirectionLimit } from './buckets.js'
 import type { BufferEvent } from './buffer-event.js'
 import type { StreamCallbacks } from './callbacks.js'
 import type { Flow } from './flow.js'
@@ -55,7 +55,7 @@ export interface BufferEventOptions extends BufferEventCallbacks, Watermarks, Ti
   /** Closes the descriptor with the stream (`BEV_OPT_CLOSE_ON_FREE`). Default `true`. */
   closeOnFree?: boolean | undefined
   /** A limit of its own: see {@link BufferEvent.setLimit}. */
-  limit?: RateLimit | undefined
+  limit?: DirectionLimit | undefined
   /** A group to share a limit with: see {@link BufferEvent.joinGroup}. */
   group?: BufferEventGroup | undefined
   /** The priority of its events; 0 is the most urgent. Default: the middle one of the base's. */

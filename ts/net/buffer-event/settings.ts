@@ -5,7 +5,7 @@ import { EventBase } from '../../event-base.js'
 import { closedError } from '../../errors.js'
 import { checkBits, checkBoolean, checkInteger, checkOptions, outOfRange, wrongType } from '../../validate.js'
 import { EVERY_BIT } from './bits.js'
-import { checkLimit, type RateLimit } from './buckets.js'
+import { checkLimit, type DirectionLimit } from './buckets.js'
 import type { BufferEvent } from './buffer-event.js'
 import { Callbacks } from './callbacks.js'
 import { Flow, type Direction } from './flow.js'
@@ -202,7 +202,7 @@ export abstract class BufferEventSettings {
    * @param limit bytes a second, for each direction; `undefined` for none
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
-  setLimit(limit: RateLimit | undefined): this {
+  setLimit(limit: DirectionLimit | undefined): this {
     const flow = this.open()
     const buckets = limit === undefined ? undefined : checkLimit(flow.base, 'limit', limit)
     this.#limiter(StreamLimit)?.close()
