@@ -39,6 +39,8 @@ const MOST_HEAD = 8192
 /** Milliseconds that a client whose request was refused is given to read the answer. */
 const LINGER = 1000
 
+const ESTABLISHED = Buffer.from('HTTP/1.1 200 Connection Established\r\n\r\n')
+
 /** Why a request is refused. */
 class Refusal extends Error {
   readonly status: number
@@ -169,17 +171,15 @@ await main(import.meta.url, USAGE, options, async (values) => {
     const there = await connect(base, target, { timeout: connectTimeout }).catch((error: unknown) => {
       throw unreachable(error)
     })
-    try {
-      await write(base, fd, Buffer.from('HTTP/1.1 200 Connection Established\r\n\r\n'))
-      await write(base, there, rest)
-    } catch (error) {
-      socket.close(there)
-      throw error
-    }
     console.log(from, 'to', formatAddress(target))
-    relay(base, fd, there, {}, ({ reason, bytesAToB, bytesBToA }) => {
-      const up = bytesAToB + rest.length
-      console.log(from, reason, `${up} bytes up, ${bytesBToA} bytes down`)
+    // What came behind the head goes first, and so does the answer, however slow either side is.
+    const prefix = { aToB: rest, bToA: ESTABLISHED }
+    relay(base, fd, there, { prefix }, ({ reason, bytesAToB, bytesBToA }) => {
+      console.log(
+        from,
+        reason,
+        `${bytesAToB} bytes up, ${Math.max(bytesBToA - ESTABLISHED.length, 0)} bytes down`,
+      )
     })
   }
 
