@@ -96,6 +96,18 @@ describe('a pair', () => {
     expect(String(first.read())).toBe('ll')
   })
 
+  test('the end does not overtake bytes that come while others are read', () => {
+    const { base, first, second, told } = openLinked({ readHigh: 2 })
+    second.setCallbacks({
+      onRead: (stream) => told.push(String(stream.read())),
+      onEvent: (what) => told.push(what),
+    })
+    second.enable(EV.READ)
+    first.end('12345')
+    base.dispatch()
+    expect(told).toEqual(['12', '34', '5', BEV.EOF | BEV.READING])
+  })
+
   test('finishing by a flush ends it too', () => {
     const { base, first, second, told } = openLinked()
     second.enable(EV.READ)

@@ -158,7 +158,10 @@ export class Callbacks<Stream> {
         this.#write = false
         this.current.onWrite?.(stream)
       }
-      if (this.#what !== 0 && !this.#closed) {
+      if (this.#read || this.#write) {
+        // They came meanwhile, and go first: the end does not overtake bytes.
+        this.#schedule()
+      } else if (this.#what !== 0 && !this.#closed) {
         const what = this.#what
         const error = this.#error
         this.#what = 0
