@@ -5,6 +5,7 @@ import { connect as connectNode, createServer, type AddressInfo, type Socket } f
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 
 import { onTestFinished } from 'vitest'
 
@@ -86,7 +87,7 @@ export async function dial(port: number): Promise<Socket> {
 }
 
 /** Everything a stream sends until its end. The stream stays open for writing. */
-export function drain(stream: Socket): Promise<Buffer> {
+export function drain(stream: Readable): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     stream.on('data', (chunk: Buffer) => chunks.push(chunk))
