@@ -11,7 +11,7 @@ use event_base_net::socket::{
 use napi::Env;
 use napi_derive::napi;
 
-use crate::descriptor::{BindingAddress, address, borrow, take};
+use crate::descriptor::{BindingAddress, address, borrow};
 use crate::error::check;
 use crate::handle::{duration, milliseconds};
 
@@ -165,7 +165,8 @@ pub fn socket_shutdown(env: Env, fd: i32, how: u32) -> napi::Result<()> {
 /// Closes a descriptor.
 #[napi(catch_unwind)]
 pub fn socket_close(env: Env, fd: i32) -> napi::Result<()> {
-    check(&env, take(fd, "close").and_then(socket::close))
+    // The kernel says itself where it is not open.
+    check(&env, socket::close(fd))
 }
 
 /// Where the socket is bound.

@@ -1,7 +1,7 @@
 //! Moving bytes and ending: read, write, shutdown, close.
 
 use std::io::IoSlice;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, Shutdown, UnixAddr, sendmsg};
@@ -89,12 +89,12 @@ pub fn shutdown(fd: impl AsFd, direction: Direction) -> Result<()> {
     nix::sys::socket::shutdown(fd, how).map_err(|errno| system(errno, "shutdown", Some(fd)))
 }
 
-/// Closes the descriptor and tells what the kernel made of it, which dropping it does not. The descriptor
-/// is gone in either case.
+/// Closes the descriptor, owned or a bare number, and tells what the kernel made of it, which dropping it does
+/// not. A descriptor that was open is gone in either case.
 ///
 /// # Errors
-/// `close`: `EIO` and the like, of files that wrote late.
-pub fn close(fd: OwnedFd) -> Result<()> {
+/// `close`: `EBADF` for a number that is none; `EIO` and the like, of files that wrote late.
+pub fn close(fd: impl IntoRawFd) -> Result<()> {
     let number = fd.into_raw_fd();
     match nix::unistd::close(number) {
         // Linux has released the number by then; trying again could close someone else's.
