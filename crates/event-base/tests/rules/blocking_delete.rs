@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use event_base::{Base, Error, EventId, EventSpec, LoopResult, Turn, Wait, What};
 
@@ -35,17 +35,23 @@ fn delete_during_the_callback(
     callback: impl Fn(&Base),
 ) -> (Result<(), Error>, bool) {
     let (tell, told) = mpsc::channel();
-    let ended = AtomicBool::new(false);
+    let (began, ended) = (AtomicBool::new(false), AtomicBool::new(false));
     std::thread::scope(|scope| {
-        let (ended, delete) = (&ended, &delete);
+        let (began, ended, delete) = (&began, &ended, &delete);
         let deleter = scope.spawn(move || {
             told.recv_timeout(PATIENCE).unwrap();
+            began.store(true, Ordering::SeqCst);
             let result = delete(base);
             (result, ended.load(Ordering::SeqCst))
         });
         let _ = catch_unwind(AssertUnwindSafe(|| {
             run_watched(base, LOOP_ONCE, |base, _| {
                 if tell.send(()).is_ok() && !ended.load(Ordering::SeqCst) {
+                    // On a machine that has much to do, the other thread may take long to begin.
+                    let end = Instant::now() + PATIENCE;
+                    while !began.load(Ordering::SeqCst) && Instant::now() < end {
+                        std::thread::yield_now();
+                    }
                     std::thread::sleep(A_WHILE);
                     ended.store(true, Ordering::SeqCst);
                     callback(base);
