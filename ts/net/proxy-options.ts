@@ -14,7 +14,7 @@ import {
   outOfRange,
   wrongType,
 } from '../validate.js'
-import { checkNumericTarget, checkTarget, isNumeric, type Place, type Target } from './address.js'
+import { checkNumericTarget, checkTarget, isNumeric, type Target } from './address.js'
 import type { ProxyProblem } from './proxy-problem.js'
 import type { ListenTarget } from './socket.js'
 
@@ -89,9 +89,10 @@ const BACKLOG = 4096
 const MOST = Number.MAX_SAFE_INTEGER
 
 /** What an upstream is called in statistics and problems: `host:port`, `[IPv6]:port`, or the path. */
-function nameOf({ place, port }: Place): string {
-  if (port < 0) return place
-  return place.includes(':') ? `[${place}]:${port}` : `${place}:${port}`
+export function upstreamName(upstream: Upstream): string {
+  if ('path' in upstream) return upstream.path
+  const { host, port } = upstream
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 /** Checks a list of upstreams, and looks up the names in it. */
@@ -105,7 +106,7 @@ export async function resolveUpstreams(
     const each = all.length === 1 ? name : `${name}[${index}]`
     const place = checkTarget(each, upstream)
     const weight = checkInteger(`${each}.weight`, upstream.weight ?? 1, 1, MOST_WEIGHT)
-    return { place, weight, name: nameOf(place) }
+    return { place, weight, name: upstreamName(upstream) }
   })
   const names = places.map((place) => place.name)
   const twice = names.find((one, index) => names.indexOf(one) !== index)
