@@ -23,6 +23,7 @@ export { proxy, type Proxy, type ProxyStats, type ProxyTraffic, type UpstreamSta
 export type { HealthOptions, ProxyOptions, Upstream } from './ts/net/proxy-options.js'
 export type { ProxyProblem } from './ts/net/proxy-problem.js'
 export type { CountOption, SocketOption, SwitchOption, TimeOption } from './ts/net/options.js'
+export { RateGroup, type RateLimit } from './ts/net/rate-group.js'
 export { relay, type Relay, type RelayEnd, type RelayOptions, type RelayStats } from './ts/net/relay.js'
 export * as socket from './ts/net/socket.js'
 export type { ListenTarget } from './ts/net/socket.js'

@@ -89,7 +89,13 @@ test('a command line that could not be meant ends with 2 and the usage on stderr
 
 test('a command line is taken by its words', () => {
   const args = ['--listen=[::1]:0', '--upstream=db:1', '--upstream=unix:/run/x,weight=3', '--threads=2']
-  const more = ['--rate=1.5M', '--idle-timeout=2.5', '--proxy-protocol=2', '--balance=least-connections']
+  const more = [
+    '--rate=1.5M',
+    '--total-rate=10',
+    '--idle-timeout=2.5',
+    '--proxy-protocol=2',
+    '--balance=least-connections',
+  ]
   expect(parseSettings([...args, ...more])).toEqual({
     listen: { host: '::1', port: 0 },
     upstreams: [
@@ -102,6 +108,7 @@ test('a command line is taken by its words', () => {
       connectTimeout: 10_000,
       idleTimeout: 2500,
       limit: { rate: 1_572_864 },
+      totalLimit: { rate: 10 },
       proxyProtocol: 2,
     },
     drainTimeout: 10_000,

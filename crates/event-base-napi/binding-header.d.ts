@@ -17,6 +17,11 @@ export interface ProxyOwner {
   readonly [owner]: 'proxy'
 }
 
+/** A limit that relays share: see `rateGroup`. */
+export interface RateGroup {
+  readonly [owner]: 'rateGroup'
+}
+
 /** Names a base in every call: see `baseNumber`. */
 export type Handle = number
 

@@ -9,15 +9,16 @@ import { listen, type Listener } from '../net/listener.js'
 import type { ProxyOptions, Upstream } from '../net/proxy-options.js'
 import type { ProxyProblem } from '../net/proxy-problem.js'
 import type { ProxyStats, UpstreamStats } from '../net/proxy.js'
+import { RateGroup } from '../net/rate-group.js'
 import { relay, type Relay, type RelayOptions } from '../net/relay.js'
-import { address as addressOf, close, write } from '../net/socket.js'
+import { address as addressOf, close } from '../net/socket.js'
 import { Balancer, type Backend, type Choice } from './balancer.js'
 import { proxyHeader } from './header.js'
 
 /** How to forward: as for a threaded proxy. */
 export type ForwarderOptions = Pick<
   ProxyOptions,
-  'balance' | 'connectTimeout' | 'idleTimeout' | 'limit' | 'proxyProtocol'
+  'balance' | 'connectTimeout' | 'idleTimeout' | 'limit' | 'proxyProtocol' | 'totalLimit'
 > & {
   listen: Target
   upstream: Upstream | readonly Upstream[]
@@ -37,17 +38,19 @@ export class Forwarder {
   readonly #relay: RelayOptions
   readonly #listener: Listener
   readonly #balancer: Balancer
-  readonly #relays: Map<Relay, Backend> = new Map()
+  /** Relays under way, and how many bytes this proxy put ahead of the client's. */
+  readonly #relays: Map<Relay, { backend: Backend; ahead: number }> = new Map()
   readonly #giveUp: AbortController = new AbortController()
   #accepted = 0
   #refused = 0
   #connecting = 0
 
   constructor(base: EventBase, options: ForwarderOptions) {
-    const { onProblem, upstream, idleTimeout, limit, balance = 'round-robin' } = options
+    const { onProblem, upstream, idleTimeout, limit, totalLimit, balance = 'round-robin' } = options
     this.#base = base
     this.#options = options
-    this.#relay = { idleTimeout, limit }
+    const group = totalLimit && new RateGroup(base, totalLimit)
+    this.#relay = { idleTimeout, limit, group }
     // One listener for each connect under way is no leak.
     setMaxListeners(0, this.#giveUp.signal)
     const upstreams = 'length' in upstream ? upstream : [upstream]
@@ -70,9 +73,9 @@ export class Forwarder {
   /** What it has done, connections under way included. */
   stats(): ProxyStats {
     const live = new Map<Backend, { up: number; down: number }>()
-    for (const [{ stats }, backend] of this.#relays) {
+    for (const [{ stats }, { backend, ahead }] of this.#relays) {
       const { up, down } = live.get(backend) ?? { up: 0, down: 0 }
-      live.set(backend, { up: up + stats.bytesAToB, down: down + stats.bytesBToA })
+      live.set(backend, { up: up + Math.max(stats.bytesAToB - ahead, 0), down: down + stats.bytesBToA })
     }
     const upstreams = this.#balancer.backends.map((one) => statsOf(one, live.get(one)))
     const sum = (of: 'failed' | 'bytesUp' | 'bytesDown'): number =>
@@ -166,34 +169,18 @@ export class Forwarder {
   /** An upstream took a connection. */
   #take({ backend }: Choice, { fd, there, peer }: { fd: number; there: number; peer: SocketAddress }): void {
     if (backend.succeed()) this.#options.onProblem({ kind: 'upstreamUp', upstream: backend.name })
-    if (!this.#introduce({ fd, there, peer })) {
-      close(fd)
-      close(there)
-      backend.open -= 1
-      backend.failed += 1
-      return
-    }
-    const pipe: Relay = relay(this.#base, fd, there, this.#relay, (end) => {
+    const { proxyProtocol: version } = this.#options
+    const header = version === undefined ? undefined : proxyHeader(version, peer, addressOf(fd))
+    const options = header === undefined ? this.#relay : { ...this.#relay, prefix: { aToB: header } }
+    const ahead = header?.length ?? 0
+    const pipe: Relay = relay(this.#base, fd, there, options, (end) => {
       this.#relays.delete(pipe)
       backend.open -= 1
-      backend.bytesUp += end.bytesAToB
+      backend.bytesUp += Math.max(end.bytesAToB - ahead, 0)
       backend.bytesDown += end.bytesBToA
       if (end.reason === 'error') backend.failed += 1
     })
-    this.#relays.set(pipe, backend)
-  }
-
-  /** Tells the upstream where the connection comes from: whether it heard. */
-  #introduce({ fd, there, peer }: { fd: number; there: number; peer: SocketAddress }): boolean {
-    const { proxyProtocol } = this.#options
-    if (proxyProtocol === undefined) return true
-    try {
-      const header = proxyHeader(proxyProtocol, peer, addressOf(fd))
-      // Nothing was sent yet, so there is room for it.
-      return write(there, header) === header.length
-    } catch {
-      return false
-    }
+    this.#relays.set(pipe, { backend, ahead })
   }
 }
 

@@ -23,7 +23,7 @@ export interface Settings {
   threads: number | undefined
   /** What both ways of forwarding are told. */
   options: Required<Pick<ProxyOptions, 'balance' | 'connectTimeout' | 'idleTimeout'>> &
-    Pick<ProxyOptions, 'limit' | 'proxyProtocol'>
+    Pick<ProxyOptions, 'limit' | 'proxyProtocol' | 'totalLimit'>
   /** Milliseconds. */
   drainTimeout: number
   stats: boolean
@@ -42,6 +42,7 @@ export function parseSettings(args: string[]): Settings {
         'connect-timeout': { type: 'string', default: '10' },
         'idle-timeout': { type: 'string', default: '0' },
         rate: { type: 'string' },
+        'total-rate': { type: 'string' },
         'proxy-protocol': { type: 'string' },
         'drain-timeout': { type: 'string', default: '10' },
         stats: { type: 'boolean', default: false },
@@ -50,7 +51,7 @@ export function parseSettings(args: string[]): Settings {
   )
   const listen = parseListen(values.listen)
   if ('fd' in listen && values.threads === undefined) throw new UsageError('--listen fd:N needs --threads')
-  const { rate, threads, 'proxy-protocol': protocol } = values
+  const { rate, threads, 'proxy-protocol': protocol, 'total-rate': total } = values
   return {
     listen,
     upstreams: parseUpstreams(values.upstream),
@@ -60,6 +61,7 @@ export function parseSettings(args: string[]): Settings {
       connectTimeout: parseSeconds('--connect-timeout', values['connect-timeout']),
       idleTimeout: parseSeconds('--idle-timeout', values['idle-timeout']),
       limit: rate === undefined ? undefined : { rate: parseBytes('--rate', rate) },
+      totalLimit: total === undefined ? undefined : { rate: parseBytes('--total-rate', total) },
       proxyProtocol: protocol === undefined ? undefined : parseProtocol(protocol),
     },
     drainTimeout: parseSeconds('--drain-timeout', values['drain-timeout']),

@@ -22,6 +22,7 @@ end, and exits; a second signal ends them at once.
   --idle-timeout S        ends a connection that moves no byte for so many seconds
   --rate BYTES            the most a connection moves in a second, each way; K, M and G
                           stand for KiB, MiB and GiB
+  --total-rate BYTES      the same for all connections together
   --proxy-protocol 1|2    tells upstreams where connections come from, in HAProxy's
                           PROXY protocol of that version
   --drain-timeout S       seconds the last connections may take to end (default 10)

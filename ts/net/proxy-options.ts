@@ -16,6 +16,7 @@ import {
 } from '../validate.js'
 import { checkNumericTarget, checkTarget, isNumeric, type Target } from './address.js'
 import type { ProxyProblem } from './proxy-problem.js'
+import { checkLimit, type RateLimit } from './rate-group.js'
 import type { ListenTarget } from './socket.js'
 
 /** A place to forward to. A host may be a name, which is looked up before the proxy hears of it. */
@@ -60,15 +61,10 @@ export interface ProxyOptions {
   connectTimeout?: number | undefined
   /** Milliseconds without a byte in either direction that end a connection. Default, and 0: never. */
   idleTimeout?: number | undefined
-  /** How fast bytes may move in a connection, each direction for itself. */
-  limit?:
-    | {
-        /** Bytes a second in the long run; at least 1. */
-        rate: number
-        /** Bytes that may move at once after a rest; at least 1. Default `rate`. */
-        burst?: number | undefined
-      }
-    | undefined
+  /** How fast bytes may move in a connection, each direction for itself. Default: as fast as they do. */
+  limit?: RateLimit | undefined
+  /** How fast bytes may move in all connections together, over all threads; each direction for itself. */
+  totalLimit?: RateLimit | undefined
   /** Tells upstreams where connections come from: the version of HAProxy's PROXY protocol. */
   proxyProtocol?: 1 | 2 | undefined
   /** When an upstream is passed over. */
@@ -86,7 +82,8 @@ const CONNECT_TIMEOUT = 10_000
 const MOST_THREADS = 1024
 const MOST_WEIGHT = 256
 const BACKLOG = 4096
-const MOST = Number.MAX_SAFE_INTEGER
+/** As the native layer is told. */
+const UNLIMITED = Object.freeze({ rate: 0, burst: 0 })
 
 /** What an upstream is called in statistics and problems: `host:port`, `[IPv6]:port`, or the path. */
 export function upstreamName(upstream: Upstream): string {
@@ -162,6 +159,7 @@ export function checkProxyOptions(options: ProxyOptions): Omit<NativeOptions, 'u
     balance = 'round-robin',
     proxyProtocol,
     limit,
+    totalLimit,
     onProblem,
   } = options
   if (balance !== 'round-robin' && balance !== 'least-connections') {
@@ -171,20 +169,18 @@ export function checkProxyOptions(options: ProxyOptions): Omit<NativeOptions, 'u
     throw outOfRange('options.proxyProtocol', '1 or 2', proxyProtocol)
   }
   if (onProblem !== undefined) checkCallback('options.onProblem', onProblem)
-  let [rate, burst] = [0, 0]
-  if (limit !== undefined) {
-    checkOptions(limit)
-    rate = checkInteger('options.limit.rate', limit.rate, 1, MOST)
-    burst = checkInteger('options.limit.burst', limit.burst ?? rate, 1, MOST)
-  }
+  const one = limit === undefined ? UNLIMITED : checkLimit('options.limit', limit)
+  const all = totalLimit === undefined ? UNLIMITED : checkLimit('options.totalLimit', totalLimit)
   return {
     ...checkListen(options.listen),
     threads: checkInteger('options.threads', threads, 1, MOST_THREADS),
     leastConnections: balance === 'least-connections',
     connectTimeout: orNone(checkTimeout('options.connectTimeout', options.connectTimeout ?? CONNECT_TIMEOUT)),
     idleTimeout: orNone(checkTimeout('options.idleTimeout', options.idleTimeout ?? 0)),
-    rate,
-    burst,
+    rate: one.rate,
+    burst: one.burst,
+    totalRate: all.rate,
+    totalBurst: all.burst,
     proxyProtocol: proxyProtocol ?? 0,
     ...checkHealth(checkOptions(options.health) ?? {}),
   }

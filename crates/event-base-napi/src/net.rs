@@ -3,12 +3,12 @@
 //! What happened to them is pulled like events are: the code of the loop's next step says that something
 //! did, and [`net_completion`] says what, one at a time.
 
+mod relay;
+
 use std::os::fd::IntoRawFd;
 
 use event_base::{Error, Ready};
-use event_base_net::{
-    Completion, EndReason, ListenOptions, Net, RateLimit, RelayEnd, RelayOptions, SourceKey,
-};
+use event_base_net::{Completion, ListenOptions, Net, SourceKey};
 use napi::Env;
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;
@@ -60,47 +60,13 @@ pub fn net_connect(env: Env, handle: Handle, place: String, port: i32, timeout: 
     check(&env, begun.map(bits))
 }
 
-/// Relays between two sockets, which are the base's from here on, also when this fails, except with `EBADF`.
-/// A negative idle timeout and a rate of 0 mean none.
-#[napi(catch_unwind)]
-pub fn net_relay(
-    env: Env,
-    handle: Handle,
-    a: i32,
-    b: i32,
-    idle_timeout: f64,
-    rate: f64,
-    burst: f64,
-) -> napi::Result<f64> {
-    let limit = (rate > 0.0).then_some(RateLimit { rate: rate as u64, burst: burst as u64 });
-    let options = RelayOptions { idle_timeout: duration(idle_timeout), limit };
-    let begun = if a == b {
-        Err(Error::OutOfRange("b"))
-    } else {
-        take_both(a, b).and_then(|(a, b)| handle.net.borrow_mut().relay(a, b, options))
-    };
-    check(&env, begun.map(bits))
-}
-
-fn take_both(a: i32, b: i32) -> Result<(std::os::fd::OwnedFd, std::os::fd::OwnedFd), Error> {
-    let a = take(a, "relay")?;
-    match take(b, "relay") {
-        Ok(b) => Ok((a, b)),
-        Err(error) => {
-            // Given back: nothing is owned where one of the two was never there.
-            _ = a.into_raw_fd();
-            Err(error)
-        }
-    }
-}
-
-/// Stops a listener accepting.
+/// Stops a listener accepting, or a relay reading.
 #[napi(catch_unwind)]
 pub fn net_pause(env: Env, handle: Handle, source: f64) -> napi::Result<()> {
     check(&env, key(source).and_then(|key| handle.net.borrow_mut().pause(key)))
 }
 
-/// Lets a listener accept again.
+/// Lets a listener accept again, or a relay read.
 #[napi(catch_unwind)]
 pub fn net_resume(env: Env, handle: Handle, source: f64) -> napi::Result<()> {
     check(&env, key(source).and_then(|key| handle.net.borrow_mut().resume(key)))
@@ -116,35 +82,6 @@ pub fn net_close(env: Env, handle: Handle, source: f64) -> napi::Result<bool> {
     }
 }
 
-/// What a relay has done so far.
-#[napi(object)]
-#[derive(Debug)]
-pub struct BindingRelayStats {
-    /// Bytes from the first descriptor that the second took.
-    pub bytes_a_to_b: f64,
-    /// Bytes from the second descriptor that the first took.
-    pub bytes_b_to_a: f64,
-    /// Bytes on the way from the first to the second.
-    pub held_a_to_b: f64,
-    /// Bytes on the way from the second to the first.
-    pub held_b_to_a: f64,
-    /// Milliseconds since its beginning.
-    pub duration_ms: f64,
-}
-
-/// What a relay has done so far; nothing for one that has ended.
-#[napi(catch_unwind)]
-pub fn net_stats(handle: Handle, source: f64) -> Option<BindingRelayStats> {
-    let stats = handle.net.borrow().stats(key(source).ok()?).ok()?;
-    Some(BindingRelayStats {
-        bytes_a_to_b: stats.bytes_a_to_b as f64,
-        bytes_b_to_a: stats.bytes_b_to_a as f64,
-        held_a_to_b: stats.held_a_to_b as f64,
-        held_b_to_a: stats.held_b_to_a as f64,
-        duration_ms: milliseconds(stats.duration),
-    })
-}
-
 /// The next thing that happened to a source: its key, and what belongs to its kind.
 #[napi(
     catch_unwind,
@@ -152,7 +89,7 @@ pub fn net_stats(handle: Handle, source: f64) -> Option<BindingRelayStats> {
         | { kind: 'accepted', key: number, fd: number, peer: BindingAddress }\n\
         | { kind: 'acceptFailed', key: number, error: Error, retryAfter: number }\n\
         | { kind: 'connected', key: number, fd: number, error: Error | undefined }\n\
-        | { kind: 'relayEnded', key: number, bytesAToB: number, bytesBToA: number, durationMs: number, reason: 'end' | 'error' | 'idle' | 'closed', error: Error | undefined }\n\
+        | { kind: 'relayEnded', key: number, bytesAToB: number, bytesBToA: number, bytesSpliced: number, durationMs: number, reason: 'end' | 'error' | 'idle' | 'closed', error: Error | undefined }\n\
         | null"
 )]
 pub fn net_completion<'env>(env: &'env Env, handle: Handle) -> napi::Result<Option<Object<'env>>> {
@@ -184,26 +121,9 @@ pub fn net_completion<'env>(env: &'env Env, handle: Handle) -> napi::Result<Opti
         Completion::RelayEnded { key, end } => {
             told.set("kind", "relayEnded")?;
             told.set("key", bits(key))?;
-            tell_end(env, &mut told, end)?;
+            relay::tell_end(env, &mut told, end)?;
         }
         _ => return Ok(None),
     }
     Ok(Some(told))
-}
-
-fn tell_end(env: &Env, told: &mut Object<'_>, end: RelayEnd) -> napi::Result<()> {
-    let reason = match end.reason {
-        EndReason::End => "end",
-        EndReason::Error => "error",
-        EndReason::Idle => "idle",
-        EndReason::Closed => "closed",
-    };
-    told.set("bytesAToB", end.bytes_a_to_b as f64)?;
-    told.set("bytesBToA", end.bytes_b_to_a as f64)?;
-    told.set("durationMs", milliseconds(end.duration))?;
-    told.set("reason", reason)?;
-    if let Some(error) = end.error {
-        told.set("error", make(env, error)?)?;
-    }
-    Ok(())
 }

@@ -77,6 +77,10 @@ pub struct BindingProxyOptions {
     pub rate: f64,
     /// Bytes at once.
     pub burst: f64,
+    /// Bytes a second in all connections together.
+    pub total_rate: f64,
+    /// Bytes at once in all of them.
+    pub total_burst: f64,
     /// The version of the header.
     pub proxy_protocol: u32,
     /// Failures in a row.
@@ -94,6 +98,10 @@ fn upstreams(list: Vec<BindingUpstream>) -> Result<Vec<Upstream>, Error> {
             Ok(Upstream { name, addresses: addresses.collect::<Result<_, _>>()?, weight })
         })
         .collect()
+}
+
+fn limit(rate: f64, burst: f64) -> Option<RateLimit> {
+    (rate > 0.0).then_some(RateLimit { rate: rate as u64, burst: burst as u64 })
 }
 
 impl TryFrom<BindingProxyOptions> for ProxyOptions {
@@ -116,8 +124,8 @@ impl TryFrom<BindingProxyOptions> for ProxyOptions {
             balance: if told.least_connections { Balance::LeastConnections } else { Balance::RoundRobin },
             connect_timeout: duration(told.connect_timeout),
             idle_timeout: duration(told.idle_timeout),
-            limit: (told.rate > 0.0)
-                .then_some(RateLimit { rate: told.rate as u64, burst: told.burst as u64 }),
+            limit: limit(told.rate, told.burst),
+            total_limit: limit(told.total_rate, told.total_burst),
             proxy_protocol: match told.proxy_protocol {
                 0 => None,
                 1 => Some(ProxyProtocol::V1),
