@@ -12,14 +12,14 @@ export interface Remote {
   readonly [owner]: 'remote'
 }
 
-/** A proxy on threads of its own, which ends with this: see `proxyStart`. */
-export interface ProxyOwner {
-  readonly [owner]: 'proxy'
-}
-
 /** A limit that relays share: see `rateGroup`. */
 export interface RateGroup {
   readonly [owner]: 'rateGroup'
+}
+
+/** A proxy on threads of its own, which ends with this: see `proxyStart`. */
+export interface ProxyOwner {
+  readonly [owner]: 'proxy'
 }
 
 /** Names a base in every call: see `baseNumber`. */
@@ -55,12 +55,30 @@ export interface Crossing {
   eventActivate(handle: Handle, event: number, what: number): void
   /** Which bits of `mask` the event is pending or active for. */
   eventPending(handle: Handle, event: number, mask: number): number
+  /** What happened to a listener, a connect or a relay, in numbers: see `ts/net/completion.ts`. */
+  netCompletion(handle: Handle, numbers: Float64Array): number
   /** Reads into a part of `buffer`: the bytes read, or -1. */
   socketRead(fd: number, buffer: Uint8Array, offset: number, length: number): number
   /** Writes a part of `buffer`: the bytes taken, or -1. */
   socketWrite(fd: number, buffer: Uint8Array, offset: number, length: number): number
   /** Writes the first 64 of the buffers as if they were one, up to `most` bytes: the bytes taken, or -1. */
   socketWriteMany(fd: number, buffers: readonly Uint8Array[], most: number): number
+  /** Copies into a part of `buffer` what reading would give: the bytes copied, or -1. */
+  socketPeek(fd: number, buffer: Uint8Array, offset: number, length: number): number
+  /**
+   * Receives into the first `count` of `slots`, of `size` bytes each, and writes their `records`: how many came, or -1.
+   * The layout of a record is in `datagram.rs`.
+   */
+  datagramReceive(fd: number, slots: Uint8Array, size: number, count: number, records: Uint8Array): number
+  /** Sends slots from `from` on, as their `records` say: how many were taken, or -1. */
+  datagramSend(
+    fd: number,
+    slots: Uint8Array,
+    size: number,
+    from: number,
+    count: number,
+    records: Uint8Array,
+  ): number
 }
 
 export declare class ExternalObject<T> {
@@ -168,6 +186,30 @@ export interface BindingAddress {
   place: string
   /** The port, or which other kind of address it is. */
   port: number
+}
+
+/** How to bind and to listen. */
+export interface BindingBindOptions {
+  /** How many connections may wait. */
+  backlog: number
+  /** `SO_REUSEPORT`. */
+  reusePort: boolean
+  /** `IPV6_V6ONLY`. */
+  ipv6Only: boolean
+  /** `IP_TRANSPARENT`. */
+  transparent: boolean
+  /** `IP_FREEBIND`. */
+  freeBind: boolean
+  /** `TCP_FASTOPEN`; 0 means none. */
+  fastOpen: number
+  /** `TCP_DEFER_ACCEPT` in milliseconds; negative means none. */
+  deferAccept: number
+  /** `TCP_NODELAY`. */
+  noDelay: boolean
+  /** `SO_KEEPALIVE`. */
+  keepAlive: boolean
+  /** `TCP_KEEPIDLE` in milliseconds; negative means the system's. */
+  keepAliveIdle: number
 }
 
 /** What `EventConfig` collected. */
@@ -424,6 +466,18 @@ export declare function createBase(config: BindingConfig): ExternalObject<BaseOw
 /** The calls that are made for every event. */
 export declare function crossing(): Crossing
 
+/** The address in a record. */
+export declare function datagramAddress(record: Uint8Array): BindingAddress | null
+
+/** A bound UDP socket. */
+export declare function datagramBind(place: string, port: number, reusePort: boolean, ipv6Only: boolean): number
+
+/** A connected UDP socket. */
+export declare function datagramConnect(place: string, port: number): number
+
+/** The record of an empty datagram to an address. */
+export declare function datagramRecord(place: string, port: number): Uint8Array
+
 /** Makes a signal event active, to be called back `calls` times. */
 export declare function eventActivateSignal(handle: Handle, event: number, what: number, calls: number): void
 
@@ -463,21 +517,20 @@ export declare function maxSignal(): number
 /** Ends a source. Answers whether it was still there. */
 export declare function netClose(handle: Handle, source: number): boolean
 
-/** The next thing that happened to a source: its key, and what belongs to its kind. */
-export declare function netCompletion(handle: Handle): | { kind: 'accepted', key: number, fd: number, peer: BindingAddress }
-| { kind: 'acceptFailed', key: number, error: Error, retryAfter: number }
-| { kind: 'connected', key: number, fd: number, error: Error | undefined }
-| { kind: 'relayEnded', key: number, bytesAToB: number, bytesBToA: number, bytesSpliced: number, durationMs: number, reason: 'end' | 'error' | 'idle' | 'closed', error: Error | undefined }
-| null
-
 /** Connects; a negative timeout means none. */
 export declare function netConnect(handle: Handle, place: string, port: number, timeout: number): number
 
+/** The error of what was told last. */
+export declare function netFailure(handle: Handle): Error | null
+
 /** Accepts on a listening socket, which is the base's from here on, also when this fails. */
-export declare function netListen(handle: Handle, fd: number, batch: number): number
+export declare function netListen(handle: Handle, fd: number, batch: number, paused: boolean): number
 
 /** Stops a listener accepting, or a relay reading. */
 export declare function netPause(handle: Handle, source: number): void
+
+/** The peer of the connection that was told last, where its address is none of IPv4. */
+export declare function netPeer(handle: Handle): BindingAddress | null
 
 /**
  * Relays between two descriptors, which are the base's from here on, also when this fails, except with
@@ -583,6 +636,9 @@ export declare function socketAccept(fd: number): number
 /** Where the socket is bound. */
 export declare function socketAddress(fd: number): BindingAddress
 
+/** Checks a listening socket from elsewhere, or makes it one where the backlog is not negative. */
+export declare function socketCheckListening(fd: number, backlog: number): void
+
 /** Closes a descriptor. */
 export declare function socketClose(fd: number): void
 
@@ -596,7 +652,7 @@ export declare function socketError(fd: number): number
 export declare function socketGetOption(fd: number, name: string): number
 
 /** A listening socket. */
-export declare function socketListen(place: string, port: number, backlog: number, reusePort: boolean, ipv6Only: boolean): number
+export declare function socketListen(place: string, port: number, options: BindingBindOptions): number
 
 /** The names of the options and, for each, the kind of its value: 0 a switch, 1 a count, 2 a time. */
 export declare function socketOptions(): Array<[string, number]>
@@ -609,6 +665,12 @@ export declare function socketPeer(fd: number): BindingAddress
 
 /** The ends of a pipe: to read, to write. */
 export declare function socketPipe(): Array<number>
+
+/**
+ * Closes the descriptor when another program takes this process's place. Fails with `EBADF` when it is not
+ * open.
+ */
+export declare function socketSetCloseOnExec(fd: number): void
 
 /** Makes the descriptor non-blocking or blocking. */
 export declare function socketSetNonblocking(fd: number, nonblocking: boolean): void

@@ -1,5 +1,6 @@
 // All benchmarks: the engine and the TypeScript layer beside libevent, Node and themselves.
-// `npm run bench -- --help` lists the options; docs/performance.md says how to read the table.
+// `npm run bench -- --help` lists the options; docs/performance.md says how to read the table. Proxies have a
+// benchmark of their own: proxy.ts.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -36,7 +37,6 @@ const SUBJECTS: readonly Subject[] = [
   { name: 'wake-up', native: 'wake-up', locks: [true] },
   { name: 'memory', native: 'memory', locks: WITHOUT },
   { name: 'run-against-loop', typescript: 'run-against-loop', locks: WITHOUT },
-  { name: 'relay', typescript: 'relay', locks: WITHOUT },
 ]
 
 const HELP = `Usage: npm run bench -- [--quick] [--only NAME]... [--rounds N] [--markdown] [--no-build]

@@ -37,6 +37,12 @@ export async function buildTypeScript(): Promise<void> {
   await build(tool('tsc'), ['-p', 'bench/tsconfig.json'])
 }
 
+/** Builds the proxies that are compared, and what stands around them. */
+export async function buildProxies(): Promise<void> {
+  await build('cargo', ['build', '--release', '-p', 'event-base-conformance', '--bin', 'proxy-bench'])
+  await buildTypeScript()
+}
+
 /** Runs the native program on the subjects whose name starts with `only`. */
 export function runNative(only: string, options: readonly string[]): Promise<Printed<NativeReport>> {
   return report(`${NATIVE_TARGET}/release/bench`, ['--only', only, ...options])

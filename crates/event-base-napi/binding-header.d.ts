@@ -12,14 +12,14 @@ export interface Remote {
   readonly [owner]: 'remote'
 }
 
-/** A proxy on threads of its own, which ends with this: see `proxyStart`. */
-export interface ProxyOwner {
-  readonly [owner]: 'proxy'
-}
-
 /** A limit that relays share: see `rateGroup`. */
 export interface RateGroup {
   readonly [owner]: 'rateGroup'
+}
+
+/** A proxy on threads of its own, which ends with this: see `proxyStart`. */
+export interface ProxyOwner {
+  readonly [owner]: 'proxy'
 }
 
 /** Names a base in every call: see `baseNumber`. */
@@ -55,10 +55,28 @@ export interface Crossing {
   eventActivate(handle: Handle, event: number, what: number): void
   /** Which bits of `mask` the event is pending or active for. */
   eventPending(handle: Handle, event: number, mask: number): number
+  /** What happened to a listener, a connect or a relay, in numbers: see `ts/net/completion.ts`. */
+  netCompletion(handle: Handle, numbers: Float64Array): number
   /** Reads into a part of `buffer`: the bytes read, or -1. */
   socketRead(fd: number, buffer: Uint8Array, offset: number, length: number): number
   /** Writes a part of `buffer`: the bytes taken, or -1. */
   socketWrite(fd: number, buffer: Uint8Array, offset: number, length: number): number
   /** Writes the first 64 of the buffers as if they were one, up to `most` bytes: the bytes taken, or -1. */
   socketWriteMany(fd: number, buffers: readonly Uint8Array[], most: number): number
+  /** Copies into a part of `buffer` what reading would give: the bytes copied, or -1. */
+  socketPeek(fd: number, buffer: Uint8Array, offset: number, length: number): number
+  /**
+   * Receives into the first `count` of `slots`, of `size` bytes each, and writes their `records`: how many came, or -1.
+   * The layout of a record is in `datagram.rs`.
+   */
+  datagramReceive(fd: number, slots: Uint8Array, size: number, count: number, records: Uint8Array): number
+  /** Sends slots from `from` on, as their `records` say: how many were taken, or -1. */
+  datagramSend(
+    fd: number,
+    slots: Uint8Array,
+    size: number,
+    from: number,
+    count: number,
+    records: Uint8Array,
+  ): number
 }

@@ -2,11 +2,11 @@
 
 import { EventBase } from '../event-base.js'
 import type { Core } from '../core.js'
-import { native, Signal } from '../native.js'
+import { Signal } from '../native.js'
 import { wrongType } from '../validate.js'
+import { nextCompletion, type Completion } from './completion.js'
 
-/** Something that happened to a source. */
-export type Completion = NonNullable<ReturnType<typeof native.netCompletion>>
+export type { Completion }
 
 /** A listener, a connect or a relay on this side. */
 export interface Source {
@@ -61,8 +61,8 @@ export class Sources {
   }
 
   #deliver(): void {
-    const completion = native.netCompletion(this.#core.handle)
-    if (completion !== null) this.#byKey.get(completion.key)?.tell(completion)
+    const completion = nextCompletion(this.#core.handle)
+    if (completion !== undefined) this.#byKey.get(completion.key)?.tell(completion)
   }
 
   #baseClosed(reason: Error): void {

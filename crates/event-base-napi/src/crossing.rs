@@ -15,12 +15,17 @@ use napi::bindgen_prelude::{JsValue, Object};
 use napi::{Env, Status, sys};
 use napi_derive::napi;
 
+use crate::datagram::{DatagramReceive, DatagramSend};
 use crate::error::throw;
 use crate::handle::{Handle, Timeout, milliseconds};
 
 mod transfer;
 
-use transfer::{SocketRead, SocketWrite, SocketWriteMany};
+use transfer::{SocketPeek, SocketRead, SocketWrite, SocketWriteMany};
+
+mod completion;
+
+pub(crate) use completion::Rest;
 
 /// Arguments of the longest call.
 const MOST_ARGUMENTS: usize = 6;
@@ -178,9 +183,13 @@ pub fn crossing(env: Env) -> napi::Result<Object<'static>> {
     define::<EventFree>(&env, &target)?;
     define::<EventActivate>(&env, &target)?;
     define::<EventPending>(&env, &target)?;
+    define::<completion::NetCompletion>(&env, &target)?;
     define::<SocketRead>(&env, &target)?;
     define::<SocketWrite>(&env, &target)?;
     define::<SocketWriteMany>(&env, &target)?;
+    define::<SocketPeek>(&env, &target)?;
+    define::<DatagramReceive>(&env, &target)?;
+    define::<DatagramSend>(&env, &target)?;
     Ok(target)
 }
 

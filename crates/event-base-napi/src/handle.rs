@@ -16,6 +16,7 @@ use napi::bindgen_prelude::{External, FromNapiValue, TypeName, ValidateNapiValue
 use napi::{Status, ValueType, sys};
 use napi_derive::napi;
 
+use crate::crossing::Rest;
 use crate::driver::Driver;
 use crate::log;
 use crate::pull::Told;
@@ -35,6 +36,8 @@ pub struct HandleState {
     pub(crate) common: RefCell<Vec<CommonTimeout>>,
     /// The watcher whose turn it is.
     pub(crate) told: Cell<Told>,
+    /// What the numbers told last of a listener, a connect or a relay leave out.
+    pub(crate) rest: RefCell<Option<Rest>>,
     /// Counts the runs, so that a callback under way can tell its own from the next one.
     pub(crate) runs: Cell<u32>,
     /// The name under which other threads find the base.
@@ -109,7 +112,8 @@ impl BaseOwner {
         let common = RefCell::new(Vec::new());
         let (told, runs) = (Cell::default(), Cell::new(0));
         let shared = RefCell::new(None);
-        let state = Rc::new(HandleState { base, net, driver, common, told, runs, shared });
+        let rest = RefCell::new(None);
+        let state = Rc::new(HandleState { base, net, driver, common, told, rest, runs, shared });
         PLACES.with_borrow_mut(|places| {
             let vacant = places.iter().position(|place| place.state.is_none() && place.uses < MOST_USES);
             let index = vacant.unwrap_or(places.len());

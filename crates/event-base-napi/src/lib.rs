@@ -12,6 +12,7 @@
 mod base;
 mod config;
 mod crossing;
+mod datagram;
 mod descriptor;
 mod driver;
 mod error;

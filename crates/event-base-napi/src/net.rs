@@ -1,21 +1,18 @@
 //! Listeners, connects and relays of a base.
 //!
 //! What happened to them is pulled like events are: the code of the loop's next step says that something
-//! did, and [`net_completion`] says what, one at a time.
+//! did, and `crossing/completion.rs` says what, one at a time.
 
 mod relay;
 
-use std::os::fd::IntoRawFd;
-
 use event_base::{Error, Ready};
-use event_base_net::{Completion, ListenOptions, Net, SourceKey};
+use event_base_net::{ListenOptions, Net, SourceKey};
 use napi::Env;
-use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 
-use crate::descriptor::{BindingAddress, address, take};
-use crate::error::{check, make};
-use crate::handle::{Handle, HandleState, duration, milliseconds};
+use crate::descriptor::{address, take};
+use crate::error::check;
+use crate::handle::{Handle, HandleState, duration};
 
 impl HandleState {
     /// Handles an event that is not JavaScript's.
@@ -45,9 +42,9 @@ fn bits(key: SourceKey) -> f64 {
 
 /// Accepts on a listening socket, which is the base's from here on, also when this fails.
 #[napi(catch_unwind)]
-pub fn net_listen(env: Env, handle: Handle, fd: i32, batch: u32) -> napi::Result<f64> {
-    let net = &handle.net;
-    let listener = take(fd, "accept").and_then(|fd| net.borrow_mut().listen(fd, ListenOptions { batch }));
+pub fn net_listen(env: Env, handle: Handle, fd: i32, batch: u32, paused: bool) -> napi::Result<f64> {
+    let options = ListenOptions { batch, paused };
+    let listener = take(fd, "accept").and_then(|fd| handle.net.borrow_mut().listen(fd, options));
     check(&env, listener.map(bits))
 }
 
@@ -80,50 +77,4 @@ pub fn net_close(env: Env, handle: Handle, source: f64) -> napi::Result<bool> {
         Err(Error::Closed) => Ok(false),
         Err(error) => check(&env, Err(error)),
     }
-}
-
-/// The next thing that happened to a source: its key, and what belongs to its kind.
-#[napi(
-    catch_unwind,
-    ts_return_type = "\
-        | { kind: 'accepted', key: number, fd: number, peer: BindingAddress }\n\
-        | { kind: 'acceptFailed', key: number, error: Error, retryAfter: number }\n\
-        | { kind: 'connected', key: number, fd: number, error: Error | undefined }\n\
-        | { kind: 'relayEnded', key: number, bytesAToB: number, bytesBToA: number, bytesSpliced: number, durationMs: number, reason: 'end' | 'error' | 'idle' | 'closed', error: Error | undefined }\n\
-        | null"
-)]
-pub fn net_completion<'env>(env: &'env Env, handle: Handle) -> napi::Result<Option<Object<'env>>> {
-    let completion = handle.net.borrow_mut().completion();
-    let Some(completion) = completion else { return Ok(None) };
-    let mut told = Object::new(env)?;
-    match completion {
-        Completion::Accepted { key, fd, peer } => {
-            told.set("kind", "accepted")?;
-            told.set("key", bits(key))?;
-            told.set("peer", BindingAddress::from(&peer))?;
-            // Last, so that a failure before it closes the descriptor.
-            told.set("fd", fd.into_raw_fd())?;
-        }
-        Completion::AcceptFailed { key, error, retry_after } => {
-            told.set("kind", "acceptFailed")?;
-            told.set("key", bits(key))?;
-            told.set("error", make(env, error)?)?;
-            told.set("retryAfter", retry_after.map_or(-1.0, milliseconds))?;
-        }
-        Completion::Connected { key, result } => {
-            told.set("kind", "connected")?;
-            told.set("key", bits(key))?;
-            match result {
-                Ok(fd) => told.set("fd", fd.into_raw_fd())?,
-                Err(error) => told.set("error", make(env, error)?)?,
-            }
-        }
-        Completion::RelayEnded { key, end } => {
-            told.set("kind", "relayEnded")?;
-            told.set("key", bits(key))?;
-            relay::tell_end(env, &mut told, end)?;
-        }
-        _ => return Ok(None),
-    }
-    Ok(Some(told))
 }

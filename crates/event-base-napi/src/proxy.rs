@@ -112,14 +112,15 @@ impl TryFrom<BindingProxyOptions> for ProxyOptions {
         let door = match told.listen {
             Some(place) => {
                 let (backlog, reuse_port) = (told.backlog, told.reuse_port);
-                let options = BindOptions { backlog, reuse_port, ipv6_only: told.ipv6_only };
+                let options =
+                    BindOptions { backlog, reuse_port, ipv6_only: told.ipv6_only, ..BindOptions::default() };
                 Door::At(address(place.place, place.port)?, options)
             }
             None => Door::Inherited(take(told.fd, "accept")?),
         };
         let standard = HealthOptions::default();
         Ok(ProxyOptions {
-            accept: ListenOptions { batch: told.batch },
+            accept: ListenOptions { batch: told.batch, ..ListenOptions::default() },
             threads: told.threads,
             balance: if told.least_connections { Balance::LeastConnections } else { Balance::RoundRobin },
             connect_timeout: duration(told.connect_timeout),

@@ -3,14 +3,14 @@
 use std::os::fd::{IntoRawFd, OwnedFd};
 
 use event_base::Error;
-use event_base_net::{EndReason, RateGroup, RateLimit, RelayEnd, RelayOptions, Transfer};
+use event_base_net::{RateGroup, RateLimit, RelayOptions, Transfer};
 use napi::Env;
-use napi::bindgen_prelude::{External, Object, Uint8Array};
+use napi::bindgen_prelude::{External, Uint8Array};
 use napi_derive::napi;
 
 use super::{bits, key};
 use crate::descriptor::take;
-use crate::error::{check, make};
+use crate::error::check;
 use crate::handle::{Handle, duration, milliseconds};
 
 /// How a relay is to work.
@@ -117,24 +117,6 @@ pub fn net_stats(handle: Handle, source: f64) -> Option<BindingRelayStats> {
         bytes_spliced: stats.bytes_spliced as f64,
         duration_ms: milliseconds(stats.duration),
     })
-}
-
-pub(super) fn tell_end(env: &Env, told: &mut Object<'_>, end: RelayEnd) -> napi::Result<()> {
-    let reason = match end.reason {
-        EndReason::End => "end",
-        EndReason::Error => "error",
-        EndReason::Idle => "idle",
-        EndReason::Closed => "closed",
-    };
-    told.set("bytesAToB", end.bytes_a_to_b as f64)?;
-    told.set("bytesBToA", end.bytes_b_to_a as f64)?;
-    told.set("bytesSpliced", end.bytes_spliced as f64)?;
-    told.set("durationMs", milliseconds(end.duration))?;
-    told.set("reason", reason)?;
-    if let Some(error) = end.error {
-        told.set("error", make(env, error)?)?;
-    }
-    Ok(())
 }
 
 /// A limit for many relays, for as long as what is returned lives.

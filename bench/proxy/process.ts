@@ -1,0 +1,153 @@
+// Processes: the proxies, the upstreams and the clients.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { pinned } from './processors.js'
+
+/** Milliseconds a server may take to listen, and a process to end. */
+const PATIENCE = 20_000
+
+const running = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
+/** A process that serves on a port of the loopback address. */
+export interface Server {
+  readonly pid: number
+  readonly port: number
+  stop(): Promise<void>
+}
+
+/** How a server is started. */
+export interface ServerOptions {
+  readonly processors: readonly number[]
+  /** Where it listens; without one, the server chooses and says so: `listening at HOST:PORT`. */
+  readonly port?: number
+}
+
+/** Starts a server and waits until it listens. */
+export async function serve(command: readonly string[], options: ServerOptions): Promise<Server> {
+  const child = start(pinned(options.processors, command), ['ignore', 'pipe', 'pipe'])
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (text: string) => {
+      output = `${output}${text}`.slice(-10_000)
+    })
+  }
+  const { pid } = child
+  if (pid === undefined) throw new Error(`${command[0]} could not be started`)
+  const deadline = performance.now() + PATIENCE
+  for (;;) {
+    const port = options.port ?? Number(/listening at \S*:(\d+)/.exec(output)?.[1])
+    if (isListening(port)) return { pid, port, stop: () => stop(child) }
+    if (hasEnded(child) || performance.now() > deadline) {
+      await stop(child)
+      throw new Error(`${command.join(' ')} does not listen:\n${output}`)
+    }
+    await sleep(10)
+  }
+}
+
+/** Runs a client to its end and returns what it printed. */
+export async function runClient(command: readonly string[], processors: readonly number[]): Promise<string> {
+  const client = openClient(command, processors)
+  return await client.ended
+}
+
+/** A client that is under way. */
+export interface Client {
+  readonly child: ChildProcess
+  /** What it printed, once it ended well. */
+  readonly ended: Promise<string>
+}
+
+/** Starts a client whose standard input stays open. */
+export function openClient(command: readonly string[], processors: readonly number[]): Client {
+  const child = start(pinned(processors, command), ['pipe', 'pipe', 'pipe'])
+  let output = ''
+  let errors = ''
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (output += text))
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (errors += text))
+  const ended = new Promise<string>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code, signal) => {
+      if (code === 0) resolve(output)
+      else reject(new Error(`${command.join(' ')} ended with ${code ?? signal}: ${errors || output}`.trim()))
+    })
+  })
+  // Told to whoever waits for it.
+  ended.catch(() => {})
+  return { child, ended }
+}
+
+/** Seconds of processor time that a process has used, those of threads that ended included. */
+export function processorSeconds(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  // The command in parentheses may hold anything; the fields behind it are numbered from 3.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  // Linux counts in 1/100 s for user space on every architecture that Node supports.
+  return (Number(fields[11]) + Number(fields[12])) / 100
+}
+
+/** Bytes of memory that a process has in use. */
+export interface Memory {
+  /** Pages in memory. */
+  readonly resident: number
+  /** The same, with pages that several processes share counted in parts. */
+  readonly proportional: number
+}
+
+/** What a process has in memory now. */
+export function memory(pid: number): Memory {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
+  const bytes = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1]) * 1024
+  return { resident: bytes('Rss'), proportional: bytes('Pss') }
+}
+
+/** The most descriptors that a process here may open. */
+export function descriptorLimit(): number {
+  const text = readFileSync('/proc/self/limits', 'utf8')
+  const most = /^Max open files\s+\S+\s+(\S+)/m.exec(text)?.[1]
+  return most === 'unlimited' ? Infinity : Number(most)
+}
+
+function start([program = '', ...args]: readonly string[], stdio: ('ignore' | 'pipe')[]): ChildProcess {
+  const child = spawn(program, args, { stdio })
+  running.add(child)
+  child.once('close', () => running.delete(child))
+  // A program that cannot be started shows by its missing pid, or by how it ended.
+  child.on('error', () => {})
+  return child
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (hasEnded(child)) return
+  const ended = once(child, 'exit')
+  child.kill('SIGTERM')
+  // Proxies wait for connections that are still open; nobody uses those any more.
+  const impatience = setTimeout(() => child.kill('SIGKILL'), 500)
+  await ended
+  clearTimeout(impatience)
+}
+
+/** Whether somebody listens at a port of this machine. Asked of the kernel, for a connection would be forwarded. */
+function isListening(port: number): boolean {
+  if (!Number.isInteger(port)) return false
+  const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  return ['/proc/net/tcp', '/proc/net/tcp6'].some((table) =>
+    readFileSync(table, 'utf8')
+      .split('\n')
+      .some((line) => {
+        const [, local = '', , state] = line.trim().split(/\s+/)
+        return local.endsWith(wanted) && state === '0A'
+      }),
+  )
+}

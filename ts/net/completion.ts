@@ -1,0 +1,98 @@
+/** What happened to a listener, a connect or a relay. */
+
+import { crossing, native, type NativeHandle } from '../native.js'
+import type { Place } from './address.js'
+
+interface Told {
+  /** Which source it happened to. */
+  key: number
+}
+
+/** A listener has a connection. */
+export interface Accepted extends Told {
+  kind: 'accepted'
+  fd: number
+  peer: Place
+}
+
+/** A listener could not accept. */
+export interface AcceptFailed extends Told {
+  kind: 'acceptFailed'
+  error: Error
+  /** Milliseconds until it tries again; negative where it does not. */
+  retryAfter: number
+}
+
+/** A connect has come to its end. */
+export interface Connected extends Told {
+  kind: 'connected'
+  /** -1 where it failed. */
+  fd: number
+  error: Error | undefined
+}
+
+/** A relay has come to its end. */
+export interface RelayEnded extends Told {
+  kind: 'relayEnded'
+  bytesAToB: number
+  bytesBToA: number
+  bytesSpliced: number
+  durationMs: number
+  reason: (typeof REASONS)[number]
+  error: Error | undefined
+}
+
+/** Something that happened to a source. */
+export type Completion = Accepted | AcceptFailed | Connected | RelayEnded
+
+/** What the native call returns, which has the same. */
+const ACCEPTED = 1
+const ACCEPT_FAILED = 2
+const CONNECTED = 3
+const RELAY_ENDED = 4
+
+const REASONS = ['end', 'error', 'idle', 'closed'] as const
+
+/** Where the native layer writes. One for all bases: it is read before anything else can happen. */
+const numbers = new Float64Array(7)
+
+/** The next completion, if there is one. */
+export function nextCompletion(handle: NativeHandle): Completion | undefined {
+  const kind = crossing.netCompletion(handle, numbers)
+  const key = number(0)
+  switch (kind) {
+    case ACCEPTED:
+      return { kind: 'accepted', key, fd: number(1), peer: peer(handle, number(3), number(2)) }
+    case ACCEPT_FAILED:
+      return { kind: 'acceptFailed', key, error: failure(handle), retryAfter: number(1) }
+    case CONNECTED:
+      return { kind: 'connected', key, fd: number(1), error: number(1) < 0 ? failure(handle) : undefined }
+    case RELAY_ENDED:
+      return {
+        kind: 'relayEnded',
+        key,
+        bytesAToB: number(1),
+        bytesBToA: number(2),
+        bytesSpliced: number(6),
+        durationMs: number(3),
+        reason: REASONS[number(4)] ?? 'end',
+        error: number(5) === 0 ? undefined : failure(handle),
+      }
+    default:
+      return undefined
+  }
+}
+
+function number(index: number): number {
+  return numbers[index] ?? 0
+}
+
+/** An IPv4 address from its number; any other one is asked for. */
+function peer(handle: NativeHandle, host: number, port: number): Place {
+  if (port < 0) return native.netPeer(handle) ?? { place: '', port: -2 }
+  return { place: `${host >>> 24}.${(host >>> 16) & 255}.${(host >>> 8) & 255}.${host & 255}`, port }
+}
+
+function failure(handle: NativeHandle): Error {
+  return native.netFailure(handle) ?? new Error('the native layer has forgotten why')
+}
