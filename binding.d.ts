@@ -288,12 +288,8 @@ export interface BindingProxyOptions {
   listen?: BindingAddress
   /** The listening socket where there is no address; the proxy's from here on. */
   fd: number
-  /** How many connections may wait. */
-  backlog: number
-  /** Others may listen there as well. */
-  reusePort: boolean
-  /** An IPv6 socket takes no IPv4 connections. */
-  ipv6Only: boolean
+  /** How it binds. */
+  bind: BindingBindOptions
   /** Connections accepted in one pass. */
   batch: number
   /** How many threads. */

@@ -4,8 +4,20 @@ import { join } from 'node:path'
 
 import { describe, expect, onTestFinished, test } from 'vitest'
 
-import { closedPort, deferred, dial, drain, folder, pattern, serve, sleep, until } from '../net/support.js'
-import { eventBase, type Running } from './support.js'
+import { socket } from '../../net.js'
+import {
+  closedPort,
+  deferred,
+  dial,
+  drain,
+  folder,
+  pattern,
+  portOf,
+  serve,
+  sleep,
+  until,
+} from '../net/support.js'
+import { eventBase, Running } from './support.js'
 
 /** What was told as lines of JSON. */
 function told(running: Running): Record<string, unknown>[] {
@@ -233,6 +245,21 @@ describe.each([
     running.process.kill('SIGINT')
     expect(await running.ended).toMatchObject({ code: 0, err: '' })
     expect(existsSync(near)).toBe(false)
+  })
+
+  test('at a socket that listens already', async () => {
+    const upstream = await serve((peer) => peer.pipe(peer))
+    const fd = socket.listen({ host: '127.0.0.1', port: 0 })
+    const port = portOf(socket.address(fd))
+    const args = ['proxy', '--listen', 'fd:3', '--upstream', `127.0.0.1:${upstream}`, ...threads]
+    const running = new Running('ts/cli/main.ts', args, [fd])
+    socket.close(fd)
+    await running.said(new RegExp(`listening at 127\\.0\\.0\\.1:${port}`))
+    const client = await dial(port)
+    client.end('inherited')
+    expect(String(await drain(client))).toBe('inherited')
+    running.process.kill('SIGINT')
+    expect(await running.ended).toMatchObject({ code: 0, err: '' })
   })
 
   test('a rate is kept', async () => {

@@ -224,6 +224,13 @@ test('a path is taken away again, a descriptor is taken over', async () => {
   expect(String(await drain(client))).toBe('x')
 })
 
+test("a descriptor that does not listen stays the caller's", async () => {
+  const [one, other] = socket.pair()
+  await expect(proxy({ listen: { fd: one }, upstream })).rejects.toMatchObject({ code: 'EINVAL' })
+  socket.close(one)
+  socket.close(other)
+})
+
 test('an address in use is refused with the address', async () => {
   const upstream = await echo()
   const door = await started({ upstream })

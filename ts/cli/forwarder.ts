@@ -5,7 +5,7 @@ import { setMaxListeners } from 'node:events'
 import type { EventBase } from '../event-base.js'
 import type { SocketAddress, Target } from '../net/address.js'
 import { connect } from '../net/connect.js'
-import { listen, type Listener } from '../net/listener.js'
+import { listen, type InheritedListener, type Listener } from '../net/listener.js'
 import type { ProxyOptions, Upstream } from '../net/proxy-options.js'
 import type { ProxyProblem } from '../net/proxy-problem.js'
 import type { ProxyStats, UpstreamStats } from '../net/proxy.js'
@@ -20,7 +20,7 @@ export type ForwarderOptions = Pick<
   ProxyOptions,
   'balance' | 'connectTimeout' | 'idleTimeout' | 'limit' | 'proxyProtocol' | 'totalLimit'
 > & {
-  listen: Target
+  listen: Target | InheritedListener
   upstream: Upstream | readonly Upstream[]
   /** Called with what went wrong; forwarding goes on. */
   onProblem: (problem: ProxyProblem) => void

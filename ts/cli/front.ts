@@ -1,7 +1,7 @@
 /** The two ways of forwarding behind one interface. */
 
 import { EventBase } from '../event-base.js'
-import type { SocketAddress, Target } from '../net/address.js'
+import type { SocketAddress } from '../net/address.js'
 import type { ProxyProblem } from '../net/proxy-problem.js'
 import { proxy, type ProxyStats } from '../net/proxy.js'
 import { Forwarder } from './forwarder.js'
@@ -48,7 +48,7 @@ function onBase({ listen, upstreams, options }: Settings, onProblem: (problem: P
   const base = new EventBase()
   const forwarder = new Forwarder(base, {
     ...options,
-    listen: listen as Target,
+    listen,
     upstream: upstreams,
     onProblem,
   })

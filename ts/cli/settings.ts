@@ -49,11 +49,9 @@ export function parseSettings(args: string[]): Settings {
       },
     }),
   )
-  const listen = parseListen(values.listen)
-  if ('fd' in listen && values.threads === undefined) throw new UsageError('--listen fd:N needs --threads')
   const { rate, threads, 'proxy-protocol': protocol, 'total-rate': total } = values
   return {
-    listen,
+    listen: parseListen(values.listen),
     upstreams: parseUpstreams(values.upstream),
     threads: threads === undefined ? undefined : parseThreads(threads),
     options: {

@@ -5,9 +5,7 @@ import { availableParallelism } from 'node:os'
 
 import { NO_TIMEOUT, type native } from '../native.js'
 import {
-  checkBoolean,
   checkCallback,
-  checkFd,
   checkInteger,
   checkOptions,
   checkTimeout,
@@ -15,6 +13,8 @@ import {
   wrongType,
 } from '../validate.js'
 import { checkNumericTarget, checkTarget, isNumeric, type Target } from './address.js'
+import { checkBindOptions } from './bind.js'
+import { adopt, type InheritedListener } from './listener.js'
 import type { ProxyProblem } from './proxy-problem.js'
 import { checkLimit, type RateLimit } from './rate-group.js'
 import type { ListenTarget } from './socket.js'
@@ -38,13 +38,13 @@ export interface HealthOptions {
 /** What a threaded proxy does. */
 export interface ProxyOptions {
   /**
-   * Where it accepts: a numeric host (or `'localhost'`: 127.0.0.1) and a port, 0 for any; a unix socket's path; or
-   * the descriptor of a socket that listens, which is the proxy's from here on.
+   * Where it accepts, and how it binds: a numeric host (or `'localhost'`: 127.0.0.1) and a port, 0 for any; a unix
+   * socket's path; or the descriptor of a socket that listens, which is the proxy's from here on.
    *
    * On Linux each thread has a listener of its own at a host and port. Nobody else can listen there, unless
    * `reusePort` is set. At a path, or on a descriptor, all threads accept from one queue.
    */
-  listen: (ListenTarget | { fd: number }) & {
+  listen: (ListenTarget | InheritedListener) & {
     /** How many connections a thread accepts in one pass of its loop. Default 64. */
     batch?: number | undefined
   }
@@ -81,7 +81,6 @@ type NativeOptions = Parameters<typeof native.proxyStart>[0]
 const CONNECT_TIMEOUT = 10_000
 const MOST_THREADS = 1024
 const MOST_WEIGHT = 256
-const BACKLOG = 4096
 /** As the native layer is told. */
 const UNLIMITED = Object.freeze({ rate: 0, burst: 0 })
 
@@ -119,21 +118,19 @@ export async function resolveUpstreams(
 
 function checkListen(
   listen: ProxyOptions['listen'],
-): Pick<NativeOptions, 'listen' | 'fd' | 'backlog' | 'reusePort' | 'ipv6Only' | 'batch'> {
+): Pick<NativeOptions, 'listen' | 'fd' | 'bind' | 'batch'> {
   if (typeof listen !== 'object' || listen === null)
     throw wrongType('options.listen', 'of type object', listen)
   const batch = checkInteger('options.listen.batch', listen.batch ?? 64, 1, 0x7fff_ffff)
-  if ('fd' in listen) {
-    const fd = checkFd('options.listen.fd', listen.fd)
-    return { fd, batch, backlog: 0, reusePort: false, ipv6Only: false }
+  if ('fd' in listen && listen.fd !== undefined) {
+    return { fd: adopt('options.listen', listen), batch, bind: checkBindOptions('options.listen', {}) }
   }
+  const target = listen as ListenTarget
   return {
-    listen: checkNumericTarget('options.listen', listen),
+    listen: checkNumericTarget('options.listen', target),
     fd: -1,
+    bind: checkBindOptions('options.listen', target),
     batch,
-    backlog: checkInteger('options.listen.backlog', listen.backlog ?? BACKLOG, 0, 0x7fff_ffff),
-    reusePort: checkBoolean('options.listen.reusePort', listen.reusePort),
-    ipv6Only: checkBoolean('options.listen.ipv6Only', listen.ipv6Only),
   }
 }
 

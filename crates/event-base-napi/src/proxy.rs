@@ -10,7 +10,6 @@ use event_base_net::proxy::{
     Balance, Door, HealthOptions, Problem, Proxy, ProxyOptions, ProxyProtocol, Traffic, Upstream,
     UpstreamState, UpstreamStats,
 };
-use event_base_net::socket::BindOptions;
 use event_base_net::{ListenOptions, RateLimit};
 use napi::bindgen_prelude::{External, Function, Object};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -20,6 +19,7 @@ use napi_derive::napi;
 use crate::descriptor::{BindingAddress, address, take};
 use crate::error::{check, make};
 use crate::handle::{duration, milliseconds};
+use crate::socket::BindingBindOptions;
 
 /// Rings in an environment: weak, and ringing once is enough.
 type Bell = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
@@ -55,12 +55,8 @@ pub struct BindingProxyOptions {
     pub listen: Option<BindingAddress>,
     /// The listening socket where there is no address; the proxy's from here on.
     pub fd: i32,
-    /// How many connections may wait.
-    pub backlog: u32,
-    /// Others may listen there as well.
-    pub reuse_port: bool,
-    /// An IPv6 socket takes no IPv4 connections.
-    pub ipv6_only: bool,
+    /// How it binds.
+    pub bind: BindingBindOptions,
     /// Connections accepted in one pass.
     pub batch: u32,
     /// How many threads.
@@ -110,12 +106,7 @@ impl TryFrom<BindingProxyOptions> for ProxyOptions {
     fn try_from(told: BindingProxyOptions) -> Result<Self, Error> {
         let list = upstreams(told.upstreams)?;
         let door = match told.listen {
-            Some(place) => {
-                let (backlog, reuse_port) = (told.backlog, told.reuse_port);
-                let options =
-                    BindOptions { backlog, reuse_port, ipv6_only: told.ipv6_only, ..BindOptions::default() };
-                Door::At(address(place.place, place.port)?, options)
-            }
+            Some(place) => Door::At(address(place.place, place.port)?, told.bind.into()),
             None => Door::Inherited(take(told.fd, "accept")?),
         };
         let standard = HealthOptions::default();

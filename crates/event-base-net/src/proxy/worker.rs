@@ -240,7 +240,7 @@ impl Worker {
         // What the proxy adds is not the client's.
         let counted = [prefix.len() as u64, 0];
         let options = RelayOptions { prefix_a_to_b: prefix, ..self.shared.options.relay.clone() };
-        match self.net.relay(attempt.client, upstream, options) {
+        match self.net.relay_own(attempt.client, upstream, options) {
             Ok(key) => self.connections.insert(key, Connection::Flowing(Flowing { target, counted })),
             Err(_) => self.over(&target, true),
         }
