@@ -25,8 +25,11 @@ export class Running {
   out = ''
   err = ''
 
-  constructor(script: string, args: string[]) {
-    this.process = spawn(process.execPath, ['--import', 'tsx', script, ...args], { cwd: root })
+  /** @param inherited descriptors that the process has as 3 and so on */
+  constructor(script: string, args: string[], inherited: number[] = []) {
+    const command = ['--import', 'tsx', script, ...args]
+    const stdio = ['pipe', 'pipe', 'pipe', ...inherited] as ['pipe', 'pipe', 'pipe']
+    this.process = spawn(process.execPath, command, { cwd: root, stdio })
     this.process.stdout.on('data', (chunk) => (this.out += String(chunk)))
     this.process.stderr.on('data', (chunk) => (this.err += String(chunk)))
     this.ended = new Promise((resolve) => {

@@ -192,6 +192,22 @@ test('it is closed at the end of its scope', async () => {
   await expect(dial(port)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
 })
 
+test('a total limit holds for all connections together', async () => {
+  const totalLimit = { rate: 200_000, burst: 20_000 }
+  const door = await started({ upstream: await echo(), threads: 2, totalLimit })
+  const bytes = pattern(60_000, 1)
+  const start = performance.now()
+  const back = await Promise.all(
+    [1, 2].map(async () => {
+      const client = await dial(portOf(door.address))
+      client.end(bytes)
+      return await drain(client)
+    }),
+  )
+  expect(performance.now() - start).toBeGreaterThanOrEqual(490)
+  expect(back.every((one) => one.equals(bytes))).toBe(true)
+})
+
 test('a path is taken away again, a descriptor is taken over', async () => {
   const upstream = await echo()
   const path = join(folder(), 'door')
@@ -206,6 +222,13 @@ test('a path is taken away again, a descriptor is taken over', async () => {
   const client = await dial(portOf(inherited.address))
   client.end('x')
   expect(String(await drain(client))).toBe('x')
+})
+
+test("a descriptor that does not listen stays the caller's", async () => {
+  const [one, other] = socket.pair()
+  await expect(proxy({ listen: { fd: one }, upstream })).rejects.toMatchObject({ code: 'EINVAL' })
+  socket.close(one)
+  socket.close(other)
 })
 
 test('an address in use is refused with the address', async () => {
@@ -243,6 +266,12 @@ const wrong: [string, string, object][] = [
   ['ERR_OUT_OF_RANGE', 'options.connectTimeout', { listen: anywhere, upstream, connectTimeout: -1 }],
   ['ERR_OUT_OF_RANGE', 'options.idleTimeout', { listen: anywhere, upstream, idleTimeout: Number.NaN }],
   ['ERR_OUT_OF_RANGE', 'options.limit.rate', { listen: anywhere, upstream, limit: { rate: 0 } }],
+  [
+    'ERR_OUT_OF_RANGE',
+    'options.totalLimit.burst',
+    { listen: anywhere, upstream, totalLimit: { rate: 1, burst: 0 } },
+  ],
+  ['ERR_INVALID_ARG_TYPE', 'options', { listen: anywhere, upstream, totalLimit: 5 }],
   ['ERR_OUT_OF_RANGE', 'options.proxyProtocol', { listen: anywhere, upstream, proxyProtocol: 3 }],
   ['ERR_OUT_OF_RANGE', 'options.health.failures', { listen: anywhere, upstream, health: { failures: 0 } }],
   [

@@ -2,6 +2,7 @@
 
 import { BaseFlag, EventBase, EventConfig } from '../../index.js'
 import { Forwarder } from '../../ts/cli/forwarder.js'
+import { describeProblem } from '../../ts/net/proxy-problem.js'
 import { onStop, say } from './child.js'
 
 /** What the proxy counted. */
@@ -25,13 +26,13 @@ const forwarder = new Forwarder(base, {
   upstream: { host: LOOPBACK, port: Number(port) },
   idleTimeout: 30_000,
   connectTimeout: 5000,
-  onProblem: (problem) => console.error(`${method}: ${problem}`),
+  onProblem: (problem) => console.error(`${method}: ${describeProblem(problem)}`),
 })
-say(forwarder.address.port)
+if ('port' in forwarder.address) say(forwarder.address.port)
 let stopped = false
 onStop(() => {
   stopped = true
-  const { accepted, failed, refused, bytesUp, bytesDown } = forwarder.traffic
+  const { accepted, failed, refused, bytesUp, bytesDown } = forwarder.stats()
   say({ accepted, failed: failed + refused, bytes: bytesUp + bytesDown } satisfies FrontReport)
   forwarder.drain()
 })

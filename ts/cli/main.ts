@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 /** The command `event-base`. */
 
+import { createRequire } from 'node:module'
+
 import { describeMethods } from './methods.js'
 import { proxy } from './proxy.js'
 import { USAGE, UsageError } from './usage.js'
@@ -8,6 +10,11 @@ import { USAGE, UsageError } from './usage.js'
 async function main([command, ...args]: string[]): Promise<number> {
   if (command === '--help' || command === '-h' || args.includes('--help')) {
     process.stdout.write(USAGE)
+    return 0
+  }
+  if (command === '--version' || command === '-V') {
+    const manifest = createRequire(import.meta.url)('event-base/package.json') as { version: string }
+    process.stdout.write(`event-base ${manifest.version}\n`)
     return 0
   }
   if (command === 'proxy') return await proxy(args)

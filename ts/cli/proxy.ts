@@ -1,73 +1,18 @@
 /** `event-base proxy`. */
 
-import { isIP } from 'node:net'
-import { parseArgs } from 'node:util'
-
-import { EventBase } from '../event-base.js'
-import type { HostAndPort } from '../net/address.js'
-import { Forwarder, type Traffic } from './forwarder.js'
-import { formatHostAndPort, parseHostAndPort, parseSeconds, UsageError } from './usage.js'
-
-/** Milliseconds a connection to the upstream may take. */
-const CONNECT_TIMEOUT = 10_000
+import type { SystemError } from '../errors.js'
+import { open } from './front.js'
+import { formatWhere } from './parse.js'
+import { reportOn } from './report.js'
+import { parseSettings, type Settings } from './settings.js'
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
 
-interface Settings {
-  listen: HostAndPort
-  upstream: HostAndPort
-  idleTimeout: number
-  drainTimeout: number
-  stats: boolean
-}
-
-function parse(args: string[]): Settings {
-  let values
-  try {
-    ;({ values } = parseArgs({
-      args,
-      options: {
-        listen: { type: 'string' },
-        upstream: { type: 'string' },
-        'idle-timeout': { type: 'string', default: '0' },
-        'drain-timeout': { type: 'string', default: '10' },
-        stats: { type: 'boolean', default: false },
-      },
-    }))
-  } catch (error) {
-    throw new UsageError((error as Error).message)
-  }
-  const listen = parseHostAndPort('--listen', values.listen)
-  if (isIP(listen.host) === 0 && listen.host !== 'localhost') {
-    throw new UsageError(`--listen needs a numeric address or localhost, not "${listen.host}"`)
-  }
-  return {
-    listen,
-    upstream: parseHostAndPort('--upstream', values.upstream),
-    idleTimeout: parseSeconds('--idle-timeout', values['idle-timeout']),
-    drainTimeout: parseSeconds('--drain-timeout', values['drain-timeout']),
-    stats: values.stats,
-  }
-}
-
-function tell(what: string, { accepted, open, refused, failed, bytesUp, bytesDown }: Traffic): void {
-  console.error(
-    `${what}: ${accepted} accepted, ${open} open, ${refused} refused, ${failed} failed, ` +
-      `${bytesUp} bytes up, ${bytesDown} bytes down`,
-  )
-}
-
-/** Tells the traffic each second in which it changed. */
-function tellEachSecond(forwarder: Forwarder): () => void {
-  let last = ''
-  const timer = setInterval(() => {
-    const { traffic } = forwarder
-    const now = JSON.stringify(traffic)
-    if (now !== last) tell('traffic', traffic)
-    last = now
-  }, 1000)
-  timer.unref()
-  return () => clearInterval(timer)
+/** Says where it could not listen. */
+function named(error: unknown, { listen }: Settings): unknown {
+  const { syscall } = error as Partial<SystemError>
+  if (!(error instanceof Error) || (syscall !== 'bind' && syscall !== 'listen')) return error
+  return new Error(`cannot listen at ${formatWhere(listen)}: ${error.message}`, { cause: error })
 }
 
 /**
@@ -75,40 +20,32 @@ function tellEachSecond(forwarder: Forwarder): () => void {
  *
  * @param args the command line behind `proxy`
  * @throws {UsageError} for a command line that could not be meant
- * @throws {SystemError} when it cannot listen
+ * @throws {Error} when it cannot listen, or a thread of it failed
  */
 export async function proxy(args: string[]): Promise<number> {
-  const { listen, upstream, idleTimeout, drainTimeout, stats } = parse(args)
-  const base = new EventBase()
-  const forwarder = new Forwarder(base, {
-    listen,
-    upstream,
-    idleTimeout,
-    connectTimeout: CONNECT_TIMEOUT,
-    onProblem: (problem) => console.error(problem),
+  const settings = parseSettings(args)
+  // Whoever reads what is told may go away; that ends nothing.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+  const report = reportOn(process.stderr, settings.stats)
+  const front = await open(settings, (problem) => report.problem(problem)).catch((error: unknown) => {
+    throw named(error, settings)
   })
-  let timer: NodeJS.Timeout | undefined
+  let stopping = false
   const stop = (): void => {
-    if (timer !== undefined) {
-      forwarder.close()
-      return
-    }
-    forwarder.drain()
-    timer = setTimeout(() => forwarder.close(), drainTimeout)
+    if (stopping) return front.close()
+    stopping = true
+    front.drain(settings.drainTimeout)
   }
   for (const signal of SIGNALS) process.on(signal, stop)
-  const stopTelling = stats ? tellEachSecond(forwarder) : undefined
-  console.log(
-    `listening at ${formatHostAndPort(forwarder.address)}, forwarding to ${formatHostAndPort(upstream)} (${base.method})`,
-  )
-
-  // Ends when the listener is closed and nothing is under way any more.
-  await base.run()
-
-  clearTimeout(timer)
-  stopTelling?.()
-  if (stats) tell('total', forwarder.traffic)
-  for (const signal of SIGNALS) process.off(signal, stop)
-  base.close()
+  const at = formatWhere(front.address)
+  const upstreams = settings.upstreams.map(formatWhere).join(', ')
+  process.stdout.write(`listening at ${at}, forwarding to ${upstreams} (${front.engine})\n`)
+  report.begin(`event-base proxy at ${at} (${front.engine})`, () => front.stats())
+  try {
+    await front.ended
+  } finally {
+    report.end()
+    for (const signal of SIGNALS) process.off(signal, stop)
+  }
   return 0
 }

@@ -6,37 +6,37 @@ export class UsageError extends Error {}
 /** How `event-base` is called. */
 export const USAGE = `usage: event-base proxy --listen HOST:PORT --upstream HOST:PORT [options]
        event-base methods
-       event-base --help
+       event-base --help | --version
 
 proxy: forwards TCP connections until SIGINT or SIGTERM, then lets those under way
 end, and exits; a second signal ends them at once.
-  --listen HOST:PORT      where to listen: a numeric address, [IPv6] or localhost
-  --upstream HOST:PORT    where to forward to: an address or a name
-  --idle-timeout SECONDS  ends a connection that moves no byte for so long
-  --drain-timeout SECONDS how long the last connections may take to end (default 10)
-  --stats                 tells the traffic once a second on stderr, and the sums at the end
+  --listen WHERE          where to listen: HOST:PORT with a numeric address, [IPv6] or
+                          localhost; unix:PATH; or fd:N, a socket that listens already
+  --upstream WHERE        where to forward to: HOST:PORT with an address or a name, or
+                          unix:PATH; give it several times for several upstreams, and
+                          append ,weight=N for a larger share
+  --threads N             forwards on N native threads, or one for each processor with
+                          "auto"; without it, on the main thread
+  --balance HOW           round-robin (default) or least-connections
+  --connect-timeout S     seconds a connect may take (default 10)
+  --idle-timeout S        ends a connection that moves no byte for so many seconds
+  --rate BYTES            the most a connection moves in a second, each way; K, M and G
+                          stand for KiB, MiB and GiB
+  --total-rate BYTES      the same for all connections together
+  --proxy-protocol 1|2    tells upstreams where connections come from, in HAProxy's
+                          PROXY protocol of that version
+  --drain-timeout S       seconds the last connections may take to end (default 10)
+  --stats                 shows the traffic: a table on a terminal, else a line of JSON
+                          a second, both on stderr
 
 methods: prints this system's backends, best first, with their features.
+
+exit codes: 0 ended as told, 1 could not listen or failed, 2 a command line that
+could not be meant
+
+examples:
+  event-base proxy --listen 127.0.0.1:8080 --upstream example.org:80
+  event-base proxy --listen [::]:5432 --threads 4 --balance least-connections \\
+    --upstream db1:5432 --upstream db2:5432,weight=2 --stats
+  event-base proxy --listen unix:/run/app.sock --upstream 127.0.0.1:3000 --rate 10M
 `
-
-/** `HOST:PORT`, `[IPv6]:PORT`. */
-export function parseHostAndPort(option: string, text: string | undefined): { host: string; port: number } {
-  if (text === undefined) throw new UsageError(`${option} is missing`)
-  const match = /^(?:\[(?<six>[^\]]+)\]|(?<host>[^:]+)):(?<port>\d{1,5})$/.exec(text)
-  const host = match?.groups?.['six'] ?? match?.groups?.['host']
-  const port = Number(match?.groups?.['port'])
-  if (host === undefined || port > 65_535) throw new UsageError(`${option} must be HOST:PORT, not "${text}"`)
-  return { host, port }
-}
-
-/** Seconds, as milliseconds. */
-export function parseSeconds(option: string, text: string): number {
-  const seconds = /^\d+(?:\.\d+)?$/.test(text) ? Number(text) : Number.NaN
-  if (!(seconds <= 1e9)) throw new UsageError(`${option} must be a number of seconds, not "${text}"`)
-  return seconds * 1000
-}
-
-/** The opposite of {@link parseHostAndPort}. */
-export function formatHostAndPort({ host, port }: { host: string; port: number }): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-}

@@ -52,21 +52,21 @@ export type ConnectionCallback<Address extends SocketAddress = SocketAddress> = 
   peer: Address,
 ) => void
 
-/** Checks a listening socket from elsewhere. */
-function adopt(options: InheritedListener): number {
-  const fd = checkFd('options.fd', options.fd)
+/** Checks a listening socket from elsewhere. `prefix` is what the options are called in messages. */
+export function adopt(prefix: string, options: InheritedListener): number {
+  const fd = checkFd(`${prefix}.fd`, options.fd)
   for (const name of ['host', 'port', 'path', ...BEFORE_BIND]) {
     const value: unknown = (options as unknown as Record<string, unknown>)[name]
-    if (value !== undefined) throw outOfRange(`options.${name}`, 'undefined beside "fd"', value)
+    if (value !== undefined) throw outOfRange(`${prefix}.${name}`, 'undefined beside "fd"', value)
   }
   const { backlog } = options
-  const length = backlog === undefined ? -1 : checkBacklog('options.backlog', backlog)
+  const length = backlog === undefined ? -1 : checkBacklog(`${prefix}.backlog`, backlog)
   native.socketCheckListening(fd, length)
   return fd
 }
 
 /** The inode at a path, so that only the socket made here is removed again. */
-function inode(path: string): bigint | undefined {
+export function inode(path: string): bigint | undefined {
   return lstatSync(path, { bigint: true, throwIfNoEntry: false })?.ino
 }
 
@@ -90,7 +90,7 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
     const paused = checkBoolean('options.paused', options.paused)
     if (onError !== undefined) checkCallback('options.onError', onError)
     const isInherited = 'fd' in options && options.fd !== undefined
-    const fd = isInherited ? adopt(options) : listenOn(options as ListenTarget)
+    const fd = isInherited ? adopt('options', options) : listenOn(options as ListenTarget)
     // The kind of address follows from the target's.
     this.#address = addressOf(fd) as Address
     this.#inode = isInherited || this.#path === undefined ? undefined : inode(this.#path)

@@ -5,17 +5,18 @@ import { availableParallelism } from 'node:os'
 
 import { NO_TIMEOUT, type native } from '../native.js'
 import {
-  checkBoolean,
   checkCallback,
-  checkFd,
   checkInteger,
   checkOptions,
   checkTimeout,
   outOfRange,
   wrongType,
 } from '../validate.js'
-import { checkNumericTarget, checkTarget, isNumeric, type Place, type Target } from './address.js'
+import { checkNumericTarget, checkTarget, isNumeric, type Target } from './address.js'
+import { checkBindOptions } from './bind.js'
+import { adopt, type InheritedListener } from './listener.js'
 import type { ProxyProblem } from './proxy-problem.js'
+import { checkLimit, type RateLimit } from './rate-group.js'
 import type { ListenTarget } from './socket.js'
 
 /** A place to forward to. A host may be a name, which is looked up before the proxy hears of it. */
@@ -37,13 +38,13 @@ export interface HealthOptions {
 /** What a threaded proxy does. */
 export interface ProxyOptions {
   /**
-   * Where it accepts: a numeric host (or `'localhost'`: 127.0.0.1) and a port, 0 for any; a unix socket's path; or
-   * the descriptor of a socket that listens, which is the proxy's from here on.
+   * Where it accepts, and how it binds: a numeric host (or `'localhost'`: 127.0.0.1) and a port, 0 for any; a unix
+   * socket's path; or the descriptor of a socket that listens, which is the proxy's from here on.
    *
    * On Linux each thread has a listener of its own at a host and port. Nobody else can listen there, unless
    * `reusePort` is set. At a path, or on a descriptor, all threads accept from one queue.
    */
-  listen: (ListenTarget | { fd: number }) & {
+  listen: (ListenTarget | InheritedListener) & {
     /** How many connections a thread accepts in one pass of its loop. Default 64. */
     batch?: number | undefined
   }
@@ -60,15 +61,10 @@ export interface ProxyOptions {
   connectTimeout?: number | undefined
   /** Milliseconds without a byte in either direction that end a connection. Default, and 0: never. */
   idleTimeout?: number | undefined
-  /** How fast bytes may move in a connection, each direction for itself. */
-  limit?:
-    | {
-        /** Bytes a second in the long run; at least 1. */
-        rate: number
-        /** Bytes that may move at once after a rest; at least 1. Default `rate`. */
-        burst?: number | undefined
-      }
-    | undefined
+  /** How fast bytes may move in a connection, each direction for itself. Default: as fast as they do. */
+  limit?: RateLimit | undefined
+  /** How fast bytes may move in all connections together, over all threads; each direction for itself. */
+  totalLimit?: RateLimit | undefined
   /** Tells upstreams where connections come from: the version of HAProxy's PROXY protocol. */
   proxyProtocol?: 1 | 2 | undefined
   /** When an upstream is passed over. */
@@ -85,13 +81,14 @@ type NativeOptions = Parameters<typeof native.proxyStart>[0]
 const CONNECT_TIMEOUT = 10_000
 const MOST_THREADS = 1024
 const MOST_WEIGHT = 256
-const BACKLOG = 4096
-const MOST = Number.MAX_SAFE_INTEGER
+/** As the native layer is told. */
+const UNLIMITED = Object.freeze({ rate: 0, burst: 0 })
 
 /** What an upstream is called in statistics and problems: `host:port`, `[IPv6]:port`, or the path. */
-function nameOf({ place, port }: Place): string {
-  if (port < 0) return place
-  return place.includes(':') ? `[${place}]:${port}` : `${place}:${port}`
+export function upstreamName(upstream: Upstream): string {
+  if ('path' in upstream) return upstream.path
+  const { host, port } = upstream
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 /** Checks a list of upstreams, and looks up the names in it. */
@@ -105,7 +102,7 @@ export async function resolveUpstreams(
     const each = all.length === 1 ? name : `${name}[${index}]`
     const place = checkTarget(each, upstream)
     const weight = checkInteger(`${each}.weight`, upstream.weight ?? 1, 1, MOST_WEIGHT)
-    return { place, weight, name: nameOf(place) }
+    return { place, weight, name: upstreamName(upstream) }
   })
   const names = places.map((place) => place.name)
   const twice = names.find((one, index) => names.indexOf(one) !== index)
@@ -121,21 +118,19 @@ export async function resolveUpstreams(
 
 function checkListen(
   listen: ProxyOptions['listen'],
-): Pick<NativeOptions, 'listen' | 'fd' | 'backlog' | 'reusePort' | 'ipv6Only' | 'batch'> {
+): Pick<NativeOptions, 'listen' | 'fd' | 'bind' | 'batch'> {
   if (typeof listen !== 'object' || listen === null)
     throw wrongType('options.listen', 'of type object', listen)
   const batch = checkInteger('options.listen.batch', listen.batch ?? 64, 1, 0x7fff_ffff)
-  if ('fd' in listen) {
-    const fd = checkFd('options.listen.fd', listen.fd)
-    return { fd, batch, backlog: 0, reusePort: false, ipv6Only: false }
+  if ('fd' in listen && listen.fd !== undefined) {
+    return { fd: adopt('options.listen', listen), batch, bind: checkBindOptions('options.listen', {}) }
   }
+  const target = listen as ListenTarget
   return {
-    listen: checkNumericTarget('options.listen', listen),
+    listen: checkNumericTarget('options.listen', target),
     fd: -1,
+    bind: checkBindOptions('options.listen', target),
     batch,
-    backlog: checkInteger('options.listen.backlog', listen.backlog ?? BACKLOG, 0, 0x7fff_ffff),
-    reusePort: checkBoolean('options.listen.reusePort', listen.reusePort),
-    ipv6Only: checkBoolean('options.listen.ipv6Only', listen.ipv6Only),
   }
 }
 
@@ -161,6 +156,7 @@ export function checkProxyOptions(options: ProxyOptions): Omit<NativeOptions, 'u
     balance = 'round-robin',
     proxyProtocol,
     limit,
+    totalLimit,
     onProblem,
   } = options
   if (balance !== 'round-robin' && balance !== 'least-connections') {
@@ -170,20 +166,18 @@ export function checkProxyOptions(options: ProxyOptions): Omit<NativeOptions, 'u
     throw outOfRange('options.proxyProtocol', '1 or 2', proxyProtocol)
   }
   if (onProblem !== undefined) checkCallback('options.onProblem', onProblem)
-  let [rate, burst] = [0, 0]
-  if (limit !== undefined) {
-    checkOptions(limit)
-    rate = checkInteger('options.limit.rate', limit.rate, 1, MOST)
-    burst = checkInteger('options.limit.burst', limit.burst ?? rate, 1, MOST)
-  }
+  const one = limit === undefined ? UNLIMITED : checkLimit('options.limit', limit)
+  const all = totalLimit === undefined ? UNLIMITED : checkLimit('options.totalLimit', totalLimit)
   return {
     ...checkListen(options.listen),
     threads: checkInteger('options.threads', threads, 1, MOST_THREADS),
     leastConnections: balance === 'least-connections',
     connectTimeout: orNone(checkTimeout('options.connectTimeout', options.connectTimeout ?? CONNECT_TIMEOUT)),
     idleTimeout: orNone(checkTimeout('options.idleTimeout', options.idleTimeout ?? 0)),
-    rate,
-    burst,
+    rate: one.rate,
+    burst: one.burst,
+    totalRate: all.rate,
+    totalBurst: all.burst,
     proxyProtocol: proxyProtocol ?? 0,
     ...checkHealth(checkOptions(options.health) ?? {}),
   }

@@ -1,12 +1,13 @@
 /** A TCP proxy on native threads. */
 
 import { AsyncResource } from 'node:async_hooks'
-import { lstatSync, unlinkSync } from 'node:fs'
+import { unlinkSync } from 'node:fs'
 
 import { EventError } from '../errors.js'
 import { native, NO_TIMEOUT } from '../native.js'
 import { checkOptions, checkTimeout } from '../validate.js'
 import { at, toAddress, type SocketAddress } from './address.js'
+import { inode } from './listener.js'
 import {
   checkProxyOptions,
   resolveUpstreams,
@@ -77,11 +78,6 @@ const LONG = 0x7fff_ffff
 const running: Set<Proxy> = new Set()
 
 let listensForExit = false
-
-/** A path's inode, so that only the socket made here is removed again. */
-function inode(path: string): bigint | undefined {
-  return lstatSync(path, { bigint: true, throwIfNoEntry: false })?.ino
-}
 
 /** A proxy on native threads. Made by {@link proxy}. */
 export class Proxy implements AsyncDisposable {
@@ -269,8 +265,8 @@ export class Proxy implements AsyncDisposable {
  *   threads: 2,
  *   onProblem: (problem) => console.error(problem),
  * })
- * if ('port' in door.address) console.log('listening at', door.address.port)
  * process.once('SIGINT', () => void door.drain({ timeout: 10_000 }))
+ * if ('port' in door.address) console.log('listening at', door.address.port)
  * await door.closed
  * ```
  *

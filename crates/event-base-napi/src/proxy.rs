@@ -10,7 +10,6 @@ use event_base_net::proxy::{
     Balance, Door, HealthOptions, Problem, Proxy, ProxyOptions, ProxyProtocol, Traffic, Upstream,
     UpstreamState, UpstreamStats,
 };
-use event_base_net::socket::BindOptions;
 use event_base_net::{ListenOptions, RateLimit};
 use napi::bindgen_prelude::{External, Function, Object};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -20,6 +19,7 @@ use napi_derive::napi;
 use crate::descriptor::{BindingAddress, address, take};
 use crate::error::{check, make};
 use crate::handle::{duration, milliseconds};
+use crate::socket::BindingBindOptions;
 
 /// Rings in an environment: weak, and ringing once is enough.
 type Bell = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
@@ -55,12 +55,8 @@ pub struct BindingProxyOptions {
     pub listen: Option<BindingAddress>,
     /// The listening socket where there is no address; the proxy's from here on.
     pub fd: i32,
-    /// How many connections may wait.
-    pub backlog: u32,
-    /// Others may listen there as well.
-    pub reuse_port: bool,
-    /// An IPv6 socket takes no IPv4 connections.
-    pub ipv6_only: bool,
+    /// How it binds.
+    pub bind: BindingBindOptions,
     /// Connections accepted in one pass.
     pub batch: u32,
     /// How many threads.
@@ -77,6 +73,10 @@ pub struct BindingProxyOptions {
     pub rate: f64,
     /// Bytes at once.
     pub burst: f64,
+    /// Bytes a second in all connections together.
+    pub total_rate: f64,
+    /// Bytes at once in all of them.
+    pub total_burst: f64,
     /// The version of the header.
     pub proxy_protocol: u32,
     /// Failures in a row.
@@ -96,18 +96,17 @@ fn upstreams(list: Vec<BindingUpstream>) -> Result<Vec<Upstream>, Error> {
         .collect()
 }
 
+fn limit(rate: f64, burst: f64) -> Option<RateLimit> {
+    (rate > 0.0).then_some(RateLimit { rate: rate as u64, burst: burst as u64 })
+}
+
 impl TryFrom<BindingProxyOptions> for ProxyOptions {
     type Error = Error;
 
     fn try_from(told: BindingProxyOptions) -> Result<Self, Error> {
         let list = upstreams(told.upstreams)?;
         let door = match told.listen {
-            Some(place) => {
-                let (backlog, reuse_port) = (told.backlog, told.reuse_port);
-                let options =
-                    BindOptions { backlog, reuse_port, ipv6_only: told.ipv6_only, ..BindOptions::default() };
-                Door::At(address(place.place, place.port)?, options)
-            }
+            Some(place) => Door::At(address(place.place, place.port)?, told.bind.into()),
             None => Door::Inherited(take(told.fd, "accept")?),
         };
         let standard = HealthOptions::default();
@@ -117,8 +116,8 @@ impl TryFrom<BindingProxyOptions> for ProxyOptions {
             balance: if told.least_connections { Balance::LeastConnections } else { Balance::RoundRobin },
             connect_timeout: duration(told.connect_timeout),
             idle_timeout: duration(told.idle_timeout),
-            limit: (told.rate > 0.0)
-                .then_some(RateLimit { rate: told.rate as u64, burst: told.burst as u64 }),
+            limit: limit(told.rate, told.burst),
+            total_limit: limit(told.total_rate, told.total_burst),
             proxy_protocol: match told.proxy_protocol {
                 0 => None,
                 1 => Some(ProxyProtocol::V1),

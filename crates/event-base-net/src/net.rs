@@ -114,11 +114,27 @@ impl Net {
     /// [`Error::OutOfRange`] for a rate or burst of 0, [`Error::Closed`] for a closed base or group, or a
     /// descriptor that cannot be watched (`EPERM` for a regular file). Both descriptors are closed then.
     pub fn relay(&mut self, a: OwnedFd, b: OwnedFd, options: RelayOptions) -> Result<SourceKey> {
+        self.start_relay(a, b, options, false)
+    }
+
+    /// [`relay`](Self::relay) for what this net has accepted and connected itself: nothing needs to be asked of
+    /// the descriptors, which saves four system calls.
+    pub(crate) fn relay_own(&mut self, a: OwnedFd, b: OwnedFd, options: RelayOptions) -> Result<SourceKey> {
+        self.start_relay(a, b, options, true)
+    }
+
+    fn start_relay(
+        &mut self,
+        a: OwnedFd,
+        b: OwnedFd,
+        options: RelayOptions,
+        known: bool,
+    ) -> Result<SourceKey> {
         let (base, pools) = (&self.base, &mut self.pools);
         let mut verdict = None;
         let key = self.sources.insert(|key| {
             let relay;
-            (relay, verdict) = Relay::new(base, key, pools, [a, b], options)?;
+            (relay, verdict) = Relay::new(base, key, pools, [a, b], options, known)?;
             Ok(Source::Relay(Box::new(relay)))
         })?;
         if let Some((reason, error)) = verdict {

@@ -41,7 +41,7 @@ impl Attempt {
 #[derive(Debug)]
 pub(super) struct Flowing {
     pub(super) target: Arc<Target>,
-    /// Bytes that are counted already, up and down.
+    /// Bytes that are counted already, up and down, or not to be counted.
     pub(super) counted: [u64; 2],
 }
 

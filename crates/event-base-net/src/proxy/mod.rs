@@ -42,7 +42,7 @@ use upstreams::Upstreams;
 
 use crate::address::Address;
 use crate::failure::Result;
-use crate::relay::RelayOptions;
+use crate::relay::{RateGroup, RelayOptions};
 
 /// A TCP proxy that runs on native threads. Its calls may be made from any thread and wait for nothing, but
 /// for [`join`](Self::join).
@@ -101,13 +101,15 @@ impl Proxy {
             connect_timeout,
             idle_timeout,
             limit,
+            total_limit,
             proxy_protocol,
             health,
         } = options;
         let count = threads as usize;
         let upstreams = Upstreams::new(upstreams, balance, count, health, None)?;
         let (doors, address) = doors::open(door, count)?;
-        let relay = RelayOptions { idle_timeout, limit, ..RelayOptions::default() };
+        let group = total_limit.map(RateGroup::new).transpose()?;
+        let relay = RelayOptions { idle_timeout, limit, group, ..RelayOptions::default() };
         let fixed = Fixed { accept, balance, connect_timeout, relay, proxy_protocol, health };
         let bases = (0..count).map(|_| ThreadShared::new()).collect::<Result<_>>()?;
         let shared = Arc::new(Shared::new(fixed, bases, upstreams, Outbox::new(Box::new(bell))));

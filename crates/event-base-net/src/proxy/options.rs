@@ -105,6 +105,8 @@ pub struct ProxyOptions {
     pub idle_timeout: Option<Duration>,
     /// How fast bytes may move in a connection, each direction for itself.
     pub limit: Option<RateLimit>,
+    /// How fast bytes may move in all connections together, each direction for itself.
+    pub total_limit: Option<RateLimit>,
     /// Which header is sent ahead of a connection's bytes.
     pub proxy_protocol: Option<ProxyProtocol>,
     /// When an upstream is passed over.
@@ -124,6 +126,7 @@ impl ProxyOptions {
             connect_timeout: Some(Duration::from_secs(10)),
             idle_timeout: None,
             limit: None,
+            total_limit: None,
             proxy_protocol: None,
             health: HealthOptions::default(),
         }
@@ -136,7 +139,7 @@ impl ProxyOptions {
         if self.accept.batch == 0 {
             return Err(Error::OutOfRange("batch"));
         }
-        if let Some(limit) = &self.limit {
+        for limit in [&self.limit, &self.total_limit].into_iter().flatten() {
             limit.check()?;
         }
         let HealthOptions { failures, backoff, max_backoff } = self.health;

@@ -16,9 +16,9 @@ use super::shared::{Command, Shared, ThreadShared};
 use super::upstreams::Choice;
 use crate::address::Address;
 use crate::completion::Completion;
-use crate::failure::{Result, system};
+use crate::failure::Result;
 use crate::net::Net;
-use crate::relay::{EndReason, RelayEnd};
+use crate::relay::{EndReason, RelayEnd, RelayOptions};
 use crate::socket;
 use crate::source::{Role, SourceKey};
 
@@ -233,27 +233,24 @@ impl Worker {
         counters.connecting.add(took);
         counters.longest.raise(took);
 
-        let options = self.shared.options.relay.clone();
-        let begun = self
-            .introduce(&attempt, &upstream)
-            .and_then(|()| self.net.relay(attempt.client, upstream, options));
-        match begun {
-            Ok(key) => {
-                let flowing = Flowing { target, counted: [0; 2] };
-                self.connections.insert(key, Connection::Flowing(flowing));
-            }
+        let prefix = match self.introduction(&attempt) {
+            Ok(prefix) => prefix,
+            Err(_) => return self.over(&target, true),
+        };
+        // What the proxy adds is not the client's.
+        let counted = [prefix.len() as u64, 0];
+        let options = RelayOptions { prefix_a_to_b: prefix, ..self.shared.options.relay.clone() };
+        match self.net.relay_own(attempt.client, upstream, options) {
+            Ok(key) => self.connections.insert(key, Connection::Flowing(Flowing { target, counted })),
             Err(_) => self.over(&target, true),
         }
     }
 
-    /// Tells the upstream where the connection came from.
-    fn introduce(&self, attempt: &Attempt, upstream: &OwnedFd) -> Result<()> {
-        let Some(version) = self.shared.options.proxy_protocol else { return Ok(()) };
-        let bytes = header(version, &attempt.peer, &socket::address(&attempt.client)?);
-        match socket::write(upstream, &bytes)? {
-            Some(count) if count == bytes.len() => Ok(()),
-            // Nothing was sent yet, so only a kernel without memory leaves it no room.
-            _ => Err(system(Errno::ENOBUFS, "write", None)),
+    /// What tells the upstream where the connection came from.
+    fn introduction(&self, attempt: &Attempt) -> Result<Vec<u8>> {
+        match self.shared.options.proxy_protocol {
+            None => Ok(Vec::new()),
+            Some(version) => Ok(header(version, &attempt.peer, &socket::address(&attempt.client)?)),
         }
     }
 
@@ -335,8 +332,9 @@ fn begin(attempt: &mut Attempt, choice: Choice) {
 }
 
 fn count(shared: &Shared, thread: usize, flowing: &mut Flowing, moved: [u64; 2]) {
-    let [up, down] = [moved[0] - flowing.counted[0], moved[1] - flowing.counted[1]];
-    flowing.counted = moved;
+    let more = |direction: usize| moved[direction].saturating_sub(flowing.counted[direction]);
+    let [up, down] = [more(0), more(1)];
+    flowing.counted = [flowing.counted[0] + up, flowing.counted[1] + down];
     let (all, one) = (&shared.threads[thread].counters, &flowing.target.counters[thread]);
     if up > 0 {
         all.bytes_up.add(up);

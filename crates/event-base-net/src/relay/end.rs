@@ -76,15 +76,19 @@ pub(super) struct End {
 
 impl End {
     /// Makes `fd` fit for a relay. `index` is 0 or 1.
-    pub(super) fn new(fd: OwnedFd, key: SourceKey, index: usize) -> Result<Self> {
-        socket::set_nonblocking(&fd, true)?;
+    ///
+    /// `known` says that it is non-blocking and connected already, which saves asking.
+    pub(super) fn new(fd: OwnedFd, key: SourceKey, index: usize, known: bool) -> Result<Self> {
+        if !known {
+            socket::set_nonblocking(&fd, true)?;
+        }
         // Says in the same breath whether it is a socket; ENOPROTOOPT and the like: not TCP.
         let no_delay = SockRef::from(&fd).set_tcp_nodelay(true);
         let is_tcp = no_delay.is_ok();
         let errno = no_delay.err().and_then(|error| error.raw_os_error());
         let socket = errno != Some(Errno::ENOTSOCK as i32);
         // A path is connected at once or not at all.
-        let on_its_way = if is_tcp { is_on_its_way(&fd) } else { Ok(false) };
+        let on_its_way = if is_tcp && !known { is_on_its_way(&fd) } else { Ok(false) };
         let connecting = on_its_way == Ok(true);
         Ok(End {
             fd,

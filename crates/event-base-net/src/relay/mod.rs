@@ -95,13 +95,14 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    /// Both descriptors are owned from here on. The verdict is to be told as if an event had led to it.
+    /// Both descriptors are owned from here on; `known` says that they are non-blocking and connected. The verdict is to be told as if an event had led to it.
     pub(crate) fn new(
         base: &Base,
         key: SourceKey,
         pools: &mut Pools,
         [a, b]: [OwnedFd; 2],
         options: RelayOptions,
+        known: bool,
     ) -> Result<(Self, Verdict)> {
         if let Some(limit) = &options.limit {
             limit.check()?;
@@ -117,7 +118,7 @@ impl Relay {
         };
         let is_limited = options.limit.is_some() || options.group.is_some();
         let mut relay = Relay {
-            ends: [End::new(a, key, 0)?, End::new(b, key, 1)?],
+            ends: [End::new(a, key, 0, known)?, End::new(b, key, 1, known)?],
             flows: [flow(there, options.prefix_a_to_b), flow(back, options.prefix_b_to_a)],
             idle: None,
             connect_timeout: options.connect_timeout,

@@ -1,0 +1,76 @@
+//! How fast a proxy lets bytes move, and when silence ends a connection.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+use event_base_net::RateLimit;
+use event_base_net::proxy::ProxyOptions;
+use support::proxy::{Running, Server, loopback};
+use support::{alone, pattern};
+
+/// Sends 30 kB over each of four connections, which come back; how long that took.
+fn echo_all(proxy: &Running) -> Duration {
+    let begin = Instant::now();
+    let mut clients: Vec<_> = (0..4).map(|_| proxy.dial()).collect();
+    let bytes = pattern(30_000, 1);
+    for client in &mut clients {
+        client.write_all(&bytes).expect("it fits into the buffers");
+        client.shutdown(std::net::Shutdown::Write).expect("it is open");
+    }
+    for client in &mut clients {
+        let mut back = Vec::new();
+        client.read_to_end(&mut back).expect("it ends well");
+        assert_eq!(back[1..], bytes);
+    }
+    begin.elapsed()
+}
+
+#[test]
+fn a_total_limit_is_shared_by_all_connections_of_all_threads() {
+    let _turn = alone();
+    let server = Server::start(b'a');
+    let options = ProxyOptions {
+        threads: 3,
+        total_limit: Some(RateLimit { rate: 200_000, burst: 20_000 }),
+        ..ProxyOptions::new(loopback(), vec![server.upstream()])
+    };
+    let proxy = Running::start(options);
+    // Each direction has 120 kB to move, 20 of them at once. Were the limit each thread's own, a third of the
+    // time would do; were it each connection's, a tenth.
+    assert!(echo_all(&proxy) >= Duration::from_millis(495));
+    proxy.until("all ended", |stats| stats.total.open == 0 && stats.total.bytes_up == 120_000);
+}
+
+#[test]
+fn a_limit_is_each_connections_own() {
+    let _turn = alone();
+    let server = Server::start(b'a');
+    let options = ProxyOptions {
+        threads: 2,
+        limit: Some(RateLimit { rate: 100_000, burst: 10_000 }),
+        ..ProxyOptions::new(loopback(), vec![server.upstream()])
+    };
+    let proxy = Running::start(options);
+    assert!(echo_all(&proxy) >= Duration::from_millis(195));
+}
+
+#[test]
+fn silence_ends_a_connection() {
+    let _turn = alone();
+    let server = Server::start(b'a');
+    let options = ProxyOptions {
+        idle_timeout: Some(Duration::from_millis(50)),
+        ..ProxyOptions::new(loopback(), vec![server.upstream()])
+    };
+    let proxy = Running::start(options);
+    let mut client = proxy.dial();
+    let begin = Instant::now();
+    let mut greeting = Vec::new();
+    client.read_to_end(&mut greeting).expect("it ends");
+    assert_eq!(greeting, [b'a']);
+    assert!(begin.elapsed() >= Duration::from_millis(45));
+    let stats = proxy.until("it ended", |stats| stats.total.open == 0);
+    assert_eq!((stats.total.failed, stats.total.refused), (0, 0));
+}

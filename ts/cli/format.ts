@@ -1,0 +1,47 @@
+/** Numbers for people. */
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const
+
+/** Bytes, with three digits at least: `1.23 MiB`. */
+export function formatBytes(bytes: number): string {
+  let [value, step] = [bytes, 0]
+  while (value >= 1000 && step < UNITS.length - 1) {
+    value /= 1024
+    step += 1
+  }
+  return `${step === 0 ? value.toFixed(0) : value.toPrecision(3)} ${UNITS[step]}`
+}
+
+/** The same a second. */
+export function formatRate(bytes: number, seconds: number): string {
+  return formatBytes(seconds > 0 ? Math.max(bytes, 0) / seconds : 0)
+}
+
+/** A duration in the unit that suits it: `1.2 ms`, `3.4 s`. */
+export function formatMs(ms: number): string {
+  if (ms === 0) return '-'
+  if (ms < 1) return `${(ms * 1000).toFixed(0)} µs`
+  return ms < 1000 ? `${ms.toFixed(1)} ms` : `${(ms / 1000).toFixed(1)} s`
+}
+
+function two(value = 0): string {
+  return String(value).padStart(2, '0')
+}
+
+/** `1:02:03`. */
+export function formatUptime(seconds: number): string {
+  const [hours, minutes, rest] = [seconds / 3600, (seconds / 60) % 60, seconds % 60].map(Math.floor)
+  return `${hours}:${two(minutes)}:${two(rest)}`
+}
+
+/** Columns of equal width: the first to the left, the others to the right. */
+export function formatColumns(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  return rows.map((row) =>
+    row
+      .map((cell, column) =>
+        column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0),
+      )
+      .join('  '),
+  )
+}
