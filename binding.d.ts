@@ -12,6 +12,11 @@ export interface Remote {
   readonly [owner]: 'remote'
 }
 
+/** A limit that relays share: see `rateGroup`. */
+export interface RateGroup {
+  readonly [owner]: 'rateGroup'
+}
+
 /** A proxy on threads of its own, which ends with this: see `proxyStart`. */
 export interface ProxyOwner {
   readonly [owner]: 'proxy'
@@ -231,6 +236,18 @@ export interface BindingConfig {
   debug: boolean
 }
 
+/** Where to connect from. */
+export interface BindingConnectOptions {
+  /** A numeric address, or nothing for any. */
+  localAddress: string
+  /** A port, or 0 for any. */
+  localPort: number
+  /** `IP_TRANSPARENT`. */
+  transparent: boolean
+  /** `IP_FREEBIND`. */
+  freeBind: boolean
+}
+
 /** One event, as `events()` shows it. */
 export interface BindingEventInfo {
   /** Its id. */
@@ -325,6 +342,24 @@ export interface BindingProxyStats {
   upstreams: Array<BindingUpstreamStats>
 }
 
+/** How a relay is to work. */
+export interface BindingRelayOptions {
+  /** Milliseconds without a byte; negative for any number. */
+  idleTimeout: number
+  /** Milliseconds for a connect in progress; negative for any number. */
+  connectTimeout: number
+  /** Bytes a second; 0 for any number. */
+  rate: number
+  /** Bytes at once. */
+  burst: number
+  /** 0: what suits, 1: copy, 2: splice. */
+  transfer: number
+  /** Bytes for the second descriptor, ahead of what the first one sends. */
+  prefixAToB?: Uint8Array
+  /** Bytes for the first descriptor, ahead of what the second one sends. */
+  prefixBToA?: Uint8Array
+}
+
 /** What a relay has done so far. */
 export interface BindingRelayStats {
   /** Bytes from the first descriptor that the second took. */
@@ -335,6 +370,8 @@ export interface BindingRelayStats {
   heldAToB: number
   /** Bytes on the way from the second to the first. */
   heldBToA: number
+  /** Bytes of both directions that were spliced. */
+  bytesSpliced: number
   /** Milliseconds since its beginning. */
   durationMs: number
 }
@@ -489,7 +526,7 @@ export declare function maxSignal(): number
 export declare function netClose(handle: Handle, source: number): boolean
 
 /** Connects; a negative timeout means none. */
-export declare function netConnect(handle: Handle, place: string, port: number, timeout: number): number
+export declare function netConnect(handle: Handle, place: string, port: number, timeout: number, local?: BindingConnectOptions | undefined | null): number
 
 /** The error of what was told last. */
 export declare function netFailure(handle: Handle): Error | null
@@ -497,19 +534,19 @@ export declare function netFailure(handle: Handle): Error | null
 /** Accepts on a listening socket, which is the base's from here on, also when this fails. */
 export declare function netListen(handle: Handle, fd: number, batch: number, paused: boolean): number
 
-/** Stops a listener accepting. */
+/** Stops a listener accepting, or a relay reading. */
 export declare function netPause(handle: Handle, source: number): void
 
 /** The peer of the connection that was told last, where its address is none of IPv4. */
 export declare function netPeer(handle: Handle): BindingAddress | null
 
 /**
- * Relays between two sockets, which are the base's from here on, also when this fails, except with `EBADF`.
- * A negative idle timeout and a rate of 0 mean none.
+ * Relays between two descriptors, which are the base's from here on, also when this fails, except with
+ * `EBADF`.
  */
-export declare function netRelay(handle: Handle, a: number, b: number, idleTimeout: number, rate: number, burst: number): number
+export declare function netRelay(handle: Handle, a: number, b: number, options: BindingRelayOptions, group?: ExternalObject<RateGroup> | undefined | null): number
 
-/** Lets a listener accept again. */
+/** Lets a listener accept again, or a relay read. */
 export declare function netResume(handle: Handle, source: number): void
 
 /** What a relay has done so far; nothing for one that has ended. */
@@ -549,6 +586,18 @@ export declare function proxyTake(owner: ExternalObject<ProxyOwner>): Array<| { 
 | { kind: 'acceptFailed', error: Error, retryAfter: number }
 | { kind: 'threadFailed', reason: string }
 | { kind: 'dropped', times: number }>
+
+/** A limit for many relays, for as long as what is returned lives. */
+export declare function rateGroup(rate: number, burst: number): ExternalObject<RateGroup>
+
+/** Ends the limit. */
+export declare function rateGroupClose(group: ExternalObject<RateGroup>): void
+
+/** How many relays share the limit. */
+export declare function rateGroupMembers(group: ExternalObject<RateGroup>): number
+
+/** Changes the limit of a group. */
+export declare function rateGroupSetLimit(group: ExternalObject<RateGroup>, rate: number, burst: number): void
 
 /** Makes an event active. */
 export declare function remoteActivate(remote: ExternalObject<Remote>, event: number, what: number): void
@@ -602,7 +651,7 @@ export declare function socketCheckListening(fd: number, backlog: number): void
 export declare function socketClose(fd: number): void
 
 /** A socket that is connecting. */
-export declare function socketConnect(place: string, port: number): number
+export declare function socketConnect(place: string, port: number, local?: BindingConnectOptions | undefined | null): number
 
 /** Takes the failure that waits on the socket: its positive number, or 0. */
 export declare function socketError(fd: number): number

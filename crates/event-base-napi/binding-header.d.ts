@@ -12,6 +12,11 @@ export interface Remote {
   readonly [owner]: 'remote'
 }
 
+/** A limit that relays share: see `rateGroup`. */
+export interface RateGroup {
+  readonly [owner]: 'rateGroup'
+}
+
 /** A proxy on threads of its own, which ends with this: see `proxyStart`. */
 export interface ProxyOwner {
   readonly [owner]: 'proxy'
