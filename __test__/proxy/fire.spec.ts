@@ -108,6 +108,10 @@ describe.each(kinds)('$name', (kind) => {
       'every descriptor to be closed',
     )
     await collect()
-    expect(process.memoryUsage.rss() - before.memory, repeat).toBeLessThan(48 * MEBIBYTE)
+    const grown = process.memoryUsage.rss() - before.memory
+    console.log(
+      `${kind.name}: ${Math.round(before.memory / MEBIBYTE)} MiB before, ${Math.round(grown / MEBIBYTE)} MiB more`,
+    )
+    expect(grown, repeat).toBeLessThan(48 * MEBIBYTE)
   })
 })

@@ -11,6 +11,7 @@ export type Heard = 'end' | 'broken' | 'left'
 export type Said = 'end' | 'close' | 'reset' | 'failed' | 'nothing'
 
 const SCRATCH = Buffer.alloc(65_536)
+const NOTHING = Buffer.alloc(0)
 
 /** Not a socket of Node's: those take a reset behind the last bytes for an end. */
 export class Peer {
@@ -21,7 +22,8 @@ export class Peer {
   wrong: string | undefined
   readonly #fd: number
   readonly #part: Part
-  readonly #out: Buffer
+  readonly #head: Buffer
+  readonly #body: Buffer
   readonly #in: Buffer
   readonly #reading: Event
   readonly #writing: Event
@@ -30,11 +32,25 @@ export class Peer {
   #stalled: 'not yet' | 'now' | 'over'
   #reset = false
 
-  constructor(base: EventBase, fd: number, out: Buffer, incoming: Buffer, part: Part, onDone: () => void) {
+  /**
+   * @param base whose loop it lives in
+   * @param fd its connection, which is its own from here on
+   * @param streams what goes out, in two parts, and what is to come in
+   * @param part what it does
+   * @param onDone called once it has left
+   */
+  constructor(
+    base: EventBase,
+    fd: number,
+    streams: { head?: Buffer; body: Buffer; incoming: Buffer },
+    part: Part,
+    onDone: () => void,
+  ) {
     this.#fd = fd
     this.#part = part
-    this.#out = out
-    this.#in = incoming
+    this.#head = streams.head ?? NOTHING
+    this.#body = streams.body
+    this.#in = streams.incoming
     this.#onDone = onDone
     this.#stalled = part.stall === undefined ? 'over' : 'not yet'
     this.#reading = base.newEvent(fd, EV.READ | EV.PERSIST, () => this.#read()).add()
@@ -51,11 +67,15 @@ export class Peer {
     return `${this.sent} sent, ${this.said}, ${this.received} received, ${this.heard}`
   }
 
+  get #all(): number {
+    return this.#head.length + this.#body.length
+  }
+
   get #most(): number {
     const { leave, size } = this.#part
     const waits = leave.how === 'end after the other' && this.heard === undefined
     // The last byte of the plan waits for the end of the other's stream.
-    return waits && size > 0 ? this.#out.length - 1 : this.#out.length
+    return this.#all - (waits && size > 0 ? 1 : 0)
   }
 
   #read(): void {
@@ -76,10 +96,13 @@ export class Peer {
   }
 
   #write(): void {
-    const length = Math.min(this.#part.piece, this.#most - this.sent)
+    const most = Math.min(this.#part.piece, this.#most - this.sent)
+    const isHead = this.sent < this.#head.length
+    const [bytes, from] = isHead ? [this.#head, this.sent] : [this.#body, this.sent - this.#head.length]
+    const length = Math.min(most, bytes.length - from)
     if (length > 0) {
       try {
-        this.sent += Math.max(0, socket.write(this.#fd, this.#out, this.sent, length))
+        this.sent += Math.max(0, socket.write(this.#fd, bytes, from, length))
       } catch (error) {
         this.#reset = (error as NodeJS.ErrnoException).code !== 'EPIPE'
         this.said = 'failed'
@@ -124,7 +147,7 @@ export class Peer {
   #end(): void {
     try {
       socket.shutdown(this.#fd, 'write')
-      this.said = this.sent === this.#out.length ? 'end' : 'nothing'
+      this.said = this.sent === this.#all ? 'end' : 'nothing'
     } catch {
       this.said = 'failed'
     }

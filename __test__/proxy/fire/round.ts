@@ -43,10 +43,10 @@ function bytesOf({ offset, size }: Part): Buffer {
 }
 
 /** A client's stream begins with its number. */
-function numbered(number: number, bytes: Buffer): Buffer {
+function headOf(number: number): Buffer {
   const head = Buffer.alloc(4)
   head.writeUInt32LE(number)
-  return Buffer.concat([head, bytes])
+  return head
 }
 
 /** The servers of a round: a door, and a peer for each connection that says its number. */
@@ -92,15 +92,8 @@ class Servers {
         return
       }
       const { plan } = both
-      const incoming = bytesOf(plan.client)
-      both.server = new Peer(
-        this.#base,
-        fd,
-        bytesOf(plan.server),
-        incoming,
-        plan.server,
-        () => (this.#open -= 1),
-      )
+      const streams = { body: bytesOf(plan.server), incoming: bytesOf(plan.client) }
+      both.server = new Peer(this.#base, fd, streams, plan.server, () => (this.#open -= 1))
     })
     event.add()
   }
@@ -161,8 +154,9 @@ export async function round(
     const plan = planOf(seed, begun)
     begun += 1
     const fd = socket.connect({ host: HOST, port: ports[plan.terms] })
-    const out = numbered(plan.number, bytesOf(plan.client))
-    const client = new Peer(base, fd, out, bytesOf(plan.server), plan.client, () => {
+    const head = headOf(plan.number)
+    const streams = { head, body: bytesOf(plan.client), incoming: bytesOf(plan.server) }
+    const client = new Peer(base, fd, streams, plan.client, () => {
       over += 1
       giveUp = performance.now() + PATIENCE
       next()
