@@ -51,6 +51,8 @@ export interface Crossing {
   socketRead(fd: number, buffer: Uint8Array, offset: number, length: number): number
   /** Writes a part of `buffer`: the bytes taken, or -1. */
   socketWrite(fd: number, buffer: Uint8Array, offset: number, length: number): number
+  /** Writes the first 64 of the buffers as if they were one, up to `most` bytes: the bytes taken, or -1. */
+  socketWriteMany(fd: number, buffers: readonly Uint8Array[], most: number): number
 }
 
 export declare class ExternalObject<T> {

@@ -5,6 +5,18 @@
  */
 
 export type { HostAndPort, InternetAddress, SocketAddress, Target, UnixPath } from './ts/net/address.js'
+export { BEV } from './ts/net/buffer-event/bits.js'
+export { BufferEvent, type FlushMode } from './ts/net/buffer-event/buffer-event.js'
+export { ByteQueue, type Writable } from './ts/net/buffer-event/byte-queue.js'
+export type { StreamCallback, StreamEventCallback } from './ts/net/buffer-event/callbacks.js'
+export type {
+  BufferEventCallbacks,
+  BufferEventOptions,
+  Caps,
+  Timeouts,
+  Watermarks,
+} from './ts/net/buffer-event/options.js'
+export type { LineEnd } from './ts/net/buffer-event/search.js'
 export { connect, type ConnectOptions } from './ts/net/connect.js'
 export { listen, type ConnectionCallback, type Listener, type ListenOptions } from './ts/net/listener.js'
 export type { CountOption, SocketOption, SwitchOption, TimeOption } from './ts/net/options.js'

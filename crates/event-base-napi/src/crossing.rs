@@ -7,20 +7,20 @@
 #![expect(unsafe_code, reason = "Node-API without napi-rs's wrappers is a C interface")]
 
 use std::ffi::{CStr, c_void};
-use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 use event_base::{Error, EventId, LoopFlags, What};
-use event_base_net::socket;
 use napi::bindgen_prelude::{JsValue, Object};
 use napi::{Env, Status, sys};
 use napi_derive::napi;
 
-use crate::descriptor::borrow;
 use crate::error::throw;
 use crate::handle::{Handle, Timeout, milliseconds};
-use crate::socket::WOULD_BLOCK;
+
+mod transfer;
+
+use transfer::{SocketRead, SocketWrite, SocketWriteMany};
 
 mod completion;
 
@@ -77,54 +77,6 @@ impl Call {
         // SAFETY: as in `uint`.
         _ = unsafe { sys::napi_get_value_double(self.env.raw(), self.arguments[index], &raw mut value) };
         value
-    }
-
-    /// Runs `call` on the bytes `offset..offset + length` of a typed array of bytes.
-    ///
-    /// The kernel reads or writes them within this call, while JavaScript, which alone could touch them,
-    /// waits: TypeScript refuses arrays that threads share.
-    fn with_bytes<T>(
-        &self,
-        index: usize,
-        (offset, length): (u32, u32),
-        call: impl FnOnce(&mut [u8]) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let (mut kind, mut count, mut data) = (0, 0, ptr::null_mut());
-        // SAFETY: the argument is never null; the out-pointers are valid or null where not wanted.
-        let status = unsafe {
-            sys::napi_get_typedarray_info(
-                self.env.raw(),
-                self.arguments[index],
-                &raw mut kind,
-                &raw mut count,
-                &raw mut data,
-                ptr::null_mut(),
-                ptr::null_mut(),
-            )
-        };
-        let is_bytes = kind == sys::TypedarrayType::uint8_array;
-        let end = offset.checked_add(length).map(|end| end as usize);
-        if status != sys::Status::napi_ok || !is_bytes || end.is_none_or(|end| end > count) {
-            return Err(Error::OutOfRange("the part of the buffer"));
-        }
-        if length == 0 {
-            return call(&mut []);
-        }
-        // SAFETY: the part lies inside the array, whose bytes stay where they are until the call returns.
-        let start = unsafe { data.cast::<u8>().add(offset as usize) };
-        // SAFETY: as above, and nobody else has a reference to them: see the comment of this function.
-        call(unsafe { std::slice::from_raw_parts_mut(start, length as usize) })
-    }
-
-    /// Transfers bytes between a descriptor and a part of an array: how many, or -1.
-    fn transfer(
-        &self,
-        syscall: &'static str,
-        call: impl FnOnce(BorrowedFd<'_>, &mut [u8]) -> Result<Option<usize>, Error>,
-    ) -> napi::Result<Value> {
-        let fd = self.check(borrow(self.int(0), syscall))?;
-        let moved = self.with_bytes(1, (self.uint(2), self.uint(3)), |bytes| call(fd, bytes));
-        self.check(moved).map(|count| Value::Int(count.map_or(WOULD_BLOCK, |count| count as i32)))
     }
 
     fn event(&self) -> EventId {
@@ -233,6 +185,7 @@ pub fn crossing(env: Env) -> napi::Result<Object<'static>> {
     define::<completion::NetCompletion>(&env, &target)?;
     define::<SocketRead>(&env, &target)?;
     define::<SocketWrite>(&env, &target)?;
+    define::<SocketWriteMany>(&env, &target)?;
     Ok(target)
 }
 
@@ -370,25 +323,5 @@ impl Export for EventPending {
     fn call(call: &Call) -> napi::Result<Value> {
         let pending = call.handle()?.base().pending(call.event(), call.what(2));
         call.check(pending).map(|what| Value::Int(i32::from(what.bits())))
-    }
-}
-
-struct SocketRead;
-
-impl Export for SocketRead {
-    const NAME: &'static CStr = c"socketRead";
-
-    fn call(call: &Call) -> napi::Result<Value> {
-        call.transfer("read", |fd, bytes| socket::read(fd, bytes))
-    }
-}
-
-struct SocketWrite;
-
-impl Export for SocketWrite {
-    const NAME: &'static CStr = c"socketWrite";
-
-    fn call(call: &Call) -> napi::Result<Value> {
-        call.transfer("write", |fd, bytes| socket::write(fd, bytes))
     }
 }

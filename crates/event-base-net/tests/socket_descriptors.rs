@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use event_base::Error;
@@ -159,4 +160,22 @@ fn closing_tells_and_releases() {
     assert_eq!(socket::read(&b, &mut [0; 4]), Ok(Some(0)));
     assert_eq!(socket::close(b), Ok(()));
     assert_eq!(open_descriptors(), before);
+}
+
+#[test]
+fn several_buffers_are_written_as_one() {
+    let _turn = alone();
+    let pieces = [b"one".as_slice(), b"", b"two"].map(IoSlice::new);
+    for (near, far) in [socket::pair(), socket::pipe()].map(|made| made.expect("two descriptors")) {
+        assert_eq!(socket::write_vectored(&far, &pieces), Ok(Some(6)));
+        let mut buffer = [0; 16];
+        assert_eq!(socket::read(&near, &mut buffer), Ok(Some(6)));
+        assert_eq!(&buffer[..6], b"onetwo");
+        let large = vec![0; 1 << 20];
+        let pieces = [IoSlice::new(&large), IoSlice::new(&large)];
+        while socket::write_vectored(&far, &pieces).expect("it is open").is_some() {}
+        drop(near);
+        let refusal = socket::write_vectored(&far, &pieces).expect_err("nobody reads");
+        assert!(refusal.to_string().contains("EPIPE"), "{refusal}");
+    }
 }

@@ -14,6 +14,6 @@ mod transfer;
 pub use open::{BindOptions, DEFAULT_BACKLOG, accept, connect, listen, pair, pipe};
 pub use option::{OptionKind, OptionValue, SocketOption, get_option, set_option};
 pub use query::{address, error, peer, set_nonblocking};
-pub use transfer::{Direction, close, read, shutdown, write};
+pub use transfer::{Direction, close, read, shutdown, write, write_vectored};
 
 pub(crate) use transfer::{receive, send};

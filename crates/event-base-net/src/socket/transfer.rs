@@ -1,9 +1,10 @@
 //! Moving bytes and ending: read, write, shutdown, close.
 
+use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, Shutdown};
+use nix::sys::socket::{MsgFlags, Shutdown, UnixAddr, sendmsg};
 
 use crate::failure::{Result, system, would_block};
 
@@ -43,6 +44,20 @@ pub fn write(fd: impl AsFd, buffer: &[u8]) -> Result<Option<usize>> {
         other => other,
     };
     written.map_err(|errno| system(errno, "write", Some(fd.as_raw_fd())))
+}
+
+/// Writes from several buffers as if they were one (`writev(2)`); otherwise like [`write`].
+///
+/// # Errors
+/// `writev`: `EPIPE`, `ECONNRESET`, `EBADF`, ...; `EINVAL` for more than 1024 buffers.
+pub fn write_vectored(fd: impl AsFd, buffers: &[IoSlice<'_>]) -> Result<Option<usize>> {
+    let fd = fd.as_fd();
+    let socket = || sendmsg::<UnixAddr>(fd.as_raw_fd(), buffers, &[], quiet(), None);
+    let written = match retry(socket) {
+        Err(Errno::ENOTSOCK) => retry(|| nix::sys::uio::writev(fd, buffers)),
+        other => other,
+    };
+    written.map_err(|errno| system(errno, "writev", Some(fd.as_raw_fd())))
 }
 
 /// Ends one direction of a connection, or both. The descriptor stays open.

@@ -1,0 +1,665 @@
+import { describe, expect, test } from 'vitest'
+
+import { EV } from '../../index.js'
+import { BEV, BufferEvent, socket, type BufferEventOptions } from '../../net.js'
+import { close, countOpen, empty, fill, hear, openPair, openPipe, say } from '../support/descriptors.js'
+import { openBase } from '../support/base.js'
+import { refusal, thrownBy } from '../support/errors.js'
+import { closedPort, LOOPBACK, pattern, portOf } from './support.js'
+
+type Told = [what: 'read' | 'write', length: number] | ['event', what: number]
+
+/** A stream that notes what it is told, on one of two sockets, and the other socket. */
+function open(options: BufferEventOptions = {}): {
+  base: ReturnType<typeof openBase>
+  stream: BufferEvent
+  far: number
+  told: Told[]
+  turn: () => void
+} {
+  const base = openBase()
+  const [near, far] = openPair()
+  const told: Told[] = []
+  const stream = new BufferEvent(base, near, {
+    closeOnFree: false,
+    onRead: ({ input }) => told.push(['read', input.length]),
+    onWrite: ({ output }) => told.push(['write', output.length]),
+    onEvent: (what) => told.push(['event', what]),
+    ...options,
+  })
+  const turn = (): void => {
+    for (let round = 0; round < 3; round += 1) base.loop(LOOP_ONCE_NONBLOCK)
+  }
+  return { base, stream, far, told, turn }
+}
+
+const LOOP_ONCE_NONBLOCK = 0x03
+
+describe('directions', () => {
+  test('writing is enabled from the start, reading is not', () => {
+    const { stream, far, told, turn } = open()
+    expect(stream.enabled).toBe(EV.WRITE)
+    say(far, 'unheard')
+    stream.write('heard')
+    turn()
+    expect(told).toEqual([['write', 0]])
+    expect(hear(far)).toBe('heard')
+    expect(stream.input.length).toBe(0)
+    expect(stream.enable(EV.READ).enabled).toBe(EV.READ | EV.WRITE)
+    turn()
+    expect(told).toEqual([
+      ['write', 0],
+      ['read', 7],
+    ])
+    expect(String(stream.read())).toBe('unheard')
+  })
+
+  test('nothing is read or written while a direction is disabled', () => {
+    const { stream, far, told, turn } = open()
+    stream.enable(EV.READ).disable(EV.READ | EV.WRITE)
+    expect(stream.enabled).toBe(0)
+    stream.write('waits')
+    say(far, 'too')
+    turn()
+    expect(told).toEqual([])
+    expect(hear(far)).toBeUndefined()
+    expect(stream.output.length).toBe(5)
+    stream.enable(EV.READ | EV.WRITE)
+    turn()
+    expect(told).toContainEqual(['read', 3])
+    expect(hear(far)).toBe('waits')
+  })
+
+  test('enabling WRITE with nothing to write calls onWrite once', () => {
+    const { stream, told, turn } = open()
+    turn()
+    expect(told).toEqual([])
+    stream.enable(EV.WRITE)
+    turn()
+    expect(told).toEqual([['write', 0]])
+  })
+
+  test('what is written in one pass leaves in order, whatever it is made of', () => {
+    const { stream, far, turn } = open()
+    stream
+      .write('a')
+      .write(Buffer.from('bc'))
+      .write(new Uint8Array([0x64]))
+    for (let index = 0; index < 200; index += 1) stream.write(String(index))
+    turn()
+    expect(hear(far)).toBe(`abcd${[...Array(200).keys()].join('')}`)
+  })
+
+  test('written bytes are referred to and not copied', () => {
+    const { stream, far, turn } = open()
+    const bytes = Buffer.from('before')
+    stream.write(bytes)
+    bytes.write('after!')
+    turn()
+    expect(hear(far)).toBe('after!')
+  })
+
+  test('a great deal is written as far as it is taken, and the rest when there is room', () => {
+    const { stream, far, told, turn } = open()
+    const bytes = pattern(3_000_000, 1)
+    for (let at = 0; at < bytes.length; at += 70_001) stream.write(bytes.subarray(at, at + 70_001))
+    const got: Buffer[] = []
+    const piece = Buffer.alloc(1 << 20)
+    for (let sum = 0; sum < bytes.length;) {
+      turn()
+      const count = socket.read(far, piece)
+      expect(count).toBeGreaterThan(0)
+      got.push(Buffer.from(piece.subarray(0, count)))
+      sum += count
+    }
+    turn()
+    expect(Buffer.concat(got).equals(bytes)).toBe(true)
+    expect(told).toEqual([['write', 0]])
+    expect(stream.stats).toEqual({ bytesRead: 0, bytesWritten: bytes.length })
+  })
+})
+
+describe('watermarks', () => {
+  test('onRead comes from the low one on', () => {
+    const { stream, far, told, turn } = open({ readLow: 5 })
+    stream.enable(EV.READ)
+    say(far, '1234')
+    turn()
+    expect(told).toEqual([])
+    say(far, '5')
+    turn()
+    expect(told).toEqual([['read', 5]])
+    stream.read(3)
+    say(far, '6')
+    turn()
+    expect(told).toEqual([['read', 5]])
+    stream.setWatermarks({ readLow: 0 })
+    say(far, '7')
+    turn()
+    expect(told).toEqual([
+      ['read', 5],
+      ['read', 4],
+    ])
+  })
+
+  test('at the high one reading stops, and goes on below it', () => {
+    const { stream, far, told, turn } = open({ readHigh: 10 })
+    stream.enable(EV.READ)
+    say(far, 'x'.repeat(25))
+    turn()
+    expect(told).toEqual([['read', 10]])
+    stream.read(4)
+    turn()
+    expect(stream.input.length).toBe(10)
+    stream.read()
+    turn()
+    expect(stream.input.length).toBe(10)
+    stream.setWatermarks({ readHigh: 0 })
+    turn()
+    expect(stream.input.length).toBe(11)
+  })
+
+  test('setting a high one below what is there stops reading', () => {
+    const { stream, far, turn } = open()
+    stream.enable(EV.READ)
+    say(far, '12345')
+    turn()
+    stream.setWatermarks({ readHigh: 3 })
+    say(far, '6')
+    turn()
+    expect(stream.input.length).toBe(5)
+    stream.input.drain(3)
+    turn()
+    expect(String(stream.read())).toBe('456'.slice(0, 3))
+  })
+
+  test('while reading rests there is nothing to wait for', () => {
+    const { base, stream, far, turn } = open({ readHigh: 1 })
+    stream.enable(EV.READ)
+    say(far, 'xy')
+    turn()
+    expect(base.events()).toEqual([])
+  })
+
+  test('onWrite comes when no more than the low one is left', () => {
+    const { stream, far, told, turn } = open({ writeLow: 1_000_000, maxSingleWrite: 1 << 30 })
+    fill(far)
+    stream.write(Buffer.alloc(5_000_000))
+    turn()
+    expect(told).toEqual([])
+    while (stream.output.length > 1_000_000) {
+      expect(told).toEqual([])
+      empty(far)
+      turn()
+    }
+    expect(told[0]?.[0]).toBe('write')
+    expect(told[0]?.[1]).toBeLessThanOrEqual(1_000_000)
+  })
+
+  test('a low one above the high one is refused, for onRead could never come', () => {
+    const { stream } = open()
+    expect(refusal(() => stream.setWatermarks({ readLow: 11, readHigh: 10 }))).toBe('ERR_OUT_OF_RANGE')
+    stream.setWatermarks({ readHigh: 10 })
+    expect(refusal(() => stream.setWatermarks({ readLow: 11 }))).toBe('ERR_OUT_OF_RANGE')
+    stream.setWatermarks({ readLow: 10 })
+  })
+})
+
+describe('caps', () => {
+  test('no more than maxSingleRead is read in one go, 16384 bytes unless told otherwise', () => {
+    const { stream, far, told, turn } = open()
+    stream.enable(EV.READ)
+    socket.write(far, Buffer.alloc(40_000))
+    turn()
+    expect(told.map(([, length]) => length)).toEqual([16_384, 32_768, 40_000])
+    stream.read()
+    stream.setCaps({ maxSingleRead: 30_000 })
+    socket.write(far, Buffer.alloc(40_000))
+    turn()
+    expect(stream.input.length).toBe(40_000)
+    expect(told.slice(3)).toHaveLength(2)
+  })
+
+  test('no more than maxSingleWrite is written in one go', () => {
+    const { base, stream, far } = open({ maxSingleWrite: 3 })
+    stream.write('abcd').write('efgh')
+    base.loop(LOOP_ONCE_NONBLOCK)
+    expect(hear(far)).toBe('abc')
+    base.loop(LOOP_ONCE_NONBLOCK)
+    expect(hear(far)).toBe('def')
+    base.loop(LOOP_ONCE_NONBLOCK)
+    expect(hear(far)).toBe('gh')
+  })
+})
+
+describe('timeouts', () => {
+  test('a direction in which nothing moves is disabled and told', () => {
+    const { base, stream, far, told } = open({ readTimeout: 5, writeTimeout: 10 })
+    fill(stream.fd)
+    stream.enable(EV.READ).write('stuck')
+    base.dispatch()
+    expect(told).toEqual([
+      ['event', BEV.TIMEOUT | BEV.READING],
+      ['event', BEV.TIMEOUT | BEV.WRITING],
+    ])
+    expect(stream.enabled).toBe(0)
+    expect(stream.output.length).toBe(5)
+    empty(far)
+    stream.enable(EV.WRITE)
+    base.dispatch()
+    expect(hear(far)).toBe('stuck')
+  })
+
+  test('no timeout runs where there is nothing to write, or reading is disabled', () => {
+    const { base, stream, told } = open({ readTimeout: 1, writeTimeout: 1 })
+    expect(stream.enabled).toBe(EV.WRITE)
+    base.dispatch()
+    expect(told).toEqual([])
+  })
+
+  test('bytes that come at the same time win', () => {
+    const { base, stream, far, told } = open({ readTimeout: 20 })
+    stream.enable(EV.READ)
+    base
+      .newTimer(() => {
+        say(far, 'in time')
+        const end = performance.now() + 40
+        while (performance.now() < end);
+        base.newTimer(() => base.loopBreak()).add(1)
+      })
+      .add(1)
+    base.loop()
+    expect(told).toEqual([['read', 7]])
+    expect(stream.enabled & EV.READ).toBe(EV.READ)
+  })
+
+  test('they can be set and taken away while they run', () => {
+    const { base, stream, told } = open({ readTimeout: 50_000 })
+    stream.enable(EV.READ).setTimeouts({ readTimeout: 1 })
+    base.dispatch()
+    expect(told).toEqual([['event', BEV.TIMEOUT | BEV.READING]])
+    stream.enable(EV.READ).setTimeouts({ readTimeout: 0 })
+    base.newTimer(() => base.loopBreak()).add(10)
+    base.loop()
+    expect(told).toHaveLength(1)
+    expect(stream.enabled & EV.READ).toBe(EV.READ)
+  })
+
+  test('none runs while the high watermark stops reading', () => {
+    const { base, stream, far, told } = open({ readTimeout: 5, readHigh: 1 })
+    stream.enable(EV.READ)
+    say(far, 'x')
+    base.dispatch()
+    expect(told).toEqual([['read', 1]])
+  })
+})
+
+describe('the end', () => {
+  test('of the stream disables reading; what came before stays, and writing goes on', () => {
+    const { stream, far, told, turn } = open({ readLow: 100 })
+    stream.enable(EV.READ)
+    say(far, 'last words')
+    socket.shutdown(far, 'write')
+    turn()
+    expect(told).toEqual([['event', BEV.EOF | BEV.READING]])
+    expect(stream.enabled).toBe(EV.WRITE)
+    expect(String(stream.read())).toBe('last words')
+    stream.write('heard you')
+    turn()
+    expect(hear(far)).toBe('heard you')
+  })
+
+  test('of the writing side comes behind the last byte, and once', () => {
+    const { stream, far, turn } = open({ maxSingleWrite: 2 })
+    stream.write('abc').end('def').end()
+    expect(refusal(() => stream.write('more'))).toBe('ERR_EVENT_CLOSED')
+    turn()
+    turn()
+    expect(hear(far)).toBe('abcdef')
+    expect(hear(far)).toBe('')
+    say(far, 'still here')
+    stream.enable(EV.READ)
+    turn()
+    expect(String(stream.read())).toBe('still here')
+  })
+
+  test('of a pipe comes when it is closed', () => {
+    const base = openBase()
+    const [read, write] = openPipe()
+    const failures: unknown[] = []
+    const stream = new BufferEvent(base, write, {
+      closeOnFree: false,
+      onEvent: (_what, _stream, error) => failures.push(error),
+    })
+    stream.end('through')
+    base.dispatch()
+    expect(hear(read)).toBe('through')
+    expect(hear(read)).toBeUndefined()
+    stream.close()
+    close(write)
+    expect(hear(read)).toBe('')
+    expect(failures).toEqual([])
+  })
+
+  test('a vanished peer is an error of writing; what was not written remains', () => {
+    const errors: unknown[] = []
+    const { base, stream, far, turn } = open({
+      onEvent: (what, _stream, error) => errors.push([what, error]),
+    })
+    fill(stream.fd)
+    stream.write('lost').write('too')
+    turn()
+    close(far)
+    base.dispatch()
+    expect(errors).toEqual([[BEV.ERROR | BEV.WRITING, expect.objectContaining({ code: 'EPIPE' })]])
+    expect(stream.error).toMatchObject({ code: 'EPIPE', syscall: 'writev' })
+    expect(stream.enabled & EV.WRITE).toBe(0)
+    expect(String(stream.output.read())).toBe('losttoo')
+  })
+
+  test('a reset is an error of reading', () => {
+    const base = openBase()
+    const door = socket.listen({ host: LOOPBACK, port: 0 })
+    const client = socket.connect({ host: LOOPBACK, port: portOf(socket.address(door)) })
+    const server = socket.accept(door)
+    socket.close(door)
+    const events: unknown[] = []
+    const stream = new BufferEvent(base, client, {
+      onEvent: (what, _stream, error) => events.push([what, error]),
+    }).enable(EV.READ)
+    socket.setOption(server, 'linger', 0)
+    socket.close(server)
+    base.dispatch()
+    expect(events).toEqual([[BEV.ERROR | BEV.READING, expect.objectContaining({ code: 'ECONNRESET' })]])
+    expect(stream.enabled & EV.READ).toBe(0)
+    stream.close()
+  })
+})
+
+describe('connecting', () => {
+  test('tells CONNECTED and then writes what was written before', () => {
+    const base = openBase()
+    const door = socket.listen({ host: LOOPBACK, port: 0 })
+    const told: number[] = []
+    const stream = new BufferEvent(base, -1, {
+      onEvent: (what) => told.push(what),
+      onWrite: () => told.push(0),
+    })
+    expect(stream.fd).toBe(-1)
+    stream.connect({ host: LOOPBACK, port: portOf(socket.address(door)) }).write('early')
+    expect(stream.connecting).toBe(true)
+    expect(refusal(() => stream.connect({ host: LOOPBACK, port: 1 }))).toBe('ERR_EVENT_ACTIVE')
+    base.dispatch()
+    expect(told).toEqual([BEV.CONNECTED, 0])
+    expect(stream.connecting).toBe(false)
+    const server = socket.accept(door)
+    expect(hear(server)).toBe('early')
+    for (const fd of [door, server]) socket.close(fd)
+    stream.close()
+  })
+
+  test('tells a refusal as an error with the address, and can be tried again', () => {
+    const base = openBase()
+    const before = countOpen()
+    const port = closedPort()
+    const told: unknown[] = []
+    const stream = new BufferEvent(base, -1, { onEvent: (what, _stream, error) => told.push([what, error]) })
+    for (let attempt = 0; attempt < 2; attempt += 1) {
+      stream.connect({ host: LOOPBACK, port })
+      base.dispatch()
+      expect(stream.fd).toBe(-1)
+    }
+    const failure = expect.objectContaining({
+      code: 'ECONNREFUSED',
+      syscall: 'connect',
+      address: LOOPBACK,
+      port,
+    })
+    expect(told).toEqual([
+      [BEV.ERROR, failure],
+      [BEV.ERROR, failure],
+    ])
+    stream.close()
+    expect(countOpen()).toBe(before)
+  })
+
+  test('a refusal at once is thrown', () => {
+    const stream = new BufferEvent(openBase(), -1)
+    expect(thrownBy(() => stream.connect({ path: '/nowhere/at/all' }))).toMatchObject({ code: 'ENOENT' })
+    expect(stream.connecting).toBe(false)
+    expect(refusal(() => stream.connect({ host: LOOPBACK, port: 65_536 }))).toBe('ERR_OUT_OF_RANGE')
+    stream.close()
+  })
+})
+
+describe('triggering', () => {
+  test('calls what the watermarks allow, or all', () => {
+    const { stream, told } = open({ readLow: 5 })
+    stream.disable(EV.WRITE).write('x')
+    stream.trigger(EV.READ | EV.WRITE)
+    expect(told).toEqual([])
+    stream.trigger(EV.READ | EV.WRITE, { ignoreWatermarks: true })
+    expect(told).toEqual([
+      ['read', 0],
+      ['write', 1],
+    ])
+    stream.triggerEvent(BEV.TIMEOUT)
+    expect(told[2]).toEqual(['event', BEV.TIMEOUT])
+  })
+
+  test('deferred, it calls from the loop in the order CONNECTED, read, write, others', () => {
+    for (const deferCallbacks of [true, false]) {
+      const { stream, told, turn } = open({ deferCallbacks })
+      stream.triggerEvent(BEV.EOF | BEV.READING, { defer: true })
+      stream.trigger(EV.WRITE, { defer: true })
+      stream.trigger(EV.READ, { defer: true })
+      stream.triggerEvent(BEV.CONNECTED, { defer: true })
+      expect(told).toEqual([])
+      turn()
+      expect(told).toEqual([
+        ['event', BEV.CONNECTED],
+        ['read', 0],
+        ['write', 0],
+        ['event', BEV.EOF | BEV.READING],
+      ])
+    }
+  })
+
+  test('a stream with deferred callbacks never calls where it is triggered', () => {
+    const { stream, told, turn } = open({ deferCallbacks: true })
+    stream.trigger(EV.READ)
+    expect(told).toEqual([])
+    turn()
+    expect(told).toEqual([['read', 0]])
+  })
+
+  test('what a callback throws leaves the loop, and loses neither callbacks nor bytes', () => {
+    for (const deferCallbacks of [true, false]) {
+      const { base, stream, far, told, turn } = open({ deferCallbacks })
+      let isFirst = true
+      stream.setCallbacks({
+        onRead: ({ input, output }) => {
+          input.moveTo(output)
+          if (isFirst) {
+            isFirst = false
+            throw new Error('thrown by onRead')
+          }
+        },
+        onWrite: () => told.push(['write', 0]),
+        onEvent: (what) => told.push(['event', what]),
+      })
+      stream.enable(EV.READ)
+      say(far, 'again')
+      socket.shutdown(far, 'write')
+      expect(() => base.dispatch()).toThrow('thrown by onRead')
+      turn()
+      expect(hear(far)).toBe('again')
+      expect(told).toContainEqual(['write', 0])
+      expect(told).toContainEqual(['event', BEV.EOF | BEV.READING])
+    }
+  })
+})
+
+describe('closing', () => {
+  test('closes the descriptor, unless it is not to', () => {
+    const base = openBase()
+    const [near, far] = socket.pair()
+    const stream = new BufferEvent(base, near)
+    stream.close()
+    stream.close()
+    expect(stream.closed).toBe(true)
+    expect(hear(far)).toBe('')
+    new BufferEvent(base, far, { closeOnFree: false }).close()
+    socket.close(far)
+  })
+
+  test('is safe inside every callback, and no other callback follows', () => {
+    for (const deferCallbacks of [true, false]) {
+      for (const callback of ['onRead', 'onWrite', 'onEvent'] as const) {
+        const base = openBase()
+        const before = countOpen()
+        const [near, far] = socket.pair()
+        let calls = 0
+        const stream: BufferEvent = new BufferEvent(base, near, {
+          deferCallbacks,
+          [callback]: () => {
+            calls += 1
+            stream.close()
+          },
+        })
+        stream.enable(EV.READ).write('x')
+        socket.write(far, Buffer.from('y'))
+        socket.shutdown(far, 'write')
+        base.dispatch()
+        expect(calls, callback).toBe(1)
+        socket.close(far)
+        expect(countOpen()).toBe(before)
+      }
+    }
+  })
+
+  test('the base closes its streams and their descriptors', () => {
+    const base = openBase()
+    const [near, far] = socket.pair()
+    const stream = new BufferEvent(base, near).enable(EV.READ)
+    base.close()
+    expect(stream.closed).toBe(true)
+    expect(hear(far)).toBe('')
+    socket.close(far)
+  })
+
+  test('afterwards every call is refused, and what came remains', () => {
+    const { stream, far, turn } = open()
+    stream.enable(EV.READ)
+    say(far, 'kept')
+    turn()
+    stream.close()
+    const calls: (() => unknown)[] = [
+      () => stream.enable(EV.READ),
+      () => stream.disable(EV.READ),
+      () => stream.write('x'),
+      () => stream.end(),
+      () => stream.setWatermarks({}),
+      () => stream.setTimeouts({}),
+      () => stream.setCaps({}),
+      () => stream.setCallbacks({}),
+      () => stream.trigger(EV.READ),
+      () => stream.triggerEvent(BEV.EOF),
+      () => stream.setFd(-1),
+      () => stream.connect({ path: '/x' }),
+    ]
+    for (const call of calls) expect(refusal(call), String(call)).toBe('ERR_EVENT_CLOSED')
+    expect(String(stream.read())).toBe('kept')
+    expect(stream.fd).toBe(-1)
+  })
+})
+
+describe('another descriptor', () => {
+  test('takes the place of the one before, with what was to be written', () => {
+    const { base, stream, far, told, turn } = open()
+    const [other, farther] = openPair()
+    stream.enable(EV.READ)
+    fill(stream.fd)
+    stream.write('for the new one')
+    turn()
+    const before = stream.fd
+    expect(stream.setFd(other)).toBe(before)
+    turn()
+    expect(hear(farther)).toBe('for the new one')
+    say(far, 'from the old one')
+    say(farther, 'from the new one')
+    turn()
+    expect(String(stream.read())).toBe('from the new one')
+    expect(stream.setFd(-1)).toBe(other)
+    expect(base.events()).toEqual([])
+    expect(told.filter(([what]) => what === 'event')).toEqual([])
+  })
+})
+
+describe('arguments', () => {
+  test('that cannot be meant are refused', () => {
+    const base = openBase()
+    const [fd] = openPair()
+    const make = (options: object): unknown => new BufferEvent(base, fd, options)
+    const calls: [code: string, call: () => unknown][] = [
+      ['ERR_INVALID_ARG_TYPE', () => new BufferEvent({} as typeof base, fd)],
+      ['ERR_INVALID_ARG_TYPE', () => new BufferEvent(base, '1' as unknown as number)],
+      ['ERR_OUT_OF_RANGE', () => new BufferEvent(base, -2)],
+      ['ERR_INVALID_ARG_TYPE', () => new BufferEvent(base, fd, 1 as unknown as object)],
+      ['ERR_INVALID_ARG_TYPE', () => make({ onRead: 1 })],
+      ['ERR_INVALID_ARG_TYPE', () => make({ onWrite: 'x' })],
+      ['ERR_INVALID_ARG_TYPE', () => make({ onEvent: {} })],
+      ['ERR_INVALID_ARG_TYPE', () => make({ deferCallbacks: 1 })],
+      ['ERR_INVALID_ARG_TYPE', () => make({ closeOnFree: 0 })],
+      ['ERR_OUT_OF_RANGE', () => make({ readTimeout: -1 })],
+      ['ERR_OUT_OF_RANGE', () => make({ writeTimeout: NaN })],
+      ['ERR_OUT_OF_RANGE', () => make({ readLow: 1.5 })],
+      ['ERR_OUT_OF_RANGE', () => make({ maxSingleRead: 0 })],
+      ['ERR_OUT_OF_RANGE', () => make({ maxSingleWrite: 2 ** 31 })],
+      ['ERR_OUT_OF_RANGE', () => make({ priority: 1 })],
+    ]
+    for (const [code, call] of calls) expect(refusal(call), String(call)).toBe(code)
+
+    const stream = new BufferEvent(base, fd, { closeOnFree: false })
+    expect(refusal(() => stream.enable(EV.READ | EV.SIGNAL))).toBe('ERR_EVENT_BAD_FLAGS')
+    expect(refusal(() => stream.write(1 as unknown as string))).toBe('ERR_INVALID_ARG_TYPE')
+    expect(refusal(() => stream.write(new Uint8Array(new SharedArrayBuffer(4))))).toBe('ERR_INVALID_ARG_TYPE')
+    expect(refusal(() => stream.read(-1))).toBe('ERR_OUT_OF_RANGE')
+    expect(refusal(() => stream.triggerEvent(4))).toBe('ERR_EVENT_BAD_FLAGS')
+    expect(stream.write('').output.length).toBe(0)
+    stream.close()
+  })
+
+  test('a descriptor that is not open is refused where it is first needed', () => {
+    const base = openBase()
+    const [fd, far] = socket.pair()
+    for (const one of [fd, far]) socket.close(one)
+    const errors: unknown[] = []
+    const stream = new BufferEvent(base, fd, {
+      closeOnFree: false,
+      onEvent: (_what, _stream, error) => errors.push(error),
+    })
+    expect(thrownBy(() => stream.enable(EV.READ))).toMatchObject({ code: 'EBADF' })
+    expect(stream.enabled).toBe(EV.WRITE)
+    stream.write('nowhere')
+    base.dispatch()
+    expect(errors).toEqual([expect.objectContaining({ code: 'EBADF', syscall: 'write' })])
+    stream.close()
+  })
+
+  test('memory that was transferred away before it was written is an error, not a loop without end', () => {
+    const base = openBase()
+    const [near] = openPair()
+    const errors: unknown[] = []
+    const stream = new BufferEvent(base, near, {
+      closeOnFree: false,
+      onEvent: (_what, _stream, error) => errors.push(error),
+    })
+    const bytes = new Uint8Array(8)
+    stream.write(bytes)
+    structuredClone(bytes.buffer, { transfer: [bytes.buffer] })
+    base.dispatch()
+    expect(errors).toEqual([expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' })])
+    stream.close()
+  })
+})

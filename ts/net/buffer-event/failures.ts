@@ -1,0 +1,36 @@
+/** System errors that no call has thrown. */
+
+import { constants } from 'node:os'
+import { getSystemErrorMap } from 'node:util'
+
+import { EventError, systemError } from '../../errors.js'
+import { native } from '../../native.js'
+
+/** The failure of a connection that was under way, from the number that waited on its socket. */
+export function connectFailure(errno: number): Error {
+  const [code, text] = getSystemErrorMap().get(-errno) ?? [`ERRNO_${errno}`, 'unknown error']
+  return systemError(code, `${code}: ${text}, connect`, -errno, 'connect', -1)
+}
+
+/** A connection took longer than it was given. */
+export function connectTimedOut(): Error {
+  return connectFailure(constants.errno.ETIMEDOUT)
+}
+
+const WRITE = 1
+
+/** Lets the peer read the end. What cannot be ended on one side, as a pipe, ends when it is closed. */
+export function endOfDescriptor(fd: number): void {
+  try {
+    native.socketShutdown(fd, WRITE)
+  } catch (error) {
+    const { code } = error as { code?: unknown }
+    // The peer is gone already, or it is no socket.
+    if (code !== 'ENOTCONN' && code !== 'ENOTSOCK') throw error
+  }
+}
+
+/** What was to be written is no longer there. */
+export function detached(): Error {
+  return new EventError('ERR_OUT_OF_RANGE', 'The memory of bytes that were to be written was transferred')
+}

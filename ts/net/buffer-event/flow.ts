@@ -1,0 +1,174 @@
+/** The state of a buffer event, between its callbacks and what carries its bytes. */
+
+import { EV } from '../../constants.js'
+import type { EventBase } from '../../event-base.js'
+import { BEV } from './bits.js'
+import { ByteQueue } from './byte-queue.js'
+import type { Callbacks } from './callbacks.js'
+import type { Channel } from './channel.js'
+
+/** A direction: `EV.READ` or `EV.WRITE`. */
+export type Direction = typeof EV.READ | typeof EV.WRITE
+
+/** Why a direction rests although it is enabled (`BEV_SUSPEND_*`). */
+export const Hold: Readonly<{ WATERMARK: 1; LIMIT: 2; GROUP: 4 }> = Object.freeze({
+  WATERMARK: 1,
+  LIMIT: 2,
+  GROUP: 4,
+})
+
+/** Who bounds how much is moved in what time. */
+export interface Limiter {
+  /** How many bytes may move now. 0 or less has been noted as a hold of the direction. */
+  allowance(direction: Direction): number
+  /** Some have moved. */
+  spend(direction: Direction, count: number): void
+}
+
+/** What a buffer event and its channel know of each other. */
+export class Flow {
+  readonly base: EventBase
+  readonly input: ByteQueue = new ByteQueue()
+  readonly output: ByteQueue = new ByteQueue()
+  readonly limiters: Set<Limiter> = new Set()
+  /** Bits of `EV`. Writing is, to begin with. */
+  enabled: number = EV.WRITE
+  readLow = 0
+  /** 0 for none. */
+  readHigh = 0
+  writeLow = 0
+  /** Milliseconds; `undefined` for none. */
+  readTimeout: number | undefined
+  writeTimeout: number | undefined
+  maxSingleRead = 0
+  maxSingleWrite = 0
+  error: Error | undefined
+  closed = false
+  /** The output is ended once it is empty. */
+  ending = false
+  /** It was. */
+  ended = false
+  bytesRead = 0
+  bytesWritten = 0
+  callbacks!: Pick<Callbacks<unknown>, 'tellRead' | 'tellWrite' | 'tellEvent' | 'wantFlush' | 'enter'>
+  channel!: Channel
+  /** Bits of {@link Hold}. */
+  #readHolds = 0
+  #writeHolds = 0
+
+  constructor(base: EventBase) {
+    this.base = base
+    ByteQueue.listen(this.input, () => this.checkWatermark())
+    ByteQueue.listen(this.output, (added) => {
+      if (added > 0 && this.mayWrite) this.channel.kick()
+    })
+  }
+
+  get mayRead(): boolean {
+    return !this.closed && (this.enabled & EV.READ) !== 0 && this.#readHolds === 0
+  }
+
+  get mayWrite(): boolean {
+    return !this.closed && (this.enabled & EV.WRITE) !== 0 && this.#writeHolds === 0
+  }
+
+  /** There are bytes to be written, or the end. */
+  get hasToWrite(): boolean {
+    return this.output.length > 0 || (this.ending && !this.ended)
+  }
+
+  /** Enables directions, bits of `EV`. What adding an event throws leaves it as it was. */
+  enable(what: number): void {
+    const before = this.enabled
+    this.enabled |= what
+    try {
+      if ((what & EV.READ) !== 0) this.channel.setReading(this.mayRead)
+    } catch (error) {
+      this.enabled = before
+      throw error
+    }
+    if ((what & EV.WRITE) !== 0 && this.mayWrite) this.channel.kick()
+  }
+
+  disable(what: number): void {
+    this.enabled &= ~what
+    if ((what & EV.READ) !== 0) this.channel.setReading(false)
+    if ((what & EV.WRITE) !== 0) this.channel.kick()
+  }
+
+  hold(direction: Direction, reason: number): void {
+    if (direction === EV.READ) {
+      this.#readHolds |= reason
+      this.#updateReading()
+    } else {
+      this.#writeHolds |= reason
+      this.channel.kick()
+    }
+  }
+
+  release(direction: Direction, reason: number): void {
+    if (direction === EV.READ) {
+      if ((this.#readHolds & reason) === 0) return
+      this.#readHolds &= ~reason
+      this.#updateReading()
+    } else {
+      if ((this.#writeHolds & reason) === 0) return
+      this.#writeHolds &= ~reason
+      if (this.mayWrite && this.hasToWrite) this.channel.kick()
+    }
+  }
+
+  checkWatermark(): void {
+    if (this.readHigh !== 0 && this.input.length >= this.readHigh) this.hold(EV.READ, Hold.WATERMARK)
+    else this.release(EV.READ, Hold.WATERMARK)
+  }
+
+  /** How many bytes may be read or written in one go. */
+  allowance(direction: Direction): number {
+    let most = direction === EV.READ ? this.maxSingleRead : this.maxSingleWrite
+    if (direction === EV.READ && this.readHigh !== 0) most = Math.min(most, this.readHigh - this.input.length)
+    for (const limiter of this.limiters) most = Math.min(most, limiter.allowance(direction))
+    return Math.max(most, 0)
+  }
+
+  /** Bytes have come. */
+  received(chunk: Buffer): void {
+    this.bytesRead += chunk.length
+    this.input.append(chunk)
+    for (const limiter of this.limiters) limiter.spend(EV.READ, chunk.length)
+    this.trigger(EV.READ)
+  }
+
+  /** Bytes have left; they are still in the output. */
+  sent(count: number): void {
+    this.bytesWritten += count
+    this.output.drain(count)
+    for (const limiter of this.limiters) limiter.spend(EV.WRITE, count)
+  }
+
+  /** Tells of bytes, or of room, if the low watermarks say so (`bufferevent_trigger`). */
+  trigger(what: number, ignoreWatermarks = false, defer = false): void {
+    const hasBytes = ignoreWatermarks || this.input.length >= this.readLow
+    if ((what & EV.READ) !== 0 && hasBytes) this.callbacks.tellRead(defer)
+    if (this.closed) return
+    const hasRoom = ignoreWatermarks || this.output.length <= this.writeLow
+    if ((what & EV.WRITE) !== 0 && hasRoom) this.callbacks.tellWrite(defer)
+  }
+
+  /** Ends a direction by its end, a failure or a timeout, and tells it. */
+  stop(direction: Direction, why: number, error?: Error, defer = false): void {
+    if (error !== undefined) this.error = error
+    this.disable(direction)
+    this.callbacks.tellEvent(why | (direction === EV.READ ? BEV.READING : BEV.WRITING), error, defer)
+  }
+
+  #updateReading(): void {
+    try {
+      this.channel.setReading(this.mayRead)
+    } catch (error) {
+      // Whoever took bytes out did not ask for this.
+      this.enabled &= ~EV.READ
+      this.stop(EV.READ, BEV.ERROR, error as Error, true)
+    }
+  }
+}

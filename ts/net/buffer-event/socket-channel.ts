@@ -1,0 +1,296 @@
+/** A buffer event on a descriptor. */
+
+import { EV } from '../../constants.js'
+import type { Event } from '../../event.js'
+import { crossing, native } from '../../native.js'
+import { at, withAddress, type Place } from '../address.js'
+import { BEV } from './bits.js'
+import type { Channel } from './channel.js'
+import type { Flow } from './flow.js'
+import { connectFailure, connectTimedOut, detached, endOfDescriptor } from './failures.js'
+import { NOTHING, receive } from './slab.js'
+
+/** How many chunks are written in one go. */
+const MOST_CHUNKS = 64
+
+/** Reads and writes a descriptor when its base says that it is ready. */
+export class SocketChannel implements Channel {
+  readonly #flow: Flow
+  readonly #priority: () => number
+  #fd = -1
+  #readable: Event | undefined
+  #writable: Event | undefined
+  #reading = false
+  /** Waiting until it can be written. */
+  #waiting = false
+  #connecting: Place | undefined
+  /** A look-up that may still end. */
+  #lookUp: AbortController | undefined
+  #deadline: Event | undefined
+
+  constructor(flow: Flow, priority: () => number) {
+    this.#flow = flow
+    this.#priority = priority
+  }
+
+  get fd(): number {
+    return this.#fd
+  }
+
+  get connecting(): boolean {
+    return this.#connecting !== undefined
+  }
+
+  /** Goes on with another descriptor, or with none; the one before is the caller's. */
+  open(fd: number): void {
+    this.#forget()
+    this.#fd = fd
+    if (fd < 0) return
+    const flow = this.#flow
+    if (flow.mayRead) this.setReading(true)
+    if (flow.mayWrite && flow.hasToWrite) this.kick()
+  }
+
+  /** Begins to connect. Its end is told like everything else. */
+  connect(place: Place, timeout: number | undefined): void {
+    this.#forget()
+    this.#fd = at(place, () => native.socketConnect(place.place, place.port))
+    this.#connecting = place
+    this.#wait()
+    if (timeout === undefined) return
+    const expire = (): void => this.#flow.callbacks.enter(() => this.#connectFailed(connectTimedOut()))
+    this.#deadline = this.#flow.base.newTimer(expire, { priority: this.#priority() }).add(timeout)
+  }
+
+  /** Has somebody else connect, who can look names up. What it comes to is told in the loop. */
+  connectBy(place: Place, attempt: (signal: AbortSignal) => Promise<number>): void {
+    this.#forget()
+    const lookUp = new AbortController()
+    this.#lookUp = lookUp
+    this.#connecting = place
+    void this.#await(attempt(lookUp.signal), lookUp.signal)
+  }
+
+  async #await(attempt: Promise<number>, signal: AbortSignal): Promise<void> {
+    let fd: number
+    try {
+      fd = await attempt
+    } catch (error) {
+      if (!signal.aborted) this.#failed(error as Error, true)
+      return
+    }
+    if (signal.aborted) {
+      native.socketClose(fd)
+      return
+    }
+    this.#connecting = undefined
+    this.#lookUp = undefined
+    this.#fd = fd
+    this.#begin(true)
+  }
+
+  setReading(on: boolean): void {
+    const reading = on && this.#fd >= 0 && this.#connecting === undefined
+    if (reading === this.#reading) return
+    if (reading) {
+      this.#readable ??= this.#event(EV.READ, (what) => this.#onReadable(what))
+      this.#readable.add(this.#flow.readTimeout)
+    } else {
+      this.#readable?.del()
+    }
+    this.#reading = reading
+  }
+
+  kick(): void {
+    if (this.#fd < 0 || this.#connecting !== undefined) return
+    if (!this.#flow.mayWrite) this.#stopWaiting()
+    else if (!this.#waiting) this.#flow.callbacks.wantFlush()
+  }
+
+  adjustTimeouts(): void {
+    if (this.#reading) adjust(this.#readable, this.#flow.readTimeout)
+    if (this.#waiting) adjust(this.#writable, this.#flow.writeTimeout)
+  }
+
+  close(closesDescriptor: boolean): void {
+    const fd = this.#fd
+    this.#forget()
+    this.#fd = -1
+    if (closesDescriptor && fd >= 0) native.socketClose(fd)
+  }
+
+  /** Writes what is taken, and waits if that is not all. */
+  write(): void {
+    const flow = this.#flow
+    if (this.#fd < 0 || this.#connecting !== undefined || !flow.mayWrite) return
+    const had = flow.output.length
+    let sent = 0
+    if (had > 0) {
+      const most = flow.allowance(EV.WRITE)
+      if (most === 0 || !flow.mayWrite) return
+      try {
+        sent = this.#sendAll(most)
+      } catch (error) {
+        this.#stopWaiting()
+        flow.stop(EV.WRITE, BEV.ERROR, error as Error)
+        return
+      }
+    }
+    if (flow.output.length === 0) {
+      this.#stopWaiting()
+      if (flow.ending && !flow.ended) this.#end()
+    } else if (flow.mayWrite) {
+      this.#wait()
+    }
+    if (sent > 0 || had === 0) flow.trigger(EV.WRITE)
+  }
+
+  /** Writes until something is not taken; what was taken leaves the output. */
+  #sendAll(most: number): number {
+    const { output } = this.#flow
+    let sent = 0
+    for (let goesOn = true; goesOn;) {
+      // More chunks than leave in one go: there may be room for the others too.
+      goesOn = output.chunks.length > MOST_CHUNKS
+      const count = this.#send(most - sent)
+      if (count > 0) {
+        sent += count
+        this.#flow.sent(count)
+      }
+      goesOn &&= count > 0 && sent < most && this.#flow.mayWrite
+    }
+    return sent
+  }
+
+  #send(most: number): number {
+    const { output } = this.#flow
+    const { chunks } = output
+    const [first] = chunks
+    if (first === undefined || first.length === 0) throw detached()
+    if (first.length >= most || chunks.length === 1) {
+      return crossing.socketWrite(this.#fd, first, 0, Math.min(first.length, most))
+    }
+    const batch = chunks.length > MOST_CHUNKS ? chunks.slice(0, MOST_CHUNKS) : chunks
+    return crossing.socketWriteMany(this.#fd, batch as Buffer[], most)
+  }
+
+  #end(): void {
+    this.#flow.ended = true
+    try {
+      endOfDescriptor(this.#fd)
+    } catch (error) {
+      this.#flow.stop(EV.WRITE, BEV.ERROR, error as Error)
+    }
+  }
+
+  #onReadable(what: number): void {
+    const flow = this.#flow
+    if (what === EV.TIMEOUT) {
+      flow.stop(EV.READ, BEV.TIMEOUT)
+      return
+    }
+    const most = flow.allowance(EV.READ)
+    if (most === 0 || !flow.mayRead) return
+    let chunk
+    try {
+      chunk = receive(this.#fd, most)
+    } catch (error) {
+      flow.stop(EV.READ, BEV.ERROR, error as Error)
+      return
+    }
+    if (chunk === NOTHING) return
+    if (chunk.length === 0) flow.stop(EV.READ, BEV.EOF)
+    else flow.received(chunk)
+  }
+
+  #onWritable(what: number): void {
+    if (what === EV.TIMEOUT) {
+      // A connection that is under way goes on.
+      if (this.#connecting === undefined) this.#stopWaiting()
+      else this.#writable?.removeTimer()
+      this.#flow.stop(EV.WRITE, BEV.TIMEOUT)
+    } else if (this.#connecting === undefined) {
+      this.write()
+    } else {
+      this.#connected()
+    }
+  }
+
+  #connected(): void {
+    const errno = native.socketError(this.#fd)
+    if (errno !== 0) {
+      this.#connectFailed(connectFailure(errno))
+      return
+    }
+    this.#connecting = undefined
+    this.#deadline?.close()
+    this.#stopWaiting()
+    this.#begin(false)
+  }
+
+  /** A connection is there. */
+  #begin(defer: boolean): void {
+    const flow = this.#flow
+    try {
+      this.setReading(flow.mayRead)
+    } catch (error) {
+      flow.stop(EV.READ, BEV.ERROR, error as Error, true)
+    }
+    if (flow.mayWrite && flow.hasToWrite) flow.callbacks.wantFlush()
+    flow.callbacks.tellEvent(BEV.CONNECTED, undefined, defer)
+  }
+
+  #connectFailed(error: Error): void {
+    const place = this.#connecting as Place
+    const fd = this.#fd
+    this.#fd = -1
+    this.#forget()
+    native.socketClose(fd)
+    this.#failed(withAddress(error, place) as Error, false)
+  }
+
+  #failed(error: Error, defer: boolean): void {
+    this.#forget()
+    this.#flow.error = error
+    this.#flow.callbacks.tellEvent(BEV.ERROR, error, defer)
+  }
+
+  #wait(): void {
+    if (this.#waiting) return
+    this.#writable ??= this.#event(EV.WRITE, (what) => this.#onWritable(what))
+    this.#writable.add(this.#flow.writeTimeout)
+    this.#waiting = true
+  }
+
+  #stopWaiting(): void {
+    if (!this.#waiting) return
+    this.#waiting = false
+    this.#writable?.del()
+  }
+
+  /** Drops everything that belongs to the descriptor. */
+  #forget(): void {
+    this.#lookUp?.abort()
+    this.#lookUp = undefined
+    this.#connecting = undefined
+    this.#reading = false
+    this.#waiting = false
+    this.#readable?.close()
+    this.#writable?.close()
+    this.#deadline?.close()
+    this.#readable = undefined
+    this.#writable = undefined
+    this.#deadline = undefined
+  }
+
+  #event(what: number, work: (what: number) => void): Event {
+    const { base, callbacks } = this.#flow
+    const callback = (_fd: number, result: number): void => callbacks.enter(() => work(result))
+    return base.newEvent(this.#fd, what, callback, { persist: true, priority: this.#priority() })
+  }
+}
+
+function adjust(event: Event | undefined, timeout: number | undefined): void {
+  if (timeout === undefined) event?.removeTimer()
+  else event?.add(timeout)
+}
