@@ -12,6 +12,11 @@ export interface Remote {
   readonly [owner]: 'remote'
 }
 
+/** A limit that relays share: see `rateGroup`. */
+export interface RateGroup {
+  readonly [owner]: 'rateGroup'
+}
+
 /** Names a base in every call: see `baseNumber`. */
 export type Handle = number
 
@@ -232,6 +237,24 @@ export interface BindingLogEntry {
   method?: string
 }
 
+/** How a relay is to work. */
+export interface BindingRelayOptions {
+  /** Milliseconds without a byte; negative for any number. */
+  idleTimeout: number
+  /** Milliseconds for a connect in progress; negative for any number. */
+  connectTimeout: number
+  /** Bytes a second; 0 for any number. */
+  rate: number
+  /** Bytes at once. */
+  burst: number
+  /** 0: what suits, 1: copy, 2: splice. */
+  transfer: number
+  /** Bytes for the second descriptor, ahead of what the first one sends. */
+  prefixAToB?: Uint8Array
+  /** Bytes for the first descriptor, ahead of what the second one sends. */
+  prefixBToA?: Uint8Array
+}
+
 /** What a relay has done so far. */
 export interface BindingRelayStats {
   /** Bytes from the first descriptor that the second took. */
@@ -242,6 +265,8 @@ export interface BindingRelayStats {
   heldAToB: number
   /** Bytes on the way from the second to the first. */
   heldBToA: number
+  /** Bytes of both directions that were spliced. */
+  bytesSpliced: number
   /** Milliseconds since its beginning. */
   durationMs: number
 }
@@ -338,23 +363,35 @@ export declare function netFailure(handle: Handle): Error | null
 /** Accepts on a listening socket, which is the base's from here on, also when this fails. */
 export declare function netListen(handle: Handle, fd: number, batch: number): number
 
-/** Stops a listener accepting. */
+/** Stops a listener accepting, or a relay reading. */
 export declare function netPause(handle: Handle, source: number): void
 
 /** The peer of the connection that was told last, where its address is none of IPv4. */
 export declare function netPeer(handle: Handle): BindingAddress | null
 
 /**
- * Relays between two sockets, which are the base's from here on, also when this fails, except with `EBADF`.
- * A negative idle timeout and a rate of 0 mean none.
+ * Relays between two descriptors, which are the base's from here on, also when this fails, except with
+ * `EBADF`.
  */
-export declare function netRelay(handle: Handle, a: number, b: number, idleTimeout: number, rate: number, burst: number): number
+export declare function netRelay(handle: Handle, a: number, b: number, options: BindingRelayOptions, group?: ExternalObject<RateGroup> | undefined | null): number
 
-/** Lets a listener accept again. */
+/** Lets a listener accept again, or a relay read. */
 export declare function netResume(handle: Handle, source: number): void
 
 /** What a relay has done so far; nothing for one that has ended. */
 export declare function netStats(handle: Handle, source: number): BindingRelayStats | null
+
+/** A limit for many relays, for as long as what is returned lives. */
+export declare function rateGroup(rate: number, burst: number): ExternalObject<RateGroup>
+
+/** Ends the limit. */
+export declare function rateGroupClose(group: ExternalObject<RateGroup>): void
+
+/** How many relays share the limit. */
+export declare function rateGroupMembers(group: ExternalObject<RateGroup>): number
+
+/** Changes the limit of a group. */
+export declare function rateGroupSetLimit(group: ExternalObject<RateGroup>, rate: number, burst: number): void
 
 /** Makes an event active. */
 export declare function remoteActivate(remote: ExternalObject<Remote>, event: number, what: number): void

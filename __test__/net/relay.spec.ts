@@ -37,6 +37,7 @@ describe.each(everyMethod)('on %s', (method) => {
     expect(end).toEqual({
       bytesAToB: 7_000_000,
       bytesBToA: 5_000_000,
+      bytesSpliced: expect.any(Number),
       durationMs: expect.any(Number),
       reason: 'end',
     })

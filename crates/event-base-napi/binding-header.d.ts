@@ -12,6 +12,11 @@ export interface Remote {
   readonly [owner]: 'remote'
 }
 
+/** A limit that relays share: see `rateGroup`. */
+export interface RateGroup {
+  readonly [owner]: 'rateGroup'
+}
+
 /** Names a base in every call: see `baseNumber`. */
 export type Handle = number
 

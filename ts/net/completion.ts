@@ -36,6 +36,7 @@ export interface RelayEnded extends Told {
   kind: 'relayEnded'
   bytesAToB: number
   bytesBToA: number
+  bytesSpliced: number
   durationMs: number
   reason: (typeof REASONS)[number]
   error: Error | undefined
@@ -53,7 +54,7 @@ const RELAY_ENDED = 4
 const REASONS = ['end', 'error', 'idle', 'closed'] as const
 
 /** Where the native layer writes. One for all bases: it is read before anything else can happen. */
-const numbers = new Float64Array(6)
+const numbers = new Float64Array(7)
 
 /** The next completion, if there is one. */
 export function nextCompletion(handle: NativeHandle): Completion | undefined {
@@ -72,9 +73,10 @@ export function nextCompletion(handle: NativeHandle): Completion | undefined {
         key,
         bytesAToB: number(1),
         bytesBToA: number(2),
-        durationMs: number(3),
-        reason: REASONS[number(4)] ?? 'end',
-        error: number(5) === 0 ? undefined : failure(handle),
+        bytesSpliced: number(3),
+        durationMs: number(4),
+        reason: REASONS[number(5)] ?? 'end',
+        error: number(6) === 0 ? undefined : failure(handle),
       }
     default:
       return undefined

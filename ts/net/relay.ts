@@ -4,22 +4,43 @@ import { AsyncResource } from 'node:async_hooks'
 
 import type { EventBase } from '../event-base.js'
 import { native, NO_TIMEOUT } from '../native.js'
-import { checkCallback, checkFd, checkInteger, checkOptions, checkTimeout, outOfRange } from '../validate.js'
+import { checkCallback, checkFd, checkOptions, checkTimeout, outOfRange, wrongType } from '../validate.js'
+import { checkLimit, RateGroup, type RateLimit } from './rate-group.js'
 import { Sources, type Completion, type Source } from './sources.js'
 
 /** How a relay works. */
 export interface RelayOptions {
   /** Milliseconds without a byte in either direction that end the relay. Default, and 0: never. */
   idleTimeout?: number | undefined
+  /**
+   * Milliseconds to wait for an end whose connect is still in progress, as `socket.connect` returns it. When they are
+   * over the relay ends with `ETIMEDOUT`. Default, and 0: as long as the system tries, which is minutes, or until the
+   * idle timeout is over.
+   */
+  connectTimeout?: number | undefined
   /** How fast bytes may move, each direction for itself. Default: as fast as they do. */
-  limit?:
+  limit?: RateLimit | undefined
+  /** A limit that it shares with other relays of the base, beside its own. */
+  group?: RateGroup | undefined
+  /**
+   * Bytes that were read already, such as a ClientHello that was looked at, or that the other end is to get first, such
+   * as the answer to an HTTP CONNECT. They are written ahead of anything else once both ends are connected, count as
+   * moved, and cost no tokens. They are copied before the call returns.
+   */
+  prefix?:
     | {
-        /** Bytes a second in the long run; at least 1. */
-        rate: number
-        /** Bytes that may move at once after a rest; at least 1. Default `rate`. */
-        burst?: number | undefined
+        /** From `a`, for `b`. */
+        aToB?: Uint8Array | undefined
+        /** From `b`, for `a`. */
+        bToA?: Uint8Array | undefined
       }
     | undefined
+  /**
+   * How bytes are moved: `'adaptive'` copies small pieces and splices streams that turn out large, where the system can;
+   * `'copy'` and `'splice'` insist, for measurements and for finding faults. What arrives is the same. Default
+   * `'adaptive'`.
+   */
+  transfer?: 'adaptive' | 'copy' | 'splice' | undefined
 }
 
 /** What a relay has done so far. */
@@ -32,6 +53,8 @@ export interface RelayStats {
   heldAToB: number
   /** Bytes from `b` that wait for `a`. */
   heldBToA: number
+  /** Bytes taken, both ways together, that were spliced and so never copied. */
+  bytesSpliced: number
   /** Milliseconds since its beginning, or from its beginning to its end. */
   durationMs: number
 }
@@ -42,20 +65,66 @@ export interface RelayEnd {
   bytesAToB: number
   /** Bytes from `b` that `a` took. */
   bytesBToA: number
+  /** Those of both that were spliced and so never copied. */
+  bytesSpliced: number
   /** Milliseconds from its beginning to its end. */
   durationMs: number
   /**
    * - `'end'`: both directions came to their end
-   * - `'error'`: reading or writing failed, see `error`
+   * - `'error'`: connecting, reading or writing failed, see `error`
    * - `'idle'`: nothing moved for the idle timeout
    * - `'closed'`: `close()` was called
    */
   reason: 'end' | 'error' | 'idle' | 'closed'
-  /** What failed: a system error of `read` or `write`, with the descriptor's number, which is closed by now. */
+  /**
+   * What failed: a system error of `connect`, `read` or `write`, with the descriptor's number, which is closed by now.
+   * `ETIMEDOUT` of `connect` is also what ends a relay whose `connectTimeout` is over.
+   */
   error?: Error
 }
 
-const MOST = Number.MAX_SAFE_INTEGER
+const NOTHING: RelayStats = {
+  bytesAToB: 0,
+  bytesBToA: 0,
+  heldAToB: 0,
+  heldBToA: 0,
+  bytesSpliced: 0,
+  durationMs: 0,
+}
+
+const TRANSFERS = ['adaptive', 'copy', 'splice']
+
+function checkPrefix(name: string, bytes: Uint8Array | undefined): Uint8Array | undefined {
+  if (bytes !== undefined && !(bytes instanceof Uint8Array)) {
+    throw wrongType(name, 'an instance of Buffer or Uint8Array', bytes)
+  }
+  return bytes
+}
+
+/** The options as the native layer wants them: negative times and a rate of 0 mean none. */
+function nativeOptions(options: RelayOptions): Parameters<typeof native.netRelay>[3] {
+  const { idleTimeout = 0, connectTimeout = 0, limit, prefix, transfer = 'adaptive' } = options
+  checkTimeout('options.idleTimeout', idleTimeout)
+  checkTimeout('options.connectTimeout', connectTimeout)
+  if (prefix !== undefined) checkOptions(prefix)
+  const way = TRANSFERS.indexOf(transfer)
+  if (way === -1) throw outOfRange('options.transfer', "'adaptive', 'copy' or 'splice'", transfer)
+  const { rate, burst } = limit === undefined ? { rate: 0, burst: 0 } : checkLimit('options.limit', limit)
+  const given: Parameters<typeof native.netRelay>[3] = {
+    idleTimeout: idleTimeout === 0 ? NO_TIMEOUT : idleTimeout,
+    connectTimeout: connectTimeout === 0 ? NO_TIMEOUT : connectTimeout,
+    rate,
+    burst,
+    transfer: way,
+  }
+  const [there, back] = [
+    checkPrefix('options.prefix.aToB', prefix?.aToB),
+    checkPrefix('options.prefix.bToA', prefix?.bToA),
+  ]
+  if (there !== undefined) given.prefixAToB = there
+  if (back !== undefined) given.prefixBToA = back
+  return given
+}
 
 /** Moves bytes between two descriptors in a base's loop. Made by {@link relay}. */
 export class Relay implements Source {
@@ -63,28 +132,23 @@ export class Relay implements Source {
   readonly #key: number
   readonly #onEnd: ((end: RelayEnd) => void) | undefined
   readonly #context: AsyncResource = new AsyncResource('EventBaseRelay', { requireManualDestroy: true })
-  #last: RelayStats = { bytesAToB: 0, bytesBToA: 0, heldAToB: 0, heldBToA: 0, durationMs: 0 }
+  #last: RelayStats = NOTHING
   #closed = false
+  #paused = false
 
   /** @internal */
   constructor(
+    base: EventBase,
     sources: Sources,
     ends: { a: number; b: number },
     options: RelayOptions,
     onEnd?: (end: RelayEnd) => void,
   ) {
-    const { idleTimeout = 0, limit } = options
-    checkTimeout('options.idleTimeout', idleTimeout)
-    let [rate, burst] = [0, 0]
-    if (limit !== undefined) {
-      checkOptions(limit)
-      rate = checkInteger('options.limit.rate', limit.rate, 1, MOST)
-      burst = checkInteger('options.limit.burst', limit.burst ?? rate, 1, MOST)
-    }
-    const idle = idleTimeout === 0 ? NO_TIMEOUT : idleTimeout
+    const given = nativeOptions(options)
+    const group = options.group === undefined ? undefined : RateGroup.nativeOf(options.group, base)
     this.#sources = sources
     this.#onEnd = onEnd
-    this.#key = native.netRelay(sources.core.handle, ends.a, ends.b, idle, rate, burst)
+    this.#key = native.netRelay(sources.core.handle, ends.a, ends.b, given, group)
     sources.add(this.#key, this)
   }
 
@@ -99,6 +163,28 @@ export class Relay implements Source {
   /** Whether both descriptors are closed. */
   get closed(): boolean {
     return this.#closed
+  }
+
+  /** Whether it is paused. */
+  get paused(): boolean {
+    return this.#paused
+  }
+
+  /**
+   * Stops reading both ends. What was read already is still written; the peers are slowed by their own transport; the
+   * idle timeout rests. Idempotent, and without effect on a relay that has ended.
+   */
+  pause(): void {
+    if (this.#closed || this.#paused) return
+    native.netPause(this.#sources.core.handle, this.#key)
+    this.#paused = true
+  }
+
+  /** Reads again. The idle timeout begins anew. Idempotent, and without effect on a relay that has ended. */
+  resume(): void {
+    if (this.#closed || !this.#paused) return
+    native.netResume(this.#sources.core.handle, this.#key)
+    this.#paused = false
   }
 
   /**
@@ -120,13 +206,13 @@ export class Relay implements Source {
   /** @internal */
   tell(completion: Completion): void {
     if (completion.kind !== 'relayEnded') return
-    const { bytesAToB, bytesBToA, durationMs, reason, error } = completion
+    const { bytesAToB, bytesBToA, bytesSpliced, durationMs, reason, error } = completion
     this.#sources.remove(this.#key)
     this.#closed = true
-    this.#last = { bytesAToB, bytesBToA, durationMs, heldAToB: 0, heldBToA: 0 }
+    this.#last = { bytesAToB, bytesBToA, heldAToB: 0, heldBToA: 0, bytesSpliced, durationMs }
     this.#context.emitDestroy()
     if (this.#onEnd === undefined) return
-    const end: RelayEnd = { bytesAToB, bytesBToA, durationMs, reason }
+    const end: RelayEnd = { bytesAToB, bytesBToA, bytesSpliced, durationMs, reason }
     if (error !== undefined) end.error = error
     this.#context.runInAsyncScope(this.#onEnd, undefined, end)
   }
@@ -160,10 +246,13 @@ export class Relay implements Source {
  * ```
  *
  * @param base whose loop moves the bytes
- * @param a a connected descriptor. Both are the relay's from here on, also when it throws a system error; with
+ * An end may still be on its way, as `socket.connect` returns it: the relay waits for it natively, and so a proxy whose
+ * upstream has a numeric address needs no callback between accepting and relaying.
+ *
+ * @param a a connected descriptor, or one that is being connected. Both are the relay's from here on, also when it throws a system error; with
  *   any other error they stay the caller's
  * @param b another one
- * @param options the idle timeout and the rate limit
+ * @param options timeouts, limits, and bytes that were read before
  * @param onEnd called once, when both descriptors are closed
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
  * @throws {SystemError} `EBADF` when one of the two is not open, and neither is taken; `EPERM` for what cannot be
@@ -181,5 +270,5 @@ export function relay(
   checkFd('b', b)
   if (a === b) throw outOfRange('b', 'another descriptor than "a"', b)
   if (onEnd !== undefined) checkCallback('onEnd', onEnd)
-  return new Relay(sources, { a, b }, checkOptions(options) ?? {}, onEnd)
+  return new Relay(base, sources, { a, b }, checkOptions(options) ?? {}, onEnd)
 }

@@ -3,16 +3,16 @@
 //! What happened to them is pulled like events are: the code of the loop's next step says that something
 //! did, and `crossing/completion.rs` says what, one at a time.
 
-use std::os::fd::IntoRawFd;
+mod relay;
 
 use event_base::{Error, Ready};
-use event_base_net::{ListenOptions, Net, RateLimit, RelayOptions, SourceKey};
+use event_base_net::{ListenOptions, Net, SourceKey};
 use napi::Env;
 use napi_derive::napi;
 
 use crate::descriptor::{address, take};
 use crate::error::check;
-use crate::handle::{Handle, HandleState, duration, milliseconds};
+use crate::handle::{Handle, HandleState, duration};
 
 impl HandleState {
     /// Handles an event that is not JavaScript's.
@@ -57,47 +57,13 @@ pub fn net_connect(env: Env, handle: Handle, place: String, port: i32, timeout: 
     check(&env, begun.map(bits))
 }
 
-/// Relays between two sockets, which are the base's from here on, also when this fails, except with `EBADF`.
-/// A negative idle timeout and a rate of 0 mean none.
-#[napi(catch_unwind)]
-pub fn net_relay(
-    env: Env,
-    handle: Handle,
-    a: i32,
-    b: i32,
-    idle_timeout: f64,
-    rate: f64,
-    burst: f64,
-) -> napi::Result<f64> {
-    let limit = (rate > 0.0).then_some(RateLimit { rate: rate as u64, burst: burst as u64 });
-    let options = RelayOptions { idle_timeout: duration(idle_timeout), limit };
-    let begun = if a == b {
-        Err(Error::OutOfRange("b"))
-    } else {
-        take_both(a, b).and_then(|(a, b)| handle.net.borrow_mut().relay(a, b, options))
-    };
-    check(&env, begun.map(bits))
-}
-
-fn take_both(a: i32, b: i32) -> Result<(std::os::fd::OwnedFd, std::os::fd::OwnedFd), Error> {
-    let a = take(a, "relay")?;
-    match take(b, "relay") {
-        Ok(b) => Ok((a, b)),
-        Err(error) => {
-            // Given back: nothing is owned where one of the two was never there.
-            _ = a.into_raw_fd();
-            Err(error)
-        }
-    }
-}
-
-/// Stops a listener accepting.
+/// Stops a listener accepting, or a relay reading.
 #[napi(catch_unwind)]
 pub fn net_pause(env: Env, handle: Handle, source: f64) -> napi::Result<()> {
     check(&env, key(source).and_then(|key| handle.net.borrow_mut().pause(key)))
 }
 
-/// Lets a listener accept again.
+/// Lets a listener accept again, or a relay read.
 #[napi(catch_unwind)]
 pub fn net_resume(env: Env, handle: Handle, source: f64) -> napi::Result<()> {
     check(&env, key(source).and_then(|key| handle.net.borrow_mut().resume(key)))
@@ -111,33 +77,4 @@ pub fn net_close(env: Env, handle: Handle, source: f64) -> napi::Result<bool> {
         Err(Error::Closed) => Ok(false),
         Err(error) => check(&env, Err(error)),
     }
-}
-
-/// What a relay has done so far.
-#[napi(object)]
-#[derive(Debug)]
-pub struct BindingRelayStats {
-    /// Bytes from the first descriptor that the second took.
-    pub bytes_a_to_b: f64,
-    /// Bytes from the second descriptor that the first took.
-    pub bytes_b_to_a: f64,
-    /// Bytes on the way from the first to the second.
-    pub held_a_to_b: f64,
-    /// Bytes on the way from the second to the first.
-    pub held_b_to_a: f64,
-    /// Milliseconds since its beginning.
-    pub duration_ms: f64,
-}
-
-/// What a relay has done so far; nothing for one that has ended.
-#[napi(catch_unwind)]
-pub fn net_stats(handle: Handle, source: f64) -> Option<BindingRelayStats> {
-    let stats = handle.net.borrow().stats(key(source).ok()?).ok()?;
-    Some(BindingRelayStats {
-        bytes_a_to_b: stats.bytes_a_to_b as f64,
-        bytes_b_to_a: stats.bytes_b_to_a as f64,
-        held_a_to_b: stats.held_a_to_b as f64,
-        held_b_to_a: stats.held_b_to_a as f64,
-        duration_ms: milliseconds(stats.duration),
-    })
 }

@@ -60,5 +60,5 @@ pub use address::Address;
 pub use completion::Completion;
 pub use failure::Result;
 pub use net::Net;
-pub use relay::{EndReason, RateLimit, RelayEnd, RelayOptions, RelayStats};
+pub use relay::{EndReason, RateGroup, RateLimit, RelayEnd, RelayOptions, RelayStats, Transfer};
 pub use source::SourceKey;

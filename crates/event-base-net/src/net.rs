@@ -12,7 +12,7 @@ use crate::address::Address;
 use crate::completion::Completion;
 use crate::connect::Connecting;
 use crate::failure::Result;
-use crate::relay::{Buffers, EndReason, Relay, RelayOptions, RelayStats};
+use crate::relay::{EndReason, Pools, Relay, RelayOptions, RelayStats};
 use crate::source::{Role, SourceKey, Sources};
 
 /// The `data` of the one event that belongs to no source. No source's tag has a generation of 0.
@@ -40,7 +40,7 @@ enum Pending {
 pub struct Net {
     base: Base,
     sources: Sources<Source>,
-    buffers: Buffers,
+    pools: Pools,
     pending: VecDeque<Pending>,
     /// Brings the loop round for completions that no descriptor announces.
     wake: Option<EventId>,
@@ -59,7 +59,7 @@ impl Net {
     /// No sources, on `base`.
     #[must_use]
     pub fn new(base: Base) -> Self {
-        Net { base, sources: Sources::new(), buffers: Buffers::new(), pending: VecDeque::new(), wake: None }
+        Net { base, sources: Sources::new(), pools: Pools::new(), pending: VecDeque::new(), wake: None }
     }
 
     /// Accepts on `fd`, a listening socket, which is made non-blocking.
@@ -90,14 +90,26 @@ impl Net {
     /// Moves bytes between `a` and `b`, both ways, until both directions have ended.
     ///
     /// Both descriptors are made non-blocking and, where they are TCP, `TCP_NODELAY`: what one end sent in
-    /// one piece is not held back on the way to the other. The end comes as [`Completion::RelayEnded`].
+    /// one piece is not held back on the way to the other. An end whose connect is still in progress, as
+    /// [`socket::connect`](crate::socket::connect) returns it, is waited for. The end comes as
+    /// [`Completion::RelayEnded`].
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for a rate or burst of 0, a closed base, or a descriptor that cannot be watched
-    /// (`EPERM` for a regular file). Both descriptors are closed then.
+    /// [`Error::OutOfRange`] for a rate or burst of 0, [`Error::Closed`] for a closed base or group, or a
+    /// descriptor that cannot be watched (`EPERM` for a regular file). Both descriptors are closed then.
     pub fn relay(&mut self, a: OwnedFd, b: OwnedFd, options: RelayOptions) -> Result<SourceKey> {
-        let base = &self.base;
-        self.sources.insert(|key| Ok(Source::Relay(Box::new(Relay::new(base, key, [a, b], options)?))))
+        let (base, pools) = (&self.base, &mut self.pools);
+        let mut verdict = None;
+        let key = self.sources.insert(|key| {
+            let relay;
+            (relay, verdict) = Relay::new(base, key, pools, [a, b], options)?;
+            Ok(Source::Relay(Box::new(relay)))
+        })?;
+        if let Some((reason, error)) = verdict {
+            self.end_relay(key, reason, error);
+            self.wake()?;
+        }
+        Ok(key)
     }
 
     /// Handles an event of the base whose `data` is not 0. Events of sources that are gone are ignored.
@@ -119,7 +131,7 @@ impl Net {
                 }
             }
             Some(Source::Relay(relay)) => {
-                if let Some((reason, error)) = relay.ready(&self.base, &mut self.buffers, role) {
+                if let Some((reason, error)) = relay.ready(&self.base, &mut self.pools, role, ready.what) {
                     self.end_relay(key, reason, error);
                 }
             }
@@ -158,24 +170,28 @@ impl Net {
         !self.pending.is_empty()
     }
 
-    /// Makes a listener stop accepting; connections wait in the kernel's queue. Twice is as good as once.
+    /// Makes a listener stop accepting; connections wait in the kernel's queue. Makes a relay stop reading, both
+    /// ways; what it has read it still writes, its idle timeout rests, and the peers are slowed by their own
+    /// transport. Twice is as good as once.
     ///
     /// # Errors
-    /// [`Error::Closed`] when no listener has this key.
+    /// [`Error::Closed`] when no listener and no relay has this key.
     pub fn pause(&mut self, key: SourceKey) -> Result<()> {
         match self.sources.get_mut(key) {
             Some(Source::Listener(listener)) => listener.pause(&self.base),
+            Some(Source::Relay(relay)) => relay.pause(&self.base),
             _ => Err(Error::Closed),
         }
     }
 
-    /// Makes a paused listener accept again.
+    /// Makes a paused listener accept again, and a paused relay read.
     ///
     /// # Errors
-    /// [`Error::Closed`] when no listener has this key.
+    /// [`Error::Closed`] when no listener and no relay has this key.
     pub fn resume(&mut self, key: SourceKey) -> Result<()> {
         match self.sources.get_mut(key) {
             Some(Source::Listener(listener)) => listener.resume(&self.base),
+            Some(Source::Relay(relay)) => relay.resume(&self.base),
             _ => Err(Error::Closed),
         }
     }
@@ -222,7 +238,7 @@ impl Net {
 
     fn end_relay(&mut self, key: SourceKey, reason: EndReason, error: Option<Error>) {
         if let Some(Source::Relay(relay)) = self.sources.remove(key) {
-            let end = relay.end(&self.base, &mut self.buffers, reason, error);
+            let end = relay.end(&self.base, &mut self.pools, reason, error);
             self.pending.push_back(Pending::Done(Completion::RelayEnded { key, end }));
         }
     }
@@ -246,7 +262,7 @@ impl Drop for Net {
                 Source::Listener(listener) => listener.close(&self.base),
                 Source::Connecting(connecting) => connecting.close(&self.base),
                 Source::Relay(relay) => {
-                    relay.end(&self.base, &mut self.buffers, EndReason::Closed, None);
+                    relay.end(&self.base, &mut self.pools, EndReason::Closed, None);
                 }
             }
         }

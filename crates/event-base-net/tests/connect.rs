@@ -3,7 +3,7 @@
 mod support;
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use event_base::Error;
 use event_base_net::{Address, Completion, Net, Result, SourceKey, socket};
 use nix::errno::Errno;
-use support::{Bed, await_readable, each_method, errno, open_descriptors};
+use support::{Bed, await_readable, closed_port, each_method, errno, open_descriptors, silent_port};
 
 fn outcome(bed: &mut Bed, connect: SourceKey) -> Result<OwnedFd> {
     let mut outcome = None;
@@ -23,16 +23,6 @@ fn outcome(bed: &mut Bed, connect: SourceKey) -> Result<OwnedFd> {
         other => panic!("unexpected: {other:?}"),
     });
     outcome.expect("it was told")
-}
-
-/// A port that refuses: taken, so that nobody else gets it, and not listening.
-fn closed_port() -> (socket2::Socket, SocketAddr) {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
-        .expect("a descriptor is free");
-    let any: SocketAddr = ([127, 0, 0, 1], 0).into();
-    socket.bind(&any.into()).expect("a port is free");
-    let address = socket.local_addr().expect("it is bound").as_socket().expect("it is an internet address");
-    (socket, address)
 }
 
 #[test]
@@ -95,21 +85,6 @@ fn a_path_that_does_not_exist_is_refused_at_once() {
         assert_eq!(errno(&refused), (Errno::ENOENT, "connect"), "{method}");
         assert_eq!(open_descriptors(), before, "{method}");
     });
-}
-
-/// A port whose queue is full: the kernel drops what knocks, as a dead host would.
-fn silent_port() -> (OwnedFd, Address, Vec<TcpStream>) {
-    let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
-    let options = socket::BindOptions { backlog: 0, ..socket::BindOptions::default() };
-    let door = socket::listen(&any, &options).expect("a port is free");
-    let address = socket::address(&door).expect("it is bound");
-    let Address::Internet(number) = address else { panic!("it is an internet address") };
-    let mut waiting = Vec::new();
-    while let Ok(stream) = TcpStream::connect_timeout(&number, Duration::from_millis(250)) {
-        waiting.push(stream);
-        assert!(waiting.len() < 10, "the queue never fills");
-    }
-    (door, address, waiting)
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
 
-use event_base_net::{Completion, EndReason, RelayOptions};
+use event_base_net::{Completion, EndReason, RelayOptions, Transfer};
 use support::{Bed, alone, each_method, pattern};
 
 /// Sends `bytes` in pieces of changing size, then ends its direction.
@@ -28,11 +28,11 @@ fn receive(mut from: TcpStream) -> Vec<u8> {
     bytes
 }
 
-fn exchange(bed: &mut Bed, sizes: &[usize]) {
+fn exchange(bed: &mut Bed, transfer: Transfer, sizes: &[usize]) {
     let mut threads = Vec::new();
     let mut expected = Vec::new();
     for (index, size) in sizes.iter().enumerate() {
-        let (key, client, server) = bed.relay(RelayOptions::default());
+        let (key, client, server) = bed.relay(RelayOptions { transfer, ..RelayOptions::default() });
         let there = pattern(*size, index as u64 + 1);
         let back = pattern(size / 2, index as u64 + 1000);
         expected.push((key, there.len() as u64, back.len() as u64));
@@ -57,14 +57,20 @@ fn exchange(bed: &mut Bed, sizes: &[usize]) {
 
 #[test]
 fn every_size_arrives_on_every_method() {
-    each_method(|_, bed| exchange(bed, &[0, 1, 2, 4095, 65_536, 262_144, 262_145, 3_000_001]));
+    each_method(|_, bed| {
+        for transfer in [Transfer::Adaptive, Transfer::Copy, Transfer::Splice] {
+            exchange(bed, transfer, &[0, 1, 2, 4095, 65_536, 262_144, 262_145, 3_000_001]);
+        }
+    });
 }
 
 #[test]
 fn a_hundred_relays_at_once_keep_their_bytes_apart() {
     let _turn = alone();
     let sizes: Vec<usize> = (0..100).map(|index| index * 1709 % 90_001).collect();
-    exchange(&mut Bed::new(), &sizes);
+    for transfer in [Transfer::Adaptive, Transfer::Splice] {
+        exchange(&mut Bed::new(), transfer, &sizes);
+    }
 }
 
 #[test]

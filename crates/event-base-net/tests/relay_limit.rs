@@ -17,7 +17,7 @@ fn both_directions_move_at_their_own_full_rate() {
         const SIZE: usize = 300_000;
         at_some_pace(|pace| {
             let limit = Some(RateLimit { rate: 1_000_000 / u64::from(pace), burst: 50_000 });
-            let (key, client, server) = bed.relay(RelayOptions { limit, idle_timeout: None });
+            let (key, client, server) = bed.relay(RelayOptions { limit, ..RelayOptions::default() });
             let start = Instant::now();
             let peers = [(client, 1, 2), (server, 2, 1)].map(|(mut end, own, other)| {
                 thread::spawn(move || {
@@ -60,7 +60,8 @@ fn c_116_test_ratelim() {
             let mut threads = Vec::new();
             let keys = [0, 1, 2].map(|_| {
                 let limit = Some(RateLimit { rate, burst: BURST });
-                let (key, mut client, mut server) = bed.relay(RelayOptions { limit, idle_timeout: None });
+                let (key, mut client, mut server) =
+                    bed.relay(RelayOptions { limit, ..RelayOptions::default() });
                 threads.push(thread::spawn(move || while client.write_all(&[7; 16_384]).is_ok() {}));
                 threads.push(thread::spawn(move || {
                     while server.read(&mut [0; 16_384]).is_ok_and(|count| count > 0) {}
@@ -99,7 +100,7 @@ fn a_limit_of_nothing_is_refused_and_both_descriptors_are_closed() {
         {
             let (a, _client) = connection();
             let (b, _server) = connection();
-            let options = RelayOptions { limit: Some(limit), idle_timeout: None };
+            let options = RelayOptions { limit: Some(limit), ..RelayOptions::default() };
             assert_eq!(bed.net.relay(a, b, options), Err(Error::OutOfRange(what)));
         }
         assert_eq!(open_descriptors(), before);

@@ -21,7 +21,7 @@ use crate::error::make;
 use crate::handle::{Handle, milliseconds};
 
 /// Numbers of the longest answer.
-const NUMBERS: usize = 6;
+const NUMBERS: usize = 7;
 
 // What the call returns. TypeScript has the same.
 const NOTHING: i32 = 0;
@@ -59,7 +59,7 @@ impl Call {
             )
         };
         if status != sys::Status::napi_ok || kind != sys::TypedarrayType::float64_array || count < NUMBERS {
-            return Err(napi::Error::new(Status::InvalidArg, "an array of 6 numbers is wanted"));
+            return Err(napi::Error::new(Status::InvalidArg, "an array of 7 numbers is wanted"));
         }
         Ok(data.cast())
     }
@@ -94,20 +94,20 @@ fn said(completion: Completion) -> Option<(i32, Numbers, Option<Rest>)> {
             match peer {
                 Address::Internet(SocketAddr::V4(address)) => {
                     let (host, port) = (u32::from(*address.ip()).into(), address.port().into());
-                    (ACCEPTED, [bits(key), fd, port, host, 0.0, 0.0], None)
+                    (ACCEPTED, [bits(key), fd, port, host, 0.0, 0.0, 0.0], None)
                 }
-                peer => (ACCEPTED, [bits(key), fd, ASK, 0.0, 0.0, 0.0], Some(Rest::Peer(peer))),
+                peer => (ACCEPTED, [bits(key), fd, ASK, 0.0, 0.0, 0.0, 0.0], Some(Rest::Peer(peer))),
             }
         }
         Completion::AcceptFailed { key, error, retry_after } => {
             let retry_after = retry_after.map_or(-1.0, milliseconds);
-            (ACCEPT_FAILED, [bits(key), retry_after, 0.0, 0.0, 0.0, 0.0], Some(Rest::Failure(error)))
+            (ACCEPT_FAILED, [bits(key), retry_after, 0.0, 0.0, 0.0, 0.0, 0.0], Some(Rest::Failure(error)))
         }
         Completion::Connected { key, result: Ok(fd) } => {
-            (CONNECTED, [bits(key), fd.into_raw_fd().into(), 0.0, 0.0, 0.0, 0.0], None)
+            (CONNECTED, [bits(key), fd.into_raw_fd().into(), 0.0, 0.0, 0.0, 0.0, 0.0], None)
         }
         Completion::Connected { key, result: Err(error) } => {
-            (CONNECTED, [bits(key), -1.0, 0.0, 0.0, 0.0, 0.0], Some(Rest::Failure(error)))
+            (CONNECTED, [bits(key), -1.0, 0.0, 0.0, 0.0, 0.0, 0.0], Some(Rest::Failure(error)))
         }
         Completion::RelayEnded { key, end } => {
             let (numbers, error) = end_of(bits(key), end);
@@ -124,9 +124,16 @@ fn end_of(key: f64, end: RelayEnd) -> (Numbers, Option<Error>) {
         EndReason::Idle => 2.0,
         EndReason::Closed => 3.0,
     };
-    let (a_to_b, b_to_a) = (end.bytes_a_to_b as f64, end.bytes_b_to_a as f64);
-    let failed = if end.error.is_some() { 1.0 } else { 0.0 };
-    ([key, a_to_b, b_to_a, milliseconds(end.duration), reason, failed], end.error)
+    let numbers = [
+        key,
+        end.bytes_a_to_b as f64,
+        end.bytes_b_to_a as f64,
+        end.bytes_spliced as f64,
+        milliseconds(end.duration),
+        reason,
+        if end.error.is_some() { 1.0 } else { 0.0 },
+    ];
+    (numbers, end.error)
 }
 
 /// The peer of the connection that was told last, where its address is none of IPv4.

@@ -26,9 +26,16 @@ pub(super) struct Held {
     bytes: Box<[u8]>,
     start: usize,
     end: usize,
+    /// The memory is one of the pool's buffers.
+    lent: bool,
 }
 
 impl Held {
+    /// Bytes in memory of their own.
+    pub(super) fn own(bytes: Vec<u8>) -> Self {
+        Held { start: 0, end: bytes.len(), bytes: bytes.into_boxed_slice(), lent: false }
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
@@ -68,16 +75,15 @@ impl Buffers {
     /// Keeps the bytes of the scratch buffer from `start` to `end`.
     pub(super) fn keep(&mut self, start: usize, end: usize) -> Held {
         if self.lent == LENT_LIMIT {
-            let bytes: Box<[u8]> = self.scratch[start..end].into();
-            return Held { start: 0, end: bytes.len(), bytes };
+            return Held::own(self.scratch[start..end].into());
         }
         self.lent += 1;
-        Held { bytes: std::mem::take(&mut self.scratch), start, end }
+        Held { bytes: std::mem::take(&mut self.scratch), start, end, lent: true }
     }
 
     /// Takes the memory back.
     pub(super) fn give_back(&mut self, held: Held) {
-        if held.bytes.len() < CHUNK {
+        if !held.lent {
             return;
         }
         self.lent -= 1;
@@ -102,6 +108,15 @@ mod tests {
         assert_eq!(held.bytes(), b"e");
         held.advance(1);
         assert!(held.is_empty());
+    }
+
+    #[test]
+    fn memory_that_is_not_the_pools_does_not_get_there() {
+        let mut buffers = Buffers::new();
+        let held = Held::own(vec![7; CHUNK]);
+        assert_eq!(held.bytes(), &[7; CHUNK]);
+        buffers.give_back(held);
+        assert_eq!((buffers.lent, buffers.spare.len()), (0, 0));
     }
 
     #[test]

@@ -2,11 +2,15 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use std::time::Duration;
+
 use event_base::{Base, Error, EventId, EventSpec, What};
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{MsgFlags, recv};
 use socket2::SockRef;
 
-use crate::failure::Result;
+use crate::failure::{Result, system};
 use crate::socket;
 use crate::source::{Role, SourceKey};
 
@@ -62,6 +66,9 @@ pub(super) struct End {
     closed: Watch,
     /// The peer's half-close has been reported, so watching for it would only report it again.
     half_closed: bool,
+    connecting: bool,
+    /// Why it was of no use to begin with.
+    failure: Option<Error>,
 }
 
 impl End {
@@ -70,16 +77,58 @@ impl End {
         socket::set_nonblocking(&fd, true)?;
         // Says in the same breath whether it is a socket; ENOPROTOOPT and the like: not TCP.
         let no_delay = SockRef::from(&fd).set_tcp_nodelay(true);
+        let is_tcp = no_delay.is_ok();
         let errno = no_delay.err().and_then(|error| error.raw_os_error());
         let socket = errno != Some(Errno::ENOTSOCK as i32);
+        // A path is connected at once or not at all.
+        let on_its_way = if is_tcp { is_on_its_way(&fd) } else { Ok(false) };
+        let connecting = on_its_way == Ok(true);
         Ok(End {
             fd,
             socket,
-            read: Watch::new(What::READ, Role::Read(index), key),
+            // The end of the stream is told along with its last bytes, and costs no pass of its own.
+            read: Watch::new(What::READ | What::CLOSED, Role::Read(index), key),
             write: Watch::new(What::WRITE, Role::Write(index), key),
             closed: Watch::new(What::CLOSED, Role::Closed(index), key),
             half_closed: false,
+            connecting,
+            failure: on_its_way.err(),
         })
+    }
+
+    /// Why its connect failed, where it has failed already. Once.
+    pub(super) fn take_failure(&mut self) -> Option<Error> {
+        self.failure.take()
+    }
+
+    /// Whether its connect is still in progress.
+    pub(super) fn is_connecting(&self) -> bool {
+        self.connecting
+    }
+
+    /// Waits for the outcome of its connect; none within `timeout` is told by the same event.
+    pub(super) fn watch_connect(&mut self, base: &Base, timeout: Option<Duration>) -> Result<()> {
+        self.write.set(base, &self.fd, true)?;
+        match (self.write.event, timeout) {
+            (Some(event), Some(timeout)) => base.add(event, Some(timeout)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Called when that event fired: how the connect went.
+    pub(super) fn on_connected(&mut self, base: &Base, what: What) -> Result<()> {
+        let number = Some(self.fd.as_raw_fd());
+        if !what.contains(What::WRITE) {
+            return Err(system(Errno::ETIMEDOUT, "connect", number));
+        }
+        if let Some(error) = socket::error(&self.fd, "connect")? {
+            return Err(Error::System(error));
+        }
+        self.connecting = false;
+        if let Some(event) = self.write.event {
+            base.remove_timer(event)?;
+        }
+        self.watch_write(base, false)
     }
 
     pub(super) fn watch_read(&mut self, base: &Base, wanted: bool) -> Result<()> {
@@ -125,7 +174,7 @@ impl End {
     /// complete one.
     pub(super) fn reset_on_close(&self) {
         if self.socket {
-            let _ = SockRef::from(&self.fd).set_linger(Some(std::time::Duration::ZERO));
+            let _ = SockRef::from(&self.fd).set_linger(Some(Duration::ZERO));
         }
     }
 
@@ -134,6 +183,27 @@ impl End {
         for watch in [&self.read, &self.write, &self.closed] {
             watch.free(base);
         }
+    }
+}
+
+/// How far a TCP socket is on its way to its peer: whether the connect is still in progress.
+///
+/// One that has no peer any more was refused, or connected and then reset. Reading tells which: what arrived
+/// before a reset is still to be passed on, and is only looked at.
+fn is_on_its_way(fd: &OwnedFd) -> Result<bool> {
+    let has_peer = SockRef::from(fd).peer_addr();
+    let is_unconnected =
+        has_peer.err().and_then(|error| error.raw_os_error()) == Some(Errno::ENOTCONN as i32);
+    if !is_unconnected {
+        return Ok(false);
+    }
+    if poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)], PollTimeout::ZERO) == Ok(0) {
+        return Ok(true);
+    }
+    match recv(fd.as_raw_fd(), &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
+        Ok(_) | Err(Errno::EAGAIN | Errno::EINTR | Errno::ENOTCONN) => Ok(false),
+        Err(Errno::ECONNRESET) => Err(system(Errno::ECONNRESET, "read", Some(fd.as_raw_fd()))),
+        Err(errno) => Err(system(errno, "connect", Some(fd.as_raw_fd()))),
     }
 }
 

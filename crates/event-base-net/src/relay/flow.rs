@@ -6,9 +6,12 @@ use std::time::Duration;
 use event_base::Error;
 use nix::errno::Errno;
 
-use super::buffers::{Buffers, CHUNK, Held};
+use super::Pools;
+use super::buffers::{CHUNK, Held};
 use super::end::End;
-use super::limit::Bucket;
+use super::gait::{Gait, Transfer};
+use super::pipes::{Pipe, Step};
+use super::throttle::Throttle;
 use crate::failure::{Result, system};
 
 /// Bytes one direction may move before the others of the base get their turn.
@@ -27,7 +30,7 @@ enum State {
     Broken,
 }
 
-/// Why copying stopped, and so what to wait for.
+/// Why moving stopped, and so what to wait for.
 #[derive(Debug)]
 pub(super) enum Halt {
     /// Waits for the source.
@@ -36,6 +39,8 @@ pub(super) enum Halt {
     Full,
     /// Waits for tokens, this long.
     Throttled(Duration),
+    /// Waits to be resumed.
+    Paused,
     /// Waits for nothing more: it has ended.
     Over,
     /// The sink failed. What it has sent can still be read.
@@ -44,113 +49,207 @@ pub(super) enum Halt {
     SourceFailed(Error),
 }
 
+/// What came of one piece.
+enum Piece {
+    /// So many bytes were read, and nothing is known to be there beyond them.
+    Last(usize),
+    /// So many bytes were read, and there may be more.
+    More(usize),
+    /// The stream has ended.
+    End,
+    /// Nothing was there.
+    Nothing,
+    /// The kernel left the answer to a read.
+    Unknown,
+    Failed(Errno),
+}
+
+/// The two ends as a direction sees them.
+#[derive(Clone, Copy)]
+pub(super) struct Way<'a> {
+    pub(super) source: &'a End,
+    pub(super) sink: &'a End,
+    /// The source is known to have ended behind what it still has to say.
+    pub(super) ending: bool,
+    /// The source may not be read.
+    pub(super) paused: bool,
+}
+
 #[derive(Debug)]
 pub(super) struct Flow {
     state: State,
+    gait: Gait,
+    /// What the sink has not taken: first these bytes, then those in the pipe, which is there only if there
+    /// are any.
     held: Option<Held>,
-    bucket: Option<Bucket>,
+    pipe: Option<Pipe>,
+    throttle: Option<Box<Throttle>>,
     /// Bytes read from the source.
     received: u64,
     /// Bytes the sink has taken.
     pub(super) moved: u64,
+    /// Those of them that were spliced.
+    pub(super) spliced: u64,
 }
 
 impl Flow {
-    pub(super) fn new(bucket: Option<Bucket>) -> Self {
-        Flow { state: State::Open, held: None, bucket, received: 0, moved: 0 }
+    /// `prefix` was read from the source before there was a relay.
+    pub(super) fn new(throttle: Option<Box<Throttle>>, transfer: Transfer, prefix: Vec<u8>) -> Self {
+        Flow {
+            state: State::Open,
+            gait: Gait::new(transfer),
+            received: prefix.len() as u64,
+            held: (!prefix.is_empty()).then(|| Held::own(prefix)),
+            pipe: None,
+            throttle,
+            moved: 0,
+            spliced: 0,
+        }
     }
 
-    /// Copies until something has to be waited for or the turn is over.
+    /// Moves bytes until something has to be waited for or the turn is over.
     ///
     /// `now` is asked at most once, and only for a limited flow.
-    pub(super) fn copy(
+    pub(super) fn advance(
         &mut self,
-        source: &End,
-        sink: &End,
-        buffers: &mut Buffers,
+        way: Way<'_>,
+        pools: &mut Pools,
         now: impl FnOnce() -> Result<Duration>,
     ) -> Result<Halt> {
-        let tokens = match &mut self.bucket {
-            Some(bucket) => Some(bucket.available(now()?)),
-            None => None,
+        let tokens = match &mut self.throttle {
+            Some(throttle) if !way.paused => throttle.open(now()?),
+            _ => usize::MAX,
         };
-        Ok(self.copy_within(source, sink, buffers, tokens))
+        let halt = self.advance_within(way, pools, tokens);
+        if let Some(throttle) = &mut self.throttle {
+            throttle.close();
+        }
+        Ok(halt)
     }
 
-    fn copy_within(
-        &mut self,
-        source: &End,
-        sink: &End,
-        buffers: &mut Buffers,
-        mut tokens: Option<usize>,
-    ) -> Halt {
+    fn advance_within(&mut self, way: Way<'_>, pools: &mut Pools, mut tokens: usize) -> Halt {
         let mut turn = TURN;
+        let mut is_drained = false;
         loop {
-            if let Some(halt) = self.flush(sink, buffers) {
+            if let Some(halt) = self.flush(way.sink, pools) {
                 return halt;
             }
-            if turn == 0 {
-                // Level-triggered: the loop reports the source again in its next pass.
+            if way.paused {
+                return Halt::Paused;
+            }
+            // Level-triggered: the loop reports the source again in its next pass.
+            if is_drained || turn == 0 {
                 return Halt::Drained;
             }
-            let room = buffers.scratch();
-            let mut want = room.len().min(turn);
-            if let (Some(tokens), Some(bucket)) = (tokens, &self.bucket) {
-                if tokens == 0 {
-                    return Halt::Throttled(bucket.wait());
-                }
-                want = want.min(tokens);
+            if let (0, Some(throttle)) = (tokens, &mut self.throttle) {
+                return Halt::Throttled(throttle.wait());
             }
-            let count = match source.receive(&mut room[..want]) {
-                Ok(Some(0)) => {
+            let want = CHUNK.min(turn).min(tokens);
+            // A source that had bytes in this turn may just have been emptied; what else "nothing" can mean is
+            // asked in the next turn.
+            let ask = turn == TURN || way.ending;
+            let piece = match self.splice(way, pools, want, ask) {
+                Piece::Unknown => match self.copy(way, pools, want) {
+                    Ok(piece) => piece,
+                    Err(halt) => return halt,
+                },
+                piece => piece,
+            };
+            let count = match piece {
+                Piece::More(count) => count,
+                Piece::Last(count) => {
+                    // Level-triggered readiness tells of anything that came since, so the read that would
+                    // only answer "nothing" is saved; unless it is known to answer "the end".
+                    is_drained = !way.ending;
+                    count
+                }
+                Piece::End => {
                     self.state = State::Ending;
                     continue;
                 }
-                Ok(Some(count)) => count,
-                Ok(None) => return Halt::Drained,
-                Err(errno) => {
-                    return Halt::SourceFailed(system(errno, "read", Some(source.as_fd().as_raw_fd())));
+                Piece::Nothing | Piece::Unknown => return Halt::Drained,
+                Piece::Failed(errno) => {
+                    return Halt::SourceFailed(system(errno, "read", Some(way.source.as_fd().as_raw_fd())));
                 }
             };
-            turn -= count;
-            self.received += count as u64;
-            if let Some(bucket) = &mut self.bucket {
-                bucket.take(count);
-                tokens = tokens.map(|tokens| tokens - count);
-            }
-            let taken = match sink.send(&buffers.scratch()[..count]) {
-                Ok(taken) => taken.unwrap_or(0),
-                Err(errno) => return self.break_off(sink, errno),
-            };
-            self.moved += taken as u64;
-            if taken < count {
-                self.held = Some(buffers.keep(taken, count));
-                return Halt::Full;
-            }
-            if count < want {
-                // The source had less than was asked for. Level-triggered readiness tells of anything
-                // that came since, so the read that would only answer "nothing" is saved.
-                return Halt::Drained;
+            turn -= count.min(turn);
+            if let Some(throttle) = &mut self.throttle {
+                throttle.take(count);
+                tokens -= count;
             }
         }
     }
 
+    /// Copies one piece. What the sink does not take at once is held.
+    fn copy(&mut self, way: Way<'_>, pools: &mut Pools, want: usize) -> Result<Piece, Halt> {
+        let room = pools.buffers.scratch();
+        let want = room.len().min(want);
+        let count = match way.source.receive(&mut room[..want]) {
+            Ok(Some(0)) => return Ok(Piece::End),
+            Ok(Some(count)) => count,
+            Ok(None) => return Ok(Piece::Nothing),
+            Err(errno) => return Ok(Piece::Failed(errno)),
+        };
+        self.received += count as u64;
+        self.gait.copied(count);
+        let taken = match way.sink.send(&room[..count]) {
+            Ok(taken) => taken.unwrap_or(0),
+            Err(errno) => return Err(self.break_off(way.sink, errno)),
+        };
+        self.moved += taken as u64;
+        if taken < count {
+            self.held = Some(pools.buffers.keep(taken, count));
+        }
+        Ok(if count < want { Piece::Last(count) } else { Piece::More(count) })
+    }
+
+    /// Takes one piece into a pipe, which is then poured out. `Unknown`: a copy is to be tried, for nothing
+    /// only if `ask` says so.
+    fn splice(&mut self, way: Way<'_>, pools: &mut Pools, want: usize, ask: bool) -> Piece {
+        if !self.gait.splices(want) {
+            return Piece::Unknown;
+        }
+        let Some(mut pipe) = pools.pipes.take() else { return Piece::Unknown };
+        let step = pipe.fill(way.source.as_fd(), want);
+        match step {
+            Step::Moved(count) => {
+                self.received += count as u64;
+                self.gait.spliced(count);
+                self.pipe = Some(pipe);
+                // A piece is also short where its fragments fill the pipe.
+                return if count < want / 2 { Piece::Last(count) } else { Piece::More(count) };
+            }
+            Step::Refused => self.gait.refuse(),
+            Step::Blocked | Step::Failed(_) => {}
+        }
+        pools.pipes.give_back(pipe);
+        match step {
+            Step::Failed(errno) => Piece::Failed(errno),
+            Step::Blocked if !ask => Piece::Nothing,
+            _ => Piece::Unknown,
+        }
+    }
+
     /// Writes what is held, and the end of the stream behind it. `None`: the source can be read.
-    fn flush(&mut self, sink: &End, buffers: &mut Buffers) -> Option<Halt> {
+    fn flush(&mut self, sink: &End, pools: &mut Pools) -> Option<Halt> {
         if let Some(held) = &mut self.held {
-            let taken = match sink.send(held.bytes()) {
-                Ok(taken) => taken.unwrap_or(0),
-                Err(errno) => {
-                    self.drop_held(buffers);
-                    return Some(self.break_off(sink, errno));
+            match sink.send(held.bytes()) {
+                Ok(taken) => {
+                    let taken = taken.unwrap_or(0);
+                    self.moved += taken as u64;
+                    held.advance(taken);
                 }
-            };
-            self.moved += taken as u64;
-            held.advance(taken);
+                Err(errno) => return Some(self.drop_and_break_off(sink, errno, pools)),
+            }
             if !held.is_empty() {
                 return Some(Halt::Full);
             }
-            self.drop_held(buffers);
+            self.drop_held(pools);
+        }
+        if self.pipe.is_some()
+            && let Some(halt) = self.pour(sink, pools)
+        {
+            return Some(halt);
         }
         match self.state {
             State::Open => None,
@@ -163,20 +262,78 @@ impl Flow {
         }
     }
 
+    /// Empties the pipe into the sink. `None`: it is empty, and back in the pool.
+    fn pour(&mut self, sink: &End, pools: &mut Pools) -> Option<Halt> {
+        let pipe = self.pipe.as_mut()?;
+        if !self.gait.is_refused() {
+            match pipe.pour(sink.as_fd()) {
+                Step::Moved(count) => {
+                    self.moved += count as u64;
+                    self.spliced += count as u64;
+                    if pipe.held() > 0 {
+                        return Some(Halt::Full);
+                    }
+                }
+                Step::Blocked => return Some(Halt::Full),
+                Step::Failed(errno) => return Some(self.drop_and_break_off(sink, errno, pools)),
+                Step::Refused => self.gait.refuse(),
+            }
+        }
+        // What a sink that cannot be spliced to left in the pipe is copied.
+        while pipe.held() > 0 {
+            let room = pools.buffers.scratch();
+            let count = pipe.read(room);
+            match sink.send(&room[..count]) {
+                Ok(taken) => {
+                    let taken = taken.unwrap_or(0);
+                    self.moved += taken as u64;
+                    if taken < count {
+                        self.held = Some(pools.buffers.keep(taken, count));
+                        break;
+                    }
+                }
+                Err(errno) => return Some(self.drop_and_break_off(sink, errno, pools)),
+            }
+        }
+        let is_stuck = self.held.is_some();
+        self.pipe = self.pipe.take().and_then(|pipe| {
+            if pipe.held() > 0 {
+                return Some(pipe);
+            }
+            pools.pipes.give_back(pipe);
+            None
+        });
+        is_stuck.then_some(Halt::Full)
+    }
+
+    fn drop_and_break_off(&mut self, sink: &End, errno: Errno, pools: &mut Pools) -> Halt {
+        self.drop_all(pools);
+        self.break_off(sink, errno)
+    }
+
     fn break_off(&mut self, sink: &End, errno: Errno) -> Halt {
         self.state = State::Broken;
         Halt::SinkFailed(system(errno, "write", Some(sink.as_fd().as_raw_fd())))
     }
 
-    pub(super) fn drop_held(&mut self, buffers: &mut Buffers) {
+    fn drop_held(&mut self, pools: &mut Pools) {
         if let Some(held) = self.held.take() {
-            buffers.give_back(held);
+            pools.buffers.give_back(held);
+        }
+    }
+
+    /// Gives back what is held, undelivered.
+    pub(super) fn drop_all(&mut self, pools: &mut Pools) {
+        self.drop_held(pools);
+        if let Some(pipe) = self.pipe.take() {
+            pools.pipes.give_back(pipe);
         }
     }
 
     /// Bytes read from the source that the sink has not taken.
     pub(super) fn held(&self) -> usize {
-        self.held.as_ref().map_or(0, |held| held.bytes().len())
+        let bytes = self.held.as_ref().map_or(0, |held| held.bytes().len());
+        bytes + self.pipe.as_ref().map_or(0, Pipe::held)
     }
 
     /// A number that changes whenever a byte was read or written.

@@ -13,32 +13,69 @@
 //! * **Failures.** A failed read ends the relay. A failed write ends its direction, but what the failed end
 //!   has sent is still passed on: a server that answers early and closes is heard. A peer whose incoming
 //!   stream broke off because of a failure is reset, so that it does not mistake it for a complete one.
+//! * **Adaptive.** A small piece is copied through one buffer of the whole base. A stream that turns out large
+//!   is spliced through a pipe, where the system can, so that its bytes never come up: [`gait`]. What `splice`
+//!   has no bytes for is asked again by a read, which alone tells the end of a stream and gets past urgent data.
 //! * **Fairness.** A direction moves at most [`flow::TURN`] bytes per pass of the loop.
 //! * Every descriptor and event is released in [`Relay::end`], which takes the relay by value.
 
 mod buffers;
 mod end;
 mod flow;
+mod gait;
+mod group;
 mod limit;
+mod pipes;
 mod report;
+mod throttle;
+mod waits;
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use event_base::{Base, Error, EventId, EventSpec};
+use event_base::{Base, Error, EventSpec, What};
 
-pub(crate) use buffers::Buffers;
+use buffers::Buffers;
 use end::End;
-use flow::{Flow, Halt};
+use flow::{Flow, Halt, Way};
+pub use gait::Transfer;
+use group::Member;
+pub use group::RateGroup;
 use limit::Bucket;
 pub use limit::RateLimit;
+use pipes::Pipes;
 pub use report::{EndReason, RelayEnd, RelayOptions, RelayStats};
+use throttle::Throttle;
+use waits::{Idle, Refill};
 
 use crate::failure::Result;
 use crate::source::{Role, SourceKey};
 
+/// What the relays of one [`Net`](crate::Net) move bytes through.
+#[derive(Debug)]
+pub(crate) struct Pools {
+    buffers: Buffers,
+    pipes: Pipes,
+    relays: usize,
+}
+
+impl Pools {
+    /// Nothing is taken before the first relay reads.
+    pub(crate) fn new() -> Self {
+        Pools { buffers: Buffers::new(), pipes: Pipes::default(), relays: 0 }
+    }
+
+    /// Where nobody relays, no descriptor is kept.
+    fn leave(&mut self) {
+        self.relays -= 1;
+        if self.relays == 0 {
+            self.pipes.clear();
+        }
+    }
+}
+
 /// Why a relay is to be ended, and the failure where there was one.
-type Verdict = Option<(EndReason, Option<Error>)>;
+pub(crate) type Verdict = Option<(EndReason, Option<Error>)>;
 
 #[derive(Debug)]
 pub(crate) struct Relay {
@@ -46,82 +83,131 @@ pub(crate) struct Relay {
     /// `flows[i]` goes from `ends[i]` to `ends[1 - i]`.
     flows: [Flow; 2],
     idle: Option<Idle>,
-    refill: Option<EventId>,
+    connect_timeout: Option<Duration>,
+    refill: Option<Refill>,
     /// Which flows wait for tokens.
     throttled: [bool; 2],
+    paused: bool,
     started: Duration,
     /// The first failure that did not end the relay at once.
     failure: Option<Error>,
 }
 
-/// Ends a relay that moves nothing. The timer is not touched when bytes move; it looks at when they last
-/// did when it fires, and goes back to sleep for what is left.
-#[derive(Debug)]
-struct Idle {
-    timeout: Duration,
-    timer: EventId,
-    last_moved: Duration,
-}
-
 impl Relay {
+    /// Both descriptors are owned from here on. The verdict is to be told as if an event had led to it.
     pub(crate) fn new(
         base: &Base,
         key: SourceKey,
+        pools: &mut Pools,
         [a, b]: [OwnedFd; 2],
         options: RelayOptions,
-    ) -> Result<Self> {
+    ) -> Result<(Self, Verdict)> {
         if let Some(limit) = &options.limit {
             limit.check()?;
         }
+        let [there, back] = match &options.group {
+            Some(group) => Member::both(group)?.map(Some),
+            None => [None, None],
+        };
         let now = base.monotonic()?;
-        let bucket = || options.limit.map(|limit| Bucket::new(limit, now));
+        let flow = |member, prefix| {
+            let bucket = options.limit.map(|limit| Bucket::new(limit, now));
+            Flow::new(Throttle::new(bucket, member), options.transfer, prefix)
+        };
+        let is_limited = options.limit.is_some() || options.group.is_some();
         let mut relay = Relay {
             ends: [End::new(a, key, 0)?, End::new(b, key, 1)?],
-            flows: [Flow::new(bucket()), Flow::new(bucket())],
+            flows: [flow(there, options.prefix_a_to_b), flow(back, options.prefix_b_to_a)],
             idle: None,
+            connect_timeout: options.connect_timeout,
             refill: None,
             throttled: [false; 2],
+            paused: false,
             started: now,
             failure: None,
         };
-        match relay.start(base, key, options, now) {
-            Ok(()) => Ok(relay),
+        match relay.start(base, key, pools, options.idle_timeout, is_limited) {
+            Ok(verdict) => {
+                pools.relays += 1;
+                Ok((relay, verdict))
+            }
             Err(error) => {
+                for flow in &mut relay.flows {
+                    flow.drop_all(pools);
+                }
                 relay.release(base);
                 Err(error)
             }
         }
     }
 
-    fn start(&mut self, base: &Base, key: SourceKey, options: RelayOptions, now: Duration) -> Result<()> {
-        if let Some(timeout) = options.idle_timeout {
+    fn start(
+        &mut self,
+        base: &Base,
+        key: SourceKey,
+        pools: &mut Pools,
+        idle_timeout: Option<Duration>,
+        is_limited: bool,
+    ) -> Result<Verdict> {
+        if let Some(error) = self.ends.iter_mut().find_map(End::take_failure) {
+            return Ok(Some((EndReason::Error, Some(error))));
+        }
+        if let Some(timeout) = idle_timeout {
             let timer = base.create(EventSpec::timer().data(Role::Deadline.tag(key)))?;
-            self.idle = Some(Idle { timeout, timer, last_moved: now });
+            self.idle = Some(Idle { timeout, timer, last_moved: self.started });
             base.add(timer, Some(timeout))?;
         }
-        if options.limit.is_some() {
-            self.refill = Some(base.create(EventSpec::timer().data(Role::Refill.tag(key)))?);
+        if is_limited {
+            let timer = base.create(EventSpec::timer().data(Role::Refill.tag(key)))?;
+            self.refill = Some(Refill { timer, due: Duration::MAX });
+        }
+        if !self.is_connecting() {
+            return self.open(base, pools);
         }
         for end in &mut self.ends {
-            end.watch_read(base, true)?;
+            // Nothing is read while there is nobody to pass it on to. A peer that gives up meanwhile is noticed.
+            if end.is_connecting() {
+                end.watch_connect(base, self.connect_timeout)?
+            } else {
+                end.watch_closed(base)?
+            }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    fn is_connecting(&self) -> bool {
+        self.ends.iter().any(End::is_connecting)
+    }
+
+    /// Both ends are connected: bytes may move.
+    fn open(&mut self, base: &Base, pools: &mut Pools) -> Result<Verdict> {
+        for index in [0, 1] {
+            if self.flows[index].held() > 0 || self.paused {
+                if let Some(verdict) = self.advance(base, pools, index, false)? {
+                    return Ok(Some(verdict));
+                }
+            } else {
+                self.ends[index].watch_read(base, true)?;
+            }
+        }
+        Ok(None)
     }
 
     /// Called when one of its events fired: why it is to be ended, if it is.
-    pub(crate) fn ready(&mut self, base: &Base, buffers: &mut Buffers, role: Role) -> Verdict {
+    pub(crate) fn ready(&mut self, base: &Base, pools: &mut Pools, role: Role, what: What) -> Verdict {
         let outcome = match role {
-            Role::Read(end) => self.advance(base, buffers, end),
-            Role::Write(end) => self.advance(base, buffers, 1 - end),
+            Role::Read(end) => self.advance(base, pools, end, what.contains(What::CLOSED)),
+            Role::Write(end) if self.ends[end].is_connecting() => self.on_connected(base, pools, end, what),
+            Role::Write(end) => self.advance(base, pools, 1 - end, false),
             Role::Closed(end) => self.on_closed(base, end),
             Role::Deadline => self.on_deadline(base),
-            Role::Refill => self.on_refill(base, buffers),
+            Role::Refill => self.on_refill(base, pools),
         };
         outcome.unwrap_or_else(|error| Some((EndReason::Error, Some(error))))
     }
 
     /// Lets `flows[index]` go on and waits for what it then lacks.
-    fn advance(&mut self, base: &Base, buffers: &mut Buffers, index: usize) -> Result<Verdict> {
+    fn advance(&mut self, base: &Base, pools: &mut Pools, index: usize, ending: bool) -> Result<Verdict> {
         if self.throttled[index] {
             return Ok(None);
         }
@@ -129,7 +215,8 @@ impl Relay {
         let (source, sink) = if index == 0 { (first, second) } else { (second, first) };
         let flow = &mut self.flows[index];
         let before = flow.progress();
-        let halt = flow.copy(source, sink, buffers, || base.monotonic())?;
+        let way = Way { source, sink, ending, paused: self.paused };
+        let halt = flow.advance(way, pools, || base.monotonic())?;
         if let Some(idle) = &mut self.idle
             && flow.progress() != before
         {
@@ -145,11 +232,13 @@ impl Relay {
                 source.watch_closed(base)?;
                 source.watch_read(base, false)?;
             }
-            Halt::Throttled(wait) => {
+            Halt::Throttled(_) | Halt::Paused => {
                 sink.watch_write(base, false)?;
                 source.watch_closed(base)?;
                 source.watch_read(base, false)?;
-                self.await_tokens(base, index, wait)?;
+                if let Halt::Throttled(wait) = halt {
+                    self.await_tokens(base, index, wait)?;
+                }
             }
             Halt::Over => {
                 sink.watch_write(base, false)?;
@@ -177,41 +266,18 @@ impl Relay {
         }
     }
 
+    fn on_connected(&mut self, base: &Base, pools: &mut Pools, end: usize, what: What) -> Result<Verdict> {
+        self.ends[end].on_connected(base, what)?;
+        if self.is_connecting() {
+            return Ok(None);
+        }
+        self.rest_idle(base)?;
+        self.open(base, pools)
+    }
+
     fn on_closed(&mut self, base: &Base, end: usize) -> Result<Verdict> {
         let failure = self.ends[end].on_closed(base)?;
         Ok(failure.map(|error| (EndReason::Error, Some(error))))
-    }
-
-    fn on_deadline(&mut self, base: &Base) -> Result<Verdict> {
-        let Some(idle) = &self.idle else { return Ok(None) };
-        let quiet = base.monotonic()?.saturating_sub(idle.last_moved);
-        // Waiting for tokens is the relay's own doing, not the peers'.
-        let throttled = self.throttled.contains(&true);
-        if quiet >= idle.timeout && !throttled {
-            return Ok(Some((EndReason::Idle, None)));
-        }
-        let rest = if throttled { idle.timeout } else { idle.timeout - quiet };
-        base.add(idle.timer, Some(rest))?;
-        Ok(None)
-    }
-
-    fn on_refill(&mut self, base: &Base, buffers: &mut Buffers) -> Result<Verdict> {
-        let waiting = std::mem::take(&mut self.throttled);
-        for index in [0, 1].into_iter().filter(|index| waiting[*index]) {
-            if let Some(verdict) = self.advance(base, buffers, index)? {
-                return Ok(Some(verdict));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Both directions wait for one timer; the one that wakes too early for it waits again.
-    fn await_tokens(&mut self, base: &Base, index: usize, wait: Duration) -> Result<()> {
-        self.throttled[index] = true;
-        match self.refill {
-            Some(timer) if !self.throttled[1 - index] => base.add(timer, Some(wait)),
-            _ => Ok(()),
-        }
     }
 
     pub(crate) fn stats(&self, base: &Base) -> RelayStats {
@@ -220,6 +286,7 @@ impl Relay {
             bytes_b_to_a: self.flows[1].moved,
             held_a_to_b: self.flows[0].held(),
             held_b_to_a: self.flows[1].held(),
+            bytes_spliced: self.flows[0].spliced + self.flows[1].spliced,
             // A closed base has no clock; its relays end without telling.
             duration: base.monotonic().map_or(Duration::ZERO, |now| now.saturating_sub(self.started)),
         }
@@ -229,7 +296,7 @@ impl Relay {
     pub(crate) fn end(
         mut self,
         base: &Base,
-        buffers: &mut Buffers,
+        pools: &mut Pools,
         reason: EndReason,
         error: Option<Error>,
     ) -> RelayEnd {
@@ -238,12 +305,14 @@ impl Relay {
             if reason == EndReason::Error && !self.flows[index].is_complete() {
                 self.ends[1 - index].reset_on_close();
             }
-            self.flows[index].drop_held(buffers);
+            self.flows[index].drop_all(pools);
         }
         self.release(base);
+        pools.leave();
         RelayEnd {
             bytes_a_to_b: stats.bytes_a_to_b,
             bytes_b_to_a: stats.bytes_b_to_a,
+            bytes_spliced: stats.bytes_spliced,
             duration: stats.duration,
             reason,
             error,
@@ -251,7 +320,8 @@ impl Relay {
     }
 
     fn release(self, base: &Base) {
-        for timer in [self.idle.map(|idle| idle.timer), self.refill].into_iter().flatten() {
+        let timers = [self.idle.map(|idle| idle.timer), self.refill.map(|refill| refill.timer)];
+        for timer in timers.into_iter().flatten() {
             let _ = base.free(timer);
         }
         for end in self.ends {

@@ -2,13 +2,13 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of this")]
 
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use event_base::{Base, Config, EventId, EventSpec, LoopFlags};
-use event_base_net::{Completion, Net, RelayEnd, RelayOptions, SourceKey};
+use event_base_net::{Address, Completion, Net, RelayEnd, RelayOptions, SourceKey, socket};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::time::{ClockId, clock_gettime};
 
@@ -213,6 +213,31 @@ pub fn connection() -> (OwnedFd, TcpStream) {
     far.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
     far.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
     (near.into(), far)
+}
+
+/// A port that refuses: taken, so that nobody else gets it, and not listening.
+pub fn closed_port() -> (socket2::Socket, SocketAddr) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
+        .expect("a descriptor is free");
+    let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+    socket.bind(&any.into()).expect("a port is free");
+    let address = socket.local_addr().expect("it is bound").as_socket().expect("it is an internet address");
+    (socket, address)
+}
+
+/// A port whose queue is full: the kernel drops what knocks, as a dead host would.
+pub fn silent_port() -> (OwnedFd, Address, Vec<TcpStream>) {
+    let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
+    let options = socket::BindOptions { backlog: 0, ..socket::BindOptions::default() };
+    let door = socket::listen(&any, &options).expect("a port is free");
+    let address = socket::address(&door).expect("it is bound");
+    let Address::Internet(number) = address else { panic!("it is an internet address") };
+    let mut waiting = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&number, Duration::from_millis(250)) {
+        waiting.push(stream);
+        assert!(waiting.len() < 10, "the queue never fills");
+    }
+    (door, address, waiting)
 }
 
 /// The errno of a system error.

@@ -1,0 +1,220 @@
+import { describe, expect, test } from 'vitest'
+
+import type { EventBase } from '../../index.js'
+import { connect, listen, relay, socket, type Relay, type RelayEnd, type RelayOptions } from '../../net.js'
+import {
+  baseOn,
+  closedPort,
+  connection,
+  deferred,
+  dial,
+  drain,
+  everyMethod,
+  LOOPBACK,
+  openDescriptors,
+  pattern,
+  portOf,
+  running,
+  serve,
+  silentPort,
+  sleep,
+  thrown,
+  until,
+} from './support.js'
+
+describe.each(everyMethod)('on %s', (method) => {
+  test('a paused relay reads nothing and goes on where it was', async () => {
+    const base = await running(method)
+    const [a, b] = [await connection(), await connection()]
+    const ended = deferred<RelayEnd>()
+    const pipe = relay(base, a.fd, b.fd, { idleTimeout: 30 }, ended.resolve)
+    pipe.pause()
+    pipe.pause()
+    expect(pipe.paused).toBe(true)
+    a.far.end('question')
+    b.far.end('answer')
+    // Much longer than the idle timeout, which rests.
+    await sleep(200)
+    expect(pipe.closed).toBe(false)
+    expect(pipe.stats).toMatchObject({ bytesAToB: 0, bytesBToA: 0 })
+    pipe.resume()
+    pipe.resume()
+    expect(pipe.paused).toBe(false)
+    expect(String(await drain(b.far))).toBe('question')
+    expect(String(await drain(a.far))).toBe('answer')
+    expect(await ended.promise).toMatchObject({ reason: 'end', bytesAToB: 8, bytesBToA: 6 })
+    pipe.pause()
+    pipe.resume()
+    expect(pipe.paused).toBe(false)
+  })
+
+  test('what was read before goes first, both ways', async () => {
+    const base = await running(method)
+    const [a, b] = [await connection(), await connection()]
+    const ended = deferred<RelayEnd>()
+    const aToB = pattern(300_000, 1)
+    const prefix = { aToB, bToA: Buffer.from('HTTP/1.1 200 Connection established\r\n\r\n') }
+    relay(base, a.fd, b.fd, { prefix }, ended.resolve)
+    const wanted = Buffer.concat([aToB, Buffer.from('and more')])
+    // The relay has bytes of its own.
+    aToB.fill(0)
+    a.far.end('and more')
+    b.far.end('hello')
+    expect((await drain(b.far)).equals(wanted)).toBe(true)
+    expect(String(await drain(a.far))).toBe(`${prefix.bToA}hello`)
+    const { reason, bytesAToB, bytesBToA } = await ended.promise
+    expect([reason, bytesAToB, bytesBToA]).toEqual(['end', 300_008, prefix.bToA.length + 5])
+  })
+
+  test('an end that is still being connected is waited for', async () => {
+    const base = await running(method)
+    const port = await serve((peer) => {
+      void drain(peer).then((request) => peer.end(`${request} indeed`))
+    })
+    const ended = deferred<RelayEnd>()
+    const a = await connection()
+    const there = socket.connect({ host: LOOPBACK, port })
+    const prefix = { bToA: Buffer.from('connected: ') }
+    relay(base, a.fd, there, { connectTimeout: 60_000, prefix }, ended.resolve)
+    a.far.end('hello')
+    expect(String(await drain(a.far))).toBe('connected: hello indeed')
+    expect(await ended.promise).toMatchObject({ reason: 'end', bytesAToB: 5, bytesBToA: 23 })
+  })
+
+  test('a refusal, and a host that does not answer, end the relay with what connect says', async () => {
+    const base = await running(method)
+    const silent = await silentPort()
+    const before = openDescriptors()
+    for (const [port, code, connectTimeout] of [
+      [closedPort(), 'ECONNREFUSED', 0],
+      [silent, 'ETIMEDOUT', 40],
+    ] as const) {
+      const a = await connection()
+      const broken = deferred<Error>()
+      a.far.once('error', broken.resolve)
+      const there = socket.connect({ host: LOOPBACK, port })
+      const ended = deferred<RelayEnd>()
+      const pipe = relay(
+        base,
+        a.fd,
+        there,
+        { connectTimeout, prefix: { bToA: Buffer.from('ok') } },
+        ended.resolve,
+      )
+      const end = await ended.promise
+      expect(end).toMatchObject({ reason: 'error', bytesAToB: 0, bytesBToA: 0 })
+      expect(end.error).toMatchObject({ code, syscall: 'connect', fd: there })
+      expect(pipe.closed).toBe(true)
+      expect(await broken.promise).toMatchObject({ code: 'ECONNRESET' })
+      a.far.destroy()
+    }
+    await until(() => openDescriptors() === before, 'every descriptor to be closed')
+  })
+
+  test('however the bytes are moved, they arrive', async () => {
+    const base = await running(method)
+    for (const transfer of ['adaptive', 'copy', 'splice'] as const) {
+      const [a, b] = [await connection(), await connection()]
+      const ended = deferred<RelayEnd>()
+      relay(base, a.fd, b.fd, { transfer }, ended.resolve)
+      const [there, back] = [pattern(3_000_000, 1), pattern(1_000_000, 2)]
+      a.far.end(there)
+      b.far.end(back)
+      const [atB, atA] = await Promise.all([drain(b.far), drain(a.far)])
+      expect(atB.equals(there)).toBe(true)
+      expect(atA.equals(back)).toBe(true)
+      const { bytesSpliced } = await ended.promise
+      if (transfer === 'copy') expect(bytesSpliced).toBe(0)
+      if (transfer === 'splice' && process.platform === 'linux') expect(bytesSpliced).toBeGreaterThan(0)
+    }
+  })
+})
+
+test('pipes are given up with the last relay', async () => {
+  const base = await running()
+  const before = openDescriptors()
+  const [a, b] = [await connection(), await connection()]
+  const ended = deferred<RelayEnd>()
+  relay(base, a.fd, b.fd, { transfer: 'splice' }, ended.resolve)
+  a.far.end(pattern(2_000_000, 1))
+  b.far.end()
+  expect((await drain(b.far)).length).toBe(2_000_000)
+  expect((await ended.promise).reason).toBe('end')
+  for (const { far } of [a, b]) far.destroy()
+  await until(() => openDescriptors() === before, 'every descriptor to be closed')
+})
+
+/** What a callback may do to a relay that is told of in it, and to its neighbour. */
+const deeds: [string, (own: Relay, other: Relay, base: EventBase) => void][] = [
+  ['closes both', (own, other) => [own, other].forEach((pipe) => pipe.close())],
+  ['pauses and resumes both', (own, other) => [own, other].forEach((pipe) => (pipe.pause(), pipe.resume()))],
+  ['closes the base', (_own, _other, base) => base.close()],
+]
+
+test.each(deeds)('a callback of a relay’s end that %s is obeyed once', async (_what, deed) => {
+  const before = openDescriptors()
+  const base = await running()
+  const [a, b, c, d] = [await connection(), await connection(), await connection(), await connection()]
+  let told = 0
+  let toldOther = 0
+  const other = relay(base, c.fd, d.fd, {}, () => toldOther++)
+  const own: Relay = relay(base, a.fd, b.fd, {}, () => {
+    told++
+    deed(own, other, base)
+  })
+  a.far.end()
+  b.far.end()
+  await until(() => told === 1, 'the end')
+  c.far.end()
+  d.far.end()
+  await until(() => other.closed, 'the other one’s end')
+  await sleep(10)
+  expect([told, toldOther <= 1, own.closed]).toEqual([1, true, true])
+  base.close()
+  for (const { far } of [a, b, c, d]) far.destroy()
+  await until(() => openDescriptors() <= before, 'every descriptor to be closed')
+})
+
+test('a proxy needs no callback between accepting and relaying', async () => {
+  const base = await running()
+  const port = await serve((peer) => peer.pipe(peer))
+  const listener = listen(base, { host: LOOPBACK, port: 0 }, (fd) => {
+    relay(base, fd, socket.connect({ host: LOOPBACK, port }), { connectTimeout: 60_000 })
+  })
+  const client = await dial(portOf(listener.address))
+  client.end('there and back')
+  expect(String(await drain(client))).toBe('there and back')
+})
+
+const wrong: [string, string, RelayOptions][] = [
+  ['a negative time', 'ERR_OUT_OF_RANGE', { connectTimeout: -1 }],
+  ['text for a time', 'ERR_INVALID_ARG_TYPE', { connectTimeout: '5' as never }],
+  ['a prefix of text', 'ERR_INVALID_ARG_TYPE', { prefix: 'hello' as never }],
+  ['text in a prefix', 'ERR_INVALID_ARG_TYPE', { prefix: { aToB: 'hello' as never } }],
+  ['an array in a prefix', 'ERR_INVALID_ARG_TYPE', { prefix: { bToA: [1, 2] as never } }],
+  ['a transfer of magic', 'ERR_OUT_OF_RANGE', { transfer: 'magic' as never }],
+  ['a group that is none', 'ERR_INVALID_ARG_TYPE', { group: {} as never }],
+]
+
+test.each(wrong)('%s is refused: %s, and the descriptors stay the caller’s', (_what, code, options) => {
+  const base = baseOn()
+  const [a, b] = socket.pair()
+  expect(thrown(() => relay(base, a, b, options))).toMatchObject({ name: 'EventError', code })
+  expect(socket.write(a, Buffer.from('x'))).toBe(1)
+  socket.close(a)
+  socket.close(b)
+})
+
+test('a connection that JavaScript made is relayed with what JavaScript read', async () => {
+  const base = await running()
+  const port = await serve((peer) => peer.pipe(peer))
+  const a = await connection()
+  a.far.write('peeked at, ')
+  const head = Buffer.alloc(64)
+  let count = -1
+  await until(() => (count = socket.read(a.fd, head)) > 0, 'the first bytes')
+  const there = await connect(base, { host: LOOPBACK, port })
+  relay(base, a.fd, there, { prefix: { aToB: head.subarray(0, count) } })
+  a.far.end('passed on')
+  expect(String(await drain(a.far))).toBe('peeked at, passed on')
+})

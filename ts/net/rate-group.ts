@@ -1,0 +1,116 @@
+/** One budget for many relays. */
+
+import { EventBase } from '../event-base.js'
+import { EventError } from '../errors.js'
+import { native } from '../native.js'
+import { checkInteger, checkOptions, outOfRange, wrongType } from '../validate.js'
+
+/** How fast bytes may move, each direction for itself. */
+export interface RateLimit {
+  /** Bytes a second in the long run; a whole number, at least 1. */
+  rate: number
+  /** Bytes that may move at once after a rest; a whole number, at least 1. Default `rate`. */
+  burst?: number | undefined
+}
+
+/** What the native layer has of a group. */
+export type NativeRateGroup = ReturnType<typeof native.rateGroup>
+
+const MOST = Number.MAX_SAFE_INTEGER
+
+/** A limit with nothing left out. `name` is what it is called in messages. */
+export function checkLimit(name: string, limit: RateLimit): { rate: number; burst: number } {
+  if (checkOptions(limit) === undefined) throw wrongType(name, 'of type object', limit)
+  const rate = checkInteger(`${name}.rate`, limit.rate, 1, MOST)
+  return { rate, burst: checkInteger(`${name}.burst`, limit.burst ?? rate, 1, MOST) }
+}
+
+/**
+ * A limit that many relays share (libevent's `bufferevent_rate_limit_group`): what all of them move from `a` to `b`
+ * together keeps to it, and so does what they move from `b` to `a`.
+ *
+ * Members that wait get their turns in the order they asked, each as much as the others, so a greedy one starves
+ * nobody, and what one does not need is the others'. A member may have a limit of its own beside it.
+ *
+ * ```ts
+ * import { EventBase } from 'event-base'
+ * import { RateGroup, relay, socket } from 'event-base/net'
+ *
+ * const base = new EventBase()
+ * const group = new RateGroup(base, { rate: 1_000_000, burst: 64 * 1024 })
+ * const [one, other] = [socket.pair(), socket.pair()]
+ * const pipe = relay(base, one[0], other[0], { group })
+ * console.log(group.members) // 1
+ * group.setLimit({ rate: 5_000_000 })
+ * pipe.close()
+ * for (const fd of [one[1], other[1]]) socket.close(fd)
+ * base.close()
+ * ```
+ */
+export class RateGroup {
+  readonly #base: EventBase
+  readonly #native: NativeRateGroup
+  #closed = false
+
+  /**
+   * A group without members, with a full burst.
+   *
+   * @param base the base of its relays
+   * @param limit the limit of each direction
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` for a rate or burst below 1, `ERR_EVENT_CLOSED`
+   *   for a closed base
+   */
+  constructor(base: EventBase, limit: RateLimit) {
+    if (!(base instanceof EventBase)) throw wrongType('base', 'an instance of EventBase', base)
+    EventBase.coreOf(base).check()
+    const { rate, burst } = checkLimit('limit', limit)
+    this.#base = base
+    this.#native = native.rateGroup(rate, burst)
+  }
+
+  /** How many relays share it now. */
+  get members(): number {
+    return native.rateGroupMembers(this.#native)
+  }
+
+  /** Whether {@link close} was called. */
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /**
+   * Another limit from now on. Members that wait notice within 0.2 seconds.
+   *
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` for a rate or burst below 1, `ERR_EVENT_CLOSED`
+   */
+  setLimit(limit: RateLimit): void {
+    const { rate, burst } = checkLimit('limit', limit)
+    native.rateGroupSetLimit(this.#native, rate, burst)
+  }
+
+  /**
+   * Ends the limit: its members go on without it, those that wait within 0.2 seconds, and no relay can join any more.
+   * Idempotent.
+   */
+  close(): void {
+    this.#closed = true
+    native.rateGroupClose(this.#native)
+  }
+
+  /** {@link close}, for `using`. */
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  /**
+   * The native group, for a relay of `base`.
+   *
+   * @internal
+   */
+  static nativeOf(group: RateGroup, base: EventBase): NativeRateGroup {
+    if (!(group instanceof RateGroup)) throw wrongType('options.group', 'an instance of RateGroup', group)
+    if (group.#base !== base) throw outOfRange('options.group', 'a group of the same base', 'one of another')
+    if (group.#closed) throw new EventError('ERR_EVENT_CLOSED', 'The rate group is closed')
+    return group.#native
+  }
+}
