@@ -23,6 +23,7 @@ mod transfer;
 use transfer::{SocketRead, SocketWrite, SocketWriteMany};
 
 mod completion;
+mod relay;
 
 pub(crate) use completion::Rest;
 
@@ -183,6 +184,7 @@ pub fn crossing(env: Env) -> napi::Result<Object<'static>> {
     define::<EventActivate>(&env, &target)?;
     define::<EventPending>(&env, &target)?;
     define::<completion::NetCompletion>(&env, &target)?;
+    define::<relay::NetRelayPlain>(&env, &target)?;
     define::<SocketRead>(&env, &target)?;
     define::<SocketWrite>(&env, &target)?;
     define::<SocketWriteMany>(&env, &target)?;
