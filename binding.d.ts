@@ -12,6 +12,11 @@ export interface Remote {
   readonly [owner]: 'remote'
 }
 
+/** A proxy on threads of its own, which ends with this: see `proxyStart`. */
+export interface ProxyOwner {
+  readonly [owner]: 'proxy'
+}
+
 /** A limit that relays share: see `rateGroup`. */
 export interface RateGroup {
   readonly [owner]: 'rateGroup'
@@ -52,12 +57,37 @@ export interface Crossing {
   eventPending(handle: Handle, event: number, mask: number): number
   /** What happened to a listener, a connect or a relay, in numbers: see `ts/net/completion.ts`. */
   netCompletion(handle: Handle, numbers: Float64Array): number
+  /** `netRelay` without a limit, a group and a prefix. */
+  netRelayPlain(
+    handle: Handle,
+    a: number,
+    b: number,
+    idleTimeout: number,
+    connectTimeout: number,
+    transfer: number,
+  ): number
   /** Reads into a part of `buffer`: the bytes read, or -1. */
   socketRead(fd: number, buffer: Uint8Array, offset: number, length: number): number
   /** Writes a part of `buffer`: the bytes taken, or -1. */
   socketWrite(fd: number, buffer: Uint8Array, offset: number, length: number): number
   /** Writes the first 64 of the buffers as if they were one, up to `most` bytes: the bytes taken, or -1. */
   socketWriteMany(fd: number, buffers: readonly Uint8Array[], most: number): number
+  /** Copies into a part of `buffer` what reading would give: the bytes copied, or -1. */
+  socketPeek(fd: number, buffer: Uint8Array, offset: number, length: number): number
+  /**
+   * Receives into the first `count` of `slots`, of `size` bytes each, and writes their `records`: how many came, or -1.
+   * The layout of a record is in `datagram.rs`.
+   */
+  datagramReceive(fd: number, slots: Uint8Array, size: number, count: number, records: Uint8Array): number
+  /** Sends slots from `from` on, as their `records` say: how many were taken, or -1. */
+  datagramSend(
+    fd: number,
+    slots: Uint8Array,
+    size: number,
+    from: number,
+    count: number,
+    records: Uint8Array,
+  ): number
 }
 
 export declare class ExternalObject<T> {
@@ -167,6 +197,30 @@ export interface BindingAddress {
   port: number
 }
 
+/** How to bind and to listen. */
+export interface BindingBindOptions {
+  /** How many connections may wait. */
+  backlog: number
+  /** `SO_REUSEPORT`. */
+  reusePort: boolean
+  /** `IPV6_V6ONLY`. */
+  ipv6Only: boolean
+  /** `IP_TRANSPARENT`. */
+  transparent: boolean
+  /** `IP_FREEBIND`. */
+  freeBind: boolean
+  /** `TCP_FASTOPEN`; 0 means none. */
+  fastOpen: number
+  /** `TCP_DEFER_ACCEPT` in milliseconds; negative means none. */
+  deferAccept: number
+  /** `TCP_NODELAY`. */
+  noDelay: boolean
+  /** `SO_KEEPALIVE`. */
+  keepAlive: boolean
+  /** `TCP_KEEPIDLE` in milliseconds; negative means the system's. */
+  keepAliveIdle: number
+}
+
 /** What `EventConfig` collected. */
 export interface BindingConfig {
   /** Names of backends not to use. */
@@ -235,6 +289,54 @@ export interface BindingLogEntry {
   base: number
   /** The backend's name, if it is about one. */
   method?: string
+}
+
+/** How a proxy works. Negative times, rates of 0 and a `proxy_protocol` of 0 mean none. */
+export interface BindingProxyOptions {
+  /** Where it listens; missing for a descriptor. */
+  listen?: BindingAddress
+  /** The listening socket where there is no address; the proxy's from here on. */
+  fd: number
+  /** How many connections may wait. */
+  backlog: number
+  /** Others may listen there as well. */
+  reusePort: boolean
+  /** An IPv6 socket takes no IPv4 connections. */
+  ipv6Only: boolean
+  /** Connections accepted in one pass. */
+  batch: number
+  /** How many threads. */
+  threads: number
+  /** Where it forwards to. */
+  upstreams: Array<BindingUpstream>
+  /** The fewest connections count, not the turn. */
+  leastConnections: boolean
+  /** Milliseconds a connect may take. */
+  connectTimeout: number
+  /** Milliseconds without a byte. */
+  idleTimeout: number
+  /** Bytes a second in a connection. */
+  rate: number
+  /** Bytes at once. */
+  burst: number
+  /** The version of the header. */
+  proxyProtocol: number
+  /** Failures in a row. */
+  failures: number
+  /** Milliseconds out at first. */
+  backoff: number
+  /** Milliseconds out at most. */
+  maxBackoff: number
+}
+
+/** What a proxy has done so far. */
+export interface BindingProxyStats {
+  /** All of it. */
+  total: BindingTraffic
+  /** By thread. */
+  threads: Array<BindingTraffic>
+  /** By upstream. */
+  upstreams: Array<BindingUpstreamStats>
 }
 
 /** How a relay is to work. */
@@ -309,11 +411,77 @@ export interface BindingTiming {
   slowestDuration: number
 }
 
+/** What a proxy, or one thread, has done. */
+export interface BindingTraffic {
+  /** Connections accepted. */
+  accepted: number
+  /** Connections under way. */
+  open: number
+  /** Connections nobody took. */
+  refused: number
+  /** Connections that ended by an error. */
+  failed: number
+  /** Bytes towards upstreams. */
+  bytesUp: number
+  /** Bytes from upstreams. */
+  bytesDown: number
+}
+
+/** A place to forward to. */
+export interface BindingUpstream {
+  /** What it is known by. */
+  name: string
+  /** Its addresses, the best first. */
+  addresses: Array<BindingAddress>
+  /** Its share. */
+  weight: number
+}
+
+/** What became of the connections to one upstream. */
+export interface BindingUpstreamStats {
+  /** Which. */
+  name: string
+  /** Its share. */
+  weight: number
+  /** Up, down, or being found out. */
+  state: 'up' | 'down' | 'probing'
+  /** Milliseconds until it is tried again; -1 unless it is down. */
+  retryAfter: number
+  /** Connections it took. */
+  connected: number
+  /** Connections under way. */
+  open: number
+  /** Connects that failed. */
+  refused: number
+  /** Connections that ended by an error. */
+  failed: number
+  /** Bytes towards it. */
+  bytesUp: number
+  /** Bytes from it. */
+  bytesDown: number
+  /** Milliseconds of connects that succeeded. */
+  connectMs: number
+  /** The longest of them. */
+  longestConnectMs: number
+}
+
 /** Builds a base, which lives as long as what is returned does. */
 export declare function createBase(config: BindingConfig): ExternalObject<BaseOwner>
 
 /** The calls that are made for every event. */
 export declare function crossing(): Crossing
+
+/** The address in a record. */
+export declare function datagramAddress(record: Uint8Array): BindingAddress | null
+
+/** A bound UDP socket. */
+export declare function datagramBind(place: string, port: number, reusePort: boolean, ipv6Only: boolean): number
+
+/** A connected UDP socket. */
+export declare function datagramConnect(place: string, port: number): number
+
+/** The record of an empty datagram to an address. */
+export declare function datagramRecord(place: string, port: number): Uint8Array
 
 /** Makes a signal event active, to be called back `calls` times. */
 export declare function eventActivateSignal(handle: Handle, event: number, what: number, calls: number): void
@@ -361,7 +529,7 @@ export declare function netConnect(handle: Handle, place: string, port: number, 
 export declare function netFailure(handle: Handle): Error | null
 
 /** Accepts on a listening socket, which is the base's from here on, also when this fails. */
-export declare function netListen(handle: Handle, fd: number, batch: number): number
+export declare function netListen(handle: Handle, fd: number, batch: number, paused: boolean): number
 
 /** Stops a listener accepting, or a relay reading. */
 export declare function netPause(handle: Handle, source: number): void
@@ -380,6 +548,41 @@ export declare function netResume(handle: Handle, source: number): void
 
 /** What a relay has done so far; nothing for one that has ended. */
 export declare function netStats(handle: Handle, source: number): BindingRelayStats | null
+
+/** Where it listens. */
+export declare function proxyAddress(owner: ExternalObject<ProxyOwner>): BindingAddress
+
+/** Accepts no more and ends with the last connection; a negative timeout means none. */
+export declare function proxyDrain(owner: ExternalObject<ProxyOwner>, timeout: number): void
+
+/** Ends everything at once, and waits for it. */
+export declare function proxyEnd(owner: ExternalObject<ProxyOwner>): void
+
+/** Whether all threads have ended. */
+export declare function proxyIsOver(owner: ExternalObject<ProxyOwner>): boolean
+
+/** Forwards new connections to other upstreams. */
+export declare function proxySetUpstreams(owner: ExternalObject<ProxyOwner>, list: Array<BindingUpstream>): void
+
+/**
+ * Starts a proxy. `listener` is called, from the environment's own loop, when there is something to
+ * [hear](proxy_take).
+ */
+export declare function proxyStart(options: BindingProxyOptions, listener: () => void): ExternalObject<ProxyOwner>
+
+/** What it has done so far. */
+export declare function proxyStats(owner: ExternalObject<ProxyOwner>): BindingProxyStats
+
+/** Ends everything at once, without waiting for it. */
+export declare function proxyStop(owner: ExternalObject<ProxyOwner>): void
+
+/** What there is to hear. */
+export declare function proxyTake(owner: ExternalObject<ProxyOwner>): Array<| { kind: 'connectFailed', upstream: string, error: Error, times: number }
+| { kind: 'upstreamDown', upstream: string, error: Error, retryAfter: number }
+| { kind: 'upstreamUp', upstream: string }
+| { kind: 'acceptFailed', error: Error, retryAfter: number }
+| { kind: 'threadFailed', reason: string }
+| { kind: 'dropped', times: number }>
 
 /** A limit for many relays, for as long as what is returned lives. */
 export declare function rateGroup(rate: number, burst: number): ExternalObject<RateGroup>
@@ -438,6 +641,9 @@ export declare function socketAccept(fd: number): number
 /** Where the socket is bound. */
 export declare function socketAddress(fd: number): BindingAddress
 
+/** Checks a listening socket from elsewhere, or makes it one where the backlog is not negative. */
+export declare function socketCheckListening(fd: number, backlog: number): void
+
 /** Closes a descriptor. */
 export declare function socketClose(fd: number): void
 
@@ -451,7 +657,7 @@ export declare function socketError(fd: number): number
 export declare function socketGetOption(fd: number, name: string): number
 
 /** A listening socket. */
-export declare function socketListen(place: string, port: number, backlog: number, reusePort: boolean, ipv6Only: boolean): number
+export declare function socketListen(place: string, port: number, options: BindingBindOptions): number
 
 /** The names of the options and, for each, the kind of its value: 0 a switch, 1 a count, 2 a time. */
 export declare function socketOptions(): Array<[string, number]>
@@ -464,6 +670,12 @@ export declare function socketPeer(fd: number): BindingAddress
 
 /** The ends of a pipe: to read, to write. */
 export declare function socketPipe(): Array<number>
+
+/**
+ * Closes the descriptor when another program takes this process's place. Fails with `EBADF` when it is not
+ * open.
+ */
+export declare function socketSetCloseOnExec(fd: number): void
 
 /** Makes the descriptor non-blocking or blocking. */
 export declare function socketSetNonblocking(fd: number, nonblocking: boolean): void

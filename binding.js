@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { baseActivateByFd, baseActivateBySignal, baseClose, baseCommonTimeout, baseCountEvents, baseDump, baseEvents, baseFeatures, baseGotBreak, baseGotExit, baseLoopBreak, baseLoopContinue, baseLoopExit, baseMaxEvents, baseMethod, baseMonotonic, baseNow, baseNumber, basePriorities, baseReinit, baseSetPriorities, baseShare, baseSignalMethod, baseStats, baseUnwatch, baseUpdateCachedTime, baseWatch, createBase, crossing, eventActivateSignal, eventExpiresAt, eventFinalize, eventIsIdle, eventKeep, eventOnce, eventRemoveTimer, eventSetPriority, logStart, logTake, maxSignal, netClose, netConnect, netFailure, netListen, netPause, netPeer, netRelay, netResume, netStats, rateGroup, rateGroupClose, rateGroupMembers, rateGroupSetLimit, remoteActivate, remoteAdd, remoteConnect, remoteDel, remoteLoopBreak, remoteLoopExit, runSetRef, runStart, runStop, setErrorFactory, signalReassert, socketAccept, socketAddress, socketClose, socketConnect, socketError, socketGetOption, socketListen, socketOptions, socketPair, socketPeer, socketPipe, socketSetNonblocking, socketSetOption, socketShutdown, supportedMethods, watchHost } = nativeBinding
+const { baseActivateByFd, baseActivateBySignal, baseClose, baseCommonTimeout, baseCountEvents, baseDump, baseEvents, baseFeatures, baseGotBreak, baseGotExit, baseLoopBreak, baseLoopContinue, baseLoopExit, baseMaxEvents, baseMethod, baseMonotonic, baseNow, baseNumber, basePriorities, baseReinit, baseSetPriorities, baseShare, baseSignalMethod, baseStats, baseUnwatch, baseUpdateCachedTime, baseWatch, createBase, crossing, datagramAddress, datagramBind, datagramConnect, datagramRecord, eventActivateSignal, eventExpiresAt, eventFinalize, eventIsIdle, eventKeep, eventOnce, eventRemoveTimer, eventSetPriority, logStart, logTake, maxSignal, netClose, netConnect, netFailure, netListen, netPause, netPeer, netRelay, netResume, netStats, proxyAddress, proxyDrain, proxyEnd, proxyIsOver, proxySetUpstreams, proxyStart, proxyStats, proxyStop, proxyTake, rateGroup, rateGroupClose, rateGroupMembers, rateGroupSetLimit, remoteActivate, remoteAdd, remoteConnect, remoteDel, remoteLoopBreak, remoteLoopExit, runSetRef, runStart, runStop, setErrorFactory, signalReassert, socketAccept, socketAddress, socketCheckListening, socketClose, socketConnect, socketError, socketGetOption, socketListen, socketOptions, socketPair, socketPeer, socketPipe, socketSetCloseOnExec, socketSetNonblocking, socketSetOption, socketShutdown, supportedMethods, watchHost } = nativeBinding
 export { baseActivateByFd }
 export { baseActivateBySignal }
 export { baseClose }
@@ -803,6 +803,10 @@ export { baseUpdateCachedTime }
 export { baseWatch }
 export { createBase }
 export { crossing }
+export { datagramAddress }
+export { datagramBind }
+export { datagramConnect }
+export { datagramRecord }
 export { eventActivateSignal }
 export { eventExpiresAt }
 export { eventFinalize }
@@ -823,6 +827,15 @@ export { netPeer }
 export { netRelay }
 export { netResume }
 export { netStats }
+export { proxyAddress }
+export { proxyDrain }
+export { proxyEnd }
+export { proxyIsOver }
+export { proxySetUpstreams }
+export { proxyStart }
+export { proxyStats }
+export { proxyStop }
+export { proxyTake }
 export { rateGroup }
 export { rateGroupClose }
 export { rateGroupMembers }
@@ -840,6 +853,7 @@ export { setErrorFactory }
 export { signalReassert }
 export { socketAccept }
 export { socketAddress }
+export { socketCheckListening }
 export { socketClose }
 export { socketConnect }
 export { socketError }
@@ -849,6 +863,7 @@ export { socketOptions }
 export { socketPair }
 export { socketPeer }
 export { socketPipe }
+export { socketSetCloseOnExec }
 export { socketSetNonblocking }
 export { socketSetOption }
 export { socketShutdown }

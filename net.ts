@@ -17,8 +17,21 @@ export type {
   Watermarks,
 } from './ts/net/buffer-event/options.js'
 export type { LineEnd } from './ts/net/buffer-event/search.js'
+export { DatagramBatch, type DatagramBatchOptions, type DatagramTarget } from './ts/net/datagram.js'
+export { proxy, type Proxy, type ProxyStats, type ProxyTraffic, type UpstreamStats } from './ts/net/proxy.js'
+export type { HealthOptions, ProxyOptions, Upstream } from './ts/net/proxy-options.js'
+export type { ProxyProblem } from './ts/net/proxy-problem.js'
+export type { BindOptions } from './ts/net/bind.js'
 export { connect, type ConnectOptions } from './ts/net/connect.js'
-export { listen, type ConnectionCallback, type Listener, type ListenOptions } from './ts/net/listener.js'
+export { inheritedDescriptors, type InheritedDescriptor, type InheritedOptions } from './ts/net/inherited.js'
+export {
+  listen,
+  type AcceptOptions,
+  type ConnectionCallback,
+  type InheritedListener,
+  type Listener,
+  type ListenOptions,
+} from './ts/net/listener.js'
 export type { CountOption, SocketOption, SwitchOption, TimeOption } from './ts/net/options.js'
 export { RateGroup, type RateLimit } from './ts/net/rate-group.js'
 export { relay, type Relay, type RelayEnd, type RelayOptions, type RelayStats } from './ts/net/relay.js'

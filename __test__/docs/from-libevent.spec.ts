@@ -35,20 +35,25 @@ test('where nothing corresponds there is a word why', () => {
 })
 
 describe('what stands in place of a name exists', () => {
-  const declarations = ts.createProgram([join(root, 'dist/index.d.ts')], { noLib: true, skipLibCheck: true })
+  const entries = ['dist/index.d.ts', 'dist/net.d.ts'].map((name) => join(root, name))
+  const declarations = ts.createProgram(entries, { noLib: true, skipLibCheck: true })
   const checker = declarations.getTypeChecker()
-  const [file] = declarations.getRootFileNames().flatMap((name) => declarations.getSourceFile(name) ?? [])
-  const module = file && checker.getSymbolAtLocation(file)
+  const files = declarations.getRootFileNames().flatMap((name) => declarations.getSourceFile(name) ?? [])
+  const [file] = files
   const exported = new Map(
-    (module ? checker.getExportsOfModule(module) : []).map((symbol) => [
-      symbol.name,
-      symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol,
-    ]),
+    files
+      .flatMap((entry) => checker.getSymbolAtLocation(entry) ?? [])
+      .flatMap((module) => checker.getExportsOfModule(module))
+      .map((symbol) => [
+        symbol.name,
+        symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol,
+      ]),
   )
   const instances = new Map([
     ['base', 'EventBase'],
     ['config', 'EventConfig'],
     ['event', 'Event'],
+    ['listener', 'Listener'],
     ['watcher', 'Watcher'],
   ])
 
@@ -74,16 +79,20 @@ describe('what stands in place of a name exists', () => {
     expect(missing.filter((name) => !coming.has(name))).toEqual([])
   })
 
-  test('in the crate', () => {
-    const source = filesBelow('crates/event-base/src', '.rs').map(read).join('\n')
-    const surface = [...read('crates/event-base/src/lib.rs').matchAll(/^pub use [^;]*;/gm)].join('\n')
+  test('in the crates', () => {
+    const crates = ['crates/event-base/src', 'crates/event-base-net/src']
+    const source = crates.flatMap((folder) => filesBelow(folder, '.rs').map(read)).join('\n')
+    const surface = crates
+      .flatMap((folder) => [...read(`${folder}/lib.rs`).matchAll(/^pub (?:use [^;]*|mod \w+);/gm)])
+      .join('\n')
     const missing = rows
       .flatMap(({ rust }) => quoted(rust))
       .filter((path) => {
         const [owner = '', member] = path.split('::')
         const isExported = new RegExp(`\\b${owner}\\b`).test(surface)
         const isThere =
-          member === undefined || new RegExp(`\\b(?:pub (?:const )?fn|const) ${member}\\b`).test(source)
+          member === undefined ||
+          new RegExp(`\\b(?:pub (?:const )?fn|pub struct|const) ${member}\\b`).test(source)
         return !(isExported && isThere)
       })
     expect(missing.filter((name) => !coming.has(name))).toEqual([])

@@ -65,7 +65,9 @@ test('README.md lists the environment variables that the code reads', () => {
   // Names that are put together from a backend's.
   expect(text).toContain('"EVENT_NO"')
   for (const method of ['EPOLL', 'KQUEUE', 'POLL', 'SELECT']) names.add(`EVENT_NO${method}`)
-  const rows = [...read('README.md').matchAll(/^\| (`(?:EVENT|NAPI)_[^|]*)\|/gm)].map((row) => row[1] ?? '')
+  const rows = [...read('README.md').matchAll(/^\| (`(?:EVENT|LISTEN|NAPI)_[^|]*)\|/gm)].map(
+    (row) => row[1] ?? '',
+  )
   const cells = rows.flatMap((row) => [...row.matchAll(/`(\w+)/g)].map((name) => name[1]))
   expect(cells.toSorted()).toEqual([...names].toSorted())
 })

@@ -101,6 +101,15 @@ test('a listener closed by its own callback accepts no more, and the loop is emp
   expect(openDescriptors()).toBe(before)
 })
 
+test('a listener knows its base and its socket, until it is closed', () => {
+  const base = baseOn()
+  const listener = listen(base, anyPort, () => {})
+  expect(listener.base).toBe(base)
+  expect(socket.address(listener.fd)).toEqual(listener.address)
+  listener.close()
+  expect(listener.fd).toBe(-1)
+})
+
 test('a break leaves the other connections to the next loop', () => {
   const base = baseOn()
   let accepted = 0

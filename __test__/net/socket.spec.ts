@@ -197,7 +197,7 @@ const refusals: [string, string, (call: typeof socket) => unknown][] = [
   ['an empty path', 'ERR_OUT_OF_RANGE', (call) => call.connect({ path: '' })],
   ['a path too long', 'ERR_OUT_OF_RANGE', (call) => call.listen({ path: 'a'.repeat(200) })],
   ['a NUL in a path', 'ERR_OUT_OF_RANGE', (call) => call.listen({ path: '/tmp/a\0b' })],
-  ['a backlog of -1', 'ERR_OUT_OF_RANGE', (call) => call.listen({ host: LOOPBACK, port: 0, backlog: -1 })],
+  ['a backlog of -2', 'ERR_OUT_OF_RANGE', (call) => call.listen({ host: LOOPBACK, port: 0, backlog: -2 })],
   [
     'reusePort 1',
     'ERR_INVALID_ARG_TYPE',

@@ -10,7 +10,8 @@ async function exportsOf(file: string, values: object): Promise<string[]> {
   const source = await readFile(new URL(`../../${file}`, import.meta.url), 'utf8')
   const statements = [...source.matchAll(/^export (type )?(?:\{([^}]*)\}|\* as (\w+)) from/gm)]
   const names = statements.flatMap(([, isType = '', list, namespace = '']) =>
-    (list?.split(',') ?? [namespace]).map((name) => `${isType}${name.trim()}`),
+    // A list over several lines has a comma behind its last name.
+    (list?.replace(/,\s*$/, '').split(',') ?? [namespace]).map((name) => `${isType}${name.trim()}`),
   )
   const exported = names.filter((name) => name.startsWith('type '))
   for (const [name, value] of Object.entries(values)) {

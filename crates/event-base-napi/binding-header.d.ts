@@ -12,6 +12,11 @@ export interface Remote {
   readonly [owner]: 'remote'
 }
 
+/** A proxy on threads of its own, which ends with this: see `proxyStart`. */
+export interface ProxyOwner {
+  readonly [owner]: 'proxy'
+}
+
 /** A limit that relays share: see `rateGroup`. */
 export interface RateGroup {
   readonly [owner]: 'rateGroup'
@@ -67,4 +72,20 @@ export interface Crossing {
   socketWrite(fd: number, buffer: Uint8Array, offset: number, length: number): number
   /** Writes the first 64 of the buffers as if they were one, up to `most` bytes: the bytes taken, or -1. */
   socketWriteMany(fd: number, buffers: readonly Uint8Array[], most: number): number
+  /** Copies into a part of `buffer` what reading would give: the bytes copied, or -1. */
+  socketPeek(fd: number, buffer: Uint8Array, offset: number, length: number): number
+  /**
+   * Receives into the first `count` of `slots`, of `size` bytes each, and writes their `records`: how many came, or -1.
+   * The layout of a record is in `datagram.rs`.
+   */
+  datagramReceive(fd: number, slots: Uint8Array, size: number, count: number, records: Uint8Array): number
+  /** Sends slots from `from` on, as their `records` say: how many were taken, or -1. */
+  datagramSend(
+    fd: number,
+    slots: Uint8Array,
+    size: number,
+    from: number,
+    count: number,
+    records: Uint8Array,
+  ): number
 }

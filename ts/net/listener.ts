@@ -6,7 +6,7 @@ import { lstatSync, unlinkSync } from 'node:fs'
 import type { EventBase } from '../event-base.js'
 import { closedError } from '../errors.js'
 import { native } from '../native.js'
-import { checkCallback, checkInteger, wrongType } from '../validate.js'
+import { checkBoolean, checkCallback, checkFd, checkInteger, outOfRange, wrongType } from '../validate.js'
 import {
   toAddress,
   type HostAndPort,
@@ -14,13 +14,27 @@ import {
   type SocketAddress,
   type UnixPath,
 } from './address.js'
+import { BEFORE_BIND, checkBacklog } from './bind.js'
 import { address as addressOf, listen as listenOn, type ListenTarget } from './socket.js'
 import { Sources, type Completion, type Source } from './sources.js'
 
-/** Where to listen, and how to accept. */
-export type ListenOptions = ListenTarget & {
+/** A listening socket that somebody else has opened: a service manager, a parent process. */
+export interface InheritedListener {
+  /**
+   * A descriptor of a socket that listens. It is the listener's from here on, made non-blocking and closed with
+   * it, unless it is refused as what it is; its path, if it has one, stays.
+   */
+  fd: number
+  /** Makes a bound socket listen, or changes how many connections may wait: see `BindOptions`. Default: neither. */
+  backlog?: number | undefined
+}
+
+/** How to accept. */
+export interface AcceptOptions {
   /** How many connections are accepted in one pass of the loop before other events get their turn. Default 64. */
   batch?: number | undefined
+  /** Whether it accepts nothing before `resume()`. */
+  paused?: boolean | undefined
   /**
    * Called when accepting fails. While descriptors or memory lack, the listener tries again by itself after
    * `retryAfter` milliseconds and longer, and tells it once; without the callback that is a process warning.
@@ -29,11 +43,27 @@ export type ListenOptions = ListenTarget & {
   onError?: ((error: Error, retryAfter: number | undefined) => void) | undefined
 }
 
+/** Where to listen, and how to accept. */
+export type ListenOptions = (ListenTarget | InheritedListener) & AcceptOptions
+
 /** Called for each connection, whose descriptor is the callback's to close or to hand on. */
 export type ConnectionCallback<Address extends SocketAddress = SocketAddress> = (
   fd: number,
   peer: Address,
 ) => void
+
+/** Checks a listening socket from elsewhere. */
+function adopt(options: InheritedListener): number {
+  const fd = checkFd('options.fd', options.fd)
+  for (const name of ['host', 'port', 'path', ...BEFORE_BIND]) {
+    const value: unknown = (options as unknown as Record<string, unknown>)[name]
+    if (value !== undefined) throw outOfRange(`options.${name}`, 'undefined beside "fd"', value)
+  }
+  const { backlog } = options
+  const length = backlog === undefined ? -1 : checkBacklog('options.backlog', backlog)
+  native.socketCheckListening(fd, length)
+  return fd
+}
 
 /** The inode at a path, so that only the socket made here is removed again. */
 function inode(path: string): bigint | undefined {
@@ -44,6 +74,7 @@ function inode(path: string): bigint | undefined {
 export class Listener<Address extends SocketAddress = SocketAddress> implements Source {
   readonly #sources: Sources
   readonly #key: number
+  readonly #fd: number
   readonly #address: Address
   readonly #inode: bigint | undefined
   readonly #onConnection: ConnectionCallback<Address>
@@ -56,21 +87,34 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
     if (typeof options !== 'object' || options === null) throw wrongType('options', 'of type object', options)
     const { batch = 64, onError } = options
     checkInteger('options.batch', batch, 1, 0x7fff_ffff)
+    const paused = checkBoolean('options.paused', options.paused)
     if (onError !== undefined) checkCallback('options.onError', onError)
-    const fd = listenOn(options)
+    const isInherited = 'fd' in options && options.fd !== undefined
+    const fd = isInherited ? adopt(options) : listenOn(options as ListenTarget)
     // The kind of address follows from the target's.
     this.#address = addressOf(fd) as Address
-    this.#inode = this.#path === undefined ? undefined : inode(this.#path)
+    this.#inode = isInherited || this.#path === undefined ? undefined : inode(this.#path)
+    this.#fd = fd
     this.#sources = sources
     this.#onConnection = onConnection
     this.#onError = onError
-    this.#key = native.netListen(sources.core.handle, fd, batch)
+    this.#key = native.netListen(sources.core.handle, fd, batch, paused)
     sources.add(this.#key, this)
   }
 
   /** Where it listens; after port 0, with the port that was chosen. */
   get address(): Address {
     return this.#address
+  }
+
+  /** The base whose loop accepts. */
+  get base(): EventBase {
+    return this.#sources.core.owner
+  }
+
+  /** The listening socket, for its options; the listener owns and closes it. -1 once it was closed. */
+  get fd(): number {
+    return this.#closed ? -1 : this.#fd
   }
 
   /** Whether it was closed. */
@@ -125,7 +169,8 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
   #finish(): void {
     this.#closed = true
     this.#context.emitDestroy()
-    if (this.#path !== undefined && inode(this.#path) === this.#inode) unlinkSync(this.#path)
+    if (this.#path === undefined || this.#inode === undefined) return
+    if (inode(this.#path) === this.#inode) unlinkSync(this.#path)
   }
 
   /** @internal */
@@ -179,11 +224,15 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
  *
  * @param base whose loop accepts
  * @param options a numeric host (or `'localhost'`: 127.0.0.1) and a port, or a unix socket's path, and how to
- *   accept
+ *   bind; or the descriptor of a listening socket from elsewhere, such as {@link inheritedDescriptors} tells; and how
+ *   to accept
  * @param onConnection called for each connection, with its descriptor, which is the callback's, and where it
  *   came from
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
- * @throws {SystemError} `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`, `EMFILE`, ...
+ * @throws {SystemError} `EADDRINUSE` (also for a path that exists, as what is left of a process that is gone),
+ *   `EADDRNOTAVAIL`, `EACCES`, `EMFILE`, ...; for an option `EOPNOTSUPP` where the address family lacks it,
+ *   `ENOPROTOOPT` where the system does, `EPERM` where it is not allowed; for a descriptor `EBADF`, `ENOTSOCK`, and
+ *   `EINVAL` where it does not listen
  */
 export function listen(
   base: EventBase,

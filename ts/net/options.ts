@@ -24,6 +24,11 @@ export type SwitchOption =
   | 'freeBind'
   /** Connections to foreign addresses can be taken (`IP_TRANSPARENT`; Linux, privileged). */
   | 'transparent'
+  /**
+   * The port of a socket that is bound to an address alone is chosen when it connects, so that connections to
+   * different places can share one (`IP_BIND_ADDRESS_NO_PORT`; Linux).
+   */
+  | 'bindAddressNoPort'
 
 /** Options that are a whole number. */
 export type CountOption =
@@ -37,6 +42,11 @@ export type CountOption =
   | 'timeToLive'
   /** Writable only while fewer bytes than this wait unsent (`TCP_NOTSENT_LOWAT`; Linux). */
   | 'unsentLimit'
+  /**
+   * How many connections may wait that brought data in their first packet; for a listening socket
+   * (`TCP_FASTOPEN`; Linux).
+   */
+  | 'fastOpen'
   /** The routing mark of the socket's packets (`SO_MARK`; Linux, privileged). */
   | 'mark'
 
@@ -50,6 +60,11 @@ export type TimeOption =
   | 'userTimeout'
   /** How long closing goes on sending; 0 resets the connection instead (`SO_LINGER`); whole seconds. */
   | 'linger'
+  /**
+   * A connection is not reported before it brought data, or for this long; for a listening socket
+   * (`TCP_DEFER_ACCEPT`; Linux, which rounds it to a number of its own repetitions).
+   */
+  | 'deferAccept'
 
 /** Every option. */
 export type SocketOption = SwitchOption | CountOption | TimeOption
@@ -79,6 +94,9 @@ export const OPTION_KINDS: Readonly<
   unsentLimit: 'count',
   freeBind: 'switch',
   transparent: 'switch',
+  fastOpen: 'count',
+  deferAccept: 'time',
+  bindAddressNoPort: 'switch',
   mark: 'count',
 })
 

@@ -7,6 +7,7 @@
 
 import { crossing, native } from '../native.js'
 import { checkBoolean, checkFd, checkInteger, outOfRange, wrongType } from '../validate.js'
+import { checkBindOptions, type BindOptions } from './bind.js'
 import { at, checkNumericTarget, toAddress, type SocketAddress, type Target } from './address.js'
 import {
   checkOption,
@@ -18,34 +19,26 @@ import {
   type TimeOption,
 } from './options.js'
 
-/** How many connections may wait to be accepted, unless told otherwise. The system may lower it. */
-const BACKLOG = 4096
+export { bindDatagram, connectDatagram, receiveMany, sendMany } from './datagram.js'
 
 /** Where and how to listen. */
-export type ListenTarget = Target & {
-  /** How many connections may wait to be accepted. Default 4096; the system may lower it. */
-  backlog?: number | undefined
-  /** Lets other sockets listen at the same address and spreads the connections over them. Not for paths. */
-  reusePort?: boolean | undefined
-  /** Keeps an IPv6 socket from taking IPv4 connections as well. */
-  ipv6Only?: boolean | undefined
-}
+export type ListenTarget = Target & BindOptions
 
 /**
- * Opens a listening socket. An internet socket is bound with `SO_REUSEADDR`; a path must not exist yet, and
- * stays when the socket is closed.
+ * Opens a listening socket. An internet socket is bound with `SO_REUSEADDR`; a path must not exist yet, not even as
+ * the socket of a process that is gone, and stays when the socket is closed.
  *
- * @param target a numeric host (or `'localhost'`: 127.0.0.1) and a port, 0 for any; or a unix socket's path
+ * @param target a numeric host (or `'localhost'`: 127.0.0.1) and a port, 0 for any; or a unix socket's path; and how
+ *   to bind
  * @returns the descriptor
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
- * @throws {SystemError} `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`, ... with `address` and `port`
+ * @throws {SystemError} `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`, ...; for an option `EOPNOTSUPP`, `ENOPROTOOPT`,
+ *   `EPERM`; each with `address` and `port`
  */
 export function listen(target: ListenTarget): number {
   const place = checkNumericTarget('target', target)
-  const backlog = checkInteger('target.backlog', target.backlog ?? BACKLOG, 0, 0x7fff_ffff)
-  const reusePort = checkBoolean('target.reusePort', target.reusePort)
-  const ipv6Only = checkBoolean('target.ipv6Only', target.ipv6Only)
-  return at(place, () => native.socketListen(place.place, place.port, backlog, reusePort, ipv6Only))
+  const options = checkBindOptions('target', target)
+  return at(place, () => native.socketListen(place.place, place.port, options))
 }
 
 /**
@@ -119,6 +112,24 @@ function checkRange(buffer: Uint8Array, offset: number, length: number | undefin
  */
 export function read(fd: number, buffer: Uint8Array, offset = 0, length?: number): number {
   return crossing.socketRead(checkFd('fd', fd), buffer, offset, checkRange(buffer, offset, length))
+}
+
+/**
+ * Copies what {@link read} would give, and leaves it there (`recv(2)` with `MSG_PEEK`).
+ *
+ * What was seen keeps the socket readable: a level-triggered event fires again at once. Wait for more with
+ * `EV.READ | EV.ET`.
+ *
+ * @param fd a socket
+ * @param buffer where to; not over a SharedArrayBuffer
+ * @param offset where in the buffer to begin. Default 0
+ * @param length how many bytes at most. Default the rest of the buffer
+ * @returns how many bytes are there; 0 at the end of the stream (and for a length of 0); -1 when nothing is there yet
+ * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+ * @throws {SystemError} `ENOTSOCK` of what is no socket, `ECONNRESET`, `EBADF`, ...
+ */
+export function peek(fd: number, buffer: Uint8Array, offset = 0, length?: number): number {
+  return crossing.socketPeek(checkFd('fd', fd), buffer, offset, checkRange(buffer, offset, length))
 }
 
 /**

@@ -15,12 +15,13 @@ use napi::bindgen_prelude::{JsValue, Object};
 use napi::{Env, Status, sys};
 use napi_derive::napi;
 
+use crate::datagram::{DatagramReceive, DatagramSend};
 use crate::error::throw;
 use crate::handle::{Handle, Timeout, milliseconds};
 
 mod transfer;
 
-use transfer::{SocketRead, SocketWrite, SocketWriteMany};
+use transfer::{SocketPeek, SocketRead, SocketWrite, SocketWriteMany};
 
 mod completion;
 mod relay;
@@ -188,6 +189,9 @@ pub fn crossing(env: Env) -> napi::Result<Object<'static>> {
     define::<SocketRead>(&env, &target)?;
     define::<SocketWrite>(&env, &target)?;
     define::<SocketWriteMany>(&env, &target)?;
+    define::<SocketPeek>(&env, &target)?;
+    define::<DatagramReceive>(&env, &target)?;
+    define::<DatagramSend>(&env, &target)?;
     Ok(target)
 }
 

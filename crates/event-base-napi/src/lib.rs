@@ -12,6 +12,7 @@
 mod base;
 mod config;
 mod crossing;
+mod datagram;
 mod descriptor;
 mod driver;
 mod error;
@@ -19,6 +20,7 @@ mod event;
 mod handle;
 mod log;
 mod net;
+mod proxy;
 mod pull;
 mod remote;
 mod scope;

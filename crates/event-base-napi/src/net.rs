@@ -42,9 +42,9 @@ fn bits(key: SourceKey) -> f64 {
 
 /// Accepts on a listening socket, which is the base's from here on, also when this fails.
 #[napi(catch_unwind)]
-pub fn net_listen(env: Env, handle: Handle, fd: i32, batch: u32) -> napi::Result<f64> {
-    let net = &handle.net;
-    let listener = take(fd, "accept").and_then(|fd| net.borrow_mut().listen(fd, ListenOptions { batch }));
+pub fn net_listen(env: Env, handle: Handle, fd: i32, batch: u32, paused: bool) -> napi::Result<f64> {
+    let options = ListenOptions { batch, paused };
+    let listener = take(fd, "accept").and_then(|fd| handle.net.borrow_mut().listen(fd, options));
     check(&env, listener.map(bits))
 }
 

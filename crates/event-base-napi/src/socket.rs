@@ -16,22 +16,72 @@ use crate::handle::{duration, milliseconds};
 /// What `read`, `write` and `accept` answer where the call would block.
 pub(crate) const WOULD_BLOCK: i32 = -1;
 
-fn hand_over(opened: Result<OwnedFd, Error>) -> Result<i32, Error> {
+pub(crate) fn hand_over(opened: Result<OwnedFd, Error>) -> Result<i32, Error> {
     opened.map(IntoRawFd::into_raw_fd)
+}
+
+/// How to bind and to listen.
+#[napi(object)]
+#[derive(Debug)]
+pub struct BindingBindOptions {
+    /// How many connections may wait.
+    pub backlog: u32,
+    /// `SO_REUSEPORT`.
+    pub reuse_port: bool,
+    /// `IPV6_V6ONLY`.
+    pub ipv6_only: bool,
+    /// `IP_TRANSPARENT`.
+    pub transparent: bool,
+    /// `IP_FREEBIND`.
+    pub free_bind: bool,
+    /// `TCP_FASTOPEN`; 0 means none.
+    pub fast_open: u32,
+    /// `TCP_DEFER_ACCEPT` in milliseconds; negative means none.
+    pub defer_accept: f64,
+    /// `TCP_NODELAY`.
+    pub no_delay: bool,
+    /// `SO_KEEPALIVE`.
+    pub keep_alive: bool,
+    /// `TCP_KEEPIDLE` in milliseconds; negative means the system's.
+    pub keep_alive_idle: f64,
+}
+
+impl From<BindingBindOptions> for BindOptions {
+    fn from(options: BindingBindOptions) -> Self {
+        BindOptions {
+            backlog: options.backlog,
+            reuse_port: options.reuse_port,
+            ipv6_only: options.ipv6_only,
+            transparent: options.transparent,
+            free_bind: options.free_bind,
+            fast_open: options.fast_open,
+            defer_accept: duration(options.defer_accept),
+            no_delay: options.no_delay,
+            keep_alive: options.keep_alive,
+            keep_alive_idle: duration(options.keep_alive_idle),
+        }
+    }
 }
 
 /// A listening socket.
 #[napi(catch_unwind)]
-pub fn socket_listen(
-    env: Env,
-    place: String,
-    port: i32,
-    backlog: u32,
-    reuse_port: bool,
-    ipv6_only: bool,
-) -> napi::Result<i32> {
-    let options = BindOptions { backlog, reuse_port, ipv6_only };
+pub fn socket_listen(env: Env, place: String, port: i32, options: BindingBindOptions) -> napi::Result<i32> {
+    let options = options.into();
     check(&env, address(place, port).and_then(|address| hand_over(socket::listen(&address, &options))))
+}
+
+/// Checks a listening socket from elsewhere, or makes it one where the backlog is not negative.
+#[napi(catch_unwind)]
+pub fn socket_check_listening(env: Env, fd: i32, backlog: i32) -> napi::Result<()> {
+    let backlog = u32::try_from(backlog).ok();
+    check(&env, borrow(fd, "getsockopt").and_then(|fd| socket::check_listening(fd, backlog)))
+}
+
+/// Closes the descriptor when another program takes this process's place. Fails with `EBADF` when it is not
+/// open.
+#[napi(catch_unwind)]
+pub fn socket_set_close_on_exec(env: Env, fd: i32) -> napi::Result<()> {
+    check(&env, borrow(fd, "fcntl").and_then(socket::set_close_on_exec))
 }
 
 /// The next connection, or -1.

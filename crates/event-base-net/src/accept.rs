@@ -26,11 +26,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub struct ListenOptions {
     /// How many connections it accepts per pass of the loop before others get their turn; at least 1.
     pub batch: u32,
+    /// Whether it waits for [`Net::resume`](crate::Net::resume) before it accepts anything.
+    pub paused: bool,
 }
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        ListenOptions { batch: 64 }
+        ListenOptions { batch: 64, paused: false }
     }
 }
 
@@ -81,11 +83,14 @@ impl Listener {
             fd,
             read,
             timer,
-            state: State::Watching,
+            state: if options.paused { State::Paused } else { State::Watching },
             batch: options.batch,
             left: 0,
             pause: Duration::ZERO,
         };
+        if options.paused {
+            return Ok(listener);
+        }
         match base.add(read, None) {
             Ok(()) => Ok(listener),
             Err(error) => {

@@ -51,6 +51,7 @@ mod completion;
 mod connect;
 mod failure;
 mod net;
+pub mod proxy;
 mod relay;
 pub mod socket;
 mod source;

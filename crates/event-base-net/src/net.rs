@@ -229,6 +229,14 @@ impl Net {
         }
     }
 
+    /// The bytes that a relay has moved so far, from its first descriptor and from its second.
+    pub(crate) fn moved(&self, key: SourceKey) -> Option<[u64; 2]> {
+        match self.sources.get(key) {
+            Some(Source::Relay(relay)) => Some(relay.moved()),
+            _ => None,
+        }
+    }
+
     fn listener_died(&mut self, key: SourceKey, error: Error) {
         if let Some(Source::Listener(listener)) = self.sources.remove(key) {
             listener.close(&self.base);

@@ -38,6 +38,11 @@ impl SourceKey {
         let index = bits & ((1 << INDEX_BITS) - 1);
         Some(SourceKey { index: index as u32, generation: generation as u32 })
     }
+
+    /// The slot of the source, in which a later one may be: small numbers, for tables beside the sources'.
+    pub(crate) const fn slot(self) -> usize {
+        self.index as usize
+    }
 }
 
 /// Which of a source's events fired. The two ends of a relay are 0 and 1; whatever has one descriptor calls

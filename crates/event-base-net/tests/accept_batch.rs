@@ -14,7 +14,10 @@ fn listen(bed: &mut Bed, batch: u32) -> (SourceKey, std::net::SocketAddr) {
     let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
     let door = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
     let Ok(Address::Internet(address)) = socket::address(&door) else { panic!("it is bound") };
-    (bed.net.listen(door, ListenOptions { batch }).expect("it can be watched"), address)
+    (
+        bed.net.listen(door, ListenOptions { batch, ..ListenOptions::default() }).expect("it can be watched"),
+        address,
+    )
 }
 
 fn knock(address: std::net::SocketAddr, times: usize) -> Vec<TcpStream> {
@@ -135,6 +138,9 @@ fn a_batch_of_nothing_is_refused() {
     each_method(|_, bed| {
         let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
         let door = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
-        assert_eq!(bed.net.listen(door, ListenOptions { batch: 0 }), Err(Error::OutOfRange("batch")));
+        assert_eq!(
+            bed.net.listen(door, ListenOptions { batch: 0, ..ListenOptions::default() }),
+            Err(Error::OutOfRange("batch"))
+        );
     });
 }

@@ -16,10 +16,50 @@ fn take_all() -> Vec<File> {
     std::iter::from_fn(|| File::open("/dev/null").ok()).collect()
 }
 
-#[test]
-fn a_listener_without_descriptors_waits_and_recovers() {
+/// Few enough descriptors that they can be used up quickly.
+fn lower_the_limit() {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("there is a limit");
     setrlimit(Resource::RLIMIT_NOFILE, soft.min(256), hard).expect("lowering is always allowed");
+}
+
+#[test]
+fn descriptors_that_run_out_in_a_burst_lose_no_connection() {
+    lower_the_limit();
+    each_method(|method, bed| {
+        let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
+        let door = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
+        let Ok(Address::Internet(address)) = socket::address(&door) else { panic!("it is bound") };
+        let key = bed.net.listen(door, ListenOptions::default()).expect("it can be watched");
+        let clients: Vec<_> = (0..6).map(|_| TcpStream::connect(address).expect("it listens")).collect();
+        let mut taken = take_all();
+        taken.truncate(taken.len() - 2);
+
+        let mut accepted = Vec::new();
+        bed.run_until(|_, completion| match completion {
+            Completion::Accepted { fd, .. } => {
+                accepted.push(fd);
+                false
+            }
+            Completion::AcceptFailed { key: of, error, retry_after: Some(_) } => {
+                assert_eq!((of, errno(&error)), (key, (Errno::EMFILE, "accept")), "{method}");
+                true
+            }
+            other => panic!("{method}: unexpected: {other:?}"),
+        });
+        assert_eq!(accepted.len(), 2, "{method}");
+
+        drop(taken);
+        bed.run_until(|_, completion| {
+            let Completion::Accepted { fd, .. } = completion else { panic!("unexpected: {completion:?}") };
+            accepted.push(fd);
+            accepted.len() == clients.len()
+        });
+    });
+}
+
+#[test]
+fn a_listener_without_descriptors_waits_and_recovers() {
+    lower_the_limit();
     each_method(|method, bed| {
         let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
         let door = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");

@@ -48,11 +48,16 @@ pub type Logger = unsafe extern "C" fn(severity: c_int, message: *const c_char);
 /// `event_fatal_cb`.
 pub type Fatal = unsafe extern "C" fn(code: c_int);
 
+/// `event_base_foreach_event_cb`.
+pub type Each =
+    unsafe extern "C" fn(base: *const EventBase, event: *const Event, argument: *mut c_void) -> c_int;
+
 unsafe extern "C" {
     pub safe fn event_get_version() -> *const c_char;
     pub safe fn event_get_struct_event_size() -> usize;
     pub safe fn event_config_new() -> *mut EventConfig;
     pub fn event_config_set_flag(config: *mut EventConfig, flag: c_int) -> c_int;
+    pub fn event_config_avoid_method(config: *mut EventConfig, name: *const c_char) -> c_int;
     pub fn event_config_free(config: *mut EventConfig);
     pub fn event_base_new_with_config(config: *const EventConfig) -> *mut EventBase;
     pub fn event_base_free(base: *mut EventBase);
@@ -92,6 +97,9 @@ unsafe extern "C" {
     pub fn event_base_gettimeofday_cached(base: *mut EventBase, time: *mut libc::timeval) -> c_int;
     pub fn event_base_update_cache_time(base: *mut EventBase) -> c_int;
     pub fn event_base_active_by_fd(base: *mut EventBase, fd: c_int, what: c_short);
+    pub fn event_base_active_by_signal(base: *mut EventBase, signal: c_int);
+    pub fn event_base_foreach_event(base: *mut EventBase, each: Each, argument: *mut c_void) -> c_int;
+    pub fn event_add_nolock_(event: *mut Event, time: *const libc::timeval, is_absolute: c_int) -> c_int;
     pub fn event_base_once(
         base: *mut EventBase,
         fd: c_int,

@@ -22,7 +22,7 @@ impl Call {
     ///
     /// The kernel reads or writes them within this call, while JavaScript, which alone could touch them,
     /// waits: TypeScript refuses arrays that threads share.
-    fn with_bytes<T>(
+    pub(crate) fn with_bytes<T>(
         &self,
         index: usize,
         (offset, length): (u32, u32),
@@ -135,5 +135,15 @@ impl Export for SocketWriteMany {
         let fd = call.check(borrow(call.int(0), "writev"))?;
         let written = call.with_buffers(1, call.uint(2), |buffers| socket::write_vectored(fd, buffers));
         call.check(written).map(|count| Value::Int(count.map_or(WOULD_BLOCK, |count| count as i32)))
+    }
+}
+
+pub(super) struct SocketPeek;
+
+impl Export for SocketPeek {
+    const NAME: &'static CStr = c"socketPeek";
+
+    fn call(call: &Call) -> napi::Result<Value> {
+        call.transfer("recv", |fd, bytes| socket::peek(fd, bytes))
     }
 }

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use std::time::Duration;
 
-use event_base::{Base, Error, EventId, EventSpec, What};
+use event_base::{Base, Error, EventId, EventSpec, SystemError, What};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv};
@@ -69,6 +69,9 @@ pub(super) struct End {
     connecting: bool,
     /// Why it was of no use to begin with.
     failure: Option<Error>,
+    /// A write was told that the connection had failed. The kernel tells it once: after it, reading ends as if the
+    /// peer had ended its stream.
+    broken: Option<Error>,
 }
 
 impl End {
@@ -93,6 +96,7 @@ impl End {
             half_closed: false,
             connecting,
             failure: on_its_way.err(),
+            broken: None,
         })
     }
 
@@ -161,6 +165,19 @@ impl End {
 
     pub(super) fn send(&self, buffer: &[u8]) -> nix::Result<Option<usize>> {
         socket::send(self.fd.as_fd(), self.socket, buffer)
+    }
+
+    /// Called when a write failed. `EPIPE` says no more than that the peer takes nothing; what it sends may still
+    /// come to its end.
+    pub(super) fn write_failed(&mut self, error: Error) {
+        if !matches!(error, Error::System(SystemError { errno, .. }) if errno == Errno::EPIPE as i32) {
+            self.broken.get_or_insert(error);
+        }
+    }
+
+    /// Why the end of what is read here is not the end of the peer's stream.
+    pub(super) fn broken(&self) -> Option<Error> {
+        self.broken
     }
 
     /// Passes the end of the stream on.

@@ -163,10 +163,13 @@ impl Flow {
                     is_drained = !way.ending;
                     count
                 }
-                Piece::End => {
-                    self.state = State::Ending;
-                    continue;
-                }
+                Piece::End => match way.source.broken() {
+                    None => {
+                        self.state = State::Ending;
+                        continue;
+                    }
+                    Some(error) => return Halt::SourceFailed(error),
+                },
                 Piece::Nothing | Piece::Unknown => return Halt::Drained,
                 Piece::Failed(errno) => {
                     return Halt::SourceFailed(system(errno, "read", Some(way.source.as_fd().as_raw_fd())));

@@ -16,7 +16,7 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         match (self.rate, self.burst) {
             (0, _) => Err(Error::OutOfRange("rate")),
             (_, 0) => Err(Error::OutOfRange("burst")),

@@ -12,7 +12,8 @@
 //! * **Half-close.** The end of a stream is passed on behind its last byte; the other direction goes on.
 //! * **Failures.** A failed read ends the relay. A failed write ends its direction, but what the failed end
 //!   has sent is still passed on: a server that answers early and closes is heard. A peer whose incoming
-//!   stream broke off because of a failure is reset, so that it does not mistake it for a complete one.
+//!   stream broke off because of a failure is reset, so that it does not mistake it for a complete one; also
+//!   where the write was told of the reset, and the reads behind it only see an end.
 //! * **Adaptive.** A small piece is copied through one buffer of the whole base. A stream that turns out large
 //!   is spliced through a pipe, where the system can, so that its bytes never come up: [`gait`]. What `splice`
 //!   has no bytes for is asked again by a read, which alone tells the end of a stream and gets past urgent data.
@@ -247,6 +248,7 @@ impl Relay {
             Halt::SinkFailed(error) => {
                 sink.watch_write(base, false)?;
                 source.watch_read(base, false)?;
+                sink.write_failed(error);
                 self.failure.get_or_insert(error);
             }
             Halt::SourceFailed(error) => {
@@ -278,6 +280,11 @@ impl Relay {
     fn on_closed(&mut self, base: &Base, end: usize) -> Result<Verdict> {
         let failure = self.ends[end].on_closed(base)?;
         Ok(failure.map(|error| (EndReason::Error, Some(error))))
+    }
+
+    /// Bytes taken, from the first descriptor and from the second.
+    pub(crate) fn moved(&self) -> [u64; 2] {
+        [self.flows[0].moved, self.flows[1].moved]
     }
 
     pub(crate) fn stats(&self, base: &Base) -> RelayStats {

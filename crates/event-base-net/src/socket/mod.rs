@@ -6,14 +6,25 @@
 //! * Failures are [`event_base::Error::System`] with the system call's name and the descriptor.
 //! * A write to a vanished peer is `EPIPE`, never a signal, wherever the descriptor is a socket.
 
+mod configure;
+mod datagram;
+#[cfg(target_os = "linux")]
+mod linux;
+mod listen;
+mod message;
 mod open;
 mod option;
 mod query;
 mod transfer;
 
-pub use open::{BindOptions, DEFAULT_BACKLOG, accept, connect, listen, pair, pipe};
-pub use option::{OptionKind, OptionValue, SocketOption, get_option, set_option};
-pub use query::{address, error, peer, set_nonblocking};
-pub use transfer::{Direction, close, read, shutdown, write, write_vectored};
+pub use configure::{get_option, set_option};
+pub use datagram::{
+    Datagram, DatagramOptions, MOST_DATAGRAMS, bind_datagram, connect_datagram, receive_many, send_many,
+};
+pub use listen::{BindOptions, DEFAULT_BACKLOG, check_listening, listen};
+pub use open::{accept, connect, pair, pipe};
+pub use option::{OptionKind, OptionValue, SocketOption};
+pub use query::{address, error, peer, set_close_on_exec, set_nonblocking};
+pub use transfer::{Direction, close, peek, read, shutdown, write, write_vectored};
 
 pub(crate) use transfer::{receive, send};

@@ -1,4 +1,4 @@
-//! Opening descriptors: listen, accept, connect, pair, pipe.
+//! Opening descriptors: accept, connect, pair, pipe.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
@@ -7,55 +7,6 @@ use socket2::{SockAddr, SockRef, Socket, Type};
 
 use crate::address::Address;
 use crate::failure::{Result, from_io, system, would_block};
-
-/// The queue of connections that wait to be accepted, unless told otherwise. The kernel lowers it to its own
-/// limit (`net.core.somaxconn` on Linux, where 4096 is the default).
-pub const DEFAULT_BACKLOG: u32 = 4096;
-
-/// How [`listen`] binds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BindOptions {
-    /// How many connections may wait to be accepted.
-    pub backlog: u32,
-    /// Lets other sockets of the same user listen at the same address, and spreads the connections over
-    /// them (`SO_REUSEPORT`). Not for paths.
-    pub reuse_port: bool,
-    /// Keeps an IPv6 socket from taking IPv4 connections as well (`IPV6_V6ONLY`).
-    pub ipv6_only: bool,
-}
-
-impl Default for BindOptions {
-    fn default() -> Self {
-        BindOptions { backlog: DEFAULT_BACKLOG, reuse_port: false, ipv6_only: false }
-    }
-}
-
-/// A socket that listens at `address`. Port 0 lets the kernel choose; see [`address`](super::address).
-///
-/// An internet socket is bound with `SO_REUSEADDR`, so a port left a moment ago can be used again. A path
-/// must not exist yet, and stays when the socket is closed.
-///
-/// # Errors
-/// `socket`, `setsockopt`, `bind` (`EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`, ...) or `listen`.
-pub fn listen(address: &Address, options: &BindOptions) -> Result<OwnedFd> {
-    let kernel = address.to_kernel("bind")?;
-    let socket = open(address)?;
-    let fd = Some(socket.as_raw_fd());
-    if let Address::Internet(inner) = address {
-        socket.set_reuse_address(true).map_err(|error| from_io(&error, "setsockopt", fd))?;
-        if options.reuse_port {
-            socket.set_reuse_port(true).map_err(|error| from_io(&error, "setsockopt", fd))?;
-        }
-        if inner.is_ipv6() {
-            // Written in both cases: the default differs between systems and can be configured.
-            socket.set_only_v6(options.ipv6_only).map_err(|error| from_io(&error, "setsockopt", fd))?;
-        }
-    }
-    socket.bind(&kernel).map_err(|error| from_io(&error, "bind", fd))?;
-    let backlog = i32::try_from(options.backlog).unwrap_or(i32::MAX);
-    socket.listen(backlog).map_err(|error| from_io(&error, "listen", fd))?;
-    Ok(socket.into())
-}
 
 /// The next waiting connection and where it came from, or `None` when there is none.
 ///
@@ -147,7 +98,8 @@ pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
     }
 }
 
-fn open(address: &Address) -> Result<Socket> {
+/// A stream socket of the address's family.
+pub(super) fn open(address: &Address) -> Result<Socket> {
     // `Socket::new` makes it close-on-exec and, on Darwin, free of SIGPIPE.
     #[cfg(not(target_vendor = "apple"))]
     let kind = Type::STREAM.nonblocking();

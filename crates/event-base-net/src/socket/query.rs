@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd};
 
 use event_base::SystemError;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use socket2::SockRef;
 
 use crate::address::Address;
@@ -62,5 +62,16 @@ pub fn set_nonblocking(fd: impl AsFd, nonblocking: bool) -> Result<()> {
     if new != old {
         fcntl(fd, FcntlArg::F_SETFL(new)).map_err(failed)?;
     }
+    Ok(())
+}
+
+/// Closes the descriptor when another program takes this process's place, as those opened here are.
+///
+/// # Errors
+/// `fcntl`: `EBADF`.
+pub fn set_close_on_exec(fd: impl AsFd) -> Result<()> {
+    let fd = fd.as_fd();
+    let done = fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
+    done.map_err(|errno| system(errno, "fcntl", Some(fd.as_raw_fd())))?;
     Ok(())
 }

@@ -29,6 +29,21 @@ pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> Result<Option<usize>> {
     receive(fd, false, buffer).map_err(|errno| system(errno, "read", Some(fd.as_raw_fd())))
 }
 
+/// Copies what a socket would [`read()`] into `buffer` and leaves it there (`recv(2)` with `MSG_PEEK`): how many bytes
+/// (0 at the end of the stream, or when `buffer` is empty), or `None` when nothing is there yet. Never blocks, whatever
+/// the descriptor's mode.
+///
+/// What was seen keeps the socket readable, so a level-triggered event fires again at once; wait for more with an
+/// edge-triggered one.
+///
+/// # Errors
+/// `recv`: `ENOTSOCK` of what is no socket, `ECONNRESET`, `ENOTCONN`, `EBADF`, ...
+pub fn peek(fd: impl AsFd, buffer: &mut [u8]) -> Result<Option<usize>> {
+    let fd = fd.as_fd().as_raw_fd();
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+    retry(|| nix::sys::socket::recv(fd, buffer, flags)).map_err(|errno| system(errno, "recv", Some(fd)))
+}
+
 /// Writes from `buffer`: how many bytes were taken, or `None` when none could be.
 ///
 /// On a socket a vanished peer is `EPIPE` and no signal is raised. For other descriptors the kernel has no

@@ -47,6 +47,12 @@ impl Pass {
         if self.open && age < self.handed_out { self.number } else { self.number.wrapping_sub(1) }
     }
 
+    pub(super) fn note_call(&mut self, id: EventId) {
+        self.count += 1;
+        self.handed_out = self.handed_out.saturating_add(1);
+        self.running = Some(id);
+    }
+
     pub(super) fn close(&mut self) {
         self.open = false;
         self.running = None;
@@ -181,8 +187,11 @@ impl Inner {
         }
         if let Some(ran) = self.pass.running.take() {
             if self.is_pass_over(ran) {
-                self.pass.close();
+                self.close_pass();
                 return None;
+            }
+            if self.control.attention.contains(Attention::REPEATS) {
+                return Some(self.call_again());
             }
         } else if let Some(now) = self.start_watch() {
             self.measures.callback_began(now);
@@ -215,7 +224,15 @@ impl Inner {
     /// Something was asked for during the callback: whether that ends the pass.
     fn attend(&mut self) -> bool {
         self.tell_waiters();
-        !self.control.attention.is_empty()
+        !(self.control.attention - Attention::REPEATS).is_empty()
+    }
+
+    /// Ends the pass; calls that are still due are left to the next one.
+    pub(super) fn close_pass(&mut self) {
+        if self.control.attention.contains(Attention::REPEATS) {
+            self.put_calls_back();
+        }
+        self.pass.close();
     }
 
     /// What is done with an event just before its callback, once it is out of its queue.
@@ -236,19 +253,22 @@ impl Inner {
         }
         let is_special = state.intersects(State::TRANSIENT | State::FINALIZING) | queued.contains(REPEATS);
         let released = is_special && self.settle_handed_out(index, queued);
-        self.pass.count += 1;
-        self.pass.handed_out = self.pass.handed_out.saturating_add(1);
-        self.pass.running = Some(id);
+        self.pass.note_call(id);
         Ready { id, fd, what: result, data, released, orphaned: false }
     }
 
-    /// Queues an event again that is to be handed out more often. Answers whether it released any other.
+    /// Notes that an event is to be handed out more often. Answers whether it released any other.
     #[inline]
     fn settle_handed_out(&mut self, index: u32, result: What) -> bool {
         if result.contains(REPEATS) {
-            self.repeat(index, result);
+            self.begin_calls(index, result - REPEATS);
             return false;
         }
+        self.release_transient(index)
+    }
+
+    /// Releases an event that was handed out for the last time, unless it was added again.
+    pub(super) fn release_transient(&mut self, index: u32) -> bool {
         let released = !self.table.at(index).state.intersects(State::LISTED);
         if released {
             self.table.remove(index);

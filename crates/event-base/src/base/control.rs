@@ -21,6 +21,8 @@ bitflags! {
         const NEXT_PASS = 0x02;
         /// Other threads wait for the callback to end: see [`super::block`].
         const WAITED_FOR = 0x04;
+        /// The event just called is to be called again, and ends no pass: see [`super::signals`].
+        const REPEATS = 0x08;
     }
 }
 

@@ -129,6 +129,9 @@ impl Inner {
         let is_signal = record.what.contains(What::SIGNAL);
         self.disarm(index);
         self.withdraw(index);
+        if is_signal {
+            self.drop_calls(index);
+        }
         if self.unlist(index, State::INSERTED)
             && let Some(backend) = &mut self.backend
         {
@@ -208,7 +211,7 @@ impl Base {
     /// looked at.
     ///
     /// # Errors
-    /// [`Error::Active`] while the event is pending or active, [`Error::Finalizing`]; else as
+    /// [`Error::Active`] while the event is pending or active, or calls of it are due; [`Error::Finalizing`]; else as
     /// [`create`](Self::create). Nothing has changed then.
     pub fn assign(&self, id: EventId, spec: EventSpec) -> Result<(), Error> {
         self.try_with(|inner| {
@@ -217,7 +220,7 @@ impl Base {
             if state.intersects(State::ANY_FINALIZING) {
                 return Err(Error::Finalizing);
             }
-            if state.intersects(State::LISTED) {
+            if state.intersects(State::LISTED) || inner.is_called_again(index) {
                 return Err(Error::Active);
             }
             let priority = inner.check_spec(&spec)?;

@@ -79,7 +79,7 @@ impl Inner {
     /// What a pass leaves behind: whether this was the last one.
     pub(super) fn end_pass(&mut self) {
         self.settle_callback();
-        self.pass.close();
+        self.close_pass();
         self.tell_waiters();
         self.sleep.end();
         let ran = std::mem::take(&mut self.pass.count) > 0;

@@ -1,13 +1,16 @@
 //! Signal events: adding, collecting what arrived, and handing out more than once (`event_signal_closure`).
 //!
-//! A signal event is handed out once for each time its signal arrived. While more calls are due the event stays in
-//! front of its queue, so that everything that takes an event out of its queue takes the calls with it, and
-//! everything that ends a pass leaves them to the next one.
+//! A signal event is handed out once for each time its signal arrived, in a row. During these calls it is in no
+//! queue, so that what its callback does to it holds: added again it stays so, made active again it has another turn
+//! in the next pass. Deleting it takes the calls along that are left. Whatever ends the pass puts it in front of its
+//! queue for them.
 
+use super::control::Attention;
 use super::{Base, Inner};
 use crate::error::Error;
-use crate::event::{EventId, NONE, REPEATS, State};
+use crate::event::{EventId, NONE, REPEATS, Ready, State};
 use crate::flags::What;
+use crate::signal::Calls;
 
 impl Inner {
     pub(super) fn insert_signal(&mut self, index: u32) -> Result<(), Error> {
@@ -66,16 +69,62 @@ impl Inner {
         }
     }
 
-    /// Puts an event back in front of the queue it was just taken from, for its next call.
+    /// The event was just handed out with `result`, and will be as often as was noted.
     #[cold]
-    pub(super) fn repeat(&mut self, index: u32, result: What) {
-        let priority = self.table.at(index).priority;
+    pub(super) fn begin_calls(&mut self, index: u32, result: What) {
+        self.signals.calls = Calls { index, left: self.signals.take_calls(index), result };
+        self.control.attention.set(Attention::REPEATS, self.signals.calls.left > 0);
+    }
+
+    /// Hands the event out again that was handed out last.
+    #[inline]
+    pub(super) fn call_again(&mut self) -> Ready {
+        let Calls { index, left, result } = self.signals.calls;
+        self.signals.calls.left = left - 1;
+        let is_last = left == 1;
+        let id = self.table.id(index);
+        let record = self.table.at(index);
+        let (fd, data, is_transient) = (record.fd, record.data, record.state.contains(State::TRANSIENT));
+        self.measures.count_result(result);
+        self.control.attention.set(Attention::REPEATS, !is_last);
+        let released = is_last && is_transient && self.release_transient(index);
+        self.pass.note_call(id);
+        Ready { id, fd, what: result, data, released, orphaned: false }
+    }
+
+    /// The pass ends before all calls were made: the event is due again, in front of the others.
+    #[cold]
+    pub(super) fn put_calls_back(&mut self) {
+        let Calls { index, mut left, result } = self.signals.calls;
+        self.control.attention -= Attention::REPEATS;
+        let record = self.table.at(index);
+        let (priority, mut result) = (record.priority, result);
+        if record.state.intersects(State::QUEUED) {
+            // Its own callback made it active again.
+            result |= record.result - REPEATS;
+            let more = if record.result.contains(REPEATS) { self.signals.take_calls(index) } else { 0 };
+            left = left.saturating_add(more).saturating_add(1);
+            self.withdraw(index);
+        }
         self.queues.by_priority[usize::from(priority)].prepend(&mut self.table, index);
         self.list(index, State::ACTIVE);
-        let is_left = self.signals.take_call(index);
-        let record = self.table.at(index);
-        record.result = result;
-        record.result.set(REPEATS, is_left);
+        if left > 1 {
+            self.signals.note_calls(index, left - 1, true);
+            result |= REPEATS;
+        }
+        self.table.at(index).result = result;
+    }
+
+    /// Whether the event that was handed out last is this one, and will be again.
+    pub(super) fn is_called_again(&self, index: u32) -> bool {
+        self.control.attention.contains(Attention::REPEATS) && self.signals.calls.index == index
+    }
+
+    /// The event is deleted: no call of it is due any more.
+    pub(super) fn drop_calls(&mut self, index: u32) {
+        if self.is_called_again(index) {
+            self.control.attention -= Attention::REPEATS;
+        }
     }
 
     /// Makes anew what signals need, after a fork and after the notifier and the backend were made anew: the
@@ -103,7 +152,7 @@ impl Base {
 
     /// Makes a signal event active, pending or not, to be handed out `calls` times with `what` as its result
     /// (`event_active` with its `ncalls`). On one that is active already the calls are added to those due, and
-    /// `what` to its result. Nothing happens with 0 calls. For an event that is not for a signal, `calls` means
+    /// `what` to its result; in its own callback they come in the next pass. Nothing happens with 0 calls. For an event that is not for a signal, `calls` means
     /// nothing, and this is [`activate`](Self::activate). Any thread.
     ///
     /// # Errors

@@ -24,7 +24,8 @@ use crate::backend::Backend;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use crate::backend::Internal;
 use crate::error::Error;
-use crate::event::{List, Table};
+use crate::event::{List, NONE, Table};
+use crate::flags::What;
 use crate::sys::notify::Notifier;
 use crate::sys::signal::{HIGHEST, SignalSet};
 
@@ -63,6 +64,17 @@ pub(crate) struct Signals {
     /// By slot: how often an event that is queued is to be handed out beyond once. Means something only while the
     /// event's state says so.
     more: HashMap<u32, u64>,
+    /// Means something only while the loop is told that there are any.
+    pub(crate) calls: Calls,
+}
+
+/// The calls that are left of an event which was handed out, and is called again until there are none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Calls {
+    /// The event's slot.
+    pub(crate) index: u32,
+    pub(crate) left: u64,
+    pub(crate) result: What,
 }
 
 impl Signals {
@@ -76,6 +88,7 @@ impl Signals {
             shared,
             told: Vec::new(),
             more: HashMap::new(),
+            calls: Calls { index: NONE, left: 0, result: What::empty() },
         }
     }
 
@@ -336,15 +349,9 @@ impl Signals {
         *more = if anew { calls } else { more.saturating_add(calls) };
     }
 
-    /// Takes one of the calls noted; answers whether more are left.
-    pub(crate) fn take_call(&mut self, index: u32) -> bool {
-        let Some(more) = self.more.get_mut(&index) else { return false };
-        *more = more.saturating_sub(1);
-        let is_left = *more > 0;
-        if !is_left {
-            self.more.remove(&index);
-        }
-        is_left
+    /// Takes the calls noted.
+    pub(crate) fn take_calls(&mut self, index: u32) -> u64 {
+        self.more.remove(&index).unwrap_or(0)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A signal event is handed out once for each signal; what a callback does in between. No signal is needed for most
 //! of it.
 
-use event_base::{Config, EventSpec, LoopResult, What};
+use event_base::{Config, Error, EventSpec, LoopResult, What};
 
 use crate::support::{Bed, LOOP_ONCE, ONE_PASS, POLL, WAIT, ms};
 use crate::{USR1, USR2, alone, watch};
@@ -41,22 +41,77 @@ fn calls_mean_nothing_to_an_event_that_is_not_for_a_signal() {
 }
 
 #[test]
-fn calls_add_up_while_the_event_is_queued_or_being_called() {
+fn calls_add_up_while_the_event_is_queued() {
     let _alone = alone();
     let bed = Bed::new();
     let signal = watch(&bed.base, USR1);
     bed.base.activate_signal(signal, SIGNAL, 1).unwrap();
     bed.base.activate_signal(signal, SIGNAL, 2).unwrap();
+    assert_eq!(bed.run(POLL).1, [(signal, SIGNAL); 3]);
+    assert_eq!(bed.run(POLL).1, []);
+}
+
+#[test]
+fn calls_that_its_own_callback_adds_come_in_the_next_pass() {
+    let _alone = alone();
+    let bed = Bed::new();
+    let signal = watch(&bed.base, USR1);
+    bed.base.activate_signal(signal, SIGNAL, 2).unwrap();
     let mut calls = 0;
-    bed.base
-        .run(POLL, |base, _| {
-            calls += 1;
-            if calls == 1 {
-                base.activate_signal(signal, SIGNAL, 2).unwrap();
-            }
-        })
-        .unwrap();
-    assert_eq!(calls, 5);
+    let again = |base: &event_base::Base, _: event_base::Ready| {
+        calls += 1;
+        base.activate_signal(signal, SIGNAL, 1).unwrap();
+    };
+    bed.base.run(POLL, again).unwrap();
+    assert_eq!(calls, 2);
+    assert_eq!(bed.run(POLL).1, [(signal, SIGNAL); 2]);
+    assert_eq!(bed.run(POLL).1, []);
+}
+
+#[test]
+fn calls_that_its_own_callback_adds_before_a_break_join_those_that_were_left() {
+    let _alone = alone();
+    let bed = Bed::new();
+    let signal = watch(&bed.base, USR1);
+    bed.base.activate_signal(signal, SIGNAL, 3).unwrap();
+    let again = |base: &event_base::Base, _: event_base::Ready| {
+        base.activate_signal(signal, What::READ, 2).unwrap();
+        base.loop_break().unwrap();
+    };
+    bed.base.run(POLL, again).unwrap();
+    assert_eq!(bed.run(POLL).1, [(signal, SIGNAL | What::READ); 4]);
+    assert_eq!(bed.run(POLL).1, []);
+}
+
+#[test]
+fn an_event_that_fires_once_and_is_added_again_stays_so_through_the_other_calls() {
+    let _alone = alone();
+    let bed = Bed::new();
+    let once = bed.base.create_and_add(EventSpec::signal_once(USR1), None).unwrap();
+    bed.base.activate_signal(once, SIGNAL, 3).unwrap();
+    let mut calls = 0;
+    let add_first = |base: &event_base::Base, ready: event_base::Ready| {
+        calls += 1;
+        if calls == 1 {
+            base.add(ready.id, None).unwrap();
+        }
+    };
+    bed.base.run(POLL, add_first).unwrap();
+    assert_eq!((calls, bed.base.pending(once, What::all())), (3, Ok(SIGNAL)));
+}
+
+#[test]
+fn an_event_cannot_become_another_one_while_calls_of_it_are_due() {
+    let _alone = alone();
+    let bed = Bed::new();
+    let once = bed.base.create(EventSpec::signal_once(USR1)).unwrap();
+    bed.base.activate_signal(once, SIGNAL, 2).unwrap();
+    let mut answers = Vec::new();
+    let assign = |base: &event_base::Base, ready: event_base::Ready| {
+        answers.push(base.assign(ready.id, EventSpec::user()));
+    };
+    bed.base.run(POLL, assign).unwrap();
+    assert_eq!(answers, [Err(Error::Active), Ok(())]);
 }
 
 #[test]

@@ -79,3 +79,24 @@ fn a_deadline_does_not_make_the_number_of_a_signal_a_descriptor() {
     bed.base.activate_by_fd(USR1, What::READ).unwrap();
     assert_eq!(bed.run(POLL).1, []);
 }
+
+#[test]
+fn a_signal_that_is_found_together_with_the_timeout_is_told_with_it() {
+    let _alone = alone();
+    let bed = bed();
+    let event = bed.base.create_and_add(EventSpec::signal_once(USR1), Some(ms(10))).unwrap();
+    bed.clock.advance(ms(20));
+    send(USR1, 2);
+    let both = (event, What::SIGNAL | What::TIMEOUT);
+    assert_eq!(bed.run(WAIT), (LoopResult::Empty, vec![both, both]));
+}
+
+#[test]
+fn removing_the_timer_leaves_the_calls_that_are_due() {
+    let _alone = alone();
+    let bed = bed();
+    let event = bed.base.create_and_add(EventSpec::signal(USR1), Some(ms(10))).unwrap();
+    bed.base.activate_signal(event, What::SIGNAL, 3).unwrap();
+    bed.base.remove_timer(event).unwrap();
+    assert_eq!(bed.run(POLL).1, [(event, What::SIGNAL); 3]);
+}

@@ -1,7 +1,7 @@
 //! The rules that make libevent do what the engine does.
 #![expect(unsafe_code, reason = "libevent is a C library")]
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_short};
 use std::os::fd::RawFd;
 use std::ptr;
 
@@ -11,7 +11,9 @@ use event_base_conformance::libevent::raw;
 use crate::event_struct::{
     Fields, LIST_ACTIVE, LIST_ACTIVE_LATER, LIST_INSERTED, LIST_QUEUED, LIST_TIMEOUT, Place,
 };
-use crate::libevent::{Libevent, TIMEOUT};
+use crate::interpose::Micros;
+use crate::libevent::{Libevent, TIMEOUT, called};
+use crate::library::{timeval, with_time};
 use crate::player::Player;
 use crate::rules::{Rule, count};
 use crate::side::Side;
@@ -47,6 +49,31 @@ impl Libevent {
         }
     }
 
+    /// `event_base_once`, which does not say where its event is.
+    pub(crate) fn add_unnamed(
+        &self,
+        player: &Player<Self>,
+        number: u64,
+        fd: RawFd,
+        what: What,
+        timeout: Option<Micros>,
+    ) -> bool {
+        let on: Vec<Place> =
+            self.all().filter(|place| place.is(LIST_INSERTED) && fd >= 0 && place.read().fd == fd).collect();
+        let first = on.iter().find(|place| !on.contains(&place.previous()));
+        let before = self.registrations.get();
+        let what = c_short::from(what.bits());
+        let argument = ptr::without_provenance_mut(number as usize);
+        let added = with_time(timeout, |time| {
+            // SAFETY: the base is alive.
+            unsafe { raw::event_base_once(self.base, fd, what, called, argument, time) == 0 }
+        });
+        if let Some(first) = first.filter(|_| added) {
+            self.joined(player, first.previous(), before);
+        }
+        added
+    }
+
     /// Tells epoll again what it knows, as the engine does to learn whether the registration still stands.
     pub(crate) fn tell_again(&self, player: &Player<Self>, fd: RawFd) {
         let Some(slot) = player.slot(fd) else { return };
@@ -57,6 +84,24 @@ impl Libevent {
             // SAFETY: the record lives across the call.
             unsafe { libc::epoll_ctl(self.epoll.get(), libc::EPOLL_CTL_MOD, fd, &raw mut event) };
         }
+    }
+
+    /// `event_remove_timer`.
+    pub(crate) fn take_timer(&self, event: usize) -> bool {
+        let (pointer, fields) = self.at(event);
+        if fields.has_interval() && fields.flags & LIST_TIMEOUT == 0 {
+            count(Rule::PeriodAfterRemove);
+            self.events[event].change(|fields| fields.interval = timeval(0));
+        }
+        self.set_period(event, None);
+        let calls = self.events[event].calls().count;
+        // SAFETY: the event is assigned.
+        let removed = unsafe { raw::event_remove_timer(pointer) == 0 };
+        if fields.is_signal() && self.events[event].calls().count != calls {
+            count(Rule::CallsAfterRemove);
+            self.events[event].set_calls(calls);
+        }
+        removed
     }
 
     /// The part of `event_add` that sets the deadline, where the event is active with TIMEOUT.
@@ -82,6 +127,7 @@ impl Libevent {
     /// What `timeout_process` does with one event, as the engine does it.
     fn expire(&self, place: Place, keep: bool) {
         let event = place.0.cast();
+        let calls = Some(place.calls().count).filter(|_| place.is(LIST_QUEUED) && place.read().is_signal());
         if keep {
             let interval = place.read().interval;
             // SAFETY: the event is assigned.
@@ -93,6 +139,9 @@ impl Libevent {
         }
         // SAFETY: as above.
         unsafe { raw::event_active(event, c_int::from(TIMEOUT), 1) };
+        if let Some(calls) = calls {
+            place.set_calls(calls);
+        }
     }
 
     /// What `timeout_process` is about to do, where the engine does something else: events that are active already
@@ -113,8 +162,12 @@ impl Libevent {
         due.sort_by_key(order);
         let keeps =
             |fields: Fields| fields.flags & LIST_INSERTED != 0 && fields.what().contains(What::PERSIST);
+        let stays = |signal: bool| {
+            due.iter().map(|place| place.read()).any(|fields| keeps(fields) && fields.is_signal() == signal)
+        };
         let reasons = [
-            (Rule::PeriodAndDescriptor, due.iter().any(|place| keeps(place.read()))),
+            (Rule::PeriodAndDescriptor, stays(false)),
+            (Rule::SignalPeriod, stays(true)),
             (Rule::EqualDeadlines, due.windows(2).any(|two| two[0].read().due() == two[1].read().due())),
             (Rule::CommonTimeouts, due.iter().any(|place| place.read().is_common())),
         ];

@@ -2,11 +2,13 @@
 
 use event_base::{LoopFlags, What};
 
+use crate::calls::may_be_called_again;
 use crate::interpose::Micros;
 use crate::player::{Entry, Known, Player, Unnamed};
 use crate::program::{Kind, Operation};
 use crate::rules::Rule;
 use crate::side::{Side, Timeout, UNNAMED};
+use crate::signals;
 
 /// Unnamed events at a time.
 const MOST_UNNAMED: usize = 6;
@@ -42,15 +44,35 @@ impl<S: Side> Player<S> {
             }),
             Operation::Activate(event, what) => self.on(event, |known| self.activate(event, known, what)),
             Operation::ActivateLater(event, what) => self.on(event, |known| {
-                if self.is_nonblocking() {
+                if self.is_nonblocking() || may_be_called_again(self, event) {
                     return Entry::Left(Rule::FinitePassesLeft);
                 }
                 answer(self.side.activate_later(event, self.without_timeout(known, what)))
             }),
+            Operation::ActivateTimes(event, what, times) => self.on(event, |known| {
+                if self.had_its_turn(known.pass) {
+                    return Entry::Left(Rule::FinitePassesLeft);
+                }
+                answer(self.side.activate_times(event, self.without_timeout(known, what), times))
+            }),
+            Operation::ActivateBySignal(signal) => {
+                let known = *self.known.borrow();
+                let on = |known: &&Known| known.kind.is_some_and(|kind| kind.signal == Some(signal));
+                if known.iter().filter(on).any(|known| self.had_its_turn(known.pass)) {
+                    return Entry::Left(Rule::FinitePassesLeft);
+                }
+                answer(self.side.activate_by_signal(signals::number(S::IS_LIBEVENT, signal)))
+            }
+            Operation::Send(signal, times, to_process) => {
+                Entry::Answer(signals::send(signals::number(S::IS_LIBEVENT, signal), times, to_process))
+            }
             Operation::ActivateByFd(slot, what) => self.activate_by_fd(slot, what),
             Operation::SetPriority(event, priority) => {
                 // One more than there are: sometimes it must be refused.
                 let priority = priority % (self.priorities.get() + 1);
+                if may_be_called_again(self, event) {
+                    return Entry::Left(Rule::OneCallAtATime);
+                }
                 self.on(event, |_| answer(self.side.set_priority(event, priority)))
             }
             Operation::SetPriorities(count) => self.set_priorities(count),
@@ -135,7 +157,11 @@ impl<S: Side> Player<S> {
         };
         let persistent = kind.what.contains(What::PERSIST);
         let mut timeout = timeout;
-        if timeout != Timeout::Never && persistent && kind.slot.is_some() && self.program.settings.unnamed {
+        if timeout != Timeout::Never
+            && persistent
+            && (kind.slot.or(kind.signal)).is_some()
+            && self.program.settings.unnamed
+        {
             self.count(Rule::UnnamedAndPeriods);
             timeout = Timeout::Never;
         }
@@ -179,7 +205,7 @@ impl<S: Side> Player<S> {
     }
 
     /// When all timers but this event's are due.
-    fn deadlines(&self, but: Option<usize>) -> Vec<Micros> {
+    pub(crate) fn deadlines(&self, but: Option<usize>) -> Vec<Micros> {
         let states = self.side.states();
         let named = states.iter().enumerate().filter(|(event, _)| Some(*event) != but);
         let unnamed = self.unnamed.borrow();
@@ -222,7 +248,7 @@ impl<S: Side> Player<S> {
 
     fn activate(&self, event: usize, known: &Known, what: What) -> Entry {
         let put_off = self.had_its_turn(known.pass);
-        if put_off && self.is_nonblocking() {
+        if put_off && (self.is_nonblocking() || may_be_called_again(self, event)) {
             return Entry::Left(Rule::FinitePassesLeft);
         }
         answer(self.side.activate(event, self.without_timeout(known, what), put_off))

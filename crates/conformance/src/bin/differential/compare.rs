@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use crate::engine::Engine;
 use crate::libevent::Libevent;
+use crate::order::Orders;
 use crate::player::{Entry, Player};
 use crate::program::{Flags, Program};
 use crate::side::{Side, State};
@@ -80,13 +81,16 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 }
 
 fn run_both(program: &Rc<Program>, step: &Cell<usize>, done: &Cell<Done>) -> Option<String> {
-    let libevent = Player::<Libevent>::new(program);
-    let engine = Player::<Engine>::new(program);
+    let orders = Orders::default();
+    let libevent = Player::<Libevent>::new(program, &orders);
+    let engine = Player::<Engine>::new(program, &orders);
     let mut so_far = Done::default();
     for operation in &program.operations {
         step.set(step.get() + 1);
-        libevent.play(operation);
         engine.play(operation);
+        libevent.play(operation);
+        libevent.forget_found();
+        engine.forget_found();
         let (left, right) = (libevent.trace.borrow(), engine.trace.borrow());
         so_far.operations = libevent.done.get();
         so_far.note(&left);

@@ -3,7 +3,7 @@
 use event_base::What;
 
 use crate::player::{Entry, Player};
-use crate::program::{Operation, Socket};
+use crate::program::{Method, Operation, Socket};
 use crate::rules::Rule;
 use crate::side::Side;
 
@@ -35,6 +35,9 @@ impl<S: Side> Player<S> {
         let unnamed = self.unnamed_on(slot);
         if self.program.settings.changelist && !self.sockets.borrow().is_open(slot) {
             return Err(Rule::ClosedWithChangelist);
+        }
+        if self.program.settings.method != Method::Epoll && !self.sockets.borrow().is_open(slot) {
+            return Err(Rule::AddedToClosed);
         }
         if others.contains(&event) || (others.is_empty() && !unnamed) {
             return Ok(());
@@ -94,6 +97,11 @@ impl<S: Side> Player<S> {
         if self.program.settings.changelist && !events.is_empty() {
             self.count(Rule::ClosedWithChangelist);
             events.iter().for_each(|event| _ = self.delete(*event));
+        } else if self.program.settings.method != Method::Epoll {
+            for event in events {
+                self.count(Rule::ClosedUnderPoll);
+                self.delete(event);
+            }
         } else if events.len() > 1 || self.sockets.borrow().is_shared(slot) {
             for event in events {
                 self.count(Rule::ClosedDescriptors);

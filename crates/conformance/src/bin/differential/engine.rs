@@ -1,6 +1,7 @@
 //! The engine's side, over the real backend and the system's clock.
 
 use std::cell::Cell;
+use std::ffi::c_int;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use event_base::{
 
 use crate::interpose::{Micros, WALL_OFFSET};
 use crate::player::Player;
-use crate::program::{COMMON, EVENTS, Kind, Settings};
+use crate::program::{COMMON, EVENTS, Kind, Method, Settings};
 use crate::side::{Side, State, States, Timeout};
 
 /// The engine.
@@ -40,7 +41,7 @@ impl Engine {
         player.called(ready.data, ready.fd, ready.what);
     }
 
-    /// The loop in the steps of a host, which sleeps until the kernel's timer.
+    /// The loop in the steps of a host, which sleeps until the kernel's timer, or in the base's stead.
     fn run_hosted(&self, player: &Player<Self>, flags: LoopFlags) -> Result<i32, Error> {
         self.base.enter(flags)?;
         loop {
@@ -50,7 +51,14 @@ impl Engine {
                         Self::hand_out(player, &ready);
                     }
                 }
-                Turn::Idle => player.sleep(None),
+                Turn::Idle if player.program.settings.method == Method::Epoll => player.sleep(None),
+                Turn::Idle => {
+                    let mut wait = self.base.start_wait()?;
+                    let waited = wait.wait();
+                    self.base.finish_wait(wait)?;
+                    waited?;
+                    player.found_before();
+                }
                 Turn::Host | Turn::Watcher(_) => {}
                 Turn::Done(result) => {
                     self.base.leave();
@@ -65,7 +73,7 @@ impl Engine {
         let Ok(priority) = self.base.priority(id) else { return State::default() };
         let idle = State { exists: true, priority, ..State::default() };
         infos.iter().find(|info| info.id == id).map_or(idle, |info| State {
-            inserted: info.pending.intersects(What::IO),
+            inserted: info.pending.intersects(What::IO | What::SIGNAL),
             deadline: info.expires_at.map(micros),
             active: info.is_active.then_some(info.active.bits()),
             ..idle
@@ -88,8 +96,14 @@ impl Side for Engine {
             settings.most_callbacks,
             settings.limited_from,
         );
+        let config = settings
+            .method
+            .others()
+            .fold(config, |config, name| config.avoid_method(&name.to_string_lossy()));
         let base = Base::with_config(&config).unwrap_or_else(|error| panic!("a base: {error}"));
-        if settings.hosted {
+        let method = base.method().unwrap_or_default();
+        assert!(method.as_bytes().starts_with(settings.method.name().to_bytes()), "{method}");
+        if settings.hosted && settings.method == Method::Epoll {
             // Makes the timer that stands for deadlines.
             assert!(base.descriptor().is_ok_and(|descriptor| descriptor.is_some()));
         }
@@ -101,7 +115,7 @@ impl Side for Engine {
     }
 
     fn create(&self, player: &Player<Self>, event: usize, kind: &Kind) -> bool {
-        let fd = kind.slot.map_or(-1, |slot| player.fd(slot));
+        let fd = player.number_of(kind);
         let mut spec = EventSpec::io(fd, kind.what).data(event as u64);
         if let Some(priority) = kind.priority {
             spec = spec.priority(priority);
@@ -139,6 +153,14 @@ impl Side for Engine {
 
     fn activate(&self, event: usize, what: What, _put_off: bool) -> bool {
         self.id(event).and_then(|id| self.base.activate(id, what)).is_ok()
+    }
+
+    fn activate_times(&self, event: usize, what: What, times: u16) -> bool {
+        self.id(event).and_then(|id| self.base.activate_signal(id, what, times.into())).is_ok()
+    }
+
+    fn activate_by_signal(&self, number: c_int) -> bool {
+        self.base.activate_by_signal(number).is_ok()
     }
 
     fn activate_later(&self, event: usize, what: What) -> bool {

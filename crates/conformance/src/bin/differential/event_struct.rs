@@ -15,21 +15,41 @@ pub(crate) const LIST_TIMEOUT: c_short = 0x01;
 pub(crate) const LIST_INSERTED: c_short = 0x02;
 pub(crate) const LIST_ACTIVE: c_short = 0x08;
 pub(crate) const LIST_ACTIVE_LATER: c_short = 0x20;
+pub(crate) const LIST_INTERNAL: c_short = 0x10;
 pub(crate) const LIST_FINALIZING: c_short = 0x40;
 
 /// In either queue.
 pub(crate) const LIST_QUEUED: c_short = LIST_ACTIVE | LIST_ACTIVE_LATER;
 
+/// `TAILQ_ENTRY`, and as well `TAILQ_HEAD`: the next and what points to this one, or the first and what points to
+/// none after the last.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+struct Links {
+    next: *mut Links,
+    link: *mut *mut Links,
+}
+
+/// What a signal event has in place of an interval.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Calls {
+    /// How many are left.
+    pub(crate) count: c_short,
+    /// The count of the function that is calling, while more are left.
+    pub(crate) pointer: *mut c_short,
+}
+
 /// `struct event`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fields {
-    active_next: [*mut c_void; 2],
+    active: Links,
     pub(crate) flags: c_short,
     pub(crate) priority: u8,
     closure: u8,
-    callback: *mut c_void,
-    argument: *mut c_void,
+    pub(crate) callback: *mut c_void,
+    pub(crate) argument: *mut c_void,
     timeout_position: [usize; 2],
     pub(crate) fd: c_int,
     base: *mut c_void,
@@ -93,6 +113,58 @@ impl Place {
         true
     }
 
+    fn calls_place(self) -> *mut Calls {
+        // SAFETY: the place is that of an event.
+        unsafe { (&raw mut (*self.0).interval).cast() }
+    }
+
+    /// Of a signal event.
+    pub(crate) fn calls(self) -> Calls {
+        // SAFETY: the same bytes as the interval, any of which are such a record.
+        unsafe { self.calls_place().read() }
+    }
+
+    pub(crate) fn set_calls(self, count: c_short) {
+        // SAFETY: as above; of a signal event they are that.
+        unsafe { self.calls_place().write(Calls { count, pointer: ptr::null_mut() }) };
+    }
+
+    /// Moves an event that is active to the front of its queue.
+    pub(crate) fn move_to_front(self) {
+        let own: *mut Links = self.0.cast();
+        // SAFETY: an event begins with its links.
+        let Links { next, link } = unsafe { own.read() };
+        let mut head: *mut Links = link.cast();
+        // The last of a queue has none after it, and the head points to that; an event in front points to itself.
+        loop {
+            // SAFETY: links of an event in the queue, or its head.
+            let Links { link, .. } = unsafe { head.read() };
+            // SAFETY: it points into an event of the queue, or to the head.
+            let pointed = unsafe { link.read() };
+            if pointed.is_null() {
+                break;
+            }
+            head = link.cast();
+        }
+        // SAFETY: as above.
+        let first = unsafe { (*head).next };
+        if first == own {
+            return;
+        }
+        // What TAILQ_REMOVE and TAILQ_INSERT_HEAD do.
+        let after = if next.is_null() { head } else { next };
+        // SAFETY: the links of the next event, or of the head, which then points to this one's.
+        unsafe { (*after).link = link };
+        // SAFETY: the field `next` of the event in front.
+        unsafe { link.write(next) };
+        // SAFETY: the place is that of an event; the first one exists, and is another.
+        unsafe { own.write(Links { next: first, link: head.cast() }) };
+        // SAFETY: as above.
+        unsafe { (*first).link = own.cast() };
+        // SAFETY: as above.
+        unsafe { (*head).next = own };
+    }
+
     /// The event in front of this one, for one that is not the first.
     pub(crate) fn previous(self) -> Place {
         let offset = std::mem::offset_of!(Fields, next);
@@ -106,7 +178,7 @@ const MICROSECONDS: libc::suseconds_t = 0xf_ffff;
 impl Fields {
     /// In the queue of a common timeout.
     pub(crate) fn is_common(&self) -> bool {
-        self.deadline.tv_usec & !MICROSECONDS != 0
+        self.mark() != 0
     }
 
     pub(crate) fn what(&self) -> What {
@@ -117,7 +189,21 @@ impl Fields {
         self.deadline.tv_sec as u64 * 1_000_000 + (self.deadline.tv_usec & MICROSECONDS) as u64
     }
 
+    /// The bits that mark a common timeout.
+    pub(crate) fn mark(&self) -> libc::suseconds_t {
+        self.deadline.tv_usec & !MICROSECONDS
+    }
+
+    pub(crate) fn is_signal(&self) -> bool {
+        self.what().contains(What::SIGNAL)
+    }
+
+    /// Signal events have none.
     pub(crate) fn has_interval(&self) -> bool {
+        !self.is_signal() && self.has_time()
+    }
+
+    fn has_time(&self) -> bool {
         self.interval.tv_sec != 0 || self.interval.tv_usec != 0
     }
 }

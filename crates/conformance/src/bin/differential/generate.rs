@@ -3,7 +3,8 @@
 use event_base::{LoopFlags, What};
 use event_base_conformance::Random;
 
-use crate::program::{COMMON, EVENTS, Kind, Operation, Program, SLOTS, Settings, Socket};
+use crate::program::{COMMON, EVENTS, Kind, Method, Operation, Program, SLOTS, Settings, Socket};
+use crate::signals::SIGNALS;
 
 /// Ways of a program.
 struct Habits {
@@ -25,6 +26,9 @@ enum Choice {
     Activate,
     ActivateLater,
     ActivateByFd,
+    ActivateTimes,
+    ActivateBySignal,
+    Send,
     SetPriority,
     SetPriorities,
     Once,
@@ -41,7 +45,7 @@ enum Choice {
 }
 
 /// The usual weights.
-const WEIGHTS: [(u64, Choice); 22] = [
+const WEIGHTS: [(u64, Choice); 25] = [
     (6, Choice::New),
     (1, Choice::Free),
     (16, Choice::Add),
@@ -51,6 +55,9 @@ const WEIGHTS: [(u64, Choice); 22] = [
     (8, Choice::Activate),
     (2, Choice::ActivateLater),
     (2, Choice::ActivateByFd),
+    (3, Choice::ActivateTimes),
+    (2, Choice::ActivateBySignal),
+    (12, Choice::Send),
     (2, Choice::SetPriority),
     (1, Choice::SetPriorities),
     (3, Choice::Once),
@@ -97,7 +104,9 @@ impl Habits {
         let exits = !common && random.once_in(4);
         let limits = !common && !exits && random.once_in(5);
         let priorities = if exits { 1 } else { 1 + random.below(4) as u8 };
+        let method = random.pick(&[Method::Epoll, Method::Epoll, Method::Poll, Method::Select]);
         let settings = Settings {
+            method,
             priorities,
             cached_time: common || !random.once_in(5),
             hosted: random.once_in(2),
@@ -105,7 +114,8 @@ impl Habits {
             most_callbacks: (limits && random.once_in(2)).then(|| random.below(4) as u32),
             longest_pass: (limits && random.once_in(3)).then(|| random.below(4000)),
             limited_from: random.below(u64::from(priorities)) as u8,
-            changelist: random.once_in(4),
+            changelist: method == Method::Epoll && random.once_in(3),
+            signals: random.once_in(2),
             common,
             exits,
             unnamed: exits || (!common && random.once_in(3)),
@@ -125,6 +135,7 @@ impl Habits {
             Choice::AddCommon => common,
             Choice::Exit => exits,
             Choice::Once => settings.unnamed,
+            Choice::Send | Choice::ActivateTimes | Choice::ActivateBySignal => settings.signals,
             _ => true,
         });
         let edges = random.below(3);
@@ -142,7 +153,7 @@ impl Habits {
         }
     }
 
-    fn interest(random: &mut Random) -> What {
+    fn interest(&self, random: &mut Random) -> What {
         let all = [
             What::READ,
             What::READ,
@@ -153,28 +164,40 @@ impl Habits {
             What::READ | What::CLOSED,
             What::IO,
         ];
-        random.pick(&all)
+        let mut what = random.pick(&all);
+        if self.settings.method != Method::Epoll {
+            // libevent 2.1 knows it on epoll only.
+            what -= What::CLOSED;
+        }
+        if what.is_empty() { What::READ } else { what }
     }
 
-    fn result(random: &mut Random) -> What {
+    fn result(&self, random: &mut Random) -> What {
         if random.once_in(3) {
             random.pick(&[What::TIMEOUT, What::empty(), What::READ | What::TIMEOUT])
         } else {
-            Self::interest(random)
+            self.interest(random)
         }
     }
 
     fn new_event(&self, random: &mut Random, event: usize) -> Operation {
+        if self.settings.signals && random.once_in(3) {
+            let mut what = What::SIGNAL;
+            what.set(What::PERSIST, random.once_in(2));
+            let priority = random.once_in(2).then(|| random.below(4) as u8);
+            let signal = Some(random.below(SIGNALS as u64) as usize);
+            return Operation::New(event, Kind { slot: None, signal, what, priority });
+        }
         let slot = (!random.once_in(3)).then(|| random.below(SLOTS as u64) as usize);
         let mut what = What::empty();
         if let Some(slot) = slot {
-            what = Self::interest(random);
+            what = self.interest(random);
             // Now and then one that disagrees with the others.
             what.set(What::ET, self.edge[slot] != random.once_in(40));
         }
         what.set(What::PERSIST, random.once_in(2));
         let priority = random.once_in(2).then(|| random.below(4) as u8);
-        Operation::New(event, Kind { slot, what, priority })
+        Operation::New(event, Kind { slot, signal: None, what, priority })
     }
 
     fn time(random: &mut Random) -> u64 {
@@ -218,16 +241,27 @@ impl Habits {
             Choice::AddCommon => Operation::AddCommon(event, random.below(COMMON.len() as u64) as usize),
             Choice::Del => Operation::Del(event),
             Choice::RemoveTimer => Operation::RemoveTimer(event),
-            Choice::Activate => Operation::Activate(event, Self::result(random)),
-            Choice::ActivateLater => Operation::ActivateLater(event, Self::result(random)),
+            Choice::Activate => Operation::Activate(event, self.result(random)),
+            Choice::ActivateLater => Operation::ActivateLater(event, self.result(random)),
             Choice::ActivateByFd => Operation::ActivateByFd(
                 slot,
                 random.pick(&[What::READ, What::WRITE, What::IO, What::TIMEOUT]),
             ),
+            Choice::ActivateTimes => Operation::ActivateTimes(
+                event,
+                if random.once_in(2) { What::SIGNAL } else { self.result(random) },
+                random.below(4) as u16,
+            ),
+            Choice::ActivateBySignal => Operation::ActivateBySignal(random.below(SIGNALS as u64) as usize),
+            Choice::Send => {
+                let signal = random.below(SIGNALS as u64) as usize;
+                let times = random.pick(&[1, 1, 1, 2, 3, 20]);
+                Operation::Send(signal, times, random.once_in(3))
+            }
             Choice::SetPriority => Operation::SetPriority(event, random.below(5) as u8),
             Choice::SetPriorities => Operation::SetPriorities(random.below(6) as u8),
             Choice::Once if random.once_in(2) => Operation::Once(None, What::TIMEOUT, Self::timeout(random)),
-            Choice::Once => Operation::Once(Some(slot), Self::interest(random), None),
+            Choice::Once => Operation::Once(Some(slot), self.interest(random), None),
             Choice::Finalize => Operation::Finalize(event),
             Choice::Exit => Operation::Exit(Self::timeout(random)),
             Choice::Break => Operation::Break,

@@ -5,7 +5,8 @@
 #![expect(unsafe_code, reason = "C functions are replaced and called")]
 
 use std::cell::Cell;
-use std::ffi::{c_int, c_long, c_void};
+use std::ffi::{c_int, c_long, c_short, c_void};
+use std::os::fd::RawFd;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -22,6 +23,18 @@ pub(crate) trait Machine {
 
     /// Looks at what a wait found and may change it.
     fn found(&self, events: &mut [libc::epoll_event]);
+
+    /// Looks at what a wait of `poll` or `select` found: places among `count` entries, and descriptors.
+    fn found_level(&self, ready: &[(usize, RawFd)], count: usize);
+
+    /// libevent is about to make the events of a descriptor active. Answers whether that was done here.
+    fn tells(&self, fd: RawFd, what: c_short) -> bool;
+
+    /// libevent is about to make the events of a signal active.
+    fn signal_active(&self, number: c_int, times: c_int);
+
+    /// An event of libevent's left its signal.
+    fn signal_left(&self, number: c_int);
 
     /// Nothing was ready: lets time pass until the wait ends, `timeout` from now, or until the timer.
     fn pass_time(&self, timeout: Option<Micros>);
@@ -64,15 +77,16 @@ pub(crate) fn with<T>(machine: &dyn Machine, call: impl FnOnce() -> T) -> T {
     call()
 }
 
-fn in_charge<'a>() -> Option<&'a dyn Machine> {
+pub(crate) fn in_charge<'a>() -> Option<&'a dyn Machine> {
     // SAFETY: `with` holds the borrow for as long as the pointer is there.
     IN_CHARGE.get().map(|machine| unsafe { machine.as_ref() })
 }
 
-type Syscall = unsafe extern "C" fn(c_long, c_long, c_long, c_long, c_long, c_long, c_long) -> c_long;
+pub(crate) type Syscall =
+    unsafe extern "C" fn(c_long, c_long, c_long, c_long, c_long, c_long, c_long) -> c_long;
 
 /// The C library's `syscall`.
-fn real() -> Syscall {
+pub(crate) fn real() -> Syscall {
     static FOUND: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
     let mut found = FOUND.load(Ordering::Relaxed);
     if found.is_null() {

@@ -9,8 +9,11 @@ use std::ptr;
 use event_base::{LoopFlags, What};
 use event_base_conformance::libevent::raw;
 
+use crate::calls::SignalEvents;
 use crate::event_struct::{self, Fields, LIST_FINALIZING, LIST_INSERTED, LIST_QUEUED, LIST_TIMEOUT, Place};
+use crate::evmap;
 use crate::interpose::{Micros, WALL_OFFSET};
+use crate::library::{self, timeval, with_time};
 use crate::player::Player;
 use crate::program::{COMMON, EVENTS, Kind, SLOTS, Settings};
 use crate::rules::{Rule, count};
@@ -23,7 +26,7 @@ const COUNT_ADDED: c_uint = 4;
 /// libevent.
 #[derive(Debug)]
 pub(crate) struct Libevent {
-    base: *mut raw::EventBase,
+    pub(crate) base: *mut raw::EventBase,
     /// As libevent marks them.
     common: [libc::timeval; COMMON.len()],
     pub(crate) events: [Place; EVENTS],
@@ -32,6 +35,7 @@ pub(crate) struct Libevent {
     pub(crate) registrations: Cell<u32>,
     /// What epoll was told last of each descriptor.
     pub(crate) told: [Cell<u32>; SLOTS],
+    pub(crate) signals: SignalEvents,
 }
 
 thread_local! {
@@ -43,7 +47,7 @@ fn player<'a>() -> Option<&'a Player<Libevent>> {
     unsafe { PLAYER.get().as_ref() }
 }
 
-unsafe extern "C" fn called(fd: c_int, what: c_short, argument: *mut c_void) {
+pub(crate) unsafe extern "C" fn called(fd: c_int, what: c_short, argument: *mut c_void) {
     if let Some(player) = player() {
         player.called(argument.addr() as u64, fd, What::from_bits_retain(what as u8));
     }
@@ -55,21 +59,8 @@ unsafe extern "C" fn finalized(event: *mut raw::Event, argument: *mut c_void) {
     }
 }
 
-fn timeval(time: Micros) -> libc::timeval {
-    libc::timeval {
-        tv_sec: (time / 1_000_000) as libc::time_t,
-        tv_usec: (time % 1_000_000) as libc::suseconds_t,
-    }
-}
-
-/// Calls with the address of the time, or null.
-pub(crate) fn with_time<T>(time: Option<Micros>, call: impl FnOnce(*const libc::timeval) -> T) -> T {
-    let time = time.map(timeval);
-    call(time.as_ref().map_or(ptr::null(), ptr::from_ref))
-}
-
 impl Libevent {
-    fn at(&self, event: usize) -> (*mut raw::Event, Fields) {
+    pub(crate) fn at(&self, event: usize) -> (*mut raw::Event, Fields) {
         (self.events[event].0.cast(), self.events[event].read())
     }
 
@@ -89,29 +80,7 @@ impl Side for Libevent {
     const FIRST_FD: RawFd = 200;
 
     fn new(settings: &Settings) -> Self {
-        let config = raw::event_config_new();
-        assert!(!config.is_null(), "event_config_new");
-        let mut flags = raw::EVENT_BASE_FLAG_IGNORE_ENV
-            | raw::EVENT_BASE_FLAG_NOLOCK
-            | raw::EVENT_BASE_FLAG_PRECISE_TIMER;
-        if !settings.cached_time {
-            flags |= raw::EVENT_BASE_FLAG_NO_CACHE_TIME;
-        }
-        let callbacks = settings.most_callbacks.map_or(-1, |most| most as c_int);
-        let from = c_int::from(settings.limited_from);
-        // SAFETY: the configuration was just made.
-        unsafe { raw::event_config_set_flag(config, flags) };
-        with_time(settings.longest_pass, |time| {
-            // SAFETY: as above.
-            unsafe { raw::event_config_set_max_dispatch_interval(config, time, callbacks, from) }
-        });
-        // SAFETY: as above.
-        let base = unsafe { raw::event_base_new_with_config(config) };
-        // SAFETY: nothing refers to it any more.
-        unsafe { raw::event_config_free(config) };
-        assert!(!base.is_null(), "event_base_new_with_config");
-        // SAFETY: the base was just made.
-        unsafe { raw::event_base_priority_init(base, settings.priorities.into()) };
+        let base = library::new_base(settings);
         let common = COMMON.map(|time| {
             // SAFETY: the base is alive.
             let marked =
@@ -128,11 +97,13 @@ impl Side for Libevent {
             epoll: Cell::new(-1),
             registrations: Cell::new(0),
             told: Default::default(),
+            signals: SignalEvents::default(),
         }
     }
 
     fn create(&self, player: &Player<Self>, event: usize, kind: &Kind) -> bool {
-        let fd = kind.slot.map_or(-1, |slot| player.fd(slot));
+        self.drop_calls(event);
+        let fd = player.number_of(kind);
         let what = c_short::from(kind.what.bits());
         let argument = ptr::without_provenance_mut(event);
         self.events[event].change(|fields| *fields = event_struct::blank());
@@ -149,6 +120,7 @@ impl Side for Libevent {
 
     fn free(&self, event: usize) {
         if self.exists[event].replace(false) {
+            self.drop_calls(event);
             let (pointer, fields) = self.at(event);
             if fields.flags & LIST_FINALIZING == 0 {
                 // SAFETY: the event is assigned.
@@ -158,6 +130,11 @@ impl Side for Libevent {
     }
 
     fn add(&self, player: &Player<Self>, event: usize, timeout: Timeout) -> bool {
+        let period = match timeout {
+            Timeout::Never => None,
+            Timeout::After(time) => Some(time),
+            Timeout::Common(common) => Some(COMMON[common]),
+        };
         let timeout = match timeout {
             Timeout::Never => None,
             Timeout::After(time) => Some(timeval(time)),
@@ -169,7 +146,7 @@ impl Side for Libevent {
             return self.register(player, place, timeout);
         }
         let queued = fields.flags & LIST_QUEUED;
-        let interest = fields.what().intersects(What::IO) && fields.flags & LIST_INSERTED == 0;
+        let interest = fields.what().intersects(What::IO | What::SIGNAL) && fields.flags & LIST_INSERTED == 0;
         if interest && queued != 0 {
             count(Rule::AddWhileActive);
             place.change(|fields| fields.flags &= !queued);
@@ -180,6 +157,7 @@ impl Side for Libevent {
             }
         }
         if timeout.is_some() {
+            self.set_period(event, period);
             self.move_deadline(place);
         }
         self.register(player, place, timeout)
@@ -191,6 +169,7 @@ impl Side for Libevent {
     }
 
     fn del(&self, event: usize) -> bool {
+        self.drop_calls(event);
         let (pointer, fields) = self.at(event);
         // SAFETY: the event is assigned.
         let deleted = unsafe { raw::event_del(pointer) };
@@ -202,13 +181,7 @@ impl Side for Libevent {
     }
 
     fn remove_timer(&self, event: usize) -> bool {
-        let (pointer, fields) = self.at(event);
-        if fields.has_interval() && fields.flags & LIST_TIMEOUT == 0 {
-            count(Rule::PeriodAfterRemove);
-            self.events[event].change(|fields| fields.interval = timeval(0));
-        }
-        // SAFETY: the event is assigned.
-        unsafe { raw::event_remove_timer(pointer) == 0 }
+        self.take_timer(event)
     }
 
     fn activate(&self, event: usize, what: What, put_off: bool) -> bool {
@@ -230,8 +203,23 @@ impl Side for Libevent {
         true
     }
 
+    fn activate_times(&self, event: usize, what: What, times: u16) -> bool {
+        self.activate_calls(event, c_int::from(what.bits()), times as c_short);
+        true
+    }
+
+    fn activate_by_signal(&self, number: c_int) -> bool {
+        // SAFETY: the base is alive.
+        unsafe { raw::event_base_active_by_signal(self.base, number) };
+        true
+    }
+
     fn activate_later(&self, event: usize, what: What) -> bool {
         let (pointer, fields) = self.at(event);
+        if fields.is_signal() && fields.flags & (LIST_QUEUED | LIST_FINALIZING) == 0 {
+            // This is no call of libevent's interface, and leaves the number as it was.
+            self.events[event].set_calls(1);
+        }
         if fields.flags & LIST_FINALIZING == 0 {
             // SAFETY: the event is assigned.
             unsafe { raw::event_active_later_(pointer, c_int::from(what.bits())) };
@@ -270,23 +258,11 @@ impl Side for Libevent {
         what: What,
         timeout: Option<Micros>,
     ) -> bool {
-        let on: Vec<Place> =
-            self.all().filter(|place| place.is(LIST_INSERTED) && fd >= 0 && place.read().fd == fd).collect();
-        let first = on.iter().find(|place| !on.contains(&place.previous()));
-        let before = self.registrations.get();
-        let what = c_short::from(what.bits());
-        let argument = ptr::without_provenance_mut(number as usize);
-        let added = with_time(timeout, |time| {
-            // SAFETY: the base is alive.
-            unsafe { raw::event_base_once(self.base, fd, what, called, argument, time) == 0 }
-        });
-        if let Some(first) = first.filter(|_| added) {
-            self.joined(player, first.previous(), before);
-        }
-        added
+        self.add_unnamed(player, number, fd, what, timeout)
     }
 
     fn finalize(&self, event: usize) -> bool {
+        self.drop_calls(event);
         // SAFETY: the event is assigned.
         unsafe { raw::event_finalize(0, self.at(event).0, finalized) == 0 }
     }
@@ -311,6 +287,10 @@ impl Side for Libevent {
         // SAFETY: the base is alive; a loop in a loop is refused.
         let result = unsafe { raw::event_base_loop(self.base, c_int::from(flags.bits())) };
         PLAYER.set(outer);
+        if outer.is_null() {
+            // Not a loop in a loop, which was refused.
+            self.end_all_continued();
+        }
         result
     }
 
@@ -352,6 +332,33 @@ impl Side for Libevent {
                 priority: fields.priority,
             }
         })
+    }
+
+    fn make_active(&self, fd: RawFd, what: c_short) {
+        match player().and_then(|player| player.slot(fd)) {
+            None => self.read_signals(fd),
+            Some(_) => evmap::io_active(self.base, fd, what),
+        }
+    }
+
+    fn signal_active(&self, number: c_int, times: c_int) {
+        Libevent::signal_active(self, number, times);
+    }
+
+    fn signal_left(&self, number: c_int) {
+        self.forget_signal(number);
+    }
+
+    fn begin_pass(&self) {
+        self.end_all_continued();
+    }
+
+    fn begin_call(&self, event: usize) -> bool {
+        self.begin_calls(event)
+    }
+
+    fn end_call(&self) {
+        self.end_calls();
     }
 
     fn after_wait(&self, player: &Player<Self>) {

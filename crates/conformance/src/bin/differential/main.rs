@@ -4,20 +4,25 @@
 
 mod adapt;
 mod attempt;
+mod calls;
 mod compare;
 mod descriptors;
 mod engine;
 mod event_struct;
+mod evmap;
 mod generate;
 mod interpose;
+mod level;
 mod libevent;
 mod library;
 mod options;
+mod order;
 mod player;
 mod program;
 mod rules;
 mod shrink;
 mod side;
+mod signals;
 mod sockets;
 mod time;
 
@@ -48,6 +53,7 @@ fn main() -> ExitCode {
         eprintln!("differential: {message}");
         return ExitCode::from(2);
     }
+    signals::prepare();
     run(&options)
 }
 

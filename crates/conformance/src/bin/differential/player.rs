@@ -1,6 +1,7 @@
 //! Runs a program on one side: notes what happens, and keeps to the rules that apply to both.
 
 use std::cell::{Cell, RefCell};
+use std::ffi::c_int;
 use std::fmt;
 use std::os::fd::RawFd;
 use std::rc::Rc;
@@ -8,9 +9,11 @@ use std::rc::Rc;
 use event_base::{LoopFlags, What};
 
 use crate::interpose::{self, Micros};
+use crate::order::{Found, Orders};
 use crate::program::{EVENTS, Flags, Kind, Operation, Program};
 use crate::rules::{self, Rule};
 use crate::side::{Side, States, UNNAMED};
+use crate::signals;
 use crate::sockets::Sockets;
 use crate::time::Time;
 
@@ -20,8 +23,15 @@ const MOST_CALLBACKS: u64 = 40;
 /// Something to be the same on both sides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
-    /// A callback: the event, its descriptor, the result, the time and the time as the base sees it.
-    Called { number: u64, slot: Option<usize>, what: What, now: Micros, cached: Micros },
+    /// A callback: the event, its descriptor or its signal, the result, the time and the time as the base sees it.
+    Called {
+        number: u64,
+        slot: Option<usize>,
+        signal: Option<usize>,
+        what: What,
+        now: Micros,
+        cached: Micros,
+    },
     /// What a call, or a descriptor, answered.
     Answer(i64),
     /// Not done, as it makes no sense now.
@@ -35,10 +45,13 @@ pub(crate) enum Entry {
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Entry::Called { number, slot, what, now, cached } => {
+            Entry::Called { number, slot, signal, what, now, cached } => {
                 write!(f, "callback of event {number}")?;
                 if let Some(slot) = slot {
                     write!(f, " on descriptor {slot}")?;
+                }
+                if let Some(signal) = signal {
+                    write!(f, " for signal {signal}")?;
                 }
                 write!(f, ": {}, at {now} us, {cached} us as the base sees it", Flags(*what))
             }
@@ -106,6 +119,7 @@ pub(crate) struct Player<S> {
     pub(crate) break_next: Cell<bool>,
     pub(crate) run: Cell<Run>,
     pub(crate) time: Time,
+    pub(crate) found: Found,
     pub(crate) trace: RefCell<Vec<Entry>>,
     callbacks: Cell<u64>,
     /// Operations so far.
@@ -113,7 +127,7 @@ pub(crate) struct Player<S> {
 }
 
 impl<S: Side> Player<S> {
-    pub(crate) fn new(program: &Rc<Program>) -> Self {
+    pub(crate) fn new(program: &Rc<Program>, orders: &Orders) -> Self {
         let side = interpose::with(&Time::default(), || S::new(&program.settings));
         Player {
             side,
@@ -128,6 +142,7 @@ impl<S: Side> Player<S> {
             break_next: Cell::new(false),
             run: Cell::default(),
             time: Time::default(),
+            found: Found::new(orders),
             trace: RefCell::default(),
             callbacks: Cell::new(0),
             done: Cell::new(0),
@@ -196,9 +211,12 @@ impl<S: Side> Player<S> {
         if self.program.settings.cached_time && !self.time.was_asked() {
             self.count(Rule::StandingTime);
         }
-        self.note(Entry::Called { number, slot: self.slot(fd), what, now, cached });
+        let signal = signals::signal(S::IS_LIBEVENT, fd);
+        self.note(Entry::Called { number, slot: self.slot(fd), signal, what, now, cached });
+        let is_named = number < UNNAMED && !what.contains(What::FINALIZE);
+        let is_first = !is_named || self.side.begin_call(number as usize);
         self.callbacks.set(self.callbacks.get() + 1);
-        let priority = self.begin_callback(number);
+        let priority = self.begin_callback(number, is_first);
         self.change_run(|run| {
             run.callbacks += 1;
             run.continued = false;
@@ -216,6 +234,7 @@ impl<S: Side> Player<S> {
                 self.perform(operation);
             }
         }
+        self.side.end_call();
         let run = self.run.get();
         if !run.broken {
             self.side.after_callback(self, run.flags);
@@ -223,7 +242,7 @@ impl<S: Side> Player<S> {
     }
 
     /// Notes whose turn it is; the priority at which it comes.
-    fn begin_callback(&self, number: u64) -> u8 {
+    fn begin_callback(&self, number: u64, is_first: bool) -> u8 {
         if number >= UNNAMED {
             let mut unnamed = self.unnamed.borrow_mut();
             let place = unnamed.iter().position(|unnamed| unnamed.number == number);
@@ -233,7 +252,7 @@ impl<S: Side> Player<S> {
         let priority = if S::IS_LIBEVENT { self.side.states()[event].priority } else { 0 };
         let known = &mut self.known.borrow_mut()[event];
         known.pass = self.time.pass();
-        if known.period {
+        if known.period && is_first {
             known.order = self.next_order();
         }
         if known.finalizing {
@@ -273,6 +292,12 @@ impl<S: Side> Player<S> {
     /// The descriptor of a slot.
     pub(crate) fn fd(&self, slot: usize) -> RawFd {
         self.sockets.borrow().number(slot)
+    }
+
+    /// What an event of this kind waits for: a descriptor's number, a signal's, or none.
+    pub(crate) fn number_of(&self, kind: &Kind) -> c_int {
+        let signal = kind.signal.map(|signal| signals::number(S::IS_LIBEVENT, signal));
+        signal.or(kind.slot.map(|slot| self.fd(slot))).unwrap_or(-1)
     }
 
     /// The slot of a descriptor.

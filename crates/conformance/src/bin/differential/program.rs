@@ -1,5 +1,6 @@
 //! A program: what both loops are put through, readable when it is printed.
 
+use std::ffi::CStr;
 use std::fmt;
 
 use event_base::{LoopFlags, What};
@@ -16,7 +17,9 @@ pub(crate) const SLOTS: usize = 5;
 pub(crate) struct Kind {
     /// The descriptor; none for timers and user events.
     pub(crate) slot: Option<usize>,
-    /// Interests, ET and PERSIST.
+    /// The signal, in place of a descriptor.
+    pub(crate) signal: Option<usize>,
+    /// Interests, SIGNAL, ET and PERSIST.
     pub(crate) what: What,
     /// The middle one without.
     pub(crate) priority: Option<u8>,
@@ -48,6 +51,11 @@ pub(crate) enum Operation {
     Del(usize),
     RemoveTimer(usize),
     Activate(usize, What),
+    /// To be called as often, if it is for a signal.
+    ActivateTimes(usize, What, u16),
+    ActivateBySignal(usize),
+    /// A signal is sent as often; to the process rather than to the thread.
+    Send(usize, u16, bool),
     ActivateLater(usize, What),
     ActivateByFd(usize, What),
     SetPriority(usize, u8),
@@ -73,9 +81,36 @@ pub(crate) enum Operation {
     Reset(usize),
 }
 
+/// How a base waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    Epoll,
+    Poll,
+    Select,
+}
+
+impl Method {
+    const ALL: [Method; 3] = [Method::Epoll, Method::Poll, Method::Select];
+
+    /// As libevent and the engine call it, apart from what libevent adds in brackets.
+    pub(crate) fn name(self) -> &'static CStr {
+        match self {
+            Method::Epoll => c"epoll",
+            Method::Poll => c"poll",
+            Method::Select => c"select",
+        }
+    }
+
+    /// What a base is to avoid so that it gets this one.
+    pub(crate) fn others(self) -> impl Iterator<Item = &'static CStr> {
+        Method::ALL.into_iter().filter(move |method| *method != self).map(Method::name)
+    }
+}
+
 /// How both bases are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
+    pub(crate) method: Method,
     /// The number of priorities at the beginning.
     pub(crate) priorities: u8,
     /// Time stands still during callbacks.
@@ -92,6 +127,8 @@ pub(crate) struct Settings {
     pub(crate) limited_from: u8,
     /// The engine puts changes off until it waits.
     pub(crate) changelist: bool,
+    /// Signals are used.
+    pub(crate) signals: bool,
     /// Common timeouts are used.
     pub(crate) common: bool,
     /// Exits are asked for.
@@ -144,10 +181,13 @@ impl fmt::Display for Flags {
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Operation::New(event, Kind { slot, what, priority }) => {
+            Operation::New(event, Kind { slot, signal, what, priority }) => {
                 write!(f, "new event {event}: {}", Flags(what))?;
                 if let Some(slot) = slot {
                     write!(f, " on descriptor {slot}")?;
+                }
+                if let Some(signal) = signal {
+                    write!(f, " for signal {signal}")?;
                 }
                 priority.map_or(Ok(()), |priority| write!(f, ", priority {priority}"))
             }
@@ -159,6 +199,14 @@ impl fmt::Display for Operation {
             Operation::Del(event) => write!(f, "del event {event}"),
             Operation::RemoveTimer(event) => write!(f, "remove the timer of event {event}"),
             Operation::Activate(event, what) => write!(f, "activate event {event}: {}", Flags(what)),
+            Operation::ActivateTimes(event, what, times) => {
+                write!(f, "activate event {event} {times} times: {}", Flags(what))
+            }
+            Operation::ActivateBySignal(signal) => write!(f, "activate by signal {signal}"),
+            Operation::Send(signal, times, true) => {
+                write!(f, "send signal {signal} {times} times to the process")
+            }
+            Operation::Send(signal, times, false) => write!(f, "send signal {signal} {times} times"),
             Operation::ActivateLater(event, what) => {
                 write!(f, "activate event {event} later: {}", Flags(what))
             }

@@ -24,6 +24,10 @@ rules! {
         "a new event goes to the end of its descriptor's list";
     OrderWithChangelist, "epoll's changelist puts every change off",
         "with it descriptors of one wait are sorted by number on both sides";
+    OrderOfScan, "poll and select begin to look at a random place",
+        "libevent tells of the descriptors of one wait in the engine's order";
+    PollRounds, "poll waits in whole milliseconds",
+        "a wait of poll or select ends at the deadline";
     EqualDeadlines, "Equal deadlines fire in no order one could name",
         "timers that are due together are taken in the order of adding";
     EqualUnnamed, "Equal deadlines fire in no order one could name",
@@ -76,8 +80,26 @@ rules! {
         "events leave a descriptor before it is closed a second time, duplicated or opened";
     ClosedWithChangelist, "epoll's changelist puts every change off",
         "with a change list, events leave a descriptor before it is closed, and none is added then";
+    ClosedUnderPoll, "poll tells a persistent event of a closed descriptor",
+        "with poll and select, events leave a descriptor before it is closed";
+    AddedToClosed, "poll and select accept a descriptor that is closed",
+        "with poll and select, no event is added to one";
     TimersByDescriptor, "Timers activated by their descriptor come in the order of the heap.",
         "activated by hand only if there is one";
+    SignalsAtOnce, "The pipe of signals is read by an event of priority 0, in its turn.",
+        "it is read when the wait is over, after descriptors and before timers";
+    ForgottenSignals, "A signal that arrived for an event which was deleted since",
+        "when the last event leaves a signal, its bytes are taken out of the pipe";
+    CallsAddUp, "Activating an event that is active already does not add to its calls",
+        "the calls of an event that is queued are added to";
+    NoCalls, "Activating a signal event with no calls",
+        "libevent is not asked";
+    OneCallAtATime, "All calls of a row come before anything else is looked at.",
+        "libevent makes one call, and the event goes to the front of its queue";
+    CallsAfterRemove, "`event_remove_timer` takes the calls of a signal event along",
+        "the number of calls is put back";
+    SignalPeriod, "The timeout of a persistent signal event deletes it.",
+        "its timeout leaves it registered, and its period begins again when it is called";
     UnnamedAndPeriods, "The timeout of a persistent event takes its descriptor out of epoll",
         "no such period where unnamed timers could come between";
 }

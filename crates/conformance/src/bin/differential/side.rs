@@ -1,5 +1,6 @@
 //! What a loop is asked for, by the name of libevent's call. One side is libevent, the other the engine.
 
+use std::ffi::{c_int, c_short};
 use std::os::fd::RawFd;
 
 use event_base::{LoopFlags, What};
@@ -52,6 +53,9 @@ pub(crate) trait Side: Sized {
     fn remove_timer(&self, event: usize) -> bool;
     /// With `put_off`, the event is activated for the next pass, as it had its turn in this one.
     fn activate(&self, event: usize, what: What, put_off: bool) -> bool;
+    /// As often; for events that are for no signal, once.
+    fn activate_times(&self, event: usize, what: What, times: u16) -> bool;
+    fn activate_by_signal(&self, number: c_int) -> bool;
     fn activate_later(&self, event: usize, what: What) -> bool;
     fn activate_by_fd(&self, fd: RawFd, what: What) -> bool;
     fn set_priority(&self, event: usize, priority: u8) -> bool;
@@ -78,6 +82,20 @@ pub(crate) trait Side: Sized {
     fn counts(&self) -> (usize, usize);
     fn states(&self) -> States;
 
+    /// Makes the events of a descriptor active that wait for it.
+    fn make_active(&self, _fd: RawFd, _what: c_short) {}
+    /// Makes the events of a signal active.
+    fn signal_active(&self, _number: c_int, _times: c_int) {}
+    /// An event left its signal.
+    fn signal_left(&self, _number: c_int) {}
+    /// A pass begins.
+    fn begin_pass(&self) {}
+    /// A callback of a named event, not its finalizer, begins. Answers whether it is the first of a row.
+    fn begin_call(&self, _event: usize) -> bool {
+        true
+    }
+    /// It is over, whatever it did.
+    fn end_call(&self) {}
     /// The wait is over, and timers have not been looked at yet.
     fn after_wait(&self, _player: &Player<Self>) {}
     /// A callback is over.

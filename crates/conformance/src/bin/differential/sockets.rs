@@ -197,10 +197,7 @@ impl Sockets {
     }
 
     fn ready(&self, slot: usize) -> i16 {
-        let mut poll = libc::pollfd { fd: self.number(slot), events: libc::POLLRDHUP, revents: 0 };
-        // SAFETY: the record lives across the call.
-        unsafe { libc::poll(&raw mut poll, 1, 0) };
-        poll.revents
+        crate::level::ready(self.number(slot), libc::POLLRDHUP)
     }
 }
 

@@ -1,12 +1,14 @@
 //! The time of one side, which passes only where the program or a wait lets it.
 
 use std::cell::Cell;
+use std::ffi::{c_int, c_short};
 use std::os::fd::RawFd;
 
 use event_base::LoopFlags;
 
 use crate::interpose::{Machine, Micros, Timer};
 use crate::player::{Entry, Player};
+use crate::program::Method;
 use crate::rules::Rule;
 use crate::side::Side;
 
@@ -102,6 +104,16 @@ impl Machine for Time {
 
     fn found(&self, _events: &mut [libc::epoll_event]) {}
 
+    fn found_level(&self, _ready: &[(usize, RawFd)], _count: usize) {}
+
+    fn tells(&self, _fd: RawFd, _what: c_short) -> bool {
+        false
+    }
+
+    fn signal_active(&self, _number: c_int, _times: c_int) {}
+
+    fn signal_left(&self, _number: c_int) {}
+
     fn pass_time(&self, _timeout: Option<Micros>) {}
 
     fn set_timer(&self, timer: Timer) {
@@ -116,11 +128,13 @@ impl<S: Side> Player<S> {
     pub(crate) fn sleep(&self, timeout: Option<Micros>) {
         let (now, run) = (self.time.now(), self.run.get());
         let mut until = timeout.map(|timeout| now + timeout).or(self.time.timer.get());
-        if S::IS_LIBEVENT && self.program.settings.common {
-            // The timer of a common timeout that nobody waits for any more would end the wait.
-            let next = self.side.states().iter().filter_map(|state| state.deadline).min();
+        let settings = &self.program.settings;
+        if S::IS_LIBEVENT && (settings.common || settings.method != Method::Epoll) {
+            // The timer of a common timeout that nobody waits for any more would end the wait, and poll's time is
+            // in milliseconds.
+            let next = self.deadlines(None).into_iter().min();
             if next != until {
-                self.count(Rule::CommonTimeouts);
+                self.count(if settings.common { Rule::CommonTimeouts } else { Rule::PollRounds });
             }
             until = next;
         }
@@ -136,6 +150,13 @@ impl<S: Side> Player<S> {
                 self.side.break_off();
             }
         }
+        self.time.end_wait();
+    }
+
+    fn begin_pass(&self) {
+        self.side.begin_pass();
+        self.change_run(|run| run.waits += 1);
+        self.time.pass.set(self.time.pass.get() + 1);
         self.time.end_wait();
     }
 
@@ -166,22 +187,40 @@ impl<S: Side> Machine for Player<S> {
         let blind = S::IS_LIBEVENT && run.waits > 0 && run.flags.contains(LoopFlags::NONBLOCK);
         if blind {
             self.count(Rule::NonblockPolls);
+            self.side.begin_pass();
         }
         blind
     }
 
     fn found(&self, events: &mut [libc::epoll_event]) {
-        self.change_run(|run| run.waits += 1);
-        self.time.pass.set(self.time.pass.get() + 1);
+        self.begin_pass();
         let place = |event: &libc::epoll_event| (event.u64 >> 63, event.u64 as u32);
         if self.program.settings.changelist && !events.is_sorted_by_key(place) {
             self.count(Rule::OrderWithChangelist);
             events.sort_by_key(place);
         }
         if S::IS_LIBEVENT {
+            // Signals are told last.
+            events.sort_by_key(|event| self.slot(event.u64 as u32 as RawFd).is_none());
             events.iter_mut().for_each(|event| self.show_errors(event));
         }
-        self.time.end_wait();
+    }
+
+    fn found_level(&self, ready: &[(usize, RawFd)], count: usize) {
+        self.begin_pass();
+        self.note_found(ready, count);
+    }
+
+    fn tells(&self, fd: RawFd, what: c_short) -> bool {
+        self.note_told(fd, what)
+    }
+
+    fn signal_active(&self, number: c_int, times: c_int) {
+        self.side.signal_active(number, times);
+    }
+
+    fn signal_left(&self, number: c_int) {
+        self.side.signal_left(number);
     }
 
     fn pass_time(&self, timeout: Option<Micros>) {

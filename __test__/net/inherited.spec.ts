@@ -1,0 +1,163 @@
+import { spawn } from 'node:child_process'
+import { existsSync, unlinkSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+
+import { inheritedDescriptors, listen, socket } from '../../net.js'
+import { baseOn, dial, folder, LOOPBACK, openDescriptors, portOf, running, thrown, until } from './support.js'
+
+const fixture = fileURLToPath(new URL('../fixtures/activated.ts', import.meta.url))
+const anyPort = { host: LOOPBACK, port: 0 }
+
+describe('a descriptor from elsewhere', () => {
+  test('is listened on, and closed with the listener', async () => {
+    const base = await running()
+    const before = openDescriptors()
+    const fd = socket.listen(anyPort)
+    socket.setNonblocking(fd, false)
+    let accepted = 0
+    const listener = listen(base, { fd }, (connection) => {
+      accepted += 1
+      socket.close(connection)
+    })
+    expect(listener.address).toEqual(socket.address(fd))
+    await dial(portOf(listener.address))
+    await until(() => accepted === 1)
+    listener.close()
+    expect(thrown(() => socket.address(fd))).toMatchObject({ code: 'EBADF' })
+    await until(() => openDescriptors() <= before + 1, 'the closing of the rest but the client')
+  })
+
+  test('keeps its path', () => {
+    const base = baseOn()
+    const path = `${folder()}/door`
+    const listener = listen(base, { fd: socket.listen({ path }) }, () => {})
+    expect(listener.address).toEqual({ path })
+    listener.close()
+    expect(existsSync(path)).toBe(true)
+    unlinkSync(path)
+  })
+
+  test('with a backlog is made to listen', async () => {
+    const base = await running()
+    // Bound, and not listening any more: the one way to have such a socket here.
+    const fd = socket.listen(anyPort)
+    socket.shutdown(fd, 'read')
+    expect(thrown(() => listen(base, { fd }, () => {}))).toMatchObject({
+      code: 'EINVAL',
+      syscall: 'getsockopt',
+    })
+    let accepted = 0
+    const listener = listen(base, { fd, backlog: 5 }, (connection) => {
+      accepted += 1
+      socket.close(connection)
+    })
+    await dial(portOf(listener.address))
+    await until(() => accepted === 1)
+  })
+
+  test('that does not listen is refused, and stays open', () => {
+    const base = baseOn()
+    const [read, write] = socket.pipe()
+    const [one, other] = socket.pair()
+    expect(thrown(() => listen(base, { fd: read }, () => {}))).toMatchObject({ code: 'ENOTSOCK', fd: read })
+    expect(thrown(() => listen(base, { fd: one }, () => {}))).toMatchObject({ code: 'EINVAL', fd: one })
+    expect(thrown(() => listen(base, { fd: one, backlog: 1 }, () => {}))).toMatchObject({
+      code: 'EINVAL',
+      syscall: 'listen',
+    })
+    for (const fd of [read, write, one, other]) socket.close(fd)
+    expect(thrown(() => listen(base, { fd: read }, () => {}))).toMatchObject({ code: 'EBADF', fd: read })
+    for (const [fd, code] of [
+      [-1, 'ERR_OUT_OF_RANGE'],
+      ['3', 'ERR_INVALID_ARG_TYPE'],
+    ] as const) {
+      expect(thrown(() => listen(base, { fd: fd as never }, () => {}))).toMatchObject({ code })
+    }
+    const fd = socket.listen(anyPort)
+    expect(thrown(() => listen(base, { fd, backlog: -2 }, () => {}))).toMatchObject({
+      code: 'ERR_OUT_OF_RANGE',
+    })
+    socket.close(fd)
+  })
+})
+
+describe('the variables of a service manager', () => {
+  const names = ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']
+  let old: (string | undefined)[]
+
+  beforeEach(() => {
+    old = names.map((name) => process.env[name])
+    for (const name of names) delete process.env[name]
+  })
+  afterEach(() => {
+    names.forEach((name, index) => {
+      if (old[index] === undefined) delete process.env[name]
+      else process.env[name] = old[index]
+    })
+  })
+
+  test('that are missing, or meant for another process, are no descriptors', () => {
+    expect(inheritedDescriptors()).toEqual([])
+    process.env['LISTEN_FDS'] = '1'
+    expect(inheritedDescriptors()).toEqual([])
+    process.env['LISTEN_PID'] = String(process.pid + 1)
+    expect(inheritedDescriptors()).toEqual([])
+    expect(process.env['LISTEN_FDS']).toBe('1')
+    expect(inheritedDescriptors({ unset: true })).toEqual([])
+    expect(names.filter((name) => name in process.env)).toEqual([])
+  })
+
+  test.each([
+    ['no number', { LISTEN_FDS: 'two' }],
+    ['a negative one', { LISTEN_FDS: '-1' }],
+    ['one too many', { LISTEN_FDS: '2147483647' }],
+    ['nothing', { LISTEN_FDS: '' }],
+    ['a pid of 0', { LISTEN_FDS: '1', LISTEN_PID: '0' }],
+    ['a pid of text', { LISTEN_FDS: '1', LISTEN_PID: 'me' }],
+    ['too many names', { LISTEN_FDS: '1', LISTEN_FDNAMES: 'a:b' }],
+  ])('that are wrong are refused: %s', (_what, variables) => {
+    Object.assign(process.env, { LISTEN_PID: String(process.pid) }, variables)
+    expect(thrown(() => inheritedDescriptors())).toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
+  })
+
+  test('that claim more than is open are refused, and an option of the wrong type too', () => {
+    Object.assign(process.env, { LISTEN_PID: String(process.pid), LISTEN_FDS: '2000000000' })
+    expect(thrown(() => inheritedDescriptors())).toMatchObject({ code: 'EBADF', syscall: 'fcntl' })
+    expect(thrown(() => inheritedDescriptors({ unset: 1 as never }))).toMatchObject({
+      code: 'ERR_INVALID_ARG_TYPE',
+    })
+    process.env['LISTEN_FDS'] = '0'
+    process.env['LISTEN_FDNAMES'] = ''
+    expect(inheritedDescriptors()).toEqual([])
+  })
+})
+
+test('an activated process serves on what it inherited, and its children do not get it', async () => {
+  const web = socket.listen(anyPort)
+  const doors = [web, socket.listen({ path: `${folder()}/door` })]
+  const port = portOf(socket.address(web))
+  onTestFinished(() => doors.forEach((fd) => socket.close(fd)))
+  // The shell's own number is the one that the program in its place has.
+  const script = 'LISTEN_FDS=2 LISTEN_FDNAMES=web:admin LISTEN_PID=$$ exec "$0" --import tsx "$1"'
+  const child = spawn('sh', ['-c', script, process.execPath, fixture], {
+    stdio: ['ignore', 'pipe', 'inherit', ...doors],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  let told = ''
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (told += text))
+  await until(() => told.endsWith('\n'), 'the child')
+  expect(JSON.parse(told)).toEqual({
+    inherited: [
+      { fd: 3, name: 'web' },
+      { fd: 4, name: 'admin' },
+    ],
+    port,
+    left: [],
+    openInChild: [],
+  })
+  const client = await dial(port)
+  const answer = await new Promise((resolve) => client.once('data', (data) => resolve(data.toString())))
+  expect(answer).toBe('activated')
+})

@@ -1,0 +1,23 @@
+import { execFile } from 'node:child_process'
+import { chmodSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+import { expect, onTestFinished, test } from 'vitest'
+
+import { folder, LOOPBACK } from './support.js'
+
+const fixture = fileURLToPath(new URL('../fixtures/unprivileged.ts', import.meta.url))
+
+test('what takes a privilege or a permission is refused with the code that the system gave', async () => {
+  const place = folder()
+  onTestFinished(() => chmodSync(place, 0o700))
+  // Its own process: privileges are the process's.
+  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', fixture, place])
+  const path = `${place}/door`
+  expect(JSON.parse(stdout)).toEqual({
+    transparent: { code: 'EPERM', syscall: 'setsockopt', address: LOOPBACK },
+    listen: { code: 'EACCES', syscall: 'bind', address: `${path}.new` },
+    connect: { code: 'EACCES', syscall: 'connect', address: path },
+  })
+})

@@ -1,0 +1,261 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { expect, onTestFinished, test } from 'vitest'
+
+import { proxy, socket, type Proxy, type ProxyOptions, type ProxyProblem } from '../../net.js'
+import {
+  closedPort,
+  dial,
+  drain,
+  folder,
+  LOOPBACK,
+  openDescriptors,
+  pattern,
+  portOf,
+  serve,
+  until,
+} from './support.js'
+
+const anywhere = { host: LOOPBACK, port: 0 }
+
+/** A proxy that is closed after the test. */
+async function started(options: Partial<ProxyOptions> & Pick<ProxyOptions, 'upstream'>): Promise<Proxy> {
+  const made = await proxy({ listen: anywhere, threads: 2, ...options })
+  onTestFinished(() => made.close().catch(() => {}))
+  return made
+}
+
+function isDown({ kind }: ProxyProblem): boolean {
+  return kind === 'upstreamDown'
+}
+
+/** A server that sends back what it gets; its address. */
+async function echo(): Promise<{ host: string; port: number }> {
+  return { host: LOOPBACK, port: await serve((peer) => peer.pipe(peer)) }
+}
+
+test('bytes go both ways over every thread, and are counted', async () => {
+  const upstream = await echo()
+  const door = await started({ upstream, threads: 3 })
+  const bytes = pattern(1_000_000, 1)
+  for (let round = 0; round < 5; round++) {
+    const client = await dial(portOf(door.address))
+    client.end(bytes)
+    expect((await drain(client)).equals(bytes)).toBe(true)
+  }
+  await until(() => door.stats().open === 0)
+  const sums = { accepted: 5, open: 0, refused: 0, failed: 0, bytesUp: 5_000_000, bytesDown: 5_000_000 }
+  const { threads, upstreams, ...total } = door.stats()
+  expect(total).toEqual(sums)
+  expect(threads).toHaveLength(3)
+  expect(door.threads).toBe(3)
+  const { accepted, ...rest } = sums
+  expect(upstreams).toEqual([
+    {
+      ...rest,
+      name: `${LOOPBACK}:${upstream.port}`,
+      weight: 1,
+      state: 'up',
+      connected: accepted,
+      connectMs: expect.any(Number),
+      longestConnectMs: expect.any(Number),
+    },
+  ])
+  expect(upstreams[0]?.connectMs).toBeGreaterThan(0)
+})
+
+test('bytes of a connection under way are counted', async () => {
+  const door = await started({ upstream: await echo() })
+  const client = await dial(portOf(door.address))
+  client.write('12345')
+  await until(() => door.stats().bytesDown === 5)
+  expect(door.stats()).toMatchObject({ accepted: 1, open: 1, bytesUp: 5 })
+  client.destroy()
+})
+
+test('a host name is an upstream with all its addresses', async () => {
+  const { port } = await echo()
+  const door = await started({ upstream: { host: 'localhost', port } })
+  const client = await dial(portOf(door.address))
+  client.end('over a name')
+  expect(String(await drain(client))).toBe('over a name')
+  expect(door.stats().upstreams[0]).toMatchObject({ name: `localhost:${port}`, connected: 1, refused: 0 })
+})
+
+test('what happens to upstreams is told', async () => {
+  const problems: ProxyProblem[] = []
+  const dead = { host: LOOPBACK, port: closedPort() }
+  const alive = await echo()
+  const door = await started({
+    upstream: [dead, alive],
+    health: { failures: 2, backoff: 3_600_000 },
+    onProblem: (problem) => problems.push(problem),
+  })
+  while (!problems.some(isDown)) {
+    const client = await dial(portOf(door.address))
+    client.end('x')
+    expect(String(await drain(client))).toBe('x')
+  }
+  const name = `${LOOPBACK}:${dead.port}`
+  const error = expect.objectContaining({ code: 'ECONNREFUSED', syscall: 'connect' })
+  expect(problems[0]).toEqual({ kind: 'connectFailed', upstream: name, error, times: 1 })
+  expect(problems.find(isDown)).toEqual({
+    kind: 'upstreamDown',
+    upstream: name,
+    error,
+    retryAfter: 3_600_000,
+  })
+  expect(door.stats().upstreams).toMatchObject([
+    { state: 'down', connected: 0, retryAfter: expect.any(Number) },
+    { state: 'up', refused: 0 },
+  ])
+})
+
+test('the list of upstreams is replaced while connections go on', async () => {
+  const [first, second] = [await echo(), await serve((peer) => peer.end('second'))]
+  const door = await started({ upstream: first })
+  const old = await dial(portOf(door.address))
+  old.write('still')
+  await until(() => door.stats().bytesDown === 5)
+  await door.setUpstreams([{ host: LOOPBACK, port: second, weight: 2 }])
+  // Each thread takes the list up when it comes round.
+  for (;;) {
+    const client = await dial(portOf(door.address))
+    client.end()
+    if (String(await drain(client)) === 'second') break
+  }
+  old.end(' here')
+  expect(String(await drain(old))).toBe('still here')
+  expect(door.stats().upstreams).toMatchObject([{ name: `${LOOPBACK}:${second}`, weight: 2 }])
+  await expect(door.setUpstreams([])).rejects.toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
+  await expect(door.setUpstreams({ host: 'no such host.invalid', port: 1 })).rejects.toMatchObject({
+    syscall: 'getaddrinfo',
+  })
+  expect(door.stats().upstreams).toHaveLength(1)
+})
+
+test('a drain lets connections end; newcomers are refused', async () => {
+  const door = await started({ upstream: await echo() })
+  const client = await dial(portOf(door.address))
+  client.write('one')
+  await until(() => door.stats().bytesDown === 3)
+  const drained = door.drain()
+  for (;;) {
+    const refused: unknown = await dial(portOf(door.address)).then(
+      (newcomer) => newcomer.destroy() && undefined,
+      (error: unknown) => error,
+    )
+    if (refused !== undefined) {
+      expect(refused).toMatchObject({ code: 'ECONNREFUSED' })
+      break
+    }
+  }
+  client.end('two')
+  expect(String(await drain(client))).toBe('onetwo')
+  await drained
+  expect(door.stats()).toMatchObject({ open: 0, failed: 0 })
+})
+
+test('a drain takes no longer than it may', async () => {
+  const door = await started({ upstream: await echo() })
+  const client = await dial(portOf(door.address))
+  client.write('one')
+  await until(() => door.stats().bytesDown === 3)
+  const start = performance.now()
+  await door.drain({ timeout: 60 })
+  expect(performance.now() - start).toBeGreaterThanOrEqual(59)
+  expect(String(await drain(client))).toBe('one')
+})
+
+test('closing leaves no descriptor, and is done once', async () => {
+  const upstream = await echo()
+  const before = openDescriptors()
+  const door = await proxy({ listen: anywhere, upstream, threads: 4 })
+  expect(openDescriptors()).toBeGreaterThan(before + 4)
+  await door.close()
+  await door.close()
+  await door.closed
+  expect(openDescriptors()).toBe(before)
+  // What a closed one is asked, it answers.
+  expect(door.stats()).toMatchObject({ accepted: 0, open: 0 })
+  await door.drain()
+  await door.setUpstreams(upstream)
+})
+
+test('it is closed at the end of its scope', async () => {
+  let port = 0
+  {
+    await using door = await proxy({ listen: anywhere, upstream: await echo(), threads: 1 })
+    port = portOf(door.address)
+  }
+  await expect(dial(port)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+})
+
+test('a path is taken away again, a descriptor is taken over', async () => {
+  const upstream = await echo()
+  const path = join(folder(), 'door')
+  const atPath = await started({ upstream, listen: { path } })
+  expect(atPath.address).toEqual({ path })
+  expect(existsSync(path)).toBe(true)
+  await atPath.close()
+  expect(existsSync(path)).toBe(false)
+
+  const fd = socket.listen(anywhere)
+  const inherited = await started({ upstream, listen: { fd } })
+  const client = await dial(portOf(inherited.address))
+  client.end('x')
+  expect(String(await drain(client))).toBe('x')
+})
+
+test('an address in use is refused with the address', async () => {
+  const upstream = await echo()
+  const door = await started({ upstream })
+  const before = openDescriptors()
+  const port = portOf(door.address)
+  for (const threads of [1, 3]) {
+    await expect(proxy({ listen: { host: LOOPBACK, port }, upstream, threads })).rejects.toMatchObject({
+      code: 'EADDRINUSE',
+      syscall: 'bind',
+      address: LOOPBACK,
+      port,
+    })
+  }
+  expect(openDescriptors()).toBe(before)
+})
+
+const upstream = { host: LOOPBACK, port: 9 }
+const wrong: [string, string, object][] = [
+  ['ERR_INVALID_ARG_TYPE', 'options.listen', { upstream }],
+  ['ERR_OUT_OF_RANGE', 'options.listen.host', { listen: { host: 'example.org', port: 1 }, upstream }],
+  ['ERR_OUT_OF_RANGE', 'options.listen.port', { listen: { host: LOOPBACK, port: 65_536 }, upstream }],
+  ['ERR_OUT_OF_RANGE', 'options.listen.fd', { listen: { fd: -1 }, upstream }],
+  ['ERR_OUT_OF_RANGE', 'options.listen.batch', { listen: { ...anywhere, batch: 0 }, upstream }],
+  ['ERR_INVALID_ARG_TYPE', 'options.upstream', { listen: anywhere }],
+  ['ERR_OUT_OF_RANGE', 'options.upstream', { listen: anywhere, upstream: [] }],
+  ['ERR_OUT_OF_RANGE', 'options.upstream', { listen: anywhere, upstream: [upstream, upstream] }],
+  ['ERR_OUT_OF_RANGE', 'options.upstream.weight', { listen: anywhere, upstream: { ...upstream, weight: 0 } }],
+  ['ERR_OUT_OF_RANGE', 'options.threads', { listen: anywhere, upstream, threads: 0 }],
+  ['ERR_OUT_OF_RANGE', 'options.threads', { listen: anywhere, upstream, threads: Number.NaN }],
+  ['ERR_OUT_OF_RANGE', 'options.threads', { listen: anywhere, upstream, threads: 1025 }],
+  ['ERR_INVALID_ARG_TYPE', 'options.threads', { listen: anywhere, upstream, threads: '2' }],
+  ['ERR_OUT_OF_RANGE', 'options.balance', { listen: anywhere, upstream, balance: 'random' }],
+  ['ERR_OUT_OF_RANGE', 'options.connectTimeout', { listen: anywhere, upstream, connectTimeout: -1 }],
+  ['ERR_OUT_OF_RANGE', 'options.idleTimeout', { listen: anywhere, upstream, idleTimeout: Number.NaN }],
+  ['ERR_OUT_OF_RANGE', 'options.limit.rate', { listen: anywhere, upstream, limit: { rate: 0 } }],
+  ['ERR_OUT_OF_RANGE', 'options.proxyProtocol', { listen: anywhere, upstream, proxyProtocol: 3 }],
+  ['ERR_OUT_OF_RANGE', 'options.health.failures', { listen: anywhere, upstream, health: { failures: 0 } }],
+  [
+    'ERR_OUT_OF_RANGE',
+    'options.health.maxBackoff',
+    { listen: anywhere, upstream, health: { backoff: 2, maxBackoff: 1 } },
+  ],
+  ['ERR_INVALID_ARG_TYPE', 'options.onProblem', { listen: anywhere, upstream, onProblem: 1 }],
+]
+
+test.each(wrong)('%s for %s', async (code, what, options) => {
+  await expect(proxy(options as ProxyOptions)).rejects.toMatchObject({
+    code,
+    message: expect.stringContaining(`"${what}`),
+  })
+})

@@ -1,0 +1,130 @@
+/** What the specs share that send real traffic through a proxy: the kinds of proxy, and streams read to their end. */
+
+import { once, type EventEmitter } from 'node:events'
+import { readFileSync } from 'node:fs'
+import type { AddressInfo, Server } from 'node:net'
+import type { Readable } from 'node:stream'
+
+import { onTestFinished } from 'vitest'
+
+import type { EventBase, Method } from '../../index.js'
+import { connect, listen, relay, socket, type Relay, type RelayEnd, type RelayOptions } from '../../net.js'
+import { eventBase } from '../cli/support.js'
+import { LOOPBACK, portOf, running } from '../net/support.js'
+
+/** A proxy that runs until the test ends. */
+export interface Proxied {
+  /** Where clients connect to. */
+  readonly port: number
+  /** Bytes it has read and not passed on, where it can tell. */
+  held?(): number
+  /** How the connections that ended did so, where it can tell. */
+  readonly ends?: readonly RelayEnd[]
+}
+
+/** A way to run a proxy. */
+export interface Kind {
+  readonly name: string
+  /** Starts a proxy in front of a port of this machine. */
+  start(upstream: number): Promise<Proxied>
+}
+
+/** Takes a connection, makes another one to the upstream, and relays. */
+export async function forward(
+  base: EventBase,
+  fd: number,
+  upstream: number,
+  options: RelayOptions = {},
+  onEnd?: (end: RelayEnd) => void,
+): Promise<Relay | undefined> {
+  let there: number
+  try {
+    there = await connect(base, { host: LOOPBACK, port: upstream })
+  } catch {
+    socket.close(fd)
+    return undefined
+  }
+  return relay(base, fd, there, options, onEnd)
+}
+
+/** A proxy whose policy is TypeScript: listen, connect, relay on one base. */
+export async function onOneBase(upstream: number, method?: Method, options?: RelayOptions): Promise<Proxied> {
+  const base = await running(method)
+  const relays = new Set<Relay>()
+  const ends: RelayEnd[] = []
+  const listener = listen(base, { host: LOOPBACK, port: 0 }, async (fd) => {
+    const made = await forward(base, fd, upstream, options, (end) => {
+      ends.push(end)
+      if (made !== undefined) relays.delete(made)
+    })
+    if (made !== undefined) relays.add(made)
+  })
+  return {
+    port: portOf(listener.address),
+    held: () => [...relays].reduce((sum, { stats }) => sum + stats.heldAToB + stats.heldBToA, 0),
+    ends,
+  }
+}
+
+/** The command, in a process of its own. */
+export async function onCommand(upstream: number, ...more: readonly string[]): Promise<Proxied> {
+  const target = ['--listen', `${LOOPBACK}:0`, '--upstream', `${LOOPBACK}:${upstream}`]
+  const child = eventBase('proxy', ...target, ...more)
+  const [, port] = await child.said(/listening at 127\.0\.0\.1:(\d+)/)
+  return { port: Number(port) }
+}
+
+/** The kinds that every case runs over. */
+export const kinds: readonly Kind[] = [
+  { name: 'policy in TypeScript', start: (upstream) => onOneBase(upstream) },
+  { name: 'policy in TypeScript, on poll', start: (upstream) => onOneBase(upstream, 'poll') },
+]
+
+/** As {@link kinds}, with the command, which takes a process for each case. */
+export const everyKind: readonly Kind[] = [
+  ...kinds,
+  { name: 'the command', start: (upstream) => onCommand(upstream) },
+]
+
+/** Has a server listen at a port of its own, until the test ends. */
+export async function serving(server: Server, close?: () => void): Promise<number> {
+  await new Promise<void>((resolve) => {
+    server.listen(0, LOOPBACK, resolve)
+  })
+  onTestFinished(() => {
+    close?.()
+    server.close()
+  })
+  return (server.address() as AddressInfo).port
+}
+
+/** Everything a stream has to say. Rejects where it breaks off. A duplex stream stays open for writing. */
+export function whole(stream: Readable): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+    stream.once('end', () => resolve(Buffer.concat(chunks)))
+    stream.once('error', reject)
+    stream.once('close', () => reject(new Error('the stream was closed before its end')))
+  })
+}
+
+/** What an emitter says first under a name. Rejects on an error before it. */
+export async function first<T>(emitter: EventEmitter, name: string): Promise<T> {
+  const [value] = (await once(emitter, name)) as [T]
+  return value
+}
+
+/** A connection as a descriptor, in progress; closed after the test. */
+export function rawClient(port: number): number {
+  const fd = socket.connect({ host: LOOPBACK, port })
+  onTestFinished(() => socket.close(fd))
+  return fd
+}
+
+function fixture(name: string): string {
+  return readFileSync(new URL(`../fixtures/tls/${name}`, import.meta.url), 'latin1')
+}
+
+/** A key and the certificate of `localhost` that belongs to it; clients take it as its own authority. */
+export const credentials = { key: fixture('key.pem'), cert: fixture('cert.pem') }

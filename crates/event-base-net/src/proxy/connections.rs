@@ -1,0 +1,91 @@
+//! The connections of one thread, by the key of the source that now stands for each.
+
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::address::Address;
+use crate::source::SourceKey;
+
+use super::upstreams::{Choice, Target, Upstreams};
+
+/// The list of upstreams as one thread holds it: counting its users costs no other thread anything.
+pub(super) type List = Rc<Arc<Upstreams>>;
+
+/// A connection on its way to an upstream.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) client: OwnedFd,
+    pub(super) peer: Address,
+    /// The list when the connection came.
+    pub(super) list: List,
+    pub(super) choice: Choice,
+    /// The upstreams tried so far, the one of `choice` included.
+    pub(super) tried: Vec<u16>,
+    /// Which of the upstream's addresses is being tried.
+    pub(super) address: usize,
+    /// How many of them were tried before.
+    pub(super) addresses_tried: usize,
+    /// When the connect began.
+    pub(super) begun: Duration,
+}
+
+impl Attempt {
+    pub(super) fn target(&self) -> &Arc<Target> {
+        &self.list.entry(self.choice.index).target
+    }
+}
+
+/// A connection that an upstream took.
+#[derive(Debug)]
+pub(super) struct Flowing {
+    pub(super) target: Arc<Target>,
+    /// Bytes that are counted already, up and down.
+    pub(super) counted: [u64; 2],
+}
+
+#[derive(Debug)]
+pub(super) enum Connection {
+    // Boxed: most connections flow, and an attempt is several times the size.
+    Connecting(Box<Attempt>),
+    Flowing(Flowing),
+}
+
+/// Connections in the slots that their sources have.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    slots: Vec<Option<(SourceKey, Connection)>>,
+    count: usize,
+}
+
+impl Connections {
+    pub(super) fn insert(&mut self, key: SourceKey, connection: Connection) {
+        if key.slot() >= self.slots.len() {
+            self.slots.resize_with(key.slot() + 1, || None);
+        }
+        self.count += 1;
+        self.slots[key.slot()] = Some((key, connection));
+    }
+
+    pub(super) fn flowing(&mut self, key: SourceKey) -> Option<&mut Flowing> {
+        match self.slots.get_mut(key.slot())? {
+            Some((other, Connection::Flowing(flowing))) if *other == key => Some(flowing),
+            _ => None,
+        }
+    }
+
+    pub(super) fn remove(&mut self, key: SourceKey) -> Option<Connection> {
+        let (_, connection) = self.slots.get_mut(key.slot())?.take_if(|(other, _)| *other == key)?;
+        self.count -= 1;
+        Some(connection)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(super) fn keys(&self) -> Vec<SourceKey> {
+        self.slots.iter().flatten().map(|(key, _)| *key).collect()
+    }
+}

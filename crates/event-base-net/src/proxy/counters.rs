@@ -1,0 +1,57 @@
+//! What is counted, without a lock.
+//!
+//! Every number has one thread that writes it and any number that read it, so adding is a load and a store.
+//! Each thread's numbers have cache lines of their own.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Written by one thread.
+#[derive(Debug, Default)]
+pub(super) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(super) fn add(&self, more: u64) {
+        self.0.store(self.get().wrapping_add(more), Ordering::Relaxed);
+    }
+
+    pub(super) fn subtract(&self, less: u64) {
+        self.0.store(self.get().wrapping_sub(less), Ordering::Relaxed);
+    }
+
+    pub(super) fn raise(&self, to: u64) {
+        if to > self.get() {
+            self.0.store(to, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What one thread did in all.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct ThreadCounters {
+    pub(super) accepted: Counter,
+    pub(super) open: Counter,
+    pub(super) refused: Counter,
+    pub(super) failed: Counter,
+    pub(super) bytes_up: Counter,
+    pub(super) bytes_down: Counter,
+}
+
+/// What one thread did with one upstream.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct UpstreamCounters {
+    pub(super) connected: Counter,
+    pub(super) refused: Counter,
+    pub(super) failed: Counter,
+    pub(super) bytes_up: Counter,
+    pub(super) bytes_down: Counter,
+    /// Nanoseconds that connects took which succeeded.
+    pub(super) connecting: Counter,
+    /// The longest of them.
+    pub(super) longest: Counter,
+}

@@ -1,0 +1,268 @@
+//! Several messages in one system call: `recvmmsg` and `sendmmsg`, and a loop of `recvmsg` and `sendmsg` where
+//! the system lacks them (Darwin).
+//!
+//! Linux has both calls (2.6.33, 3.0); on FreeBSD 11 and newer they are library functions. nix's wrappers are not
+//! used: they hand out a sender that the kernel did not write where a message has none, as on a unix socket, and
+//! keep the length of one message's sender as the room for the next one's.
+#![expect(unsafe_code, reason = "the kernel takes pointers to the messages, and no safe call offers both")]
+
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::{self, offset_of};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::libc;
+use socket2::SockAddr;
+
+use super::datagram::{Datagram, MOST_DATAGRAMS};
+
+/// What the calls are named, for errors.
+pub(super) const RECEIVE: &str = if BATCHED { "recvmmsg" } else { "recvmsg" };
+pub(super) const SEND: &str = if BATCHED { "sendmmsg" } else { "sendmsg" };
+
+const BATCHED: bool = cfg!(any(target_os = "linux", target_os = "android", target_os = "freebsd"));
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+use libc::mmsghdr as Message;
+
+/// What `mmsghdr` is where there is one.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+struct Message {
+    msg_hdr: libc::msghdr,
+    msg_len: libc::c_uint,
+}
+
+/// Room for a sender: the larger kind of internet address. Of what is longer the kernel stores the beginning and
+/// tells the whole length.
+#[derive(Clone, Copy)]
+struct Name(libc::sockaddr_in6);
+
+const NAME: usize = size_of::<libc::sockaddr_in6>();
+
+type Call = fn(BorrowedFd<'_>, &mut [Message], libc::c_int) -> nix::Result<usize>;
+
+/// Receives at most one datagram for each of `parts` and `datagrams`.
+pub(super) fn receive<'part>(
+    fd: BorrowedFd<'_>,
+    parts: impl Iterator<Item = &'part mut [u8]>,
+    datagrams: &mut [Datagram],
+) -> nix::Result<usize> {
+    receive_by(receive_messages, fd, parts, datagrams)
+}
+
+fn receive_by<'part>(
+    call: Call,
+    fd: BorrowedFd<'_>,
+    parts: impl Iterator<Item = &'part mut [u8]>,
+    datagrams: &mut [Datagram],
+) -> nix::Result<usize> {
+    let mut names = [Name::EMPTY; MOST_DATAGRAMS];
+    let mut messages = [const { empty() }; MOST_DATAGRAMS];
+    let mut slices = [const { None }; MOST_DATAGRAMS];
+    let mut count = 0;
+    for ((((message, name), slice), part), _) in
+        messages.iter_mut().zip(&mut names).zip(&mut slices).zip(parts).zip(&*datagrams)
+    {
+        let slice = slice.insert(IoSliceMut::new(part));
+        message.msg_hdr.msg_name = (&raw mut name.0).cast();
+        message.msg_hdr.msg_namelen = NAME as libc::socklen_t;
+        // Layout: the standard library guarantees that it is an `iovec`.
+        message.msg_hdr.msg_iov = (slice as *mut IoSliceMut<'_>).cast();
+        message.msg_hdr.msg_iovlen = 1;
+        count += 1;
+    }
+    let received = call(fd, &mut messages[..count], libc::MSG_DONTWAIT)?;
+    for ((message, name), datagram) in messages.iter().zip(&names).zip(datagrams).take(received) {
+        *datagram = Datagram {
+            length: message.msg_len as usize,
+            truncated: message.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
+            address: name.address(message.msg_hdr.msg_namelen),
+        };
+    }
+    Ok(received)
+}
+
+/// Sends `datagrams` from `parts`, in order, until one is not taken; at least one was.
+pub(super) fn send<'part>(
+    fd: BorrowedFd<'_>,
+    parts: impl Iterator<Item = &'part [u8]>,
+    datagrams: &[Datagram],
+) -> nix::Result<usize> {
+    send_by(send_messages, fd, parts, datagrams)
+}
+
+fn send_by<'part>(
+    call: Call,
+    fd: BorrowedFd<'_>,
+    parts: impl Iterator<Item = &'part [u8]>,
+    datagrams: &[Datagram],
+) -> nix::Result<usize> {
+    let mut names = [const { None }; MOST_DATAGRAMS];
+    let mut messages = [const { empty() }; MOST_DATAGRAMS];
+    let mut slices = [const { None }; MOST_DATAGRAMS];
+    let mut count = 0;
+    for ((((message, name), slice), part), datagram) in
+        messages.iter_mut().zip(&mut names).zip(&mut slices).zip(parts).zip(datagrams)
+    {
+        let slice = slice.insert(IoSlice::new(part));
+        if let Some(address) = datagram.address {
+            let name: &SockAddr = name.insert(SockAddr::from(address));
+            message.msg_hdr.msg_name = name.as_ptr().cast_mut().cast();
+            message.msg_hdr.msg_namelen = name.len();
+        }
+        // Layout: as above. The kernel only reads, though the field is of a mutable pointer.
+        message.msg_hdr.msg_iov = (slice as *mut IoSlice<'_>).cast();
+        message.msg_hdr.msg_iovlen = 1;
+        count += 1;
+    }
+    call(fd, &mut messages[..count], libc::MSG_DONTWAIT | QUIET)
+}
+
+/// No signal where a peer has vanished, as a connected unix socket's may have.
+#[cfg(not(target_vendor = "apple"))]
+const QUIET: libc::c_int = libc::MSG_NOSIGNAL;
+// Darwin's sockets are made free of SIGPIPE when they are opened (SO_NOSIGPIPE).
+#[cfg(target_vendor = "apple")]
+const QUIET: libc::c_int = 0;
+
+const fn empty() -> Message {
+    // SAFETY: numbers and pointers, for all of which zero is a value. musl's has private padding, so that there
+    // is no other way to make one.
+    unsafe { mem::zeroed() }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+fn receive_messages(fd: BorrowedFd<'_>, messages: &mut [Message], flags: libc::c_int) -> nix::Result<usize> {
+    let (pointer, count) = (messages.as_mut_ptr(), messages.len());
+    // SAFETY: `count` messages, each with pointers to a name and an `iovec` that outlive this call and that
+    // nobody else uses during it. No timeout is given.
+    let received =
+        unsafe { libc::recvmmsg(fd.as_raw_fd(), pointer, count as _, flags as _, std::ptr::null_mut()) };
+    Errno::result(received).map(|received| received as usize)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+fn send_messages(fd: BorrowedFd<'_>, messages: &mut [Message], flags: libc::c_int) -> nix::Result<usize> {
+    let (pointer, count) = (messages.as_mut_ptr(), messages.len());
+    // SAFETY: as above.
+    let sent = unsafe { libc::sendmmsg(fd.as_raw_fd(), pointer, count as _, flags as _) };
+    Errno::result(sent).map(|sent| sent as usize)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+use self::{receive_one_by_one as receive_messages, send_one_by_one as send_messages};
+
+/// What `recvmmsg` does, by single calls: a failure behind the first message is left for the next call.
+#[cfg(any(test, not(any(target_os = "linux", target_os = "android", target_os = "freebsd"))))]
+fn receive_one_by_one(
+    fd: BorrowedFd<'_>,
+    messages: &mut [Message],
+    flags: libc::c_int,
+) -> nix::Result<usize> {
+    one_by_one(messages, |message| {
+        // SAFETY: a message with pointers to a name and an `iovec` that outlive this call and that nobody else
+        // uses during it.
+        unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message.msg_hdr, flags) }
+    })
+}
+
+/// What `sendmmsg` does, by single calls.
+#[cfg(any(test, not(any(target_os = "linux", target_os = "android", target_os = "freebsd"))))]
+fn send_one_by_one(fd: BorrowedFd<'_>, messages: &mut [Message], flags: libc::c_int) -> nix::Result<usize> {
+    one_by_one(messages, |message| {
+        // SAFETY: as above.
+        unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message.msg_hdr, flags) }
+    })
+}
+
+#[cfg(any(test, not(any(target_os = "linux", target_os = "android", target_os = "freebsd"))))]
+fn one_by_one(
+    messages: &mut [Message],
+    mut call: impl FnMut(&mut Message) -> libc::ssize_t,
+) -> nix::Result<usize> {
+    for (index, message) in messages.iter_mut().enumerate() {
+        match Errno::result(call(message)) {
+            Ok(length) => message.msg_len = length as _,
+            Err(errno) if index == 0 => return Err(errno),
+            Err(_) => return Ok(index),
+        }
+    }
+    Ok(messages.len())
+}
+
+impl Name {
+    // SAFETY: numbers only.
+    const EMPTY: Self = Name(unsafe { mem::zeroed() });
+
+    /// The internet address in it, `length` bytes of which the kernel wrote, or would have.
+    fn address(&self, length: libc::socklen_t) -> Option<SocketAddr> {
+        let length = length as usize;
+        let family = i32::from(self.0.sin6_family);
+        if length == NAME && family == libc::AF_INET6 {
+            let port = u16::from_be(self.0.sin6_port);
+            let host = self.0.sin6_addr.s6_addr.into();
+            let (flow, scope) = (self.0.sin6_flowinfo, self.0.sin6_scope_id);
+            return Some(SocketAddrV6::new(host, port, flow, scope).into());
+        }
+        if length != size_of::<libc::sockaddr_in>() || family != libc::AF_INET {
+            return None;
+        }
+        const { assert!(offset_of!(libc::sockaddr_in, sin_family) == offset_of!(libc::sockaddr_in6, sin6_family)) };
+        let name = (&raw const self.0).cast::<libc::sockaddr_in>();
+        // SAFETY: the family says that it is one, whose size and alignment are not more than those of the room.
+        let name = unsafe { name.read() };
+        let host = Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr));
+        Some(SocketAddrV4::new(host, u16::from_be(name.sin_port)).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::net::UdpSocket;
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    const RECEIVES: [Call; 2] = [receive_messages, receive_one_by_one];
+    const SENDS: [Call; 2] = [send_messages, send_one_by_one];
+
+    /// Until something is there: a datagram may still be on its way when the call that sent it is back.
+    fn await_readable(socket: &UdpSocket) {
+        while socket.peek(&mut [0; 8]).is_err_and(|error| error.kind() == ErrorKind::Interrupted) {}
+    }
+
+    #[test]
+    fn one_call_and_single_calls_do_the_same() {
+        for (receive, send) in RECEIVES.into_iter().flat_map(|receive| SENDS.map(|send| (receive, send))) {
+            let (near, far) =
+                (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+            let parts: [&[u8]; 4] = [b"one", b"", b"three", b"four"];
+            let to = Datagram { address: near.local_addr().ok(), ..Datagram::default() };
+            let nowhere = Datagram::default();
+
+            let sent = |to: &[Datagram]| send_by(send, far.as_fd(), parts.into_iter(), to);
+            assert_eq!(sent(&[to, to, to, nowhere]), Ok(3), "the failure waits");
+            assert_eq!(sent(&[nowhere, to]), Err(Errno::EDESTADDRREQ));
+            assert_eq!(sent(&[to]), Ok(1));
+
+            let mut slots = [[0_u8; 4]; 6];
+            let mut datagrams = [to; 6];
+            let mut count = 0;
+            while count < 4 {
+                await_readable(&near);
+                let parts = slots[count..].iter_mut().map(<[u8; 4]>::as_mut_slice);
+                count += receive_by(receive, near.as_fd(), parts, &mut datagrams[count..]).unwrap();
+            }
+            let address = far.local_addr().ok();
+            let told = [(3, false), (0, false), (4, true), (3, false)];
+            for (datagram, (length, truncated)) in datagrams.iter().zip(told) {
+                assert_eq!(*datagram, Datagram { length, truncated, address });
+            }
+            assert_eq!(&slots[2], b"thre");
+            let parts = slots.iter_mut().map(<[u8; 4]>::as_mut_slice);
+            assert_eq!(receive_by(receive, near.as_fd(), parts, &mut datagrams), Err(Errno::EAGAIN));
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! A lane: connections one after another, both ends of each in one thread, through a listener of their own.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use event_base_net::{EndReason, RelayEnd};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::peer::{Heard, Peer, Said};
+use crate::plan::{Part, Plan, Terms};
+use crate::proxy::Outcome;
+
+/// No connection takes longer than this. Long, since the machine may have other things to do: only one that hangs
+/// gets to its end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What one lane needs.
+pub(crate) struct Lane<'a> {
+    pub(crate) terms: Terms,
+    pub(crate) proxy: SocketAddr,
+    pub(crate) upstream: TcpListener,
+    /// How the proxy's connections ended, in their order.
+    pub(crate) ends: Receiver<Outcome>,
+    pub(crate) pool: &'a [u8],
+}
+
+/// What the connections came to.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) bytes: u64,
+    /// Connections that ended in order, broke off, and were ended for being idle.
+    pub(crate) ended: [usize; 3],
+    pub(crate) failures: Vec<String>,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, other: Tally) {
+        self.bytes += other.bytes;
+        for (sum, count) in self.ended.iter_mut().zip(other.ended) {
+            *sum += count;
+        }
+        self.failures.extend(other.failures);
+    }
+}
+
+impl Lane<'_> {
+    /// Runs the connections with these numbers.
+    pub(crate) fn run(&self, seed: u64, numbers: impl Iterator<Item = usize>) -> Tally {
+        let mut tally = Tally::default();
+        let mut buffer = vec![0; 65_536];
+        for number in numbers {
+            let plan = Plan::new(seed, number, self.terms);
+            if let Err(what) = self.connection(&plan, &mut buffer, &mut tally) {
+                tally.failures.push(format!("connection {number}: {what}\n  {:?}, {plan:?}", self.terms));
+                // The lane no longer knows which end belongs to which connection.
+                break;
+            }
+        }
+        tally
+    }
+
+    fn connection(&self, plan: &Plan, buffer: &mut [u8], tally: &mut Tally) -> Result<(), String> {
+        let client = TcpStream::connect(self.proxy).map_err(|error| format!("connect: {error}"))?;
+        await_readable(&self.upstream)?;
+        let (server, _) = self.upstream.accept().map_err(|error| format!("accept: {error}"))?;
+        let mut peers = [
+            Peer::new(self.pool, &plan.client, &plan.server, client),
+            Peer::new(self.pool, &plan.server, &plan.client, server),
+        ];
+        drive(&mut peers, buffer)?;
+        tally.bytes += (peers[0].received + peers[1].received) as u64;
+        let [client, server] = &peers;
+        let outcome =
+            self.ends.recv_timeout(PATIENCE).map_err(|error| format!("its relay does not end: {error}"))?;
+        let end = match outcome {
+            Outcome::Relayed(end) => end,
+            Outcome::Lost if !plan.server.is_in_order() && client.received == 0 => {
+                tally.ended[1] += 1;
+                return Ok(());
+            }
+            Outcome::Lost => return Err("it is lost, though nobody left early".into()),
+            Outcome::Failed(what) => return Err(what),
+        };
+        tally.ended[match end.reason {
+            EndReason::End => 0,
+            EndReason::Idle => 2,
+            _ => 1,
+        }] += 1;
+        let verdict = judge(&plan.client, client, server, &end, end.bytes_a_to_b)
+            .and_then(|()| judge(&plan.server, server, client, &end, end.bytes_b_to_a))
+            .and_then(|()| judge_end(self.terms, plan, &end));
+        verdict.map_err(|what| {
+            let tell = |peer: &Peer<'_>| {
+                format!("{} sent, {:?}, {} received, {:?}", peer.sent, peer.said, peer.received, peer.heard)
+            };
+            format!("{what}\n  client: {}\n  server: {}\n  {end:?}", tell(client), tell(server))
+        })
+    }
+}
+
+/// Lets both do what they can until both have left.
+fn drive(peers: &mut [Peer<'_>; 2], buffer: &mut [u8]) -> Result<(), String> {
+    let give_up = Instant::now() + PATIENCE;
+    while peers.iter().any(|peer| !peer.is_done()) {
+        if Instant::now() > give_up {
+            let told = |peer: &Peer<'_>| (peer.sent, peer.said, peer.received, peer.heard);
+            return Err(format!("it hangs: client {:?}, server {:?}", told(&peers[0]), told(&peers[1])));
+        }
+        for peer in peers.iter_mut() {
+            peer.step(buffer);
+        }
+        let mut wait = Duration::from_millis(1000);
+        for rest in peers.iter().filter_map(Peer::rest) {
+            wait = wait.min(rest + Duration::from_millis(1));
+        }
+        let mut fds: Vec<PollFd<'_>> =
+            peers.iter().filter_map(Peer::interest).map(|(fd, flags)| PollFd::new(fd, flags)).collect();
+        if fds.is_empty() && peers.iter().all(Peer::is_done) {
+            break;
+        }
+        poll(&mut fds, PollTimeout::try_from(wait).expect("it is short"))
+            .map_err(|errno| format!("poll: {errno}"))?;
+    }
+    Ok(())
+}
+
+fn await_readable(fd: &impl AsFd) -> Result<(), String> {
+    let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+    match poll(&mut fds, PollTimeout::try_from(PATIENCE).expect("it is short")) {
+        Ok(1) => Ok(()),
+        outcome => Err(format!("the proxy does not connect: {outcome:?}")),
+    }
+}
+
+/// Whether what one peer said is what the other heard.
+fn judge(part: &Part, from: &Peer<'_>, to: &Peer<'_>, end: &RelayEnd, moved: u64) -> Result<(), String> {
+    if let Some(wrong) = &to.wrong {
+        return Err(wrong.clone());
+    }
+    if to.received > from.sent {
+        return Err("more came than was sent".into());
+    }
+    if (moved as usize) < to.received || moved as usize > from.sent {
+        return Err(format!("the relay counts {moved}"));
+    }
+    // Who is idle is let go: both ends are closed, wherever they are.
+    if end.reason == EndReason::Idle || to.heard != Some(Heard::End) {
+        return Ok(());
+    }
+    if to.received < from.sent {
+        return Err(format!("the stream of {} bytes ends in order after {}", from.sent, to.received));
+    }
+    match from.said {
+        Some(Said::Reset) => Err("a reset is heard as an end".into()),
+        Some(Said::End) if from.sent < part.size => Err("it ended before it had said everything".into()),
+        _ => Ok(()),
+    }
+}
+
+fn judge_end(terms: Terms, plan: &Plan, end: &RelayEnd) -> Result<(), String> {
+    let in_order = plan.client.is_in_order() && plan.server.is_in_order();
+    match end.reason {
+        EndReason::End => Ok(()),
+        EndReason::Idle if terms == Terms::Idle => Ok(()),
+        EndReason::Error if !in_order => Ok(()),
+        _ => Err("it does not end as planned".into()),
+    }
+}

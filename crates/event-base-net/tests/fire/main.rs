@@ -1,0 +1,111 @@
+//! Thousands of connections of random sizes through one net, with half-closes, resets, stalls, limits, idle timeouts
+//! and kills of either side in the middle of things. Every byte that arrives is compared with what was sent; where a
+//! stream ends in order all of it has to be there. Afterwards nothing is left.
+//!
+//! `EVENT_BASE_FIRE_SEED` and `EVENT_BASE_FIRE_CONNECTIONS` repeat a round, or make it longer.
+
+mod census;
+mod lane;
+mod peer;
+mod plan;
+mod proxy;
+
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Instant;
+
+use lane::{Lane, Tally};
+use plan::{POOL, Random, Terms};
+use proxy::{Proxy, Route};
+
+/// How many connections there are at a time.
+const LANES: usize = 48;
+/// By how much the process may have grown after the second round: what the allocators of so many threads keep.
+const GROWTH: usize = 32 << 20;
+/// How many pipes an idle net may keep.
+const PIPES_KEPT: usize = 64;
+
+fn setting(name: &str, default: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is to be a number, not {text:?}")),
+        Err(_) => default,
+    }
+}
+
+fn pool() -> Vec<u8> {
+    let mut random = Random::new(1);
+    (0..POOL / 8).flat_map(|_| random.next().to_le_bytes()).collect()
+}
+
+/// Sends `connections` through a proxy of their own.
+fn round(seed: u64, connections: usize, pool: &[u8]) -> Tally {
+    let lanes = LANES.min(connections);
+    let (mut routes, mut ends) = (Vec::new(), Vec::new());
+    let mut upstreams = Vec::new();
+    for lane in 0..lanes {
+        let upstream = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let (sender, receiver) = channel();
+        let place = upstream.local_addr().expect("it is bound");
+        routes.push(Route { terms: Terms::of_lane(lane), upstream: place, ends: sender });
+        ends.push(receiver);
+        upstreams.push(upstream);
+    }
+    let (mut proxy, places) = Proxy::new(routes);
+    let over = AtomicUsize::new(0);
+    let mut tally = thread::scope(|scope| {
+        let parts = places.into_iter().zip(upstreams).zip(ends).enumerate();
+        let threads: Vec<_> = parts
+            .map(|(index, ((proxy, upstream), ends))| {
+                let lane = Lane { terms: Terms::of_lane(index), proxy, upstream, ends, pool };
+                let over = &over;
+                scope.spawn(move || {
+                    let tally = lane.run(seed, (index..connections).step_by(lanes));
+                    over.fetch_add(1, Ordering::Release);
+                    tally
+                })
+            })
+            .collect();
+        proxy.run(|| over.load(Ordering::Acquire) == lanes);
+        let mut sum = Tally::default();
+        for thread in threads {
+            sum.add(thread.join().expect("a lane does not panic"));
+        }
+        sum
+    });
+    tally.failures.extend(proxy.leftovers());
+    let pipes = census::descriptors().get("pipe").copied().unwrap_or(0);
+    if pipes > 2 * PIPES_KEPT {
+        tally.failures.push(format!("{pipes} ends of pipes are kept by an idle net"));
+    }
+    tally
+}
+
+#[test]
+fn what_arrives_under_fire_is_what_was_sent_and_nothing_is_left() {
+    let seed = setting("EVENT_BASE_FIRE_SEED", 1);
+    let connections = setting("EVENT_BASE_FIRE_CONNECTIONS", 10_000) as usize;
+    let repeat = format!("repeat: npm run fire -- --rust --seed {seed} --connections {connections}");
+    let start = Instant::now();
+    let pool = pool();
+    // What is loaded and allocated once is there after a first round.
+    let warm = round(seed.wrapping_add(1), (connections / 5).clamp(1, 2000), &pool);
+    assert!(warm.failures.is_empty(), "warming up, {}\n{repeat}", warm.failures.join("\n"));
+    let (descriptors, resident) = (census::descriptors(), census::resident());
+
+    let tally = round(seed, connections, &pool);
+    let [ended, broken, idle] = tally.ended;
+    println!(
+        "seed {seed}: {connections} connections, {} MiB, {ended} in order, {broken} broken off, {idle} idle, {:?}",
+        tally.bytes >> 20,
+        start.elapsed()
+    );
+    let failures = &tally.failures[..tally.failures.len().min(5)];
+    assert!(failures.is_empty(), "{} failures\n{}\n{repeat}", tally.failures.len(), failures.join("\n"));
+    assert_eq!(ended + broken + idle, connections, "{repeat}");
+    assert_eq!(census::descriptors(), descriptors, "descriptors are left\n{repeat}");
+    if let (Some(before), Some(after)) = (resident, census::resident()) {
+        assert!(after < before + GROWTH, "memory grew from {before} to {after} bytes\n{repeat}");
+    }
+}

@@ -1,0 +1,251 @@
+//! How a proxy ends, and what it leaves: nothing.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use event_base::Error;
+use event_base_net::proxy::{Door, HealthOptions, Proxy, ProxyOptions};
+use event_base_net::socket::{self, BindOptions};
+use event_base_net::{Address, RateLimit};
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use support::proxy::{Running, Server, Silent, loopback};
+use support::{alone, errno, open_descriptors};
+
+/// The threads of proxies, where the system tells their names.
+fn proxy_threads() -> Vec<PathBuf> {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return Vec::new() };
+    let name = |task: &PathBuf| std::fs::read_to_string(task.join("comm")).unwrap_or_default();
+    tasks.filter_map(|task| Some(task.ok()?.path())).filter(|task| name(task).starts_with("proxy ")).collect()
+}
+
+/// Waits until no more descriptors are open than before: other threads close theirs in their own time.
+#[track_caller]
+fn await_descriptors(before: usize) {
+    let give_up = Instant::now() + support::PATIENCE;
+    while open_descriptors() > before {
+        assert!(Instant::now() < give_up, "{} descriptors, not {before}", open_descriptors());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Connections that reached a server.
+fn greeted(proxy: &Running, count: usize) -> Vec<TcpStream> {
+    (0..count)
+        .map(|_| {
+            let mut client = proxy.dial();
+            client.read_exact(&mut [0]).expect("somebody greets");
+            client
+        })
+        .collect()
+}
+
+#[test]
+fn a_drain_lets_connections_end_and_refuses_newcomers() {
+    let _turn = alone();
+    let server = Server::start(b'a');
+    let proxy = Running::to(vec![server.upstream()], 3);
+    let mut clients = greeted(&proxy, 6);
+    proxy.drain(None);
+    while TcpStream::connect(proxy.port()).is_ok() {}
+    assert!(!proxy.is_over());
+    for client in &mut clients {
+        client.write_all(b"last words").expect("it is open");
+        client.shutdown(Shutdown::Write).expect("it is open");
+        let mut words = Vec::new();
+        client.read_to_end(&mut words).expect("it ends well");
+        assert_eq!(words, b"last words");
+    }
+    proxy.until_over();
+    let stats = proxy.stats();
+    assert_eq!((stats.total.open, stats.total.failed), (0, 0));
+}
+
+#[test]
+fn what_waits_in_the_queue_when_a_drain_begins_is_served() {
+    let _turn = alone();
+    let server = Server::start(b'a');
+    let proxy = Running::to(vec![server.upstream()], 2);
+    for _ in 0..20 {
+        // Accepted by the kernel before the drain is asked for, whether a thread has seen it or not.
+        let clients: Vec<_> = (0..10).map(|_| proxy.dial()).collect();
+        let next = Running::to(vec![server.upstream()], 2);
+        let fresh: Vec<_> = (0..10).map(|_| next.dial()).collect();
+        next.drain(None);
+        for mut client in fresh {
+            let mut byte = [0];
+            client.read_exact(&mut byte).expect("it is served");
+            assert_eq!(byte, [b'a']);
+        }
+        next.until_over();
+        drop(clients);
+    }
+}
+
+#[test]
+fn a_drain_takes_no_longer_than_it_may() {
+    let _turn = alone();
+    let server = Server::start(b'a');
+    let proxy = Running::to(vec![server.upstream()], 2);
+    let mut clients = greeted(&proxy, 4);
+    let begin = Instant::now();
+    proxy.drain(Some(Duration::from_millis(50)));
+    proxy.until_over();
+    assert!(begin.elapsed() >= Duration::from_millis(50));
+    for client in &mut clients {
+        assert_eq!(client.read(&mut [0; 8]).expect("the stream ends"), 0);
+    }
+}
+
+#[test]
+fn a_stop_with_live_connections_leaves_no_descriptor_and_no_thread() {
+    let _turn = alone();
+    let server = Server::start(b'a');
+    let silent = Silent::new();
+    let before = open_descriptors();
+    for round in 0..5 {
+        let list = vec![
+            server.upstream(),
+            event_base_net::proxy::Upstream::new("silent", Address::Internet(silent.address)),
+        ];
+        let proxy = Running::to(list, 4);
+        let clients: Vec<_> = (0..20).map(|_| proxy.dial()).collect();
+        // Half of them flow, the others are being connected.
+        let stats = proxy.until("all accepted", |stats| {
+            stats.total.accepted == 20 && stats.upstreams[0].bytes_down == stats.upstreams[0].connected
+        });
+        assert_eq!(stats.total.open, 20, "round {round}");
+        proxy.stop();
+        proxy.until_over();
+        let stats = proxy.stats();
+        assert_eq!((stats.total.open, stats.total.failed), (0, 0), "round {round}");
+        assert!(stats.upstreams.iter().all(|one| one.open == 0), "round {round}: {stats:?}");
+        drop((clients, proxy));
+    }
+    await_descriptors(before);
+    assert!(proxy_threads().is_empty());
+}
+
+#[test]
+fn dropping_it_ends_it() {
+    let _turn = alone();
+    let server = Server::start(b'a');
+    let proxy = Running::to(vec![server.upstream()], 2);
+    let (port, mut clients) = (proxy.port(), greeted(&proxy, 2));
+    drop(proxy);
+    assert!(TcpStream::connect(port).is_err());
+    for client in &mut clients {
+        assert_eq!(client.read(&mut [0; 8]).expect("the stream ends"), 0);
+    }
+}
+
+#[test]
+fn an_address_in_use_is_refused_also_where_a_proxy_has_it() {
+    let _turn = alone();
+    let server = Server::start(b'a');
+    let proxy = Running::to(vec![server.upstream()], 2);
+    let before = open_descriptors();
+    for threads in [1, 2, 4] {
+        let door = Door::At(proxy.address().clone(), BindOptions::default());
+        let options = ProxyOptions { threads, ..ProxyOptions::new(door, vec![server.upstream()]) };
+        let refused = Proxy::start(options, || {}).expect_err("somebody is there");
+        assert_eq!(errno(&refused), (Errno::EADDRINUSE, "bind"));
+    }
+    await_descriptors(before);
+    assert_eq!(proxy.ask(), Some(b'a'));
+}
+
+#[test]
+fn two_proxies_share_an_address_where_both_ask_for_it() {
+    let _turn = alone();
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let server = Server::start(b'a');
+    let shared = |address| Door::At(address, BindOptions { reuse_port: true, ..BindOptions::default() });
+    let start = |address| {
+        let door = shared(address);
+        Running::start(ProxyOptions { threads: 2, ..ProxyOptions::new(door, vec![server.upstream()]) })
+    };
+    let first = start(Address::internet("127.0.0.1", 0).expect("it is numeric"));
+    let second = start(first.address().clone());
+    assert_eq!(first.ask(), Some(b'a'));
+    first.drain(None);
+    first.until_over();
+    assert_eq!(second.ask(), Some(b'a'));
+}
+
+#[test]
+fn options_outside_their_ranges_are_refused() {
+    let _turn = alone();
+    let server = Server::start(b'a');
+    let before = open_descriptors();
+    let fresh = || ProxyOptions::new(loopback(), vec![server.upstream()]);
+    let second = Duration::from_secs(1);
+    let health = |failures, backoff, max_backoff| HealthOptions { failures, backoff, max_backoff };
+    let limit = |rate, burst| Some(RateLimit { rate, burst });
+    let wrong = [
+        ("number of threads", ProxyOptions { threads: 0, ..fresh() }),
+        ("number of threads", ProxyOptions { threads: 1025, ..fresh() }),
+        ("list of upstreams", ProxyOptions { upstreams: Vec::new(), ..fresh() }),
+        ("rate", ProxyOptions { limit: limit(0, 1), ..fresh() }),
+        ("burst", ProxyOptions { limit: limit(1, 0), ..fresh() }),
+        ("number of failures", ProxyOptions { health: health(0, second, second), ..fresh() }),
+        ("longest back-off", ProxyOptions { health: health(1, 2 * second, second), ..fresh() }),
+    ];
+    for (what, options) in wrong {
+        assert_eq!(Proxy::start(options, || {}).err(), Some(Error::OutOfRange(what)));
+    }
+    await_descriptors(before);
+}
+
+#[test]
+fn threads_share_a_path_or_an_inherited_socket() {
+    let _turn = alone();
+    let server = Server::start(b'a');
+    let path = std::env::temp_dir().join(format!("event-base-proxy-{}", std::process::id()));
+    let address = Address::path(path.to_str().expect("it is text")).expect("it fits");
+    let inherited: OwnedFd =
+        socket::listen(&Address::internet("127.0.0.1", 0).expect("it is numeric"), &BindOptions::default())
+            .expect("a port is free");
+    for door in [Door::At(address, BindOptions::default()), Door::Inherited(inherited)] {
+        let options = ProxyOptions { threads: 3, ..ProxyOptions::new(door, vec![server.upstream()]) };
+        let proxy = Running::start(options);
+        for _ in 0..10 {
+            let mut byte = [0];
+            match proxy.address() {
+                Address::Path(_) => {
+                    let mut client = std::os::unix::net::UnixStream::connect(&path).expect("it accepts");
+                    client.read_exact(&mut byte).expect("somebody greets");
+                }
+                _ => byte[0] = proxy.ask().expect("somebody greets"),
+            }
+            assert_eq!(byte, [b'a']);
+        }
+        assert_eq!(proxy.stats().threads.iter().map(|one| one.accepted).sum::<u64>(), 10);
+    }
+    std::fs::remove_file(path).expect("it stays when the socket is closed");
+}
+
+#[test]
+fn its_threads_take_no_signals() {
+    let _turn = alone();
+    let server = Server::start(b'a');
+    let _proxy = Running::to(vec![server.upstream()], 2);
+    let threads = proxy_threads();
+    for thread in &threads {
+        let status = std::fs::read_to_string(thread.join("status")).expect("it runs");
+        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).expect("Linux tells it");
+        let blocked = u64::from_str_radix(blocked.trim(), 16).expect("it is hexadecimal");
+        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGCHLD, Signal::SIGUSR1] {
+            assert_ne!(blocked & 1 << (signal as i32 - 1), 0, "{signal}");
+        }
+        assert_eq!(blocked & 1 << (Signal::SIGSEGV as i32 - 1), 0);
+    }
+    assert_eq!(threads.len(), if cfg!(target_os = "linux") { 2 } else { 0 });
+}

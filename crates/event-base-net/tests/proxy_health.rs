@@ -1,0 +1,90 @@
+//! Upstreams that are passed over for a time, and how they come back.
+
+mod support;
+
+use std::time::Duration;
+
+use event_base_net::Address;
+use event_base_net::proxy::{HealthOptions, Problem, ProxyOptions, Upstream, UpstreamState};
+use support::proxy::{Running, Server, loopback, refusing};
+use support::{alone, errno};
+
+#[test]
+fn after_failures_in_a_row_it_is_passed_over_and_told() {
+    let _turn = alone();
+    let server = Server::start(b'a');
+    let (dead, _kept) = refusing();
+    let list = vec![Upstream::new("dead", Address::Internet(dead)), server.upstream()];
+    let health = HealthOptions {
+        failures: 2,
+        backoff: Duration::from_secs(3600),
+        max_backoff: Duration::from_secs(3600),
+    };
+    let proxy = Running::start(ProxyOptions { threads: 2, health, ..ProxyOptions::new(loopback(), list) });
+    for _ in 0..12 {
+        assert_eq!(proxy.ask(), Some(b'a'));
+    }
+    let stats = proxy.stats();
+    assert_eq!((stats.upstreams[0].refused, stats.upstreams[1].refused), (2, 0));
+    assert!(matches!(stats.upstreams[0].state, UpstreamState::Down { .. }), "{stats:?}");
+    assert_eq!(stats.upstreams[1].state, UpstreamState::Up);
+    let problems = proxy.take_problems();
+    let (
+        Some(Problem::ConnectFailed { upstream, error, times: 1 }),
+        Some(Problem::UpstreamDown { retry_after, .. }),
+    ) = (problems.first(), problems.last())
+    else {
+        panic!("{problems:?}")
+    };
+    assert_eq!((upstream.as_str(), errno(error)), ("dead", (nix::errno::Errno::ECONNREFUSED, "connect")));
+    assert_eq!(*retry_after, Duration::from_secs(3600));
+}
+
+#[test]
+fn one_connection_finds_out_that_it_is_back() {
+    let _turn = alone();
+    let steady = Server::start(b'a');
+    let (address, kept) = refusing();
+    let list = vec![Upstream::new("b", Address::Internet(address)), steady.upstream()];
+    let health = HealthOptions {
+        failures: 1,
+        backoff: Duration::from_millis(20),
+        max_backoff: Duration::from_millis(20),
+    };
+    let proxy = Running::start(ProxyOptions { threads: 2, health, ..ProxyOptions::new(loopback(), list) });
+    let down = |problem: &Problem| matches!(problem, Problem::UpstreamDown { .. });
+    assert_eq!((proxy.ask(), proxy.ask()), (Some(b'a'), Some(b'a')));
+    proxy.until_problem("going down", down);
+    // Found to be still down by a connection that does not suffer from it.
+    proxy.until("probing", |stats| stats.upstreams[0].state == UpstreamState::Probing);
+    assert_eq!((proxy.ask(), proxy.ask()), (Some(b'a'), Some(b'a')));
+    let problems = proxy.until_problem("staying down", down);
+    assert!(!problems.contains(&Problem::UpstreamUp { upstream: "b".to_owned() }), "{problems:?}");
+
+    drop(kept);
+    let _back = Server::start_at(address, b'b');
+    proxy.until("probing", |stats| stats.upstreams[0].state == UpstreamState::Probing);
+    let row = [proxy.ask(), proxy.ask()];
+    assert!(row.contains(&Some(b'b')) && row.contains(&Some(b'a')), "{row:?}");
+    proxy.until_problem("coming back", |one| *one == Problem::UpstreamUp { upstream: "b".to_owned() });
+    assert_eq!(proxy.stats().upstreams[0].state, UpstreamState::Up);
+    let row: Vec<_> = (0..4).map(|_| proxy.ask()).collect();
+    assert_eq!(row.iter().filter(|one| **one == Some(b'b')).count(), 2);
+}
+
+#[test]
+fn a_silent_upstream_fails_by_the_connect_timeout() {
+    let _turn = alone();
+    let server = Server::start(b'a');
+    let silent = support::proxy::Silent::new();
+    let list = vec![Upstream::new("silent", Address::Internet(silent.address)), server.upstream()];
+    let options = ProxyOptions {
+        connect_timeout: Some(Duration::from_millis(50)),
+        ..ProxyOptions::new(loopback(), list)
+    };
+    let proxy = Running::start(options);
+    assert_eq!((proxy.ask(), proxy.ask()), (Some(b'a'), Some(b'a')));
+    let problems = proxy.until_problem("failure", |one| matches!(one, Problem::ConnectFailed { .. }));
+    let Some(Problem::ConnectFailed { error, .. }) = problems.first() else { panic!("{problems:?}") };
+    assert_eq!(errno(error), (nix::errno::Errno::ETIMEDOUT, "connect"));
+}

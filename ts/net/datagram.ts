@@ -1,0 +1,274 @@
+/** Datagrams: sockets for them, and batches of them that cost one call. */
+
+import { crossing, native } from '../native.js'
+import { checkBoolean, checkFd, checkInteger, outOfRange, wrongType } from '../validate.js'
+import {
+  at,
+  checkNumericTarget,
+  toAddress,
+  type HostAndPort,
+  type InternetAddress,
+  type Place,
+} from './address.js'
+
+/** Where and how to receive datagrams. */
+export interface DatagramTarget extends HostAndPort {
+  /**
+   * Lets other sockets be bound to the same address (`SO_REUSEPORT`). Linux spreads the senders over them; other
+   * systems give all datagrams to one.
+   */
+  reusePort?: boolean | undefined
+  /** Keeps an IPv6 socket from taking IPv4 datagrams as well. */
+  ipv6Only?: boolean | undefined
+}
+
+/** The shape of a batch. */
+export interface DatagramBatchOptions {
+  /** How many datagrams there is room for; 1 to 64. Default 16: more gain nothing that can be measured. */
+  slots?: number | undefined
+  /** Bytes there is room for in each; 1 to 65535. Default 2048, more than a datagram on an Ethernet has. */
+  size?: number | undefined
+}
+
+/** The most slots of a batch. */
+const MOST_SLOTS = 64
+
+/** Bytes of a record: see `datagram.rs`, which has the layout. */
+const RECORD = 32
+const CUT = 4
+const FAMILY = 5
+const PORT = 6
+const HOST = 16
+
+let recordsOf: (batch: DatagramBatch) => Buffer
+let setCount: (batch: DatagramBatch, count: number) => void
+
+/**
+ * Datagrams that were received, or are to be sent, in one call. Made once and used again and again: receiving and
+ * sending allocate nothing, and an address becomes an object only when it is asked for.
+ *
+ * ```ts
+ * import { EV, EventBase } from 'event-base'
+ * import { DatagramBatch, socket, type InternetAddress } from 'event-base/net'
+ *
+ * const base = new EventBase()
+ * const server = socket.bindDatagram({ host: '127.0.0.1', port: 0 })
+ * const client = socket.connectDatagram(socket.address(server) as InternetAddress)
+ *
+ * const questions = new DatagramBatch()
+ * for (const text of ['one', 'two']) questions.add(Buffer.from(text))
+ * socket.sendMany(client, questions)
+ *
+ * const batch = new DatagramBatch({ slots: 8, size: 512 })
+ * const event = base.newEvent(server, EV.READ, () => {
+ *   socket.receiveMany(server, batch)
+ *   console.log(String(batch.bytes(0)), 'from', batch.address(0)?.host)
+ *   socket.sendMany(server, batch) // each goes back to its sender
+ * })
+ * event.add()
+ * base.dispatch()
+ * base.close()
+ * socket.close(client)
+ * socket.close(server)
+ * ```
+ *
+ * ```text output
+ * one from 127.0.0.1
+ * ```
+ */
+export class DatagramBatch {
+  /** How many datagrams there is room for. */
+  readonly slots: number
+  /** Bytes there is room for in each. */
+  readonly size: number
+  /** The bytes of all slots; slot `index` begins at `index * size`. */
+  readonly data: Buffer
+  readonly #records: Buffer
+  #count = 0
+
+  static {
+    recordsOf = (batch) => batch.#records
+    setCount = (batch, count) => (batch.#count = count)
+  }
+
+  /**
+   * @param options `slots` and `size`
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+   */
+  constructor(options: DatagramBatchOptions = {}) {
+    if (typeof options !== 'object' || options === null) throw wrongType('options', 'of type object', options)
+    this.slots = checkInteger('options.slots', options.slots ?? 16, 1, MOST_SLOTS)
+    this.size = checkInteger('options.size', options.size ?? 2048, 1, 65_535)
+    this.data = Buffer.alloc(this.slots * this.size)
+    this.#records = Buffer.alloc(this.slots * RECORD)
+  }
+
+  /** How many datagrams it holds, in the first slots. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** Forgets its datagrams. Receiving does so by itself. */
+  clear(): void {
+    this.#count = 0
+  }
+
+  /** Where the record of one it holds begins. */
+  #at(index: number): number {
+    return checkInteger('index', index, 0, this.#count - 1) * RECORD
+  }
+
+  /**
+   * How many bytes of a slot are its datagram's. 0 is a datagram too.
+   *
+   * @param index below {@link count}
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+   */
+  length(index: number): number {
+    return this.#records.readUInt32LE(this.#at(index))
+  }
+
+  /**
+   * Whether a datagram was longer than its slot; what did not fit is lost.
+   *
+   * @param index below {@link count}
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+   */
+  truncated(index: number): boolean {
+    return this.#records[this.#at(index) + CUT] !== 0
+  }
+
+  /**
+   * A datagram's bytes, as a view that is good until the slot is used again.
+   *
+   * @param index below {@link count}
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+   */
+  bytes(index: number): Buffer {
+    const length = this.length(index)
+    return this.data.subarray(index * this.size, index * this.size + length)
+  }
+
+  /**
+   * Where a datagram came from or goes to.
+   *
+   * @param index below {@link count}
+   * @returns `undefined` for the peer of a connected socket, and for a sender that has no internet address
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+   */
+  address(index: number): InternetAddress | undefined {
+    const records = this.#records
+    const start = this.#at(index)
+    if (records[start + FAMILY] === 4) {
+      const host = records.subarray(start + HOST, start + HOST + 4).join('.')
+      return { host, port: records.readUInt16LE(start + PORT), family: 'IPv4' }
+    }
+    const found = native.datagramAddress(records.subarray(start, start + RECORD))
+    return found ? (toAddress(found) as InternetAddress) : undefined
+  }
+
+  /**
+   * Adds a datagram to be sent. Its bytes are copied.
+   *
+   * @param bytes at most {@link size}; not over a SharedArrayBuffer
+   * @param to a numeric host (or `'localhost'`: 127.0.0.1) and a port; nothing for the peer of a connected socket
+   * @returns whether there was a slot left for it
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+   */
+  add(bytes: Uint8Array, to?: HostAndPort): boolean {
+    if (!(bytes instanceof Uint8Array)) {
+      throw wrongType('bytes', 'an instance of Buffer or Uint8Array', bytes)
+    }
+    if (bytes.byteLength > this.size) throw outOfRange('bytes', `<= ${this.size} bytes`, bytes.byteLength)
+    const place = to === undefined ? undefined : checkInternet('to', to)
+    if (this.#count === this.slots) return false
+    const start = this.#count * RECORD
+    this.#records.fill(0, start, start + RECORD)
+    if (place !== undefined) this.#records.set(native.datagramRecord(place.place, place.port), start)
+    this.#records.writeUInt32LE(bytes.byteLength, start)
+    this.data.set(bytes, this.#count * this.size)
+    this.#count += 1
+    return true
+  }
+}
+
+function checkInternet(name: string, target: HostAndPort): Place {
+  const place = checkNumericTarget(name, target)
+  if (place.port < 0) throw outOfRange(name, 'a host and a port', place.place)
+  return place
+}
+
+function checkBatch(batch: DatagramBatch): DatagramBatch {
+  if (!(batch instanceof DatagramBatch)) throw wrongType('batch', 'an instance of DatagramBatch', batch)
+  return batch
+}
+
+/**
+ * Opens a UDP socket that receives at an address. `SO_REUSEADDR` is not set: a port that another socket has is
+ * refused.
+ *
+ * @param target a numeric host (or `'localhost'`: 127.0.0.1) and a port, 0 for any
+ * @returns the descriptor, non-blocking and the caller's
+ * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+ * @throws {SystemError} `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`, ... with `address` and `port`
+ */
+export function bindDatagram(target: DatagramTarget): number {
+  const place = checkInternet('target', target)
+  const reusePort = checkBoolean('target.reusePort', target.reusePort)
+  const ipv6Only = checkBoolean('target.ipv6Only', target.ipv6Only)
+  return at(place, () => native.datagramBind(place.place, place.port, reusePort, ipv6Only))
+}
+
+/**
+ * Opens a UDP socket with a peer: it receives from nobody else, sends there unless told otherwise, and hears that
+ * nobody is there (`ECONNREFUSED`). Nothing is sent by this call.
+ *
+ * @param target a numeric host (or `'localhost'`: 127.0.0.1) and a port
+ * @returns the descriptor, non-blocking and the caller's
+ * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+ * @throws {SystemError} `ENETUNREACH`, `EADDRNOTAVAIL`, ... with `address` and `port`
+ */
+export function connectDatagram(target: HostAndPort): number {
+  const place = checkInternet('target', target)
+  return at(place, () => native.datagramConnect(place.place, place.port))
+}
+
+/**
+ * Receives what has arrived, as many datagrams as there are slots at most: one system call on Linux and FreeBSD
+ * (`recvmmsg(2)`), one for each datagram elsewhere. What the batch held is forgotten, also when this throws.
+ *
+ * @param fd a datagram socket
+ * @param batch where to
+ * @returns how many came, which is `batch.count` too; -1 when none is there (and `batch.count` is 0)
+ * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+ * @throws {SystemError} `ECONNREFUSED` on a connected socket whose datagram nobody took, `ENOTSOCK`, `EBADF`, ...
+ */
+export function receiveMany(fd: number, batch: DatagramBatch): number {
+  const { data, size, slots } = checkBatch(batch)
+  setCount(batch, 0)
+  const count = crossing.datagramReceive(checkFd('fd', fd), data, size, slots, recordsOf(batch))
+  if (count > 0) setCount(batch, count)
+  return count
+}
+
+/**
+ * Sends a batch's datagrams in order, each to its address: one system call on Linux and FreeBSD (`sendmmsg(2)`), one
+ * for each datagram elsewhere. A batch that was received goes back to its senders. The batch keeps them.
+ *
+ * @param fd a datagram socket
+ * @param batch what to send
+ * @param from the first one. Default 0
+ * @param to behind the last one. Default all there are
+ * @returns how many were taken, from the first on (0 if there were none to send); -1 when none could be
+ * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+ * @throws {SystemError} about the datagram `from`: `EMSGSIZE`, `EDESTADDRREQ`, `ENETUNREACH`, `EPERM`, `EBADF`, ...
+ *   One about a later datagram is thrown by the call that begins with it
+ */
+export function sendMany(fd: number, batch: DatagramBatch, from = 0, to?: number): number {
+  const { data, size, count } = checkBatch(batch)
+  checkFd('fd', fd)
+  checkInteger('from', from, 0, count)
+  const end = to === undefined ? count : checkInteger('to', to, from, count)
+  if (end === from) return 0
+  return crossing.datagramSend(fd, data, size, from, end - from, recordsOf(batch))
+}

@@ -1,0 +1,76 @@
+/** Listening sockets that a service manager opened: socket activation. */
+
+import { native } from '../native.js'
+import { checkBoolean, checkOptions, outOfRange } from '../validate.js'
+
+/** A descriptor that the service manager passed. */
+export interface InheritedDescriptor {
+  /** Its number, from 3. */
+  fd: number
+  /** Its name: systemd's `FileDescriptorName=`, by default that of the socket unit; `'unknown'` without any. */
+  name: string
+}
+
+/** How to take what was inherited. */
+export interface InheritedOptions {
+  /** Whether to remove the variables from `process.env`, so that nobody takes the descriptors again. */
+  unset?: boolean | undefined
+}
+
+const VARIABLES = ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES'] as const
+/** `SD_LISTEN_FDS_START`. */
+const FIRST = 3
+const MOST = 0x7fff_ffff
+
+function count(name: string, text: string, least: number): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  if (!(value >= least && value <= MOST - FIRST)) {
+    throw outOfRange(`process.env.${name}`, `a number >= ${least} and <= ${MOST - FIRST}`, text)
+  }
+  return value
+}
+
+/**
+ * The descriptors that a service manager opened for this process, as `sd_listen_fds(3)` finds them: `LISTEN_FDS`
+ * of them, from 3, if `LISTEN_PID` is this process, named by `LISTEN_FDNAMES`. Each is made close-on-exec. Without
+ * the variables, or where they are meant for another process, there are none.
+ *
+ * ```ts
+ * import { EventBase } from 'event-base'
+ * import { inheritedDescriptors, listen, socket } from 'event-base/net'
+ *
+ * const base = new EventBase()
+ * const [inherited] = inheritedDescriptors()
+ * const listener = listen(base, inherited ?? { host: '127.0.0.1', port: 0 }, (fd) => socket.close(fd))
+ * listener.close()
+ * ```
+ *
+ * @param options `unset` removes the variables
+ * @throws {EventError} `ERR_OUT_OF_RANGE` for variables that are no numbers, or another number of names;
+ *   `ERR_INVALID_ARG_TYPE`
+ * @throws {SystemError} `EBADF` for one that is not open
+ */
+export function inheritedDescriptors(options?: InheritedOptions): InheritedDescriptor[] {
+  const unset = checkBoolean('options.unset', checkOptions(options)?.unset)
+  const [pid, fds] = [process.env['LISTEN_PID'], process.env['LISTEN_FDS']]
+  const fdNames = process.env['LISTEN_FDNAMES']
+  try {
+    if (pid === undefined || fds === undefined) return []
+    if (count('LISTEN_PID', pid, 1) !== process.pid) return []
+    const length = count('LISTEN_FDS', fds, 0)
+    if (length === 0) return []
+    const names = fdNames?.split(':')
+    if (names !== undefined && names.length !== length) {
+      throw outOfRange('process.env.LISTEN_FDNAMES', `${length} names`, fdNames)
+    }
+    const found: InheritedDescriptor[] = []
+    for (let index = 0; index < length; index++) {
+      // The first that is not open ends it, whatever number was claimed.
+      native.socketSetCloseOnExec(FIRST + index)
+      found.push({ fd: FIRST + index, name: names?.[index] ?? 'unknown' })
+    }
+    return found
+  } finally {
+    if (unset) for (const name of VARIABLES) delete process.env[name]
+  }
+}
