@@ -12,14 +12,14 @@ export interface Remote {
   readonly [owner]: 'remote'
 }
 
-/** A proxy on threads of its own, which ends with this: see `proxyStart`. */
-export interface ProxyOwner {
-  readonly [owner]: 'proxy'
-}
-
 /** A limit that relays share: see `rateGroup`. */
 export interface RateGroup {
   readonly [owner]: 'rateGroup'
+}
+
+/** A proxy on threads of its own, which ends with this: see `proxyStart`. */
+export interface ProxyOwner {
+  readonly [owner]: 'proxy'
 }
 
 /** Names a base in every call: see `baseNumber`. */

@@ -73,10 +73,10 @@ export function nextCompletion(handle: NativeHandle): Completion | undefined {
         key,
         bytesAToB: number(1),
         bytesBToA: number(2),
-        bytesSpliced: number(3),
-        durationMs: number(4),
-        reason: REASONS[number(5)] ?? 'end',
-        error: number(6) === 0 ? undefined : failure(handle),
+        bytesSpliced: number(6),
+        durationMs: number(3),
+        reason: REASONS[number(4)] ?? 'end',
+        error: number(5) === 0 ? undefined : failure(handle),
       }
     default:
       return undefined

@@ -124,16 +124,10 @@ fn end_of(key: f64, end: RelayEnd) -> (Numbers, Option<Error>) {
         EndReason::Idle => 2.0,
         EndReason::Closed => 3.0,
     };
-    let numbers = [
-        key,
-        end.bytes_a_to_b as f64,
-        end.bytes_b_to_a as f64,
-        end.bytes_spliced as f64,
-        milliseconds(end.duration),
-        reason,
-        if end.error.is_some() { 1.0 } else { 0.0 },
-    ];
-    (numbers, end.error)
+    let (a_to_b, b_to_a) = (end.bytes_a_to_b as f64, end.bytes_b_to_a as f64);
+    let failed = if end.error.is_some() { 1.0 } else { 0.0 };
+    let spliced = end.bytes_spliced as f64;
+    ([key, a_to_b, b_to_a, milliseconds(end.duration), reason, failed, spliced], end.error)
 }
 
 /// The peer of the connection that was told last, where its address is none of IPv4.
