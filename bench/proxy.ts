@@ -17,7 +17,7 @@ import { idle } from './proxy/idle.js'
 import { latency } from './proxy/latency.js'
 import { requirePrograms, versions } from './proxy/needs.js'
 import { type ProxyOptions, proxyOptions } from './proxy/options.js'
-import { descriptorLimit } from './proxy/process.js'
+import { descriptorLimit, stopAll } from './proxy/process.js'
 import { describePlacement, placement } from './proxy/processors.js'
 import { aimTable, figureTable } from './proxy/report.js'
 import { connections, keepAlive } from './proxy/requests.js'
@@ -71,6 +71,7 @@ async function compare(
       results.push({ load, outcomes: await runCase(load, contenders, place, options) })
     }
   } finally {
+    stopAll()
     rmSync(place.scratch, { recursive: true, force: true })
   }
 

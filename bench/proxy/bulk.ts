@@ -1,7 +1,7 @@
 // Large streams: iperf3's client sends as fast as it can.
 import { atLeastHaproxy, atLeastNode, atMostNode, type Bench, type Case } from './case.js'
 import { pathOf } from './needs.js'
-import { processorSeconds, runClient } from './process.js'
+import { processorSeconds, runClient, type Server } from './process.js'
 import { echo, iperf } from './upstreams.js'
 import { native } from './workplace.js'
 
@@ -30,11 +30,12 @@ export function bulk(streams: number): Case {
     // iperf3 compares no bytes.
     async check(start, place) {
       const upstream = await echo(place)
-      const proxy = await start(upstream.port)
+      let proxy: Server | undefined
       try {
+        proxy = await start(upstream.port)
         await runClient(native('verify', proxy.port, streams, CHECKED), place.placement.load)
       } finally {
-        await proxy.stop()
+        await proxy?.stop()
         await upstream.stop()
       }
     },

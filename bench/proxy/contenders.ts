@@ -26,6 +26,8 @@ const BUILD = join(root, 'bench', 'build')
 /** All of them, in the order of the columns. */
 export const CONTENDERS: readonly Contender[] = [
   { name: 'TypeScript', judged: true, start: program('relay') },
+  { name: '1 thread', judged: true, start: program('threaded', ['1']) },
+  { name: '2 threads', judged: false, start: program('threaded', ['2'], 'twoThreads') },
   { name: NODE, judged: false, start: program('node') },
   { name: HAPROXY, judged: false, start: haproxy([]) },
   {
@@ -42,10 +44,14 @@ export const CONTENDERS: readonly Contender[] = [
 
 type Start = Contender['start']
 
-function program(name: string): Start {
+function program(
+  name: string,
+  args: readonly string[] = [],
+  processors: 'proxy' | 'twoThreads' = 'proxy',
+): Start {
   const file = join(BUILD, 'bench', 'proxy', 'programs', `${name}.js`)
   return (upstream, { placement }) =>
-    serve([process.execPath, file, String(upstream)], { processors: placement.proxy })
+    serve([process.execPath, file, String(upstream), ...args], { processors: placement[processors] })
 }
 
 /** As most people run it: TCP mode and the timeouts it asks for; one thread. */

@@ -10,9 +10,12 @@ import { pinned } from './processors.js'
 const PATIENCE = 20_000
 
 const running = new Set<ChildProcess>()
-process.on('exit', () => {
+process.on('exit', stopAll)
+
+/** Ends what is still running; nothing of it is left to keep this process alive. */
+export function stopAll(): void {
   for (const child of running) child.kill('SIGKILL')
-})
+}
 
 /** A process that serves on a port of the loopback address. */
 export interface Server {
@@ -45,7 +48,7 @@ export async function serve(command: readonly string[], options: ServerOptions):
     if (isListening(port)) return { pid, port, stop: () => stop(child) }
     if (hasEnded(child) || performance.now() > deadline) {
       await stop(child)
-      throw new Error(`${command.join(' ')} does not listen:\n${output}`)
+      throw new Error(`${command.join(' ')} does not listen: ${output.trim().split('\n', 3).join(' / ')}`)
     }
     await sleep(10)
   }

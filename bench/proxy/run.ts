@@ -16,7 +16,7 @@ export interface Outcome {
 }
 
 /** Seconds of load before the first round: compilers and pools get warm. */
-const WARM_UP = 1
+const WARM_UP = 2
 
 /**
  * Measures every contender under one kind of load, round by round. The order flips every round. A contender

@@ -43,8 +43,8 @@ pub(crate) enum Rest {
 type Numbers = [f64; NUMBERS];
 
 impl Call {
-    /// Writes numbers to the beginning of a typed array of them.
-    fn write_numbers(&self, index: usize, numbers: &Numbers) -> napi::Result<()> {
+    /// Where a typed array has room for an answer.
+    fn numbers(&self, index: usize) -> napi::Result<*mut Numbers> {
         let (mut kind, mut count, mut data) = (0, 0, ptr::null_mut());
         // SAFETY: the argument is never null; the out-pointers are valid or null where not wanted.
         let status = unsafe {
@@ -61,10 +61,7 @@ impl Call {
         if status != sys::Status::napi_ok || kind != sys::TypedarrayType::float64_array || count < NUMBERS {
             return Err(napi::Error::new(Status::InvalidArg, "an array of 7 numbers is wanted"));
         }
-        // SAFETY: the array has room for as many, is aligned for them, and is not looked at by JavaScript, which
-        // waits, or by another thread: TypeScript made it and hands it to nobody.
-        unsafe { ptr::copy_nonoverlapping(numbers.as_ptr(), data.cast::<f64>(), NUMBERS) };
-        Ok(())
+        Ok(data.cast())
     }
 }
 
@@ -77,11 +74,14 @@ impl Export for NetCompletion {
     fn call(call: &Call) -> napi::Result<Value> {
         let handle = call.handle()?;
         // Before anything is taken out of the queue.
-        call.write_numbers(1, &[0.0; NUMBERS])?;
+        let room = call.numbers(1)?;
         let completion = handle.net.borrow_mut().completion();
         let Some((kind, numbers, rest)) = completion.and_then(said) else { return Ok(Value::Int(NOTHING)) };
         handle.rest.replace(rest);
-        call.write_numbers(1, &numbers)?;
+        // SAFETY: the array has room for as many and is aligned for them. JavaScript, which could move or look at
+        // them, waits until the call returns, and no other thread knows them: TypeScript made the array and hands
+        // it to nobody.
+        unsafe { room.write(numbers) };
         Ok(Value::Int(kind))
     }
 }

@@ -42,12 +42,17 @@ impl BindingRelayOptions {
             group: group.map(|group| RateGroup::clone(group)),
             prefix_a_to_b: bytes(self.prefix_a_to_b),
             prefix_b_to_a: bytes(self.prefix_b_to_a),
-            transfer: match self.transfer {
-                1 => Transfer::Copy,
-                2 => Transfer::Splice,
-                _ => Transfer::Adaptive,
-            },
+            transfer: transfer(self.transfer),
         }
+    }
+}
+
+/// The way to move bytes that a number means.
+pub(crate) fn transfer(number: u32) -> Transfer {
+    match number {
+        1 => Transfer::Copy,
+        2 => Transfer::Splice,
+        _ => Transfer::Adaptive,
     }
 }
 
@@ -66,13 +71,16 @@ pub fn net_relay(
     options: BindingRelayOptions,
     group: Option<&External<RateGroup>>,
 ) -> napi::Result<f64> {
-    let options = options.options(group);
-    let begun = if a == b {
-        Err(Error::OutOfRange("b"))
-    } else {
-        take_both(a, b).and_then(|(a, b)| handle.net.borrow_mut().relay(a, b, options))
-    };
-    check(&env, begun.map(bits))
+    check(&env, begin(&handle, [a, b], options.options(group)))
+}
+
+/// Begins a relay and answers with its key.
+pub(crate) fn begin(handle: &Handle, [a, b]: [i32; 2], options: RelayOptions) -> Result<f64, Error> {
+    if a == b {
+        return Err(Error::OutOfRange("b"));
+    }
+    let (a, b) = take_both(a, b)?;
+    handle.net.borrow_mut().relay(a, b, options).map(bits)
 }
 
 fn take_both(a: i32, b: i32) -> Result<(OwnedFd, OwnedFd), Error> {

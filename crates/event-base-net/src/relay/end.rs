@@ -164,7 +164,7 @@ impl End {
     }
 
     pub(super) fn receive(&self, buffer: &mut [u8]) -> nix::Result<Option<usize>> {
-        socket::receive(self.fd.as_fd(), buffer)
+        socket::receive(self.fd.as_fd(), self.socket, buffer)
     }
 
     pub(super) fn send(&self, buffer: &[u8]) -> nix::Result<Option<usize>> {

@@ -143,7 +143,8 @@ mod system {
         /// Reads from the pipe, for a sink that cannot be spliced to. 0 when nothing can be had.
         pub(in super::super) fn read(&mut self, buffer: &mut [u8]) -> usize {
             let most = buffer.len().min(self.held);
-            let count = socket::receive(self.read.as_fd(), &mut buffer[..most]).ok().flatten().unwrap_or(0);
+            let count =
+                socket::receive(self.read.as_fd(), false, &mut buffer[..most]).ok().flatten().unwrap_or(0);
             self.held = if count == 0 { 0 } else { self.held - count };
             count
         }

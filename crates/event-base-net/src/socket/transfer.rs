@@ -26,7 +26,7 @@ pub enum Direction {
 /// `read`: `ECONNRESET`, `EBADF`, ...
 pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> Result<Option<usize>> {
     let fd = fd.as_fd();
-    receive(fd, buffer).map_err(|errno| system(errno, "read", Some(fd.as_raw_fd())))
+    receive(fd, false, buffer).map_err(|errno| system(errno, "read", Some(fd.as_raw_fd())))
 }
 
 /// Copies what a socket would [`read()`] into `buffer` and leaves it there (`recv(2)` with `MSG_PEEK`): how many bytes
@@ -103,9 +103,13 @@ pub fn close(fd: impl IntoRawFd) -> Result<()> {
     }
 }
 
-/// [`read`] without the conversion of its failure.
-pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<Option<usize>> {
-    retry(|| nix::unistd::read(fd, buffer))
+/// [`read`] where the caller may know that `fd` is a socket: `recv` is the shorter way through the kernel.
+pub(crate) fn receive(fd: BorrowedFd<'_>, socket: bool, buffer: &mut [u8]) -> nix::Result<Option<usize>> {
+    if socket {
+        retry(|| nix::sys::socket::recv(fd.as_raw_fd(), buffer, MsgFlags::empty()))
+    } else {
+        retry(|| nix::unistd::read(fd, buffer))
+    }
 }
 
 /// [`write`] where the caller knows whether `fd` is a socket.
