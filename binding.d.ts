@@ -57,6 +57,8 @@ export interface Crossing {
   eventPending(handle: Handle, event: number, mask: number): number
   /** What happened to a listener, a connect or a relay, in numbers: see `ts/net/completion.ts`. */
   netCompletion(handle: Handle, numbers: Float64Array): number
+  /** Relays between two descriptors: the relay's key. With more than times to tell it is `netRelayWith`. */
+  netRelay(handle: Handle, a: number, b: number, idleTimeout: number, connectTimeout: number): number
   /** Reads into a part of `buffer`: the bytes read, or -1. */
   socketRead(fd: number, buffer: Uint8Array, offset: number, length: number): number
   /** Writes a part of `buffer`: the bytes taken, or -1. */
@@ -530,9 +532,9 @@ export declare function netPeer(handle: Handle): BindingAddress | null
 
 /**
  * Relays between two descriptors, which are the base's from here on, also when this fails, except with
- * `EBADF`.
+ * `EBADF`. For one that is told no more than times there is `crossing/relay.rs`.
  */
-export declare function netRelay(handle: Handle, a: number, b: number, options: BindingRelayOptions, group?: ExternalObject<RateGroup> | undefined | null): number
+export declare function netRelayWith(handle: Handle, a: number, b: number, options: BindingRelayOptions, group?: ExternalObject<RateGroup> | undefined | null): number
 
 /** Lets a listener accept again, or a relay read. */
 export declare function netResume(handle: Handle, source: number): void

@@ -24,6 +24,7 @@ mod transfer;
 use transfer::{SocketPeek, SocketRead, SocketWrite, SocketWriteMany};
 
 mod completion;
+mod relay;
 
 pub(crate) use completion::Rest;
 
@@ -184,6 +185,7 @@ pub fn crossing(env: Env) -> napi::Result<Object<'static>> {
     define::<EventActivate>(&env, &target)?;
     define::<EventPending>(&env, &target)?;
     define::<completion::NetCompletion>(&env, &target)?;
+    define::<relay::NetRelay>(&env, &target)?;
     define::<SocketRead>(&env, &target)?;
     define::<SocketWrite>(&env, &target)?;
     define::<SocketWriteMany>(&env, &target)?;

@@ -3,7 +3,7 @@
 //! What happened to them is pulled like events are: the code of the loop's next step says that something
 //! did, and `crossing/completion.rs` says what, one at a time.
 
-mod relay;
+pub(crate) mod relay;
 
 use event_base::{Error, Ready};
 use event_base_net::{ListenOptions, Net, SourceKey};

@@ -56,9 +56,9 @@ fn limit(rate: f64, burst: f64) -> RateLimit {
 }
 
 /// Relays between two descriptors, which are the base's from here on, also when this fails, except with
-/// `EBADF`.
+/// `EBADF`. For one that is told no more than times there is `crossing/relay.rs`.
 #[napi(catch_unwind)]
-pub fn net_relay(
+pub fn net_relay_with(
     env: Env,
     handle: Handle,
     a: i32,
@@ -66,13 +66,16 @@ pub fn net_relay(
     options: BindingRelayOptions,
     group: Option<&External<RateGroup>>,
 ) -> napi::Result<f64> {
-    let options = options.options(group);
-    let begun = if a == b {
-        Err(Error::OutOfRange("b"))
-    } else {
-        take_both(a, b).and_then(|(a, b)| handle.net.borrow_mut().relay(a, b, options))
-    };
-    check(&env, begun.map(bits))
+    check(&env, begin(&handle, a, b, options.options(group)))
+}
+
+/// The key of a new relay, as a number.
+pub(crate) fn begin(handle: &Handle, a: i32, b: i32, options: RelayOptions) -> Result<f64, Error> {
+    if a == b {
+        return Err(Error::OutOfRange("b"));
+    }
+    let (a, b) = take_both(a, b)?;
+    handle.net.borrow_mut().relay(a, b, options).map(bits)
 }
 
 fn take_both(a: i32, b: i32) -> Result<(OwnedFd, OwnedFd), Error> {
