@@ -2,6 +2,7 @@
 
 import { AsyncResource } from 'node:async_hooks'
 
+import { EventError } from '../errors.js'
 import type { EventBase } from '../event-base.js'
 import { crossing, native, NO_TIMEOUT, type NativeHandle } from '../native.js'
 import { checkCallback, checkFd, checkOptions, checkTimeout, outOfRange, wrongType } from '../validate.js'
@@ -138,6 +139,15 @@ function begin(base: EventBase, handle: NativeHandle, a: number, b: number, opti
   return native.netRelayWith(handle, a, b, given, nativeGroup)
 }
 
+/** Does nothing to a relay that has ended natively and is still to be told. */
+function unlessEnded(call: () => void): void {
+  try {
+    call()
+  } catch (error) {
+    if (!(error instanceof EventError && error.code === 'ERR_EVENT_CLOSED')) throw error
+  }
+}
+
 /** Moves bytes between two descriptors in a base's loop. Made by {@link relay}. */
 export class Relay implements Source {
   readonly #sources: Sources
@@ -189,14 +199,14 @@ export class Relay implements Source {
    */
   pause(): void {
     if (this.#closed || this.#paused) return
-    native.netPause(this.#sources.core.handle, this.#key)
+    unlessEnded(() => native.netPause(this.#sources.core.handle, this.#key))
     this.#paused = true
   }
 
   /** Reads again. The idle timeout begins anew. Idempotent, and without effect on a relay that has ended. */
   resume(): void {
     if (this.#closed || !this.#paused) return
-    native.netResume(this.#sources.core.handle, this.#key)
+    unlessEnded(() => native.netResume(this.#sources.core.handle, this.#key))
     this.#paused = false
   }
 
