@@ -238,6 +238,18 @@ export interface BindingConfig {
   debug: boolean
 }
 
+/** Where to connect from. */
+export interface BindingConnectOptions {
+  /** A numeric address, or nothing for any. */
+  localAddress: string
+  /** A port, or 0 for any. */
+  localPort: number
+  /** `IP_TRANSPARENT`. */
+  transparent: boolean
+  /** `IP_FREEBIND`. */
+  freeBind: boolean
+}
+
 /** One event, as `events()` shows it. */
 export interface BindingEventInfo {
   /** Its id. */
@@ -516,7 +528,7 @@ export declare function maxSignal(): number
 export declare function netClose(handle: Handle, source: number): boolean
 
 /** Connects; a negative timeout means none. */
-export declare function netConnect(handle: Handle, place: string, port: number, timeout: number): number
+export declare function netConnect(handle: Handle, place: string, port: number, timeout: number, local?: BindingConnectOptions | undefined | null): number
 
 /** The error of what was told last. */
 export declare function netFailure(handle: Handle): Error | null
@@ -641,7 +653,7 @@ export declare function socketCheckListening(fd: number, backlog: number): void
 export declare function socketClose(fd: number): void
 
 /** A socket that is connecting. */
-export declare function socketConnect(place: string, port: number): number
+export declare function socketConnect(place: string, port: number, local?: BindingConnectOptions | undefined | null): number
 
 /** Takes the failure that waits on the socket: its positive number, or 0. */
 export declare function socketError(fd: number): number

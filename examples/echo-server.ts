@@ -1,37 +1,84 @@
-// An echo server on raw descriptors: `echo-server.ts [PORT]`, until SIGINT.
-import { EV, EventBase } from '../index.js'
+/**
+ * An echo server on raw descriptors, with what a real one needs: it stops reading from a client that does not read.
+ *
+ *     npx tsx examples/echo-server.ts --listen 127.0.0.1:7000
+ *     nc 127.0.0.1 7000
+ */
+
+import { EV, EventBase, type Event } from '../index.js'
 import { listen, socket } from '../net.js'
+import { formatAddress, main, parseTarget, runUntilStopped } from './shared/command.js'
 
-const base = new EventBase()
-const buffer = Buffer.alloc(65_536)
+const USAGE = `
+usage: echo-server.ts [--listen HOST:PORT | --listen unix:PATH]
 
-/** Answers what has come; `false` at the end of the connection. */
-function echo(fd: number): boolean {
-  for (;;) {
-    const count = socket.read(fd, buffer)
-    if (count < 0) return true
-    if (count === 0) return false
-    // A client that does not read is not worth waiting for in an example.
-    if (socket.write(fd, buffer, 0, count) < count) return false
+Sends back what it receives, until SIGINT or SIGTERM.
+  --listen ADDRESS  where to listen (default 127.0.0.1:0, any free port)
+`
+
+/** One client. */
+class Connection {
+  readonly #fd: number
+  readonly #buffer = Buffer.alloc(16_384)
+  readonly #readable: Event
+  readonly #writable: Event
+  /** What waits to be sent back: a part of the buffer. */
+  #from = 0
+  #to = 0
+
+  constructor(base: EventBase, fd: number) {
+    this.#fd = fd
+    this.#readable = base.newEvent(fd, EV.READ | EV.PERSIST, () => this.#guard(() => this.#read()))
+    this.#writable = base.newEvent(fd, EV.WRITE | EV.PERSIST, () => this.#guard(() => this.#write()))
+    this.#readable.add()
+  }
+
+  /** Whatever fails, such as a reset, ends this client and nobody else. */
+  #guard(step: () => void): void {
+    try {
+      step()
+    } catch (error) {
+      console.error((error as Error).message)
+      this.#close()
+    }
+  }
+
+  #read(): void {
+    const count = socket.read(this.#fd, this.#buffer)
+    if (count < 0) return
+    if (count === 0) {
+      this.#close()
+      return
+    }
+    ;[this.#from, this.#to] = [0, count]
+    this.#write()
+  }
+
+  #write(): void {
+    const taken = socket.write(this.#fd, this.#buffer, this.#from, this.#to - this.#from)
+    this.#from += Math.max(taken, 0)
+    if (this.#from < this.#to) {
+      // The client is slow. Nothing more is read until it has taken this.
+      this.#readable.del()
+      this.#writable.add()
+    } else {
+      this.#writable.del()
+      this.#readable.add()
+    }
+  }
+
+  #close(): void {
+    this.#readable.close()
+    this.#writable.close()
+    socket.close(this.#fd)
   }
 }
 
-const listener = listen(base, { host: '127.0.0.1', port: Number(process.argv[2] ?? 0) }, (fd) => {
-  const event = base.newEvent(fd, EV.READ | EV.PERSIST, () => {
-    let goesOn = false
-    try {
-      goesOn = echo(fd)
-    } finally {
-      if (!goesOn) {
-        event.close()
-        socket.close(fd)
-      }
-    }
-  })
-  event.add()
+await main(import.meta.url, USAGE, { listen: { type: 'string', default: '127.0.0.1:0' } }, async (values) => {
+  const base = new EventBase()
+  const target = parseTarget('--listen', values.listen)
+  const listener = listen(base, target, (fd) => void new Connection(base, fd))
+  const stopped = runUntilStopped(base)
+  console.log('listening at', formatAddress(listener.address))
+  await stopped
 })
-
-process.once('SIGINT', () => base.loopExit())
-console.log('listening at', listener.address.port)
-await base.run()
-base.close()

@@ -1,27 +1,39 @@
-// A TCP proxy: `proxy.ts PORT UPSTREAM_PORT`, until SIGINT. The bytes never pass through JavaScript.
+/**
+ * A TCP proxy: the policy is TypeScript, the bytes never pass through it.
+ *
+ *     npx tsx examples/proxy.ts --listen 127.0.0.1:8080 --upstream example.org:80
+ *
+ * `npx event-base proxy` is a complete one.
+ */
+
 import { EventBase } from '../index.js'
 import { connect, listen, relay, socket } from '../net.js'
+import { formatAddress, main, parseHostAndPort, runUntilStopped } from './shared/command.js'
 
-const host = '127.0.0.1'
-const [port = 0, upstreamPort = 0] = process.argv.slice(2).map(Number)
-const base = new EventBase()
+const USAGE = `
+usage: proxy.ts --listen HOST:PORT --upstream HOST:PORT
 
-const listener = listen(base, { host, port }, async (fd, peer) => {
-  try {
-    const upstream = await connect(base, { host, port: upstreamPort }, { timeout: 2000 })
-    relay(base, fd, upstream, { idleTimeout: 60_000 }, ({ reason, bytesAToB, bytesBToA }) => {
-      console.log(peer, reason, `${bytesAToB} bytes up, ${bytesBToA} bytes down`)
-    })
-  } catch (error) {
-    console.error(peer, error)
-    socket.close(fd)
-  }
+Forwards connections until SIGINT or SIGTERM.
+`
+
+const options = { listen: { type: 'string' }, upstream: { type: 'string' } } as const
+
+await main(import.meta.url, USAGE, options, async (values) => {
+  const upstream = parseHostAndPort('--upstream', values.upstream)
+  const base = new EventBase()
+  const listener = listen(base, parseHostAndPort('--listen', values.listen), async (fd, peer) => {
+    const from = formatAddress(peer)
+    try {
+      const there = await connect(base, upstream, { timeout: 5000 })
+      relay(base, fd, there, { idleTimeout: 60_000 }, ({ reason, bytesAToB, bytesBToA }) => {
+        console.log(from, reason, `${bytesAToB} bytes up, ${bytesBToA} bytes down`)
+      })
+    } catch (error) {
+      socket.close(fd)
+      if (!base.closed) console.error(from, (error as Error).message)
+    }
+  })
+  const stopped = runUntilStopped(base)
+  console.log('listening at', formatAddress(listener.address))
+  await stopped
 })
-
-process.once('SIGINT', () => {
-  console.log('no new connections; waiting for the last to end')
-  listener.close()
-})
-console.log('listening at', listener.address.port)
-await base.run()
-base.close()

@@ -5,8 +5,6 @@ import { describe, expect, test } from 'vitest'
 
 import { filesBelow, read, root } from './documents.js'
 
-const FILE = 'docs/from-libevent.md'
-
 /** What the page names that is not built yet. */
 const coming = new Set<string>()
 
@@ -15,18 +13,35 @@ function quoted(cell: string): string[] {
   return [...cell.matchAll(/`([^`]+)`/g)].map(([, code = '']) => code)
 }
 
-const rows = read(FILE)
-  .split('\n')
-  .filter((line) => line.startsWith('| `'))
-  .map((line) => line.split('|').map((cell) => cell.trim()))
-  .map(([, names = '', script = '', rust = '', note = '']) => ({ names: quoted(names), script, rust, note }))
+/** The rows of a page's tables: names, TypeScript, Rust unless there is nothing in Rust, and a note. */
+function rowsOf(
+  file: string,
+  hasRust: boolean,
+): { names: string[]; script: string; rust: string; note: string }[] {
+  return read(file)
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .map((line) => line.split('|').map((cell) => cell.trim()))
+    .map(([, names = '', script = '', ...others]) => {
+      const [rust = '', note = ''] = hasRust ? others : ['–', ...others]
+      return { names: quoted(names), script, rust, note }
+    })
+}
+
+const pages = [
+  { names: '__test__/docs/libevent-names.txt', rows: rowsOf('docs/from-libevent.md', true) },
+  { names: '__test__/docs/libevent-buffer-names.txt', rows: rowsOf('docs/from-libevent-buffers.md', false) },
+]
+const rows = pages.flatMap((page) => page.rows)
 
 test('every public name of libevent has one row', () => {
-  const wanted = read('__test__/docs/libevent-names.txt')
-    .split('\n')
-    .filter((line) => line !== '' && !line.startsWith('#'))
-  const found = rows.flatMap(({ names }) => names)
-  expect(found.toSorted()).toEqual(wanted.toSorted())
+  for (const page of pages) {
+    const wanted = read(page.names)
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'))
+    const found = page.rows.flatMap(({ names }) => names)
+    expect(found.toSorted()).toEqual(wanted.toSorted())
+  }
 })
 
 test('where nothing corresponds there is a word why', () => {
@@ -52,8 +67,12 @@ describe('what stands in place of a name exists', () => {
   const instances = new Map([
     ['base', 'EventBase'],
     ['config', 'EventConfig'],
+    ['duplex', 'BufferEventDuplex'],
     ['event', 'Event'],
+    ['group', 'BufferEventGroup'],
     ['listener', 'Listener'],
+    ['queue', 'ByteQueue'],
+    ['stream', 'BufferEvent'],
     ['watcher', 'Watcher'],
   ])
 

@@ -74,7 +74,7 @@ test('two bases share an address and the connections to it', async () => {
 
 test('an address that is not there yet can be bound', () => {
   const base = baseOn()
-  const target = { host: '192.0.2.1', port: 0 }
+  const target = { host: '198.51.100.1', port: 0 }
   expect(thrown(() => listen(base, target, () => {}))).toMatchObject({
     code: 'EADDRNOTAVAIL',
     syscall: 'bind',

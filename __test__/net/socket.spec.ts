@@ -189,6 +189,11 @@ const refusals: [string, string, (call: typeof socket) => unknown][] = [
   ['no target', 'ERR_INVALID_ARG_TYPE', (call) => call.listen(undefined as never)],
   ['null', 'ERR_INVALID_ARG_TYPE', (call) => call.connect(null as never)],
   ['no host', 'ERR_INVALID_ARG_TYPE', (call) => call.listen({ port: 1 } as never)],
+  [
+    'an interface that is not there',
+    'ERR_OUT_OF_RANGE',
+    (call) => call.connect({ host: 'fe80::1%nowhere', port: 1 }),
+  ],
   ['a name', 'ERR_OUT_OF_RANGE', (call) => call.listen({ host: 'example.com', port: 1 })],
   ['no port', 'ERR_INVALID_ARG_TYPE', (call) => call.connect({ host: LOOPBACK } as never)],
   ['a port too high', 'ERR_OUT_OF_RANGE', (call) => call.connect({ host: LOOPBACK, port: 65_536 })],

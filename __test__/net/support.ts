@@ -5,6 +5,7 @@ import { connect as connectNode, createServer, type AddressInfo, type Socket } f
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 
 import { onTestFinished } from 'vitest'
 
@@ -86,7 +87,7 @@ export async function dial(port: number): Promise<Socket> {
 }
 
 /** Everything a stream sends until its end. The stream stays open for writing. */
-export function drain(stream: Socket): Promise<Buffer> {
+export function drain(stream: Readable): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     stream.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -128,17 +129,21 @@ function isConnected(fd: number): boolean {
   }
 }
 
-/** A port whose queue is full, so that connecting to it gets no answer, as from a dead host. */
-export async function silentPort(): Promise<number> {
-  const door = socket.listen({ host: LOOPBACK, port: 0, backlog: 0 })
-  const target = { host: LOOPBACK, port: portOf(socket.address(door)) }
-  const waiting = [socket.connect(target), socket.connect(target), socket.connect(target)]
-  onTestFinished(() => {
-    for (const fd of [door, ...waiting]) socket.close(fd)
-  })
+/** Fills the queue of a door with a backlog of 0, so that connecting gets no answer, as from a dead host. */
+export async function silence(host: string, port: number): Promise<void> {
+  const waiting = [1, 2, 3].map(() => socket.connect({ host, port }))
+  onTestFinished(() => waiting.forEach((fd) => socket.close(fd)))
   // The first of them has taken the only place as soon as it is connected.
   await until(() => waiting.some(isConnected), 'a full queue')
-  return target.port
+}
+
+/** A port that does not answer. */
+export async function silentPort(): Promise<number> {
+  const door = socket.listen({ host: LOOPBACK, port: 0, backlog: 0 })
+  onTestFinished(() => socket.close(door))
+  const port = portOf(socket.address(door))
+  await silence(LOOPBACK, port)
+  return port
 }
 
 /** A folder, removed after the test. */

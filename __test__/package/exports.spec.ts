@@ -13,7 +13,8 @@ async function exportsOf(file: string, values: object): Promise<string[]> {
     // A list over several lines has a comma behind its last name.
     (list?.replace(/,\s*$/, '').split(',') ?? [namespace]).map((name) => `${isType}${name.trim()}`),
   )
-  const exported = names.filter((name) => name.startsWith('type '))
+  // Nothing stands behind the comma that ends a list on lines of its own.
+  const exported = names.filter((name) => /^type \w/.test(name))
   for (const [name, value] of Object.entries(values)) {
     exported.push(name)
     // A namespace, whose members are exports as well.

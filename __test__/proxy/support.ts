@@ -8,7 +8,16 @@ import type { Readable } from 'node:stream'
 import { onTestFinished } from 'vitest'
 
 import type { EventBase, Method } from '../../index.js'
-import { connect, listen, relay, socket, type Relay, type RelayEnd, type RelayOptions } from '../../net.js'
+import {
+  connect,
+  listen,
+  proxy,
+  relay,
+  socket,
+  type Relay,
+  type RelayEnd,
+  type RelayOptions,
+} from '../../net.js'
 import { eventBase } from '../cli/support.js'
 import { LOOPBACK, portOf, running } from '../net/support.js'
 
@@ -66,6 +75,14 @@ export async function onOneBase(upstream: number, method?: Method, options?: Rel
   }
 }
 
+/** The proxy on native threads. */
+export async function onThreads(upstream: number, threads = 2): Promise<Proxied> {
+  const place = { host: LOOPBACK, port: 0 }
+  const made = await proxy({ listen: place, upstream: { host: LOOPBACK, port: upstream }, threads })
+  onTestFinished(() => made.close())
+  return { port: portOf(made.address) }
+}
+
 /** The command, in a process of its own. */
 export async function onCommand(upstream: number, ...more: readonly string[]): Promise<Proxied> {
   const target = ['--listen', `${LOOPBACK}:0`, '--upstream', `${LOOPBACK}:${upstream}`]
@@ -78,6 +95,7 @@ export async function onCommand(upstream: number, ...more: readonly string[]): P
 export const kinds: readonly Kind[] = [
   { name: 'policy in TypeScript', start: (upstream) => onOneBase(upstream) },
   { name: 'policy in TypeScript, on poll', start: (upstream) => onOneBase(upstream, 'poll') },
+  { name: 'native threads', start: (upstream) => onThreads(upstream) },
 ]
 
 /** As {@link kinds}, with the command, which takes a process for each case. */

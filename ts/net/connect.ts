@@ -1,55 +1,50 @@
 /** Connecting. */
 
-import { lookup } from 'node:dns/promises'
 import { addAbortListener } from 'node:events'
-import { constants } from 'node:os'
+import { isIP } from 'node:net'
 
 import type { EventBase } from '../event-base.js'
-import { systemError } from '../errors.js'
 import { native, NO_TIMEOUT } from '../native.js'
-import { checkOptions, checkSignal, checkTimeout } from '../validate.js'
+import { checkCallback, checkOptions, checkSignal, checkTimeout, outOfRange } from '../validate.js'
 import { at, checkTarget, isNumeric, withAddress, type Place, type Target } from './address.js'
+import { interleave, race } from './happy-eyeballs.js'
+import { checkLocal, type Local, type LocalOptions } from './local.js'
+import { resolve, type LookupFunction } from './lookup.js'
 import { Sources } from './sources.js'
 
 /** How to connect. */
-export interface ConnectOptions {
+export interface ConnectOptions extends LocalOptions {
   /** Milliseconds until it fails with `ETIMEDOUT`, look-up included. Default: as long as the system tries. */
   timeout?: number | undefined
   /** Gives it up. */
   signal?: AbortSignal | undefined
+  /**
+   * For a name with several addresses: how many milliseconds after one attempt the next is begun, while the first
+   * goes on. Default 250, as RFC 8305 recommends; at least 10, its lower bound. It advises against less than 100 and
+   * more than 2000.
+   */
+  attemptDelay?: number | undefined
+  /** Finds the addresses of a name. Default: `lookup` of `node:dns`. */
+  lookup?: LookupFunction | undefined
 }
 
-function timedOut(): Error {
-  const text = 'ETIMEDOUT: Connection timed out, connect'
-  return systemError('ETIMEDOUT', text, -constants.errno.ETIMEDOUT, 'connect', -1)
-}
-
-/** The addresses of a host's name, in the order to try them. A look-up cannot be stopped, only left alone. */
-async function resolve({ place, port }: Place, timeout: number, signal?: AbortSignal): Promise<Place[]> {
-  const looking = lookup(place, { all: true })
-  // Whoever stops waiting for it no longer cares how it ends.
-  looking.catch(() => {})
-  const found = await new Promise<Awaited<typeof looking>>((settle, reject) => {
-    looking.then(settle, reject)
-    const timer = timeout < 0 ? undefined : setTimeout(() => reject(timedOut()), timeout)
-    const listening = signal && addAbortListener(signal, () => reject(signal.reason as Error))
-    looking
-      .finally(() => {
-        clearTimeout(timer)
-        listening?.[Symbol.dispose]()
-      })
-      .catch(() => {})
-  })
-  return found.map(({ address }) => ({ place: address, port }))
-}
+/** The delay that RFC 8305 recommends, in milliseconds. */
+const ATTEMPT_DELAY = 250
+/** The least that it allows. */
+const LEAST_DELAY = 10
 
 /** One attempt at one address. */
-function attempt(sources: Sources, place: Place, timeout: number, signal?: AbortSignal): Promise<number> {
+function attempt(
+  sources: Sources,
+  place: Place,
+  options: { timeout: number; signal: AbortSignal | undefined; local: Local | undefined },
+): Promise<number> {
+  const { timeout, signal, local } = options
   return new Promise((resolved, reject) => {
     const { core } = sources
     core.check()
     signal?.throwIfAborted()
-    const key = at(place, () => native.netConnect(core.handle, place.place, place.port, timeout))
+    const key = at(place, () => native.netConnect(core.handle, place.place, place.port, timeout, local))
     let listening: Disposable | undefined
     const settle = (): void => {
       sources.remove(key)
@@ -76,40 +71,75 @@ function attempt(sources: Sources, place: Place, timeout: number, signal?: Abort
   })
 }
 
+/** Those addresses that can be reached from the local one, or all where that is none of them. */
+function reachable(addresses: string[], local: Local | undefined): string[] {
+  const family = isIP(local?.localAddress ?? '')
+  const found = addresses.filter((address) => isIP(address) === family)
+  return found.length === 0 ? addresses : found
+}
+
 /**
  * Connects in the base's loop. Settles while the base is run; under the blocking `loop()` only after that
  * returned, as every promise, and with a host's name not before the look-up ended, which needs Node's own loop.
  *
- * A name with several addresses is tried at each in turn; the last failure is the one thrown.
+ * A name with several addresses is tried by RFC 8305 ("happy eyeballs"): the addresses take turns by family,
+ * beginning with the resolver's favourite; each attempt is begun `attemptDelay` milliseconds after the one before,
+ * or at once when one fails; the first that succeeds wins, and the others are given up. So an address, or a whole
+ * family, that never answers costs a quarter of a second.
+ *
+ * ```ts
+ * import { EventBase } from 'event-base'
+ * import { connect, listen, socket } from 'event-base/net'
+ *
+ * const base = new EventBase()
+ * const listener = listen(base, { host: '127.0.0.1', port: 0 }, (fd) => socket.close(fd))
+ * void base.run()
+ * // Nobody listens at the first address.
+ * const lookup = async () => ['::1', '127.0.0.1']
+ * const fd = await connect(base, { host: 'example.test', port: listener.address.port }, { lookup, timeout: 5000 })
+ * console.log(socket.peer(fd))
+ * socket.close(fd)
+ * listener.close()
+ * ```
  *
  * @param base whose loop waits
  * @param target a host, numeric or a name, and a port, or a unix socket's path
- * @param options `timeout` in milliseconds; `signal` to give it up
+ * @param options how, and from where
  * @returns the connection's descriptor, which is the caller's
  * @throws {EventError} as a rejection: `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, and `ERR_EVENT_CLOSED`, also
  *   when the base is closed meanwhile; the signal's reason when it is aborted
  * @throws {SystemError} as a rejection, with `syscall` `'connect'`, `address` and `port`: `ECONNREFUSED`,
- *   `ETIMEDOUT`, `ENOENT`, `EHOSTUNREACH`, ...; or Node's own of a failed look-up, `ENOTFOUND`
+ *   `ETIMEDOUT`, `ENOENT`, `EHOSTUNREACH`, ...; with `syscall` `'bind'` for a local address: `EADDRNOTAVAIL`,
+ *   `EADDRINUSE`, `EAFNOSUPPORT`; or whatever the look-up failed with, of Node's own `ENOTFOUND`
+ * @throws {AggregateError} as a rejection, when every one of several addresses failed, as Node's `net.connect` does:
+ *   `errors` are the system errors, one for each address in the order of trying; `code`, `errno` and `syscall` are
+ *   the first one's, and `address` is the name. Not when the time was over: that is a plain `ETIMEDOUT`
  */
 export async function connect(base: EventBase, target: Target, options?: ConnectOptions): Promise<number> {
   const sources = Sources.of(base)
   const place = checkTarget('target', target)
-  const { timeout, signal } = checkOptions(options) ?? {}
+  const how = checkOptions(options) ?? {}
+  const { timeout, signal, lookup, attemptDelay = ATTEMPT_DELAY } = how
   if (timeout !== undefined) checkTimeout('options.timeout', timeout)
+  if (checkTimeout('options.attemptDelay', attemptDelay) < LEAST_DELAY) {
+    throw outOfRange('options.attemptDelay', `>= ${LEAST_DELAY}`, attemptDelay)
+  }
+  if (lookup !== undefined) checkCallback('options.lookup', lookup)
+  const local = checkLocal('options', how)
   checkSignal(signal)?.throwIfAborted()
-  if (isNumeric(place)) return await attempt(sources, place, timeout ?? NO_TIMEOUT, signal)
+  if (isNumeric(place))
+    return await attempt(sources, place, { timeout: timeout ?? NO_TIMEOUT, signal, local })
 
   const deadline = timeout === undefined ? Infinity : performance.now() + timeout
   const left = (): number => (timeout === undefined ? NO_TIMEOUT : Math.max(deadline - performance.now(), 0))
-  let failure: unknown
-  for (const found of await resolve(place, left(), signal)) {
-    if (failure !== undefined && left() === 0) break
-    try {
-      return await attempt(sources, found, left(), signal)
-    } catch (error) {
-      if (signal?.aborted === true || sources.core.closed) throw error
-      failure = error
-    }
-  }
-  throw failure
+  const { core } = sources
+  const found = await resolve(core, place, { lookup, timeout: left(), signal })
+  core.check()
+  signal?.throwIfAborted()
+  const order = interleave(reachable(found, local))
+  const places = order.map((address) => ({ place: address, port: place.port }))
+  const [only] = places
+  return places.length === 1 && only !== undefined
+    ? await attempt(sources, only, { timeout: left(), signal, local })
+    : await race(sources, place, places, { attemptDelay, timeout: left(), signal, local })
 }

@@ -6,9 +6,10 @@
  */
 
 import { crossing, native } from '../native.js'
-import { checkBoolean, checkFd, checkInteger, outOfRange, wrongType } from '../validate.js'
+import { checkBoolean, checkFd, checkInteger, checkOptions, outOfRange, wrongType } from '../validate.js'
 import { checkBindOptions, type BindOptions } from './bind.js'
 import { at, checkNumericTarget, toAddress, type SocketAddress, type Target } from './address.js'
+import { checkLocal, type LocalOptions } from './local.js'
 import {
   checkOption,
   fromNativeValue,
@@ -57,14 +58,17 @@ export function accept(fd: number): number {
  * Begins to connect. The socket is in progress on return: once it is writable, {@link error} tells how it went.
  *
  * @param target a numeric host (or `'localhost'`: 127.0.0.1) and a port, or a unix socket's path
+ * @param options where from
  * @returns the descriptor
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
  * @throws {SystemError} what is refused at once, with `address` and `port`: `ENOENT` or `ECONNREFUSED` for a
- *   path, `ENETUNREACH`, `EADDRNOTAVAIL`, ...
+ *   path, `ENETUNREACH`, ...; for a local address `EADDRNOTAVAIL`, `EADDRINUSE`, and `EAFNOSUPPORT` where it is of
+ *   another family
  */
-export function connect(target: Target): number {
+export function connect(target: Target, options?: LocalOptions): number {
   const place = checkNumericTarget('target', target)
-  return at(place, () => native.socketConnect(place.place, place.port))
+  const local = checkLocal('options', checkOptions(options) ?? {})
+  return at(place, () => native.socketConnect(place.place, place.port, local))
 }
 
 /**

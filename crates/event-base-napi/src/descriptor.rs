@@ -49,8 +49,8 @@ pub struct BindingAddress {
 impl From<&Address> for BindingAddress {
     fn from(address: &Address) -> Self {
         match address {
-            Address::Internet(address) => {
-                BindingAddress { place: address.ip().to_string(), port: address.port().into() }
+            Address::Internet(internet) => {
+                BindingAddress { place: address.host().unwrap_or_default(), port: internet.port().into() }
             }
             Address::Path(path) => {
                 BindingAddress { place: String::from_utf8_lossy(path).into_owned(), port: -1 }

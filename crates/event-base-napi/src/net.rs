@@ -6,6 +6,7 @@
 pub(crate) mod relay;
 
 use event_base::{Error, Ready};
+use event_base_net::socket::ConnectOptions;
 use event_base_net::{ListenOptions, Net, SourceKey};
 use napi::Env;
 use napi_derive::napi;
@@ -13,6 +14,7 @@ use napi_derive::napi;
 use crate::descriptor::{address, take};
 use crate::error::check;
 use crate::handle::{Handle, HandleState, duration};
+use crate::socket::BindingConnectOptions;
 
 impl HandleState {
     /// Handles an event that is not JavaScript's.
@@ -50,10 +52,18 @@ pub fn net_listen(env: Env, handle: Handle, fd: i32, batch: u32, paused: bool) -
 
 /// Connects; a negative timeout means none.
 #[napi(catch_unwind)]
-pub fn net_connect(env: Env, handle: Handle, place: String, port: i32, timeout: f64) -> napi::Result<f64> {
-    let net = &handle.net;
-    let begun =
-        address(place, port).and_then(|address| net.borrow_mut().connect(&address, duration(timeout)));
+pub fn net_connect(
+    env: Env,
+    handle: Handle,
+    place: String,
+    port: i32,
+    timeout: f64,
+    local: Option<BindingConnectOptions>,
+) -> napi::Result<f64> {
+    let begun = address(place, port).and_then(|address| {
+        let options = local.map(ConnectOptions::try_from).transpose()?.unwrap_or_default();
+        handle.net.borrow_mut().connect_with(&address, duration(timeout), &options)
+    });
     check(&env, begun.map(bits))
 }
 

@@ -5,7 +5,9 @@ use std::os::fd::{IntoRawFd, OwnedFd};
 use std::time::Duration;
 
 use event_base::Error;
-use event_base_net::socket::{self, BindOptions, Direction, OptionKind, OptionValue, SocketOption};
+use event_base_net::socket::{
+    self, BindOptions, ConnectOptions, Direction, OptionKind, OptionValue, SocketOption,
+};
 use napi::Env;
 use napi_derive::napi;
 
@@ -91,10 +93,46 @@ pub fn socket_accept(env: Env, fd: i32) -> napi::Result<i32> {
     check(&env, accepted.map(|accepted| accepted.map_or(WOULD_BLOCK, |(fd, _)| fd.into_raw_fd())))
 }
 
+/// Where to connect from.
+#[napi(object)]
+#[derive(Debug)]
+pub struct BindingConnectOptions {
+    /// A numeric address, or nothing for any.
+    pub local_address: String,
+    /// A port, or 0 for any.
+    pub local_port: u16,
+    /// `IP_TRANSPARENT`.
+    pub transparent: bool,
+    /// `IP_FREEBIND`.
+    pub free_bind: bool,
+}
+
+impl TryFrom<BindingConnectOptions> for ConnectOptions {
+    type Error = Error;
+
+    fn try_from(options: BindingConnectOptions) -> Result<Self, Error> {
+        let BindingConnectOptions { local_address, local_port, transparent, free_bind } = options;
+        let local_address = match local_address.as_str() {
+            "" => None,
+            text => Some(text.parse().map_err(|_| Error::OutOfRange("localAddress"))?),
+        };
+        Ok(ConnectOptions { local_address, local_port, transparent, free_bind })
+    }
+}
+
 /// A socket that is connecting.
 #[napi(catch_unwind)]
-pub fn socket_connect(env: Env, place: String, port: i32) -> napi::Result<i32> {
-    check(&env, address(place, port).and_then(|address| hand_over(socket::connect(&address))))
+pub fn socket_connect(
+    env: Env,
+    place: String,
+    port: i32,
+    local: Option<BindingConnectOptions>,
+) -> napi::Result<i32> {
+    let begun = address(place, port).and_then(|address| {
+        let options = local.map(ConnectOptions::try_from).transpose()?.unwrap_or_default();
+        hand_over(socket::connect_with(&address, &options))
+    });
+    check(&env, begun)
 }
 
 fn both((first, second): (OwnedFd, OwnedFd)) -> Vec<i32> {

@@ -1,10 +1,11 @@
 //! Where a socket is: an internet address with a port, a path, or nowhere.
 
 use std::ffi::OsStr;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::unix::ffi::OsStrExt;
 
 use event_base::Error;
+use nix::net::if_::{if_indextoname, if_nametoindex};
 use socket2::{Domain, SockAddr};
 
 use crate::failure::{Result, from_io};
@@ -22,13 +23,36 @@ pub enum Address {
 }
 
 impl Address {
-    /// The address of `port` at a numeric IPv4 or IPv6 `host`; no name is looked up.
+    /// The address of `port` at a numeric IPv4 or IPv6 `host`; no name is looked up. An IPv6 address of one
+    /// link has its interface behind it, `fe80::1%eth0` or `fe80::1%2` (RFC 4007).
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] when `host` is not a numeric address.
+    /// [`Error::OutOfRange`] when `host` is not a numeric address, or names an interface that is not there.
     pub fn internet(host: &str, port: u16) -> Result<Self> {
-        let host: IpAddr = host.parse().map_err(|_| Error::OutOfRange("host"))?;
-        Ok(Address::Internet(SocketAddr::new(host, port)))
+        let refused = Error::OutOfRange("host");
+        let Some((address, zone)) = host.split_once('%') else {
+            let host: IpAddr = host.parse().map_err(|_| refused)?;
+            return Ok(Address::Internet(SocketAddr::new(host, port)));
+        };
+        let address: Ipv6Addr = address.parse().map_err(|_| refused)?;
+        let scope = zone.parse().or_else(|_| if_nametoindex(zone)).map_err(|_| refused)?;
+        Ok(Address::Internet(SocketAddrV6::new(address, port, 0, scope).into()))
+    }
+
+    /// The numeric host of an internet address, in the form that [`internet`](Self::internet) takes.
+    #[must_use]
+    pub fn host(&self) -> Option<String> {
+        match self {
+            Address::Internet(SocketAddr::V6(address)) if address.scope_id() != 0 => {
+                let (host, scope) = (address.ip(), address.scope_id());
+                let name = if_indextoname(scope).ok().and_then(|name| name.into_string().ok());
+                // An interface that is gone has no name, or an empty one.
+                let name = name.filter(|name| !name.is_empty());
+                Some(format!("{host}%{}", name.unwrap_or_else(|| scope.to_string())))
+            }
+            Address::Internet(address) => Some(address.ip().to_string()),
+            _ => None,
+        }
     }
 
     /// The unix socket at `path`, or in the abstract namespace where `path` begins with a NUL byte.
@@ -92,6 +116,28 @@ mod tests {
             Address::path(&b"\0abstract"[..]).unwrap(),
         ] {
             assert_eq!(Address::from_kernel(&address.to_kernel("bind").unwrap()), address);
+        }
+    }
+
+    #[test]
+    fn an_address_of_one_link_bears_its_interface() {
+        // The first interface is the loopback, whatever it is called.
+        let name = if_indextoname(1).unwrap().into_string().unwrap();
+        for zone in ["1", &name] {
+            let address = Address::internet(&format!("fe80::1%{zone}"), 80).unwrap();
+            assert_eq!(
+                address,
+                Address::Internet(SocketAddrV6::new("fe80::1".parse().unwrap(), 80, 0, 1).into())
+            );
+            assert_eq!(address.host(), Some(format!("fe80::1%{name}")));
+            assert_eq!(Address::from_kernel(&address.to_kernel("bind").unwrap()), address);
+        }
+        let unknown = Address::internet("fe80::1%4000000000", 80).unwrap();
+        assert_eq!(unknown.host().as_deref(), Some("fe80::1%4000000000"));
+        assert_eq!(Address::internet("::1", 80).unwrap().host().as_deref(), Some("::1"));
+        assert_eq!(Address::path("/tmp/somewhere").unwrap().host(), None);
+        for host in ["fe80::1%", "fe80::1%nowhere", "127.0.0.1%1", "fe80::1%1%1", "%1"] {
+            assert_eq!(Address::internet(host, 1), Err(Error::OutOfRange("host")), "{host:?}");
         }
     }
 

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 
 use crate::address::Address;
 use crate::failure::{Result, system};
-use crate::socket;
+use crate::socket::{self, ConnectOptions};
 use crate::source::{Role, SourceKey};
 
 #[derive(Debug)]
@@ -23,8 +23,9 @@ impl Connecting {
         key: SourceKey,
         address: &Address,
         timeout: Option<Duration>,
+        options: &ConnectOptions,
     ) -> Result<Self> {
-        let fd = socket::connect(address)?;
+        let fd = socket::connect_with(address, options)?;
         // A connection that is there already is writable, so it too is reported by the loop.
         let interest = EventSpec::io(fd.as_raw_fd(), What::WRITE).data(Role::Write(0).tag(key));
         let event = base.create(interest)?;

@@ -13,6 +13,7 @@ use crate::completion::Completion;
 use crate::connect::Connecting;
 use crate::failure::Result;
 use crate::relay::{EndReason, Pools, Relay, RelayOptions, RelayStats};
+use crate::socket::ConnectOptions;
 use crate::source::{Role, SourceKey, Sources};
 
 /// The `data` of the one event that belongs to no source. No source's tag has a generation of 0.
@@ -83,8 +84,23 @@ impl Net {
     /// # Errors
     /// What the kernel refuses at once (see [`socket::connect`](crate::socket::connect)), or a closed base.
     pub fn connect(&mut self, address: &Address, timeout: Option<Duration>) -> Result<SourceKey> {
+        self.connect_with(address, timeout, &ConnectOptions::default())
+    }
+
+    /// The same from an address of choice.
+    ///
+    /// # Errors
+    /// Those of [`connect`](Self::connect), and of
+    /// [`socket::connect_with`](crate::socket::connect_with).
+    pub fn connect_with(
+        &mut self,
+        address: &Address,
+        timeout: Option<Duration>,
+        options: &ConnectOptions,
+    ) -> Result<SourceKey> {
         let base = &self.base;
-        self.sources.insert(|key| Ok(Source::Connecting(Connecting::new(base, key, address, timeout)?)))
+        self.sources
+            .insert(|key| Ok(Source::Connecting(Connecting::new(base, key, address, timeout, options)?)))
     }
 
     /// Moves bytes between `a` and `b`, both ways, until both directions have ended.
@@ -197,13 +213,14 @@ impl Net {
     }
 
     /// Ends a source and closes what it owns. A relay still tells its end, with [`EndReason::Closed`], in
-    /// the next pass of the loop; a listener and a connect tell nothing more.
+    /// the next pass of the loop; a listener and a connect tell nothing more, even if the connect has ended
+    /// and its completion was not taken yet.
     ///
     /// # Errors
     /// [`Error::Closed`] when no source has this key: it ended by itself.
     pub fn close(&mut self, key: SourceKey) -> Result<()> {
         match self.sources.get(key) {
-            None => return Err(Error::Closed),
+            None => return self.forget_connected(key),
             Some(Source::Relay(_)) => {
                 self.end_relay(key, EndReason::Closed, None);
                 return self.wake();
@@ -227,6 +244,14 @@ impl Net {
             Some(Source::Relay(relay)) => Ok(relay.stats(&self.base)),
             _ => Err(Error::Closed),
         }
+    }
+
+    /// Drops the completion of a connect that nobody wants any more, and the connection with it.
+    fn forget_connected(&mut self, key: SourceKey) -> Result<()> {
+        let found = self.pending.iter().position(
+            |pending| matches!(pending, Pending::Done(Completion::Connected { key: of, .. }) if *of == key),
+        );
+        found.and_then(|index| self.pending.remove(index)).map(drop).ok_or(Error::Closed)
     }
 
     /// The bytes that a relay has moved so far, from its first descriptor and from its second.

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
-use event_base::Error;
+use event_base::{Error, LoopFlags};
 use event_base_net::{Address, Completion, Net, Result, SourceKey, socket};
 use nix::errno::Errno;
 use support::{Bed, await_readable, closed_port, each_method, errno, open_descriptors, silent_port};
@@ -115,6 +115,35 @@ fn a_connect_that_is_closed_tells_nothing() {
         let other = bed.net.connect(&address, None).expect("it begins");
         assert_ne!(other, key, "{method}");
         bed.net = Net::new(bed.base.clone());
+        assert_eq!(open_descriptors(), before, "{method}");
+    });
+}
+
+#[test]
+fn a_connection_that_nobody_wants_any_more_is_closed_with_its_connect() {
+    each_method(|method, bed| {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let target = Address::Internet(listener.local_addr().expect("it is bound"));
+        let before = open_descriptors();
+        let keys = [(); 2].map(|()| bed.net.connect(&target, None).expect("it begins"));
+        let far = [(); 2].map(|()| listener.accept().expect("it is connected"));
+        let (net, mut ended) = (&mut bed.net, 0);
+        while ended < keys.len() {
+            let count = |_: &_, ready: event_base::Ready| {
+                net.ready(&ready);
+                ended += 1;
+            };
+            bed.base.run(LoopFlags::ONCE, count).expect("the loop runs");
+        }
+        // Both have ended, and neither was told.
+        assert_eq!(net.close(keys[0]), Ok(()), "{method}");
+        assert_eq!(net.close(keys[0]), Err(Error::Closed), "{method}");
+        let Some(Completion::Connected { key, result: Ok(fd) }) = net.completion() else {
+            panic!("{method}: the other is told")
+        };
+        assert_eq!(key, keys[1], "{method}");
+        assert!(net.completion().is_none(), "{method}");
+        drop((fd, far));
         assert_eq!(open_descriptors(), before, "{method}");
     });
 }

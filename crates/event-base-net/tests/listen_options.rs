@@ -156,7 +156,7 @@ fn what_the_system_lacks_is_refused() {
 fn an_address_that_is_not_there_yet_can_be_bound() {
     let _turn = alone();
     // Addresses for documentation; nobody has them, and nothing is sent to them.
-    for host in ["192.0.2.1", "2001:db8::1"] {
+    for host in ["198.51.100.1", "2001:db8::1"] {
         let refused = socket::listen(&any(host), &BindOptions::default()).expect_err("nobody has it");
         assert_eq!(errno(&refused), (Errno::EADDRNOTAVAIL, "bind"));
         let (_door, address) = listen(host, BindOptions { free_bind: true, ..BindOptions::default() });

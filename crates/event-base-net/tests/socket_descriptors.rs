@@ -96,7 +96,7 @@ fn failures_name_the_call_and_the_descriptor() {
     let taken = socket::address(&door).expect("it is bound");
     let refused = socket::listen(&taken, &socket::BindOptions::default()).expect_err("it is taken");
     assert_eq!(errno(&refused), (Errno::EADDRINUSE, "bind"));
-    let foreign = Address::internet("192.0.2.1", 0).expect("it is numeric");
+    let foreign = Address::internet("198.51.100.1", 0).expect("it is numeric");
     let refused = socket::listen(&foreign, &socket::BindOptions::default()).expect_err("it is not ours");
     assert_eq!(errno(&refused), (Errno::EADDRNOTAVAIL, "bind"));
     let refused = socket::peer(&door).expect_err("a listener has no peer");

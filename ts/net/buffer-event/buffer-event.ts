@@ -1,36 +1,24 @@
 /** The public face of a buffered stream. */
 
+import { EV } from '../../constants.js'
 import { EventBase } from '../../event-base.js'
 import { closedError, EventError } from '../../errors.js'
+import { native } from '../../native.js'
 import {
-  checkBits,
-  checkBoolean,
   checkInteger,
   checkOptions,
   checkSignal,
   checkTimeout,
+  outOfRange,
   wrongType,
 } from '../../validate.js'
 import { checkTarget, isNumeric, type Target } from '../address.js'
 import { connect, type ConnectOptions } from '../connect.js'
-import { EVERY_BIT } from './bits.js'
 import type { ByteQueue, Writable } from './byte-queue.js'
-import { Callbacks } from './callbacks.js'
-import { Flow } from './flow.js'
-import {
-  applyCaps,
-  applyTimeouts,
-  applyWatermarks,
-  checkCallbacks,
-  checkDirections,
-  checkObject,
-  checkSwitchedOn,
-  type BufferEventCallbacks,
-  type BufferEventOptions,
-  type Caps,
-  type Timeouts,
-  type Watermarks,
-} from './options.js'
+import { BufferEventDuplex, type DuplexOptions } from './duplex.js'
+import { checkDirections, checkSwitchedOn, type BufferEventOptions } from './options.js'
+import { PairChannel } from './pair-channel.js'
+import { BufferEventSettings } from './settings.js'
 import { SocketChannel } from './socket-channel.js'
 
 /** How bytes are to be looked upon that are flushed: `BEV_NORMAL`, `BEV_FLUSH`, `BEV_FINISHED`. */
@@ -61,12 +49,11 @@ export type FlushMode = 'normal' | 'flush' | 'finished'
  *
  * Usable on the thread of its base only. An open one is kept, with its descriptor, until it or its base is closed.
  */
-export class BufferEvent {
-  readonly #flow: Flow
-  readonly #callbacks: Callbacks<BufferEvent>
+export class BufferEvent extends BufferEventSettings {
   readonly #closesDescriptor: boolean
   readonly #onBaseClosed = (): void => this.#shut()
-  readonly #socket: SocketChannel | undefined
+  #duplex: BufferEventDuplex | undefined
+  #partner: BufferEvent | undefined
 
   /**
    * @param base whose loop reads and writes
@@ -76,60 +63,93 @@ export class BufferEvent {
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
    */
   constructor(base: EventBase, fd: number, options?: BufferEventOptions) {
-    if (!(base instanceof EventBase)) throw wrongType('base', 'an instance of EventBase', base)
-    const core = EventBase.coreOf(base)
-    core.check()
+    super(base, checkOptions(options) ?? {})
     checkInteger('fd', fd, -1, 0x7fff_ffff)
-    const given: BufferEventOptions = checkOptions(options) ?? {}
-    this.#closesDescriptor = checkSwitchedOn('options.closeOnFree', given.closeOnFree)
-    const deferred = checkBoolean('options.deferCallbacks', given.deferCallbacks)
-    const current = checkCallbacks(given)
-    const flow = new Flow(base)
-    applyWatermarks(flow, given)
-    applyTimeouts(flow, given)
-    applyCaps(flow, { maxSingleRead: 16_384, maxSingleWrite: 262_144, ...given })
-    this.#flow = flow
-    this.#callbacks = new Callbacks<BufferEvent>(base, this, {
-      deferred,
-      priority: given.priority,
-      flush: () => flow.channel.write(),
-    })
-    this.#callbacks.current = current
-    this.#socket = new SocketChannel(flow, () => this.#callbacks.priority)
-    flow.callbacks = this.#callbacks
-    flow.channel = this.#socket
-    this.#socket.open(fd)
-    core.waiting.add(this.#onBaseClosed)
+    this.#closesDescriptor = checkSwitchedOn('options.closeOnFree', options?.closeOnFree)
+    const socket = new SocketChannel(this.flow, () => this.callbacks.priority)
+    this.flow.channel = socket
+    socket.open(fd)
+    EventBase.coreOf(base).waiting.add(this.#onBaseClosed)
+  }
+
+  /**
+   * Two streams that are each other's other end, in memory, without a descriptor (`bufferevent_pair_new`): what is
+   * written to one comes to the other as it is, uncopied. Callbacks are always deferred. When one is closed, the other
+   * reads the end, and what it writes is refused with `EPIPE`.
+   *
+   * @param base whose loop calls back
+   * @param options of both; those of a descriptor have no effect
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
+   */
+  static pair(base: EventBase, options?: BufferEventOptions): [BufferEvent, BufferEvent] {
+    const deferred = { ...checkOptions(options), deferCallbacks: true }
+    const first = new BufferEvent(base, -1, deferred)
+    const second = new BufferEvent(base, -1, deferred)
+    PairChannel.link(first.flow, second.flow)
+    first.#partner = second
+    second.#partner = first
+    return [first, second]
+  }
+
+  /**
+   * Connects, and makes a stream of the connection. It settles when {@link connect} of this module would: while the
+   * base is run.
+   *
+   * @param base whose loop waits, and whose stream it becomes
+   * @param target a host, numeric or a name, and a port; or a unix socket's path
+   * @param options how to connect, and of the stream
+   * @returns the stream, with reading disabled as ever
+   * @throws {EventError} as a rejection, as the constructor and {@link connect}
+   * @throws {SystemError} as a rejection, as {@link connect}
+   */
+  static async connect(
+    base: EventBase,
+    target: Target,
+    options?: BufferEventOptions & ConnectOptions,
+  ): Promise<BufferEvent> {
+    const stream = new BufferEvent(base, -1, options)
+    try {
+      stream.setFd(await connect(base, target, options))
+      return stream
+    } catch (error) {
+      stream.close()
+      throw error
+    }
   }
 
   /** The base it belongs to (`bufferevent_get_base`). */
   get base(): EventBase {
-    return this.#flow.base
+    return this.flow.base
+  }
+
+  /** The other one of a pair, while both are open (`bufferevent_pair_get_partner`). */
+  get partner(): BufferEvent | undefined {
+    return this.closed || this.#partner?.closed === true ? undefined : this.#partner
   }
 
   /** Its descriptor, or -1 (`bufferevent_getfd`). */
   get fd(): number {
-    return this.#flow.channel.fd
+    return this.flow.channel.fd
   }
 
   /** Whether it was closed. */
   get closed(): boolean {
-    return this.#flow.closed
+    return this.flow.closed
   }
 
   /** Whether a connection is under way. */
   get connecting(): boolean {
-    return this.#flow.channel.connecting
+    return this.flow.channel.connecting
   }
 
   /** The last failure that was told, or would have been to an `onEvent`. */
   get error(): Error | undefined {
-    return this.#flow.error
+    return this.flow.error
   }
 
   /** What has come and was not taken out yet (`bufferevent_get_input`). It stays after {@link close}. */
   get input(): ByteQueue {
-    return this.#flow.input
+    return this.flow.input
   }
 
   /**
@@ -137,55 +157,13 @@ export class BufferEvent {
    * {@link write} is given. It stays after a failure and after {@link close}.
    */
   get output(): ByteQueue {
-    return this.#flow.output
+    return this.flow.output
   }
 
   /** How many bytes came and left so far. */
   get stats(): { bytesRead: number; bytesWritten: number } {
-    const { bytesRead, bytesWritten } = this.#flow
+    const { bytesRead, bytesWritten } = this.flow
     return { bytesRead, bytesWritten }
-  }
-
-  /** The directions that are enabled: READ and WRITE of `EV` (`bufferevent_get_enabled`). */
-  get enabled(): number {
-    return this.#flow.enabled
-  }
-
-  /**
-   * The priority of its events (`bufferevent_priority_set`, `bufferevent_get_priority`). Setting it throws as
-   * {@link Event.priority} does; the events of an open descriptor keep the one they have until the next {@link setFd}.
-   */
-  get priority(): number {
-    return this.#callbacks.priority
-  }
-
-  set priority(priority: number) {
-    this.#open()
-    this.#callbacks.priority = priority
-  }
-
-  /**
-   * Enables directions (`bufferevent_enable`). Enabling WRITE with nothing to write calls `onWrite` in the loop.
-   *
-   * @param what READ and WRITE of `EV`
-   * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`
-   * @throws {SystemError} as {@link Event.add}: `EPERM` for a regular file, `EBADF` for what is not open
-   */
-  enable(what: number): this {
-    this.#open().enable(checkDirections(what))
-    return this
-  }
-
-  /**
-   * Disables directions (`bufferevent_disable`): nothing is read or written, and no timeout runs. What is to be
-   * written waits.
-   *
-   * @param what READ and WRITE of `EV`
-   * @throws {EventError} as {@link enable}
-   */
-  disable(what: number): this {
-    this.#open().disable(checkDirections(what))
-    return this
   }
 
   /**
@@ -196,7 +174,7 @@ export class BufferEvent {
    * @throws {EventError} `ERR_EVENT_CLOSED`, also after {@link end}; `ERR_INVALID_ARG_TYPE`
    */
   write(data: Writable): this {
-    if (this.#open().ending) throw closedError('writing side')
+    if (this.open().ending) throw closedError('writing side')
     this.output.append(data)
     return this
   }
@@ -220,93 +198,12 @@ export class BufferEvent {
    * @throws {EventError} as {@link write}
    */
   end(data?: Writable): this {
-    const flow = this.#open()
+    const flow = this.open()
     if (data !== undefined) this.write(data)
     if (!flow.ending) {
       flow.ending = true
       flow.channel.kick()
     }
-    return this
-  }
-
-  /**
-   * Sets those watermarks that are given (`bufferevent_setwatermark`).
-   *
-   * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, also for a low one above the
-   *   high one, where `onRead` could never come
-   */
-  setWatermarks(marks: Watermarks): this {
-    const flow = this.#open()
-    applyWatermarks(flow, checkObject('marks', marks))
-    flow.checkWatermark()
-    return this
-  }
-
-  /**
-   * Sets those timeouts that are given (`bufferevent_set_timeouts`); one that is running begins anew. When nothing
-   * moved for so long, the direction is disabled and `onEvent` told `BEV.TIMEOUT`. Bytes that come at the same time
-   * win.
-   *
-   * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
-   */
-  setTimeouts(timeouts: Timeouts): this {
-    const flow = this.#open()
-    applyTimeouts(flow, checkObject('timeouts', timeouts))
-    flow.channel.adjustTimeouts()
-    return this
-  }
-
-  /**
-   * Sets those caps that are given (`bufferevent_set_max_single_read`, `bufferevent_set_max_single_write`).
-   *
-   * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
-   */
-  setCaps(caps: Caps): this {
-    applyCaps(this.#open(), checkObject('caps', caps))
-    return this
-  }
-
-  /**
-   * Sets all callbacks (`bufferevent_setcb`); those that are not given are called no more.
-   *
-   * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`
-   */
-  setCallbacks(callbacks: BufferEventCallbacks): this {
-    this.#open()
-    this.#callbacks.current = checkCallbacks(checkObject('callbacks', callbacks))
-    return this
-  }
-
-  /**
-   * Calls `onRead` and `onWrite` if the watermarks allow it (`bufferevent_trigger`).
-   *
-   * @param what READ and WRITE of `EV`
-   * @param options `ignoreWatermarks` calls in any case; `defer` calls from the loop
-   * @throws {EventError} as {@link enable}
-   */
-  trigger(what: number, options?: { ignoreWatermarks?: boolean; defer?: boolean }): this {
-    const flow = this.#open()
-    const { ignoreWatermarks, defer } = checkOptions(options) ?? {}
-    flow.trigger(
-      checkDirections(what),
-      checkBoolean('options.ignoreWatermarks', ignoreWatermarks),
-      checkBoolean('options.defer', defer),
-    )
-    return this
-  }
-
-  /**
-   * Calls `onEvent` (`bufferevent_trigger_event`).
-   *
-   * @param what bits of `BEV`
-   * @param options `defer` calls from the loop
-   * @throws {EventError} as {@link enable}
-   */
-  triggerEvent(what: number, options?: { defer?: boolean }): this {
-    this.#open()
-    const { defer } = checkOptions(options) ?? {}
-    checkBits('what', what, EVERY_BIT)
-    this.#callbacks.tellEvent(what, undefined, checkBoolean('options.defer', defer))
     return this
   }
 
@@ -323,9 +220,22 @@ export class BufferEvent {
     const socket = this.#channel()
     checkInteger('fd', fd, -1, 0x7fff_ffff)
     const before = socket.fd
-    this.#flow.ended = false
+    this.flow.ended = false
     socket.open(fd)
     return before
+  }
+
+  /**
+   * Goes on with another descriptor, and closes the one it had unless `closeOnFree` says otherwise
+   * (`bufferevent_replacefd`).
+   *
+   * @param fd as for {@link setFd}
+   * @throws {EventError} as {@link setFd}
+   */
+  replaceFd(fd: number): this {
+    const before = this.setFd(fd)
+    if (this.#closesDescriptor && before >= 0 && before !== fd) native.socketClose(before)
+    return this
   }
 
   /**
@@ -354,10 +264,50 @@ export class BufferEvent {
     } else {
       socket.connectBy(place, (closed) => {
         const signal = others.signal === undefined ? closed : AbortSignal.any([others.signal, closed])
-        return connect(this.#flow.base, target, { ...options, signal })
+        return connect(this.flow.base, target, { ...options, signal })
       })
     }
     return this
+  }
+
+  /**
+   * Writes what the descriptor takes right now, instead of in the loop (`bufferevent_flush`). One of a pair hands over
+   * what it has in spite of the other's high watermark.
+   *
+   * @param what READ and WRITE of `EV`; reading matters for a pair only
+   * @param mode `'normal'` does nothing, `'flush'` writes, `'finished'` ends the writing side too, as {@link end}
+   * @returns whether nothing is left to write
+   * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`
+   */
+  flush(what: number, mode: FlushMode): boolean {
+    const flow = this.open()
+    checkDirections(what)
+    if (typeof mode !== 'string') throw wrongType('mode', 'of type string', mode)
+    if (!MODES.includes(mode)) throw outOfRange('mode', `one of ${MODES.join(', ')}`, mode)
+    if (mode !== 'normal') {
+      this.callbacks.enter(() => {
+        if (mode === 'finished' && (what & EV.WRITE) !== 0) this.end()
+        flow.channel.flush(what)
+      })
+    }
+    return flow.output.length === 0
+  }
+
+  /**
+   * The stream as one of Node's, for `stream.pipeline`, `for await`, `tls.connect({ socket })` and the like. From here
+   * on it belongs to the Duplex: its callbacks are taken, and destroying one closes the other. While it is open the
+   * base's loop is not empty, unless {@link BufferEventDuplex.unref} was called.
+   *
+   * @param options `allowHalfOpen`, `true` by default: the writing side is not ended when the reading side is;
+   *   `highWaterMark` in bytes, for both directions
+   * @returns the same Duplex each time
+   * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`
+   */
+  toDuplex(options?: DuplexOptions): BufferEventDuplex {
+    this.open()
+    const given = checkOptions(options) ?? {}
+    this.#duplex ??= new BufferEventDuplex(this, this.flow, given)
+    return this.#duplex
   }
 
   /**
@@ -366,8 +316,8 @@ export class BufferEvent {
    * does the same.
    */
   close(): void {
-    if (this.#flow.closed) return
-    EventBase.coreOf(this.#flow.base).waiting.delete(this.#onBaseClosed)
+    if (this.flow.closed) return
+    EventBase.coreOf(this.flow.base).waiting.delete(this.#onBaseClosed)
     this.#shut()
   }
 
@@ -377,21 +327,19 @@ export class BufferEvent {
   }
 
   #shut(): void {
-    this.#flow.closed = true
-    this.#callbacks.close()
-    this.#flow.channel.close(this.#closesDescriptor)
-  }
-
-  #open(): Flow {
-    if (this.#flow.closed) throw closedError('stream')
-    return this.#flow
+    const { flow } = this
+    flow.closed = true
+    this.callbacks.close()
+    for (const limiter of flow.limiters) limiter.close()
+    flow.channel.close(this.#closesDescriptor)
+    flow.onClose?.()
   }
 
   #channel(): SocketChannel {
-    this.#open()
-    if (this.#socket === undefined) {
-      throw new EventError('ERR_EVENT_BAD_FLAGS', 'One of a pair has no descriptor')
-    }
-    return this.#socket
+    const { channel } = this.open()
+    if (channel instanceof SocketChannel) return channel
+    throw new EventError('ERR_EVENT_BAD_FLAGS', 'One of a pair has no descriptor')
   }
 }
+
+const MODES: readonly string[] = ['normal', 'flush', 'finished']

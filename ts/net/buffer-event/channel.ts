@@ -18,6 +18,8 @@ export interface Channel {
   adjustTimeouts(): void
   /** Writes what is taken right now, and calls back as from the loop. */
   write(): void
+  /** The same, and more if more is possible; directions are bits of `EV`. */
+  flush(what: number): void
   /** Gives everything back; nothing is called afterwards. */
   close(closesDescriptor: boolean): void
 }

@@ -6,15 +6,24 @@ import { getSystemErrorMap } from 'node:util'
 import { EventError, systemError } from '../../errors.js'
 import { native } from '../../native.js'
 
+function failure(errno: number, syscall: string): Error {
+  const [code, text] = getSystemErrorMap().get(-errno) ?? [`ERRNO_${errno}`, 'unknown error']
+  return systemError(code, `${code}: ${text}, ${syscall}`, -errno, syscall, -1)
+}
+
 /** The failure of a connection that was under way, from the number that waited on its socket. */
 export function connectFailure(errno: number): Error {
-  const [code, text] = getSystemErrorMap().get(-errno) ?? [`ERRNO_${errno}`, 'unknown error']
-  return systemError(code, `${code}: ${text}, connect`, -errno, 'connect', -1)
+  return failure(errno, 'connect')
 }
 
 /** A connection took longer than it was given. */
 export function connectTimedOut(): Error {
-  return connectFailure(constants.errno.ETIMEDOUT)
+  return failure(constants.errno.ETIMEDOUT, 'connect')
+}
+
+/** The other end of a pair is closed. */
+export function brokenPipe(): Error {
+  return failure(constants.errno.EPIPE, 'write')
 }
 
 const WRITE = 1

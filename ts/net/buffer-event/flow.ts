@@ -23,6 +23,8 @@ export interface Limiter {
   allowance(direction: Direction): number
   /** Some have moved. */
   spend(direction: Direction, count: number): void
+  /** Bounds nothing any more. */
+  close(): void
 }
 
 /** What a buffer event and its channel know of each other. */
@@ -40,10 +42,12 @@ export class Flow {
   /** Milliseconds; `undefined` for none. */
   readTimeout: number | undefined
   writeTimeout: number | undefined
-  maxSingleRead = 0
-  maxSingleWrite = 0
+  maxSingleRead = 16_384
+  maxSingleWrite = 262_144
   error: Error | undefined
   closed = false
+  /** Called when it was closed. */
+  onClose: (() => void) | undefined
   /** The output is ended once it is empty. */
   ending = false
   /** It was. */
@@ -97,6 +101,7 @@ export class Flow {
   }
 
   hold(direction: Direction, reason: number): void {
+    if (this.closed) return
     if (direction === EV.READ) {
       this.#readHolds |= reason
       this.#updateReading()
@@ -107,6 +112,7 @@ export class Flow {
   }
 
   release(direction: Direction, reason: number): void {
+    if (this.closed) return
     if (direction === EV.READ) {
       if ((this.#readHolds & reason) === 0) return
       this.#readHolds &= ~reason
@@ -127,22 +133,32 @@ export class Flow {
   allowance(direction: Direction): number {
     let most = direction === EV.READ ? this.maxSingleRead : this.maxSingleWrite
     if (direction === EV.READ && this.readHigh !== 0) most = Math.min(most, this.readHigh - this.input.length)
-    for (const limiter of this.limiters) most = Math.min(most, limiter.allowance(direction))
-    return Math.max(most, 0)
+    return Math.max(Math.min(most, this.limit(direction)), 0)
   }
 
-  /** Bytes have come. */
+  /** How many bytes the limits allow; `Infinity` without any. */
+  limit(direction: Direction): number {
+    let most = Infinity
+    for (const limiter of this.limiters) most = Math.min(most, limiter.allowance(direction))
+    return most
+  }
+
+  /** Bytes have come that the input does not have yet. */
   received(chunk: Buffer): void {
-    this.bytesRead += chunk.length
     this.input.append(chunk)
-    for (const limiter of this.limiters) limiter.spend(EV.READ, chunk.length)
+    this.came(chunk.length)
     this.trigger(EV.READ)
   }
 
-  /** Bytes have left; they are still in the output. */
-  sent(count: number): void {
+  /** Bytes have come. */
+  came(count: number): void {
+    this.bytesRead += count
+    for (const limiter of this.limiters) limiter.spend(EV.READ, count)
+  }
+
+  /** Bytes have left the output. */
+  went(count: number): void {
     this.bytesWritten += count
-    this.output.drain(count)
     for (const limiter of this.limiters) limiter.spend(EV.WRITE, count)
   }
 

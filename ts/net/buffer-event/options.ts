@@ -10,9 +10,11 @@ import {
   outOfRange,
   wrongType,
 } from '../../validate.js'
+import type { DirectionLimit } from './buckets.js'
 import type { BufferEvent } from './buffer-event.js'
 import type { StreamCallbacks } from './callbacks.js'
 import type { Flow } from './flow.js'
+import type { BufferEventGroup } from './limits.js'
 
 /** How much is waited for, in bytes. */
 export interface Watermarks {
@@ -52,6 +54,10 @@ export interface BufferEventOptions extends BufferEventCallbacks, Watermarks, Ti
   deferCallbacks?: boolean | undefined
   /** Closes the descriptor with the stream (`BEV_OPT_CLOSE_ON_FREE`). Default `true`. */
   closeOnFree?: boolean | undefined
+  /** A limit of its own: see {@link BufferEvent.setLimit}. */
+  limit?: DirectionLimit | undefined
+  /** A group to share a limit with: see {@link BufferEvent.joinGroup}. */
+  group?: BufferEventGroup | undefined
   /** The priority of its events; 0 is the most urgent. Default: the middle one of the base's. */
   priority?: number | undefined
 }

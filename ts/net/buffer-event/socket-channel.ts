@@ -119,6 +119,10 @@ export class SocketChannel implements Channel {
     if (closesDescriptor && fd >= 0) native.socketClose(fd)
   }
 
+  flush(what: number): void {
+    if ((what & EV.WRITE) !== 0 && this.#flow.hasToWrite) this.write()
+  }
+
   /** Writes what is taken, and waits if that is not all. */
   write(): void {
     const flow = this.#flow
@@ -155,7 +159,8 @@ export class SocketChannel implements Channel {
       const count = this.#send(most - sent)
       if (count > 0) {
         sent += count
-        this.#flow.sent(count)
+        output.drain(count)
+        this.#flow.went(count)
       }
       goesOn &&= count > 0 && sent < most && this.#flow.mayWrite
     }

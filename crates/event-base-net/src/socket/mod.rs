@@ -7,6 +7,7 @@
 //! * A write to a vanished peer is `EPIPE`, never a signal, wherever the descriptor is a socket.
 
 mod configure;
+mod connect;
 mod datagram;
 #[cfg(target_os = "linux")]
 mod linux;
@@ -18,11 +19,12 @@ mod query;
 mod transfer;
 
 pub use configure::{get_option, set_option};
+pub use connect::{ConnectOptions, connect, connect_with};
 pub use datagram::{
     Datagram, DatagramOptions, MOST_DATAGRAMS, bind_datagram, connect_datagram, receive_many, send_many,
 };
 pub use listen::{BindOptions, DEFAULT_BACKLOG, check_listening, listen};
-pub use open::{accept, connect, pair, pipe};
+pub use open::{accept, pair, pipe};
 pub use option::{OptionKind, OptionValue, SocketOption};
 pub use query::{address, error, peer, set_close_on_exec, set_nonblocking};
 pub use transfer::{Direction, close, peek, read, shutdown, write, write_vectored};

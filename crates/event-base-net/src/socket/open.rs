@@ -1,4 +1,4 @@
-//! Opening descriptors: accept, connect, pair, pipe.
+//! Opening descriptors: accept, pair, pipe.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
@@ -39,27 +39,6 @@ fn accept_raw(listener: &Socket) -> std::io::Result<(Socket, SockAddr)> {
     let (socket, peer) = listener.accept()?;
     socket.set_nonblocking(true)?;
     Ok((socket, peer))
-}
-
-/// A socket on its way to `address`: in progress or already connected. Once it is writable,
-/// [`error`](super::error) tells how it went.
-///
-/// # Errors
-/// `socket` or `connect`, where the kernel refuses at once: `ENOENT`, `ECONNREFUSED` or `EAGAIN` (a full
-/// queue) for a path, `EADDRNOTAVAIL`, `ENETUNREACH`, `EACCES`, ...
-pub fn connect(address: &Address) -> Result<OwnedFd> {
-    let kernel = address.to_kernel("connect")?;
-    let socket = open(address)?;
-    loop {
-        match socket.connect(&kernel) {
-            Ok(()) => return Ok(socket.into()),
-            Err(error) => match error.raw_os_error().map(Errno::from_raw) {
-                Some(Errno::EINPROGRESS | Errno::EALREADY | Errno::EISCONN) => return Ok(socket.into()),
-                Some(Errno::EINTR) => {}
-                _ => return Err(from_io(&error, "connect", Some(socket.as_raw_fd()))),
-            },
-        }
-    }
 }
 
 /// Two connected unix stream sockets.

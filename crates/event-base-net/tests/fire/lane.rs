@@ -1,5 +1,6 @@
 //! A lane: connections one after another, both ends of each in one thread, through a listener of their own.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::mpsc::Receiver;
@@ -7,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use event_base_net::{EndReason, RelayEnd};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use socket2::{Domain, Socket, Type};
 
 use crate::peer::{Heard, Peer, Said};
-use crate::plan::{Part, Plan, Terms};
+use crate::plan::{Part, Plan, TIGHT, Terms};
 use crate::proxy::Outcome;
 
 /// No connection takes longer than this. Long, since the machine may have other things to do: only one that hangs
@@ -19,6 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What one lane needs.
 pub(crate) struct Lane<'a> {
     pub(crate) terms: Terms,
+    pub(crate) is_tight: bool,
     pub(crate) proxy: SocketAddr,
     pub(crate) upstream: TcpListener,
     /// How the proxy's connections ended, in their order.
@@ -61,8 +64,17 @@ impl Lane<'_> {
         tally
     }
 
+    fn connect(&self) -> io::Result<TcpStream> {
+        let client = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        if self.is_tight {
+            client.set_recv_buffer_size(TIGHT)?;
+        }
+        client.connect(&self.proxy.into())?;
+        Ok(client.into())
+    }
+
     fn connection(&self, plan: &Plan, buffer: &mut [u8], tally: &mut Tally) -> Result<(), String> {
-        let client = TcpStream::connect(self.proxy).map_err(|error| format!("connect: {error}"))?;
+        let client = self.connect().map_err(|error| format!("connect: {error}"))?;
         await_readable(&self.upstream)?;
         let (server, _) = self.upstream.accept().map_err(|error| format!("accept: {error}"))?;
         let mut peers = [

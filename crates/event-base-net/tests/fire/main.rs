@@ -17,13 +17,14 @@ use std::thread;
 use std::time::Instant;
 
 use lane::{Lane, Tally};
-use plan::{POOL, Random, Terms};
+use plan::{POOL, Random, TIGHT, Terms};
 use proxy::{Proxy, Route};
+use socket2::SockRef;
 
 /// How many connections there are at a time.
 const LANES: usize = 48;
 /// By how much the process may have grown after the second round: what the allocators of so many threads keep.
-const GROWTH: usize = 32 << 20;
+const GROWTH: usize = 16 << 20;
 /// How many pipes an idle net may keep.
 const PIPES_KEPT: usize = 64;
 
@@ -46,9 +47,13 @@ fn round(seed: u64, connections: usize, pool: &[u8]) -> Tally {
     let mut upstreams = Vec::new();
     for lane in 0..lanes {
         let upstream = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let is_tight = plan::is_tight(lane);
+        if is_tight {
+            SockRef::from(&upstream).set_recv_buffer_size(TIGHT).expect("it is a socket");
+        }
         let (sender, receiver) = channel();
         let place = upstream.local_addr().expect("it is bound");
-        routes.push(Route { terms: Terms::of_lane(lane), upstream: place, ends: sender });
+        routes.push(Route { terms: Terms::of_lane(lane), is_tight, upstream: place, ends: sender });
         ends.push(receiver);
         upstreams.push(upstream);
     }
@@ -58,7 +63,8 @@ fn round(seed: u64, connections: usize, pool: &[u8]) -> Tally {
         let parts = places.into_iter().zip(upstreams).zip(ends).enumerate();
         let threads: Vec<_> = parts
             .map(|(index, ((proxy, upstream), ends))| {
-                let lane = Lane { terms: Terms::of_lane(index), proxy, upstream, ends, pool };
+                let (terms, is_tight) = (Terms::of_lane(index), plan::is_tight(index));
+                let lane = Lane { terms, is_tight, proxy, upstream, ends, pool };
                 let over = &over;
                 scope.spawn(move || {
                     let tally = lane.run(seed, (index..connections).step_by(lanes));
@@ -106,6 +112,7 @@ fn what_arrives_under_fire_is_what_was_sent_and_nothing_is_left() {
     assert_eq!(ended + broken + idle, connections, "{repeat}");
     assert_eq!(census::descriptors(), descriptors, "descriptors are left\n{repeat}");
     if let (Some(before), Some(after)) = (resident, census::resident()) {
+        println!("memory: {} KiB, then {} KiB", before >> 10, after >> 10);
         assert!(after < before + GROWTH, "memory grew from {before} to {after} bytes\n{repeat}");
     }
 }

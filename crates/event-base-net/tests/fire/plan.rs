@@ -50,6 +50,14 @@ impl Terms {
     }
 }
 
+/// Whether the sockets of a lane hold so little that its relays meet full sinks all the time.
+pub(crate) fn is_tight(lane: usize) -> bool {
+    lane % 2 == 1
+}
+
+/// What the sockets of a tight lane are told to hold. Less would have TCP wait for timers of its own.
+pub(crate) const TIGHT: usize = 32 << 10;
+
 /// How a peer leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Leave {

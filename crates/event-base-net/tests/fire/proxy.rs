@@ -11,8 +11,9 @@ use event_base_net::{
     Address, Completion, ListenOptions, Net, RateLimit, RelayEnd, RelayOptions, SourceKey, socket,
 };
 use nix::errno::Errno;
+use socket2::SockRef;
 
-use crate::plan::Terms;
+use crate::plan::{TIGHT, Terms};
 
 /// What a connection came to.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) terms: Terms,
+    pub(crate) is_tight: bool,
     pub(crate) upstream: SocketAddr,
     pub(crate) ends: Sender<Outcome>,
 }
@@ -64,15 +66,19 @@ impl Proxy {
         let mut net = Net::new(base.clone());
         let mut listeners = HashMap::new();
         let mut places = Vec::new();
-        for route in 0..routes.len() {
+        for (index, route) in routes.iter().enumerate() {
             let fd = socket::listen(
                 &Address::Internet(([127, 0, 0, 1], 0).into()),
                 &socket::BindOptions::default(),
             )
             .expect("a port is free");
             let Ok(Address::Internet(place)) = socket::address(&fd) else { panic!("it has an address") };
+            if route.is_tight {
+                // What it accepts is as tight.
+                SockRef::from(&fd).set_send_buffer_size(TIGHT).expect("it is a socket");
+            }
             places.push(place);
-            listeners.insert(net.listen(fd, ListenOptions::default()).expect("it listens"), route);
+            listeners.insert(net.listen(fd, ListenOptions::default()).expect("it listens"), index);
         }
         let (connecting, relays) = (HashMap::new(), HashMap::new());
         (Proxy { base, net, routes, listeners, connecting, relays }, places)
@@ -112,10 +118,15 @@ impl Proxy {
                 let (route, near) = self.connecting.remove(&key).expect("it was begun");
                 let options = self.routes[route].terms.options();
                 match result {
-                    Ok(far) => match self.net.relay(near, far, options) {
-                        Ok(key) => drop(self.relays.insert(key, route)),
-                        Err(error) => self.fail(route, &error),
-                    },
+                    Ok(far) => {
+                        if self.routes[route].is_tight {
+                            SockRef::from(&far).set_send_buffer_size(TIGHT).expect("it is a socket");
+                        }
+                        match self.net.relay(near, far, options) {
+                            Ok(key) => drop(self.relays.insert(key, route)),
+                            Err(error) => self.fail(route, &error),
+                        }
+                    }
                     Err(Error::System(SystemError { errno, .. })) if errno == Errno::ECONNRESET as i32 => {
                         self.tell(route, Outcome::Lost);
                     }

@@ -186,12 +186,15 @@ impl Inner {
             return None;
         }
         if let Some(ran) = self.pass.running.take() {
-            if self.is_pass_over(ran) {
-                self.close_pass();
-                return None;
-            }
-            if self.control.attention.contains(Attention::REPEATS) {
-                return Some(self.call_again());
+            // One test each of what hardly ever is.
+            if !self.control.attention.is_empty() || self.pass.limited || !self.is_current() {
+                if self.is_pass_cut_short(ran) {
+                    self.close_pass();
+                    return None;
+                }
+                if self.control.attention.contains(Attention::REPEATS) {
+                    return Some(self.call_again());
+                }
             }
         } else if let Some(now) = self.start_watch() {
             self.measures.callback_began(now);
@@ -205,14 +208,8 @@ impl Inner {
         Some(self.hand_out(index))
     }
 
-    /// What is looked at after each callback: one test each of what hardly ever is.
-    #[inline]
-    fn is_pass_over(&mut self, ran: EventId) -> bool {
-        let is_plain = self.control.attention.is_empty() && !self.pass.limited && self.is_current();
-        !is_plain && self.is_pass_cut_short(ran)
-    }
-
-    #[cold]
+    /// What is looked at after each callback, where there is anything to look at.
+    #[inline(never)]
     fn is_pass_cut_short(&mut self, ran: EventId) -> bool {
         let is_asked = !self.control.attention.is_empty() && self.attend();
         self.pass.end.is_some_and(|end| self.is_time_up(ran, end))

@@ -76,8 +76,8 @@ impl Inner {
         self.control.attention.set(Attention::REPEATS, self.signals.calls.left > 0);
     }
 
-    /// Hands the event out again that was handed out last.
-    #[inline]
+    /// Hands the event out again that was handed out last. Apart, so that the way to other events is short.
+    #[inline(never)]
     pub(super) fn call_again(&mut self) -> Ready {
         let Calls { index, left, result } = self.signals.calls;
         self.signals.calls.left = left - 1;

@@ -1,7 +1,7 @@
 //! The rules that make libevent do what the engine does.
 #![expect(unsafe_code, reason = "libevent is a C library")]
 
-use std::ffi::{c_int, c_short};
+use std::ffi::c_int;
 use std::os::fd::RawFd;
 use std::ptr;
 
@@ -9,11 +9,10 @@ use event_base::What;
 use event_base_conformance::libevent::raw;
 
 use crate::event_struct::{
-    Fields, LIST_ACTIVE, LIST_ACTIVE_LATER, LIST_INSERTED, LIST_QUEUED, LIST_TIMEOUT, Place,
+    Fields, LIST_ACTIVE, LIST_ACTIVE_LATER, LIST_FINALIZING, LIST_INSERTED, LIST_QUEUED, LIST_TIMEOUT, Place,
 };
-use crate::interpose::Micros;
-use crate::libevent::{Libevent, TIMEOUT, called};
-use crate::library::{timeval, with_time};
+use crate::libevent::{Libevent, TIMEOUT, player};
+use crate::library::timeval;
 use crate::player::Player;
 use crate::rules::{Rule, count};
 use crate::side::Side;
@@ -49,31 +48,6 @@ impl Libevent {
         }
     }
 
-    /// `event_base_once`, which does not say where its event is.
-    pub(crate) fn add_unnamed(
-        &self,
-        player: &Player<Self>,
-        number: u64,
-        fd: RawFd,
-        what: What,
-        timeout: Option<Micros>,
-    ) -> bool {
-        let on: Vec<Place> =
-            self.all().filter(|place| place.is(LIST_INSERTED) && fd >= 0 && place.read().fd == fd).collect();
-        let first = on.iter().find(|place| !on.contains(&place.previous()));
-        let before = self.registrations.get();
-        let what = c_short::from(what.bits());
-        let argument = ptr::without_provenance_mut(number as usize);
-        let added = with_time(timeout, |time| {
-            // SAFETY: the base is alive.
-            unsafe { raw::event_base_once(self.base, fd, what, called, argument, time) == 0 }
-        });
-        if let Some(first) = first.filter(|_| added) {
-            self.joined(player, first.previous(), before);
-        }
-        added
-    }
-
     /// Tells epoll again what it knows, as the engine does to learn whether the registration still stands.
     pub(crate) fn tell_again(&self, player: &Player<Self>, fd: RawFd) {
         let Some(slot) = player.slot(fd) else { return };
@@ -84,6 +58,24 @@ impl Libevent {
             // SAFETY: the record lives across the call.
             unsafe { libc::epoll_ctl(self.epoll.get(), libc::EPOLL_CTL_MOD, fd, &raw mut event) };
         }
+    }
+
+    /// `event_active`, for the next pass if the event had its turn in this one.
+    pub(crate) fn make_active_in_turn(&self, event: usize, result: c_int, put_off: bool) {
+        let (pointer, fields) = self.at(event);
+        if !put_off || fields.flags & LIST_FINALIZING != 0 {
+            // SAFETY: the event is assigned.
+            unsafe { raw::event_active(pointer, result, 1) };
+            return;
+        }
+        count(Rule::FinitePasses);
+        if fields.flags & LIST_QUEUED == 0
+            && player().is_some_and(|player| player.is_more_urgent(fields.priority))
+        {
+            self.go_on();
+        }
+        // SAFETY: as above.
+        unsafe { raw::event_active_later_(pointer, result) };
     }
 
     /// `event_remove_timer`.
@@ -153,12 +145,13 @@ impl Libevent {
             let fields = place.read();
             fields.flags & LIST_TIMEOUT != 0 && fields.due() <= now
         };
-        for place in self.all().filter(is_due).filter(|place| place.is(LIST_QUEUED)) {
+        let all: Vec<Place> = self.all().chain(self.all_once()).collect();
+        for place in all.iter().copied().filter(is_due).filter(|place| place.is(LIST_QUEUED)) {
             count(Rule::TimeoutOfActive);
             self.expire(place, true);
         }
         let order = |place: &Place| (place.read().due(), player.order_of(self.number(*place)));
-        let mut due: Vec<Place> = self.all().filter(is_due).collect();
+        let mut due: Vec<Place> = all.into_iter().filter(is_due).collect();
         due.sort_by_key(order);
         let keeps =
             |fields: Fields| fields.flags & LIST_INSERTED != 0 && fields.what().contains(What::PERSIST);
@@ -179,8 +172,11 @@ impl Libevent {
         }
     }
 
-    fn number(&self, place: Place) -> usize {
-        self.events.iter().position(|other| *other == place).unwrap_or_default()
+    fn number(&self, place: Place) -> u64 {
+        let once =
+            self.unnamed.once.borrow().iter().find(|(_, other)| *other == place).map(|(number, _)| *number);
+        let event = || self.events.iter().position(|other| *other == place).unwrap_or_default() as u64;
+        once.unwrap_or_else(event)
     }
 
     /// Breaks a loop with ONCE that would go on for events that wait for the next pass.
@@ -188,10 +184,8 @@ impl Libevent {
         if !self.all().any(|place| place.is(LIST_ACTIVE_LATER)) {
             return;
         }
-        let queued = self.all().filter(|place| place.is(LIST_QUEUED)).count();
-        // What else is active is unnamed, or the timer of a common timeout.
-        let alone = self.counts().0 == queued || player.program.settings.common;
-        let is_last = alone && !self.all().any(|place| place.is(LIST_ACTIVE));
+        // What else is active is the timer of a common timeout.
+        let is_last = !self.all().chain(self.all_once()).any(|place| place.is(LIST_ACTIVE));
         if is_last {
             player.count(Rule::FinitePassesLeft);
             player.broken_by_rule();

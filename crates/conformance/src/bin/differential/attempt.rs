@@ -87,7 +87,6 @@ impl<S: Side> Player<S> {
             }),
             Operation::Exit(after) => self.exit(after),
             Operation::Break => self.break_off(),
-            Operation::Continue if self.is_exiting() => Entry::Left(Rule::ExitIsAnEvent),
             Operation::Continue
                 if self.program.settings.common && self.run.get().flags.contains(LoopFlags::ONCE) =>
             {
@@ -157,20 +156,12 @@ impl<S: Side> Player<S> {
         };
         let persistent = kind.what.contains(What::PERSIST);
         let mut timeout = timeout;
-        if timeout != Timeout::Never
-            && persistent
-            && (kind.slot.or(kind.signal)).is_some()
-            && self.program.settings.unnamed
-        {
-            self.count(Rule::UnnamedAndPeriods);
-            timeout = Timeout::Never;
-        }
         if timeout == Timeout::After(0) && persistent {
             self.count(Rule::PeriodOfZero);
             timeout = Timeout::After(1);
         }
         if let Timeout::After(time) = timeout {
-            timeout = Timeout::After(self.own_deadline(Some(event), time));
+            timeout = Timeout::After(self.not_at_once(time));
         }
         let accepted = match kind.slot.map_or(Ok(()), |slot| self.may_join(event, slot, kind.what)) {
             Ok(()) => self.side.add(self, event, timeout),
@@ -188,47 +179,36 @@ impl<S: Side> Player<S> {
         answer(accepted)
     }
 
-    /// A timeout after which no unnamed timer is due at the very same time, and in a NONBLOCK loop not at once.
-    fn own_deadline(&self, event: Option<usize>, timeout: Micros) -> Micros {
-        let cached = self.side.cached_time();
-        let taken = if self.program.settings.unnamed { self.deadlines(event) } else { Vec::new() };
-        let mut own = timeout;
-        if own == 0 && self.is_nonblocking() {
+    /// A timeout that is not due at once in a NONBLOCK loop.
+    fn not_at_once(&self, timeout: Micros) -> Micros {
+        if timeout == 0 && self.is_nonblocking() {
             self.count(Rule::NonblockTime);
-            own = 1;
+            return 1;
         }
-        while taken.contains(&(cached + own)) {
-            self.count(Rule::EqualUnnamed);
-            own += 1;
-        }
-        own
+        timeout
     }
 
-    /// When all timers but this event's are due.
-    pub(crate) fn deadlines(&self, but: Option<usize>) -> Vec<Micros> {
+    /// When timers and exits are due.
+    pub(crate) fn deadlines(&self) -> Vec<Micros> {
         let states = self.side.states();
-        let named = states.iter().enumerate().filter(|(event, _)| Some(*event) != but);
         let unnamed = self.unnamed.borrow();
-        let named = named.filter_map(|(_, state)| state.deadline);
+        let named = states.iter().filter_map(|state| state.deadline);
         named
             .chain(unnamed.iter().filter_map(|unnamed| unnamed.deadline))
             .chain(self.exits.borrow().iter().copied())
             .collect()
     }
 
-    /// Sees to it that the deadline of a period that has just begun is no other timer's.
+    /// Sees to it that a period that has just begun does not end at once in a NONBLOCK loop.
     pub(crate) fn part_deadlines(&self, number: u64) {
         let event = number as usize;
         if number >= UNNAMED || !self.known.borrow()[event].period {
             return;
         }
         let Some(deadline) = self.side.states()[event].deadline else { return };
-        let cached = self.side.cached_time();
-        let due_now = self.is_nonblocking() && deadline <= self.time.of_pass();
-        let is_taken = self.program.settings.unnamed && self.deadlines(Some(event)).contains(&deadline);
-        if due_now || is_taken {
-            self.count(if due_now { Rule::NonblockTime } else { Rule::EqualUnnamed });
-            let timeout = self.own_deadline(Some(event), deadline.saturating_sub(cached) + 1);
+        if self.is_nonblocking() && deadline <= self.time.of_pass() {
+            self.count(Rule::NonblockTime);
+            let timeout = deadline.saturating_sub(self.side.cached_time()) + 1;
             self.side.add(self, event, Timeout::After(timeout));
             self.known.borrow_mut()[event].order = self.next_order();
         }
@@ -255,11 +235,11 @@ impl<S: Side> Player<S> {
     }
 
     fn set_priorities(&self, count: u8) -> Entry {
-        let settings = &self.program.settings;
-        if self.run.get().running || settings.exits || !self.unnamed.borrow().is_empty() {
+        let unnamed = !self.unnamed.borrow().is_empty() || !self.exits.borrow().is_empty();
+        if self.run.get().running || unnamed {
             return Entry::Left(Rule::PrioritiesInCallback);
         }
-        if settings.common {
+        if self.program.settings.common {
             return Entry::Left(Rule::CommonTimeouts);
         }
         let accepted = self.side.set_priorities(count);
@@ -276,9 +256,6 @@ impl<S: Side> Player<S> {
         let mut timeout = timeout;
         let mut fd = -1;
         if let Some(slot) = slot {
-            if self.unnamed.borrow().iter().any(|unnamed| unnamed.slot == Some(slot)) {
-                return Entry::Left(Rule::OrderOnDescriptor);
-            }
             if let Err(rule) = self.may_join(usize::MAX, slot, what) {
                 return Entry::Left(rule);
             }
@@ -287,14 +264,17 @@ impl<S: Side> Player<S> {
             self.count(Rule::FinitePassesLeft);
             timeout = Some(1);
         }
-        let timed = timeout.filter(|timeout| *timeout > 0).map(|timeout| self.own_deadline(None, timeout));
+        // Without a descriptor, a time of zero is none.
+        let timed = timeout.filter(|timeout| slot.is_some() || *timeout > 0);
+        let timed = timed.map(|timeout| self.not_at_once(timeout));
         let number = self.made_unnamed.get();
         self.made_unnamed.set(number + 1);
         let accepted = self.side.once(self, number, fd, what, timed);
         if accepted {
             let deadline = timed.map(|timeout| self.side.cached_time() + timeout);
             let (priority, pass) = (self.priorities.get() / 2, self.pass_of_new());
-            self.unnamed.borrow_mut().push(Unnamed { number, slot, deadline, priority, pass });
+            let order = self.next_order();
+            self.unnamed.borrow_mut().push(Unnamed { number, slot, deadline, order, priority, pass });
         }
         answer(accepted)
     }
@@ -304,10 +284,7 @@ impl<S: Side> Player<S> {
         if !self.program.settings.exits {
             return Entry::Nothing;
         }
-        if run.running && (run.broken || run.continued) {
-            return Entry::Left(Rule::ExitIsAnEvent);
-        }
-        let after = after.filter(|after| *after > 0).map(|after| self.own_deadline(None, after));
+        let after = after.filter(|after| *after > 0);
         let deadline = match after {
             Some(after) => self.side.cached_time() + after,
             None if run.running => self.time.of_pass(),
@@ -324,9 +301,6 @@ impl<S: Side> Player<S> {
                 self.side.break_off();
             }
             return Entry::Left(Rule::BreakBeforeLoop);
-        }
-        if self.is_exiting() {
-            return Entry::Left(Rule::ExitIsAnEvent);
         }
         self.change_run(|run| run.broken = true);
         answer(self.side.break_off())

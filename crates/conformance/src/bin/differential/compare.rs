@@ -135,12 +135,12 @@ fn ends(libevent: &Player<Libevent>, engine: &Player<Engine>) -> Option<String> 
     if left != right {
         return Some(format!("the time is\n  libevent: {left}\n  engine:   {right}"));
     }
-    // In libevent an exit is an event, and counted, and so is the active timer of a common timeout.
+    // In libevent the active timer of a common timeout is counted.
     let (mut left, right) = (libevent.side.counts(), engine.side.counts());
     if libevent.program.settings.common {
         left.0 = right.0;
     }
-    if left != right && !libevent.program.settings.exits {
+    if left != right {
         return Some(format!(
             "active events and memberships are\n  libevent: {left:?}\n  engine:   {right:?}"
         ));

@@ -2,7 +2,7 @@
 
 use event_base::What;
 
-use crate::player::{Entry, Player};
+use crate::player::{Entry, Player, Unnamed};
 use crate::program::{Method, Operation, Socket};
 use crate::rules::Rule;
 use crate::side::Side;
@@ -19,7 +19,9 @@ impl<S: Side> Player<S> {
     }
 
     fn unnamed_on(&self, slot: usize) -> bool {
-        self.unnamed.borrow().iter().any(|unnamed| unnamed.slot == Some(slot))
+        let unnamed = self.unnamed.borrow();
+        let mut on = unnamed.iter().filter(|unnamed| unnamed.slot == Some(slot));
+        on.any(|unnamed| self.side.is_registered(unnamed.number))
     }
 
     /// Some event waits for the descriptor to be closed by its peer.
@@ -60,7 +62,9 @@ impl<S: Side> Player<S> {
         } else {
             self.inserted_on(slot)
         };
-        if what.contains(What::TIMEOUT) && events.len() > 1 {
+        let timed = |unnamed: &&Unnamed| unnamed.slot == Some(slot) && unnamed.deadline.is_some();
+        let unnamed_timers = self.unnamed.borrow().iter().filter(timed).count();
+        if what.contains(What::TIMEOUT) && events.len() + unnamed_timers > 1 {
             return Entry::Left(Rule::TimersByDescriptor);
         }
         if what.contains(What::TIMEOUT) && events.iter().any(|event| known[*event].period) {
@@ -82,6 +86,12 @@ impl<S: Side> Player<S> {
         self.inserted_on(slot).is_empty() && !self.unnamed_on(slot)
     }
 
+    /// The kernel may not know yet that nobody waits for the descriptor that had this number: a change would take
+    /// the new one for it.
+    fn is_put_off(&self, slot: usize) -> bool {
+        self.program.settings.changelist && self.closed_in.borrow()[slot] == self.time.pass()
+    }
+
     fn close(&self, slot: usize) -> Entry {
         if !self.sockets.borrow().is_open(slot) {
             return Entry::Nothing;
@@ -93,6 +103,7 @@ impl<S: Side> Player<S> {
         if self.program.settings.changelist && self.sockets.borrow().is_shared(slot) {
             return Entry::Left(Rule::ClosedWithChangelist);
         }
+        self.closed_in.borrow_mut()[slot] = self.time.pass();
         let events = self.inserted_on(slot);
         if self.program.settings.changelist && !events.is_empty() {
             self.count(Rule::ClosedWithChangelist);
@@ -119,6 +130,9 @@ impl<S: Side> Player<S> {
         if !self.is_vacant(slot) {
             return Entry::Left(Rule::ClosedDescriptors);
         }
+        if self.is_put_off(slot) {
+            return Entry::Left(Rule::ClosedWithChangelist);
+        }
         self.sockets.borrow_mut().open(slot, socket);
         Entry::Answer(1)
     }
@@ -129,6 +143,9 @@ impl<S: Side> Player<S> {
         }
         if !self.is_vacant(to) {
             return Entry::Left(Rule::ClosedDescriptors);
+        }
+        if self.is_put_off(to) {
+            return Entry::Left(Rule::ClosedWithChangelist);
         }
         self.sockets.borrow_mut().duplicate(from, to);
         Entry::Answer(1)

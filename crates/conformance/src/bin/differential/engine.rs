@@ -232,6 +232,11 @@ impl Side for Engine {
         (count(CountFlags::ACTIVE), count(CountFlags::ADDED))
     }
 
+    fn is_registered(&self, number: u64) -> bool {
+        let infos = self.base.events().unwrap_or_default();
+        infos.iter().any(|info| info.data == number && info.pending.intersects(What::IO))
+    }
+
     fn states(&self) -> States {
         let infos = self.base.events().unwrap_or_default();
         std::array::from_fn(|event| self.state(event, &infos))

@@ -164,12 +164,6 @@ impl Place {
         // SAFETY: as above.
         unsafe { (*head).next = own };
     }
-
-    /// The event in front of this one, for one that is not the first.
-    pub(crate) fn previous(self) -> Place {
-        let offset = std::mem::offset_of!(Fields, next);
-        Place(self.read().link.wrapping_byte_sub(offset).cast())
-    }
 }
 
 /// The rest of a common timeout's microseconds marks it.

@@ -18,6 +18,7 @@ use crate::player::Player;
 use crate::program::{COMMON, EVENTS, Kind, SLOTS, Settings};
 use crate::rules::{Rule, count};
 use crate::side::{Side, State, States, Timeout};
+use crate::unnamed::UnnamedEvents;
 
 pub(crate) const TIMEOUT: c_short = What::TIMEOUT.bits() as c_short;
 const COUNT_ACTIVE: c_uint = 1;
@@ -36,13 +37,14 @@ pub(crate) struct Libevent {
     /// What epoll was told last of each descriptor.
     pub(crate) told: [Cell<u32>; SLOTS],
     pub(crate) signals: SignalEvents,
+    pub(crate) unnamed: UnnamedEvents,
 }
 
 thread_local! {
     static PLAYER: Cell<*const Player<Libevent>> = const { Cell::new(ptr::null()) };
 }
 
-fn player<'a>() -> Option<&'a Player<Libevent>> {
+pub(crate) fn player<'a>() -> Option<&'a Player<Libevent>> {
     // SAFETY: `run` holds the borrow for as long as the pointer is there.
     unsafe { PLAYER.get().as_ref() }
 }
@@ -98,6 +100,7 @@ impl Side for Libevent {
             registrations: Cell::new(0),
             told: Default::default(),
             signals: SignalEvents::default(),
+            unnamed: UnnamedEvents::default(),
         }
     }
 
@@ -185,21 +188,7 @@ impl Side for Libevent {
     }
 
     fn activate(&self, event: usize, what: What, put_off: bool) -> bool {
-        let (pointer, fields) = self.at(event);
-        let result = c_int::from(what.bits());
-        if !put_off || fields.flags & LIST_FINALIZING != 0 {
-            // SAFETY: the event is assigned.
-            unsafe { raw::event_active(pointer, result, 1) };
-            return true;
-        }
-        count(Rule::FinitePasses);
-        if fields.flags & LIST_QUEUED == 0
-            && player().is_some_and(|player| player.is_more_urgent(fields.priority))
-        {
-            self.go_on();
-        }
-        // SAFETY: as above.
-        unsafe { raw::event_active_later_(pointer, result) };
+        self.make_active_in_turn(event, c_int::from(what.bits()), put_off);
         true
     }
 
@@ -258,7 +247,7 @@ impl Side for Libevent {
         what: What,
         timeout: Option<Micros>,
     ) -> bool {
-        self.add_unnamed(player, number, fd, what, timeout)
+        self.add_once(player, number, fd, what, timeout)
     }
 
     fn finalize(&self, event: usize) -> bool {
@@ -268,8 +257,7 @@ impl Side for Libevent {
     }
 
     fn exit(&self, after: Option<Micros>) -> bool {
-        // SAFETY: the base is alive.
-        with_time(after, |time| unsafe { raw::event_base_loopexit(self.base, time) }) == 0
+        self.add_exit(after, player().is_some())
     }
 
     fn break_off(&self) -> bool {
@@ -315,7 +303,8 @@ impl Side for Libevent {
     }
 
     fn counts(&self) -> (usize, usize) {
-        (self.number_of(COUNT_ACTIVE), self.number_of(COUNT_ADDED))
+        let (active, added) = self.counts_of_exits();
+        (self.number_of(COUNT_ACTIVE) - active, self.number_of(COUNT_ADDED) - added)
     }
 
     fn states(&self) -> States {
@@ -359,6 +348,18 @@ impl Side for Libevent {
 
     fn end_call(&self) {
         self.end_calls();
+    }
+
+    fn begin_once(&self, number: u64) {
+        self.forget_once(number);
+    }
+
+    fn is_registered(&self, number: u64) -> bool {
+        self.is_once_registered(number)
+    }
+
+    fn settle_exits(&self, now: Micros) {
+        Libevent::settle_exits(self, now);
     }
 
     fn after_wait(&self, player: &Player<Self>) {

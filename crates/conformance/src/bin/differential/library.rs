@@ -62,6 +62,9 @@ pub(crate) fn new_base(settings: &Settings) -> *mut raw::EventBase {
     if !settings.cached_time {
         flags |= raw::EVENT_BASE_FLAG_NO_CACHE_TIME;
     }
+    if settings.both_changelists {
+        flags |= raw::EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST;
+    }
     let callbacks = settings.most_callbacks.map_or(-1, |most| most as c_int);
     let from = c_int::from(settings.limited_from);
     // SAFETY: the configuration was just made.
@@ -84,6 +87,8 @@ pub(crate) fn new_base(settings: &Settings) -> *mut raw::EventBase {
     // SAFETY: a name that lives as long as the base.
     let name = unsafe { CStr::from_ptr(name) };
     assert!(name.to_bytes().starts_with(settings.method.name().to_bytes()), "{name:?}");
+    let has_list = name.to_bytes().ends_with(b"changelist)");
+    assert_eq!(has_list, settings.both_changelists, "{name:?}");
     // SAFETY: the base was just made.
     unsafe { raw::event_base_priority_init(base, settings.priorities.into()) };
     base

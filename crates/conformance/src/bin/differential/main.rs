@@ -25,6 +25,7 @@ mod side;
 mod signals;
 mod sockets;
 mod time;
+mod unnamed;
 
 use std::process::ExitCode;
 use std::rc::Rc;

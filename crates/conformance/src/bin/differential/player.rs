@@ -10,7 +10,7 @@ use event_base::{LoopFlags, What};
 
 use crate::interpose::{self, Micros};
 use crate::order::{Found, Orders};
-use crate::program::{EVENTS, Flags, Kind, Operation, Program};
+use crate::program::{EVENTS, Flags, Kind, Operation, Program, SLOTS};
 use crate::rules::{self, Rule};
 use crate::side::{Side, States, UNNAMED};
 use crate::signals;
@@ -83,6 +83,7 @@ pub(crate) struct Unnamed {
     pub(crate) number: u64,
     pub(crate) slot: Option<usize>,
     pub(crate) deadline: Option<Micros>,
+    pub(crate) order: u64,
     pub(crate) priority: u8,
     pub(crate) pass: u64,
 }
@@ -110,6 +111,8 @@ pub(crate) struct Player<S> {
     pub(crate) sockets: RefCell<Sockets>,
     pub(crate) known: RefCell<[Known; EVENTS]>,
     pub(crate) unnamed: RefCell<Vec<Unnamed>>,
+    /// The pass in which the descriptor of each slot was closed last.
+    pub(crate) closed_in: RefCell<[u64; SLOTS]>,
     pub(crate) made_unnamed: Cell<u64>,
     /// Counts deadlines that were set.
     pub(crate) orders: Cell<u64>,
@@ -135,6 +138,7 @@ impl<S: Side> Player<S> {
             sockets: RefCell::new(Sockets::new(S::FIRST_FD)),
             known: RefCell::default(),
             unnamed: RefCell::default(),
+            closed_in: RefCell::default(),
             made_unnamed: Cell::new(UNNAMED),
             orders: Cell::new(0),
             exits: RefCell::default(),
@@ -223,10 +227,8 @@ impl<S: Side> Player<S> {
             run.priority = priority;
         });
         if self.run.get().callbacks > MOST_CALLBACKS {
-            if !self.is_exiting() {
-                self.side.break_off();
-                self.change_run(|run| run.broken = true);
-            }
+            self.side.break_off();
+            self.change_run(|run| run.broken = true);
         } else {
             self.part_deadlines(number);
             let program = Rc::clone(&self.program);
@@ -244,6 +246,7 @@ impl<S: Side> Player<S> {
     /// Notes whose turn it is; the priority at which it comes.
     fn begin_callback(&self, number: u64, is_first: bool) -> u8 {
         if number >= UNNAMED {
+            self.side.begin_once(number);
             let mut unnamed = self.unnamed.borrow_mut();
             let place = unnamed.iter().position(|unnamed| unnamed.number == number);
             return place.map_or(0, |place| unnamed.swap_remove(place).priority);
@@ -269,13 +272,12 @@ impl<S: Side> Player<S> {
     }
 
     /// When the event's deadline was set.
-    pub(crate) fn order_of(&self, event: usize) -> u64 {
-        self.known.borrow()[event].order
-    }
-
-    /// An exit ends the loop after this pass.
-    pub(crate) fn is_exiting(&self) -> bool {
-        self.exits.borrow().iter().any(|deadline| *deadline <= self.time.of_pass())
+    pub(crate) fn order_of(&self, number: u64) -> u64 {
+        if number < UNNAMED {
+            return self.known.borrow()[number as usize].order;
+        }
+        let unnamed = self.unnamed.borrow();
+        unnamed.iter().find(|unnamed| unnamed.number == number).map_or(0, |unnamed| unnamed.order)
     }
 
     /// Whether an event of this priority ends the pass when it is made active.

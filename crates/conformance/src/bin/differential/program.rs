@@ -127,13 +127,15 @@ pub(crate) struct Settings {
     pub(crate) limited_from: u8,
     /// The engine puts changes off until it waits.
     pub(crate) changelist: bool,
+    /// So does libevent.
+    pub(crate) both_changelists: bool,
     /// Signals are used.
     pub(crate) signals: bool,
     /// Common timeouts are used.
     pub(crate) common: bool,
     /// Exits are asked for.
     pub(crate) exits: bool,
-    /// Events are made that nobody can name: by exits and by `once`.
+    /// Events are made that nobody can name, by `once`.
     pub(crate) unnamed: bool,
 }
 

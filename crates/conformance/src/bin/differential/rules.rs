@@ -30,8 +30,6 @@ rules! {
         "a wait of poll or select ends at the deadline";
     EqualDeadlines, "Equal deadlines fire in no order one could name",
         "timers that are due together are taken in the order of adding";
-    EqualUnnamed, "Equal deadlines fire in no order one could name",
-        "where there are unnamed timers, a deadline that another timer has moves by a microsecond";
     CommonTimeouts, "Common timeouts wait for a timer of the base's own",
         "they are taken with all other timers, and calls that meet the base's own timer are left out";
     LateTimers, "The wait is computed with the time of before the callbacks",
@@ -63,13 +61,13 @@ rules! {
     NonblockTime, "`NONBLOCK` polls again and again",
         "in a NONBLOCK loop time stands still and timers are not due at once";
     ExitIsAnEvent, "`event_base_loopexit` makes an event of the middle priority",
-        "calls that would part an exit from its pass are left out";
+        "an exit that is due takes effect at once, and its event is deleted";
     BreakBeforeLoop, "`event_base_loopbreak` before the loop is forgotten.",
         "the next loop of libevent is not run";
     FewerPriorities, "Fewer priorities leave events a number that no longer exists",
         "priorities of libevent's events are lowered too";
     PrioritiesInCallback, "Changing the number of priorities in a callback",
-        "not done in callbacks, and not with unnamed events";
+        "not done in callbacks, and not with unnamed events and exits";
     ErrorsReachAll, "An error on a socket is shown to readers and writers only.",
         "ERR and HUP are shown to libevent as IN, OUT and RDHUP";
     EdgeAndLevel, "Edge-triggered and level-triggered events may share a descriptor",
@@ -79,7 +77,7 @@ rules! {
     ClosedDescriptors, "Nothing tells a descriptor from another file that later got its number",
         "events leave a descriptor before it is closed a second time, duplicated or opened";
     ClosedWithChangelist, "epoll's changelist puts every change off",
-        "with a change list, events leave a descriptor before it is closed, and none is added then";
+        "with a change list, events leave a descriptor before it is closed, and its number is used after the next wait";
     ClosedUnderPoll, "poll tells a persistent event of a closed descriptor",
         "with poll and select, events leave a descriptor before it is closed";
     AddedToClosed, "poll and select accept a descriptor that is closed",
@@ -100,8 +98,6 @@ rules! {
         "the number of calls is put back";
     SignalPeriod, "The timeout of a persistent signal event deletes it.",
         "its timeout leaves it registered, and its period begins again when it is called";
-    UnnamedAndPeriods, "The timeout of a persistent event takes its descriptor out of epoll",
-        "no such period where unnamed timers could come between";
 }
 
 thread_local! {

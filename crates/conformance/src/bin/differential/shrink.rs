@@ -2,13 +2,18 @@
 //! disagree.
 
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use crate::compare::{Divergence, run};
 use crate::program::{Operation, Program};
 
+/// For how long a program is made smaller: one whose loops spin takes long to run.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// A program that cannot be made smaller by leaving out operations, and where its sides disagree.
 pub(crate) fn shrink(program: &Program, found: Divergence) -> (Program, Divergence) {
-    let mut smallest = Smallest { program: program.clone(), divergence: found };
+    let end = Instant::now() + PATIENCE;
+    let mut smallest = Smallest { program: program.clone(), divergence: found, end };
     smallest.program.operations.truncate(smallest.divergence.step);
     loop {
         let before = smallest.size();
@@ -25,6 +30,7 @@ pub(crate) fn shrink(program: &Program, found: Divergence) -> (Program, Divergen
 struct Smallest {
     program: Program,
     divergence: Divergence,
+    end: Instant,
 }
 
 impl Smallest {
@@ -37,7 +43,7 @@ impl Smallest {
         let mut length = list(&mut self.program).len();
         while length > 0 {
             let mut end = list(&mut self.program).len();
-            while end > 0 {
+            while end > 0 && Instant::now() < self.end {
                 let begin = end.saturating_sub(length);
                 let mut candidate = self.program.clone();
                 list(&mut candidate).drain(begin..end);

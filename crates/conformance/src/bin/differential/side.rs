@@ -82,6 +82,8 @@ pub(crate) trait Side: Sized {
     fn counts(&self) -> (usize, usize);
     fn states(&self) -> States;
 
+    /// Whether the event of `once` that has this number waits for its descriptor.
+    fn is_registered(&self, number: u64) -> bool;
     /// Makes the events of a descriptor active that wait for it.
     fn make_active(&self, _fd: RawFd, _what: c_short) {}
     /// Makes the events of a signal active.
@@ -94,7 +96,11 @@ pub(crate) trait Side: Sized {
     fn begin_call(&self, _event: usize) -> bool {
         true
     }
-    /// It is over, whatever it did.
+    /// An event of `once` is called.
+    fn begin_once(&self, _number: u64) {}
+    /// Exits take effect at once when they are due.
+    fn settle_exits(&self, _now: Micros) {}
+    /// The callback is over, whatever it did.
     fn end_call(&self) {}
     /// The wait is over, and timers have not been looked at yet.
     fn after_wait(&self, _player: &Player<Self>) {}

@@ -16,8 +16,10 @@ use crate::side::Side;
 const BEGINNING: Micros = 1_000_000_000;
 /// How long a loop lasts at most.
 const LONGEST_LOOP: Micros = 2_000_000;
-/// How often a loop waits at most.
+/// How often a loop waits at most before it sleeps for good.
 const MOST_WAITS: u64 = 1000;
+/// How often a loop waits at most, were it only to look.
+const MOST_LOOKS: u64 = 3000;
 
 /// The clock and the timer of one side.
 #[derive(Debug)]
@@ -132,7 +134,7 @@ impl<S: Side> Player<S> {
         if S::IS_LIBEVENT && (settings.common || settings.method != Method::Epoll) {
             // The timer of a common timeout that nobody waits for any more would end the wait, and poll's time is
             // in milliseconds.
-            let next = self.deadlines(None).into_iter().min();
+            let next = self.deadlines().into_iter().min();
             if next != until {
                 self.count(if settings.common { Rule::CommonTimeouts } else { Rule::PollRounds });
             }
@@ -150,14 +152,23 @@ impl<S: Side> Player<S> {
                 self.side.break_off();
             }
         }
+        self.end_wait();
+    }
+
+    fn end_wait(&self) {
         self.time.end_wait();
+        self.side.settle_exits(self.time.now());
     }
 
     fn begin_pass(&self) {
         self.side.begin_pass();
         self.change_run(|run| run.waits += 1);
+        if self.run.get().waits == MOST_LOOKS {
+            self.note(Entry::Broken);
+            self.side.break_off();
+        }
         self.time.pass.set(self.time.pass.get() + 1);
-        self.time.end_wait();
+        self.end_wait();
     }
 
     /// Shows libevent an error as the engine understands it.

@@ -1,33 +1,12 @@
 import { expect, test } from 'vitest'
 
 import { Running } from '../cli/support.js'
-import { dial, drain, pattern, serve } from '../net/support.js'
+import { dial, drain, serve } from '../net/support.js'
 
 async function portOf(running: Running): Promise<number> {
   const [, port] = await running.said(/listening at (?:[\d.]+:)?(\d+)/)
   return Number(port)
 }
-
-test('echo-server.ts echoes until SIGINT', async () => {
-  const running = new Running('examples/echo-server.ts', [])
-  const client = await dial(await portOf(running))
-  client.end('hello')
-  expect(String(await drain(client))).toBe('hello')
-  running.process.kill('SIGINT')
-  expect(await running.ended).toMatchObject({ code: 0, err: '' })
-})
-
-test('proxy.ts forwards until SIGINT', async () => {
-  const upstream = await serve((peer) => peer.pipe(peer))
-  const running = new Running('examples/proxy.ts', ['0', String(upstream)])
-  const client = await dial(await portOf(running))
-  const bytes = pattern(500_000, 1)
-  client.end(bytes)
-  expect((await drain(client)).equals(bytes)).toBe(true)
-  await running.said(/end 500000 bytes up, 500000 bytes down/)
-  running.process.kill('SIGINT')
-  expect(await running.ended).toMatchObject({ code: 0, err: '' })
-})
 
 test('main-job.ts with --listen and --upstream is the proxy alone', async () => {
   const upstream = await serve((peer) => peer.pipe(peer))

@@ -1,0 +1,290 @@
+/** The examples that read what is no socket: a FIFO, a terminal, an input device. */
+
+import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process'
+import { constants, openSync, readFileSync, writeSync, closeSync } from 'node:fs'
+import { endianness } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { expect, onTestFinished, test } from 'vitest'
+
+import { Lines } from '../../examples/fifo-reader.js'
+import { InputEvents, RECORD } from '../../examples/shared/input-events.js'
+import { Keys } from '../../examples/shared/keys.js'
+import type { Running } from '../cli/support.js'
+import { folder, until } from '../net/support.js'
+import { example } from './support.js'
+
+/** A new FIFO. */
+function fifo(): string {
+  const path = join(folder(), 'fifo')
+  const { status, stderr } = spawnSync('mkfifo', [path])
+  if (status !== 0) throw new Error(`mkfifo: ${String(stderr)}`)
+  return path
+}
+
+/** Opens a FIFO that is being read, writes to it, and closes it. */
+function put(path: string, ...pieces: (string | Uint8Array)[]): void {
+  const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
+  for (const piece of pieces) {
+    const bytes = Buffer.from(piece)
+    if (writeSync(fd, bytes) !== bytes.length) throw new Error('the FIFO is full')
+  }
+  closeSync(fd)
+}
+
+/** Stops a reader, which said on its standard error that it reads, and nothing else. */
+async function stopped(running: Running, signal: NodeJS.Signals): Promise<string> {
+  running.process.kill(signal)
+  const { code, out, err } = await running.ended
+  expect([code, err]).toEqual([0, 'reading\n'])
+  return out
+}
+
+test('fifo-reader reads what one writer after the other writes', async () => {
+  const path = fifo()
+  const running = example('fifo-reader', path)
+  await running.said(/reading/)
+  put(path, 'one\ntw', 'o\n')
+  await running.said(/two/)
+  // Writers that come before the reader noticed that the last has gone, and some that say nothing.
+  for (let index = 0; index < 50; index++) {
+    if (index % 3 === 0) put(path)
+    put(path, `line ${index}\n`)
+  }
+  await running.said(/line 49\n/)
+  put(path, 'without an end')
+  await running.said(/without an end\n/)
+  put(path, 'ümläut\n')
+  await running.said(/ümläut\n/)
+  const lines = Array.from({ length: 50 }, (_, index) => `line ${index}`)
+  const wanted = ['one', 'two', ...lines, 'without an end', 'ümläut', '']
+  expect(await stopped(running, 'SIGTERM')).toBe(wanted.join('\n'))
+})
+
+test('fifo-reader waits for its first writer, and for the next, without spinning', async () => {
+  const path = fifo()
+  const running = example('fifo-reader', path)
+  await running.said(/reading/)
+  const ticks = (): number => {
+    const fields = readFileSync(`/proc/${running.process.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
+    return Number(fields[11]) + Number(fields[12])
+  }
+  for (const line of ['first', 'second']) {
+    // A loop that spins takes all the time there is; one that waits, next to none.
+    let least = Infinity
+    for (let attempt = 0; attempt < 5 && least > 20; attempt++) {
+      const before = ticks()
+      await new Promise((resolve) => {
+        setTimeout(resolve, 500)
+      })
+      least = Math.min(least, ticks() - before)
+    }
+    expect(least).toBeLessThanOrEqual(20)
+    put(path, `${line}\n`)
+    await running.said(new RegExp(line))
+  }
+  expect(await stopped(running, 'SIGINT')).toBe('first\nsecond\n')
+})
+
+test('fifo-reader --once ends with its last writer', async () => {
+  const path = fifo()
+  const running = example('fifo-reader', '--once', path)
+  await running.said(/reading/)
+  const first = openSync(path, constants.O_WRONLY)
+  put(path, 'second\n')
+  writeSync(first, 'first\n')
+  closeSync(first)
+  expect(await running.ended).toMatchObject({ code: 0, out: 'second\nfirst\n' })
+})
+
+test('lines are the same wherever they are torn', () => {
+  const bytes = Buffer.from('ä\n\nlong line\n€uro')
+  for (let size = 1; size <= bytes.length; size++) {
+    const seen: string[] = []
+    const lines = new Lines((line) => seen.push(line))
+    for (let at = 0; at < bytes.length; at += size) lines.add(bytes.subarray(at, at + size))
+    lines.end()
+    lines.end()
+    expect(seen).toEqual(['ä', '', 'long line', '€uro'])
+  }
+})
+
+/**
+ * Runs an example on a pseudo terminal, which only `script` of util-linux (or of the BSDs) can make here: Node cannot.
+ * It is part of every Debian, and of macOS and FreeBSD; where it is missing, these tests fail.
+ */
+class OnTerminal {
+  readonly process: ChildProcessWithoutNullStreams
+  readonly ended: Promise<number | null>
+  out = ''
+  #failure: Error | undefined
+
+  constructor(name: string, ...args: string[]) {
+    const root = fileURLToPath(new URL('../../', import.meta.url))
+    const command = [process.execPath, '--import', 'tsx', `examples/${name}.ts`, ...args]
+    const quoted = command.map((word) => `'${word}'`).join(' ')
+    const words =
+      process.platform === 'linux' ? ['-qefc', quoted, '/dev/null'] : ['-q', '/dev/null', ...command]
+    this.process = spawn('script', words, { cwd: root })
+    this.process.stdout.on('data', (chunk) => (this.out += String(chunk)))
+    this.process.stdin.on('error', () => {})
+    this.process.on('error', (error) => (this.#failure = error))
+    this.ended = new Promise((resolve) => {
+      this.process.once('close', resolve)
+    })
+    onTestFinished(() => void this.process.kill('SIGKILL'))
+  }
+
+  async said(text: string): Promise<void> {
+    await until(() => {
+      if (this.#failure) throw new Error(`script cannot be run: ${this.#failure.message}`)
+      return this.out.includes(text)
+    }, text)
+  }
+
+  async type(keys: string | Buffer, answer: string): Promise<void> {
+    this.out = ''
+    this.process.stdin.write(keys)
+    await this.said(answer)
+  }
+}
+
+test('tty-reader names the keys that are pressed, one by one, and gives the terminal back', async () => {
+  const terminal = new OnTerminal('tty-reader', '--escape-delay', '2000')
+  await terminal.said('press keys')
+  await terminal.type('a', 'a\r\n')
+  await terminal.type('€', '€\r\n')
+  await terminal.type('\r', 'Enter\r\n')
+  await terminal.type('\x1b[A\x1b[3~\x1bOP', 'Up\r\nDelete\r\nF1\r\n')
+  await terminal.type('\x1bx', 'Alt+x\r\n')
+  // An Escape alone is the key, once nothing has followed it.
+  await terminal.type('\x1b', 'Escape\r\n')
+  // What is typed is not echoed besides: the mode is raw.
+  expect(terminal.out).toBe('Escape\r\n')
+  await terminal.type('\x04', 'Ctrl+D\r\n')
+  expect(await terminal.ended).toBe(0)
+})
+
+test('tty-reader leaves Ctrl+C to itself, and ends', async () => {
+  const terminal = new OnTerminal('tty-reader')
+  await terminal.said('press keys')
+  await terminal.type('\x03', 'Ctrl+C\r\n')
+  expect(await terminal.ended).toBe(0)
+})
+
+test('keys are the same wherever they are torn', () => {
+  const typed: [string, string][] = [
+    ['a', 'a'],
+    ['ä', 'ä'],
+    ['😀', '😀'],
+    ['\x1b[A', 'Up'],
+    ['\x1bOA', 'Up'],
+    ['\x1b[1;5C', 'Right'],
+    ['\x1b[15~', 'F5'],
+    ['\x1b[?1;2c', 'Escape [?1;2c'],
+    ['\x1bä', 'Alt+ä'],
+    ['\t', 'Tab'],
+    ['\x7f', 'Backspace'],
+    ['\x01', 'Ctrl+A'],
+    ['\0', 'Ctrl+Space'],
+    ['z', 'z'],
+  ]
+  const bytes = Buffer.from(typed.map(([text]) => text).join(''))
+  for (let size = 1; size <= bytes.length; size++) {
+    const keys = new Keys()
+    const seen: string[] = []
+    for (let at = 0; at < bytes.length; at += size) seen.push(...keys.add(bytes.subarray(at, at + size)))
+    expect(keys.torn).toBe(false)
+    expect(seen).toEqual(typed.map(([, name]) => name))
+  }
+})
+
+test('what is no key is told as it is, and nothing waits for ever', () => {
+  const keys = new Keys()
+  expect(keys.add(Buffer.from([0xff, 0x80, 0x41]))).toEqual(['ff', '80', 'A'])
+  expect(keys.add(Buffer.from('\x1b'))).toEqual([])
+  expect([keys.torn, keys.flush(), keys.torn]).toEqual([true, ['Escape'], false])
+  expect(keys.add(Buffer.from('\x1b['))).toEqual([])
+  expect(keys.flush()).toEqual(['Escape', '['])
+  expect(keys.add(Buffer.from([0xe2, 0x82]))).toEqual([])
+  expect(keys.flush()).toEqual(['e2', '82'])
+  expect(keys.add(Buffer.from('\x1b\x1b'))).toEqual(['Escape'])
+  expect(keys.flush()).toEqual(['Escape'])
+})
+
+/** Records as a device writes them. */
+function records(...events: [type: number, code: number, value: number][]): Buffer {
+  return Buffer.concat(
+    events.map(([type, code, value]) => {
+      const record = Buffer.alloc(RECORD)
+      const view = new DataView(record.buffer, record.byteOffset, RECORD)
+      const isLittle = endianness() === 'LE'
+      view.setBigInt64(0, 1_700_000_000n, isLittle)
+      view.setBigInt64(8, 250_000n, isLittle)
+      view.setUint16(16, type, isLittle)
+      view.setUint16(18, code, isLittle)
+      view.setInt32(20, value, isLittle)
+      return record
+    }),
+  )
+}
+
+const SYN: [number, number, number] = [0, 0, 0]
+
+test('input-reader reads reports, however their bytes arrive, until the device is gone', async () => {
+  const path = fifo()
+  const running = example('input-reader', path)
+  await running.said(/reading/)
+  const writer = openSync(path, constants.O_WRONLY)
+  const bytes = records([1, 30, 1], SYN, [2, 0, -5], [2, 1, 7], SYN, [300, 1, 0], SYN)
+  for (let at = 0; at < bytes.length; at += 17) {
+    writeSync(writer, bytes.subarray(at, at + 17))
+    await new Promise(setImmediate)
+  }
+  await running.said(/"300"/)
+  closeSync(writer)
+  const { code, out, err } = await running.ended
+  expect([code, err]).toEqual([0, 'reading\n'])
+  const time = 1_700_000_000.25
+  expect(
+    out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown),
+  ).toEqual([
+    { time, events: [{ type: 'KEY', code: 30, value: 1 }] },
+    {
+      time,
+      events: [
+        { type: 'REL', code: 0, value: -5 },
+        { type: 'REL', code: 1, value: 7 },
+      ],
+    },
+    { time, events: [{ type: '300', code: 1, value: 0 }] },
+  ])
+})
+
+test('input-reader says so when the device is gone in the middle of a report', async () => {
+  const path = fifo()
+  const running = example('input-reader', path)
+  await running.said(/reading/)
+  put(path, records([1, 30, 1], SYN, [1, 30, 0]).subarray(0, 3 * RECORD - 1))
+  const { code, out, err } = await running.ended
+  expect(code).toBe(1)
+  expect(out.trim().split('\n')).toHaveLength(1)
+  expect(err).toBe('reading\nthe device is gone in the middle of a report\n')
+})
+
+test('reports that the device had to drop are left out whole', () => {
+  const input = new InputEvents()
+  const DROPPED: [number, number, number] = [0, 3, 0]
+  const bytes = records([1, 1, 1], DROPPED, [1, 2, 1], SYN, [1, 3, 1], SYN, SYN)
+  for (let size = 1; size <= bytes.length; size++) {
+    const seen: unknown[] = []
+    for (let at = 0; at < bytes.length; at += size) {
+      for (const report of input.add(bytes.subarray(at, at + size))) seen.push(report.map(({ code }) => code))
+    }
+    expect([seen, input.dropped, input.torn]).toEqual([[[3]], size, false])
+  }
+})

@@ -1,0 +1,49 @@
+/** What the specs of the examples share. */
+
+import { connect, type NetConnectOpts, type Socket } from 'node:net'
+
+import { expect, onTestFinished } from 'vitest'
+
+import { Running } from '../cli/support.js'
+
+/** An example under way. */
+export function example(name: string, ...args: string[]): Running {
+  return new Running(`examples/${name}.ts`, args)
+}
+
+/** The port an example says it listens at. */
+export async function portOf(running: Running): Promise<number> {
+  const [, port] = await running.said(/(?:listening|receiving) at \S*?:(\d+)/)
+  return Number(port)
+}
+
+/** A stream and what has come of it. */
+export class Client {
+  readonly socket: Socket
+  received = Buffer.alloc(0)
+  ended = false
+  closed = false
+  error: NodeJS.ErrnoException | undefined
+
+  constructor(socket: Socket) {
+    this.socket = socket
+    socket.on('data', (bytes: Buffer) => (this.received = Buffer.concat([this.received, bytes])))
+    socket.on('end', () => (this.ended = true))
+    socket.on('close', () => (this.closed = true))
+    socket.on('error', (error) => (this.error = error))
+    onTestFinished(() => void socket.destroy())
+  }
+}
+
+/** A client of Node's own. */
+export function client(target: NetConnectOpts): Client {
+  return new Client(connect({ allowHalfOpen: true, ...target } as NetConnectOpts))
+}
+
+/** Stops an example, which has to end by itself, with 0, and without a complaint. */
+export async function stop(running: Running, signal: NodeJS.Signals = 'SIGTERM'): Promise<string> {
+  running.process.kill(signal)
+  const { code, signal: killer, out, err } = await running.ended
+  expect({ code, killer, err }).toEqual({ code: 0, killer: null, err: '' })
+  return out
+}

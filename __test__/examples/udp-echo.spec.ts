@@ -1,0 +1,109 @@
+import { createSocket, type Socket } from 'node:dgram'
+import { readFileSync } from 'node:fs'
+
+import { expect, onTestFinished, test } from 'vitest'
+
+import { Echo } from '../../examples/udp-echo.js'
+import { DatagramBatch, socket, type InternetAddress } from '../../net.js'
+import type { Running } from '../cli/support.js'
+import { LOOPBACK, pattern, until } from '../net/support.js'
+import { example, portOf, stop } from './support.js'
+
+async function client(): Promise<Socket> {
+  const made = createSocket('udp4')
+  onTestFinished(() => void made.close())
+  await new Promise<void>((resolve) => {
+    made.bind(0, LOOPBACK, resolve)
+  })
+  return made
+}
+
+/** How the system says that a process is. */
+function stateOf(running: Running): string | undefined {
+  return readFileSync(`/proc/${running.process.pid}/stat`, 'utf8').split(') ')[1]?.[0]
+}
+
+test('every datagram of a burst comes back once, as it was sent', async () => {
+  const running = example('udp-echo')
+  const port = await portOf(running)
+  const far = await client()
+  const seen = new Map<number, number>()
+  let wrong = 0
+  far.on('message', (bytes) => {
+    const index = bytes.readUInt32LE()
+    seen.set(index, (seen.get(index) ?? 0) + 1)
+    if (!bytes.subarray(4).equals(pattern(60, index))) wrong += 1
+  })
+  // Loopback loses only what finds a buffer full. Even the smallest default, some 200 KiB, has room for as many of
+  // these as a burst is, of which each takes 768 bytes; a thousand at once would be the system's to drop.
+  const burst = 200
+  for (let sent = 0; sent < 1000; sent += burst) {
+    // The server is held until all of them are there.
+    running.process.kill('SIGSTOP')
+    await until(() => stateOf(running) === 'T')
+    for (let index = sent; index < sent + burst; index++) {
+      const bytes = Buffer.alloc(64)
+      bytes.writeUInt32LE(index)
+      pattern(60, index).copy(bytes, 4)
+      await new Promise((resolve) => {
+        far.send(bytes, port, LOOPBACK, resolve)
+      })
+    }
+    running.process.kill('SIGCONT')
+    await until(() => seen.size === sent + burst, `the echo of ${sent + burst}`)
+  }
+  expect(wrong).toBe(0)
+  expect([...seen.values()].every((count) => count === 1)).toBe(true)
+  const counts = JSON.parse((await stop(running)).trim().split('\n').at(-1) ?? '') as Record<string, number>
+  expect(counts).toMatchObject({ received: 1000, echoed: 1000, truncated: 0, failed: 0 })
+  // 13 for each burst, or some more where the system hands datagrams over late.
+  expect(counts['batches']).toBeGreaterThanOrEqual(5 * 13)
+  expect(counts['batches']).toBeLessThan(500)
+})
+
+test('clients get their own datagrams, empty ones too, and too long ones not at all', async () => {
+  const running = example('udp-echo', '--size', '100', '--batch', '4')
+  const port = await portOf(running)
+  const clients = await Promise.all([client(), client(), client()])
+  const heard = clients.map(() => [] as string[])
+  clients.forEach((far, index) => far.on('message', (bytes) => heard[index]?.push(String(bytes))))
+  for (const [index, far] of clients.entries()) {
+    for (const text of [`first ${index}`, 'x'.repeat(101), '', 'x'.repeat(100), `last ${index}`]) {
+      far.send(text, port, LOOPBACK)
+    }
+  }
+  await until(() => heard.every((texts) => texts.length === 4))
+  heard.forEach((texts, index) => {
+    expect(texts).toEqual([`first ${index}`, '', 'x'.repeat(100), `last ${index}`])
+  })
+  const out = await stop(running, 'SIGINT')
+  expect(JSON.parse(out.trim().split('\n').at(-1) ?? '')).toMatchObject({
+    received: 15,
+    echoed: 12,
+    truncated: 3,
+    failed: 0,
+  })
+})
+
+test('one that cannot be sent back does not hold up the others', async () => {
+  const fd = socket.bindDatagram({ host: LOOPBACK, port: 0 })
+  onTestFinished(() => socket.close(fd))
+  const { port } = socket.address(fd) as InternetAddress
+  const batch = new DatagramBatch({ slots: 4 })
+  const echo = new Echo(fd, batch)
+  const far = await client()
+  const heard: string[] = []
+  far.on('message', (bytes) => heard.push(String(bytes)))
+  const to = { host: LOOPBACK, port: far.address().port }
+  batch.add(Buffer.from('one'), to)
+  // Nobody can be sent anything at the port 0.
+  batch.add(Buffer.from('two'), { host: LOOPBACK, port: 0 })
+  batch.add(Buffer.from('three'), to)
+  expect(echo.step()).toBe(true)
+  await until(() => heard.length === 2)
+  expect(heard).toEqual(['one', 'three'])
+  expect(echo.counts).toMatchObject({ echoed: 2, failed: 1, received: 0 })
+  far.send('four', port, LOOPBACK)
+  await until(() => echo.step() && heard.length === 3)
+  expect(echo.counts).toMatchObject({ echoed: 3, failed: 1, received: 1, batches: 1 })
+})

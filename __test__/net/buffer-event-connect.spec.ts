@@ -1,0 +1,153 @@
+import { expect, test } from 'vitest'
+
+import { EV } from '../../index.js'
+import { BEV, BufferEvent, socket } from '../../net.js'
+import { hear, openPair, say } from '../support/descriptors.js'
+import { refusal, rejectionOf } from '../support/errors.js'
+import {
+  baseOn,
+  closedPort,
+  LOOPBACK,
+  openDescriptors,
+  portOf,
+  running,
+  silentPort,
+  until,
+} from './support.js'
+
+/** A stream that connects, and what it is told. */
+function told(stream: BufferEvent): unknown[] {
+  const events: unknown[] = []
+  stream.setCallbacks({
+    onEvent: (what, _stream, error) => events.push(error === undefined ? what : [what, error]),
+  })
+  return events
+}
+
+test('a name is looked up, and what was written before leaves then', async () => {
+  const base = await running()
+  const door = socket.listen({ host: LOOPBACK, port: 0 })
+  const stream = new BufferEvent(base, -1)
+  const events = told(stream)
+  stream.connect({ host: 'localhost', port: portOf(socket.address(door)) }).write('by name')
+  expect(stream.connecting).toBe(true)
+  expect(refusal(() => stream.connect({ host: LOOPBACK, port: 1 }))).toBe('ERR_EVENT_ACTIVE')
+  await until(() => events.length > 0)
+  expect(events).toEqual([BEV.CONNECTED])
+  let server = -1
+  await until(() => (server = socket.accept(door)) !== -1)
+  let heard: string | undefined
+  await until(() => (heard = hear(server)) !== undefined)
+  expect(heard).toBe('by name')
+  stream.close()
+  for (const fd of [door, server]) socket.close(fd)
+})
+
+test('a failure after a look-up is told like any other', async () => {
+  const base = await running()
+  const stream = new BufferEvent(base, -1)
+  const events = told(stream)
+  stream.connect({ host: 'localhost', port: closedPort() })
+  await until(() => events.length > 0)
+  expect(events).toEqual([[BEV.ERROR, expect.objectContaining({ code: 'ECONNREFUSED' })]])
+  expect(stream.connecting).toBe(false)
+  stream.close()
+})
+
+test('a connection that takes too long fails with ETIMEDOUT', async () => {
+  const port = await silentPort()
+  const base = baseOn()
+  const stream = new BufferEvent(base, -1)
+  const events = told(stream)
+  const before = openDescriptors()
+  stream.connect({ host: LOOPBACK, port }, { timeout: 5 })
+  base.dispatch()
+  const failure = { code: 'ETIMEDOUT', syscall: 'connect', address: LOOPBACK, port }
+  expect(events).toEqual([[BEV.ERROR, expect.objectContaining(failure)]])
+  expect(openDescriptors()).toBe(before)
+  stream.close()
+})
+
+test('the write timeout of a stream that connects is told, and the attempt goes on', async () => {
+  const port = await silentPort()
+  const base = baseOn()
+  const stream = new BufferEvent(base, -1, { writeTimeout: 2 })
+  const events = told(stream)
+  stream.connect({ host: LOOPBACK, port }, { timeout: 20 })
+  base.dispatch()
+  expect(events).toEqual([
+    BEV.TIMEOUT | BEV.WRITING,
+    [BEV.ERROR, expect.objectContaining({ code: 'ETIMEDOUT' })],
+  ])
+  stream.close()
+})
+
+test('an attempt can be given up by its signal, and by closing', async () => {
+  const port = await silentPort()
+  const base = await running()
+  const before = openDescriptors()
+  const aborter = new AbortController()
+  const stream = new BufferEvent(base, -1)
+  const events = told(stream)
+  stream.connect({ host: LOOPBACK, port }, { signal: aborter.signal })
+  const reason = new Error('given up')
+  aborter.abort(reason)
+  await until(() => events.length > 0)
+  expect(events).toEqual([[BEV.ERROR, reason]])
+  stream.connect({ host: LOOPBACK, port }, { signal: new AbortController().signal })
+  stream.close()
+  const plain = new BufferEvent(base, -1).connect({ host: LOOPBACK, port })
+  plain.close()
+  await until(() => openDescriptors() <= before)
+  expect(events).toHaveLength(1)
+  expect(() =>
+    new BufferEvent(base, -1).connect({ host: LOOPBACK, port }, { signal: aborter.signal }),
+  ).toThrow(reason)
+})
+
+test('a promise resolves with a stream, or is rejected and leaves nothing', async () => {
+  const base = await running()
+  const door = socket.listen({ host: LOOPBACK, port: 0 })
+  const stream = await BufferEvent.connect(base, socket.address(door), { readLow: 3 })
+  expect(stream.watermarks.readLow).toBe(3)
+  expect(stream.enabled).toBe(EV.WRITE)
+  const before = openDescriptors()
+  const failure = await rejectionOf(BufferEvent.connect(base, { host: LOOPBACK, port: closedPort() }))
+  expect(failure).toMatchObject({ code: 'ECONNREFUSED' })
+  expect(openDescriptors()).toBe(before)
+  const refused = await rejectionOf(BufferEvent.connect(base, { host: LOOPBACK, port: -1 }))
+  expect(refused).toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
+  stream.close()
+  socket.close(door)
+})
+
+test("a descriptor that is replaced is closed, unless it is not the stream's", () => {
+  const base = baseOn()
+  for (const closeOnFree of [true, false]) {
+    const [first, firstPeer] = socket.pair()
+    const [second, secondPeer] = openPair()
+    const stream = new BufferEvent(base, first, { closeOnFree })
+    expect(stream.replaceFd(second).replaceFd(second).fd).toBe(second)
+    expect(hear(firstPeer)).toBe(closeOnFree ? '' : undefined)
+    stream.enable(EV.READ)
+    say(secondPeer, 'new')
+    base.loop(3)
+    expect(String(stream.read())).toBe('new')
+    stream.setFd(-1)
+    stream.close()
+    if (!closeOnFree) socket.close(first)
+    socket.close(firstPeer)
+  }
+})
+
+test('what is set can be asked for', () => {
+  const [one, other] = BufferEvent.pair(baseOn(), { readTimeout: 5, maxSingleRead: 7, writeLow: 3 })
+  expect(one.timeouts).toEqual({ readTimeout: 5, writeTimeout: 0 })
+  expect(one.caps).toEqual({ maxSingleRead: 7, maxSingleWrite: 262_144 })
+  expect(one.watermarks).toEqual({ readLow: 0, readHigh: 0, writeLow: 3 })
+  expect(one.priority).toBe(0)
+  expect(one.partner).toBe(other)
+  other.close()
+  expect(one.partner).toBeUndefined()
+  one.close()
+})

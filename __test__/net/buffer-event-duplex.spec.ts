@@ -1,0 +1,421 @@
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import { Readable, type Duplex } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { setImmediate } from 'node:timers/promises'
+
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+
+import { EV, LoopResult, type EventBase } from '../../index.js'
+import { BufferEvent, socket, type BufferEventDuplex, type DuplexOptions } from '../../net.js'
+import { refusal } from '../support/errors.js'
+import { baseOn, connection, drain, LOOPBACK, openDescriptors, pattern, running, until } from './support.js'
+
+/** A stream over one end of a TCP connection, whose other end is a socket of Node's. */
+async function open(
+  options?: DuplexOptions,
+): Promise<{ base: EventBase; duplex: BufferEventDuplex; far: Socket; fd: number }> {
+  const base = await running()
+  const { fd, far } = await connection()
+  const duplex = new BufferEvent(base, fd).toDuplex(options)
+  onTestFinished(() => void duplex.destroy())
+  return { base, duplex, far, fd }
+}
+
+/** Two streams that are connected: through a pair of sockets, or in memory. */
+const couples: [string, (base: EventBase) => [BufferEventDuplex, BufferEventDuplex]][] = [
+  [
+    'descriptors',
+    (base) =>
+      socket.pair().map((fd) => new BufferEvent(base, fd).toDuplex()) as [
+        BufferEventDuplex,
+        BufferEventDuplex,
+      ],
+  ],
+  [
+    'a pair in memory',
+    (base) => BufferEvent.pair(base).map((one) => one.toDuplex()) as [BufferEventDuplex, BufferEventDuplex],
+  ],
+]
+
+function digest(chunks: Iterable<Uint8Array>): string {
+  const hash = createHash('sha256')
+  for (const chunk of chunks) hash.update(chunk)
+  return hash.digest('hex')
+}
+
+/** The sum of everything that comes out of a stream, until its end. Iterating would destroy the stream then. */
+async function digestOf(stream: Duplex): Promise<string> {
+  const hash = createHash('sha256')
+  stream.on('data', (chunk: Buffer) => hash.update(chunk))
+  await once(stream, 'end')
+  return hash.digest('hex')
+}
+
+/** A large text in pieces of many lengths. */
+function* pieces(bytes: Buffer): Generator<Buffer> {
+  for (let at = 0, length = 1; at < bytes.length; at += length, length = ((length * 7) % 60_013) + 1) {
+    yield bytes.subarray(at, Math.min(at + length, bytes.length))
+  }
+}
+
+describe.each(couples)('through %s', (_name, couple) => {
+  test('a pipeline moves everything, both ways at once', async () => {
+    const base = await running()
+    const [near, far] = couple(base)
+    const there = pattern(8_000_001, 1)
+    const back = pattern(6_000_001, 2)
+    const [gotThere, gotBack] = await Promise.all([
+      digestOf(far),
+      digestOf(near),
+      pipeline(Readable.from(pieces(there)), near),
+      pipeline(Readable.from(pieces(back)), far),
+    ])
+    expect(gotThere).toBe(digest([there]))
+    expect(gotBack).toBe(digest([back]))
+    await until(() => near.destroyed && far.destroyed, 'both to be closed')
+    expect([near.bufferEvent.closed, far.bufferEvent.closed]).toEqual([true, true])
+    expect(near.bytesRead).toBe(back.length)
+    expect(near.bytesWritten).toBe(there.length)
+  })
+
+  test('an echo of an echo ends by itself', async () => {
+    const base = await running()
+    const [near, far] = couple(base)
+    const echo = pipeline(far, far)
+    near.end('hello')
+    const heard: Buffer[] = []
+    for await (const chunk of near) heard.push(chunk as Buffer)
+    await echo
+    expect(String(Buffer.concat(heard))).toBe('hello')
+  })
+
+  test('an iteration that is left destroys the stream, and the other end hears of it', async () => {
+    const base = await running()
+    const [near, far] = couple(base)
+    far.on('error', () => {})
+    far.write('one')
+    for await (const chunk of near) {
+      expect(String(chunk)).toBe('one')
+      break
+    }
+    expect(near.destroyed).toBe(true)
+    far.resume()
+    await once(far, 'end')
+    far.destroy()
+  })
+
+  test('half-open: the end of one direction leaves the other open', async () => {
+    const base = await running()
+    const [near, far] = couple(base)
+    near.end('request')
+    expect(String(await drain(far))).toBe('request')
+    expect(far.writable).toBe(true)
+    far.write('late ')
+    far.end('answer')
+    expect(String(await drain(near))).toBe('late answer')
+    await until(() => near.destroyed && far.destroyed)
+  })
+})
+
+test('without allowHalfOpen the end of the stream ends the other direction too', async () => {
+  const { duplex, far } = await open({ allowHalfOpen: false })
+  const heard = drain(far)
+  far.end()
+  duplex.resume()
+  await once(duplex, 'close')
+  expect((await heard).length).toBe(0)
+})
+
+test('a slow reader holds its writer back', async () => {
+  const { duplex, far } = await open()
+  let taken = 0
+  const chunk = pattern(65_536, 3)
+  const send = (): void => {
+    while (far.writable && far.write(chunk)) taken += chunk.length
+  }
+  far.on('drain', send)
+  send()
+  duplex.once('readable', () => {})
+  let before = -1
+  await until(() => {
+    const isStill = before === far.bytesWritten - far.writableLength
+    before = far.bytesWritten - far.writableLength
+    return isStill && before > 100_000
+  })
+  const held = duplex.readableLength + duplex.bufferEvent.input.length
+  expect(held).toBeGreaterThan(0)
+  expect(held).toBeLessThanOrEqual(65_536 + duplex.readableHighWaterMark + 16_384)
+  far.off('drain', send)
+  const hash = createHash('sha256')
+  let count = 0
+  duplex.on('data', (data: Buffer) => {
+    count += data.length
+    hash.update(data)
+  })
+  far.end()
+  await once(duplex, 'end')
+  expect(count % chunk.length).toBe(0)
+  const sum = createHash('sha256')
+  for (let at = 0; at < count; at += chunk.length) sum.update(chunk)
+  expect(hash.digest('hex')).toBe(sum.digest('hex'))
+})
+
+test('a writer is held back by a slow reader, and told when it can go on', async () => {
+  const { duplex, far } = await open()
+  far.pause()
+  let written = 0
+  while (duplex.write(pattern(65_536, written))) written += 1
+  const { bytesWritten } = duplex.bufferEvent.stats
+  expect(duplex.writableLength).toBeGreaterThan(0)
+  expect(duplex.writableNeedDrain).toBe(true)
+  const heard = drain(far)
+  await once(duplex, 'drain')
+  expect(duplex.bufferEvent.stats.bytesWritten).toBeGreaterThan(bytesWritten)
+  duplex.end()
+  expect((await heard).length).toBe((written + 1) * 65_536)
+})
+
+test('a write that is taken at once needs no turn of the loop', () => {
+  const base = baseOn()
+  const [near, far] = socket.pair()
+  const duplex = new BufferEvent(base, near).toDuplex()
+  duplex.write('at once')
+  const buffer = Buffer.alloc(16)
+  expect(socket.read(far, buffer)).toBe(7)
+  duplex.destroy()
+  socket.close(far)
+})
+
+describe('failures', () => {
+  test('a reset is one error, and closes the descriptor once', async () => {
+    const { duplex, far } = await open()
+    const before = openDescriptors()
+    const told = vi.fn<(error: Error) => void>()
+    duplex.on('error', told)
+    duplex.resume()
+    duplex.write('x')
+    far.resetAndDestroy()
+    await once(duplex, 'close').catch(() => {})
+    await setImmediate()
+    expect(told.mock.calls.map(([error]) => error)).toEqual([expect.objectContaining({ code: 'ECONNRESET' })])
+    expect(duplex.bufferEvent.closed).toBe(true)
+    expect(openDescriptors()).toBeLessThan(before)
+  })
+
+  test('a write to a vanished peer fails its callback and the stream', async () => {
+    const base = await running()
+    const [near, far] = socket.pair()
+    const duplex = new BufferEvent(base, near).toDuplex()
+    const told = vi.fn<(error: Error) => void>()
+    duplex.on('error', told)
+    socket.close(far)
+    const failure = await new Promise((resolve) => void duplex.write('lost', resolve))
+    expect(failure).toMatchObject({ code: 'EPIPE' })
+    await until(() => told.mock.calls.length > 0)
+    await setImmediate()
+    expect(told).toHaveBeenCalledTimes(1)
+  })
+
+  test('destroying it tells the error once, and what was being written that it is not', async () => {
+    const { duplex, far } = await open()
+    far.pause()
+    far.on('error', () => {})
+    const told = vi.fn<(error: Error) => void>()
+    duplex.on('error', told)
+    const writes: unknown[] = []
+    for (let index = 0; index < 200; index += 1) {
+      duplex.write(Buffer.alloc(65_536), (error) => writes.push(error ?? undefined))
+    }
+    await setImmediate()
+    const reason = new Error('given up')
+    let isClosed = false
+    duplex.on('close', () => (isClosed = true))
+    duplex.destroy(reason)
+    duplex.destroy(new Error('again'))
+    await until(() => isClosed && writes.length === 200)
+    expect(told.mock.calls).toEqual([[reason]])
+    expect(writes.at(-1)).toBeInstanceOf(Error)
+    expect(duplex.bufferEvent.closed).toBe(true)
+  })
+
+  test('closing the buffer event or the base destroys it', async () => {
+    const base = baseOn()
+    const duplexes = [0, 1].map(() => {
+      const [near, far] = socket.pair()
+      onTestFinished(() => socket.close(far))
+      return new BufferEvent(base, near).toDuplex()
+    }) as [BufferEventDuplex, BufferEventDuplex]
+    duplexes[0].bufferEvent.close()
+    await once(duplexes[0], 'close')
+    const reading = duplexes[1].toArray()
+    base.close()
+    await expect(reading).rejects.toMatchObject({ code: 'ERR_STREAM_PREMATURE_CLOSE' })
+    expect(refusal(() => duplexes[0].bufferEvent.toDuplex())).toBe('ERR_EVENT_CLOSED')
+  })
+
+  test('destroying it inside its own events is safe', async () => {
+    for (const event of ['data', 'end', 'drain'] as const) {
+      const { duplex, far } = await open()
+      far.on('error', () => {})
+      far.resume()
+      duplex.on('error', () => {})
+      duplex.on(event, () => void duplex.destroy())
+      if (event !== 'data') duplex.resume()
+      while (duplex.write(Buffer.alloc(65_536)));
+      far.end('x')
+      await until(() => duplex.closed, event)
+    }
+  })
+})
+
+describe('what users of net.Socket call', () => {
+  test('addresses and counters', async () => {
+    const { duplex, far } = await open()
+    expect(duplex.remoteAddress).toBe(LOOPBACK)
+    expect(duplex.remotePort).toBe(far.localPort)
+    expect(duplex.remoteFamily).toBe('IPv4')
+    expect(duplex.localPort).toBe(far.remotePort)
+    expect(duplex.address()).toEqual({ address: LOOPBACK, port: far.remotePort, family: 'IPv4' })
+    far.write('12345')
+    expect(String((await once(duplex, 'data'))[0])).toBe('12345')
+    duplex.write('123')
+    expect(duplex.bytesRead).toBe(5)
+    expect(duplex.bytesWritten).toBe(3)
+    duplex.destroy()
+    expect(duplex.remoteAddress).toBeUndefined()
+    expect(duplex.address()).toEqual({})
+  })
+
+  test('options of the connection, and nothing where there is none', async () => {
+    const { duplex, fd } = await open()
+    expect(duplex.setNoDelay().setKeepAlive(true, 5000)).toBe(duplex)
+    expect(socket.getOption(fd, 'noDelay')).toBe(true)
+    expect(socket.getOption(fd, 'keepAlive')).toBe(true)
+    expect(socket.getOption(fd, 'keepAliveIdle')).toBe(5000)
+    duplex.setNoDelay(false).setKeepAlive(false)
+    expect(socket.getOption(fd, 'noDelay')).toBe(false)
+    expect(socket.getOption(fd, 'keepAlive')).toBe(false)
+    duplex.destroy()
+    duplex.setNoDelay().setKeepAlive(true)
+    const [one, other] = BufferEvent.pair(baseOn())
+    expect(one.toDuplex().setNoDelay().setKeepAlive(true).remotePort).toBeUndefined()
+    other.close()
+  })
+
+  test('a timeout is told when nothing moves, and changes nothing', async () => {
+    const { duplex, far } = await open()
+    const called = vi.fn<() => void>()
+    expect(duplex.setTimeout(5, called).timeout).toBe(5)
+    await once(duplex, 'timeout')
+    expect(called).toHaveBeenCalledTimes(1)
+    far.write('still there')
+    expect(String((await once(duplex, 'data'))[0])).toBe('still there')
+    expect(duplex.setTimeout(0).timeout).toBeUndefined()
+    expect(refusal(() => duplex.setTimeout(-1))).toBe('ERR_OUT_OF_RANGE')
+    expect(refusal(() => duplex.setTimeout(1, 1 as unknown as () => void))).toBe('ERR_INVALID_ARG_TYPE')
+  })
+
+  test("a timeout of the buffer event's own is told, and the direction goes on", async () => {
+    const base = await running()
+    const { fd, far } = await connection()
+    const duplex: BufferEventDuplex = new BufferEvent(base, fd, { readTimeout: 5 }).toDuplex()
+    duplex.resume()
+    await once(duplex, 'timeout')
+    duplex.bufferEvent.setTimeouts({ readTimeout: 0 })
+    far.write('late')
+    expect(String((await once(duplex, 'data'))[0])).toBe('late')
+    duplex.destroy()
+  })
+
+  test('destroySoon writes what is left first', async () => {
+    const { duplex, far } = await open()
+    const heard = drain(far)
+    const bytes = pattern(3_000_000, 9)
+    duplex.write(bytes)
+    duplex.destroySoon()
+    expect((await heard).equals(bytes)).toBe(true)
+    await until(() => duplex.destroyed)
+    duplex.destroySoon()
+  })
+})
+
+describe('a connection under way', () => {
+  test('is told when it is there, and what was written before leaves', async () => {
+    const base = await running()
+    const door = socket.listen({ host: LOOPBACK, port: 0 })
+    const stream = new BufferEvent(base, -1)
+    stream.connect(socket.address(door))
+    const duplex = stream.toDuplex()
+    expect([duplex.connecting, duplex.pending]).toEqual([true, true])
+    const connected = once(duplex, 'connect')
+    duplex.end('early')
+    await connected
+    expect(duplex.connecting).toBe(false)
+    let fd = -1
+    await until(() => (fd = socket.accept(door)) !== -1)
+    const buffer = Buffer.alloc(16)
+    await until(() => socket.read(fd, buffer) === 5)
+    duplex.destroy()
+    for (const one of [fd, door]) socket.close(one)
+  })
+
+  test('that fails is an error', async () => {
+    const base = await running()
+    const { closedPort } = await import('./support.js')
+    const stream = new BufferEvent(base, -1)
+    stream.connect({ host: LOOPBACK, port: closedPort() })
+    const [failure] = (await once(stream.toDuplex(), 'error')) as [Error]
+    expect(failure).toMatchObject({ code: 'ECONNREFUSED', address: LOOPBACK })
+  })
+})
+
+describe('the loop', () => {
+  test('does not end while a stream is open whose reader rests', async () => {
+    const base = baseOn()
+    const { fd, far } = await connection()
+    const duplex: Duplex = new BufferEvent(base, fd).toDuplex({ highWaterMark: 1 })
+    let isOver = false
+    const run = base.run().then((result) => {
+      isOver = true
+      return result
+    })
+    duplex.read(0)
+    far.write(pattern(200_000, 4))
+    await until(() => duplex.readableLength > 0 && far.writableLength === 0)
+    for (let turn = 0; turn < 5; turn += 1) await setImmediate()
+    expect(isOver).toBe(false)
+    const sum = digestOf(duplex)
+    far.end()
+    expect(await sum).toBe(digest([pattern(200_000, 4)]))
+    duplex.destroy()
+    expect(await run).toBe(LoopResult.EMPTY)
+  })
+
+  test('ends when the stream is no reason to stay', async () => {
+    const base = baseOn()
+    const { fd } = await connection()
+    const duplex = new BufferEvent(base, fd).toDuplex()
+    expect(duplex.unref()).toBe(duplex)
+    expect(await base.run()).toBe(LoopResult.EMPTY)
+    duplex.ref()
+    expect(base.loop(3)).toBe(LoopResult.STOPPED)
+    duplex.destroy()
+    expect(base.loop(3)).toBe(LoopResult.EMPTY)
+  })
+
+  test('one buffer event has one stream', () => {
+    const base = baseOn()
+    const [near, far] = socket.pair()
+    const stream = new BufferEvent(base, near)
+    const duplex = stream.toDuplex()
+    expect(stream.toDuplex()).toBe(duplex)
+    expect(duplex.bufferEvent).toBe(stream)
+    expect(duplex.base).toBe(base)
+    expect(stream.enabled & EV.WRITE).toBe(EV.WRITE)
+    expect(refusal(() => stream.toDuplex(1 as unknown as DuplexOptions))).toBe('ERR_INVALID_ARG_TYPE')
+    stream.close()
+    socket.close(far)
+  })
+})

@@ -1,0 +1,75 @@
+import { describe, expect, test } from 'vitest'
+
+import { connect, listen, socket } from '../../net.js'
+import { baseOn, LOOPBACK, openDescriptors, portOf, running, silence, until } from './support.js'
+
+describe('a connect', () => {
+  test('from an address and a port of choice is seen so by the other end', async () => {
+    const base = await running()
+    const peers: unknown[] = []
+    const listener = listen(base, { host: LOOPBACK, port: 0 }, (fd, peer) => {
+      peers.push(peer)
+      socket.close(fd)
+    })
+    const fd = await connect(base, listener.address, { localAddress: '127.0.0.42' })
+    const raw = socket.connect(listener.address, { localAddress: '127.0.0.43' })
+    await until(() => peers.length === 2, 'both connections')
+    expect(peers).toEqual([socket.address(fd), socket.address(raw)])
+    expect(peers).toMatchObject([{ host: '127.0.0.42' }, { host: '127.0.0.43' }])
+    for (const each of [fd, raw]) socket.close(each)
+    // Taken by the listener, on every address of this host that it listens at.
+    const own = { localAddress: LOOPBACK, localPort: listener.address.port }
+    await expect(connect(base, listener.address, own)).rejects.toMatchObject({
+      code: 'EADDRINUSE',
+      syscall: 'bind',
+    })
+    await expect(connect(base, listener.address, { localAddress: '198.51.100.1' })).rejects.toMatchObject({
+      code: 'EADDRNOTAVAIL',
+      syscall: 'bind',
+    })
+    await expect(connect(base, { path: '/nonexistent' }, { localPort: 5 })).rejects.toMatchObject({
+      code: 'EAFNOSUPPORT',
+      syscall: 'bind',
+    })
+  })
+
+  test('to where no way leads is ENETUNREACH', async () => {
+    const base = await running()
+    const before = openDescriptors()
+    // There are no TCP connections to a broadcast address.
+    await expect(connect(base, { host: '255.255.255.255', port: 1 })).rejects.toMatchObject({
+      code: 'ENETUNREACH',
+      syscall: 'connect',
+      address: '255.255.255.255',
+      port: 1,
+    })
+    expect(openDescriptors()).toBe(before)
+  })
+
+  test('to a door that closes meanwhile is refused', async () => {
+    const base = await running()
+    const door = socket.listen({ host: '127.0.0.77', port: 0, backlog: 0 })
+    const port = portOf(socket.address(door))
+    await silence('127.0.0.77', port)
+    const attempt = connect(base, { host: '127.0.0.77', port })
+    socket.close(door)
+    // The kernel knocks again by itself, after a second.
+    await expect(attempt).rejects.toMatchObject({ code: 'ECONNREFUSED', syscall: 'connect' })
+  })
+
+  test('that is reset before the loop looks at it is ECONNRESET', async () => {
+    const base = baseOn()
+    const door = socket.listen({ host: LOOPBACK, port: 0 })
+    const before = openDescriptors()
+    const attempt = connect(base, { host: LOOPBACK, port: portOf(socket.address(door)) })
+    let fd = -1
+    await until(() => (fd = socket.accept(door)) !== -1, 'the connection')
+    // Closing without a farewell is a reset.
+    socket.setOption(fd, 'linger', 0)
+    socket.close(fd)
+    base.dispatch()
+    await expect(attempt).rejects.toMatchObject({ code: 'ECONNRESET', syscall: 'connect' })
+    expect(openDescriptors()).toBe(before)
+    socket.close(door)
+  })
+})

@@ -1,0 +1,345 @@
+import { lookup as lookupInNode } from 'node:dns'
+import { lookup as lookupPromised } from 'node:dns/promises'
+import { constants } from 'node:os'
+import { setImmediate as immediate } from 'node:timers/promises'
+
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+
+import { EventBase } from '../../index.js'
+import { connect, listen, socket, type LookupAnswer, type LookupFunction } from '../../net.js'
+import { interleave } from '../../ts/net/happy-eyeballs.js'
+import { baseOn, closedPort, LOOPBACK, openDescriptors, portOf, running, silence, until } from './support.js'
+
+const name = 'example.test'
+/** So long that an attempt which waits for it is not begun while a test lasts. */
+const NEVER = 3_600_000
+
+/** A look-up that says nothing. */
+const silent: LookupFunction = () => {}
+
+/** A look-up that answers more than once. */
+const talkative: LookupFunction = (_host, _options, answer) => {
+  answer(null, LOOPBACK)
+  answer(new Error('after all'), [])
+  return Promise.reject(new Error('and again'))
+}
+
+/** A look-up of fixed addresses. */
+function finds(...addresses: string[]): LookupFunction {
+  return () => Promise.resolve(addresses)
+}
+
+/** The same port at each host, bound before it is listened at. */
+function samePort(hosts: readonly string[]): { port: number; doors: number[] } {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    const doors: number[] = []
+    try {
+      let port = 0
+      for (const host of hosts) {
+        const door = socket.listen({ host, port, backlog: 0 })
+        doors.push(door)
+        port = portOf(socket.address(door))
+      }
+      onTestFinished(() => doors.forEach((door) => socket.close(door)))
+      return { port, doors }
+    } catch (error) {
+      doors.forEach((door) => socket.close(door))
+      // Somebody else has it at one of the others.
+      if ((error as { code?: string }).code !== 'EADDRINUSE') throw error
+    }
+  }
+  throw new Error('no port is free everywhere')
+}
+
+describe('addresses', () => {
+  test.each([
+    [[], []],
+    [['1.1.1.1'], ['1.1.1.1']],
+    [
+      ['::1', '::2', '::3', '1.1.1.1', '1.1.1.2'],
+      ['::1', '1.1.1.1', '::2', '1.1.1.2', '::3'],
+    ],
+    [
+      ['1.1.1.1', '::1', '::2', '::3'],
+      ['1.1.1.1', '::1', '::2', '::3'],
+    ],
+    [
+      ['1.1.1.1', '1.1.1.2', '1.1.1.3'],
+      ['1.1.1.1', '1.1.1.2', '1.1.1.3'],
+    ],
+  ])('%j take turns by family: %j', (found, order) => {
+    expect(interleave(found)).toEqual(order)
+  })
+})
+
+describe('of several addresses', () => {
+  let base: EventBase
+  let before: number
+
+  beforeEach(async () => {
+    base = await running()
+    before = openDescriptors()
+  })
+
+  test('one that never answers is passed by, and its attempt is given up', async () => {
+    const { port } = samePort(['::1', LOOPBACK])
+    await silence('::1', port)
+    const open = openDescriptors()
+    const start = performance.now()
+    const fd = await connect(base, { host: name, port }, { lookup: finds('::1', LOOPBACK), attemptDelay: 30 })
+    // It waited for the first address before it tried the second; counted from the pass that it began in.
+    expect(performance.now() - start).toBeGreaterThanOrEqual(15)
+    expect(socket.peer(fd)).toMatchObject({ host: LOOPBACK, port })
+    expect(openDescriptors()).toBe(open + 1)
+    socket.close(fd)
+  })
+
+  test('the first goes on while others are tried, and wins if it answers first', async () => {
+    const { port, doors } = samePort([LOOPBACK, '::1', '127.0.0.77'])
+    for (const host of ['::1', '127.0.0.77', LOOPBACK]) await silence(host, port)
+    const open = openDescriptors()
+    const lookup = finds(LOOPBACK, '::1', '127.0.0.77')
+    const attempt = connect(base, { host: name, port }, { lookup, attemptDelay: 10 })
+    // All three are on their way.
+    await until(() => openDescriptors() === open + 3, 'three attempts')
+    // Room for all who knock there: the kernel does so again by itself, after a second.
+    const fd = doors.shift() ?? -1
+    const listener = listen(base, { fd, backlog: 128 }, (accepted) => socket.close(accepted))
+    const winner = await attempt
+    expect(socket.peer(winner)).toMatchObject({ host: LOOPBACK })
+    socket.close(winner)
+    listener.close()
+    await until(() => openDescriptors() === open - 1, 'the closing of the others')
+  })
+
+  test('a refusal begins the next at once, however long the delay', async () => {
+    const listener = listen(base, { host: '127.0.0.78', port: 0 }, (fd) => socket.close(fd))
+    const { port } = listener.address
+    const open = openDescriptors()
+    const lookup = finds('127.0.0.79', '127.0.0.80', '255.255.255.255', '127.0.0.78')
+    const fd = await connect(base, { host: name, port }, { lookup, attemptDelay: NEVER })
+    expect(socket.peer(fd)).toMatchObject({ host: '127.0.0.78' })
+    expect(openDescriptors()).toBeLessThanOrEqual(open + 2)
+    socket.close(fd)
+  })
+
+  test('none that answers is one failure with all of theirs', async () => {
+    const port = closedPort()
+    const lookup = finds('255.255.255.255', LOOPBACK, '127.0.0.79')
+    const error = await connect(base, { host: name, port }, { lookup, attemptDelay: NEVER }).catch(
+      (reason: unknown) => reason,
+    )
+    expect(error).toBeInstanceOf(AggregateError)
+    expect(error).toMatchObject({
+      code: 'ENETUNREACH',
+      errno: -constants.errno.ENETUNREACH,
+      syscall: 'connect',
+      address: name,
+      port,
+      message: expect.stringContaining('ECONNREFUSED 127.0.0.79'),
+      errors: [
+        { code: 'ENETUNREACH', address: '255.255.255.255', port },
+        { code: 'ECONNREFUSED', address: LOOPBACK, port },
+        { code: 'ECONNREFUSED', address: '127.0.0.79', port },
+      ],
+    })
+    expect(openDescriptors()).toBe(before)
+  })
+
+  test('the same one twice is one address, and a plain failure', async () => {
+    const port = closedPort()
+    const error = await connect(base, { host: name, port }, { lookup: finds(LOOPBACK, LOOPBACK) }).catch(
+      (reason: unknown) => reason,
+    )
+    expect(error).not.toBeInstanceOf(AggregateError)
+    expect(error).toMatchObject({ code: 'ECONNREFUSED', address: LOOPBACK, port })
+  })
+
+  test('dead ones are given up when the time is over, with ETIMEDOUT', async () => {
+    const { port } = samePort([LOOPBACK, '::1'])
+    for (const host of [LOOPBACK, '::1']) await silence(host, port)
+    const open = openDescriptors()
+    const lookup = finds(LOOPBACK, '::1')
+    const error = await connect(base, { host: name, port }, { lookup, attemptDelay: 10, timeout: 60 }).catch(
+      (reason: unknown) => reason,
+    )
+    expect(error).not.toBeInstanceOf(AggregateError)
+    expect(error).toMatchObject({ code: 'ETIMEDOUT', syscall: 'connect', address: name, port })
+    expect(openDescriptors()).toBe(open)
+    expect(base.events().filter(({ event }) => event !== undefined)).toHaveLength(1)
+  })
+
+  test('an abort and the end of the base give up every attempt', async () => {
+    const { port } = samePort([LOOPBACK, '::1'])
+    for (const host of [LOOPBACK, '::1']) await silence(host, port)
+    const open = openDescriptors()
+    const controller = new AbortController()
+    const options = { lookup: finds(LOOPBACK, '::1'), attemptDelay: 10, signal: controller.signal }
+    const attempt = connect(base, { host: name, port }, options)
+    await until(() => openDescriptors() === open + 2, 'both attempts')
+    controller.abort(new Error('no longer'))
+    await expect(attempt).rejects.toThrow('no longer')
+    expect(openDescriptors()).toBe(open)
+
+    const other = connect(base, { host: name, port }, { ...options, signal: undefined })
+    await until(() => openDescriptors() === open + 2, 'both attempts')
+    base.close()
+    await expect(other).rejects.toMatchObject({ code: 'ERR_EVENT_CLOSED' })
+    expect(openDescriptors()).toBeLessThanOrEqual(open)
+  })
+
+  test('those of another family than the local address are not tried', async () => {
+    const { port } = samePort(['::1', LOOPBACK])
+    const lookup = finds('::1', LOOPBACK)
+    const fd = await connect(
+      base,
+      { host: name, port },
+      { lookup, localAddress: '127.0.0.42', attemptDelay: NEVER },
+    )
+    expect(socket.address(fd)).toMatchObject({ host: '127.0.0.42' })
+    socket.close(fd)
+    await expect(
+      connect(base, { host: name, port }, { lookup: finds('::1'), localAddress: LOOPBACK }),
+    ).rejects.toMatchObject({ code: 'EAFNOSUPPORT', syscall: 'bind', address: '::1' })
+  })
+})
+
+describe('a look-up', () => {
+  let base: EventBase
+  let before: number
+
+  beforeEach(async () => {
+    base = await running()
+    before = openDescriptors()
+  })
+
+  afterEach(() => {
+    expect(openDescriptors()).toBe(before)
+  })
+
+  test.each<[string, LookupFunction]>([
+    ['an address', (_host, _options, answer) => answer(null, LOOPBACK, 4)],
+    ['a list, later', (_host, _options, answer) => setTimeout(() => answer(null, [LOOPBACK]), 1)],
+    ['objects', (_host, _options, answer) => answer(null, [{ address: LOOPBACK, family: 4 }])],
+    ['a promise', () => Promise.resolve({ address: LOOPBACK })],
+    ["Node's own", (_host, options, answer) => lookupInNode(LOOPBACK, options, answer)],
+    ["Node's own with promises", (_host, options) => lookupPromised(LOOPBACK, options)],
+  ])('may answer with %s', async (_what, lookup) => {
+    const { code, port } = await connect(base, { host: name, port: closedPort() }, { lookup }).then(
+      () => ({}) as never,
+      (error: { code: string; port: number }) => error,
+    )
+    expect([code, port]).toEqual(['ECONNREFUSED', closedPort()])
+  })
+
+  test("of Node's kind is taken as it is", () => {
+    const kinds: LookupFunction[] = [lookupInNode, lookupPromised]
+    expect(kinds).toHaveLength(2)
+  })
+
+  test('is asked for all addresses of the name', async () => {
+    const asked: unknown[] = []
+    const lookup: LookupFunction = (host, options, answer) => {
+      asked.push([host, options])
+      answer(new Error('asked'), [])
+    }
+    await expect(connect(base, { host: name, port: 1 }, { lookup })).rejects.toThrow('asked')
+    expect(asked).toEqual([[name, { all: true }]])
+  })
+
+  test.each<[string, string, LookupFunction]>([
+    ['nothing', 'ENOTFOUND', finds()],
+    ['a name', 'ERR_OUT_OF_RANGE', finds('other.test')],
+    ['undefined', 'ERR_INVALID_ARG_TYPE', (_host, _options, answer) => answer(null, undefined as never)],
+    ['a number', 'ERR_INVALID_ARG_TYPE', () => Promise.resolve(5 as unknown as LookupAnswer)],
+    ['a bad list', 'ERR_INVALID_ARG_TYPE', () => Promise.resolve([{}] as never)],
+  ])('that answers with %s fails: %s', async (_what, code, lookup) => {
+    await expect(connect(base, { host: name, port: 1 }, { lookup })).rejects.toMatchObject({ code })
+  })
+
+  test('that fails rejects with its own error, however it fails', async () => {
+    const reason = new Error('no such host')
+    const ways: LookupFunction[] = [
+      (_host, _options, answer) => answer(reason, []),
+      () => Promise.reject(reason),
+      () => {
+        throw reason
+      },
+    ]
+    for (const lookup of ways) {
+      await expect(connect(base, { host: name, port: 1 }, { lookup })).rejects.toBe(reason)
+    }
+  })
+
+  test('of a name that cannot exist is ENOTFOUND', async () => {
+    // A label is 63 bytes at most, so that no server is asked.
+    const host = `${'x'.repeat(64)}.invalid`
+    await expect(connect(base, { host, port: 1 })).rejects.toMatchObject({
+      code: 'ENOTFOUND',
+      syscall: 'getaddrinfo',
+      hostname: host,
+    })
+  })
+
+  test('that never answers is left alone when the time is over, or when nobody waits any more', async () => {
+    const target = { host: name, port: 1 }
+    await expect(connect(base, target, { lookup: silent, timeout: 10 })).rejects.toMatchObject({
+      code: 'ETIMEDOUT',
+      syscall: 'connect',
+      address: name,
+    })
+    const controller = new AbortController()
+    const aborted = connect(base, target, { lookup: silent, signal: controller.signal })
+    controller.abort(new Error('no longer'))
+    await expect(aborted).rejects.toThrow('no longer')
+    const other = new EventBase()
+    const closed = connect(other, target, { lookup: silent })
+    other.close()
+    await expect(closed).rejects.toMatchObject({ code: 'ERR_EVENT_CLOSED' })
+  })
+
+  test('that answers too late, or twice, changes nothing', async () => {
+    let late: (() => void) | undefined
+    const lookup: LookupFunction = (_host, _options, answer) => {
+      late = () => answer(null, LOOPBACK)
+    }
+    await expect(connect(base, { host: name, port: 1 }, { lookup, timeout: 5 })).rejects.toMatchObject({
+      code: 'ETIMEDOUT',
+    })
+    late?.()
+    await expect(
+      connect(base, { host: name, port: closedPort() }, { lookup: talkative }),
+    ).rejects.toMatchObject({
+      code: 'ECONNREFUSED',
+    })
+  })
+
+  test.each<[string, string, object]>([
+    ['attemptDelay 9', 'ERR_OUT_OF_RANGE', { attemptDelay: 9 }],
+    ['attemptDelay Infinity', 'ERR_OUT_OF_RANGE', { attemptDelay: Infinity }],
+    ['attemptDelay "250"', 'ERR_INVALID_ARG_TYPE', { attemptDelay: '250' }],
+    ['lookup 5', 'ERR_INVALID_ARG_TYPE', { lookup: 5 }],
+    ['localAddress 5', 'ERR_INVALID_ARG_TYPE', { localAddress: 5 }],
+    ['localAddress ""', 'ERR_OUT_OF_RANGE', { localAddress: '' }],
+    ['localAddress "localhost"', 'ERR_OUT_OF_RANGE', { localAddress: 'localhost' }],
+    ['localPort 65536', 'ERR_OUT_OF_RANGE', { localPort: 65_536 }],
+    ['localPort "1"', 'ERR_INVALID_ARG_TYPE', { localPort: '1' }],
+    ['transparent 1', 'ERR_INVALID_ARG_TYPE', { transparent: 1 }],
+    ['freeBind 1', 'ERR_INVALID_ARG_TYPE', { freeBind: 1 }],
+  ])('is not begun with %s: %s', async (_what, code, options) => {
+    await expect(connect(base, { host: LOOPBACK, port: 1 }, options)).rejects.toMatchObject({ code })
+  })
+})
+
+test('a race goes on in a blocking loop', async () => {
+  const base = baseOn()
+  const { port } = samePort(['::1', LOOPBACK])
+  await silence('::1', port)
+  const attempt = connect(base, { host: name, port }, { lookup: finds('::1', LOOPBACK), attemptDelay: 20 })
+  // The look-up's answer is heard.
+  await immediate()
+  base.dispatch()
+  const fd = await attempt
+  expect(socket.peer(fd)).toMatchObject({ host: LOOPBACK })
+  socket.close(fd)
+})

@@ -1,0 +1,113 @@
+/**
+ * Connections of random sizes through proxies, with half-closes, resets, stalls, limits, idle timeouts and kills of
+ * either side in the middle of things. Every byte that arrives is compared with what was sent; where a stream ends in
+ * order all of it has to be there. Afterwards nothing is left.
+ *
+ * `npm run fire -- --seed S --connections N` repeats a round, or makes it longer.
+ */
+
+import { describe, expect, test } from 'vitest'
+
+import { EventBase } from '../../index.js'
+import { listen, proxy, type Proxy, type RelayOptions } from '../../net.js'
+import { LOOPBACK, portOf } from '../net/support.js'
+import { until } from '../support/base.js'
+import { collect } from '../support/garbage.js'
+import { descriptors } from './fire/census.js'
+import type { Terms } from './fire/plan.js'
+import { round, type Tally } from './fire/round.js'
+import { forward } from './support.js'
+
+const seed = Number(process.env['EVENT_BASE_FIRE_SEED'] ?? 1)
+const connections = Number(process.env['EVENT_BASE_FIRE_CONNECTIONS'] ?? 1000)
+
+const MEBIBYTE = 2 ** 20
+
+const terms = {
+  plain: {},
+  limited: { limit: { rate: 4 * MEBIBYTE, burst: 32 * 1024 } },
+  idle: { idleTimeout: 60 },
+} satisfies Record<Terms, RelayOptions>
+
+/** Starts proxies, and ends them all. */
+interface Kind {
+  readonly name: string
+  open(): { start(terms: Terms, upstream: number): Promise<number>; close(): Promise<void> }
+}
+
+/** Policy in TypeScript, on one base for all. */
+function onOneBase() {
+  const base = new EventBase()
+  const running = { count: 0 }
+  base.newTimer(() => {}, { persist: true }).add(60_000)
+  void base.run()
+  return {
+    async start(kind: Terms, upstream: number): Promise<number> {
+      const { address } = listen(base, { host: LOOPBACK, port: 0 }, async (fd) => {
+        running.count += 1
+        const made = await forward(base, fd, upstream, terms[kind], () => (running.count -= 1))
+        if (made === undefined) running.count -= 1
+      })
+      return address.port
+    },
+    async close(): Promise<void> {
+      await until(() => running.count === 0, 'the end of every relay')
+      base.close()
+    },
+  }
+}
+
+/** Native threads, two for each of the terms. */
+function onThreads() {
+  const proxies: Proxy[] = []
+  return {
+    async start(kind: Terms, upstream: number): Promise<number> {
+      const place = { listen: { host: LOOPBACK, port: 0 }, upstream: { host: LOOPBACK, port: upstream } }
+      const made = await proxy({ ...place, threads: 2, ...terms[kind] })
+      proxies.push(made)
+      return portOf(made.address)
+    },
+    async close(): Promise<void> {
+      await Promise.all(proxies.map((one) => one.drain()))
+    },
+  }
+}
+
+const kinds: readonly Kind[] = [
+  { name: 'policy in TypeScript', open: onOneBase },
+  { name: 'native threads', open: onThreads },
+]
+
+async function fire({ open }: Kind, from: number, count: number): Promise<Tally> {
+  const proxies = open()
+  const tally = await round(from, count, (kind, upstream) => proxies.start(kind, upstream))
+  await proxies.close()
+  return tally
+}
+
+describe.each(kinds)('$name', (kind) => {
+  test('what arrives under fire is what was sent, and nothing is left', async () => {
+    const repeat = `npm run fire -- --ts --seed ${seed} --connections ${connections}`
+    // What is loaded and allocated once is there after a first round.
+    const warm = await fire(kind, seed + 1, Math.ceil(connections / 5))
+    expect(warm.failures.slice(0, 5), `warming up: ${repeat}`).toEqual([])
+    await collect()
+    const before = { descriptors: descriptors(), memory: process.memoryUsage.rss() }
+    const start = performance.now()
+    const { bytes, ended, broken, failures } = await fire(kind, seed, connections)
+    const seconds = ((performance.now() - start) / 1000).toFixed(1)
+    console.log(
+      `${kind.name}, seed ${seed}: ${connections} connections, ${Math.round(bytes / MEBIBYTE)} MiB, ` +
+        `${ended} in order, ${broken} broken off, ${seconds} s`,
+    )
+    expect(failures.slice(0, 5), `${failures.length} failures; ${repeat}`).toEqual([])
+    expect(ended + broken).toBe(connections)
+    // The host closes its own handles in turns of its own.
+    await until(
+      () => JSON.stringify(descriptors()) === JSON.stringify(before.descriptors),
+      'every descriptor to be closed',
+    )
+    await collect()
+    expect(process.memoryUsage.rss() - before.memory, repeat).toBeLessThan(48 * MEBIBYTE)
+  })
+})

@@ -1,0 +1,101 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+import { expect, onTestFinished, test } from 'vitest'
+
+import { dial, serve, sleep, until } from '../net/support.js'
+
+const fixture = fileURLToPath(new URL('../fixtures/proxy-shortage.ts', import.meta.url))
+
+interface Report {
+  readonly open: Record<string, number>
+  readonly busy: number
+  readonly told: readonly string[]
+}
+
+/** A proxy that may open 80 descriptors; what it says when asked. */
+async function starved(
+  kind: string,
+  upstream: number,
+): Promise<{ port: number; ask: () => Promise<Report> }> {
+  // Its own process: the limit is the process's.
+  const script = 'ulimit -n 80 && exec "$0" --import tsx "$@"'
+  const child = spawn('sh', ['-c', script, process.execPath, fixture, kind, String(upstream)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const lines = createInterface({ input: child.stdout })
+  const next = async (): Promise<string> => ((await once(lines, 'line')) as [string])[0]
+  const port = Number(await next())
+  const ask = async (): Promise<Report> => {
+    const answer = next()
+    child.stdin.write('\n')
+    return JSON.parse(await answer) as Report
+  }
+  return { port, ask }
+}
+
+/** Sends a word. What comes back, until the connection ends in whatever way. */
+function exchange(client: Socket, word: string): { heard: string; over: boolean } {
+  const state = { heard: '', over: false }
+  client.on('data', (chunk: Buffer) => (state.heard += String(chunk)))
+  client.on('error', () => {})
+  client.on('close', () => (state.over = true))
+  client.on('end', () => client.end())
+  client.write(word)
+  return state
+}
+
+test.each(['policy in TypeScript', 'threads'])(
+  '%s: out of descriptors in the middle of a burst, connections are served or closed, and the proxy recovers',
+  async (kind) => {
+    let served = 0
+    const upstream = await serve((peer) => {
+      served += 1
+      peer.pipe(peer)
+    })
+    const { port, ask } = await starved(kind, upstream)
+    const before = await ask()
+    const words = Array.from({ length: 100 }, (_, index) => `word ${index}`)
+    const clients = await Promise.all(words.map(() => dial(port)))
+    const states = clients.map((client, index) => exchange(client, words[index] ?? ''))
+    // As many as there are descriptors for; the others wait, or were closed when no descriptor was left for them.
+    await until(() => states.some(({ heard }) => heard !== ''), 'an answer')
+    let seen = -1
+    await until(() => seen === (seen = served + states.filter(({ over }) => over).length), 'rest')
+    expect(served).toBeLessThan(clients.length)
+
+    // It does not spin while descriptors lack.
+    const [early, start] = [await ask(), performance.now()]
+    await sleep(500)
+    const late = await ask()
+    expect(late.busy - early.busy).toBeLessThan((performance.now() - start) * 0.6)
+    expect(late.told.length).toBeGreaterThan(0)
+
+    // Who is served makes room for who waits.
+    for (const client of clients) client.end()
+    await until(() => states.every(({ over }) => over), 'an end to every connection')
+    for (const [index, { heard }] of states.entries()) expect(['', words[index]]).toContain(heard)
+    expect(states.filter(({ heard }) => heard !== '').length).toBeGreaterThan(10)
+
+    // Nothing of it is left, and newcomers are served again.
+    const client = await dial(port)
+    const state = exchange(client, 'after it')
+    await until(() => state.heard === 'after it', 'an answer after the shortage')
+    client.end()
+    await until(() => state.over, 'its end')
+    let after: Report = await ask()
+    for (let attempt = 0; attempt < 1000 && !isEqual(after.open, before.open); attempt += 1) {
+      await sleep(10)
+      after = await ask()
+    }
+    expect(after.open).toEqual(before.open)
+  },
+)
+
+function isEqual(a: Record<string, number>, b: Record<string, number>): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}

@@ -1,0 +1,104 @@
+//! Connecting, from an address of choice.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use socket2::Socket;
+
+use super::configure::set_option;
+use super::open::open;
+use super::option::{OptionValue, SocketOption};
+use crate::address::Address;
+use crate::failure::{Result, from_io, system};
+
+/// Where [`connect_with`] connects from; the kernel chooses what is left open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectOptions {
+    /// An address of this host, of the family of the other end.
+    pub local_address: Option<IpAddr>,
+    /// A port, bound with `SO_REUSEADDR`, so that one left a moment ago can be used again; 0 for any.
+    pub local_port: u16,
+    /// The local address may be foreign, such as that of a client whose connection is passed on
+    /// (`IP_TRANSPARENT`, `IPV6_TRANSPARENT`; Linux, privileged).
+    pub transparent: bool,
+    /// The local address need not be there yet (`IP_FREEBIND`; Linux).
+    pub free_bind: bool,
+}
+
+/// A socket on its way to `address`: in progress or already connected. Once it is writable,
+/// [`error`](super::error) tells how it went.
+///
+/// # Errors
+/// `socket` or `connect`, where the kernel refuses at once: `ENOENT`, `ECONNREFUSED` or `EAGAIN` (a full
+/// queue) for a path, `EADDRNOTAVAIL`, `ENETUNREACH`, `EACCES`, ...
+pub fn connect(address: &Address) -> Result<OwnedFd> {
+    connect_with(address, &ConnectOptions::default())
+}
+
+/// The same from an address of choice.
+///
+/// # Errors
+/// Those of [`connect`], and
+/// * `bind`: `EADDRNOTAVAIL` (not an address of this host), `EADDRINUSE`, `EACCES`; `EAFNOSUPPORT` where the
+///   local address is of another family, or `address` is a path;
+/// * `setsockopt`: `EOPNOTSUPP` for a path, `ENOPROTOOPT` where the system lacks an option, `EPERM`.
+pub fn connect_with(address: &Address, options: &ConnectOptions) -> Result<OwnedFd> {
+    let kernel = address.to_kernel("connect")?;
+    let local = options.local(address)?;
+    let socket = open(address)?;
+    for (option, on) in
+        [(SocketOption::Transparent, options.transparent), (SocketOption::FreeBind, options.free_bind)]
+    {
+        if on {
+            set_option(&socket, option, OptionValue::Switch(true))?;
+        }
+    }
+    if let Some(local) = local {
+        bind(&socket, local)?;
+    }
+    loop {
+        match socket.connect(&kernel) {
+            Ok(()) => return Ok(socket.into()),
+            Err(error) => match error.raw_os_error().map(Errno::from_raw) {
+                Some(Errno::EINPROGRESS | Errno::EALREADY | Errno::EISCONN) => return Ok(socket.into()),
+                Some(Errno::EINTR) => {}
+                _ => return Err(from_io(&error, "connect", Some(socket.as_raw_fd()))),
+            },
+        }
+    }
+}
+
+impl ConnectOptions {
+    /// What to bind to, on the way to `remote`.
+    fn local(&self, remote: &Address) -> Result<Option<SocketAddr>> {
+        let unspecified = match remote {
+            Address::Internet(remote) if remote.is_ipv4() => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            Address::Internet(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            _ if self.transparent || self.free_bind => {
+                return Err(system(Errno::EOPNOTSUPP, "setsockopt", None));
+            }
+            _ if *self != ConnectOptions::default() => return Err(system(Errno::EAFNOSUPPORT, "bind", None)),
+            _ => return Ok(None),
+        };
+        let address = self.local_address.unwrap_or(unspecified);
+        // Kernels differ in how they refuse the other family.
+        if address.is_ipv4() != unspecified.is_ipv4() {
+            return Err(system(Errno::EAFNOSUPPORT, "bind", None));
+        }
+        let is_chosen = self.local_address.is_some() || self.local_port != 0;
+        Ok(is_chosen.then(|| SocketAddr::new(address, self.local_port)))
+    }
+}
+
+fn bind(socket: &Socket, local: SocketAddr) -> Result<()> {
+    let fd = Some(socket.as_raw_fd());
+    if local.port() == 0 {
+        // Else the port is chosen here and is used up for every destination. Systems without this have no
+        // other way.
+        let _ = set_option(socket, SocketOption::BindAddressNoPort, OptionValue::Switch(true));
+    } else {
+        socket.set_reuse_address(true).map_err(|error| from_io(&error, "setsockopt", fd))?;
+    }
+    socket.bind(&local.into()).map_err(|error| from_io(&error, "bind", fd))
+}

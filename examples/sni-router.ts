@@ -1,0 +1,119 @@
+/**
+ * A router for TLS by server name: it looks at the ClientHello without taking it from the socket, chooses the upstream
+ * by the name in it (RFC 6066, section 3), and relays. Nothing is decrypted, and no byte passes through JavaScript.
+ *
+ *     npx tsx examples/sni-router.ts --listen 127.0.0.1:8443 \
+ *       --route one.example.org=127.0.0.1:9001 --route '*.example.org=127.0.0.1:9002'
+ *     openssl s_client -connect 127.0.0.1:8443 -servername one.example.org
+ */
+
+import { EV, EventConfig, Feature, type EventBase } from '../index.js'
+import { connect, listen, relay, socket, type InternetAddress, type Target } from '../net.js'
+import { parseServerName } from './shared/client-hello.js'
+import {
+  formatAddress,
+  main,
+  parseHostAndPort,
+  parseSeconds,
+  parseTarget,
+  runUntilStopped,
+  UsageError,
+} from './shared/command.js'
+
+const USAGE = `
+usage: sni-router.ts [--listen HOST:PORT] --route NAME=ADDRESS... [--default ADDRESS]
+
+Forwards TLS connections by the name their clients ask for, until SIGINT or SIGTERM. A
+connection with another name, or with none, is closed, unless there is a default; so is
+one that does not begin as TLS does.
+  --listen HOST:PORT       where to listen (default 127.0.0.1:0, any free port)
+  --route NAME=ADDRESS     where a name leads; can be given again. *.DOMAIN is every name
+                           below it. An ADDRESS is HOST:PORT or unix:PATH
+  --default ADDRESS        where every other name leads, and a hello without one
+  --hello-timeout SECONDS  how long a hello may take to arrive (default 10)
+`
+
+/** Where names lead. */
+export class Routes {
+  readonly #exact = new Map<string, Target>()
+  readonly #below = new Map<string, Target>()
+  readonly #default: Target | undefined
+
+  constructor(routes: readonly string[], fallback: Target | undefined) {
+    for (const route of routes) {
+      const [, name = '', address] = /^([^=]+)=(.+)$/.exec(route) ?? []
+      if (address === undefined) throw new UsageError(`--route must be NAME=ADDRESS, not "${route}"`)
+      const known = name.startsWith('*.') ? this.#below : this.#exact
+      known.set(name.replace(/^\*\./, '').toLowerCase(), parseTarget('--route', address))
+    }
+    this.#default = fallback
+  }
+
+  /** The name itself, or else the nearest domain above it that has a route. */
+  find(name: string | undefined): Target | undefined {
+    if (name === undefined) return this.#default
+    const exact = this.#exact.get(name)
+    if (exact !== undefined) return exact
+    for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
+      const found = this.#below.get(name.slice(dot + 1))
+      if (found !== undefined) return found
+    }
+    return this.#default
+  }
+}
+
+/** More than any hello that a client sends: a hello of 16 KiB in records of a byte each would be told as too long. */
+const LOOKED_AT = Buffer.alloc(32_768)
+
+/**
+ * The name that a client asks for, `undefined` if for none. Throws when what it sends is no hello, or is not whole in
+ * time.
+ */
+async function serverName(base: EventBase, fd: number, patience: number): Promise<string | undefined> {
+  // What was looked at stays in the socket and keeps it readable, so only an edge tells that there is more.
+  const signal = AbortSignal.timeout(patience)
+  for await (const what of base.watch(fd, EV.READ | EV.CLOSED | EV.ET, { signal })) {
+    const count = socket.peek(fd, LOOKED_AT)
+    if (count < 0) continue
+    const hello = parseServerName(LOOKED_AT.subarray(0, count))
+    if (hello.whole) return hello.name
+    if (count === 0 || (what & EV.CLOSED) !== 0) throw new Error('the hello broke off')
+    if (count === LOOKED_AT.length) throw new Error('the hello is too long')
+  }
+  throw new Error('the hello never came')
+}
+
+const options = {
+  listen: { type: 'string', default: '127.0.0.1:0' },
+  route: { type: 'string', multiple: true, default: [] as string[] },
+  default: { type: 'string' },
+  'hello-timeout': { type: 'string', default: '10' },
+} as const
+
+await main(import.meta.url, USAGE, options, async (values) => {
+  const fallback = values.default === undefined ? undefined : parseTarget('--default', values.default)
+  const routes = new Routes(values.route, fallback)
+  if (values.route.length === 0 && fallback === undefined) throw new UsageError('--route is missing')
+  const patience = parseSeconds('--hello-timeout', values['hello-timeout'])
+  const base = new EventConfig().requireFeatures(Feature.ET | Feature.EARLY_CLOSE).build()
+
+  const onConnection = async (fd: number, peer: InternetAddress): Promise<void> => {
+    const from = formatAddress(peer)
+    try {
+      const name = await serverName(base, fd, patience)
+      const upstream = routes.find(name)
+      if (upstream === undefined) throw new Error(`no route for ${name ?? 'a hello without a name'}`)
+      const there = await connect(base, upstream, { timeout: 5000 })
+      console.log(from, name ?? '(no name)', 'to', formatAddress(upstream))
+      relay(base, fd, there)
+    } catch (error) {
+      if (base.closed) return
+      socket.close(fd)
+      console.log(from, 'closed:', (error as Error).message)
+    }
+  }
+  const listener = listen(base, parseHostAndPort('--listen', values.listen), onConnection)
+  const stopped = runUntilStopped(base)
+  console.log('listening at', formatAddress(listener.address))
+  await stopped
+})

@@ -1,0 +1,86 @@
+/** Token buckets: so many bytes a second, and so many at once. */
+
+import { EV } from '../../constants.js'
+import type { EventBase } from '../../event-base.js'
+import { checkInteger, outOfRange, wrongType } from '../../validate.js'
+import type { RateLimit } from '../rate-group.js'
+import type { Direction } from './flow.js'
+
+/** The rates of both directions: the same one for each, or one for each that is to have one. */
+export type DirectionLimit = RateLimit | { read?: RateLimit | undefined; write?: RateLimit | undefined }
+
+/** A rate with nothing left open. */
+interface Settled {
+  rate: number
+  burst: number
+}
+
+const MOST = Number.MAX_SAFE_INTEGER
+const SECOND = 1000
+/** Milliseconds' worth of bytes that an empty bucket waits for, lest every few bytes wake the loop. */
+const REST = 20
+
+/** Bytes that may move: they come with time, up to the burst, and go with what moves. */
+export class Bucket {
+  readonly #base: EventBase
+  readonly rate: number
+  readonly burst: number
+  #tokens: number
+  #at: number
+
+  constructor(base: EventBase, { rate, burst }: Settled) {
+    this.#base = base
+    this.rate = rate
+    this.burst = burst
+    this.#tokens = burst
+    this.#at = base.monotonic()
+  }
+
+  /** How many bytes may move now; below 0 if more were spent. */
+  get tokens(): number {
+    const now = this.#base.monotonic()
+    this.#tokens = Math.min(this.burst, this.#tokens + ((now - this.#at) * this.rate) / SECOND)
+    this.#at = now
+    return Math.floor(this.#tokens)
+  }
+
+  spend(count: number): void {
+    this.#tokens -= count
+  }
+
+  /** How many bytes make it worth to go on, lest a limit moves a few bytes again and again. */
+  get worth(): number {
+    return Math.min(this.burst, Math.max(1, Math.floor((this.rate * REST) / SECOND)))
+  }
+
+  /** Milliseconds until it is. */
+  get rest(): number {
+    const missing = this.worth - this.tokens
+    // Rounded up, so that they are there at the end of the time.
+    return missing <= 0 ? 0 : Math.ceil(((missing + 1) * SECOND * 1000) / this.rate) / 1000
+  }
+}
+
+function checkRate(name: string, value: RateLimit): Settled {
+  if (typeof value !== 'object' || value === null) throw wrongType(name, 'of type object', value)
+  const rate = checkInteger(`${name}.rate`, value.rate, 1, MOST)
+  return { rate, burst: checkInteger(`${name}.burst`, value.burst ?? rate, 1, MOST) }
+}
+
+/** The buckets of a limit, by direction. */
+export function checkLimit(base: EventBase, name: string, limit: DirectionLimit): Map<Direction, Bucket> {
+  if (typeof limit !== 'object' || limit === null) throw wrongType(name, 'of type object', limit)
+  const { rate, burst, read, write } = limit as Partial<RateLimit> & { read?: RateLimit; write?: RateLimit }
+  const buckets = new Map<Direction, Bucket>()
+  if (rate !== undefined || burst !== undefined) {
+    if (read !== undefined || write !== undefined) {
+      throw outOfRange(name, 'one rate for both directions, or one for each', 'both')
+    }
+    const both = checkRate(name, limit as RateLimit)
+    return buckets.set(EV.READ, new Bucket(base, both)).set(EV.WRITE, new Bucket(base, both))
+  }
+  if (read !== undefined) buckets.set(EV.READ, new Bucket(base, checkRate(`${name}.read`, read)))
+  if (write !== undefined) buckets.set(EV.WRITE, new Bucket(base, checkRate(`${name}.write`, write)))
+  if (buckets.size === 0) throw outOfRange(name, 'a limit of one direction at least', 'none')
+  return buckets
+}

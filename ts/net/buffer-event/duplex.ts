@@ -1,0 +1,330 @@
+/** A buffer event as a stream of Node's. */
+
+import { Duplex } from 'node:stream'
+
+import { EV } from '../../constants.js'
+import type { EventBase } from '../../event-base.js'
+import { closedError } from '../../errors.js'
+import { checkBoolean, checkCallback, checkTimeout } from '../../validate.js'
+import type { SocketAddress } from '../address.js'
+import { address, peer, setOption } from '../socket.js'
+import { BEV } from './bits.js'
+import type { BufferEvent } from './buffer-event.js'
+import type { Flow } from './flow.js'
+import { Presence } from './presence.js'
+
+/** How the stream is to be. */
+export interface DuplexOptions {
+  /** The writing side stays open when the reading side has ended. Default `true`, as of any Duplex. */
+  allowHalfOpen?: boolean | undefined
+  /** Bytes that are buffered in either direction before the other side is held back. Default Node's. */
+  highWaterMark?: number | undefined
+}
+
+/** Bytes that are read ahead of the stream's own buffer, at least: reading is not stopped and begun for each piece. */
+const AHEAD = 65_536
+
+type Done = (error?: Error | null) => void
+
+/**
+ * A {@link BufferEvent} as a Duplex, with what else users of `net.Socket` call. Made by {@link BufferEvent.toDuplex}.
+ * Reads are held back by the stream's high watermark and, behind it, the buffer event's; a write is done when the
+ * descriptor has taken it. `end()` ends the writing side behind the last byte. A failure destroys it, and destroying it
+ * closes the buffer event.
+ *
+ * Emits `'connect'` and `'ready'` when a connection that was under way is there, and `'timeout'` as
+ * {@link setTimeout} says and when a direction's own timeout passed, which goes on.
+ */
+export class BufferEventDuplex extends Duplex {
+  readonly #stream: BufferEvent
+  readonly #flow: Flow
+  readonly #presence: Presence
+  /** The chunk that is being written. */
+  #written: Done | undefined
+  #finished: Done | undefined
+  #wants = false
+  #hasEnded = false
+  #idle: NodeJS.Timeout | undefined
+  #moved = 0
+  /** Milliseconds of {@link setTimeout}; 0 for none. */
+  #timeout = 0
+
+  /** @internal */
+  constructor(stream: BufferEvent, flow: Flow, options: DuplexOptions) {
+    const { highWaterMark } = options
+    const allowHalfOpen =
+      options.allowHalfOpen === undefined || checkBoolean('options.allowHalfOpen', options.allowHalfOpen)
+    super({ allowHalfOpen, ...(highWaterMark === undefined ? {} : { highWaterMark }) })
+    this.#stream = stream
+    this.#flow = flow
+    this.#presence = Presence.of(stream.base)
+    const readHigh = flow.readHigh === 0 ? Math.max(this.readableHighWaterMark, AHEAD) : flow.readHigh
+    stream.setWatermarks({ readLow: 0, readHigh, writeLow: 0 })
+    stream.setCallbacks({
+      onRead: () => this.#pull(),
+      onWrite: () => this.#drained(),
+      onEvent: (what, _stream, error) => this.#happened(what, error),
+    })
+    flow.onClose = () => void this.destroy()
+    if ((stream.enabled & EV.WRITE) === 0) stream.enable(EV.WRITE)
+    this.#presence.hold(this)
+  }
+
+  /** The buffer event it is made of. */
+  get bufferEvent(): BufferEvent {
+    return this.#stream
+  }
+
+  /** The base of its buffer event. */
+  get base(): EventBase {
+    return this.#stream.base
+  }
+
+  /** Whether a connection is under way. */
+  get connecting(): boolean {
+    return this.#stream.connecting
+  }
+
+  /** Whether there is no connection yet. */
+  get pending(): boolean {
+    return this.connecting
+  }
+
+  /** How many bytes came so far. */
+  get bytesRead(): number {
+    return this.#flow.bytesRead
+  }
+
+  /** How many bytes were written so far, those that wait included. */
+  get bytesWritten(): number {
+    return this.#flow.bytesWritten + this.#flow.output.length
+  }
+
+  /** Milliseconds of {@link setTimeout}; `undefined` for none. */
+  get timeout(): number | undefined {
+    return this.#timeout === 0 ? undefined : this.#timeout
+  }
+
+  /** The other end's host; `undefined` for what has none. */
+  get remoteAddress(): string | undefined {
+    return hostOf(this.#address(peer))
+  }
+
+  /** The other end's port. */
+  get remotePort(): number | undefined {
+    return portOf(this.#address(peer))
+  }
+
+  /** The other end's kind of address. */
+  get remoteFamily(): string | undefined {
+    return familyOf(this.#address(peer))
+  }
+
+  /** This end's host. */
+  get localAddress(): string | undefined {
+    return hostOf(this.#address(address))
+  }
+
+  /** This end's port. */
+  get localPort(): number | undefined {
+    return portOf(this.#address(address))
+  }
+
+  /** This end's kind of address. */
+  get localFamily(): string | undefined {
+    return familyOf(this.#address(address))
+  }
+
+  /** This end, as `net.Socket` tells it; an empty object for what has none. */
+  address(): object {
+    const found = this.#address(address)
+    if (found === undefined || 'path' in found) return {}
+    return { address: found.host, port: found.port, family: found.family }
+  }
+
+  /**
+   * Emits `'timeout'` when nothing has moved for so long; nothing else happens. What moves then begins it anew.
+   *
+   * @param timeout milliseconds; 0 for never
+   * @param callback called the first time
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+   */
+  setTimeout(timeout: number, callback?: () => void): this {
+    checkTimeout('timeout', timeout)
+    if (callback !== undefined) checkCallback('callback', callback)
+    clearTimeout(this.#idle)
+    this.#timeout = timeout
+    if (timeout === 0) {
+      if (callback !== undefined) this.off('timeout', callback)
+      return this
+    }
+    if (callback !== undefined) this.once('timeout', callback)
+    this.#moved = this.bytesRead + this.#flow.bytesWritten
+    this.#idle = setTimeout(() => this.#expired(), timeout).unref()
+    return this
+  }
+
+  /** Sends small writes at once, or not (`TCP_NODELAY`); nothing for what is no TCP connection. */
+  setNoDelay(noDelay = true): this {
+    this.#option(() => setOption(this.#stream.fd, 'noDelay', noDelay))
+    return this
+  }
+
+  /** Has the system probe a silent connection, or not; nothing for what is no TCP connection. */
+  setKeepAlive(enable = false, initialDelay = 0): this {
+    this.#option(() => {
+      setOption(this.#stream.fd, 'keepAlive', enable)
+      if (enable && initialDelay >= SECOND) setOption(this.#stream.fd, 'keepAliveIdle', initialDelay)
+    })
+    return this
+  }
+
+  /** Keeps the loop of its base from being empty, which is how it begins. */
+  ref(): this {
+    if (!this.destroyed) this.#presence.hold(this)
+    return this
+  }
+
+  /** Lets the loop of its base be empty while nothing is read or written. */
+  unref(): this {
+    this.#presence.release(this)
+    return this
+  }
+
+  /** Ends the writing side, and destroys the stream once everything was written. */
+  destroySoon(): void {
+    if (this.writable) this.end()
+    if (this.writableFinished) this.destroy()
+    else this.once('finish', () => void this.destroy())
+  }
+
+  override _read(): void {
+    this.#wants = true
+    this.#pull()
+    if (this.#hasEnded || this.destroyed || (this.#stream.enabled & EV.READ) !== 0) return
+    try {
+      this.#stream.enable(EV.READ)
+    } catch (error) {
+      this.destroy(error as Error)
+    }
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: Done): void {
+    this.#written = done
+    this.#idle?.refresh()
+    this.#flow.callbacks.enter(() => this.#flow.output.append(chunk))
+  }
+
+  override _writev(chunks: { chunk: Buffer }[], done: Done): void {
+    this.#written = done
+    this.#idle?.refresh()
+    this.#flow.callbacks.enter(() => {
+      for (const { chunk } of chunks) this.#flow.output.append(chunk)
+    })
+  }
+
+  override _final(done: Done): void {
+    if (this.#flow.ended) {
+      done()
+      return
+    }
+    this.#finished = done
+    this.#flow.callbacks.enter(() => this.#stream.end())
+  }
+
+  override _destroy(error: Error | null, done: Done): void {
+    clearTimeout(this.#idle)
+    this.#presence.release(this)
+    this.#flow.onClose = undefined
+    try {
+      this.#stream.close()
+    } catch (failure) {
+      done(error ?? (failure as Error))
+      return
+    }
+    const written = this.#written
+    this.#written = undefined
+    written?.(error ?? closedError('stream'))
+    done(error)
+  }
+
+  /** Hands over what has come, as far as it is wanted. */
+  #pull(): void {
+    this.#idle?.refresh()
+    const { input } = this.#stream
+    while (this.#wants) {
+      const chunk = input.shift()
+      if (chunk === undefined) break
+      this.#wants = this.push(chunk)
+    }
+    if (this.#hasEnded && input.length === 0 && !this.readableEnded) this.push(null)
+  }
+
+  #drained(): void {
+    if (this.#flow.output.length > 0) return
+    const written = this.#written
+    this.#written = undefined
+    written?.()
+    if (!this.#flow.ended) return
+    const finished = this.#finished
+    this.#finished = undefined
+    finished?.()
+  }
+
+  #happened(what: number, error: Error | undefined): void {
+    if ((what & BEV.CONNECTED) !== 0) {
+      this.emit('connect')
+      this.emit('ready')
+    } else if ((what & BEV.ERROR) !== 0) {
+      this.destroy(error)
+    } else if ((what & BEV.EOF) !== 0) {
+      this.#hasEnded = true
+      this.#pull()
+    } else if ((what & BEV.TIMEOUT) !== 0) {
+      this.emit('timeout')
+      if (!this.destroyed) this.#stream.enable(what & BEV.READING ? EV.READ : EV.WRITE)
+    }
+  }
+
+  #expired(): void {
+    const moved = this.bytesRead + this.#flow.bytesWritten
+    const isIdle = moved === this.#moved
+    this.#moved = moved
+    if (isIdle) this.emit('timeout')
+    else this.#idle?.refresh()
+  }
+
+  #address(ask: (fd: number) => SocketAddress): SocketAddress | undefined {
+    const { fd } = this.#stream
+    if (fd < 0) return undefined
+    try {
+      return ask(fd)
+    } catch {
+      // It is not connected, or no socket.
+      return undefined
+    }
+  }
+
+  #option(set: () => void): void {
+    if (this.#stream.fd < 0) return
+    try {
+      set()
+    } catch {
+      // It is no TCP connection, or one that has failed, which will be told.
+    }
+  }
+}
+
+const SECOND = 1000
+
+function hostOf(found: SocketAddress | undefined): string | undefined {
+  return found !== undefined && 'host' in found ? found.host : undefined
+}
+
+function portOf(found: SocketAddress | undefined): number | undefined {
+  return found !== undefined && 'host' in found ? found.port : undefined
+}
+
+function familyOf(found: SocketAddress | undefined): string | undefined {
+  return found !== undefined && 'host' in found ? found.family : undefined
+}

@@ -1,0 +1,111 @@
+/** Looking names up. */
+
+import { lookup as lookupInNode } from 'node:dns'
+import { addAbortListener } from 'node:events'
+import { isIP } from 'node:net'
+import { constants } from 'node:os'
+
+import type { Core } from '../core.js'
+import { systemError, type SystemError } from '../errors.js'
+import { outOfRange, wrongType } from '../validate.js'
+import { withAddress, type Place } from './address.js'
+
+/** An address that was found. */
+export interface FoundAddress {
+  /** Numeric. */
+  address: string
+  /** 4 or 6; not needed. */
+  family?: number | undefined
+}
+
+/** What a look-up found: one address or several, in the order of preference. */
+export type LookupAnswer = string | FoundAddress | readonly (string | FoundAddress)[]
+
+/**
+ * Looks a name up, as `lookup` of `node:dns` does, with a callback, or as that of `node:dns/promises`, with a
+ * promise; whichever answers first counts.
+ */
+export type LookupFunction = (
+  hostname: string,
+  options: { all: true },
+  callback: (error: Error | null, found: LookupAnswer, family?: number) => void,
+) => unknown
+
+/** The longest time Node's timers know. */
+const LONGEST_TIMER = 0x7fff_ffff
+
+/** The error of a connect whose time is over. */
+export function timedOut(place: Place): unknown {
+  const text = 'ETIMEDOUT: Connection timed out, connect'
+  return withAddress(systemError('ETIMEDOUT', text, -constants.errno.ETIMEDOUT, 'connect', -1), place)
+}
+
+/** The error that Node's own look-up gives for a name without an address. */
+function notFound(host: string): Error {
+  const text = `getaddrinfo ENOTFOUND ${host}`
+  const error = systemError('ENOTFOUND', text, -3008, 'getaddrinfo', -1) as SystemError & { hostname: string }
+  error.hostname = host
+  return error
+}
+
+function addressesOf(host: string, answer: LookupAnswer): string[] {
+  const name = 'the answer of options.lookup'
+  const all: readonly unknown[] = Array.isArray(answer) ? answer : [answer]
+  const found = all.map((entry) => {
+    const address: unknown =
+      typeof entry === 'object' && entry !== null ? (entry as Partial<FoundAddress>).address : entry
+    if (typeof address !== 'string') throw wrongType(name, 'one or more addresses', entry)
+    if (isIP(address) === 0) throw outOfRange(name, 'numeric addresses', address)
+    return address
+  })
+  if (found.length === 0) throw notFound(host)
+  return [...new Set(found)]
+}
+
+function isPromise(value: unknown): value is PromiseLike<LookupAnswer> {
+  return typeof value === 'object' && value !== null && 'then' in value
+}
+
+/**
+ * The addresses of a name, each once. A look-up cannot be stopped, only left alone: when the time is over, the
+ * signal is aborted or the base is closed.
+ */
+export function resolve(
+  core: Core,
+  place: Place,
+  options: { lookup: LookupFunction | undefined; timeout: number; signal: AbortSignal | undefined },
+): Promise<string[]> {
+  const { lookup = lookupInNode as LookupFunction, timeout, signal } = options
+  const host = place.place
+  return new Promise((resolved, reject) => {
+    const isTimed = timeout >= 0 && timeout <= LONGEST_TIMER
+    const timer = isTimed ? setTimeout(() => fail(timedOut(place)), timeout) : undefined
+    const listening = signal && addAbortListener(signal, () => fail(signal.reason))
+    core.waiting.add(fail)
+
+    function leave(): void {
+      clearTimeout(timer)
+      listening?.[Symbol.dispose]()
+      core.waiting.delete(fail)
+    }
+    function fail(reason: unknown): void {
+      leave()
+      reject(reason as Error)
+    }
+    function succeed(answer: LookupAnswer): void {
+      leave()
+      try {
+        resolved(addressesOf(host, answer))
+      } catch (error) {
+        reject(error as Error)
+      }
+    }
+
+    try {
+      const answer = lookup(host, { all: true }, (error, found) => (error ? fail(error) : succeed(found)))
+      if (isPromise(answer)) answer.then(succeed, fail)
+    } catch (error) {
+      fail(error)
+    }
+  })
+}
