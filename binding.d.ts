@@ -57,15 +57,8 @@ export interface Crossing {
   eventPending(handle: Handle, event: number, mask: number): number
   /** What happened to a listener, a connect or a relay, in numbers: see `ts/net/completion.ts`. */
   netCompletion(handle: Handle, numbers: Float64Array): number
-  /** `netRelay` without a limit, a group and a prefix. */
-  netRelayPlain(
-    handle: Handle,
-    a: number,
-    b: number,
-    idleTimeout: number,
-    connectTimeout: number,
-    transfer: number,
-  ): number
+  /** Relays between two descriptors: the relay's key. With more than times to tell it is `netRelayWith`. */
+  netRelay(handle: Handle, a: number, b: number, idleTimeout: number, connectTimeout: number): number
   /** Reads into a part of `buffer`: the bytes read, or -1. */
   socketRead(fd: number, buffer: Uint8Array, offset: number, length: number): number
   /** Writes a part of `buffer`: the bytes taken, or -1. */
@@ -309,8 +302,12 @@ export interface BindingProxyOptions {
   listen?: BindingAddress
   /** The listening socket where there is no address; the proxy's from here on. */
   fd: number
-  /** How it binds. */
-  bind: BindingBindOptions
+  /** How many connections may wait. */
+  backlog: number
+  /** Others may listen there as well. */
+  reusePort: boolean
+  /** An IPv6 socket takes no IPv4 connections. */
+  ipv6Only: boolean
   /** Connections accepted in one pass. */
   batch: number
   /** How many threads. */
@@ -327,10 +324,6 @@ export interface BindingProxyOptions {
   rate: number
   /** Bytes at once. */
   burst: number
-  /** Bytes a second in all connections together. */
-  totalRate: number
-  /** Bytes at once in all of them. */
-  totalBurst: number
   /** The version of the header. */
   proxyProtocol: number
   /** Failures in a row. */
@@ -551,9 +544,9 @@ export declare function netPeer(handle: Handle): BindingAddress | null
 
 /**
  * Relays between two descriptors, which are the base's from here on, also when this fails, except with
- * `EBADF`.
+ * `EBADF`. For one that is told no more than times there is `crossing/relay.rs`.
  */
-export declare function netRelay(handle: Handle, a: number, b: number, options: BindingRelayOptions, group?: ExternalObject<RateGroup> | undefined | null): number
+export declare function netRelayWith(handle: Handle, a: number, b: number, options: BindingRelayOptions, group?: ExternalObject<RateGroup> | undefined | null): number
 
 /** Lets a listener accept again, or a relay read. */
 export declare function netResume(handle: Handle, source: number): void

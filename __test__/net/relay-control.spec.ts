@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 
-import type { EventBase } from '../../index.js'
+import { EV, type EventBase } from '../../index.js'
 import { connect, listen, relay, socket, type Relay, type RelayEnd, type RelayOptions } from '../../net.js'
 import {
   baseOn,
@@ -128,6 +128,30 @@ describe.each(everyMethod)('on %s', (method) => {
       if (transfer === 'splice' && process.platform === 'linux') expect(bytesSpliced).toBeGreaterThan(0)
     }
   })
+})
+
+test('a relay that has failed and is still to be told can be paused, resumed, asked and closed', () => {
+  const base = baseOn()
+  const before = openDescriptors()
+  const ends: RelayEnd[] = []
+  for (const closing of [false, true]) {
+    const [near, far] = socket.pair()
+    const there = socket.connect({ host: LOOPBACK, port: closedPort() })
+    // Writable means that the connect is over.
+    base.newEvent(there, EV.WRITE, () => {}).add()
+    base.dispatch()
+    const pipe = relay(base, near, there, {}, (end) => ends.push(end))
+    pipe.pause()
+    pipe.resume()
+    expect(pipe.stats).toMatchObject({ bytesAToB: 0, bytesBToA: 0 })
+    if (closing) pipe.close()
+    base.dispatch()
+    expect(pipe.closed).toBe(true)
+    socket.close(far)
+  }
+  expect(ends.map(({ reason }) => reason)).toEqual(['error', 'error'])
+  expect(ends[0]?.error).toMatchObject({ code: 'ECONNREFUSED', syscall: 'connect' })
+  expect(openDescriptors()).toBe(before)
 })
 
 test('pipes are given up with the last relay', async () => {

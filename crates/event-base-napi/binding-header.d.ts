@@ -57,15 +57,8 @@ export interface Crossing {
   eventPending(handle: Handle, event: number, mask: number): number
   /** What happened to a listener, a connect or a relay, in numbers: see `ts/net/completion.ts`. */
   netCompletion(handle: Handle, numbers: Float64Array): number
-  /** `netRelay` without a limit, a group and a prefix. */
-  netRelayPlain(
-    handle: Handle,
-    a: number,
-    b: number,
-    idleTimeout: number,
-    connectTimeout: number,
-    transfer: number,
-  ): number
+  /** Relays between two descriptors: the relay's key. With more than times to tell it is `netRelayWith`. */
+  netRelay(handle: Handle, a: number, b: number, idleTimeout: number, connectTimeout: number): number
   /** Reads into a part of `buffer`: the bytes read, or -1. */
   socketRead(fd: number, buffer: Uint8Array, offset: number, length: number): number
   /** Writes a part of `buffer`: the bytes taken, or -1. */

@@ -2,8 +2,9 @@
 
 import { AsyncResource } from 'node:async_hooks'
 
+import { EventError } from '../errors.js'
 import type { EventBase } from '../event-base.js'
-import { crossing, native, NO_TIMEOUT } from '../native.js'
+import { crossing, native, NO_TIMEOUT, type NativeHandle } from '../native.js'
 import { checkCallback, checkFd, checkOptions, checkTimeout, outOfRange, wrongType } from '../validate.js'
 import { checkLimit, RateGroup, type RateLimit } from './rate-group.js'
 import { Sources, type Completion, type Source } from './sources.js'
@@ -101,22 +102,21 @@ function checkPrefix(name: string, bytes: Uint8Array | undefined): Uint8Array | 
   return bytes
 }
 
+type NativeOptions = Parameters<typeof native.netRelayWith>[3]
+
+/** A time as the native layer wants it. */
+function nativeTime(name: string, time: number | undefined): number {
+  return time === undefined || checkTimeout(name, time) === 0 ? NO_TIMEOUT : time
+}
+
 /** The options as the native layer wants them: negative times and a rate of 0 mean none. */
-function nativeOptions(options: RelayOptions): Parameters<typeof native.netRelay>[3] {
-  const { idleTimeout = 0, connectTimeout = 0, limit, prefix, transfer = 'adaptive' } = options
-  checkTimeout('options.idleTimeout', idleTimeout)
-  checkTimeout('options.connectTimeout', connectTimeout)
+function nativeOptions(options: RelayOptions, idleTimeout: number, connectTimeout: number): NativeOptions {
+  const { limit, prefix, transfer = 'adaptive' } = options
   if (prefix !== undefined) checkOptions(prefix)
   const way = TRANSFERS.indexOf(transfer)
   if (way === -1) throw outOfRange('options.transfer', "'adaptive', 'copy' or 'splice'", transfer)
   const { rate, burst } = limit === undefined ? { rate: 0, burst: 0 } : checkLimit('options.limit', limit)
-  const given: Parameters<typeof native.netRelay>[3] = {
-    idleTimeout: idleTimeout === 0 ? NO_TIMEOUT : idleTimeout,
-    connectTimeout: connectTimeout === 0 ? NO_TIMEOUT : connectTimeout,
-    rate,
-    burst,
-    transfer: way,
-  }
+  const given: NativeOptions = { idleTimeout, connectTimeout, rate, burst, transfer: way }
   const [there, back] = [
     checkPrefix('options.prefix.aToB', prefix?.aToB),
     checkPrefix('options.prefix.bToA', prefix?.bToA),
@@ -126,18 +126,26 @@ function nativeOptions(options: RelayOptions): Parameters<typeof native.netRelay
   return given
 }
 
-function begin(
-  { core }: Sources,
-  { a, b }: { a: number; b: number },
-  given: Parameters<typeof native.netRelay>[3],
-  group: Parameters<typeof native.netRelay>[4],
-): number {
-  const { idleTimeout, connectTimeout, rate, transfer, prefixAToB, prefixBToA } = given
-  if (rate === 0 && group === undefined && prefixAToB === undefined && prefixBToA === undefined) {
-    // The way of most connections of a proxy crosses without an object, whose properties are read by their names.
-    return crossing.netRelayPlain(core.handle, a, b, idleTimeout, connectTimeout, transfer)
+/** Begins a relay natively: its key. */
+function begin(base: EventBase, handle: NativeHandle, a: number, b: number, options: RelayOptions): number {
+  const idleTimeout = nativeTime('options.idleTimeout', options.idleTimeout)
+  const connectTimeout = nativeTime('options.connectTimeout', options.connectTimeout)
+  const { limit, group, prefix, transfer } = options
+  if (limit === undefined && group === undefined && prefix === undefined && transfer === undefined) {
+    return crossing.netRelay(handle, a, b, idleTimeout, connectTimeout)
   }
-  return native.netRelay(core.handle, a, b, given, group)
+  const given = nativeOptions(options, idleTimeout, connectTimeout)
+  const nativeGroup = group === undefined ? undefined : RateGroup.nativeOf(group, base)
+  return native.netRelayWith(handle, a, b, given, nativeGroup)
+}
+
+/** Does nothing to a relay that has ended natively and is still to be told. */
+function unlessEnded(call: () => void): void {
+  try {
+    call()
+  } catch (error) {
+    if (!(error instanceof EventError && error.code === 'ERR_EVENT_CLOSED')) throw error
+  }
 }
 
 /** Moves bytes between two descriptors in a base's loop. Made by {@link relay}. */
@@ -145,7 +153,7 @@ export class Relay implements Source {
   readonly #sources: Sources
   readonly #key: number
   readonly #onEnd: ((end: RelayEnd) => void) | undefined
-  readonly #context: AsyncResource = new AsyncResource('EventBaseRelay', { requireManualDestroy: true })
+  readonly #context: AsyncResource | undefined
   #last: RelayStats = NOTHING
   #closed = false
   #paused = false
@@ -158,11 +166,12 @@ export class Relay implements Source {
     options: RelayOptions,
     onEnd?: (end: RelayEnd) => void,
   ) {
-    const given = nativeOptions(options)
-    const group = options.group === undefined ? undefined : RateGroup.nativeOf(options.group, base)
     this.#sources = sources
     this.#onEnd = onEnd
-    this.#key = begin(sources, ends, given, group)
+    this.#key = begin(base, sources.core.handle, ends.a, ends.b, options)
+    // Nobody is called back in any context where there is no callback.
+    this.#context =
+      onEnd === undefined ? undefined : new AsyncResource('EventBaseRelay', { requireManualDestroy: true })
     sources.add(this.#key, this)
   }
 
@@ -190,14 +199,14 @@ export class Relay implements Source {
    */
   pause(): void {
     if (this.#closed || this.#paused) return
-    native.netPause(this.#sources.core.handle, this.#key)
+    unlessEnded(() => native.netPause(this.#sources.core.handle, this.#key))
     this.#paused = true
   }
 
   /** Reads again. The idle timeout begins anew. Idempotent, and without effect on a relay that has ended. */
   resume(): void {
     if (this.#closed || !this.#paused) return
-    native.netResume(this.#sources.core.handle, this.#key)
+    unlessEnded(() => native.netResume(this.#sources.core.handle, this.#key))
     this.#paused = false
   }
 
@@ -224,17 +233,17 @@ export class Relay implements Source {
     this.#sources.remove(this.#key)
     this.#closed = true
     this.#last = { bytesAToB, bytesBToA, heldAToB: 0, heldBToA: 0, bytesSpliced, durationMs }
-    this.#context.emitDestroy()
+    this.#context?.emitDestroy()
     if (this.#onEnd === undefined) return
     const end: RelayEnd = { bytesAToB, bytesBToA, bytesSpliced, durationMs, reason }
     if (error !== undefined) end.error = error
-    this.#context.runInAsyncScope(this.#onEnd, undefined, end)
+    this.#context?.runInAsyncScope(this.#onEnd, undefined, end)
   }
 
   /** @internal */
   baseClosed(): void {
     this.#closed = true
-    this.#context.emitDestroy()
+    this.#context?.emitDestroy()
   }
 }
 

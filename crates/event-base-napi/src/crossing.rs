@@ -185,7 +185,7 @@ pub fn crossing(env: Env) -> napi::Result<Object<'static>> {
     define::<EventActivate>(&env, &target)?;
     define::<EventPending>(&env, &target)?;
     define::<completion::NetCompletion>(&env, &target)?;
-    define::<relay::NetRelayPlain>(&env, &target)?;
+    define::<relay::NetRelay>(&env, &target)?;
     define::<SocketRead>(&env, &target)?;
     define::<SocketWrite>(&env, &target)?;
     define::<SocketWriteMany>(&env, &target)?;

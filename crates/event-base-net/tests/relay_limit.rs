@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use event_base::Error;
-use event_base_net::{Completion, EndReason, RateLimit, RelayOptions};
+use event_base_net::{Completion, EndReason, RateGroup, RateLimit, RelayOptions};
 use support::{at_some_pace, busy_time, connection, each_method, open_descriptors, pattern};
 
 #[test]
@@ -48,46 +48,56 @@ fn both_directions_move_at_their_own_full_rate() {
     });
 }
 
-/// Three connections at once, each held to its own limit. libevent's program limits groups too, which there are
-/// none of here.
+/// Three connections at once, each held to its own limit; then all of them to a group's, with as much for each.
 #[test]
 fn c_116_test_ratelim() {
     const BURST: u64 = 20_000;
     each_method(|method, bed| {
-        at_some_pace(|pace| {
-            let rate = 400_000 / u64::from(pace);
-            let start = Instant::now();
-            let mut threads = Vec::new();
-            let keys = [0, 1, 2].map(|_| {
-                let limit = Some(RateLimit { rate, burst: BURST });
-                let (key, mut client, mut server) =
-                    bed.relay(RelayOptions { limit, ..RelayOptions::default() });
-                threads.push(thread::spawn(move || while client.write_all(&[7; 16_384]).is_ok() {}));
-                threads.push(thread::spawn(move || {
-                    while server.read(&mut [0; 16_384]).is_ok_and(|count| count > 0) {}
-                }));
-                key
+        for shared in [false, true] {
+            at_some_pace(|pace| {
+                let rate = 400_000 / u64::from(pace);
+                // Three times the rate for three members, so that each is to have what it had alone.
+                let limit = RateLimit { rate, burst: BURST };
+                let whole = RateLimit { rate: rate * 3, burst: BURST * 3 };
+                let group = RateGroup::new(whole).expect("neither is 0");
+                let start = Instant::now();
+                let mut threads = Vec::new();
+                let keys = [0, 1, 2].map(|_| {
+                    let mut options = RelayOptions { limit: Some(limit), ..RelayOptions::default() };
+                    if shared {
+                        options = RelayOptions { group: Some(group.clone()), ..RelayOptions::default() };
+                    }
+                    let (key, mut client, mut server) = bed.relay(options);
+                    threads.push(thread::spawn(move || while client.write_all(&[7; 16_384]).is_ok() {}));
+                    threads.push(thread::spawn(move || {
+                        while server.read(&mut [0; 16_384]).is_ok_and(|count| count > 0) {}
+                    }));
+                    key
+                });
+                assert!(bed.run_for(Duration::from_millis(500) * pace).is_empty(), "{method}");
+                let moved = keys.map(|key| bed.net.stats(key).expect("it is running").bytes_a_to_b);
+                let took = start.elapsed();
+                let most = BURST + (rate as f64 * took.as_secs_f64()) as u64 + 1;
+                let is_kept = if shared {
+                    moved.iter().sum::<u64>() <= most * 3
+                } else {
+                    moved.iter().all(|&bytes| bytes <= most)
+                };
+                assert!(is_kept, "{method}: {moved:?} in {took:?} at {rate} a second, shared: {shared}");
+                keys.iter().for_each(|&key| bed.net.close(key).expect("it is running"));
+                let mut ended = 0;
+                bed.run_until(|_, completion| {
+                    assert!(matches!(completion, Completion::RelayEnded { .. }), "{method}: {completion:?}");
+                    ended += 1;
+                    ended == keys.len()
+                });
+                threads.into_iter().for_each(|thread| thread.join().expect("the peer is content"));
+                let least = (rate as f64 * took.as_secs_f64() * 0.8) as u64;
+                let is_slow = moved.iter().any(|&bytes| bytes < least);
+                let account = format!("{method}: {moved:?} in {took:?} at {rate} a second, shared: {shared}");
+                if is_slow { Err(account) } else { Ok(()) }
             });
-            assert!(bed.run_for(Duration::from_millis(500) * pace).is_empty(), "{method}");
-            let moved = keys.map(|key| bed.net.stats(key).expect("it is running").bytes_a_to_b);
-            let took = start.elapsed();
-            let most = BURST + (rate as f64 * took.as_secs_f64()) as u64 + 1;
-            assert!(
-                moved.iter().all(|&bytes| bytes <= most),
-                "{method}: {moved:?} in {took:?} at {rate} a second"
-            );
-            keys.iter().for_each(|&key| bed.net.close(key).expect("it is running"));
-            let mut ended = 0;
-            bed.run_until(|_, completion| {
-                assert!(matches!(completion, Completion::RelayEnded { .. }), "{method}: {completion:?}");
-                ended += 1;
-                ended == keys.len()
-            });
-            threads.into_iter().for_each(|thread| thread.join().expect("the peer is content"));
-            let least = (rate as f64 * took.as_secs_f64() * 0.8) as u64;
-            let slow = moved.iter().any(|&bytes| bytes < least);
-            if slow { Err(format!("{method}: {moved:?} in {took:?} at {rate} a second")) } else { Ok(()) }
-        });
+        }
     });
 }
 

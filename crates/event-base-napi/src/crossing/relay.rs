@@ -1,4 +1,4 @@
-//! The relay that a proxy begins for each connection: one without a limit and without a prefix.
+//! A relay that is told no more than times, which a proxy makes for each connection.
 
 use std::ffi::CStr;
 
@@ -6,21 +6,20 @@ use event_base_net::RelayOptions;
 
 use super::{Call, Export, Value};
 use crate::handle::duration;
-use crate::net::relay::{begin, transfer};
+use crate::net::relay::begin;
 
-/// Relays, where nothing is asked for that numbers cannot say.
-pub(super) struct NetRelayPlain;
+pub(super) struct NetRelay;
 
-impl Export for NetRelayPlain {
-    const NAME: &'static CStr = c"netRelayPlain";
+impl Export for NetRelay {
+    const NAME: &'static CStr = c"netRelay";
 
     fn call(call: &Call) -> napi::Result<Value> {
         let options = RelayOptions {
             idle_timeout: duration(call.number(3)),
             connect_timeout: duration(call.number(4)),
-            transfer: transfer(call.uint(5)),
             ..RelayOptions::default()
         };
-        call.check(begin(&call.handle()?, [call.int(1), call.int(2)], options)).map(Value::Number)
+        let begun = begin(&call.handle()?, call.int(1), call.int(2), options);
+        call.check(begun).map(Value::Number)
     }
 }

@@ -61,9 +61,9 @@ fn limit(rate: f64, burst: f64) -> RateLimit {
 }
 
 /// Relays between two descriptors, which are the base's from here on, also when this fails, except with
-/// `EBADF`.
+/// `EBADF`. For one that is told no more than times there is `crossing/relay.rs`.
 #[napi(catch_unwind)]
-pub fn net_relay(
+pub fn net_relay_with(
     env: Env,
     handle: Handle,
     a: i32,
@@ -71,11 +71,11 @@ pub fn net_relay(
     options: BindingRelayOptions,
     group: Option<&External<RateGroup>>,
 ) -> napi::Result<f64> {
-    check(&env, begin(&handle, [a, b], options.options(group)))
+    check(&env, begin(&handle, a, b, options.options(group)))
 }
 
-/// Begins a relay and answers with its key.
-pub(crate) fn begin(handle: &Handle, [a, b]: [i32; 2], options: RelayOptions) -> Result<f64, Error> {
+/// The key of a new relay, as a number.
+pub(crate) fn begin(handle: &Handle, a: i32, b: i32, options: RelayOptions) -> Result<f64, Error> {
     if a == b {
         return Err(Error::OutOfRange("b"));
     }
