@@ -302,12 +302,8 @@ export interface BindingProxyOptions {
   listen?: BindingAddress
   /** The listening socket where there is no address; the proxy's from here on. */
   fd: number
-  /** How many connections may wait. */
-  backlog: number
-  /** Others may listen there as well. */
-  reusePort: boolean
-  /** An IPv6 socket takes no IPv4 connections. */
-  ipv6Only: boolean
+  /** How it binds. */
+  bind: BindingBindOptions
   /** Connections accepted in one pass. */
   batch: number
   /** How many threads. */
@@ -324,6 +320,10 @@ export interface BindingProxyOptions {
   rate: number
   /** Bytes at once. */
   burst: number
+  /** Bytes a second in all connections together. */
+  totalRate: number
+  /** Bytes at once in all of them. */
+  totalBurst: number
   /** The version of the header. */
   proxyProtocol: number
   /** Failures in a row. */
