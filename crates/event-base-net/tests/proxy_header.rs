@@ -27,11 +27,14 @@ fn introduced(host: &str, version: ProxyProtocol) -> (Running, TcpListener) {
 /// What the server reads of a connection that says "hello", and the two ends of that connection.
 fn heard(proxy: &Running, server: &TcpListener) -> (Vec<u8>, SocketAddr, SocketAddr) {
     let mut client = proxy.dial();
+    // Asked now: a connection that is over has no peer any more.
+    let near = client.local_addr().expect("it is bound");
+    let far = client.peer_addr().expect("it is connected");
     client.write_all(b"hello").expect("it is open");
     client.shutdown(std::net::Shutdown::Write).expect("it is open");
     let mut bytes = Vec::new();
     server.accept().expect("it comes").0.read_to_end(&mut bytes).expect("it ends");
-    (bytes, client.local_addr().expect("it is bound"), client.peer_addr().expect("it is connected"))
+    (bytes, near, far)
 }
 
 #[test]

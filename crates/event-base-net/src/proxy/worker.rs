@@ -286,8 +286,10 @@ impl Worker {
     fn drain(&mut self, timeout: Option<Duration>) {
         self.leaving = true;
         if let Some((key, door)) = self.listener.take() {
-            // What waits in the queue would be reset when the last descriptor of the socket is closed.
-            while let Ok(Some((client, peer))) = socket::accept(&door) {
+            // What waits in the queue would be reset when the last descriptor of the socket is closed. No more than
+            // the queue holds: who comes meanwhile may come faster than they can be accepted.
+            for _ in 0..=socket::DEFAULT_BACKLOG {
+                let Ok(Some((client, peer))) = socket::accept(&door) else { break };
                 self.accepted(client, peer);
             }
             let _ = self.net.close(key);
