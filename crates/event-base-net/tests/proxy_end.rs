@@ -31,7 +31,7 @@ fn await_descriptors(before: usize) {
     let give_up = Instant::now() + support::PATIENCE;
     while open_descriptors() > before {
         assert!(Instant::now() < give_up, "{} descriptors, not {before}", open_descriptors());
-        std::thread::sleep(Duration::from_millis(1));
+        thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -20,7 +20,10 @@ const SPARE_LIMIT: usize = 8;
 const RESTS: u32 = 1000;
 
 /// What came of moving bytes into a pipe or out of it.
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "without splice no pipe is ever made"))]
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "nothing can come of it where no pipe can be had")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// So many were moved; at least one.

@@ -61,7 +61,7 @@ pub fn write(fd: impl AsFd, buffer: &[u8]) -> Result<Option<usize>> {
     written.map_err(|errno| system(errno, "write", Some(fd.as_raw_fd())))
 }
 
-/// Writes from several buffers as if they were one (`writev(2)`); otherwise like [`write`].
+/// Writes from several buffers as if they were one (`writev(2)`); otherwise like [`write()`].
 ///
 /// # Errors
 /// `writev`: `EPIPE`, `ECONNRESET`, `EBADF`, ...; `EINVAL` for more than 1024 buffers.
