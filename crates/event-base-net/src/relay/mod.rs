@@ -95,7 +95,8 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    /// Both descriptors are owned from here on; `known` says that they are non-blocking and connected. The verdict is to be told as if an event had led to it.
+    /// Both descriptors are owned from here on; `known` says that they are non-blocking and connected. The verdict is
+    /// to be told as if an event had led to it.
     pub(crate) fn new(
         base: &Base,
         key: SourceKey,
