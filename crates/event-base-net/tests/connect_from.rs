@@ -4,10 +4,10 @@ mod support;
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
 
-use event_base_net::socket::{self, ConnectOptions, OptionValue, SocketOption};
-use event_base_net::{Address, Completion};
+use event_base_net::Address;
+use event_base_net::socket::{self, ConnectOptions};
 use nix::errno::Errno;
-use support::{alone, each_method, errno, open_descriptors};
+use support::{alone, errno, open_descriptors};
 
 fn from(local_address: &str, local_port: u16) -> ConnectOptions {
     let local_address = local_address.parse::<IpAddr>().ok();
@@ -19,29 +19,38 @@ fn port_of(address: event_base_net::Result<Address>) -> (String, u16) {
     (address.ip().to_string(), address.port())
 }
 
+/// Loopback has more than one address.
 #[cfg(target_os = "linux")]
-#[test]
-fn the_other_end_sees_the_address_of_choice() {
-    each_method(|method, bed| {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let target = Address::Internet(listener.local_addr().expect("it is bound"));
-        // Any address of 127.0.0.0/8 is this host's.
-        let key = bed.net.connect_with(&target, None, &from("127.0.0.42", 0)).expect("it begins");
-        let mut found = None;
-        bed.run_until(|_, completion| {
-            let Completion::Connected { key: of, result } = completion else {
-                panic!("unexpected: {completion:?}")
-            };
-            assert_eq!(of, key, "{method}");
-            found = Some(result.expect("it listens"));
-            true
+mod any_of_loopback {
+    use event_base_net::Completion;
+    use event_base_net::socket::{OptionValue, SocketOption};
+
+    use super::*;
+    use crate::support::each_method;
+
+    #[test]
+    fn the_other_end_sees_the_address_of_choice() {
+        each_method(|method, bed| {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+            let target = Address::Internet(listener.local_addr().expect("it is bound"));
+            // Any address of 127.0.0.0/8 is this host's.
+            let key = bed.net.connect_with(&target, None, &from("127.0.0.42", 0)).expect("it begins");
+            let mut found = None;
+            bed.run_until(|_, completion| {
+                let Completion::Connected { key: of, result } = completion else {
+                    panic!("unexpected: {completion:?}")
+                };
+                assert_eq!(of, key, "{method}");
+                found = Some(result.expect("it listens"));
+                true
+            });
+            let (_, peer) = listener.accept().expect("it is connected");
+            assert_eq!(peer.ip().to_string(), "127.0.0.42", "{method}");
+            let fd = found.expect("it was told");
+            let shared = socket::get_option(&fd, SocketOption::BindAddressNoPort);
+            assert_eq!(shared, Ok(OptionValue::Switch(true)), "{method}");
         });
-        let (_, peer) = listener.accept().expect("it is connected");
-        assert_eq!(peer.ip().to_string(), "127.0.0.42", "{method}");
-        let fd = found.expect("it was told");
-        let shared = socket::get_option(&fd, SocketOption::BindAddressNoPort);
-        assert_eq!(shared, Ok(OptionValue::Switch(true)), "{method}");
-    });
+    }
 }
 
 #[test]

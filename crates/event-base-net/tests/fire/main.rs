@@ -111,8 +111,13 @@ fn what_arrives_under_fire_is_what_was_sent_and_nothing_is_left() {
     assert!(failures.is_empty(), "{} failures\n{}\n{repeat}", tally.failures.len(), failures.join("\n"));
     assert_eq!(ended + broken + idle, connections, "{repeat}");
     assert_eq!(census::descriptors(), descriptors, "descriptors are left\n{repeat}");
+    // AddressSanitizer keeps what is freed for a while, so there the process grows in any case.
+    let keeps_freed = std::env::var_os("ASAN_OPTIONS").is_some();
     if let (Some(before), Some(after)) = (resident, census::resident()) {
         println!("memory: {} KiB, then {} KiB", before >> 10, after >> 10);
-        assert!(after < before + GROWTH, "memory grew from {before} to {after} bytes\n{repeat}");
+        assert!(
+            keeps_freed || after < before + GROWTH,
+            "memory grew from {before} to {after} bytes\n{repeat}"
+        );
     }
 }
