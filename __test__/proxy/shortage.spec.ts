@@ -35,7 +35,7 @@ async function starved(
     child.stdin.write('\n')
     const report = JSON.parse(await answer) as Report
     // Files are the host's, which has some open while it loads.
-    const open = Object.fromEntries(Object.entries(report.open).filter(([kind]) => kind !== 'file'))
+    const open = Object.fromEntries(Object.entries(report.open).filter(([of]) => of !== 'file'))
     return { ...report, open }
   }
   return { port, ask }
