@@ -16,13 +16,13 @@ interface Report {
   readonly told: readonly string[]
 }
 
-/** A proxy that may open 80 descriptors; what it says when asked. */
+/** A proxy that may open 128 descriptors; what it says when asked. */
 async function starved(
   kind: string,
   upstream: number,
 ): Promise<{ port: number; ask: () => Promise<Report> }> {
   // Its own process: the limit is the process's.
-  const script = 'ulimit -n 80 && exec "$0" --import tsx "$@"'
+  const script = 'ulimit -n 128 && exec "$0" --import tsx "$@"'
   const child = spawn('sh', ['-c', script, process.execPath, fixture, kind, String(upstream)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
