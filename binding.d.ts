@@ -563,6 +563,9 @@ export declare function proxyDrain(owner: ExternalObject<ProxyOwner>, timeout: n
 /** Ends everything at once, and waits for it. */
 export declare function proxyEnd(owner: ExternalObject<ProxyOwner>): void
 
+/** What tells where a connection from `peer` came from that was accepted at `local`; nothing for version 0. */
+export declare function proxyHeader(version: number, peer: BindingAddress, local: BindingAddress): Uint8Array
+
 /** Whether all threads have ended. */
 export declare function proxyIsOver(owner: ExternalObject<ProxyOwner>): boolean
 

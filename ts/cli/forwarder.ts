@@ -3,17 +3,17 @@
 import { setMaxListeners } from 'node:events'
 
 import type { EventBase } from '../event-base.js'
-import type { SocketAddress, Target } from '../net/address.js'
+import { native } from '../native.js'
+import { toPlace, type SocketAddress, type Target } from '../net/address.js'
 import { connect } from '../net/connect.js'
 import { listen, type InheritedListener, type Listener } from '../net/listener.js'
-import type { ProxyOptions, Upstream } from '../net/proxy-options.js'
+import { CONNECT_TIMEOUT, type ProxyOptions, type Upstream } from '../net/proxy-options.js'
 import type { ProxyProblem } from '../net/proxy-problem.js'
 import type { ProxyStats, UpstreamStats } from '../net/proxy.js'
 import { RateGroup } from '../net/rate-group.js'
 import { relay, type Relay, type RelayOptions } from '../net/relay.js'
 import { address as addressOf, close } from '../net/socket.js'
 import { Balancer, type Backend, type Choice } from './balancer.js'
-import { proxyHeader } from './header.js'
 
 /** How to forward: as for a threaded proxy. */
 export type ForwarderOptions = Pick<
@@ -25,8 +25,6 @@ export type ForwarderOptions = Pick<
   /** Called with what went wrong; forwarding goes on. */
   onProblem: (problem: ProxyProblem) => void
 }
-
-const CONNECT_TIMEOUT = 10_000
 
 /** The process has no descriptor or no memory left, so no other upstream would do better. */
 const SHORTAGES: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])
@@ -170,7 +168,8 @@ export class Forwarder {
   #take({ backend }: Choice, { fd, there, peer }: { fd: number; there: number; peer: SocketAddress }): void {
     if (backend.succeed()) this.#options.onProblem({ kind: 'upstreamUp', upstream: backend.name })
     const { proxyProtocol: version } = this.#options
-    const header = version === undefined ? undefined : proxyHeader(version, peer, addressOf(fd))
+    const header =
+      version === undefined ? undefined : native.proxyHeader(version, toPlace(peer), toPlace(addressOf(fd)))
     const options = header === undefined ? this.#relay : { ...this.#relay, prefix: { aToB: header } }
     const ahead = header?.length ?? 0
     const pipe: Relay = relay(this.#base, fd, there, options, (end) => {

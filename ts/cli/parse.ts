@@ -3,7 +3,7 @@
 import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 
-import type { ProxyOptions, Upstream } from '../net/proxy-options.js'
+import { upstreamName, type ProxyOptions, type Upstream } from '../net/proxy-options.js'
 import { UsageError } from './usage.js'
 
 /** A host and a port, a path, or a descriptor. */
@@ -105,5 +105,5 @@ export function parseProtocol(text: string): 1 | 2 {
 export function formatWhere(where: Where): string {
   if ('fd' in where) return `fd:${where.fd}`
   if ('path' in where) return `unix:${where.path.replace('\0', '@')}`
-  return where.host.includes(':') ? `[${where.host}]:${where.port}` : `${where.host}:${where.port}`
+  return upstreamName(where)
 }

@@ -1,7 +1,6 @@
 /** Accepting connections. */
 
 import { AsyncResource } from 'node:async_hooks'
-import { lstatSync, unlinkSync } from 'node:fs'
 
 import type { EventBase } from '../event-base.js'
 import { closedError } from '../errors.js'
@@ -15,6 +14,7 @@ import {
   type UnixPath,
 } from './address.js'
 import { BEFORE_BIND, checkBacklog } from './bind.js'
+import { pathRemover } from './own-path.js'
 import { address as addressOf, listen as listenOn, type ListenTarget } from './socket.js'
 import { Sources, type Completion, type Source } from './sources.js'
 
@@ -65,18 +65,13 @@ export function adopt(prefix: string, options: InheritedListener): number {
   return fd
 }
 
-/** The inode at a path, so that only the socket made here is removed again. */
-export function inode(path: string): bigint | undefined {
-  return lstatSync(path, { bigint: true, throwIfNoEntry: false })?.ino
-}
-
 /** Accepts connections in a base's loop. Made by {@link listen}. */
 export class Listener<Address extends SocketAddress = SocketAddress> implements Source {
   readonly #sources: Sources
   readonly #key: number
   readonly #fd: number
   readonly #address: Address
-  readonly #inode: bigint | undefined
+  readonly #removePath: () => void
   readonly #onConnection: ConnectionCallback<Address>
   readonly #onError: ((error: Error, retryAfter: number | undefined) => void) | undefined
   readonly #context: AsyncResource = new AsyncResource('EventBaseListener', { requireManualDestroy: true })
@@ -93,7 +88,7 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
     const fd = isInherited ? adopt('options', options) : listenOn(options as ListenTarget)
     // The kind of address follows from the target's.
     this.#address = addressOf(fd) as Address
-    this.#inode = isInherited || this.#path === undefined ? undefined : inode(this.#path)
+    this.#removePath = isInherited ? () => {} : pathRemover(this.#address)
     this.#fd = fd
     this.#sources = sources
     this.#onConnection = onConnection
@@ -120,12 +115,6 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
   /** Whether it was closed. */
   get closed(): boolean {
     return this.#closed
-  }
-
-  /** A path in the file system. */
-  get #path(): string | undefined {
-    const address: SocketAddress = this.#address
-    return 'path' in address && !address.path.startsWith('\0') ? address.path : undefined
   }
 
   /**
@@ -169,8 +158,7 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
   #finish(): void {
     this.#closed = true
     this.#context.emitDestroy()
-    if (this.#path === undefined || this.#inode === undefined) return
-    if (inode(this.#path) === this.#inode) unlinkSync(this.#path)
+    this.#removePath()
   }
 
   /** @internal */

@@ -78,7 +78,11 @@ export type NativeUpstream = Parameters<typeof native.proxySetUpstreams>[1][numb
 
 type NativeOptions = Parameters<typeof native.proxyStart>[0]
 
-const CONNECT_TIMEOUT = 10_000
+/** The options of a proxy but for its upstreams, as the native layer takes them. */
+export type CheckedProxyOptions = Omit<NativeOptions, 'upstreams'>
+
+/** Milliseconds, unless told otherwise. */
+export const CONNECT_TIMEOUT = 10_000
 const MOST_THREADS = 1024
 const MOST_WEIGHT = 256
 /** As the native layer is told. */
@@ -149,7 +153,7 @@ function orNone(timeout: number): number {
 }
 
 /** Checks everything but the upstreams, which need a look-up. */
-export function checkProxyOptions(options: ProxyOptions): Omit<NativeOptions, 'upstreams'> {
+export function checkProxyOptions(options: ProxyOptions): CheckedProxyOptions {
   if (typeof options !== 'object' || options === null) throw wrongType('options', 'of type object', options)
   const {
     threads = availableParallelism(),

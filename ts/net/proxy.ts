@@ -1,16 +1,16 @@
 /** A TCP proxy on native threads. */
 
 import { AsyncResource } from 'node:async_hooks'
-import { unlinkSync } from 'node:fs'
 
 import { EventError } from '../errors.js'
 import { native, NO_TIMEOUT } from '../native.js'
 import { checkOptions, checkTimeout } from '../validate.js'
 import { at, toAddress, type SocketAddress } from './address.js'
-import { inode } from './listener.js'
+import { pathRemover } from './own-path.js'
 import {
   checkProxyOptions,
   resolveUpstreams,
+  type CheckedProxyOptions,
   type NativeUpstream,
   type ProxyOptions,
   type Upstream,
@@ -85,7 +85,7 @@ export class Proxy implements AsyncDisposable {
   readonly closed: Promise<void>
   readonly #owner: Owner
   readonly #address: SocketAddress
-  readonly #path: { name: string; inode: bigint | undefined } | undefined
+  readonly #removePath: () => void
   readonly #threads: number
   readonly #onProblem: ProxyOptions['onProblem']
   readonly #context: AsyncResource = new AsyncResource('EventBaseProxy', { requireManualDestroy: true })
@@ -95,15 +95,18 @@ export class Proxy implements AsyncDisposable {
   #over = false
 
   /** @internal */
-  constructor(options: ProxyOptions, upstreams: NativeUpstream[]) {
-    const checked = checkProxyOptions(options)
+  constructor(
+    checked: CheckedProxyOptions,
+    upstreams: NativeUpstream[],
+    onProblem: ProxyOptions['onProblem'],
+  ) {
     this.closed = new Promise((resolve, reject) => {
       this.#settle = (failure) => (failure === undefined ? resolve() : reject(failure))
     })
     // Whoever does not look at it has a warning, see below.
     this.closed.catch(() => {})
     this.#threads = checked.threads
-    this.#onProblem = options.onProblem
+    this.#onProblem = onProblem
     const start = (): Owner => native.proxyStart({ ...checked, upstreams }, () => this.#hear())
     try {
       this.#owner = checked.listen === undefined ? start() : at(checked.listen, start)
@@ -112,9 +115,7 @@ export class Proxy implements AsyncDisposable {
       throw error
     }
     this.#address = toAddress(native.proxyAddress(this.#owner))
-    if (checked.listen !== undefined && 'path' in this.#address && !this.#address.path.startsWith('\0')) {
-      this.#path = { name: this.#address.path, inode: inode(this.#address.path) }
-    }
+    this.#removePath = checked.listen === undefined ? () => {} : pathRemover(this.#address)
     running.add(this)
     if (listensForExit) return
     listensForExit = true
@@ -241,10 +242,6 @@ export class Proxy implements AsyncDisposable {
     this.#settle(this.#failure)
   }
 
-  #removePath(): void {
-    if (this.#path !== undefined && inode(this.#path.name) === this.#path.inode) unlinkSync(this.#path.name)
-  }
-
   /** The environment ends. */
   #end(): void {
     native.proxyEnd(this.#owner)
@@ -281,6 +278,7 @@ export class Proxy implements AsyncDisposable {
  *   `EAGAIN` of `pthread_create`, ...; Node's own of a failed look-up, `ENOTFOUND`
  */
 export async function proxy(options: ProxyOptions): Promise<Proxy> {
-  checkProxyOptions(options)
-  return new Proxy(options, await resolveUpstreams('options.upstream', options.upstream))
+  const checked = checkProxyOptions(options)
+  const { upstream, onProblem } = options
+  return new Proxy(checked, await resolveUpstreams('options.upstream', upstream), onProblem)
 }

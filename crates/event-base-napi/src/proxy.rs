@@ -7,11 +7,11 @@ use std::fmt;
 
 use event_base::Error;
 use event_base_net::proxy::{
-    Balance, Door, HealthOptions, Problem, Proxy, ProxyOptions, ProxyProtocol, Traffic, Upstream,
+    self, Balance, Door, HealthOptions, Problem, Proxy, ProxyOptions, ProxyProtocol, Traffic, Upstream,
     UpstreamState, UpstreamStats,
 };
-use event_base_net::{ListenOptions, RateLimit};
-use napi::bindgen_prelude::{External, Function, Object};
+use event_base_net::{Address, ListenOptions, RateLimit};
+use napi::bindgen_prelude::{External, Function, Object, Uint8Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Status};
 use napi_derive::napi;
@@ -20,6 +20,34 @@ use crate::descriptor::{BindingAddress, address, take};
 use crate::error::{check, make};
 use crate::handle::{duration, milliseconds};
 use crate::socket::BindingBindOptions;
+
+/// A version of the PROXY protocol; 0 means none.
+fn protocol(version: u32) -> Option<ProxyProtocol> {
+    match version {
+        0 => None,
+        1 => Some(ProxyProtocol::V1),
+        _ => Some(ProxyProtocol::V2),
+    }
+}
+
+/// What tells where a connection from `peer` came from that was accepted at `local`; nothing for version 0.
+#[napi(catch_unwind)]
+pub fn proxy_header(
+    env: Env,
+    version: u32,
+    peer: BindingAddress,
+    local: BindingAddress,
+) -> napi::Result<Uint8Array> {
+    let read = |told: BindingAddress| match told.place.as_str() {
+        "" => Ok(Address::Unnamed),
+        _ => address(told.place, told.port),
+    };
+    let header = read(peer).and_then(|peer| {
+        let local = read(local)?;
+        Ok(protocol(version).map_or_else(Vec::new, |version| proxy::header(version, &peer, &local)))
+    });
+    check(&env, header).map(Uint8Array::from)
+}
 
 /// Rings in an environment: weak, and ringing once is enough.
 type Bell = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
@@ -118,11 +146,7 @@ impl TryFrom<BindingProxyOptions> for ProxyOptions {
             idle_timeout: duration(told.idle_timeout),
             limit: limit(told.rate, told.burst),
             total_limit: limit(told.total_rate, told.total_burst),
-            proxy_protocol: match told.proxy_protocol {
-                0 => None,
-                1 => Some(ProxyProtocol::V1),
-                _ => Some(ProxyProtocol::V2),
-            },
+            proxy_protocol: protocol(told.proxy_protocol),
             health: HealthOptions {
                 failures: told.failures,
                 backoff: duration(told.backoff).unwrap_or(standard.backoff),

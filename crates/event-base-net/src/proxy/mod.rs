@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+pub use header::header;
 pub use health::UpstreamState;
 pub use options::{
     Balance, Door, HealthOptions, MAX_THREADS, MAX_UPSTREAMS, MAX_WEIGHT, ProxyOptions, ProxyProtocol,
