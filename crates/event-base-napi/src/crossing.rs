@@ -18,6 +18,7 @@ use napi_derive::napi;
 use crate::datagram::{DatagramReceive, DatagramSend};
 use crate::error::throw;
 use crate::handle::{Handle, Timeout, milliseconds};
+use crate::socket::WOULD_BLOCK;
 
 mod transfer;
 
@@ -42,6 +43,13 @@ pub(crate) enum Value {
     Undefined,
     Int(i32),
     Number(f64),
+}
+
+impl Value {
+    /// How much was moved, or that it would block.
+    pub(crate) fn moved(count: Option<usize>) -> Self {
+        Value::Int(count.map_or(WOULD_BLOCK, |count| count as i32))
+    }
 }
 
 /// One function.

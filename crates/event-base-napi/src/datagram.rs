@@ -25,7 +25,7 @@ use napi_derive::napi;
 use crate::crossing::{Call, Export, Value};
 use crate::descriptor::{BindingAddress, address, borrow};
 use crate::error::check;
-use crate::socket::{WOULD_BLOCK, hand_over};
+use crate::socket::hand_over;
 
 /// Bytes of a record.
 const RECORD: usize = 32;
@@ -86,7 +86,7 @@ impl Export for DatagramReceive {
         let received = call.with_bytes(1, (0, size.saturating_mul(count)), |slots| {
             socket::receive_many(fd, slots, size as usize, datagrams)
         });
-        let Some(received) = call.check(received)? else { return Ok(Value::Int(WOULD_BLOCK)) };
+        let Some(received) = call.check(received)? else { return Ok(Value::moved(None)) };
         let written = call.with_bytes(4, (0, (received * RECORD) as u32), |records| {
             for (record, datagram) in records.chunks_exact_mut(RECORD).zip(&*datagrams) {
                 record.copy_from_slice(&encode(datagram));
@@ -119,7 +119,7 @@ impl Export for DatagramSend {
         call.check(read)?;
         let sent =
             call.with_bytes(1, part(size), |slots| socket::send_many(fd, slots, size as usize, datagrams));
-        call.check(sent).map(|sent| Value::Int(sent.map_or(WOULD_BLOCK, |sent| sent as i32)))
+        call.check(sent).map(Value::moved)
     }
 }
 

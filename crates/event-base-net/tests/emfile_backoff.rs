@@ -3,13 +3,13 @@
 mod support;
 
 use std::fs::File;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use event_base_net::{Address, Completion, ListenOptions, socket};
+use event_base_net::{Address, Completion, ListenOptions, SourceKey, socket};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use support::{PATIENCE, busy_time, each_method, errno};
+use support::{Bed, PATIENCE, busy_time, each_method, errno};
 
 /// Takes every free descriptor.
 fn take_all() -> Vec<File> {
@@ -22,15 +22,21 @@ fn lower_the_limit() {
     setrlimit(Resource::RLIMIT_NOFILE, soft.min(256), hard).expect("lowering is always allowed");
 }
 
+/// A listener, and connections that wait for it.
+fn listener_with_clients(bed: &mut Bed, count: usize) -> (SourceKey, SocketAddr, Vec<TcpStream>) {
+    let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
+    let door = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
+    let Ok(Address::Internet(address)) = socket::address(&door) else { panic!("it is bound") };
+    let key = bed.net.listen(door, ListenOptions::default()).expect("it can be watched");
+    let clients = (0..count).map(|_| TcpStream::connect(address).expect("it listens")).collect();
+    (key, address, clients)
+}
+
 #[test]
 fn descriptors_that_run_out_in_a_burst_lose_no_connection() {
     lower_the_limit();
     each_method(|method, bed| {
-        let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
-        let door = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
-        let Ok(Address::Internet(address)) = socket::address(&door) else { panic!("it is bound") };
-        let key = bed.net.listen(door, ListenOptions::default()).expect("it can be watched");
-        let clients: Vec<_> = (0..6).map(|_| TcpStream::connect(address).expect("it listens")).collect();
+        let (key, _, clients) = listener_with_clients(bed, 6);
         let mut taken = take_all();
         taken.truncate(taken.len() - 2);
 
@@ -61,11 +67,7 @@ fn descriptors_that_run_out_in_a_burst_lose_no_connection() {
 fn a_listener_without_descriptors_waits_and_recovers() {
     lower_the_limit();
     each_method(|method, bed| {
-        let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
-        let door = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
-        let Ok(Address::Internet(address)) = socket::address(&door) else { panic!("it is bound") };
-        let key = bed.net.listen(door, ListenOptions::default()).expect("it can be watched");
-        let clients: Vec<_> = (0..3).map(|_| TcpStream::connect(address).expect("it listens")).collect();
+        let (key, address, clients) = listener_with_clients(bed, 3);
 
         let taken = take_all();
         let (handed, busy, start) = (bed.handed, busy_time(), Instant::now());

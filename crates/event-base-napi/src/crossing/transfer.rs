@@ -12,7 +12,6 @@ use napi::sys;
 
 use super::{Call, Export, Value};
 use crate::descriptor::borrow;
-use crate::socket::WOULD_BLOCK;
 
 /// Buffers that are written in one go.
 const MOST_BUFFERS: usize = 64;
@@ -102,7 +101,7 @@ impl Call {
     ) -> napi::Result<Value> {
         let fd = self.check(borrow(self.int(0), syscall))?;
         let moved = self.with_bytes(1, (self.uint(2), self.uint(3)), |bytes| call(fd, bytes));
-        self.check(moved).map(|count| Value::Int(count.map_or(WOULD_BLOCK, |count| count as i32)))
+        self.check(moved).map(Value::moved)
     }
 }
 
@@ -134,7 +133,7 @@ impl Export for SocketWriteMany {
     fn call(call: &Call) -> napi::Result<Value> {
         let fd = call.check(borrow(call.int(0), "writev"))?;
         let written = call.with_buffers(1, call.uint(2), |buffers| socket::write_vectored(fd, buffers));
-        call.check(written).map(|count| Value::Int(count.map_or(WOULD_BLOCK, |count| count as i32)))
+        call.check(written).map(Value::moved)
     }
 }
 

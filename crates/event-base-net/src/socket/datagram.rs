@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use event_base::Error;
-use nix::errno::Errno;
 use socket2::{Socket, Type};
 
 use super::message;
+use super::transfer::retry;
 use crate::address::Address;
-use crate::failure::{Result, from_io, system, would_block};
+use crate::failure::{Result, from_io, system};
 
 /// The most datagrams that [`receive_many`] and [`send_many`] take in one call. What is gained by more than 16 is
 /// not measurable, and each costs room on the stack.
@@ -126,15 +126,4 @@ fn check(bytes: usize, size: usize, datagrams: usize) -> Result<()> {
         return Err(Error::OutOfRange("datagrams"));
     }
     Ok(())
-}
-
-fn retry(mut call: impl FnMut() -> nix::Result<usize>) -> nix::Result<Option<usize>> {
-    loop {
-        match call() {
-            Ok(count) => return Ok(Some(count)),
-            Err(Errno::EINTR) => {}
-            Err(errno) if would_block(errno) => return Ok(None),
-            Err(errno) => return Err(errno),
-        }
-    }
 }

@@ -132,7 +132,8 @@ fn quiet() -> MsgFlags {
     MsgFlags::empty()
 }
 
-fn retry(mut call: impl FnMut() -> nix::Result<usize>) -> nix::Result<Option<usize>> {
+/// Makes a call again that a signal broke off; `None` where it would block.
+pub(super) fn retry(mut call: impl FnMut() -> nix::Result<usize>) -> nix::Result<Option<usize>> {
     loop {
         match call() {
             Ok(count) => return Ok(Some(count)),

@@ -95,10 +95,10 @@ impl Inner {
     /// The pass ends before all calls were made: the event is due again, in front of the others.
     #[cold]
     pub(super) fn put_calls_back(&mut self) {
-        let Calls { index, mut left, result } = self.signals.calls;
+        let Calls { index, mut left, mut result } = self.signals.calls;
         self.control.attention -= Attention::REPEATS;
         let record = self.table.at(index);
-        let (priority, mut result) = (record.priority, result);
+        let priority = record.priority;
         if record.state.intersects(State::QUEUED) {
             // Its own callback made it active again.
             result |= record.result - REPEATS;
