@@ -86,7 +86,7 @@ class Race {
     this.#listening = signal && addAbortListener(signal, () => this.#lose(signal.reason as Error))
     this.#delay = owner.newTimer(() => this.#begin())
     if (timeout >= 0) {
-      this.#deadline = owner.newTimer(() => this.#lose(timedOut(target) as Error)).add(timeout)
+      this.#deadline = owner.newTimer(() => this.#lose(timedOut(target))).add(timeout)
     }
     this.#begin()
   }

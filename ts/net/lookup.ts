@@ -35,9 +35,10 @@ export type LookupFunction = (
 const LONGEST_TIMER = 0x7fff_ffff
 
 /** The error of a connect whose time is over. */
-export function timedOut(place: Place): unknown {
+export function timedOut(place: Place): Error {
   const text = 'ETIMEDOUT: Connection timed out, connect'
-  return withAddress(systemError('ETIMEDOUT', text, -constants.errno.ETIMEDOUT, 'connect', -1), place)
+  const error = systemError('ETIMEDOUT', text, -constants.errno.ETIMEDOUT, 'connect', -1)
+  return withAddress(error, place) as Error
 }
 
 /** The error that Node's own look-up gives for a name without an address. */

@@ -252,6 +252,9 @@ export class Relay implements Source {
  * directions have ended. The end of one direction is passed on behind its last byte while the other goes on; a
  * slow reader slows its writer; a peer whose incoming stream breaks off because the other failed is reset.
  *
+ * An end may still be on its way, as `socket.connect` returns it: the relay waits for it natively, and so a proxy whose
+ * upstream has a numeric address needs no callback between accepting and relaying.
+ *
  * ```ts server
  * import { EventBase } from 'event-base'
  * import { connect, listen, relay } from 'event-base/net'
@@ -269,11 +272,8 @@ export class Relay implements Source {
  * ```
  *
  * @param base whose loop moves the bytes
- * An end may still be on its way, as `socket.connect` returns it: the relay waits for it natively, and so a proxy whose
- * upstream has a numeric address needs no callback between accepting and relaying.
- *
- * @param a a connected descriptor, or one that is being connected. Both are the relay's from here on, also when it throws a system error; with
- *   any other error they stay the caller's
+ * @param a a connected descriptor, or one that is being connected. Both are the relay's from here on, also when it
+ *   throws a system error; with any other error they stay the caller's
  * @param b another one
  * @param options timeouts, limits, and bytes that were read before
  * @param onEnd called once, when both descriptors are closed

@@ -2,20 +2,13 @@
 
 import { EV } from '../../constants.js'
 import type { EventBase } from '../../event-base.js'
-import { checkInteger, outOfRange, wrongType } from '../../validate.js'
-import type { RateLimit } from '../rate-group.js'
+import { outOfRange, wrongType } from '../../validate.js'
+import { checkLimit as checkRate, type RateLimit } from '../rate-group.js'
 import type { Direction } from './flow.js'
 
 /** The rates of both directions: the same one for each, or one for each that is to have one. */
 export type DirectionLimit = RateLimit | { read?: RateLimit | undefined; write?: RateLimit | undefined }
 
-/** A rate with nothing left open. */
-interface Settled {
-  rate: number
-  burst: number
-}
-
-const MOST = Number.MAX_SAFE_INTEGER
 const SECOND = 1000
 /** Milliseconds' worth of bytes that an empty bucket waits for, lest every few bytes wake the loop. */
 const REST = 20
@@ -28,7 +21,7 @@ export class Bucket {
   #tokens: number
   #at: number
 
-  constructor(base: EventBase, { rate, burst }: Settled) {
+  constructor(base: EventBase, { rate, burst }: ReturnType<typeof checkRate>) {
     this.#base = base
     this.rate = rate
     this.burst = burst
@@ -59,12 +52,6 @@ export class Bucket {
     // Rounded up, so that they are there at the end of the time.
     return missing <= 0 ? 0 : Math.ceil(((missing + 1) * SECOND * 1000) / this.rate) / 1000
   }
-}
-
-function checkRate(name: string, value: RateLimit): Settled {
-  if (typeof value !== 'object' || value === null) throw wrongType(name, 'of type object', value)
-  const rate = checkInteger(`${name}.rate`, value.rate, 1, MOST)
-  return { rate, burst: checkInteger(`${name}.burst`, value.burst ?? rate, 1, MOST) }
 }
 
 /** The buckets of a limit, by direction. */

@@ -16,11 +16,6 @@ export function connectFailure(errno: number): Error {
   return failure(errno, 'connect')
 }
 
-/** A connection took longer than it was given. */
-export function connectTimedOut(): Error {
-  return failure(constants.errno.ETIMEDOUT, 'connect')
-}
-
 /** The other end of a pair is closed. */
 export function brokenPipe(): Error {
   return failure(constants.errno.EPIPE, 'write')

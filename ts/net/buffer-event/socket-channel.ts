@@ -4,10 +4,11 @@ import { EV } from '../../constants.js'
 import type { Event } from '../../event.js'
 import { crossing, native } from '../../native.js'
 import { at, withAddress, type Place } from '../address.js'
+import { timedOut } from '../lookup.js'
 import { BEV } from './bits.js'
 import type { Channel } from './channel.js'
 import type { Flow } from './flow.js'
-import { connectFailure, connectTimedOut, detached, endOfDescriptor } from './failures.js'
+import { connectFailure, detached, endOfDescriptor } from './failures.js'
 import { NOTHING, receive } from './slab.js'
 
 /** How many chunks are written in one go. */
@@ -58,7 +59,7 @@ export class SocketChannel implements Channel {
     this.#connecting = place
     this.#wait()
     if (timeout === undefined) return
-    const expire = (): void => this.#flow.callbacks.enter(() => this.#connectFailed(connectTimedOut()))
+    const expire = (): void => this.#flow.callbacks.enter(() => this.#connectFailed(timedOut(place)))
     this.#deadline = this.#flow.base.newTimer(expire, { priority: this.#priority() }).add(timeout)
   }
 
