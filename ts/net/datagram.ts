@@ -24,7 +24,7 @@ export interface DatagramTarget extends HostAndPort {
 
 /** The shape of a batch. */
 export interface DatagramBatchOptions {
-  /** How many datagrams there is room for; 1 to 64. Default 16: more gain nothing that can be measured. */
+  /** How many datagrams there is room for; 1 to 64. Default 16. */
   slots?: number | undefined
   /** Bytes there is room for in each; 1 to 65535. Default 2048, more than a datagram on an Ethernet has. */
   size?: number | undefined

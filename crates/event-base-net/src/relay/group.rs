@@ -8,11 +8,12 @@
 //! The members may belong to different loops on different threads. Nobody is woken by another: each waits
 //! for the time his promise is due, and looks again every [`LOOK`], in case the limit was changed meanwhile.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use event_base::Error;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::limit::RateLimit;
 use crate::failure::Result;
@@ -83,7 +84,7 @@ impl RateGroup {
     }
 
     fn budget(&self, direction: usize) -> MutexGuard<'_, Budget> {
-        self.shared.budgets[direction].lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.budgets[direction].lock()
     }
 }
 

@@ -11,8 +11,7 @@ use super::transfer::retry;
 use crate::address::Address;
 use crate::failure::{Result, from_io, system};
 
-/// The most datagrams that [`receive_many`] and [`send_many`] take in one call. What is gained by more than 16 is
-/// not measurable, and each costs room on the stack.
+/// The most datagrams that [`receive_many`] and [`send_many`] take in one call. Each costs room on the stack.
 pub const MOST_DATAGRAMS: usize = 64;
 
 /// How [`bind_datagram`] binds.
