@@ -1,3 +1,4 @@
+import { columns } from './columns.js'
 import type { Row } from './row.js'
 import { verdicts } from './verdict.js'
 
@@ -23,7 +24,7 @@ export function table(rows: readonly Row[], markdown: boolean): string {
   const commands = [...new Set(rows.flatMap((row) => row.commands))]
   const lines = rows.map((row) => cells(row, commands))
   const notes = commands.map((command, index) => `${index + 1}. ${markdown ? `\`${command}\`` : command}`)
-  return `${markdown ? markdownTable(lines) : plainTable(lines)}\n\n${notes.join('\n')}\n`
+  return `${columns(HEAD, lines, (column) => NUMBERS.has(column), markdown)}\n\n${notes.join('\n')}\n`
 }
 
 function cells(row: Row, commands: readonly string[]): string[] {
@@ -51,23 +52,4 @@ function figure(value: number | undefined): string {
 
 function ratio(value: number | undefined): string {
   return value === undefined ? '' : value.toFixed(2)
-}
-
-function plainTable(lines: readonly string[][]): string {
-  const all = [HEAD, ...lines]
-  const widths = HEAD.map((_, column) => Math.max(...all.map((line) => line[column]?.length ?? 0)))
-  const padded = (line: readonly string[]): string =>
-    line
-      .map((cell, column) => {
-        const width = widths[column] ?? 0
-        return NUMBERS.has(column) ? cell.padStart(width) : cell.padEnd(width)
-      })
-      .join('  ')
-      .trimEnd()
-  return all.map(padded).join('\n')
-}
-
-function markdownTable(lines: readonly string[][]): string {
-  const rule = HEAD.map((_, column) => (NUMBERS.has(column) ? '--:' : '---'))
-  return [HEAD, rule, ...lines].map((line) => `| ${line.join(' | ')} |`).join('\n')
 }

@@ -1,4 +1,5 @@
 // What is printed.
+import { columns } from '../lib/columns.js'
 import { spread } from '../lib/statistics.js'
 import type { Contender } from './contenders.js'
 import { type Result, values, type Verdict } from './verdicts.js'
@@ -20,7 +21,7 @@ export function figureTable(
       ),
     ]),
   )
-  return table(head, rows, 3, markdown)
+  return columns(head, rows, (column) => column >= 3, markdown)
 }
 
 /** The aims: a row for each. */
@@ -34,7 +35,7 @@ export function aimTable(verdicts: readonly Verdict[], markdown: boolean): strin
     ratio.toFixed(2),
     met ? 'met' : 'MISSED',
   ])
-  return table(head, rows, 4, markdown)
+  return columns(head, rows, (column) => column >= 4, markdown)
 }
 
 function figure(value: number): string {
@@ -43,30 +44,4 @@ function figure(value: number): string {
   if (size < 1) return value.toFixed(3)
   if (size < 100) return value.toFixed(1)
   return String(Math.round(value))
-}
-
-/** Columns from `numbers` on stand to the right. */
-function table(
-  head: readonly string[],
-  rows: readonly (readonly string[])[],
-  numbers: number,
-  markdown: boolean,
-): string {
-  const all = [head, ...rows]
-  if (markdown) {
-    const rule = head.map((_, column) => (column < numbers ? '---' : '--:'))
-    return [head, rule, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
-  }
-  const widths = head.map((_, column) => Math.max(...all.map((cells) => cells[column]?.length ?? 0)))
-  return all
-    .map((cells) =>
-      cells
-        .map((cell, column) => {
-          const width = widths[column] ?? 0
-          return column < numbers ? cell.padEnd(width) : cell.padStart(width)
-        })
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
 }
