@@ -22,6 +22,7 @@ mod measure;
 mod note;
 mod persist;
 mod phases;
+mod poll;
 mod priorities;
 mod queues;
 mod reinit;

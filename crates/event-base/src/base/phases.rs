@@ -2,7 +2,8 @@
 
 use super::Inner;
 use super::control::Attention;
-use super::run::{Finish, Until};
+use super::poll::Until;
+use super::run::Finish;
 use super::turn::Wait;
 use crate::backend::{Backend, Internal, Readiness, Waiter, signal_of};
 use crate::error::Error;

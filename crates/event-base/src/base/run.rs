@@ -1,39 +1,12 @@
 //! The loop.
 
-use std::time::Duration;
-
 use super::turn::{Next, Occasion, Turn, Wait};
 use super::watchers::{Kind, Walk};
 use super::{Base, Inner};
 use crate::error::Error;
 use crate::event::Ready;
 use crate::flags::{LoopFlags, LoopResult};
-use crate::log::Severity;
 use crate::sync::{Guard, thread_token};
-use crate::time::Nanos;
-
-/// Waits in one pass while each fills all the room there is; more is left to the next pass.
-const MOST_WAITS: usize = 8;
-
-/// How long a wait may last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Until {
-    /// Not at all.
-    Now,
-    /// Until this time.
-    Deadline(Nanos),
-    /// Until something happens.
-    Woken,
-}
-
-impl Until {
-    pub(super) fn deadline(self) -> Option<Nanos> {
-        match self {
-            Until::Deadline(deadline) => Some(deadline),
-            Until::Now | Until::Woken => None,
-        }
-    }
-}
 
 /// The loop under way.
 #[derive(Debug, Default)]
@@ -248,59 +221,5 @@ impl Base {
             inner.run.owner = 0;
             inner.release();
         }
-    }
-
-    /// Asks the backend what is ready, without the lock while it waits.
-    fn poll<'a>(&'a self, mut inner: Guard<'a, Inner>, until: Until) -> Result<Guard<'a, Inner>, Error> {
-        if inner.host.waits {
-            return Err(Error::Reentrant);
-        }
-        let until = if inner.flush_changes(true) { Until::Now } else { until };
-        let mut waiter = inner.backend()?.start_wait();
-        let mut since = inner.start_watch();
-        let mut result = Ok(());
-        let mut may_sleep = until != Until::Now;
-        if !may_sleep || waiter.has_changes() {
-            result = waiter.wait(Some(Duration::ZERO));
-            may_sleep &= result.is_ok() && waiter.is_idle();
-            if may_sleep {
-                // The changes have to be done with before other threads make theirs.
-                inner.backend()?.finish_wait(waiter);
-                waiter = inner.backend()?.start_wait();
-            }
-        }
-        if may_sleep {
-            // From a fresh reading: the time that callbacks took must not make timers late.
-            let deadline = until.deadline();
-            let timeout = deadline.map(|deadline| inner.time.until(deadline));
-            inner.sleep.begin(deadline);
-            drop(inner);
-            result = waiter.wait(timeout);
-            inner = self.shared.state.lock()?;
-            inner.sleep.end();
-        }
-        inner.time.begin_pass();
-        for waits in 1.. {
-            inner.stop_watch(since);
-            // A wait that failed found nothing; the waiter still holds what the one before found.
-            let full = result.is_ok() && inner.collect(&waiter);
-            inner.backend()?.finish_wait(waiter);
-            if !full || waits == MOST_WAITS {
-                break;
-            }
-            waiter = inner.backend()?.start_wait();
-            since = inner.start_watch();
-            result = waiter.wait(Some(Duration::ZERO));
-        }
-        inner.settle_lost();
-        inner.collect_signals()?;
-        result?;
-        if inner.is_stuck() {
-            let text =
-                "a closed descriptor stayed registered with the kernel; everything was registered anew";
-            inner.note(Severity::Warning, text.to_owned());
-            inner.renew_backend()?;
-        }
-        Ok(inner)
     }
 }

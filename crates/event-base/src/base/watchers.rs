@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::run::Until;
+use super::poll::Until;
 use super::turn::{Wait, WatcherTurn};
 use super::{Base, Inner};
 use crate::error::Error;
