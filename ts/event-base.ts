@@ -11,7 +11,7 @@ import { EventError } from './errors.js'
 import { Event, type EventCallback, type EventOptions } from './event.js'
 import { rejectWaiting, Watch, waitOnce } from './iterate.js'
 import { fetchMessages, forget, introduce, listen } from './log.js'
-import { crossing, isWatcherSignal, native, NO_SLOT, NO_TIMEOUT, Signal } from './native.js'
+import { crossing, isWatcherStep, native, NO_SLOT, NO_TIMEOUT, StepCode } from './native.js'
 import { RemoteBase, type SharedBase } from './remote.js'
 import { run } from './run.js'
 import { shareSignal, type Signal as SignalName, signalNumber, unshareSignals } from './signals.js'
@@ -82,7 +82,7 @@ export class EventBase {
   readonly #core: Core
   #keepsAlive = true
   #watchesHost = false
-  #onSignal: (signal: number) => void = () => {}
+  #onStep: (step: number) => void = () => {}
 
   /**
    * @param config without one: the best backend, one priority, no limits
@@ -356,13 +356,13 @@ export class EventBase {
           Event.deliver(core, code, false)
           continue
         }
-        const signal = code >>> 24
-        if (signal === Signal.STOPPED || signal === Signal.EMPTY) return signal
-        if (signal === Signal.HOST) {
+        const step = code >>> 24
+        if (step === StepCode.STOPPED || step === StepCode.EMPTY) return step
+        if (step === StepCode.HOST) {
           lookUp()
           fetchMessages()
-        } else if (isWatcherSignal(signal)) deliverWatcher(core, signal, false)
-        else this.#onSignal(signal)
+        } else if (isWatcherStep(step)) deliverWatcher(core, step, false)
+        else this.#onStep(step)
       }
     } finally {
       core.running = undefined
@@ -395,7 +395,7 @@ export class EventBase {
       flags: 0,
       keepAlive: this.#keepsAlive,
       signal: checkSignal(signal),
-      onSignal: (said) => this.#onSignal(said),
+      onStep: (step) => this.#onStep(step),
     })
   }
 
@@ -758,8 +758,8 @@ export class EventBase {
    *
    * @internal
    */
-  static onSignal(base: EventBase, listener: (signal: number) => void): void {
-    base.#onSignal = listener
+  static onStep(base: EventBase, listener: (step: number) => void): void {
+    base.#onStep = listener
   }
 }
 

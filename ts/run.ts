@@ -7,7 +7,7 @@ import { LoopResult } from './constants.js'
 import type { Core } from './core.js'
 import { closedError, EventError, systemError } from './errors.js'
 import { Event } from './event.js'
-import { isWatcherSignal, native, NO_SLOT, Signal } from './native.js'
+import { isWatcherStep, native, NO_SLOT, StepCode } from './native.js'
 import { deliverWatcher } from './watcher.js'
 
 /**
@@ -28,12 +28,12 @@ export interface RunSettings {
   /** Ends the run. */
   signal: AbortSignal | undefined
   /** Called for a code that concerns no event of JavaScript's. */
-  onSignal: (signal: number) => void
+  onStep: (step: number) => void
 }
 
 /** Runs the loop until it has a reason to end. */
 export function run(core: Core, settings: RunSettings): Promise<LoopResult> {
-  const { flags, keepAlive, signal, onSignal } = settings
+  const { flags, keepAlive, signal, onStep } = settings
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted()
     let listening: Disposable | undefined
@@ -55,18 +55,18 @@ export function run(core: Core, settings: RunSettings): Promise<LoopResult> {
         }
         return
       }
-      const said = code >>> 24
-      if (said === Signal.STOPPED || said === Signal.EMPTY) {
+      const step = code >>> 24
+      if (step === StepCode.STOPPED || step === StepCode.EMPTY) {
         end()
-        resolve(said)
-      } else if (said === Signal.FAILED) {
+        resolve(step)
+      } else if (step === StepCode.FAILED) {
         end()
         // 0 is the one refusal that is not the kernel's: the base went away under the run.
         reject(errno === 0 ? closedError('base') : waitFailed(native.baseMethod(core.handle), errno))
-      } else if (isWatcherSignal(said)) {
-        deliverWatcher(core, said, true)
+      } else if (isWatcherStep(step)) {
+        deliverWatcher(core, step, true)
       } else {
-        onSignal(said)
+        onStep(step)
       }
     }
     native.runStart(core.handle, flags, hasUv, keepAlive, listener)

@@ -3,7 +3,7 @@
 import { AsyncResource } from 'node:async_hooks'
 
 import type { Core } from './core.js'
-import { crossing, native, Signal } from './native.js'
+import { crossing, native, StepCode } from './native.js'
 
 /**
  * Called when the loop is about to wait.
@@ -24,7 +24,7 @@ export type CheckCallback = (watcher: Watcher) => void
 const RESOURCE = Object.freeze({ requireManualDestroy: true })
 
 let make: (core: Core, prepare: PrepareCallback | undefined, check: CheckCallback | undefined) => Watcher
-let deliver: (core: Core, signal: number, inContext: boolean) => void
+let deliver: (core: Core, step: number, inContext: boolean) => void
 
 /**
  * Told before or after each wait of a loop: see {@link EventBase.onPrepare} and {@link EventBase.onCheck}. It lives
@@ -47,11 +47,11 @@ export class Watcher {
 
   static {
     make = (core, prepare, check) => new Watcher(core, prepare, check)
-    deliver = (core, signal, inContext) => {
+    deliver = (core, step, inContext) => {
       const watcher = core.watchers.get(crossing.loopWatcher(core.handle))
       core.running = undefined
       if (watcher === undefined) return
-      const wait = signal === Signal.PREPARE ? crossing.loopWait(core.handle) : -1
+      const wait = step === StepCode.PREPARE ? crossing.loopWait(core.handle) : -1
       const call = (): void => {
         watcher.#prepare?.(wait < 0 ? undefined : wait, watcher)
         watcher.#check?.(watcher)
@@ -92,6 +92,6 @@ export function watchCheck(core: Core, callback: CheckCallback): Watcher {
  *
  * @param inContext in the asynchronous context the watcher was made in, not the loop's
  */
-export function deliverWatcher(core: Core, signal: number, inContext: boolean): void {
-  deliver(core, signal, inContext)
+export function deliverWatcher(core: Core, step: number, inContext: boolean): void {
+  deliver(core, step, inContext)
 }

@@ -2,7 +2,7 @@
 
 import { EventBase } from '../event-base.js'
 import type { Core } from '../core.js'
-import { Signal } from '../native.js'
+import { StepCode } from '../native.js'
 import { wrongType } from '../validate.js'
 import { nextCompletion, type Completion } from './completion.js'
 
@@ -29,8 +29,8 @@ export class Sources {
 
   private constructor(base: EventBase, core: Core) {
     this.#core = core
-    EventBase.onSignal(base, (signal) => {
-      if (signal === Signal.NET) this.#deliver()
+    EventBase.onStep(base, (step) => {
+      if (step === StepCode.NET) this.#deliver()
     })
     core.waiting.add((reason) => this.#baseClosed(reason))
   }

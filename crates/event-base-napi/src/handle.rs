@@ -19,7 +19,7 @@ use napi_derive::napi;
 use crate::crossing::Rest;
 use crate::driver::Driver;
 use crate::log;
-use crate::pull::Told;
+use crate::step::Told;
 
 /// A handle's low bits are a place in the table, the others count how often the place was used.
 const PLACE_BITS: u32 = 20;

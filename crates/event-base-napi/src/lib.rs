@@ -21,9 +21,10 @@ mod handle;
 mod log;
 mod net;
 mod proxy;
-mod pull;
+
 mod remote;
 mod scope;
 mod signal;
 mod socket;
 mod stats;
+mod step;

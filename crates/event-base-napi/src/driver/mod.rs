@@ -18,8 +18,8 @@ use napi_derive::napi;
 
 use crate::error::check;
 use crate::handle::{Handle, HandleState};
-use crate::pull::{Signal, Step};
 use crate::scope::Caller;
+use crate::step::{Step, StepCode};
 
 /// A call for a driver failed, with a positive `errno`.
 fn failed(errno: i32, syscall: &'static str) -> Error {
@@ -81,11 +81,11 @@ impl HandleState {
     fn finish(self: &Rc<Self>, caller: &Rc<Caller>, result: Result<LoopResult, Error>) {
         self.detach();
         let (signal, errno) = match result {
-            Ok(LoopResult::Stopped) => (Signal::Stopped, 0),
-            Ok(LoopResult::Empty) => (Signal::Empty, 0),
-            Err(Error::System(error)) => (Signal::Failed, error.errno),
-            Err(Error::Internal(_)) => (Signal::Failed, -1),
-            Err(_) => (Signal::Failed, 0),
+            Ok(LoopResult::Stopped) => (StepCode::Stopped, 0),
+            Ok(LoopResult::Empty) => (StepCode::Empty, 0),
+            Err(Error::System(error)) => (StepCode::Failed, error.errno),
+            Err(Error::Internal(_)) => (StepCode::Failed, -1),
+            Err(_) => (StepCode::Failed, 0),
         };
         _ = caller.call(signal.code(), f64::from(errno));
     }

@@ -2,7 +2,7 @@
 //!
 //! Bits 0-23 are the event's slot, bits 24-31 what happened, with two meanings put on bits that no result
 //! bears: [`RELEASED`] in place of PERSIST, and [`ORPHANED`], which is RELEASED with ET alone. The highest slot
-//! never exists; with it, bits 24-31 are one of the [`Signal`]s.
+//! never exists; with it, bits 24-31 are one of the [`StepCode`]s.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const ORPHANED: u32 = 0x30;
 /// What is said in place of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
-pub(crate) enum Signal {
+pub(crate) enum StepCode {
     /// The loop is over: stopped.
     Stopped = 0,
     /// The loop is over: nothing left to wait for.
@@ -58,7 +58,7 @@ pub(crate) enum Step {
     Idle,
 }
 
-impl Signal {
+impl StepCode {
     pub(crate) fn code(self) -> i32 {
         (NO_SLOT | (self as u32) << 24) as i32
     }
@@ -79,7 +79,7 @@ impl HandleState {
     pub(crate) fn step(&self, wait: Wait) -> Result<Step, Error> {
         loop {
             if self.net_speaks() {
-                return Ok(Step::Call(Signal::Net.code()));
+                return Ok(Step::Call(StepCode::Net.code()));
             }
             match self.base.next(wait)? {
                 Next::Event(ready) if ready.data == 0 => return Ok(Step::Call(code(&ready))),
@@ -87,11 +87,11 @@ impl HandleState {
                 Next::Done(result) => return Ok(Step::Done(result)),
                 Next::Watcher(WatcherTurn::Prepare { id, wait, .. }) => {
                     self.told.set(Told { watcher: id.to_bits(), wait });
-                    return Ok(Step::Call(Signal::Prepare.code()));
+                    return Ok(Step::Call(StepCode::Prepare.code()));
                 }
                 Next::Watcher(WatcherTurn::Check { id, .. }) => {
                     self.told.set(Told { watcher: id.to_bits(), wait: None });
-                    return Ok(Step::Call(Signal::Check.code()));
+                    return Ok(Step::Call(StepCode::Check.code()));
                 }
                 Next::Host => return Ok(Step::Host),
                 Next::Idle => return Ok(Step::Idle),
@@ -103,9 +103,9 @@ impl HandleState {
     pub(crate) fn loop_next(&self) -> Result<i32, Error> {
         Ok(match self.step(Wait::Allowed)? {
             Step::Call(code) => code,
-            Step::Done(LoopResult::Stopped) => Signal::Stopped.code(),
-            Step::Done(LoopResult::Empty) => Signal::Empty.code(),
-            Step::Host | Step::Idle => Signal::Host.code(),
+            Step::Done(LoopResult::Stopped) => StepCode::Stopped.code(),
+            Step::Done(LoopResult::Empty) => StepCode::Empty.code(),
+            Step::Host | Step::Idle => StepCode::Host.code(),
         })
     }
 }
