@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 
 import { expect, test } from 'vitest'
 
@@ -13,27 +13,29 @@ function listed(marker: string): string[] {
   return [...part.matchAll(/^(?:- |\| )`([^`]+)`/gm)].map((match) => match[1] ?? '')
 }
 
+/** Whether a path names a folder. */
+function isFolder(path: string): boolean {
+  return statSync(join(root, path), { throwIfNoEntry: false })?.isDirectory() === true
+}
+
 const crates = ['event-base', 'event-base-napi', 'event-base-net']
 const rust = crates.flatMap((crate) => filesBelow(`crates/${crate}/src`, '.rs'))
 
-test('the file map names every source file, and each once', () => {
-  const builds = crates.map((crate) => `crates/${crate}/build.rs`)
+test('the folder map lists every folder with sources, and each once', () => {
   const sources = [
-    'index.ts',
-    'net.ts',
-    ...filesBelow('ts', '.ts'),
-    ...rust,
-    ...builds.filter((file) => existsSync(join(root, file))),
-    ...filesBelow('scripts', ''),
-  ]
-  const files = listed('map').filter((path) => !path.endsWith('/'))
-  expect(files.toSorted()).toEqual(sources.toSorted())
+    ...['ts', 'scripts', 'bench', 'examples', 'docs'].flatMap((folder) => filesBelow(folder, '')),
+    ...filesBelow('crates', '.rs').filter((file) => !/\/tests\/|\/build\.rs$/.test(file)),
+  ].filter((file) => /\.(?:ts|mjs|rs|md)$/.test(file) && !/^bench\/(?:build|results)\//.test(file))
+  const folders = new Set(sources.map((file) => dirname(file)))
+  const found = listed('map')
+  expect(found.toSorted()).toEqual([...new Set(found)].toSorted())
+  expect([...folders].filter((folder) => !found.includes(folder))).toEqual([])
 })
 
-test('what the file map names exists', () => {
-  const paths = listed('map')
-  expect(paths.length).toBeGreaterThan(50)
-  expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([])
+test('every folder of the map exists', () => {
+  const folders = listed('map')
+  expect(folders.length).toBeGreaterThan(20)
+  expect(folders.filter((folder) => !isFolder(folder))).toEqual([])
 })
 
 test('exactly the listed files may hold unsafe code', () => {
