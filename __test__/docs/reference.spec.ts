@@ -37,10 +37,10 @@ test('every link inside the project leads somewhere', () => {
   expect(broken).toEqual([])
 })
 
-test('README.md lists every npm script', () => {
+test('CONTRIBUTING.md lists every npm script', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
   const names = Object.keys(scripts).map((name) => (/^(?:start|test)$/.test(name) ? name : `run ${name}`))
-  const cells = firstCells('README.md', /^npm /)
+  const cells = firstCells('CONTRIBUTING.md', /^npm /)
   expect(cells.toSorted()).toEqual(names.map((name) => `npm ${name}`).toSorted())
 })
 
@@ -51,7 +51,7 @@ test('errors.md lists every code', () => {
   expect(firstCells('docs/guide/errors.md', /^ERR_/).toSorted()).toEqual(codes.toSorted())
 })
 
-test('README.md lists the environment variables that the code reads', () => {
+test('environment.md lists the environment variables that the code reads', () => {
   const crates = ['event-base', 'event-base-net', 'event-base-napi']
   const rust = crates.flatMap((crate) => filesBelow(`crates/${crate}/src`, '.rs'))
   // Without comments, whose examples read variables of their own.
@@ -65,7 +65,7 @@ test('README.md lists the environment variables that the code reads', () => {
   // Names that are put together from a backend's.
   expect(text).toContain('"EVENT_NO"')
   for (const method of ['EPOLL', 'KQUEUE', 'POLL', 'SELECT']) names.add(`EVENT_NO${method}`)
-  const rows = [...read('README.md').matchAll(/^\| (`(?:EVENT|LISTEN|NAPI)_[^|]*)\|/gm)].map(
+  const rows = [...read('docs/environment.md').matchAll(/^\| (`(?:EVENT|LISTEN|NAPI)_[^|]*)\|/gm)].map(
     (row) => row[1] ?? '',
   )
   const cells = rows.flatMap((row) => [...row.matchAll(/`(\w+)/g)].map((name) => name[1]))
