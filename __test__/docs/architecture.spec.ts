@@ -47,11 +47,11 @@ test('exactly the listed files may hold unsafe code', () => {
 })
 
 test('the pass is described in the order in which it runs', () => {
-  const part = text.split('<!-- turn_locked -->')[1]?.split('\n\nThen')[0] ?? ''
+  const part = text.split('<!-- advance -->')[1]?.split('\n\nThen')[0] ?? ''
   const described = [...part.matchAll(/^\d+\. `(\w+)`/gm)].map((match) => match[1] ?? '')
   expect(described).toHaveLength(11)
   const source = read('crates/event-base/src/base/run.rs')
-  const body = /fn turn_locked[\s\S]*?\n {4}}\n/.exec(source)?.[0] ?? ''
+  const body = /fn advance[\s\S]*?\n {4}}\n/.exec(source)?.[0] ?? ''
   const places = described.map((name) => body.search(new RegExp(`\\b${name}\\b`)))
   expect(places).not.toContain(-1)
   expect(places).toEqual(places.toSorted((a, b) => a - b))

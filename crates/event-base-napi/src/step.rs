@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::handle::HandleState;
-use event_base::{Error, LoopResult, Next, Ready, Wait, WatcherTurn};
+use event_base::{Error, LoopResult, Ready, Step as EngineStep, Wait, WatcherCall};
 
 /// The slot that marks a signal.
 const NO_SLOT: u32 = (1 << 24) - 1;
@@ -82,19 +82,19 @@ impl HandleState {
                 return Ok(Step::Call(StepCode::Net.code()));
             }
             match self.base.next(wait)? {
-                Next::Event(ready) if ready.data == 0 => return Ok(Step::Call(code(&ready))),
-                Next::Event(ready) => self.net_ready(&ready),
-                Next::Done(result) => return Ok(Step::Done(result)),
-                Next::Watcher(WatcherTurn::Prepare { id, wait, .. }) => {
+                EngineStep::Event(ready) if ready.data == 0 => return Ok(Step::Call(code(&ready))),
+                EngineStep::Event(ready) => self.net_ready(&ready),
+                EngineStep::Done(result) => return Ok(Step::Done(result)),
+                EngineStep::Watcher(WatcherCall::Prepare { id, wait, .. }) => {
                     self.told.set(Told { watcher: id.to_bits(), wait });
                     return Ok(Step::Call(StepCode::Prepare.code()));
                 }
-                Next::Watcher(WatcherTurn::Check { id, .. }) => {
+                EngineStep::Watcher(WatcherCall::Check { id, .. }) => {
                     self.told.set(Told { watcher: id.to_bits(), wait: None });
                     return Ok(Step::Call(StepCode::Check.code()));
                 }
-                Next::Host => return Ok(Step::Host),
-                Next::Idle => return Ok(Step::Idle),
+                EngineStep::Host => return Ok(Step::Host),
+                EngineStep::Idle => return Ok(Step::Idle),
             }
         }
     }

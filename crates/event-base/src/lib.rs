@@ -2,7 +2,7 @@
 //!
 //! A [`Base`] watches descriptors and deadlines and says whose turn it is. It stores no callback: events are
 //! ids, and whoever runs the loop is handed a [`Ready`] for each event that fired and does what it likes
-//! with it. The same loop can be run [whole](Base::run), or [step by step](Base::turn) by a host that has a
+//! with it. The same loop can be run [whole](Base::run), or [step by step](Base::next) by a host that has a
 //! loop of its own.
 //!
 //! ```
@@ -72,9 +72,7 @@ mod time;
 pub use backend::supported_methods;
 #[cfg(feature = "test-util")]
 pub use backend::{Script, ScriptedChange};
-pub use base::{
-    Base, CommonTimeout, HostWait, Next, Occasion, Turn, Wait, WaitEnder, WatcherId, WatcherTurn,
-};
+pub use base::{Base, CommonTimeout, HostWait, Step, Wait, WaitEnder, WatcherCall, WatcherId};
 pub use config::{Config, MAX_PRIORITIES};
 pub use error::{Error, SystemError};
 pub use event::{EventId, EventInfo, EventSpec, Ready};

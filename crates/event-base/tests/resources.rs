@@ -10,7 +10,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use event_base::{Base, BaseFlags, Config, Error, EventSpec, LoopResult, Turn, Wait, What};
+use event_base::{Base, BaseFlags, Config, Error, EventSpec, LoopResult, Step, Wait, What};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
@@ -44,7 +44,7 @@ fn ten_thousand_bases_leak_no_descriptor_and_no_memory() {
         if round.is_multiple_of(5) {
             base.descriptor().unwrap();
             base.enter(WAIT).unwrap();
-            assert_eq!(base.turn(Wait::Never), Ok(Turn::Ready));
+            assert!(matches!(base.next(Wait::Never), Ok(Step::Event(_))));
             base.leave();
         }
         if round.is_multiple_of(2) {
@@ -69,7 +69,7 @@ fn closing_gives_the_descriptors_back_although_handles_remain() {
         if host {
             base.create_and_add(EventSpec::timer(), Some(ms(1_000))).unwrap();
             base.enter(WAIT).unwrap();
-            assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+            assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
             base.leave();
         }
         assert!(open_descriptors() > before);
@@ -157,7 +157,7 @@ fn every_descriptor_of_a_base_is_closed_on_exec() {
     let base = Base::new().unwrap();
     base.create_and_add(EventSpec::timer(), Some(ms(3_600_000))).unwrap();
     base.enter(WAIT).unwrap();
-    assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+    assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
     assert_eq!(inherited(), before);
     base.leave();
 }

@@ -1,7 +1,7 @@
 //! Deleting an event for certain: not before its callback has ended, in whatever thread that runs.
 //!
 //! A call begins when the event is handed out and ends with the loop's next step: the next
-//! [`next_ready`](Base::next_ready), [`next`](Base::next), [`turn`](Base::turn) or [`leave`](Base::leave).
+//! [`next`](Base::next) or [`leave`](Base::leave).
 //! Who waits for the end says so in a bit that the loop looks at after each callback anyway, so a call that
 //! nobody waits for costs nothing. (libevent waits on a condition variable without looking again why it was
 //! woken; here each wait is for one call, told by its number, and a spurious wake-up only waits again.)
@@ -51,9 +51,8 @@ impl Base {
     /// that was running in another thread has ended (`event_del_block`). In the thread that runs the loop,
     /// which cannot wait for itself, it returns at once.
     ///
-    /// A call ends with the loop's next step: [`next_ready`](Self::next_ready), [`next`](Self::next),
-    /// [`turn`](Self::turn) or [`leave`](Self::leave), which a panic in [`run`](Self::run)'s callback comes to
-    /// as well. What the callback itself adds again is pending afterwards. Waits, too, for the last call of an
+    /// A call ends with the loop's next step: [`next`](Self::next) or [`leave`](Self::leave), which a panic in
+    /// [`run`](Self::run)'s callback calls as well. What the callback itself adds again is pending afterwards. Waits, too, for the last call of an
     /// event that is gone already, such as one of [`once`](Self::once).
     ///
     /// Two threads that wait for each other's callbacks from inside their own wait for ever, as with any lock.

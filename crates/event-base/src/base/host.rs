@@ -1,11 +1,11 @@
 //! Being driven by a host that has a loop of its own.
 //!
-//! The host watches [`Base::descriptor`] and, when it is readable, calls [`Base::turn`] with
+//! The host watches [`Base::descriptor`] and, when it is readable, calls [`Base::next`] with
 //! [`Wait::Never`](super::Wait::Never). Between turns the base counts as asleep: deadlines are kept by a
 //! kernel timer behind the same descriptor, and whatever would wake a sleeping loop makes it readable.
 //!
 //! A backend without a descriptor gives its wait away instead: [`Base::start_wait`], after each
-//! [`Turn::Idle`](super::Turn::Idle).
+//! [`Step::Idle`](super::Step::Idle).
 
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
@@ -61,7 +61,7 @@ impl HostWait {
     /// Sleeps until something is ready, a deadline has passed, or the base was woken; may end early.
     ///
     /// # Errors
-    /// [`Error::System`] if the wait fails; the next [`Base::turn`] meets the same.
+    /// [`Error::System`] if the wait fails; the next [`Base::next`] meets the same.
     pub fn wait(&mut self) -> Result<(), Error> {
         let left = self.deadline.map(|deadline| self.clock.until(deadline));
         self.waiter.wait(left.map(Duration::from_nanos))
@@ -111,7 +111,7 @@ impl Base {
         self.with(|inner| inner.host.epoch)
     }
 
-    /// Gives the wait away that follows a turn which came to [`Turn::Idle`](super::Turn::Idle): for hosts of
+    /// Gives the wait away that follows a turn which came to [`Step::Idle`](super::Step::Idle): for hosts of
     /// a base whose backend has no [`descriptor`](Self::descriptor), and works with every other. Until it is
     /// [given back](Self::finish_wait) the base takes no turn; changes made meanwhile, on any thread, take
     /// effect on it.
@@ -141,7 +141,7 @@ impl Base {
         })
     }
 
-    /// Takes a wait back, with what it found; the next [`turn`](Self::turn) goes on from there.
+    /// Takes a wait back, with what it found; the next [`next`](Self::next) goes on from there.
     ///
     /// # Errors
     /// [`Error::Closed`], [`Error::WrongThread`].
@@ -157,7 +157,7 @@ impl Base {
         })
     }
 
-    /// Lets a blocking [`turn`](Self::turn) return [`Turn::Host`](super::Turn::Host) when `descriptor`, the
+    /// Lets a blocking [`next`](Self::next) return [`Step::Host`](super::Step::Host) when `descriptor`, the
     /// one of the host's own loop, becomes readable (edge-triggered).
     ///
     /// # Errors
@@ -185,7 +185,7 @@ impl Base {
         })
     }
 
-    /// Lets the next [`turn`](Self::turn) of the loop under way return [`Turn::Host`](super::Turn::Host), and
+    /// Lets the next [`next`](Self::next) of the loop under way return [`Step::Host`](super::Step::Host), and
     /// wakes it, as if the host's own loop had work. Nothing happens while no loop runs. Any thread.
     ///
     /// # Errors

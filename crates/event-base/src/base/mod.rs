@@ -28,7 +28,7 @@ mod queues;
 mod reinit;
 mod run;
 mod signals;
-mod turn;
+mod step;
 mod wake;
 mod watchers;
 
@@ -46,7 +46,7 @@ use measure::Measures;
 use note::Note;
 use queues::Queues;
 use run::Run;
-pub use turn::{Next, Occasion, Turn, Wait, WatcherTurn};
+pub use step::{Step, Wait, WatcherCall};
 use wake::Sleep;
 pub use watchers::WatcherId;
 use watchers::Watchers;

@@ -1,10 +1,10 @@
-//! What an iteration of the loop is made of: the phases that [`Base::turn`](super::Base::turn) names.
+//! What an iteration of the loop is made of: the phases that `Base::advance` calls.
 
 use super::Inner;
 use super::control::Attention;
 use super::poll::Until;
 use super::run::Finish;
-use super::turn::Wait;
+use super::step::Wait;
 use crate::backend::{Backend, Internal, Readiness, Waiter, signal_of};
 use crate::error::Error;
 use crate::event::{NONE, Ready, State};
@@ -70,7 +70,7 @@ impl Inner {
     }
 
     /// Whether this thread of this process may run the loop.
-    pub(super) fn check_turn(&self) -> Result<(), Error> {
+    pub(super) fn check_thread(&self) -> Result<(), Error> {
         if self.run.is_owner() && (self.is_current() || self.closed) {
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! The loop.
 
-use super::turn::{Next, Occasion, Turn, Wait};
+use super::step::{Step, Wait};
 use super::watchers::{Kind, Walk};
 use super::{Base, Inner};
 use crate::error::Error;
@@ -52,21 +52,22 @@ impl Base {
     /// [`Error::Reentrant`] if a loop runs on this base already, [`Error::System`] if the wait fails,
     /// [`Error::Closed`], [`Error::WrongThread`].
     pub fn run(&self, flags: LoopFlags, mut dispatch: impl FnMut(&Base, Ready)) -> Result<LoopResult, Error> {
-        self.run_with_watchers(flags, |base, occasion| {
-            if let Occasion::Event(ready) = occasion {
+        self.run_with_watchers(flags, |base, step| {
+            if let Step::Event(ready) = step {
                 dispatch(base, ready);
             }
         })
     }
 
-    /// [`run`](Self::run), where `dispatch` is also handed the [watchers](Self::on_prepare).
+    /// [`run`](Self::run), and also calls `dispatch` for the [watchers](Self::on_prepare): it receives
+    /// [`Step::Event`] and [`Step::Watcher`].
     ///
     /// # Errors
     /// As [`run`](Self::run).
     pub fn run_with_watchers(
         &self,
         flags: LoopFlags,
-        mut dispatch: impl FnMut(&Base, Occasion),
+        mut dispatch: impl FnMut(&Base, Step),
     ) -> Result<LoopResult, Error> {
         struct Leave<'a>(&'a Base);
         impl Drop for Leave<'_> {
@@ -78,50 +79,15 @@ impl Base {
         let _leave = Leave(self);
         loop {
             match self.next(Wait::Allowed)? {
-                Next::Event(ready) => dispatch(self, Occasion::Event(ready)),
-                Next::Watcher(turn) => dispatch(self, Occasion::Watcher(turn)),
-                Next::Done(result) => return Ok(result),
-                Next::Idle | Next::Host => {}
+                step @ (Step::Event(_) | Step::Watcher(_)) => dispatch(self, step),
+                Step::Done(result) => return Ok(result),
+                Step::Idle | Step::Host => {}
             }
         }
     }
 
-    /// The next event, through as many [turns](Self::turn) as it takes: the two steps in one, for who needs
-    /// no say between them.
-    ///
-    /// # Errors
-    /// As [`turn`](Self::turn).
-    #[inline]
-    pub fn next(&self, wait: Wait) -> Result<Next, Error> {
-        let mut inner = self.shared.state.lock()?;
-        match inner.next_due() {
-            Some(ready) => Ok(Next::Event(ready)),
-            None => self.next_after_turns(inner, wait),
-        }
-    }
-
-    /// Apart, so that the way from one callback of a pass to the next is short.
-    #[inline(never)]
-    fn next_after_turns<'a>(&'a self, mut inner: Guard<'a, Inner>, wait: Wait) -> Result<Next, Error> {
-        loop {
-            let turn;
-            (inner, turn) = self.turn_locked(inner, wait)?;
-            match turn {
-                Turn::Ready => {
-                    if let Some(ready) = inner.first_due() {
-                        return Ok(Next::Event(ready));
-                    }
-                }
-                Turn::Done(result) => return Ok(Next::Done(result)),
-                Turn::Idle => return Ok(Next::Idle),
-                Turn::Host => return Ok(Next::Host),
-                Turn::Watcher(turn) => return Ok(Next::Watcher(turn)),
-            }
-        }
-    }
-
-    /// Enters the loop, to be run in steps: [`turn`](Self::turn), then [`next_ready`](Self::next_ready) until
-    /// there is none, over and over; then [`leave`](Self::leave).
+    /// Enters the loop, to be run in steps: [`next`](Self::next) until it returns [`Step::Done`], then
+    /// [`leave`](Self::leave).
     ///
     /// # Errors
     /// [`Error::Reentrant`] if a loop runs on this base already, [`Error::Closed`], [`Error::WrongThread`].
@@ -137,26 +103,35 @@ impl Base {
         })
     }
 
-    /// One iteration, up to where callbacks are due: looks for a reason to leave, waits, and makes active
-    /// what became ready and what timed out. Answers for each watcher on the way, and goes on when called again.
+    /// Runs the loop up to its next step: takes the next active event of the pass out of its queue, or
+    /// begins another pass, waits, and makes active what became ready and what expired.
+    ///
+    /// A one-shot event is deleted and a persistent timer armed again before its event is returned. The caller
+    /// runs callbacks between calls, without a lock.
     ///
     /// # Errors
     /// [`Error::System`] if the wait fails; the loop can be tried again or left. [`Error::Internal`] in debug
     /// mode, if the engine's own structures contradict each other. [`Error::WrongThread`] if this is not the
     /// thread that entered the loop; [`Error::Reentrant`] while the wait [is away](Self::start_wait),
     /// [`Error::Closed`].
-    pub fn turn(&self, wait: Wait) -> Result<Turn, Error> {
-        self.turn_locked(self.shared.state.lock()?, wait).map(|(_, turn)| turn)
+    #[inline]
+    pub fn next(&self, wait: Wait) -> Result<Step, Error> {
+        let mut inner = self.shared.state.lock()?;
+        if inner.run.is_owner()
+            && let Some(ready) = inner.next_due()
+        {
+            return Ok(Step::Event(ready));
+        }
+        self.advance(inner, wait)
     }
 
-    fn turn_locked<'a>(
-        &'a self,
-        mut inner: Guard<'a, Inner>,
-        wait: Wait,
-    ) -> Result<(Guard<'a, Inner>, Turn), Error> {
-        inner.check_turn()?;
+    /// Ends the pass and runs the next ones up to a step. Not inlined, so that the path from one callback of a
+    /// pass to the next is short.
+    #[inline(never)]
+    fn advance<'a>(&'a self, mut inner: Guard<'a, Inner>, wait: Wait) -> Result<Step, Error> {
+        inner.check_thread()?;
         loop {
-            // A pass that was left for a watcher goes on behind it.
+            // A pass that was left for a watcher continues behind it.
             let walk = inner.run.walk.take();
             let reason = if walk.is_some() {
                 inner.reason_to_break_off()
@@ -169,44 +144,38 @@ impl Base {
                 inner.reason_to_leave()
             };
             if let Some(result) = reason {
-                return Ok((inner, Turn::Done(result)));
+                return Ok(Step::Done(result));
             }
             if walk.is_some() || inner.begin_pass() {
                 if walk.is_none_or(|walk| walk.kind == Kind::Prepare) {
-                    if let Some(turn) = inner.next_prepare(walk) {
-                        return Ok((inner, Turn::Watcher(turn)));
+                    if let Some(call) = inner.next_prepare(walk) {
+                        return Ok(Step::Watcher(call));
                     }
                     let until = inner.wait_until(wait);
                     inner = self.poll(inner, until)?;
                 }
-                if let Some(turn) = inner.next_check(walk) {
-                    return Ok((inner, Turn::Watcher(turn)));
+                if let Some(call) = inner.next_check(walk) {
+                    return Ok(Step::Watcher(call));
                 }
                 inner.expire_timers();
                 if !inner.notes.is_empty() {
                     inner = self.tell_notes(inner)?;
                 }
             }
-            // Before the events: those of a loop that is never at rest would keep it waiting for ever.
+            // Before the events: a loop that always has active events would never return to its host.
             if std::mem::take(&mut inner.run.host) {
-                return Ok((inner, Turn::Host));
+                return Ok(Step::Host);
             }
             if inner.has_ready() {
                 inner.open_pass();
-                return Ok((inner, Turn::Ready));
-            }
-            if wait == Wait::Never && inner.reason_to_leave().is_none() {
+                if let Some(ready) = inner.first_due() {
+                    return Ok(Step::Event(ready));
+                }
+            } else if wait == Wait::Never && inner.reason_to_leave().is_none() {
                 inner.fall_asleep()?;
-                return Ok((inner, Turn::Idle));
+                return Ok(Step::Idle);
             }
         }
-    }
-
-    /// The next event that is due in this pass, taken out of its queue, not persistent ones deleted and
-    /// persistent timers re-armed; `None` once the pass is over. Callbacks of the user run between calls.
-    #[must_use]
-    pub fn next_ready(&self) -> Option<Ready> {
-        self.open().ok()?.next_due()
     }
 
     /// Leaves the loop. Without effect if this thread runs none.

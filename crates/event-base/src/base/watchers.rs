@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::poll::Until;
-use super::turn::{Wait, WatcherTurn};
+use super::step::{Wait, WatcherCall};
 use super::{Base, Inner};
 use crate::error::Error;
 use crate::flags::LoopResult;
@@ -110,26 +110,26 @@ impl Inner {
     }
 
     /// The next who is to be told that the loop is about to wait.
-    pub(super) fn next_prepare(&mut self, walk: Option<Walk>) -> Option<WatcherTurn> {
+    pub(super) fn next_prepare(&mut self, walk: Option<Walk>) -> Option<WatcherCall> {
         let (id, data) = self.next_watcher(Kind::Prepare, walk)?;
         let wait = match self.wait_until(Wait::Allowed) {
             Until::Now => Some(Duration::ZERO),
             Until::Deadline(deadline) => Some(self.time.until(deadline)),
             Until::Woken => None,
         };
-        Some(WatcherTurn::Prepare { id, data, wait })
+        Some(WatcherCall::Prepare { id, data, wait })
     }
 
     /// The next who is to be told that the loop has waited.
-    pub(super) fn next_check(&mut self, walk: Option<Walk>) -> Option<WatcherTurn> {
+    pub(super) fn next_check(&mut self, walk: Option<Walk>) -> Option<WatcherCall> {
         let (id, data) = self.next_watcher(Kind::Check, walk)?;
-        Some(WatcherTurn::Check { id, data })
+        Some(WatcherCall::Check { id, data })
     }
 }
 
 impl Base {
     /// Lets the loop say, in every pass, that it is about to wait, and for how long (`evwatch_prepare_new`):
-    /// [`WatcherTurn::Prepare`]. `data` comes back there. Any thread.
+    /// [`WatcherCall::Prepare`]. `data` comes back there. Any thread.
     ///
     /// Watchers are told in the order of making. One that is made while they are being told is told from the
     /// next pass on. They do not keep the loop from being empty, and are not told when it is left for that.
@@ -141,7 +141,7 @@ impl Base {
     }
 
     /// Lets the loop say, in every pass, that it has waited, before deadlines are looked at and events have
-    /// their turn (`evwatch_check_new`): [`WatcherTurn::Check`]. Else as [`on_prepare`](Self::on_prepare).
+    /// their turn (`evwatch_check_new`): [`WatcherCall::Check`]. Else as [`on_prepare`](Self::on_prepare).
     ///
     /// # Errors
     /// [`Error::Closed`], [`Error::WrongThread`].

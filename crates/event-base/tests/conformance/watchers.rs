@@ -1,6 +1,6 @@
 //! libevent's tests of `watch.h`.
 
-use event_base::{EventSpec, LoopResult, Occasion, WatcherTurn};
+use event_base::{EventSpec, LoopResult, Step, WatcherCall};
 
 use crate::support::{Bed, WAIT, ms};
 
@@ -13,13 +13,13 @@ fn c_094_watch_callback_ordering() {
     let freed_check = bed.base.on_check(20).unwrap();
     bed.base.create_and_add(EventSpec::timer().persist().data(100), Some(ms(1_000))).unwrap();
     let mut told = vec![];
-    let result = bed.base.run_with_watchers(WAIT, |base, occasion| match occasion {
-        Occasion::Watcher(WatcherTurn::Prepare { data, wait, .. }) => {
+    let result = bed.base.run_with_watchers(WAIT, |base, step| match step {
+        Step::Watcher(WatcherCall::Prepare { data, wait, .. }) => {
             assert_eq!(wait, Some(ms(1_000)));
             told.push(data);
         }
-        Occasion::Watcher(WatcherTurn::Check { data, .. }) => told.push(data),
-        Occasion::Event(ready) => {
+        Step::Watcher(WatcherCall::Check { data, .. }) => told.push(data),
+        Step::Event(ready) => {
             told.push(ready.data);
             if bed.elapsed() == ms(1_000) {
                 base.remove_watcher(freed_prepare).unwrap();
@@ -28,6 +28,7 @@ fn c_094_watch_callback_ordering() {
                 base.loop_break().unwrap();
             }
         }
+        other => panic!("{other:?}"),
     });
     assert_eq!(result, Ok(LoopResult::Stopped));
     assert_eq!(told, [1, 2, 10, 20, 100, 1, 10, 100]);
@@ -42,8 +43,8 @@ fn c_095_watch_timeout_unavailable() {
     bed.base.on_prepare(0).unwrap();
     let run = || {
         let mut waits = vec![];
-        let result = bed.base.run_with_watchers(WAIT, |_, occasion| {
-            if let Occasion::Watcher(WatcherTurn::Prepare { wait, .. }) = occasion {
+        let result = bed.base.run_with_watchers(WAIT, |_, step| {
+            if let Step::Watcher(WatcherCall::Prepare { wait, .. }) = step {
                 waits.push(wait);
             }
         });

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use event_base::{Base, EventId, EventSpec, LoopResult, Turn, Wait, What};
+use event_base::{Base, EventId, EventSpec, LoopResult, Step, Wait, What};
 use nix::sys::signal::{Signal, raise};
 
 use crate::support::{POLL, WAIT, base, drain, fd, ms, pair, run, run_watched, shared_base};
@@ -104,7 +104,7 @@ fn c_088_thread_forking() {
         let ended = watch_signal(&base, Signal::SIGCHLD);
         base.create_and_add(EventSpec::timer(), Some(HOURS)).unwrap();
         base.enter(WAIT).unwrap();
-        assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+        assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
         let (mut parents, mut childs) = UnixStream::pair().unwrap();
         let base = &base;
         // With the child's end, whose end the parent hears of.
@@ -118,7 +118,7 @@ fn c_088_thread_forking() {
         parents.read_exact(&mut [0; 4]).unwrap();
         // None of the child's wake-ups came here.
         assert_no_wake_up(base);
-        assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+        assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
         base.leave();
         parents.write_all(b"exit").unwrap();
         run_until_told(base, &[ended]);

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use event_base::{
-    Base, BaseFlags, Config, Error, EventSpec, LoopFlags, LoopResult, Turn, Wait, What, supported_methods,
+    Base, BaseFlags, Config, Error, EventSpec, LoopFlags, LoopResult, Step, Wait, What, supported_methods,
 };
 
 use crate::support::{POLL, WAIT, drain, fd, ms, open_descriptors, pair, run, run_watched};
@@ -24,7 +24,7 @@ fn a_child_may_make_the_base_anew_in_a_callback_and_go_on() {
             child = Some(Child::fork(|| {
                 base.reinit().unwrap();
                 let mut calls = 0;
-                while let Ok(event_base::Next::Event(ready)) = base.next(Wait::Allowed) {
+                while let Ok(Step::Event(ready)) = base.next(Wait::Allowed) {
                     assert_eq!(ready.id, writable);
                     calls += 1;
                     if calls == 3 {
@@ -32,7 +32,7 @@ fn a_child_may_make_the_base_anew_in_a_callback_and_go_on() {
                     }
                 }
                 assert_eq!(calls, 3);
-                assert_eq!(base.turn(Wait::Allowed), Ok(Turn::Done(LoopResult::Empty)));
+                assert_eq!(base.next(Wait::Allowed), Ok(Step::Done(LoopResult::Empty)));
                 base.leave();
             }));
         }

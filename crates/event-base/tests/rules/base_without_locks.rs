@@ -5,10 +5,10 @@ use std::os::fd::AsFd;
 
 use event_base::{
     Base, BaseFlags, CommonTimeout, Config, CountFlags, Error, EventId, EventSpec, HostWait, LoopResult,
-    Turn, Wait, WatcherId, What,
+    Step, Wait, WatcherId, What,
 };
 
-use crate::support::{WAIT, fd, ms, pair, run};
+use crate::support::{WAIT, fd, ms, next_event, pair, run};
 
 fn base() -> Base {
     Base::with_config(&Config::new().set_flags(BaseFlags::NOLOCK)).unwrap()
@@ -115,7 +115,6 @@ fn calls(base: &Base, parts: Parts) -> Vec<(&'static str, Result<(), Error>)> {
         ("set_priorities", base.set_priorities(1)),
         ("set_priority", base.set_priority(id, 0)),
         ("signal_method", base.signal_method().map(drop)),
-        ("turn", base.turn(Wait::Never).map(drop)),
         ("unwatch_host", base.unwatch_host()),
         ("update_cached_time", base.update_cached_time()),
         ("wake", base.wake()),
@@ -124,7 +123,7 @@ fn calls(base: &Base, parts: Parts) -> Vec<(&'static str, Result<(), Error>)> {
 }
 
 /// Calls that cannot be refused.
-const QUIET: [&str; 5] = ["has_lock", "is_closed", "leave", "next_ready", "number"];
+const QUIET: [&str; 4] = ["has_lock", "is_closed", "leave", "number"];
 
 #[test]
 fn a_second_thread_is_refused_whatever_it_asks() {
@@ -137,7 +136,6 @@ fn a_second_thread_is_refused_whatever_it_asks() {
             for (name, result) in calls(base, parts) {
                 assert_eq!(result, Err(Error::WrongThread), "{name}");
             }
-            assert_eq!(base.next_ready(), None);
             assert!(base.is_closed());
             assert!(!base.has_lock());
             base.leave();
@@ -149,16 +147,20 @@ fn a_second_thread_is_refused_whatever_it_asks() {
     assert_eq!(base.pending(id, What::TIMEOUT), Ok(What::TIMEOUT));
 }
 
+fn sources_below(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { sources_below(&path) } else { vec![path] }).collect()
+}
+
 #[test]
 fn the_table_of_calls_names_every_one() {
     let base = base();
     let parts = Parts::of(&base);
     let mut tested: Vec<_> = calls(&base, parts).into_iter().map(|(name, _)| name).chain(QUIET).collect();
     tested.sort_unstable();
-    let sources = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/base")).unwrap();
     let mut public = vec![];
-    for source in sources {
-        let text = std::fs::read_to_string(source.unwrap().path()).unwrap();
+    for source in sources_below(concat!(env!("CARGO_MANIFEST_DIR"), "/src/base").as_ref()) {
+        let text = std::fs::read_to_string(source).unwrap();
         let blocks = text.split("\nimpl Base {\n").skip(1).filter_map(|rest| rest.split("\n}\n").next());
         // A long list of parameters has lines of its own.
         let joined = blocks.collect::<String>().replace("(\n        &self", "(&self");
@@ -199,9 +201,7 @@ fn a_host_can_drive_it() {
     assert!(base.descriptor().unwrap().is_some());
     assert_eq!(base.descriptor(), base.descriptor());
     base.enter(WAIT).unwrap();
-    assert_eq!(base.turn(Wait::Never), Ok(Turn::Ready));
-    assert_eq!(base.next_ready().map(|ready| ready.id), Some(timer));
-    assert_eq!(base.next_ready(), None);
-    assert_eq!(base.turn(Wait::Never), Ok(Turn::Done(LoopResult::Empty)));
+    assert_eq!(next_event(&base, Wait::Never).id, timer);
+    assert_eq!(base.next(Wait::Never), Ok(Step::Done(LoopResult::Empty)));
     base.leave();
 }

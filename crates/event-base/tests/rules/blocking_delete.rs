@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use event_base::{Base, Error, EventId, EventSpec, LoopResult, Turn, Wait, What};
+use event_base::{Base, Error, EventId, EventSpec, LoopResult, Wait, What};
 
-use crate::support::{LOOP_ONCE, PATIENCE, WAIT, ms, run, run_watched};
+use crate::support::{LOOP_ONCE, PATIENCE, WAIT, ms, next_event, run, run_watched};
 
 /// Long enough for a delete that does not wait to return, and to be seen.
 const A_WHILE: Duration = Duration::from_millis(60);
@@ -22,8 +22,7 @@ fn active(base: &Base, spec: EventSpec) -> EventId {
 fn called(base: &Base) -> EventId {
     let event = active(base, EventSpec::user());
     base.enter(WAIT).unwrap();
-    assert_eq!(base.turn(Wait::Never), Ok(Turn::Ready));
-    assert!(base.next_ready().is_some());
+    next_event(&base, Wait::Never);
     event
 }
 
@@ -213,21 +212,15 @@ fn a_base_that_is_closed_lets_go_of_who_waits() {
 /// In steps a call has no end of its own.
 #[test]
 fn a_call_ends_with_the_next_step() {
-    type Step = fn(&Base);
-    let steps: [Step; 4] = [
-        |base| assert!(base.next_ready().is_none()),
-        |base| assert!(base.next(Wait::Never).is_ok()),
-        |base| assert!(base.turn(Wait::Never).is_ok()),
-        Base::leave,
-    ];
-    for step in steps {
+    let ends: [fn(&Base); 2] = [|base| assert!(base.next(Wait::Never).is_ok()), Base::leave];
+    for end in ends {
         let base = Base::new().unwrap();
         let event = called(&base);
         let (tell, told) = mpsc::channel();
         std::thread::scope(|scope| {
             scope.spawn(|| tell.send(base.del_block(event)).unwrap());
             assert!(told.recv_timeout(A_WHILE).is_err(), "it did not wait");
-            step(&base);
+            end(&base);
             assert_eq!(told.recv_timeout(PATIENCE), Ok(Ok(())));
         });
         base.leave();
@@ -245,7 +238,7 @@ fn every_thread_that_waits_is_told() {
             scope.spawn(move || tell.send(base.del_block(event)).unwrap());
         }
         assert!(told.recv_timeout(A_WHILE).is_err(), "it did not wait");
-        assert!(base.next_ready().is_none());
+        assert!(base.next(Wait::Never).is_ok());
         for _ in 0..4 {
             assert_eq!(told.recv_timeout(PATIENCE), Ok(Ok(())));
         }

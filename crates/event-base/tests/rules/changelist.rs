@@ -4,12 +4,12 @@ use std::io::Write;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
-use event_base::{Base, BaseFlags, Clock, Config, Error, EventSpec, LoopResult, Turn, Wait, What};
+use event_base::{Base, BaseFlags, Clock, Config, Error, EventSpec, LoopResult, Step, Wait, What};
 use nix::errno::Errno;
 
 use crate::support::{
-    CountingClock, ONE_PASS, WAIT, duplicate, duplicate_from, fd, ms, pair, replace, run, run_quietly,
-    run_watched, watch,
+    CountingClock, ONE_PASS, WAIT, duplicate, duplicate_from, fd, ms, next_event, pair, replace, run,
+    run_quietly, run_watched, watch,
 };
 
 fn changelist() -> (Base, Arc<CountingClock>) {
@@ -197,7 +197,7 @@ fn what_another_thread_changes_while_the_loop_sleeps_is_told_at_once() {
     let number = fd(&socket);
     base.descriptor().unwrap();
     base.enter(WAIT).unwrap();
-    assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+    assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             base.del(event).unwrap();
@@ -206,8 +206,7 @@ fn what_another_thread_changes_while_the_loop_sleeps_is_told_at_once() {
             assert_eq!(told(&base, number), Some(OUT | ALWAYS));
         });
     });
-    assert_eq!(base.turn(Wait::Never), Ok(Turn::Ready));
-    assert_eq!(base.next_ready().map(|ready| ready.id), Some(writer));
+    assert_eq!(next_event(&base, Wait::Never).id, writer);
     base.leave();
     base.free(timer).unwrap();
 }

@@ -1,8 +1,8 @@
 //! Closing, at every moment.
 
-use event_base::{CountFlags, Error, EventSpec, LoopResult, Turn, Wait, What};
+use event_base::{CountFlags, Error, EventSpec, LoopResult, Step, Wait, What};
 
-use crate::support::{Bed, WAIT, fd, ms, pair};
+use crate::support::{Bed, WAIT, fd, ms, next_event, pair};
 
 #[test]
 fn every_call_on_a_closed_base_says_so() {
@@ -18,7 +18,7 @@ fn every_call_on_a_closed_base_says_so() {
     assert_eq!(base.activate_by_fd(0, What::READ), Err(Error::Closed));
     assert_eq!(base.run(WAIT, |_, _| {}), Err(Error::Closed));
     assert_eq!(base.enter(WAIT), Err(Error::Closed));
-    assert_eq!(base.next_ready(), None);
+    assert_eq!(base.next(Wait::Never), Err(Error::Closed));
     assert_eq!(base.loop_exit(None), Err(Error::Closed));
     assert_eq!(base.loop_break(), Err(Error::Closed));
     assert_eq!(base.loop_continue(), Err(Error::Closed));
@@ -72,11 +72,11 @@ fn closing_with_everything_pending_and_active_is_harmless() {
 fn a_base_closed_between_steps_ends_the_steps() {
     let bed = Bed::new();
     bed.timer(ms(0));
+    bed.timer(ms(0));
     bed.base.enter(WAIT).unwrap();
-    assert_eq!(bed.base.turn(Wait::Never), Ok(Turn::Ready));
+    next_event(&bed.base, Wait::Never);
     bed.base.close().unwrap();
-    assert_eq!(bed.base.next_ready(), None);
-    assert_eq!(bed.base.turn(Wait::Never), Ok(Turn::Done(LoopResult::Stopped)));
+    assert_eq!(bed.base.next(Wait::Never), Ok(Step::Done(LoopResult::Stopped)));
     bed.base.leave();
 }
 

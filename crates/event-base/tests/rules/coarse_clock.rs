@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event_base::{
-    Base, Clock, Config, EventSpec, LoopResult, ManualClock, Occasion, SystemClock, Turn, Wait, WatcherTurn,
-    What,
+    Base, Clock, Config, EventSpec, LoopResult, ManualClock, Step, SystemClock, Wait, WatcherCall, What,
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -112,13 +111,13 @@ fn a_coarse_timer_is_never_early_by_its_own_clock_and_does_not_make_the_loop_spi
         let after = Duration::from_micros(micros);
         let start = base.monotonic().unwrap();
         base.add(timer, Some(after)).unwrap();
-        let result = base.run_with_watchers(WAIT, |base, occasion| match occasion {
-            Occasion::Watcher(WatcherTurn::Check { .. }) => waits += 1,
-            Occasion::Event(ready) => {
+        let result = base.run_with_watchers(WAIT, |base, step| match step {
+            Step::Watcher(WatcherCall::Check { .. }) => waits += 1,
+            Step::Event(ready) => {
                 assert_eq!((ready.id, ready.what), (timer, What::TIMEOUT));
                 assert!(base.monotonic().unwrap() >= start + after);
             }
-            Occasion::Watcher(WatcherTurn::Prepare { .. }) => unreachable!("none was made"),
+            other => panic!("{other:?}"),
         });
         assert_eq!(result, Ok(LoopResult::Empty));
     }
@@ -133,11 +132,15 @@ fn host_over_coarse_deadlines(base: &Base, mut wait: impl FnMut()) {
     let mut idle = 0;
     for _ in 0..5 {
         base.add(timer, Some(Duration::from_micros(6_100))).unwrap();
-        while base.turn(Wait::Never).unwrap() == Turn::Idle {
+        let ready = loop {
+            match base.next(Wait::Never).unwrap() {
+                Step::Event(ready) => break ready,
+                Step::Idle => wait(),
+                other => panic!("{other:?}"),
+            }
             idle += 1;
-            wait();
-        }
-        assert_eq!(base.next_ready().map(|ready| ready.id), Some(timer));
+        };
+        assert_eq!(ready.id, timer);
     }
     base.leave();
     assert!((5..100).contains(&idle), "{idle}");

@@ -4,10 +4,12 @@ use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use event_base::{Base, EventSpec, LoopFlags, LoopResult, Turn, Wait, What};
+use event_base::{Base, EventSpec, LoopFlags, LoopResult, Step, Wait, What};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::support::{Bed, PATIENCE, POLL, WAIT, drain, duplicate, fd, ms, pair, replace, run_watched};
+use crate::support::{
+    Bed, PATIENCE, POLL, WAIT, drain, duplicate, fd, ms, next_event, pair, replace, run_watched,
+};
 
 /// A host asks for the descriptor once, before it enters the loop.
 struct Host(BorrowedFd<'static>);
@@ -28,7 +30,7 @@ impl Host {
     }
 
     fn idle(&self, base: &Base) {
-        assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+        assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
         assert!(!self.is_wanted(AT_ONCE));
     }
 }
@@ -37,10 +39,7 @@ const AT_ONCE: Duration = Duration::ZERO;
 const LONG: Duration = PATIENCE;
 
 fn one_ready(base: &Base) -> What {
-    assert_eq!(base.turn(Wait::Never), Ok(Turn::Ready));
-    let ready = base.next_ready().unwrap();
-    assert_eq!(base.next_ready(), None);
-    ready.what
+    next_event(base, Wait::Never).what
 }
 
 #[test]
@@ -68,9 +67,7 @@ fn the_descriptor_is_readable_when_a_deadline_has_passed() {
     base.enter(WAIT).unwrap();
     for _ in 0..3 {
         // On a busy machine the next deadline may have passed before the base gets to say that it is idle.
-        while base.turn(Wait::Never).unwrap() == Turn::Ready {
-            while base.next_ready().is_some() {}
-        }
+        while base.next(Wait::Never).unwrap() != Step::Idle {}
         assert!(host.is_wanted(LONG));
         assert_eq!(one_ready(&base), What::TIMEOUT);
     }
@@ -90,10 +87,10 @@ fn the_descriptor_is_readable_when_an_exit_is_due() {
         base.loop_exit(Some(ms(time))).unwrap();
         let host = Host::of(&base);
         base.enter(WAIT).unwrap();
-        let idle = base.turn(Wait::Never).unwrap() == Turn::Idle;
+        let idle = base.next(Wait::Never).unwrap() == Step::Idle;
         if idle {
             assert!(host.is_wanted(LONG));
-            assert_eq!(base.turn(Wait::Never), Ok(Turn::Done(LoopResult::Stopped)));
+            assert_eq!(base.next(Wait::Never), Ok(Step::Done(LoopResult::Stopped)));
         }
         base.leave();
         idle
@@ -123,7 +120,7 @@ fn whatever_would_wake_a_sleeping_loop_makes_the_descriptor_readable() {
     let other = base.clone();
     std::thread::spawn(move || other.del(far).unwrap()).join().unwrap();
     assert!(host.is_wanted(AT_ONCE));
-    assert_eq!(base.turn(Wait::Never), Ok(Turn::Done(LoopResult::Empty)));
+    assert_eq!(base.next(Wait::Never), Ok(Step::Done(LoopResult::Empty)));
     base.leave();
 }
 
@@ -151,9 +148,8 @@ fn a_wake_is_not_lost_although_the_base_is_awake() {
     base.enter(WAIT).unwrap();
     host.idle(&base);
     base.activate(base.create(EventSpec::user()).unwrap(), What::READ).unwrap();
-    assert_eq!(base.turn(Wait::Never), Ok(Turn::Ready));
+    next_event(&base, Wait::Never);
     base.wake().unwrap();
-    assert!(base.next_ready().is_some());
     assert!(host.is_wanted(AT_ONCE));
     host.idle(&base);
     base.leave();
@@ -176,9 +172,7 @@ fn a_host_may_first_ask_when_the_base_is_asleep_already() {
     // A busy machine may need longer than the first of these to fall asleep.
     let asleep = [20, 100, 500, 2_500, 12_500].into_iter().any(|time| {
         base.add(timer, Some(ms(time))).unwrap();
-        let idle = base.turn(Wait::Never).unwrap() == Turn::Idle;
-        while !idle && base.next_ready().is_some() {}
-        idle
+        base.next(Wait::Never).unwrap() == Step::Idle
     });
     assert!(asleep);
     let host = Host::of(&base);
@@ -203,7 +197,7 @@ fn getting_rid_of_a_dead_registration_keeps_the_number_and_counts_the_epoch() {
     replace(&ours, &other);
     base.del(old).unwrap();
     for _ in 0..3 {
-        assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+        assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
     }
     assert_eq!((base.descriptor_epoch(), base.descriptor()), (Ok(1), Ok(number)));
     // Nothing is stuck any more, and everything still gets through: a wake, a deadline, a descriptor.
@@ -236,8 +230,7 @@ fn a_blocking_turn_returns_to_a_host_that_has_work() {
     base.enter(WAIT).unwrap();
     for _ in 0..2 {
         work.write_all(b"x").unwrap();
-        assert_eq!(base.turn(Wait::Allowed), Ok(Turn::Host));
-        assert_eq!(base.next_ready(), None);
+        assert_eq!(base.next(Wait::Allowed), Ok(Step::Host));
     }
     base.leave();
 }
@@ -268,10 +261,9 @@ fn a_host_that_has_work_does_not_wait_for_events_that_never_rest() {
     let busy = base.create_and_add(EventSpec::timer().persist(), Some(ms(0))).unwrap();
     base.enter(WAIT).unwrap();
     for _ in 0..3 {
-        assert_eq!(base.turn(Wait::Allowed), Ok(Turn::Ready));
-        assert_eq!(base.next_ready().map(|ready| ready.id), Some(busy));
+        assert_eq!(next_event(&base, Wait::Allowed).id, busy);
         work.write_all(b"x").unwrap();
-        assert_eq!(base.turn(Wait::Allowed), Ok(Turn::Host));
+        assert_eq!(base.next(Wait::Allowed), Ok(Step::Host));
     }
     base.leave();
     // What was due when the host came is not lost.
@@ -279,9 +271,8 @@ fn a_host_that_has_work_does_not_wait_for_events_that_never_rest() {
     base.activate(busy, What::READ).unwrap();
     work.write_all(b"x").unwrap();
     base.enter(LoopFlags::NONBLOCK).unwrap();
-    assert_eq!(base.turn(Wait::Allowed), Ok(Turn::Host));
-    assert_eq!(base.turn(Wait::Allowed), Ok(Turn::Ready));
-    assert_eq!(base.next_ready().map(|ready| ready.what), Some(What::READ));
+    assert_eq!(base.next(Wait::Allowed), Ok(Step::Host));
+    assert_eq!(next_event(&base, Wait::Allowed).what, What::READ);
     base.leave();
 }
 
@@ -304,14 +295,14 @@ fn an_interrupted_loop_comes_up_to_its_host_once() {
     base.interrupt().unwrap();
     base.retain().unwrap();
     base.enter(WAIT).unwrap();
-    assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle), "what came before the loop is not for it");
+    assert_eq!(base.next(Wait::Never), Ok(Step::Idle), "what came before the loop is not for it");
     std::thread::scope(|scope| {
         scope.spawn(|| {
             std::thread::sleep(ms(20));
             base.interrupt().unwrap();
         });
-        assert_eq!(base.turn(Wait::Allowed), Ok(Turn::Host));
+        assert_eq!(base.next(Wait::Allowed), Ok(Step::Host));
     });
-    assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+    assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
     base.leave();
 }

@@ -1,8 +1,8 @@
 //! A look at the events, and at the one that runs.
 
-use event_base::{CountFlags, EventSpec, What};
+use event_base::{CountFlags, EventSpec, LoopResult, Step, Wait, What};
 
-use crate::support::{Bed, WAIT, ms, shared_base};
+use crate::support::{Bed, WAIT, ms, next_event, shared_base};
 
 #[test]
 fn every_pending_or_active_event_is_listed_once_and_no_other() {
@@ -73,10 +73,9 @@ fn the_running_event_is_unknown_between_passes() {
     let bed = Bed::new();
     bed.timer(ms(0));
     bed.base.enter(WAIT).unwrap();
-    assert_eq!(bed.base.turn(event_base::Wait::Never), Ok(event_base::Turn::Ready));
-    let ready = bed.base.next_ready().unwrap();
+    let ready = next_event(&bed.base, Wait::Never);
     assert_eq!(bed.base.running_event().unwrap(), Some(ready.id));
-    assert_eq!(bed.base.next_ready(), None);
+    assert_eq!(bed.base.next(Wait::Never), Ok(Step::Done(LoopResult::Empty)));
     assert_eq!(bed.base.running_event().unwrap(), None);
     bed.base.leave();
 }

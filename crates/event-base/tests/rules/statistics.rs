@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use event_base::{Base, EventSpec, Histogram, Next, Stats, Timing, Turn, Wait, What};
+use event_base::{Base, EventSpec, Histogram, Stats, Timing, Wait, What};
 
-use crate::support::{Bed, LOOP_ONCE, ONE_PASS, WAIT, ms, run_watched};
+use crate::support::{Bed, LOOP_ONCE, ONE_PASS, WAIT, ms, next_event, run_watched};
 
 fn timed() -> Bed {
     Bed::with(|config| config.set_timing(true))
@@ -107,8 +107,7 @@ fn a_callback_that_ends_its_pass_is_measured_too() {
     assert_eq!(timing(&bed).callbacks.total, ms(7));
     bed.timer(ms(0));
     bed.base.enter(WAIT).unwrap();
-    assert_eq!(bed.base.turn(Wait::Allowed), Ok(Turn::Ready));
-    assert!(bed.base.next_ready().is_some());
+    next_event(&bed.base, Wait::Allowed);
     bed.clock.advance(ms(5));
     bed.base.leave();
     assert_eq!(timing(&bed).callbacks.total, ms(12));
@@ -125,8 +124,7 @@ fn what_a_host_does_between_two_events_is_no_callback_if_the_end_is_told() {
     let [first, second] = [bed.timer(ms(0)), bed.timer(ms(0))];
     bed.base.enter(WAIT).unwrap();
     for (event, spent) in [(first, ms(1)), (second, ms(2))] {
-        let Ok(Next::Event(ready)) = bed.base.next(Wait::Never) else { panic!() };
-        assert_eq!(ready.id, event);
+        assert_eq!(next_event(&bed.base, Wait::Never).id, event);
         bed.clock.advance(spent);
         bed.base.callback_ended().unwrap();
         bed.base.callback_ended().unwrap();

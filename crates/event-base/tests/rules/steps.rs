@@ -1,8 +1,8 @@
-//! The loop in steps: enter, turn, next_ready, leave.
+//! The loop in steps: enter, next, leave.
 
-use event_base::{Error, EventSpec, LoopFlags, LoopResult, Next, Turn, Wait, What};
+use event_base::{Error, EventSpec, LoopFlags, LoopResult, Step, Wait, What};
 
-use crate::support::{Bed, PATIENCE, WAIT, ms};
+use crate::support::{Bed, PATIENCE, WAIT, ms, next_event};
 
 #[test]
 fn the_steps_are_the_loop() {
@@ -11,9 +11,9 @@ fn the_steps_are_the_loop() {
     bed.base.enter(WAIT).unwrap();
     let mut trace = vec![];
     let result = loop {
-        match bed.base.turn(Wait::Allowed).unwrap() {
-            Turn::Ready => trace.extend(std::iter::from_fn(|| bed.base.next_ready()).map(|ready| ready.id)),
-            Turn::Done(result) => break result,
+        match bed.base.next(Wait::Allowed).unwrap() {
+            Step::Event(ready) => trace.push(ready.id),
+            Step::Done(result) => break result,
             other => panic!("{other:?}"),
         }
     };
@@ -22,17 +22,16 @@ fn the_steps_are_the_loop() {
 }
 
 #[test]
-fn a_turn_that_must_not_wait_is_idle_and_moves_no_clock() {
+fn a_step_that_must_not_wait_returns_idle() {
     let bed = Bed::new();
     bed.timer(ms(10));
     bed.base.enter(WAIT).unwrap();
-    assert_eq!(bed.base.turn(Wait::Never), Ok(Turn::Idle));
-    assert_eq!(bed.base.turn(Wait::Never), Ok(Turn::Idle));
+    assert_eq!(bed.base.next(Wait::Never), Ok(Step::Idle));
+    assert_eq!(bed.base.next(Wait::Never), Ok(Step::Idle));
     assert_eq!(bed.elapsed(), ms(0));
     bed.clock.advance(ms(10));
-    assert_eq!(bed.base.turn(Wait::Never), Ok(Turn::Ready));
-    assert!(bed.base.next_ready().is_some());
-    assert_eq!(bed.base.turn(Wait::Never), Ok(Turn::Done(LoopResult::Empty)));
+    next_event(&bed.base, Wait::Never);
+    assert_eq!(bed.base.next(Wait::Never), Ok(Step::Done(LoopResult::Empty)));
     bed.base.leave();
 }
 
@@ -42,37 +41,21 @@ fn loop_flags_hold_for_steps_too() {
     bed.timer(ms(0));
     bed.timer(ms(10));
     bed.base.enter(LoopFlags::ONCE).unwrap();
-    assert_eq!(bed.base.turn(Wait::Never), Ok(Turn::Ready));
-    assert!(bed.base.next_ready().is_some());
-    assert_eq!(bed.base.next_ready(), None);
-    assert_eq!(bed.base.turn(Wait::Never), Ok(Turn::Done(LoopResult::Stopped)));
+    next_event(&bed.base, Wait::Never);
+    assert_eq!(bed.base.next(Wait::Never), Ok(Step::Done(LoopResult::Stopped)));
     bed.base.leave();
     bed.base.enter(LoopFlags::NONBLOCK).unwrap();
-    assert_eq!(bed.base.turn(Wait::Allowed), Ok(Turn::Done(LoopResult::Stopped)));
+    assert_eq!(bed.base.next(Wait::Allowed), Ok(Step::Done(LoopResult::Stopped)));
     bed.base.leave();
 }
 
 #[test]
-fn a_pass_that_was_not_taken_to_its_end_goes_on_in_the_next() {
+fn an_event_that_is_active_when_the_loop_is_left_is_dispatched_by_the_next_loop() {
     let bed = Bed::new();
     let timers = [bed.timer(ms(0)), bed.timer(ms(0))];
     bed.base.enter(WAIT).unwrap();
-    for timer in timers {
-        assert_eq!(bed.base.turn(Wait::Allowed), Ok(Turn::Ready));
-        assert_eq!(bed.base.next_ready().map(|ready| ready.id), Some(timer));
-    }
+    next_event(&bed.base, Wait::Allowed);
     bed.base.leave();
-}
-
-#[test]
-fn what_is_active_when_the_loop_is_left_is_due_in_the_next() {
-    let bed = Bed::new();
-    let timers = [bed.timer(ms(0)), bed.timer(ms(0))];
-    bed.base.enter(WAIT).unwrap();
-    assert_eq!(bed.base.turn(Wait::Allowed), Ok(Turn::Ready));
-    assert!(bed.base.next_ready().is_some());
-    bed.base.leave();
-    assert_eq!(bed.base.next_ready(), None);
     assert_eq!(bed.run(WAIT), (LoopResult::Empty, vec![(timers[1], What::TIMEOUT)]));
 }
 
@@ -89,14 +72,13 @@ fn leaving_when_no_loop_runs_does_nothing() {
 }
 
 #[test]
-fn a_turn_belongs_to_the_thread_that_entered_the_loop() {
+fn only_the_thread_that_entered_the_loop_takes_steps() {
     let Some(base) = crate::support::shared_base() else { return };
     let timer = base.create_and_add(EventSpec::timer(), Some(ms(3_600_000))).unwrap();
     let entered = base.create(EventSpec::user()).unwrap();
     base.activate(entered, What::READ).unwrap();
     let (tell, told) = std::sync::mpsc::channel();
-    assert_eq!(base.turn(Wait::Never), Err(Error::WrongThread), "nobody entered");
-    assert_eq!(base.next_ready(), None);
+    assert_eq!(base.next(Wait::Never), Err(Error::WrongThread), "no loop was entered");
     let mut fired = vec![];
     std::thread::scope(|scope| {
         let base = &base;
@@ -104,8 +86,8 @@ fn a_turn_belongs_to_the_thread_that_entered_the_loop() {
             told.recv_timeout(PATIENCE).unwrap();
             std::thread::sleep(ms(30));
             for _ in 0..5 {
-                assert_eq!(base.turn(Wait::Allowed), Err(Error::WrongThread));
-                assert_eq!(base.turn(Wait::Never), Err(Error::WrongThread));
+                assert_eq!(base.next(Wait::Allowed), Err(Error::WrongThread));
+                assert_eq!(base.next(Wait::Never), Err(Error::WrongThread));
                 base.leave();
                 assert_eq!(base.enter(WAIT), Err(Error::Reentrant), "it could not be left from here");
             }
@@ -122,20 +104,38 @@ fn a_turn_belongs_to_the_thread_that_entered_the_loop() {
 }
 
 #[test]
-fn next_is_turn_and_next_ready_in_one() {
+fn each_step_dispatches_one_event() {
     let bed = Bed::new();
     let timers = [bed.timer(ms(0)), bed.timer(ms(0)), bed.timer(ms(10))];
-    assert_eq!(bed.base.next(Wait::Never), Err(Error::WrongThread), "nobody entered");
+    assert_eq!(bed.base.next(Wait::Never), Err(Error::WrongThread), "no loop was entered");
     bed.base.enter(WAIT).unwrap();
     for timer in &timers[..2] {
-        let Ok(Next::Event(ready)) = bed.base.next(Wait::Never) else { panic!() };
-        assert_eq!(ready.id, *timer);
+        assert_eq!(next_event(&bed.base, Wait::Never).id, *timer);
         assert_eq!(bed.base.running_event().unwrap(), Some(*timer));
     }
-    assert_eq!(bed.base.next(Wait::Never), Ok(Next::Idle));
+    assert_eq!(bed.base.next(Wait::Never), Ok(Step::Idle));
     assert_eq!(bed.elapsed(), ms(0));
-    let Ok(Next::Event(ready)) = bed.base.next(Wait::Allowed) else { panic!() };
+    let ready = next_event(&bed.base, Wait::Allowed);
     assert_eq!((ready.id, bed.elapsed()), (timers[2], ms(10)));
-    assert_eq!(bed.base.next(Wait::Allowed), Ok(Next::Done(LoopResult::Empty)));
+    assert_eq!(bed.base.next(Wait::Allowed), Ok(Step::Done(LoopResult::Empty)));
     bed.base.leave();
+}
+
+/// Between two steps of a pass the queue still holds events.
+#[test]
+fn another_thread_takes_no_event_of_the_pass() {
+    let Some(base) = crate::support::shared_base() else { return };
+    let events = [(); 2].map(|()| base.create(EventSpec::user()).unwrap());
+    for event in events {
+        base.activate(event, What::READ).unwrap();
+    }
+    base.enter(WAIT).unwrap();
+    assert_eq!(next_event(&base, Wait::Never).id, events[0]);
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| base.next(Wait::Never));
+        assert_eq!(other.join().unwrap(), Err(Error::WrongThread));
+    });
+    assert_eq!(base.running_event(), Ok(Some(events[0])));
+    assert_eq!(next_event(&base, Wait::Never).id, events[1]);
+    base.leave();
 }

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use event_base::{
-    Base, BaseFlags, Config, Error, EventSpec, LoopResult, Turn, Wait, What, supported_methods,
+    Base, BaseFlags, Config, Error, EventSpec, LoopResult, Step, Wait, What, supported_methods,
 };
 
-use crate::support::{PATIENCE, WAIT, drain, fd, ms, pair, run};
+use crate::support::{PATIENCE, WAIT, drain, fd, ms, next_event, pair, run};
 
 const FOREVER: Duration = Duration::from_secs(3_600);
 
@@ -42,10 +42,8 @@ fn wait_while(base: &Base, meanwhile: impl FnOnce()) {
 
 fn fired(base: &Base) -> Vec<What> {
     let mut all = vec![];
-    while base.turn(Wait::Never) == Ok(Turn::Ready) {
-        while let Some(ready) = base.next_ready() {
-            all.push(ready.what);
-        }
+    while let Ok(Step::Event(ready)) = base.next(Wait::Never) {
+        all.push(ready.what);
     }
     all
 }
@@ -57,11 +55,9 @@ fn the_wait_ends_when_something_is_ready() {
         base.create_and_add(EventSpec::io(fd(&reader), What::READ).persist(), None).unwrap();
         base.enter(WAIT).unwrap();
         for _ in 0..3 {
-            assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+            assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
             wait_while(&base, || writer.write_all(b"x").unwrap());
-            assert_eq!(base.turn(Wait::Never), Ok(Turn::Ready));
-            assert_eq!(base.next_ready().unwrap().what, What::READ);
-            assert_eq!(base.next_ready(), None);
+            assert_eq!(next_event(&base, Wait::Never).what, What::READ);
             drain(&reader);
         }
         base.leave();
@@ -74,7 +70,7 @@ fn an_edge_that_the_wait_found_is_told() {
         let (reader, mut writer) = pair();
         base.create_and_add(EventSpec::io(fd(&reader), What::READ | What::ET), None).unwrap();
         base.enter(WAIT).unwrap();
-        assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+        assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
         wait_while(&base, || writer.write_all(b"x").unwrap());
         assert!(fired(&base)[0].contains(What::READ));
         base.leave();
@@ -86,10 +82,10 @@ fn the_wait_ends_at_the_first_deadline() {
     each(|base| {
         base.create_and_add(EventSpec::timer(), Some(ms(30))).unwrap();
         base.enter(WAIT).unwrap();
-        assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+        assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
         wait_while(&base, || {});
         assert_eq!(fired(&base), [What::TIMEOUT]);
-        assert_eq!(base.turn(Wait::Never), Ok(Turn::Done(LoopResult::Empty)));
+        assert_eq!(base.next(Wait::Never), Ok(Step::Done(LoopResult::Empty)));
         base.leave();
     });
 }
@@ -109,7 +105,7 @@ fn whatever_is_changed_meanwhile_takes_effect() {
         ];
         let told = [vec![What::WRITE], vec![What::TIMEOUT], vec![What::READ], vec![]];
         for (change, told) in changes.into_iter().zip(told) {
-            assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+            assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
             wait_while(&base, change);
             let mut seen = fired(&base);
             while seen.len() < told.len() {
@@ -119,7 +115,7 @@ fn whatever_is_changed_meanwhile_takes_effect() {
             }
             assert_eq!(seen, told);
         }
-        assert_eq!(base.turn(Wait::Never), Ok(Turn::Done(LoopResult::Empty)));
+        assert_eq!(base.next(Wait::Never), Ok(Step::Done(LoopResult::Empty)));
         base.leave();
     });
 }
@@ -129,12 +125,12 @@ fn no_turn_is_taken_while_the_wait_is_away() {
     each(|base| {
         base.create_and_add(EventSpec::timer(), Some(FOREVER)).unwrap();
         base.enter(WAIT).unwrap();
-        assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+        assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
         let wait = base.start_wait().unwrap();
-        assert_eq!(base.turn(Wait::Never), Err(Error::Reentrant));
+        assert_eq!(base.next(Wait::Never), Err(Error::Reentrant));
         assert_eq!(base.start_wait().err(), Some(Error::Reentrant));
         base.finish_wait(wait).unwrap();
-        assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+        assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
         base.leave();
     });
 }
@@ -158,7 +154,7 @@ fn the_wait_can_be_ended_from_outside_and_outlives_its_base() {
     each(|base| {
         base.create_and_add(EventSpec::timer(), Some(FOREVER)).unwrap();
         base.enter(WAIT).unwrap();
-        assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+        assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
         let mut wait = base.start_wait().unwrap();
         let ender = wait.ender();
         let thread = std::thread::spawn(move || {
@@ -179,7 +175,7 @@ fn the_base_can_be_run_as_ever_afterwards() {
         let (reader, mut writer) = pair();
         let event = base.create_and_add(EventSpec::io(fd(&reader), What::READ), None).unwrap();
         base.enter(WAIT).unwrap();
-        assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+        assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
         let wait = base.start_wait().unwrap();
         base.finish_wait(wait).unwrap();
         base.leave();

@@ -4,7 +4,7 @@ use std::os::fd::RawFd;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use event_base::{Base, EventSpec, LoopFlags, LoopResult, Turn, Wait, What};
+use event_base::{Base, EventSpec, LoopFlags, LoopResult, Step, Wait, What};
 
 use crate::support::{
     CountingClock, ONE_PASS, PATIENCE, WAIT, fd, ms, not_applicable, pair, replace, run, run_watched,
@@ -273,7 +273,7 @@ fn a_loop_that_sleeps_is_written_to_once_and_only_for_what_matters() {
     }
     let Some((base, timer)) = sleeper() else { return };
     base.enter(WAIT).unwrap();
-    assert_eq!(base.turn(Wait::Never), Ok(Turn::Idle));
+    assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
     let other = base.create(EventSpec::timer()).unwrap();
     let (reader, _writer) = pair();
     std::thread::scope(|scope| {

@@ -3,21 +3,21 @@
 use std::time::Duration;
 
 use event_base::{
-    Base, Config, Error, EventSpec, LoopFlags, LoopResult, Next, Occasion, Turn, Wait, WatcherId,
-    WatcherTurn, What,
+    Base, Config, Error, EventSpec, LoopFlags, LoopResult, Step, Wait, WatcherCall, WatcherId, What,
 };
 
-use crate::support::{Bed, LOOP_ONCE, ONE_PASS, PATIENCE, POLL, WAIT, Watchdog, ms, pair};
+use crate::support::{Bed, LOOP_ONCE, ONE_PASS, PATIENCE, POLL, WAIT, Watchdog, ms, next_event, pair};
 
 /// One letter for each occasion, with the planned wait in milliseconds behind a prepare watcher.
-fn letter(occasion: &Occasion) -> String {
-    match occasion {
-        Occasion::Event(ready) => format!("e{}", ready.data),
-        Occasion::Watcher(WatcherTurn::Prepare { data, wait, .. }) => match wait {
+fn letter(step: &Step) -> String {
+    match step {
+        Step::Event(ready) => format!("e{}", ready.data),
+        Step::Watcher(WatcherCall::Prepare { data, wait, .. }) => match wait {
             Some(wait) => format!("p{data}:{}", wait.as_millis()),
             None => format!("p{data}:-"),
         },
-        Occasion::Watcher(WatcherTurn::Check { data, .. }) => format!("c{data}"),
+        Step::Watcher(WatcherCall::Check { data, .. }) => format!("c{data}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -26,8 +26,8 @@ fn trace(bed: &Bed, flags: LoopFlags, mut react: impl FnMut(&Base, &str)) -> (Lo
     let mut line: Vec<String> = vec![];
     let result = bed
         .base
-        .run_with_watchers(flags, |base, occasion| {
-            let letter = letter(&occasion);
+        .run_with_watchers(flags, |base, step| {
+            let letter = letter(&step);
             assert!(line.len() < 100, "{line:?}");
             line.push(letter.clone());
             react(base, &letter);
@@ -280,16 +280,14 @@ fn steps_answer_for_each_watcher_and_go_on_behind_it() {
     let wait = |millis| Some(ms(millis));
     bed.base.enter(WAIT).unwrap();
     assert_eq!(
-        bed.base.turn(Wait::Allowed),
-        Ok(Turn::Watcher(WatcherTurn::Prepare { id: prepare, data: 1, wait: wait(10) }))
+        bed.base.next(Wait::Allowed),
+        Ok(Step::Watcher(WatcherCall::Prepare { id: prepare, data: 1, wait: wait(10) }))
     );
-    assert_eq!(bed.base.next_ready(), None);
     assert_eq!(bed.elapsed(), ms(0));
-    assert_eq!(bed.base.next(Wait::Allowed), Ok(Next::Watcher(WatcherTurn::Check { id: check, data: 2 })));
+    assert_eq!(bed.base.next(Wait::Allowed), Ok(Step::Watcher(WatcherCall::Check { id: check, data: 2 })));
     assert_eq!(bed.elapsed(), ms(10));
-    let Ok(Next::Event(ready)) = bed.base.next(Wait::Allowed) else { panic!() };
-    assert_eq!(ready.id, event);
-    assert_eq!(bed.base.turn(Wait::Allowed), Ok(Turn::Done(LoopResult::Empty)));
+    assert_eq!(next_event(&bed.base, Wait::Allowed).id, event);
+    assert_eq!(bed.base.next(Wait::Allowed), Ok(Step::Done(LoopResult::Empty)));
     bed.base.leave();
 }
 
@@ -301,7 +299,7 @@ fn a_loop_left_in_the_middle_of_its_watchers_begins_with_the_first_again() {
     }
     timer(&bed, 1, ms(10));
     bed.base.enter(WAIT).unwrap();
-    assert!(matches!(bed.base.turn(Wait::Allowed), Ok(Turn::Watcher(WatcherTurn::Prepare { data: 1, .. }))));
+    assert!(matches!(bed.base.next(Wait::Allowed), Ok(Step::Watcher(WatcherCall::Prepare { data: 1, .. }))));
     bed.base.leave();
     assert_eq!(trace(&bed, WAIT, |_, _| {}).1, "p1:10 p2:10 e1");
 }
@@ -313,16 +311,16 @@ fn under_a_host_the_planned_wait_is_the_hosts() {
     let check = bed.base.on_check(2).unwrap();
     timer(&bed, 3, ms(10));
     let told =
-        |millis| Ok(Turn::Watcher(WatcherTurn::Prepare { id: prepare, data: 1, wait: Some(ms(millis)) }));
+        |millis| Ok(Step::Watcher(WatcherCall::Prepare { id: prepare, data: 1, wait: Some(ms(millis)) }));
     bed.base.enter(WAIT).unwrap();
-    assert_eq!(bed.base.turn(Wait::Never), told(10));
+    assert_eq!(bed.base.next(Wait::Never), told(10));
     bed.clock.advance(ms(4));
-    assert_eq!(bed.base.turn(Wait::Never), Ok(Turn::Watcher(WatcherTurn::Check { id: check, data: 2 })));
-    assert_eq!(bed.base.turn(Wait::Never), Ok(Turn::Idle));
-    assert_eq!(bed.base.turn(Wait::Never), told(6));
+    assert_eq!(bed.base.next(Wait::Never), Ok(Step::Watcher(WatcherCall::Check { id: check, data: 2 })));
+    assert_eq!(bed.base.next(Wait::Never), Ok(Step::Idle));
+    assert_eq!(bed.base.next(Wait::Never), told(6));
     bed.clock.advance(ms(6));
-    assert_eq!(bed.base.turn(Wait::Never), Ok(Turn::Watcher(WatcherTurn::Check { id: check, data: 2 })));
-    assert_eq!(bed.base.turn(Wait::Never), Ok(Turn::Ready));
+    assert_eq!(bed.base.next(Wait::Never), Ok(Step::Watcher(WatcherCall::Check { id: check, data: 2 })));
+    next_event(&bed.base, Wait::Never);
     bed.base.leave();
 }
 
@@ -387,10 +385,11 @@ fn watchers_come_and_go_on_another_thread() {
             assert!(start.elapsed() < PATIENCE);
             base.del(keeper).unwrap();
         });
-        let result = base.run_with_watchers(WAIT, |_, occasion| match occasion {
-            Occasion::Watcher(WatcherTurn::Prepare { data, .. }) => prepared += u32::from(data == u64::MAX),
-            Occasion::Watcher(WatcherTurn::Check { data, .. }) => checked += u32::from(data == u64::MAX),
-            Occasion::Event(ready) => assert_eq!(ready.id, user),
+        let result = base.run_with_watchers(WAIT, |_, step| match step {
+            Step::Watcher(WatcherCall::Prepare { data, .. }) => prepared += u32::from(data == u64::MAX),
+            Step::Watcher(WatcherCall::Check { data, .. }) => checked += u32::from(data == u64::MAX),
+            Step::Event(ready) => assert_eq!(ready.id, user),
+            other => panic!("{other:?}"),
         });
         assert_eq!(result, Ok(LoopResult::Empty));
     });

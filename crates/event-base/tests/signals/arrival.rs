@@ -6,10 +6,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use event_base::{Base, BaseFlags, EventSpec, LoopFlags, LoopResult, Ready, Turn, Wait, What};
+use event_base::{Base, BaseFlags, EventSpec, LoopFlags, LoopResult, Ready, Step, Wait, What};
 
 use crate::support::{
-    LOOP_ONCE, PATIENCE, POLL, WAIT, base, base_from, config, config_by_handler, ms, run, run_watched,
+    LOOP_ONCE, PATIENCE, POLL, WAIT, base, base_from, config, config_by_handler, ms, next_event, run,
+    run_watched,
 };
 use crate::{USR1, USR2, alone, handler_base, send, watch};
 
@@ -137,15 +138,13 @@ fn a_host_sees_the_descriptor_become_readable() {
         return;
     };
     base.enter(WAIT).unwrap();
-    while base.turn(Wait::Never).unwrap() != Turn::Idle {}
+    while base.next(Wait::Never).unwrap() != Step::Idle {}
     for _ in 0..3 {
         assert!(!is_readable(descriptor));
         send(USR1, 1);
         assert!(is_readable(descriptor));
-        assert_eq!(base.turn(Wait::Never).unwrap(), Turn::Ready);
-        assert_eq!(base.next_ready().unwrap().id, event);
-        assert_eq!(base.next_ready(), None);
-        assert_eq!(base.turn(Wait::Never).unwrap(), Turn::Idle);
+        assert_eq!(next_event(&base, Wait::Never).id, event);
+        assert_eq!(base.next(Wait::Never).unwrap(), Step::Idle);
     }
     base.leave();
 }

@@ -4,9 +4,9 @@ use std::os::fd::AsRawFd;
 
 use nix::sys::signal::{SigSet, Signal};
 
-use event_base::{Base, BaseFlags, Error, EventSpec, Turn, Wait, What};
+use event_base::{Base, BaseFlags, Error, EventSpec, Step, Wait, What};
 
-use crate::support::{POLL, WAIT, base_from, config, open_descriptors, run, run_watched};
+use crate::support::{POLL, WAIT, base_from, config, next_event, open_descriptors, run, run_watched};
 use crate::{USR1, USR2, alone, send, watch, what_it_does};
 
 fn signalfd_base() -> Base {
@@ -154,7 +154,7 @@ fn a_read_that_fails_is_an_error_of_the_loop() {
     drop(writer);
     let kept = crate::support::duplicate_of(&signalfd);
     crate::support::replace(&signalfd, &ended);
-    let Err(Error::System(error)) = base.turn(Wait::Never) else { panic!() };
+    let Err(Error::System(error)) = base.next(Wait::Never) else { panic!() };
     assert_eq!((error.errno, error.syscall), (libc::EIO, "read"));
     crate::support::replace(&signalfd, &kept);
     base.leave();
@@ -182,10 +182,9 @@ fn a_host_sees_the_descriptor_become_readable() {
     let base = signalfd_base();
     let event = watch(&base, USR1);
     base.enter(WAIT).unwrap();
-    while base.turn(Wait::Never).unwrap() != Turn::Idle {}
+    while base.next(Wait::Never).unwrap() != Step::Idle {}
     kill_this_thread();
-    assert_eq!(base.turn(Wait::Never).unwrap(), Turn::Ready);
-    assert_eq!(base.next_ready().unwrap().id, event);
+    assert_eq!(next_event(&base, Wait::Never).id, event);
     base.leave();
 }
 

@@ -18,8 +18,8 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 use event_base::{
-    Base, Clock, Config, EventId, EventSpec, LoopFlags, LoopResult, ManualClock, Ready, Script, SystemClock,
-    What,
+    Base, Clock, Config, EventId, EventSpec, LoopFlags, LoopResult, ManualClock, Ready, Script, Step,
+    SystemClock, Wait, What,
 };
 
 #[allow(unused_imports, reason = "each test binary uses a part of this")]
@@ -116,6 +116,14 @@ pub(crate) fn run(base: &Base, flags: LoopFlags) -> (LoopResult, Trace) {
     let mut trace = Vec::new();
     let result = base.run(flags, |_, ready| trace.push((ready.id, ready.what))).unwrap();
     (result, trace)
+}
+
+/// The event that the next step of an entered loop dispatches; fails for any other step.
+pub(crate) fn next_event(base: &Base, wait: Wait) -> Ready {
+    match base.next(wait) {
+        Ok(Step::Event(ready)) => ready,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Runs the loop in real time, for no longer than [`PATIENCE`].

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use event_base::{
     Base, BaseFlags, CommonTimeout, Config, CountFlags, Error, EventId, EventInfo, EventSpec, LoopFlags,
-    Ready, Turn, Wait, What,
+    Ready, Step, Wait, What,
 };
 
 use crate::interpose::{Micros, WALL_OFFSET};
@@ -45,22 +45,18 @@ impl Engine {
     fn run_hosted(&self, player: &Player<Self>, flags: LoopFlags) -> Result<i32, Error> {
         self.base.enter(flags)?;
         loop {
-            match self.base.turn(Wait::Never)? {
-                Turn::Ready => {
-                    while let Some(ready) = self.base.next_ready() {
-                        Self::hand_out(player, &ready);
-                    }
-                }
-                Turn::Idle if player.program.settings.method == Method::Epoll => player.sleep(None),
-                Turn::Idle => {
+            match self.base.next(Wait::Never)? {
+                Step::Event(ready) => Self::hand_out(player, &ready),
+                Step::Idle if player.program.settings.method == Method::Epoll => player.sleep(None),
+                Step::Idle => {
                     let mut wait = self.base.start_wait()?;
                     let waited = wait.wait();
                     self.base.finish_wait(wait)?;
                     waited?;
                     player.found_before();
                 }
-                Turn::Host | Turn::Watcher(_) => {}
-                Turn::Done(result) => {
+                Step::Host | Step::Watcher(_) => {}
+                Step::Done(result) => {
                     self.base.leave();
                     return Ok(result as i32);
                 }
