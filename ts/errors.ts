@@ -1,9 +1,12 @@
 /**
- * Every error this package throws, made in one place.
+ * Every error that this package throws. No other file makes one.
  *
- * A refusal is an {@link EventError}; what the kernel refused is a {@link SystemError}, shaped like Node's own.
- * The stable identity of either is `code`; texts may change.
+ * An invalid call throws an {@link EventError}; a failed system call throws a {@link SystemError}, which has the
+ * properties and the wording of Node's own system errors. `code` is the stable identity of both; messages may change.
  */
+
+import { fileURLToPath } from 'node:url'
+import { getSystemErrorMap } from 'node:util'
 
 /** The codes of {@link EventError}. */
 export type EventErrorCode =
@@ -32,18 +35,19 @@ export type EventErrorCode =
   /** A value is of the wrong type. */
   | 'ERR_INVALID_ARG_TYPE'
 
-/** A call that could not be meant. */
+/** The error of an invalid call. */
 export class EventError extends Error {
-  /** What went wrong, for programs. */
+  /** The reason, for programs. */
   readonly code: EventErrorCode
 
   /**
-   * @param code what went wrong
-   * @param message the same for people
+   * @param code the reason
+   * @param message the reason, for people
    */
   constructor(code: EventErrorCode, message: string) {
     super(message)
     this.code = code
+    startAtCaller(this)
   }
 
   static {
@@ -51,7 +55,7 @@ export class EventError extends Error {
   }
 }
 
-/** An error of the operating system, with the properties Node's own have. */
+/** The error of a failed system call, with the properties of Node's own system errors. */
 export interface SystemError extends Error {
   /** The name of the error: `'EPERM'`. */
   code: string
@@ -59,35 +63,74 @@ export interface SystemError extends Error {
   errno: number
   /** The system call: `'epoll_ctl'`. */
   syscall: string
-  /** The descriptor, where there was one. */
+  /** The descriptor that the call was made on, where there is one. */
   fd?: number
+  /** The host or the path that the call was about, where there is one. */
+  address?: string
+  /** The port that the call was about, where there is one. */
+  port?: number
+}
+
+/** The name of an error number, as Node gives it: `'EPERM'` for -1. */
+function nameOf(errno: number): string {
+  return getSystemErrorMap().get(errno)?.[0] ?? `Unknown system error ${errno}`
 }
 
 /**
- * Makes an error of the operating system.
+ * The message of a system error, in the wording of Node: of `net` where the address is known, else of `fs`.
  *
- * @param code the name
- * @param message the description of the name
- * @param errno the negative number
- * @param syscall the system call
- * @param fd the descriptor, or -1
+ * - `connect ECONNREFUSED 127.0.0.1:80`
+ * - `bind EADDRINUSE: address already in use 127.0.0.1:80`
+ * - `EPERM: operation not permitted, epoll_ctl fd 3`
+ */
+function messageOf({
+  code,
+  errno,
+  syscall,
+  fd,
+  address,
+  port,
+}: Omit<SystemError, 'name' | 'message'>): string {
+  const description = getSystemErrorMap().get(errno)?.[1] ?? 'unknown error'
+  if (address === undefined) {
+    return `${code}: ${description}, ${syscall}${fd === undefined ? '' : ` fd ${fd}`}`
+  }
+  const place = port === undefined || port === 0 ? address : `${address}:${port}`
+  return syscall === 'connect' ? `connect ${code} ${place}` : `${syscall} ${code}: ${description} ${place}`
+}
+
+/**
+ * Makes the error of a failed system call.
+ *
+ * @param errno the error number, negative
+ * @param syscall the name of the system call
+ * @param fd the descriptor, where there is one
+ * @param code the name of the error, where it is known already
  */
 export function systemError(
-  code: string,
-  message: string,
   errno: number,
   syscall: string,
-  fd: number,
+  fd?: number,
+  code: string = nameOf(errno),
 ): SystemError {
-  const error = new Error(message) as SystemError
-  error.errno = errno
-  error.code = code
-  error.syscall = syscall
-  if (fd >= 0) error.fd = fd
+  const properties = fd === undefined ? { errno, code, syscall } : { errno, code, syscall, fd }
+  return startAtCaller(Object.assign(new Error(messageOf(properties)), properties))
+}
+
+/** Adds the address that a call was about to the system error that it failed with. Changes nothing else. */
+export function withAddress<E>(error: E, address: string, port?: number): E {
+  if (!(error instanceof Error) || !('syscall' in error)) return error
+  const failure = error as Error as SystemError
+  const before = failure.message
+  failure.address = address
+  if (port !== undefined) failure.port = port
+  failure.message = messageOf(failure)
+  // The stack begins with the message that the error was made with.
+  if (failure.stack !== undefined) failure.stack = failure.stack.replace(before, () => failure.message)
   return error
 }
 
-/** Makes the error that the native layer reports; an `errno` of 0 means that it is not the system's. */
+/** Makes the error that the native layer reports; an `errno` of 0 means that no system call failed. */
 export function errorFromNative(
   code: string,
   message: string,
@@ -95,12 +138,42 @@ export function errorFromNative(
   syscall: string,
   fd: number,
 ): Error {
-  return errno === 0
-    ? new EventError(code as EventErrorCode, message)
-    : systemError(code, message, errno, syscall, fd)
+  if (errno !== 0) return systemError(errno, syscall, fd < 0 ? undefined : fd, code)
+  return new EventError(code as EventErrorCode, message.charAt(0).toUpperCase() + message.slice(1))
 }
 
-/** A base, or an event, that is used after it was closed. */
+/** The error of a call on something that was closed: `what` is its name in the message. */
 export function closedError(what: string): EventError {
   return new EventError('ERR_EVENT_CLOSED', `The ${what} is closed`)
+}
+
+/**
+ * How a stack names the files of this package: by URL, or by path where a test runner or a loader rewrites it. Empty in
+ * a bundle, whose one file is also the caller's.
+ */
+const ownFiles: readonly string[] = /\/ts\/errors\.[jt]s$/.test(import.meta.url)
+  ? [new URL('.', import.meta.url).href, fileURLToPath(new URL('.', import.meta.url))]
+  : []
+
+function isOwn(frame: string): boolean {
+  return frame.endsWith('(<anonymous>)') || ownFiles.some((files) => frame.includes(files))
+}
+
+const FIRST_FRAME = '\n    at '
+
+/**
+ * Makes the stack of an error begin at the caller of the package: drops the frames of this package from its top. A
+ * stack that has no other frame stays as it is.
+ *
+ * `Error.captureStackTrace` would need the public function that was called, which the checks and the native layer
+ * do not know.
+ */
+function startAtCaller<E extends Error>(error: E): E {
+  const { stack } = error
+  const start = typeof stack === 'string' ? stack.indexOf(FIRST_FRAME) : -1
+  if (stack === undefined || start < 0) return error
+  const frames = stack.slice(start + 1).split('\n')
+  const first = frames.findIndex((frame) => !isOwn(frame))
+  if (first > 0) error.stack = [stack.slice(0, start), ...frames.slice(first)].join('\n')
+  return error
 }

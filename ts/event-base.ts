@@ -23,6 +23,7 @@ import {
   checkFd,
   checkInteger,
   checkOptions,
+  checkPriority,
   checkSignal,
   checkTimeout,
   wrongType,
@@ -205,8 +206,9 @@ export class EventBase {
   newSignal(signal: SignalName, callback: EventCallback, options?: EventOptions): Event {
     this.#core.check()
     const number = signalNumber(signal)
-    const persists = checkOptions(options)?.persist === undefined
-    const event = this.#makeEvent(number, persists ? EV.SIGNAL | EV.PERSIST : EV.SIGNAL, callback, options)
+    const given = checkOptions(options)
+    const what = given?.persist === undefined ? EV.SIGNAL | EV.PERSIST : EV.SIGNAL
+    const event = this.#makeEvent(number, what, callback, given)
     shareSignal(this.#core, number)
     return event
   }
@@ -216,11 +218,12 @@ export class EventBase {
     checkCallback('callback', callback)
     let priority = core.priorities >> 1
     let bits = what
-    if (checkOptions(options) !== undefined) {
-      if (options?.priority !== undefined) {
-        priority = checkInteger('options.priority', options.priority, 0, core.priorities - 1)
+    const given = checkOptions(options)
+    if (given !== undefined) {
+      if (given.priority !== undefined) {
+        priority = checkPriority('options.priority', given.priority, core.priorities)
       }
-      if (checkBoolean('options.persist', options?.persist)) bits |= EV.PERSIST
+      if (checkBoolean('options.persist', given.persist)) bits |= EV.PERSIST
     }
     return new Event({ core, fd, what: bits, priority, callback })
   }

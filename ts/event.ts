@@ -8,7 +8,7 @@ import type { Core } from './core.js'
 import { closedError, EventError } from './errors.js'
 import type { EventBase } from './event-base.js'
 import { crossing, native, NO_SLOT, NO_TIMEOUT, type NativeHandle, ORPHANED, RELEASED } from './native.js'
-import { checkBits, checkCallback, checkInteger, checkTimeout } from './validate.js'
+import { checkBits, checkCallback, checkInteger, checkPriority, checkTimeout } from './validate.js'
 
 /**
  * Called when an event fires.
@@ -158,7 +158,7 @@ export class Event {
 
   set priority(priority: number) {
     this.#checkOpen()
-    checkInteger('priority', priority, 0, this.#core.priorities - 1)
+    checkPriority('priority', priority, this.#core.priorities)
     if (this.#id !== NONE) native.eventSetPriority(this.#core.handle, this.#id, priority)
     this.#priority = priority
     this.#counts = this.#core.counts.length

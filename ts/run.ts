@@ -1,7 +1,6 @@
 /** The base inside the host's own event loop. */
 
 import { addAbortListener } from 'node:events'
-import { getSystemErrorName } from 'node:util'
 
 import { LoopResult } from './constants.js'
 import type { Core } from './core.js'
@@ -61,7 +60,7 @@ export function run(core: Core, settings: RunSettings): Promise<LoopResult> {
         resolve(step)
       } else if (step === StepCode.FAILED) {
         end()
-        // 0 is the one refusal that is not the kernel's: the base went away under the run.
+        // 0: the base was closed during the run.
         reject(errno === 0 ? closedError('base') : waitFailed(native.baseMethod(core.handle), errno))
       } else if (isWatcherStep(step)) {
         deliverWatcher(core, step, true)
@@ -85,10 +84,6 @@ export function run(core: Core, settings: RunSettings): Promise<LoopResult> {
 const WAITS: Partial<Record<string, string>> = { kqueue: 'kevent', poll: 'poll', select: 'select' }
 
 function waitFailed(method: string, errno: number): Error {
-  // The two refusals that are not the kernel's: the base went away under the run, or debug mode found a bug.
-  if (errno === 0) return closedError('base')
-  if (errno < 0) return new EventError('ERR_EVENT_INTERNAL', 'The engine contradicts itself')
-  const code = getSystemErrorName(-errno)
-  const syscall = WAITS[method] ?? 'epoll_wait'
-  return systemError(code, `${code}: the wait failed, ${syscall}`, -errno, syscall, -1)
+  if (errno < 0) return new EventError('ERR_EVENT_INTERNAL', 'The structures of the base are inconsistent')
+  return systemError(-errno, WAITS[method] ?? 'epoll_wait')
 }

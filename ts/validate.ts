@@ -1,5 +1,7 @@
 /** One function for each kind of argument. Each returns the value it accepts, and throws a coded error. */
 
+import { types } from 'node:util'
+
 import { EventError } from './errors.js'
 
 function describe(value: unknown): string {
@@ -25,8 +27,20 @@ export function outOfRange(name: string, range: string, value: unknown): EventEr
 export function checkInteger(name: string, value: number, least: number, most: number): number {
   if (typeof value !== 'number') throw wrongType(name, 'of type number', value)
   if (!Number.isInteger(value)) throw outOfRange(name, 'an integer', value)
-  if (value < least || value > most) throw outOfRange(name, `>= ${least} and <= ${most}`, value)
+  if (value < least || value > most) throw outOfRange(name, integersFrom(least, most), value)
   return value
+}
+
+function integersFrom(least: number, most: number): string {
+  return least === most ? String(least) : `>= ${least} && <= ${most}`
+}
+
+/** A priority of a base that has `count` of them. */
+export function checkPriority(name: string, value: number, count: number): number {
+  if (typeof value !== 'number') throw wrongType(name, 'of type number', value)
+  if (Number.isInteger(value) && value >= 0 && value < count) return value
+  const has = count === 1 ? '1 priority' : `${count} priorities`
+  throw outOfRange(name, `${integersFrom(0, count - 1)}: the base has ${has}, see setPriorities()`, value)
 }
 
 /** Bits, all of which are in `known`. */
@@ -47,7 +61,7 @@ const LONGEST = Number.MAX_SAFE_INTEGER / 1000
 /** A time in milliseconds; fractions count, to the microsecond. */
 export function checkTimeout(name: string, value: number): number {
   if (typeof value !== 'number') throw wrongType(name, 'of type number', value)
-  if (!(value >= 0 && value <= LONGEST)) throw outOfRange(name, `>= 0 and <= ${LONGEST}`, value)
+  if (!(value >= 0 && value <= LONGEST)) throw outOfRange(name, `>= 0 && <= ${LONGEST}`, value)
   return value
 }
 
@@ -62,10 +76,26 @@ export function checkFd(name: string, value: number): number {
   return checkInteger(name, value, 0, 0x7fff_ffff)
 }
 
-/** An object with options, or nothing. */
+/**
+ * An object. Returns a copy of its own properties, each of which is read once: what a getter or a prototype does later
+ * changes nothing.
+ */
+export function checkObject<T extends object>(name: string, value: T): T {
+  if (typeof value !== 'object' || value === null) throw wrongType(name, 'of type object', value)
+  return { __proto__: null, ...value }
+}
+
+/** An object with options, or nothing; a copy, as of {@link checkObject}. */
 export function checkOptions<T extends object>(value: T | undefined): T | undefined {
-  if (value !== undefined && (typeof value !== 'object' || value === null)) {
-    throw wrongType('options', 'of type object', value)
+  return value === undefined ? undefined : checkObject('options', value)
+}
+
+/** A typed array of bytes, of any realm, whose memory no other thread can change. */
+export function checkBytes(name: string, value: Uint8Array): Uint8Array {
+  if (!types.isUint8Array(value)) throw wrongType(name, 'an instance of Buffer or Uint8Array', value)
+  const memory = value.buffer
+  if (!(memory instanceof ArrayBuffer) && types.isSharedArrayBuffer(memory)) {
+    throw wrongType(name, 'not shared with other threads', memory)
   }
   return value
 }

@@ -1,10 +1,30 @@
+import { once } from 'node:events'
+import { readSync } from 'node:fs'
+import { connect as connectInNode, createServer, type AddressInfo } from 'node:net'
 import { getSystemErrorName } from 'node:util'
 
 import { describe, expect, it } from 'vitest'
 
-import { EV, EventError } from '../../index.js'
+import { EV, type EventBase, EventError, type SystemError } from '../../index.js'
+import { connect, socket } from '../../net.js'
 import { never, openBase } from '../support/base.js'
-import { asSystemError, thrownBy } from '../support/errors.js'
+import { asSystemError, rejectionOf, thrownBy } from '../support/errors.js'
+
+/** A port at which nothing listens. */
+async function closedPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** What Node's own errors and those of the package have in common. */
+function describeError(error: unknown): object {
+  const { message, code, errno, syscall, address, port } = error as SystemError
+  return { message, code, errno, syscall, address, port }
+}
 
 describe('a refusal', () => {
   it('is an EventError with a code and a text', () => {
@@ -34,6 +54,97 @@ describe('a refusal', () => {
     expect(Object.keys(error)).toEqual(['code'])
     expect(error.message).toContain('"callback"')
     expect(error.message).toContain('undefined')
+  })
+})
+
+/** The file of the first frame of an error's stack. */
+function firstFrame(error: unknown): string {
+  return (error as Error).stack?.split('\n').find((line) => line.startsWith('    at ')) ?? ''
+}
+
+describe('the stack of an error begins at the caller of the package', () => {
+  const calls: [string, (base: EventBase) => unknown][] = [
+    ['a check', (base) => base.newTimer('' as never)],
+    ['a check of a setter', (base) => (base.newTimer(never).priority = 9)],
+    ['a refusal of the engine', (base) => base.newTimer(never).activate().finalize().add()],
+    ['a failed system call', (base) => base.newEvent(0x7fff_fff0, EV.READ, never).add()],
+    ['a failed call of a socket', () => socket.read(0x7fff_fff0, Buffer.alloc(1))],
+    ['a failed call with an address', () => socket.connect({ path: '/nowhere/at/all' })],
+  ]
+  it.each(calls)('%s', (_name, call) => {
+    const base = openBase()
+    expect(firstFrame(thrownBy(() => call(base)))).toContain(import.meta.filename)
+  })
+
+  it('a call after close', () => {
+    const closed = openBase()
+    closed.close()
+    expect(firstFrame(thrownBy(() => closed.dispatch()))).toContain(import.meta.filename)
+  })
+
+  it('a rejection', async () => {
+    const error = await rejectionOf(openBase().run({ signal: 1 as never }))
+    expect(firstFrame(error)).toContain(import.meta.filename)
+  })
+})
+
+describe('the message of a number out of range', () => {
+  it('names both limits', () => {
+    const { message } = thrownBy(() => socket.setOption(0, 'timeToLive', 1.5)) as Error
+    expect(message).toContain('must be an integer')
+    const error = thrownBy(() => socket.connect({ host: '127.0.0.1', port: 65_536 })) as Error
+    expect(error.message).toBe(
+      'The value of "target.port" is out of range. It must be >= 0 && <= 65535. Received 65536',
+    )
+  })
+
+  it('names the one value that is allowed, and what allows more', () => {
+    const error = thrownBy(() => openBase().newTimer(never, { priority: 2 })) as EventError
+    expect(error.code).toBe('ERR_OUT_OF_RANGE')
+    expect(error.message).toContain('It must be 0: the base has 1 priority, see setPriorities()')
+  })
+})
+
+describe('the message of a failed system call', () => {
+  it('names the address as Node does', async () => {
+    const free = await closedPort()
+    const node = await rejectionOf(once(connectInNode(free, '127.0.0.1'), 'connect'))
+    const base = openBase()
+    const running = base.run()
+    const ours = await rejectionOf(connect(base, { host: '127.0.0.1', port: free }))
+    base.close()
+    await running
+    expect(describeError(ours)).toEqual(describeError(node))
+  })
+
+  it('names the path as Node does', async () => {
+    const node = await rejectionOf(once(connectInNode('/nowhere/at/all'), 'connect'))
+    expect(describeError(thrownBy(() => socket.connect({ path: '/nowhere/at/all' })))).toEqual(
+      describeError(node),
+    )
+  })
+
+  it('describes what is wrong with an address to bind, as Node does', async () => {
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const second = createServer().listen(port, '127.0.0.1')
+    const [node] = (await once(second, 'error')) as [Error]
+    const ours = thrownBy(() => socket.listen({ host: '127.0.0.1', port })) as SystemError
+    server.close()
+    expect(describeError(ours)).toEqual({
+      ...describeError(node),
+      syscall: ours.syscall,
+      message: node.message.replace('listen', ours.syscall),
+    })
+  })
+
+  it('names the descriptor where there is no address, in the words of Node', () => {
+    const fd = 0x7fff_fff0
+    const node = thrownBy(() => readSync(fd, Buffer.alloc(1))) as Error
+    expect((thrownBy(() => socket.read(fd, Buffer.alloc(1))) as Error).message).toBe(
+      `${node.message} fd ${fd}`,
+    )
   })
 })
 

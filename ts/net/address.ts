@@ -2,8 +2,8 @@
 
 import { isIP } from 'node:net'
 
-import type { SystemError } from '../errors.js'
-import { checkInteger, outOfRange, wrongType } from '../validate.js'
+import { withAddress as addAddress } from '../errors.js'
+import { checkInteger, checkObject, outOfRange, wrongType } from '../validate.js'
 
 /** A host and a port. */
 export interface HostAndPort {
@@ -49,12 +49,12 @@ function isUnixPath(target: Target): target is UnixPath {
 
 /** Checks a target's shape; the host may still be a name. */
 export function checkTarget(name: string, target: Target): Place {
-  if (typeof target !== 'object' || target === null) throw wrongType(name, 'of type object', target)
-  if (isUnixPath(target)) {
-    if (typeof target.path !== 'string') throw wrongType(`${name}.path`, 'of type string', target.path)
-    return { place: target.path, port: UNIX }
+  const given = checkObject(name, target)
+  if (isUnixPath(given)) {
+    if (typeof given.path !== 'string') throw wrongType(`${name}.path`, 'of type string', given.path)
+    return { place: given.path, port: UNIX }
   }
-  const { host, port } = target
+  const { host, port } = given
   if (typeof host !== 'string') throw wrongType(`${name}.host`, 'of type string', host)
   return { place: host, port: checkInteger(`${name}.port`, port, 0, 65_535) }
 }
@@ -95,11 +95,6 @@ export function at<T>({ place, port }: Place, call: () => T): T {
 }
 
 /** Adds an address to a system error. */
-export function withAddress(error: unknown, { place, port }: Place): unknown {
-  if (error instanceof Error && 'syscall' in error) {
-    const failure = error as SystemError & { address?: string; port?: number }
-    failure.address = place
-    if (port >= 0) failure.port = port
-  }
-  return error
+export function withAddress<E>(error: E, { place, port }: Place): E {
+  return addAddress(error, place, port < 0 ? undefined : port)
 }

@@ -1,7 +1,7 @@
 /** Datagrams: sockets for them, and batches of them that cost one call. */
 
 import { crossing, native } from '../native.js'
-import { checkBoolean, checkFd, checkInteger, outOfRange, wrongType } from '../validate.js'
+import { checkBoolean, checkBytes, checkFd, checkInteger, outOfRange, wrongType } from '../validate.js'
 import {
   at,
   checkNumericTarget,
@@ -176,9 +176,7 @@ export class DatagramBatch {
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   add(bytes: Uint8Array, to?: HostAndPort): boolean {
-    if (!(bytes instanceof Uint8Array)) {
-      throw wrongType('bytes', 'an instance of Buffer or Uint8Array', bytes)
-    }
+    checkBytes('bytes', bytes)
     if (bytes.byteLength > this.size) throw outOfRange('bytes', `<= ${this.size} bytes`, bytes.byteLength)
     const place = to === undefined ? undefined : checkInternet('to', to)
     if (this.#count === this.slots) return false

@@ -5,7 +5,7 @@ import { AsyncResource } from 'node:async_hooks'
 import type { EventBase } from '../event-base.js'
 import { closedError } from '../errors.js'
 import { native } from '../native.js'
-import { checkBoolean, checkCallback, checkFd, checkInteger, outOfRange, wrongType } from '../validate.js'
+import { checkBoolean, checkCallback, checkFd, checkInteger, checkObject, outOfRange } from '../validate.js'
 import {
   toAddress,
   type HostAndPort,
@@ -79,13 +79,13 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
 
   /** @internal */
   constructor(sources: Sources, options: ListenOptions, onConnection: ConnectionCallback<Address>) {
-    if (typeof options !== 'object' || options === null) throw wrongType('options', 'of type object', options)
-    const { batch = 64, onError } = options
+    const given = checkObject('options', options)
+    const { batch = 64, onError } = given
     checkInteger('options.batch', batch, 1, 0x7fff_ffff)
-    const paused = checkBoolean('options.paused', options.paused)
+    const paused = checkBoolean('options.paused', given.paused)
     if (onError !== undefined) checkCallback('options.onError', onError)
-    const isInherited = 'fd' in options && options.fd !== undefined
-    const fd = isInherited ? adopt('options', options) : listenOn(options as ListenTarget)
+    const isInherited = 'fd' in given && given.fd !== undefined
+    const fd = isInherited ? adopt('options', given) : listenOn(given as ListenTarget)
     // The kind of address follows from the target's.
     this.#address = addressOf(fd) as Address
     this.#removePath = isInherited ? () => {} : pathRemover(this.#address)

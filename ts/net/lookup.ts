@@ -6,7 +6,7 @@ import { isIP } from 'node:net'
 import { constants } from 'node:os'
 
 import type { Core } from '../core.js'
-import { systemError, type SystemError } from '../errors.js'
+import { systemError } from '../errors.js'
 import { outOfRange, wrongType } from '../validate.js'
 import { withAddress, type Place } from './address.js'
 
@@ -36,17 +36,13 @@ const LONGEST_TIMER = 0x7fff_ffff
 
 /** The error of a connect whose time is over. */
 export function timedOut(place: Place): Error {
-  const text = 'ETIMEDOUT: Connection timed out, connect'
-  const error = systemError('ETIMEDOUT', text, -constants.errno.ETIMEDOUT, 'connect', -1)
-  return withAddress(error, place) as Error
+  return withAddress(systemError(-constants.errno.ETIMEDOUT, 'connect'), place)
 }
 
 /** The error that Node's own look-up gives for a name without an address. */
 function notFound(host: string): Error {
-  const text = `getaddrinfo ENOTFOUND ${host}`
-  const error = systemError('ENOTFOUND', text, -3008, 'getaddrinfo', -1) as SystemError & { hostname: string }
-  error.hostname = host
-  return error
+  const properties = { errno: -3008, code: 'ENOTFOUND', syscall: 'getaddrinfo', hostname: host }
+  return Object.assign(new Error(`getaddrinfo ENOTFOUND ${host}`), properties)
 }
 
 function addressesOf(host: string, answer: LookupAnswer): string[] {

@@ -3,7 +3,7 @@
 import { EventBase } from '../event-base.js'
 import { EventError } from '../errors.js'
 import { native } from '../native.js'
-import { checkInteger, outOfRange, wrongType } from '../validate.js'
+import { checkInteger, checkObject, outOfRange, wrongType } from '../validate.js'
 
 /** How fast bytes may move, each direction for itself. */
 export interface RateLimit {
@@ -20,9 +20,9 @@ const MOST = Number.MAX_SAFE_INTEGER
 
 /** A limit with nothing left out. `name` is what it is called in messages. */
 export function checkLimit(name: string, limit: RateLimit): { rate: number; burst: number } {
-  if (typeof limit !== 'object' || limit === null) throw wrongType(name, 'of type object', limit)
-  const rate = checkInteger(`${name}.rate`, limit.rate, 1, MOST)
-  return { rate, burst: checkInteger(`${name}.burst`, limit.burst ?? rate, 1, MOST) }
+  const given = checkObject(name, limit)
+  const rate = checkInteger(`${name}.rate`, given.rate, 1, MOST)
+  return { rate, burst: checkInteger(`${name}.burst`, given.burst ?? rate, 1, MOST) }
 }
 
 /**

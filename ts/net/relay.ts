@@ -5,7 +5,15 @@ import { AsyncResource } from 'node:async_hooks'
 import { EventError } from '../errors.js'
 import type { EventBase } from '../event-base.js'
 import { crossing, native, NO_TIMEOUT, type NativeHandle } from '../native.js'
-import { checkCallback, checkFd, checkOptions, checkTimeout, outOfRange, wrongType } from '../validate.js'
+import {
+  checkBytes,
+  checkCallback,
+  checkFd,
+  checkObject,
+  checkOptions,
+  checkTimeout,
+  outOfRange,
+} from '../validate.js'
 import { checkLimit, RateGroup, type RateLimit } from './rate-group.js'
 import { Sources, type Completion, type Source } from './sources.js'
 
@@ -96,10 +104,7 @@ const NOTHING: RelayStats = {
 const TRANSFERS = ['adaptive', 'copy', 'splice']
 
 function checkPrefix(name: string, bytes: Uint8Array | undefined): Uint8Array | undefined {
-  if (bytes !== undefined && !(bytes instanceof Uint8Array)) {
-    throw wrongType(name, 'an instance of Buffer or Uint8Array', bytes)
-  }
-  return bytes
+  return bytes === undefined ? undefined : checkBytes(name, bytes)
 }
 
 type NativeOptions = Parameters<typeof native.netRelayWith>[3]
@@ -111,8 +116,8 @@ function nativeTime(name: string, time: number | undefined): number {
 
 /** The options as the native layer wants them: negative times and a rate of 0 mean none. */
 function nativeOptions(options: RelayOptions, idleTimeout: number, connectTimeout: number): NativeOptions {
-  const { limit, prefix, transfer = 'adaptive' } = options
-  if (prefix !== undefined) checkOptions(prefix)
+  const { limit, transfer = 'adaptive' } = options
+  const prefix = options.prefix === undefined ? undefined : checkObject('options.prefix', options.prefix)
   const way = TRANSFERS.indexOf(transfer)
   if (way === -1) throw outOfRange('options.transfer', "'adaptive', 'copy' or 'splice'", transfer)
   const { rate, burst } = limit === undefined ? { rate: 0, burst: 0 } : checkLimit('options.limit', limit)

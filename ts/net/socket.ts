@@ -6,7 +6,16 @@
  */
 
 import { crossing, native } from '../native.js'
-import { checkBoolean, checkFd, checkInteger, checkOptions, outOfRange, wrongType } from '../validate.js'
+import {
+  checkBoolean,
+  checkBytes,
+  checkFd,
+  checkInteger,
+  checkObject,
+  checkOptions,
+  outOfRange,
+  wrongType,
+} from '../validate.js'
 import { checkBindOptions, type BindOptions } from './bind.js'
 import { at, checkNumericTarget, toAddress, type SocketAddress, type Target } from './address.js'
 import { checkLocal, type LocalOptions } from './local.js'
@@ -37,8 +46,9 @@ export type ListenTarget = Target & BindOptions
  *   `EPERM`; each with `address` and `port`
  */
 export function listen(target: ListenTarget): number {
-  const place = checkNumericTarget('target', target)
-  const options = checkBindOptions('target', target)
+  const given = checkObject('target', target)
+  const place = checkNumericTarget('target', given)
+  const options = checkBindOptions('target', given)
   return at(place, () => native.socketListen(place.place, place.port, options))
 }
 
@@ -91,12 +101,7 @@ export function pipe(): [read: number, write: number] {
 }
 
 function checkRange(buffer: Uint8Array, offset: number, length: number | undefined): number {
-  if (!(buffer instanceof Uint8Array)) {
-    throw wrongType('buffer', 'an instance of Buffer or Uint8Array', buffer)
-  }
-  if (buffer.buffer instanceof SharedArrayBuffer) {
-    throw wrongType('buffer', 'not shared with other threads', buffer.buffer)
-  }
+  checkBytes('buffer', buffer)
   checkInteger('offset', offset, 0, buffer.byteLength)
   const rest = Math.min(buffer.byteLength - offset, 0x7fff_ffff)
   return length === undefined ? rest : checkInteger('length', length, 0, rest)

@@ -1,24 +1,18 @@
 /** System errors that no call has thrown. */
 
 import { constants } from 'node:os'
-import { getSystemErrorMap } from 'node:util'
 
 import { EventError, systemError } from '../../errors.js'
 import { native } from '../../native.js'
 
-function failure(errno: number, syscall: string): Error {
-  const [code, text] = getSystemErrorMap().get(-errno) ?? [`ERRNO_${errno}`, 'unknown error']
-  return systemError(code, `${code}: ${text}, ${syscall}`, -errno, syscall, -1)
-}
-
 /** The failure of a connection that was under way, from the number that waited on its socket. */
 export function connectFailure(errno: number): Error {
-  return failure(errno, 'connect')
+  return systemError(-errno, 'connect')
 }
 
 /** The other end of a pair is closed. */
 export function brokenPipe(): Error {
-  return failure(constants.errno.EPIPE, 'write')
+  return systemError(-constants.errno.EPIPE, 'write')
 }
 
 const WRITE = 1
