@@ -21,13 +21,13 @@ use super::datagram::{Datagram, MOST_DATAGRAMS};
 pub(super) const RECEIVE: &str = if BATCHED { "recvmmsg" } else { "recvmsg" };
 pub(super) const SEND: &str = if BATCHED { "sendmmsg" } else { "sendmsg" };
 
-const BATCHED: bool = cfg!(any(target_os = "linux", target_os = "android", target_os = "freebsd"));
+const BATCHED: bool = cfg!(has_mmsg);
 
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+#[cfg(has_mmsg)]
 use libc::mmsghdr as Message;
 
 /// What `mmsghdr` is where there is one.
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+#[cfg(not(has_mmsg))]
 struct Message {
     msg_hdr: libc::msghdr,
     msg_len: libc::c_uint,
@@ -132,7 +132,7 @@ const fn empty() -> Message {
     unsafe { mem::zeroed() }
 }
 
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+#[cfg(has_mmsg)]
 fn receive_messages(fd: BorrowedFd<'_>, messages: &mut [Message], flags: libc::c_int) -> nix::Result<usize> {
     let (pointer, count) = (messages.as_mut_ptr(), messages.len());
     // SAFETY: `count` messages, each with pointers to a name and an `iovec` that outlive this call and that
@@ -142,7 +142,7 @@ fn receive_messages(fd: BorrowedFd<'_>, messages: &mut [Message], flags: libc::c
     Errno::result(received).map(|received| received as usize)
 }
 
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+#[cfg(has_mmsg)]
 fn send_messages(fd: BorrowedFd<'_>, messages: &mut [Message], flags: libc::c_int) -> nix::Result<usize> {
     let (pointer, count) = (messages.as_mut_ptr(), messages.len());
     // SAFETY: as above.
@@ -150,11 +150,11 @@ fn send_messages(fd: BorrowedFd<'_>, messages: &mut [Message], flags: libc::c_in
     Errno::result(sent).map(|sent| sent as usize)
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+#[cfg(not(has_mmsg))]
 use self::{receive_one_by_one as receive_messages, send_one_by_one as send_messages};
 
 /// What `recvmmsg` does, by single calls: a failure behind the first message is left for the next call.
-#[cfg(any(test, not(any(target_os = "linux", target_os = "android", target_os = "freebsd"))))]
+#[cfg(any(test, not(has_mmsg)))]
 fn receive_one_by_one(
     fd: BorrowedFd<'_>,
     messages: &mut [Message],
@@ -168,7 +168,7 @@ fn receive_one_by_one(
 }
 
 /// What `sendmmsg` does, by single calls.
-#[cfg(any(test, not(any(target_os = "linux", target_os = "android", target_os = "freebsd"))))]
+#[cfg(any(test, not(has_mmsg)))]
 fn send_one_by_one(fd: BorrowedFd<'_>, messages: &mut [Message], flags: libc::c_int) -> nix::Result<usize> {
     one_by_one(messages, |message| {
         // SAFETY: as above.
@@ -176,7 +176,7 @@ fn send_one_by_one(fd: BorrowedFd<'_>, messages: &mut [Message], flags: libc::c_
     })
 }
 
-#[cfg(any(test, not(any(target_os = "linux", target_os = "android", target_os = "freebsd"))))]
+#[cfg(any(test, not(has_mmsg)))]
 fn one_by_one(
     messages: &mut [Message],
     mut call: impl FnMut(&mut Message) -> libc::ssize_t,

@@ -3,9 +3,9 @@
 use nix::errno::Errno;
 
 use super::Backend;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(has_epoll)]
 use super::epoll::{self, Epoll};
-#[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+#[cfg(has_kqueue)]
 use super::kqueue::{self, Kqueue};
 use super::level::{Level, PollSet, SelectSet, Set};
 #[cfg(feature = "test-util")]
@@ -26,22 +26,19 @@ struct Descriptor {
 /// What a configuration says to one backend or another.
 #[derive(Clone, Copy, Debug)]
 struct Options {
-    #[cfg_attr(
-        not(any(target_os = "linux", target_os = "android")),
-        expect(dead_code, reason = "only epoll has a choice of its own")
-    )]
+    #[cfg_attr(not(has_epoll), expect(dead_code, reason = "only epoll has a choice of its own"))]
     with_changelist: bool,
 }
 
 /// Every backend of this build, in order of preference.
 const BACKENDS: &[Descriptor] = &[
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(has_epoll)]
     Descriptor {
         name: epoll::NAME,
         features: epoll::FEATURES,
         open: |options| Epoll::new(options.with_changelist).map(Backend::Epoll),
     },
-    #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+    #[cfg(has_kqueue)]
     Descriptor {
         name: kqueue::NAME,
         features: kqueue::FEATURES,

@@ -40,21 +40,15 @@
 //! no registration can be ready for ever without an event hearing of it. A backend that is edge-triggered adds
 //! ET to each readiness; on one that is not, what the base's own descriptors hold must be taken out.
 
-#[cfg(any(
-    target_os = "linux",
-    target_os = "android",
-    target_vendor = "apple",
-    target_os = "freebsd",
-    feature = "libkqueue"
-))]
+#[cfg(any(has_epoll, has_kqueue))]
 mod changelist;
 mod choice;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(has_epoll)]
 mod epoll;
-#[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+#[cfg(has_kqueue)]
 mod kqueue;
 mod level;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(has_epoll)]
 mod operation;
 #[cfg(feature = "test-util")]
 mod scripted;
@@ -64,9 +58,9 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::time::Duration;
 
 pub use choice::supported_methods;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(has_epoll)]
 use epoll::{Epoll, EpollWaiter};
-#[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+#[cfg(has_kqueue)]
 use kqueue::{Kqueue, KqueueWaiter};
 use level::{Level, LevelWaiter, PollSet, SelectSet};
 #[cfg(feature = "test-util")]
@@ -151,9 +145,9 @@ impl Internal {
 /// The backend of a base.
 #[derive(Debug)]
 pub(crate) enum Backend {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(has_epoll)]
     Epoll(Epoll),
-    #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+    #[cfg(has_kqueue)]
     Kqueue(Kqueue),
     Poll(Level<PollSet>),
     Select(Level<SelectSet>),
@@ -164,9 +158,9 @@ pub(crate) enum Backend {
 /// A wait, detached from its backend so that the lock need not be held.
 #[derive(Debug)]
 pub(crate) enum Waiter {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(has_epoll)]
     Epoll(EpollWaiter),
-    #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+    #[cfg(has_kqueue)]
     Kqueue(KqueueWaiter),
     // Boxed, as a waiter is handed to and fro in every pass, and these are large.
     Poll(Box<LevelWaiter<PollSet>>),
@@ -178,9 +172,9 @@ pub(crate) enum Waiter {
 macro_rules! each_backend {
     ($self:expr, $kind:ident, $inner:ident => $result:expr) => {
         match $self {
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(has_epoll)]
             $kind::Epoll($inner) => $result,
-            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            #[cfg(has_kqueue)]
             $kind::Kqueue($inner) => $result,
             $kind::Poll($inner) => $result,
             $kind::Select($inner) => $result,
@@ -231,7 +225,7 @@ impl Backend {
     #[cfg_attr(event_base_model, allow(dead_code, reason = "a model is woken by a bell"))]
     pub(crate) fn open_notifier(&mut self) -> Option<Notifier> {
         match self {
-            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            #[cfg(has_kqueue)]
             Backend::Kqueue(inner) => inner.open_notifier(),
             _ => None,
         }
@@ -246,14 +240,14 @@ impl Backend {
     /// be ended for changes to take effect.
     #[inline]
     #[cfg_attr(
-        not(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue")),
+        not(has_kqueue),
         expect(unused_variables, reason = "no backend of this build takes anything along")
     )]
     pub(crate) fn flush(&mut self, wait_follows: bool) -> bool {
         match self {
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(has_epoll)]
             Backend::Epoll(inner) => inner.flush(),
-            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            #[cfg(has_kqueue)]
             Backend::Kqueue(inner) => inner.flush(wait_follows),
             Backend::Poll(inner) => return inner.is_behind(),
             Backend::Select(inner) => return inner.is_behind(),
@@ -267,9 +261,9 @@ impl Backend {
     #[inline]
     pub(crate) fn take_lost(&mut self) -> Option<u64> {
         match self {
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(has_epoll)]
             Backend::Epoll(inner) => inner.take_lost(),
-            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            #[cfg(has_kqueue)]
             Backend::Kqueue(inner) => inner.take_lost(),
             Backend::Poll(inner) => inner.take_lost(),
             Backend::Select(inner) => inner.take_lost(),
@@ -280,9 +274,9 @@ impl Backend {
 
     pub(crate) fn start_wait(&mut self) -> Waiter {
         match self {
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(has_epoll)]
             Backend::Epoll(inner) => Waiter::Epoll(inner.start_wait()),
-            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            #[cfg(has_kqueue)]
             Backend::Kqueue(inner) => Waiter::Kqueue(inner.start_wait()),
             Backend::Poll(inner) => Waiter::Poll(inner.start_wait()),
             Backend::Select(inner) => Waiter::Select(inner.start_wait()),
@@ -293,9 +287,9 @@ impl Backend {
 
     pub(crate) fn finish_wait(&mut self, waiter: Waiter) {
         match (self, waiter) {
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(has_epoll)]
             (Backend::Epoll(inner), Waiter::Epoll(waiter)) => inner.finish_wait(waiter),
-            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            #[cfg(has_kqueue)]
             (Backend::Kqueue(inner), Waiter::Kqueue(waiter)) => inner.finish_wait(waiter),
             (Backend::Poll(inner), Waiter::Poll(waiter)) => inner.finish_wait(waiter),
             (Backend::Select(inner), Waiter::Select(waiter)) => inner.finish_wait(waiter),
@@ -339,7 +333,7 @@ impl Waiter {
     #[inline]
     pub(crate) fn has_changes(&self) -> bool {
         match self {
-            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            #[cfg(has_kqueue)]
             Waiter::Kqueue(inner) => inner.has_changes(),
             _ => false,
         }
@@ -347,7 +341,7 @@ impl Waiter {
 
     /// Whether the wait found nothing, and the kernel accepted every change.
     pub(crate) fn is_idle(&self) -> bool {
-        #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+        #[cfg(has_kqueue)]
         if let Waiter::Kqueue(inner) = self
             && !inner.refusals.is_empty()
         {
@@ -359,9 +353,9 @@ impl Waiter {
     /// Whether the wait filled all the room there is, so that there may be more.
     pub(crate) fn is_full(&self) -> bool {
         match self {
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(has_epoll)]
             Waiter::Epoll(inner) => inner.is_full(),
-            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            #[cfg(has_kqueue)]
             Waiter::Kqueue(inner) => inner.is_full(),
             Waiter::Poll(_) | Waiter::Select(_) => false,
             #[cfg(feature = "test-util")]

@@ -8,7 +8,7 @@ use crate::flags::BaseFlags;
 const TIMES_SHIFT: u32 = 16;
 
 /// The token with which a backend tells that a signal arrived some times.
-#[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+#[cfg(has_kqueue)]
 pub(super) fn signal_token(number: i32, times: u64) -> u64 {
     let times = times.min((Internal::FLAG >> TIMES_SHIFT) - 1);
     Internal::Signal.token() | u64::from(number as u8) << 8 | times << TIMES_SHIFT
@@ -23,7 +23,7 @@ impl Backend {
     /// Whether the kernel's object tells signals by itself, by [`watch_signal`](Self::watch_signal).
     pub(crate) fn tells_signals(&self) -> bool {
         match self {
-            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            #[cfg(has_kqueue)]
             Backend::Kqueue(_) => true,
             #[allow(unreachable_patterns, reason = "some builds have that one backend")]
             _ => false,
@@ -32,12 +32,12 @@ impl Backend {
 
     /// Tells of a signal from now on, as [`Internal::Signal`].
     #[cfg_attr(
-        not(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue")),
+        not(has_kqueue),
         expect(unused_variables, clippy::unnecessary_wraps, reason = "no backend of this build does")
     )]
     pub(crate) fn watch_signal(&mut self, number: i32) -> Result<(), Error> {
         match self {
-            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            #[cfg(has_kqueue)]
             Backend::Kqueue(inner) => inner.watch_signal(number),
             #[allow(unreachable_patterns, reason = "some builds have that one backend")]
             _ => Ok(()),
@@ -45,13 +45,10 @@ impl Backend {
     }
 
     /// Tells of it no more.
-    #[cfg_attr(
-        not(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue")),
-        expect(unused_variables, reason = "no backend of this build does")
-    )]
+    #[cfg_attr(not(has_kqueue), expect(unused_variables, reason = "no backend of this build does"))]
     pub(crate) fn unwatch_signal(&mut self, number: i32) {
         match self {
-            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            #[cfg(has_kqueue)]
             Backend::Kqueue(inner) => inner.unwatch_signal(number),
             #[allow(unreachable_patterns, reason = "some builds have that one backend")]
             _ => {}

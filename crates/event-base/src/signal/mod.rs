@@ -8,7 +8,7 @@
 
 mod receiver;
 mod registry;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 mod signalfd;
 
 use std::collections::HashMap;
@@ -17,11 +17,11 @@ use std::sync::Arc;
 use receiver::Reception;
 use registry::Claim;
 pub use registry::reassert_signal;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 use signalfd::SignalFd;
 
 use crate::backend::Backend;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 use crate::backend::Internal;
 use crate::error::Error;
 use crate::event::{List, NONE, Table};
@@ -43,7 +43,7 @@ pub(crate) fn is_signal(number: i32) -> bool {
 enum Delivery {
     /// The place to count in exists while there are events.
     Handler(Option<Reception>),
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     SignalFd(SignalFd),
     Backend,
 }
@@ -96,7 +96,7 @@ impl Signals {
     pub(crate) fn method(&self) -> &'static str {
         match self.delivery {
             Delivery::Handler(_) => "signal",
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(linux_kernel)]
             Delivery::SignalFd(_) => "signalfd_signal",
             Delivery::Backend => "kqueue_signal",
         }
@@ -177,7 +177,7 @@ impl Signals {
                 reception.get_or_insert_with(|| Reception::new(Arc::clone(notifier))).want(number);
                 self.claim(number)
             }
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(linux_kernel)]
             Delivery::SignalFd(signalfd) => {
                 if signalfd.want(number)?
                     && let Some(fd) = signalfd.as_fd()
@@ -207,7 +207,7 @@ impl Signals {
     fn end(&mut self, number: i32, backend: &mut Backend) {
         match &self.delivery {
             Delivery::Handler(_) => {}
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(linux_kernel)]
             Delivery::SignalFd(signalfd) => {
                 // About to be closed.
                 if self.watched.without(number).is_empty()
@@ -238,7 +238,7 @@ impl Signals {
                     *reception = None;
                 }
             }
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(linux_kernel)]
             Delivery::SignalFd(signalfd) => {
                 signalfd.unwant(number);
                 if self.watched.is_empty() {
@@ -251,7 +251,7 @@ impl Signals {
 
     /// Notes that the descriptor which signals are read from is readable.
     pub(crate) fn note_readable(&mut self) {
-        #[cfg(any(target_os = "linux", target_os = "android"))]
+        #[cfg(linux_kernel)]
         if let Delivery::SignalFd(signalfd) = &mut self.delivery {
             signalfd.note_readable();
         }
@@ -269,7 +269,7 @@ impl Signals {
     pub(crate) fn is_due(&self) -> bool {
         match &self.delivery {
             Delivery::Handler(reception) => reception.as_ref().is_some_and(Reception::is_due),
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(linux_kernel)]
             Delivery::SignalFd(signalfd) => signalfd.is_readable(),
             Delivery::Backend => !self.told.is_empty(),
         }
@@ -291,7 +291,7 @@ impl Signals {
                     }
                 }
             }
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(linux_kernel)]
             Delivery::SignalFd(signalfd) => signalfd.take_all(|number| each(number, 1))?,
             Delivery::Backend => {
                 for (number, times) in self.told.drain(..) {
@@ -309,7 +309,7 @@ impl Signals {
     pub(crate) fn register_all(&mut self, backend: &mut Backend) -> Result<(), Error> {
         match &self.delivery {
             Delivery::Handler(_) => Ok(()),
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(linux_kernel)]
             Delivery::SignalFd(signalfd) => match signalfd.as_fd() {
                 Some(fd) => backend.watch_internal(fd, Internal::Signals),
                 None => Ok(()),
@@ -336,7 +336,7 @@ impl Signals {
                 }
                 Ok(())
             }
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(linux_kernel)]
             Delivery::SignalFd(signalfd) => signalfd.renew(),
             Delivery::Backend => Ok(()),
         }
@@ -363,13 +363,13 @@ impl Drop for Signals {
     }
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 fn by_process(use_signalfd: bool) -> Delivery {
     if use_signalfd { Delivery::SignalFd(SignalFd::default()) } else { Delivery::Handler(None) }
 }
 
 /// Where there is no signalfd, asking for it has no effect.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(linux_kernel))]
 fn by_process(_use_signalfd: bool) -> Delivery {
     Delivery::Handler(None)
 }

@@ -5,11 +5,11 @@
 pub(crate) mod blocking;
 pub(crate) mod fd;
 pub(crate) mod fork;
-#[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+#[cfg(has_kqueue)]
 pub(crate) mod kqueue;
 #[cfg_attr(event_base_model, allow(dead_code, reason = "a model has no kernel to be woken by"))]
 pub(crate) mod notify;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 pub(crate) mod pwait2;
 pub(crate) mod scan;
 pub(crate) mod signal;

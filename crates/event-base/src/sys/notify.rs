@@ -12,10 +12,10 @@ use crate::error::Error;
 #[derive(Debug)]
 pub(crate) enum Notifier {
     /// Linux's counter: one descriptor, nothing to buffer.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     EventFd(nix::sys::eventfd::EventFd),
     /// A kqueue's own: no descriptor at all.
-    #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+    #[cfg(has_kqueue)]
     User(super::kqueue::UserFilter),
     /// Where there is no eventfd, or a sandbox refuses it.
     Pipe {
@@ -35,7 +35,7 @@ impl Notifier {
     /// # Errors
     /// [`Error::System`] of `pipe2`, `EMFILE` or `ENFILE` as a rule.
     pub(crate) fn new() -> Result<Self, Error> {
-        #[cfg(any(target_os = "linux", target_os = "android"))]
+        #[cfg(linux_kernel)]
         {
             use nix::sys::eventfd::{EfdFlags, EventFd};
             let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
@@ -56,9 +56,9 @@ impl Notifier {
     pub(crate) fn notify(&self) {
         // A full pipe or a saturated counter is readable already; that is all a notification says.
         match self {
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(linux_kernel)]
             Notifier::EventFd(event_fd) => _ = event_fd.write(1),
-            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            #[cfg(has_kqueue)]
             Notifier::User(filter) => filter.trigger(),
             #[cfg(event_base_model)]
             Notifier::Bell(bell) => bell.ring(),
@@ -69,10 +69,10 @@ impl Notifier {
     /// What [`notify`](Self::notify) writes eight bytes to, for a signal handler, which may do nothing else.
     pub(crate) fn handler_fd(&self) -> RawFd {
         match self {
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(linux_kernel)]
             Notifier::EventFd(event_fd) => event_fd.as_fd().as_raw_fd(),
             // The kqueue tells of signals itself: no handler asks.
-            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            #[cfg(has_kqueue)]
             Notifier::User(_) => -1,
             // In a model no signal arrives.
             #[cfg(event_base_model)]
@@ -89,10 +89,10 @@ impl Notifier {
     /// Takes back what [`notify`](Self::notify) wrote, for a backend that would report it again.
     pub(crate) fn drain(&self) {
         match self {
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(linux_kernel)]
             Notifier::EventFd(event_fd) => _ = event_fd.read(),
             // Silent by itself.
-            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            #[cfg(has_kqueue)]
             Notifier::User(_) => {}
             #[cfg(event_base_model)]
             Notifier::Bell(_) => {}
@@ -111,9 +111,9 @@ impl Notifier {
     /// [`Error::System`] of `kevent`.
     pub(crate) fn install(&self) -> Result<(), Error> {
         match self {
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(linux_kernel)]
             Notifier::EventFd(_) => Ok(()),
-            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            #[cfg(has_kqueue)]
             Notifier::User(filter) => filter.install().map_err(|errno| Error::system(errno, "kevent", None)),
             #[cfg(event_base_model)]
             Notifier::Bell(_) => Ok(()),
@@ -124,9 +124,9 @@ impl Notifier {
     /// The descriptor that becomes readable, if it takes one.
     pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(linux_kernel)]
             Notifier::EventFd(event_fd) => Some(event_fd.as_fd()),
-            #[cfg(any(target_vendor = "apple", target_os = "freebsd", feature = "libkqueue"))]
+            #[cfg(has_kqueue)]
             Notifier::User(_) => None,
             #[cfg(event_base_model)]
             Notifier::Bell(bell) => Some(bell.as_fd()),

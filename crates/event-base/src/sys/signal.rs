@@ -11,9 +11,9 @@ use libc::{c_int, c_void, siginfo_t};
 use nix::errno::Errno;
 
 /// The highest number a signal has.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 pub(crate) const HIGHEST: i32 = 64;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(linux_kernel))]
 pub(crate) const HIGHEST: i32 = 31;
 
 /// What the kernel calls; only what is async-signal-safe may happen in it.
@@ -177,7 +177,7 @@ impl SignalSet {
         (1..=HIGHEST).filter(move |number| self.contains(*number))
     }
 
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     fn to_c(self) -> libc::sigset_t {
         let mut set = MaybeUninit::uninit();
         // SAFETY: the set is this call's own; the call initialises it.
@@ -193,7 +193,7 @@ impl SignalSet {
 }
 
 /// Lets this thread hold `set` back, or no longer; answers which of them it held back before.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 pub(crate) fn hold_back(set: SignalSet, hold: bool) -> SignalSet {
     let how = if hold { libc::SIG_BLOCK } else { libc::SIG_UNBLOCK };
     let wanted = set.to_c();
@@ -208,7 +208,7 @@ pub(crate) fn hold_back(set: SignalSet, hold: bool) -> SignalSet {
 }
 
 /// A descriptor that is read to take signals of `set`, or `existing` changed to that set.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 pub(crate) fn signalfd(
     existing: Option<&std::os::fd::OwnedFd>,
     set: SignalSet,

@@ -48,7 +48,7 @@ impl Clock for SystemClock {
 
 /// The clock that moves once a tick of the kernel, if there is one, else the precise one.
 pub(crate) fn coarse_clock() -> Arc<dyn Clock> {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(linux_kernel)]
     if let Some(clock) = CoarseClock::new() {
         return Arc::new(clock);
     }
@@ -59,13 +59,13 @@ pub(crate) fn coarse_clock() -> Arc<dyn Clock> {
 ///
 /// The kernel waits by the precise clock. A wait that ends at a deadline by that one would find the deadline
 /// still ahead by this one, and the loop would have to wait again. So a wait lasts a tick longer.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 #[derive(Clone, Copy, Debug)]
 struct CoarseClock {
     tick: Nanos,
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 impl CoarseClock {
     /// `None` where the kernel, or a sandbox, has no such clock.
     fn new() -> Option<Self> {
@@ -78,7 +78,7 @@ impl CoarseClock {
 
 /// How long to wait, by a clock that shows `precise`, until one that moves every `tick` and shows `coarse` now
 /// is sure to show `deadline`.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 fn until_shown(coarse: Nanos, precise: Nanos, deadline: Nanos, tick: Nanos) -> Nanos {
     if deadline <= coarse {
         return 0;
@@ -87,7 +87,7 @@ fn until_shown(coarse: Nanos, precise: Nanos, deadline: Nanos, tick: Nanos) -> N
     deadline.saturating_add(tick).saturating_sub(precise).max(tick / 8)
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 impl Clock for CoarseClock {
     fn monotonic(&self) -> Nanos {
         read(ClockId::CLOCK_MONOTONIC_COARSE)
@@ -152,7 +152,7 @@ impl Clock for ManualClock {
     }
 }
 
-#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+#[cfg(all(test, linux_kernel))]
 mod tests {
     use super::*;
 

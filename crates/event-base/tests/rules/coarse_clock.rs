@@ -66,7 +66,7 @@ fn a_deadline_that_the_last_tick_has_reached_is_not_waited_for() {
     assert_eq!(bed.script.take_waits(), [Some(ms(0))]);
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 mod of_the_kernel {
     use event_base::BaseFlags;
 

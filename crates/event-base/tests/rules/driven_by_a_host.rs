@@ -236,7 +236,7 @@ fn a_blocking_turn_returns_to_a_host_that_has_work() {
 }
 
 /// A host cannot watch a descriptor that watches the host's.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 #[test]
 fn a_host_that_is_watched_no_more_can_watch_the_base() {
     use nix::errno::Errno;

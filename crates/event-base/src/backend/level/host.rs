@@ -8,14 +8,14 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use crate::error::Error;
 
 /// A watch over a host's descriptor, whose own descriptor is readable once for each time that becomes ready.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 #[derive(Debug)]
 pub(super) struct HostWatch {
     between: nix::sys::epoll::Epoll,
     watched: RawFd,
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 impl HostWatch {
     /// # Errors
     /// [`Error::System`] of `epoll_create1` and `epoll_ctl`.
@@ -45,11 +45,11 @@ impl HostWatch {
 }
 
 /// Not offered elsewhere yet.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(linux_kernel))]
 #[derive(Debug)]
 pub(super) enum HostWatch {}
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(linux_kernel))]
 impl HostWatch {
     /// # Errors
     /// [`Error::System`] with `ENOSYS`.

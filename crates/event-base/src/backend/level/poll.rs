@@ -12,9 +12,9 @@ use crate::sys::scan::{PollEntry, poll};
 const NOWHERE: u32 = u32::MAX;
 
 /// What a peer's close shows as; nothing where the system cannot tell it from a readable end.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux_kernel)]
 const PEER_CLOSED: i16 = libc::POLLRDHUP;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(linux_kernel))]
 const PEER_CLOSED: i16 = 0;
 
 /// The array, and where each descriptor is in it.
