@@ -427,9 +427,9 @@ export interface BindingTraffic {
   /** Connections that ended by an error. */
   failed: number
   /** Bytes towards upstreams. */
-  bytesUp: number
+  bytesAToB: number
   /** Bytes from upstreams. */
-  bytesDown: number
+  bytesBToA: number
 }
 
 /** A place to forward to. */
@@ -461,9 +461,9 @@ export interface BindingUpstreamStats {
   /** Connections that ended by an error. */
   failed: number
   /** Bytes towards it. */
-  bytesUp: number
+  bytesAToB: number
   /** Bytes from it. */
-  bytesDown: number
+  bytesBToA: number
   /** Milliseconds of connects that succeeded. */
   connectMs: number
   /** The longest of them. */
@@ -562,9 +562,6 @@ export declare function proxyDrain(owner: ExternalObject<ProxyOwner>, timeout: n
 
 /** Ends everything at once, and waits for it. */
 export declare function proxyEnd(owner: ExternalObject<ProxyOwner>): void
-
-/** What tells where a connection from `peer` came from that was accepted at `local`; nothing for version 0. */
-export declare function proxyHeader(version: number, peer: BindingAddress, local: BindingAddress): Uint8Array
 
 /** Whether all threads have ended. */
 export declare function proxyIsOver(owner: ExternalObject<ProxyOwner>): boolean

@@ -22,7 +22,13 @@ export type {
 } from './ts/net/buffer-event/options.js'
 export type { LineEnd } from './ts/net/buffer-event/search.js'
 export { DatagramBatch, type DatagramBatchOptions, type DatagramTarget } from './ts/net/datagram.js'
-export { proxy, type Proxy, type ProxyStats, type ProxyTraffic, type UpstreamStats } from './ts/net/proxy.js'
+export {
+  proxy,
+  type ProxyStats,
+  type ProxyTraffic,
+  type TcpProxy,
+  type UpstreamStats,
+} from './ts/net/proxy.js'
 export type { HealthOptions, ProxyOptions, Upstream } from './ts/net/proxy-options.js'
 export type { ProxyProblem } from './ts/net/proxy-problem.js'
 export { connect, type ConnectOptions } from './ts/net/connect.js'

@@ -1,39 +1,38 @@
 /**
  * What `npm start` runs.
  *
- * Without arguments: an upstream and, in front of it, this package's proxy on each of the system's backends, each
- * in a process of its own, under real traffic whose every byte is verified. Prints a table; ends with 1 if
- * anything was lost, changed or late.
+ * Without arguments: an upstream and, in front of it, `proxy()`, then `relay()` on each of the system's backends. Each
+ * runs in its own process, under traffic whose every byte is verified. Prints a table; the exit code is 1 if anything
+ * was lost, changed or late.
  *
- * With `--listen HOST:PORT --upstream HOST:PORT`: the proxy alone, until SIGINT or SIGTERM.
+ * With arguments: `event-base proxy` with these arguments.
  */
 
 import { EventBase } from '../index.js'
-import { proxy } from '../ts/cli/proxy.js'
-import { UsageError } from '../ts/cli/usage.js'
+import { command } from '../ts/cli/command.js'
 import { Child } from './main-job/child.js'
 import { bulk, crowd, roundTrips, type Share } from './main-job/load.js'
 import { formatTable, type Row } from './main-job/table.js'
 import type { FrontReport } from './main-job/front.js'
 
-/** Each direction, each connection: 4 connections make 1 GiB. */
+/** For each connection: 2 uploads and 2 downloads make 1 GiB. */
 const BULK_BYTES = 256 * 1024 * 1024
 const BULK_CONNECTIONS = 2
 const CROWD = 256
 const TRIP_CONNECTIONS = 8
 const TRIPS = 1000
 
-/** The whole job must be over by then. */
+/** Milliseconds that the whole job may take. */
 const PATIENCE = 300_000
 
-/** All the traffic once, through `port`. */
-async function measure(method: string, port: number): Promise<Row> {
+/** Sends all the traffic once through `port`. */
+async function measure(way: string, port: number): Promise<Row> {
   const large = await bulk(port, { connections: BULK_CONNECTIONS, bytes: BULK_BYTES })
   const many = await crowd(port, CROWD)
   const small = await roundTrips(port, { connections: TRIP_CONNECTIONS, trips: TRIPS })
   const sum = (field: keyof Share): number => large[field] + many[field] + small[field]
   return {
-    method,
+    way,
     connections: sum('connections'),
     bytes: sum('bytes'),
     gigabitsPerSecond: (large.bytes * 8) / 1e6 / large.ms,
@@ -42,14 +41,14 @@ async function measure(method: string, port: number): Promise<Row> {
   }
 }
 
-/** The same through the proxy, whose own count has to agree. */
-async function measureThrough(method: string, upstream: number): Promise<Row> {
+/** The same through a proxy, whose counters have to agree. */
+async function measureThrough(way: string, method: string, upstream: number): Promise<Row> {
   const front = new Child('front.ts', [method, String(upstream)])
   try {
-    const row = await measure(method, await front.port())
+    const row = await measure(way, await front.port())
     const report = (await front.stop()) as FrontReport
     if (report.bytes !== row.bytes || report.accepted !== row.connections || report.failed !== 0) {
-      throw new Error(`${method}: the proxy counted ${JSON.stringify(report)}, not ${JSON.stringify(row)}`)
+      throw new Error(`${way}: the proxy counted ${JSON.stringify(report)}, not ${JSON.stringify(row)}`)
     }
     return row
   } finally {
@@ -66,7 +65,10 @@ async function job(): Promise<void> {
   try {
     const port = await upstream.port()
     const rows = [await measure('(no proxy)', port)]
-    for (const method of EventBase.supportedMethods()) rows.push(await measureThrough(method, port))
+    rows.push(await measureThrough('proxy(), 1 thread', 'proxy()', port))
+    for (const method of EventBase.supportedMethods()) {
+      rows.push(await measureThrough(`relay(), ${method}`, method, port))
+    }
     console.log(formatTable(rows))
     console.log('every byte arrived as it was sent')
     await upstream.stop()
@@ -77,10 +79,5 @@ async function job(): Promise<void> {
 }
 
 const args = process.argv.slice(2)
-try {
-  if (args.length > 0) process.exitCode = await proxy(args)
-  else await job()
-} catch (error) {
-  console.error(error instanceof UsageError ? error.message : error)
-  process.exitCode = error instanceof UsageError ? 2 : 1
-}
+if (args.length > 0) process.exit(await command(['proxy', ...args]))
+else await job()

@@ -3,7 +3,7 @@
  *
  *     npx tsx examples/proxy.ts --listen 127.0.0.1:8080 --upstream example.org:80
  *
- * `npx event-base proxy` is a complete one.
+ * `npx event-base proxy` has more options and runs on native threads.
  */
 
 import { EventBase } from '../index.js'
@@ -26,7 +26,7 @@ await main(import.meta.url, USAGE, options, async (values) => {
     try {
       const there = await connect(base, upstream, { timeout: 5000 })
       relay(base, fd, there, { idleTimeout: 60_000 }, ({ reason, bytesAToB, bytesBToA }) => {
-        console.log(from, reason, `${bytesAToB} bytes up, ${bytesBToA} bytes down`)
+        console.log(from, reason, `${bytesAToB} bytes to the upstream, ${bytesBToA} bytes to the client`)
       })
     } catch (error) {
       socket.close(fd)

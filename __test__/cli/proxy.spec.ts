@@ -2,7 +2,7 @@ import { Socket, connect as connectNode, createServer } from 'node:net'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 
 import { socket } from '../../net.js'
 import {
@@ -19,8 +19,8 @@ import {
 } from '../net/support.js'
 import { eventBase, Running } from './support.js'
 
-/** What was told as lines of JSON. */
-function told(running: Running): Record<string, unknown>[] {
+/** The lines of JSON on stderr. */
+function reported(running: Running): Record<string, unknown>[] {
   return running.err
     .trim()
     .split('\n')
@@ -28,57 +28,55 @@ function told(running: Running): Record<string, unknown>[] {
     .map((line) => JSON.parse(line) as Record<string, unknown>)
 }
 
-describe.each([
-  ['on one base', []],
-  ['on threads', ['--threads', '2']],
-])('%s', (_, threads) => {
-  /** A proxy that runs, and its port. */
-  async function proxy(
-    upstreams: number | string[],
-    ...more: string[]
-  ): Promise<{ running: Running; port: number }> {
-    const list = typeof upstreams === 'number' ? [`127.0.0.1:${upstreams}`] : upstreams
-    const target = ['--listen', '127.0.0.1:0', ...list.flatMap((one) => ['--upstream', one])]
-    const running = eventBase('proxy', ...target, ...threads, ...more)
-    const [, port] = await running.said(/listening at 127\.0\.0\.1:(\d+), forwarding to \S+.* \(\w/)
-    return { running, port: Number(port) }
-  }
+/** Starts the command; resolves when it listens. */
+async function proxy(
+  upstreams: number | string[],
+  ...more: string[]
+): Promise<{ running: Running; port: number }> {
+  const list = typeof upstreams === 'number' ? [`127.0.0.1:${upstreams}`] : upstreams
+  const target = ['--listen', '127.0.0.1:0', ...list.flatMap((one) => ['--upstream', one])]
+  const running = eventBase('proxy', ...target, ...more)
+  const [, port] = await running.said(/listening at 127\.0\.0\.1:(\d+), forwarding to \S+.* \(\d+ thread/)
+  return { running, port: Number(port) }
+}
 
-  test('forwards both ways until SIGINT, and ends with 0', async () => {
-    const upstream = await serve((peer) => peer.pipe(peer))
-    const { running, port } = await proxy(upstream, '--stats')
-    const bytes = pattern(3_000_000, 1)
-    for (let round = 0; round < 3; round++) {
-      const client = await dial(port)
-      client.end(bytes)
-      expect((await drain(client)).equals(bytes)).toBe(true)
-    }
-    running.process.kill('SIGINT')
-    const { code } = await running.ended
-    expect(code).toBe(0)
-    const sums = { open: 0, refused: 0, failed: 0, bytesUp: 9_000_000, bytesDown: 9_000_000 }
-    expect(told(running).at(-1)).toMatchObject({
-      ...sums,
-      type: 'total',
-      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
-      accepted: 3,
-      upstreams: [{ ...sums, name: `127.0.0.1:${upstream}`, state: 'up', connected: 3 }],
-    })
-  })
-
-  test('the traffic is told as a line of JSON while it changes', async () => {
-    const upstream = await serve((peer) => peer.pipe(peer))
-    const { running, port } = await proxy(upstream, '--stats')
+test('it forwards in both directions until SIGINT, and exits with 0', async () => {
+  const upstream = await serve((peer) => peer.pipe(peer))
+  const { running, port } = await proxy(upstream, '--stats')
+  const bytes = pattern(3_000_000, 1)
+  for (let round = 0; round < 3; round++) {
     const client = await dial(port)
-    client.write('12345')
-    await running.said(/"type":"stats".*"bytesDown":5\b/)
-    expect(told(running).at(-1)).toMatchObject({ type: 'stats', accepted: 1, open: 1, bytesUp: 5 })
-    running.process.kill('SIGINT')
-    client.end()
-    expect((await running.ended).code).toBe(0)
+    client.end(bytes)
+    expect((await drain(client)).equals(bytes)).toBe(true)
+  }
+  running.process.kill('SIGINT')
+  const { code } = await running.ended
+  expect(code).toBe(0)
+  const sums = { open: 0, refused: 0, failed: 0, bytesAToB: 9_000_000, bytesBToA: 9_000_000 }
+  expect(reported(running).at(-1)).toMatchObject({
+    ...sums,
+    type: 'total',
+    time: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+    accepted: 3,
+    upstreams: [{ ...sums, name: `127.0.0.1:${upstream}`, state: 'up', connected: 3 }],
   })
+})
 
-  test('SIGTERM refuses newcomers and lets what is under way end', async () => {
+test('--stats writes a line of JSON while the traffic changes', async () => {
+  const upstream = await serve((peer) => peer.pipe(peer))
+  const { running, port } = await proxy(upstream, '--stats')
+  const client = await dial(port)
+  client.write('12345')
+  await running.said(/"type":"stats".*"bytesBToA":5\b/)
+  expect(reported(running).at(-1)).toMatchObject({ type: 'stats', accepted: 1, open: 1, bytesAToB: 5 })
+  running.process.kill('SIGINT')
+  client.end()
+  expect((await running.ended).code).toBe(0)
+})
+
+test.each(['SIGTERM', 'SIGHUP'] as const)(
+  '%s closes the listener and lets open connections end',
+  async (signal) => {
     const upstream = await serve((peer) => peer.pipe(peer))
     const { running, port } = await proxy(upstream)
     const client = await dial(port)
@@ -86,217 +84,216 @@ describe.each([
     await new Promise((resolve) => {
       client.once('data', resolve)
     })
-    running.process.kill('SIGTERM')
-    // Whoever comes before the signal was heard is still let in.
+    running.process.kill(signal)
+    // A connection that precedes the signal's handler is still accepted.
     for (;;) {
-      const newcomer: unknown = await dial(port).catch((error: unknown) => error)
-      if (!(newcomer instanceof Socket)) {
-        expect(newcomer).toMatchObject({ code: expect.stringMatching(/^ECONN(?:REFUSED|RESET)$/) })
+      const another: unknown = await dial(port).catch((error: unknown) => error)
+      if (!(another instanceof Socket)) {
+        expect(another).toMatchObject({ code: expect.stringMatching(/^ECONN(?:REFUSED|RESET)$/) })
         break
       }
-      newcomer.destroy()
+      another.destroy()
     }
     expect(running.process.exitCode).toBeNull()
     client.end('two')
     expect(String(await drain(client))).toBe('two')
     expect(await running.ended).toMatchObject({ code: 0, err: '' })
-  })
+  },
+)
 
-  test('a second signal ends what is under way at once', async () => {
-    const arrived = deferred<unknown>()
-    const upstream = await serve((peer) => peer.once('data', arrived.resolve))
-    const { running, port } = await proxy(upstream)
-    const client = await dial(port)
-    client.write('x')
-    await arrived.promise
-    running.process.kill('SIGINT')
-    await sleep(100)
-    expect(running.process.exitCode).toBeNull()
-    running.process.kill('SIGTERM')
-    expect((await drain(client)).length).toBe(0)
-    expect((await running.ended).code).toBe(0)
-  })
-
-  test('draining takes no longer than it may', async () => {
-    const arrived = deferred<unknown>()
-    const upstream = await serve(arrived.resolve)
-    const { running, port } = await proxy(upstream, '--drain-timeout', '0.2')
-    const client = await dial(port)
-    client.write('x')
-    await arrived.promise
-    const start = performance.now()
-    running.process.kill('SIGINT')
-    expect((await drain(client)).length).toBe(0)
-    expect((await running.ended).code).toBe(0)
-    expect(performance.now() - start).toBeGreaterThanOrEqual(199)
-  })
-
-  test('an upstream that refuses is told, and the proxy goes on', async () => {
-    const { running, port } = await proxy(closedPort())
-    for (let round = 0; round < 3; round++) {
-      const client = await dial(port)
-      expect((await drain(client)).length).toBe(0)
-    }
-    await running.said(/is passed over for 1 s/)
-    running.process.kill('SIGINT')
-    const { code, err } = await running.ended
-    expect(code).toBe(0)
-    expect(err).toMatch(/^upstream 127\.0\.0\.1:\d+: ECONNREFUSED.*connect/)
-    expect(err).toMatch(/^upstream 127\.0\.0\.1:\d+ is passed over for 1 s: ECONNREFUSED/m)
-  })
-
-  test('problems are lines of JSON as well where the traffic is', async () => {
-    const dead = closedPort()
-    const { running, port } = await proxy(dead, '--stats')
-    expect((await drain(await dial(port))).length).toBe(0)
-    await running.said(/connectFailed/)
-    running.process.kill('SIGINT')
-    expect((await running.ended).code).toBe(0)
-    const lines = told(running)
-    expect(lines.find(({ type }) => type === 'problem')).toMatchObject({
-      kind: 'connectFailed',
-      upstream: `127.0.0.1:${dead}`,
-      code: 'ECONNREFUSED',
-      times: 1,
-    })
-    expect(lines.at(-1)).toMatchObject({ type: 'total', accepted: 1, refused: 1 })
-  })
-
-  test('several upstreams share by weight, and one that refuses is made up for', async () => {
-    const one = await serve((peer) => peer.end('1'))
-    const two = await serve((peer) => peer.end('2'))
-    const dead = closedPort()
-    const { running, port } = await proxy([
-      `127.0.0.1:${one}`,
-      `localhost:${two},weight=2`,
-      `127.0.0.1:${dead}`,
-    ])
-    const answers: string[] = []
-    for (let round = 0; round < 12; round++) {
-      const client = await dial(port)
-      client.end()
-      answers.push(String(await drain(client)))
-    }
-    expect(answers.every((answer) => answer !== '')).toBe(true)
-    expect(answers.filter((answer) => answer === '2').length).toBeGreaterThan(answers.length / 2)
-    expect(answers).toContain('1')
-    running.process.kill('SIGINT')
-    expect((await running.ended).code).toBe(0)
-  })
-
-  test('the fewest connections are counted where that is asked for', async () => {
-    const servers = [await serve((peer) => peer.write('1')), await serve((peer) => peer.write('2'))]
-    const list = servers.map((port) => `127.0.0.1:${port}`)
-    const { running, port } = await proxy(list, '--balance', 'least-connections')
-    const greeted = async (): Promise<{ client: Socket; greeting: string }> => {
-      const client = await dial(port)
-      const greeting = await new Promise<Buffer>((resolve) => {
-        client.once('data', resolve)
-      })
-      return { client, greeting: String(greeting) }
-    }
-    const held = []
-    for (let round = 0; round < 6; round++) held.push(await greeted())
-    expect(held.filter(({ greeting }) => greeting === '1')).toHaveLength(3)
-    running.process.kill('SIGINT')
-    running.process.kill('SIGTERM')
-    expect((await running.ended).code).toBe(0)
-  })
-
-  test('upstreams are told where connections come from', async () => {
-    const heard: Promise<Buffer>[] = []
-    const upstream = await serve((peer) => heard.push(drain(peer)))
-    for (const version of ['1', '2']) {
-      const { running, port } = await proxy(upstream, '--proxy-protocol', version)
-      const client = await dial(port)
-      const { localPort = 0 } = client
-      client.end('hello')
-      await until(() => heard.length === Number(version))
-      const bytes = (await heard.at(-1)) ?? Buffer.alloc(0)
-      if (version === '1') {
-        expect(String(bytes)).toBe(`PROXY TCP4 127.0.0.1 127.0.0.1 ${localPort} ${port}\r\nhello`)
-      } else {
-        const expected = Buffer.from(
-          '\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0C\x7F\0\0\x01\x7F\0\0\x01....hello',
-          'latin1',
-        )
-        expected.writeUInt16BE(localPort, 24)
-        expected.writeUInt16BE(port, 26)
-        expect(bytes).toEqual(expected)
-      }
-      running.process.kill('SIGINT')
-      running.process.kill('SIGTERM')
-      expect((await running.ended).code).toBe(0)
-    }
-  })
-
-  test('from one unix socket to another, whose path is taken away again', async () => {
-    const [near, far] = [join(folder(), 'near'), join(folder(), 'far')]
-    const server = createServer((peer) => peer.pipe(peer))
-    await new Promise<void>((resolve) => {
-      server.listen(far, resolve)
-    })
-    onTestFinished(() => void server.close())
-    const running = eventBase('proxy', '--listen', `unix:${near}`, '--upstream', `unix:${far}`, ...threads)
-    await running.said(/listening at unix:/)
-    const client = connectNode(near)
-    client.end('over paths')
-    expect(String(await drain(client))).toBe('over paths')
-    running.process.kill('SIGINT')
-    expect(await running.ended).toMatchObject({ code: 0, err: '' })
-    expect(existsSync(near)).toBe(false)
-  })
-
-  test('at a socket that listens already', async () => {
-    const upstream = await serve((peer) => peer.pipe(peer))
-    const fd = socket.listen({ host: '127.0.0.1', port: 0 })
-    const port = portOf(socket.address(fd))
-    const args = ['proxy', '--listen', 'fd:3', '--upstream', `127.0.0.1:${upstream}`, ...threads]
-    const running = new Running('ts/cli/main.ts', args, [fd])
-    socket.close(fd)
-    await running.said(new RegExp(`listening at 127\\.0\\.0\\.1:${port}`))
-    const client = await dial(port)
-    client.end('inherited')
-    expect(String(await drain(client))).toBe('inherited')
-    running.process.kill('SIGINT')
-    expect(await running.ended).toMatchObject({ code: 0, err: '' })
-  })
-
-  test('a rate is kept', async () => {
-    const upstream = await serve((peer) => peer.pipe(peer))
-    const { running, port } = await proxy(upstream, '--rate', '100K')
-    const start = performance.now()
-    const client = await dial(port)
-    const bytes = pattern(150 * 1024, 1)
-    client.end(bytes)
-    expect((await drain(client)).equals(bytes)).toBe(true)
-    // A second's worth passes at once, the other half second's not.
-    expect(performance.now() - start).toBeGreaterThanOrEqual(450)
-    running.process.kill('SIGINT')
-    expect((await running.ended).code).toBe(0)
-  })
-
-  test('silence is ended by the idle timeout', async () => {
-    const upstream = await serve(() => {})
-    const { running, port } = await proxy(upstream, '--idle-timeout', '0.1')
-    const start = performance.now()
-    expect((await drain(await dial(port))).length).toBe(0)
-    expect(performance.now() - start).toBeGreaterThanOrEqual(95)
-    running.process.kill('SIGINT')
-    expect((await running.ended).code).toBe(0)
-  })
-
-  test('an address in use is told, with exit code 1', async () => {
-    const taken = await serve(() => {})
-    const where = [`--listen=127.0.0.1:${taken}`, '--upstream=127.0.0.1:9']
-    const { code, out, err } = await eventBase('proxy', ...where, ...threads).ended
-    expect(err).toMatch(/^event-base: cannot listen at 127\.0\.0\.1:\d+: EADDRINUSE.*bind/)
-    expect([code, out]).toEqual([1, ''])
-  })
+test('a second signal closes open connections immediately', async () => {
+  const arrived = deferred<unknown>()
+  const upstream = await serve((peer) => peer.once('data', arrived.resolve))
+  const { running, port } = await proxy(upstream)
+  const client = await dial(port)
+  client.write('x')
+  await arrived.promise
+  running.process.kill('SIGINT')
+  await sleep(100)
+  expect(running.process.exitCode).toBeNull()
+  running.process.kill('SIGTERM')
+  expect((await drain(client)).length).toBe(0)
+  expect((await running.ended).code).toBe(0)
 })
 
-test('a name that does not exist is told before threads are started, with exit code 1', async () => {
-  const where = ['--listen=127.0.0.1:0', '--upstream', 'no such name.invalid:1', '--threads', '1']
+test('a drain ends after --drain-timeout', async () => {
+  const arrived = deferred<unknown>()
+  const upstream = await serve(arrived.resolve)
+  const { running, port } = await proxy(upstream, '--drain-timeout', '0.2')
+  const client = await dial(port)
+  client.write('x')
+  await arrived.promise
+  const start = performance.now()
+  running.process.kill('SIGINT')
+  expect((await drain(client)).length).toBe(0)
+  expect((await running.ended).code).toBe(0)
+  expect(performance.now() - start).toBeGreaterThanOrEqual(199)
+})
+
+test('an upstream that refuses is reported, and the proxy goes on', async () => {
+  const { running, port } = await proxy(closedPort())
+  for (let round = 0; round < 3; round++) {
+    const client = await dial(port)
+    expect((await drain(client)).length).toBe(0)
+  }
+  await running.said(/is passed over for 1 s/)
+  running.process.kill('SIGINT')
+  const { code, err } = await running.ended
+  expect(code).toBe(0)
+  expect(err).toMatch(/^upstream 127\.0\.0\.1:\d+: ECONNREFUSED.*connect/)
+  expect(err).toMatch(/^upstream 127\.0\.0\.1:\d+ is passed over for 1 s: ECONNREFUSED/m)
+})
+
+test('with --stats problems are lines of JSON too', async () => {
+  const dead = closedPort()
+  const { running, port } = await proxy(dead, '--stats')
+  expect((await drain(await dial(port))).length).toBe(0)
+  await running.said(/connectFailed/)
+  running.process.kill('SIGINT')
+  expect((await running.ended).code).toBe(0)
+  const lines = reported(running)
+  expect(lines.find(({ type }) => type === 'problem')).toMatchObject({
+    kind: 'connectFailed',
+    upstream: `127.0.0.1:${dead}`,
+    code: 'ECONNREFUSED',
+    times: 1,
+  })
+  expect(lines.at(-1)).toMatchObject({ type: 'total', accepted: 1, refused: 1 })
+})
+
+test('several upstreams share by weight, and one that refuses is replaced by another', async () => {
+  const one = await serve((peer) => peer.end('1'))
+  const two = await serve((peer) => peer.end('2'))
+  const dead = closedPort()
+  const { running, port } = await proxy([
+    `127.0.0.1:${one}`,
+    `localhost:${two},weight=2`,
+    `127.0.0.1:${dead}`,
+  ])
+  const answers: string[] = []
+  for (let round = 0; round < 12; round++) {
+    const client = await dial(port)
+    client.end()
+    answers.push(String(await drain(client)))
+  }
+  expect(answers.every((answer) => answer !== '')).toBe(true)
+  expect(answers.filter((answer) => answer === '2').length).toBeGreaterThan(answers.length / 2)
+  expect(answers).toContain('1')
+  running.process.kill('SIGINT')
+  expect((await running.ended).code).toBe(0)
+})
+
+test('--balance least-connections chooses the upstream with the fewest connections', async () => {
+  const servers = [await serve((peer) => peer.write('1')), await serve((peer) => peer.write('2'))]
+  const list = servers.map((port) => `127.0.0.1:${port}`)
+  const { running, port } = await proxy(list, '--balance', 'least-connections')
+  const greeted = async (): Promise<{ client: Socket; greeting: string }> => {
+    const client = await dial(port)
+    const greeting = await new Promise<Buffer>((resolve) => {
+      client.once('data', resolve)
+    })
+    return { client, greeting: String(greeting) }
+  }
+  const held = []
+  for (let round = 0; round < 6; round++) held.push(await greeted())
+  expect(held.filter(({ greeting }) => greeting === '1')).toHaveLength(3)
+  running.process.kill('SIGINT')
+  running.process.kill('SIGTERM')
+  expect((await running.ended).code).toBe(0)
+})
+
+test('--proxy-protocol sends the address of the client to the upstream', async () => {
+  const received: Promise<Buffer>[] = []
+  const upstream = await serve((peer) => received.push(drain(peer)))
+  for (const version of ['1', '2']) {
+    const { running, port } = await proxy(upstream, '--proxy-protocol', version)
+    const client = await dial(port)
+    const { localPort = 0 } = client
+    client.end('hello')
+    await until(() => received.length === Number(version))
+    const bytes = (await received.at(-1)) ?? Buffer.alloc(0)
+    if (version === '1') {
+      expect(String(bytes)).toBe(`PROXY TCP4 127.0.0.1 127.0.0.1 ${localPort} ${port}\r\nhello`)
+    } else {
+      const expected = Buffer.from(
+        '\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0C\x7F\0\0\x01\x7F\0\0\x01....hello',
+        'latin1',
+      )
+      expected.writeUInt16BE(localPort, 24)
+      expected.writeUInt16BE(port, 26)
+      expect(bytes).toEqual(expected)
+    }
+    running.process.kill('SIGINT')
+    running.process.kill('SIGTERM')
+    expect((await running.ended).code).toBe(0)
+  }
+})
+
+test('it forwards from one unix socket to another, and removes its path at the end', async () => {
+  const [near, far] = [join(folder(), 'near'), join(folder(), 'far')]
+  const server = createServer((peer) => peer.pipe(peer))
+  await new Promise<void>((resolve) => {
+    server.listen(far, resolve)
+  })
+  onTestFinished(() => void server.close())
+  const running = eventBase('proxy', '--listen', `unix:${near}`, '--upstream', `unix:${far}`)
+  await running.said(/listening at unix:/)
+  const client = connectNode(near)
+  client.end('over paths')
+  expect(String(await drain(client))).toBe('over paths')
+  running.process.kill('SIGINT')
+  expect(await running.ended).toMatchObject({ code: 0, err: '' })
+  expect(existsSync(near)).toBe(false)
+})
+
+test('--listen fd:N accepts on an inherited socket', async () => {
+  const upstream = await serve((peer) => peer.pipe(peer))
+  const fd = socket.listen({ host: '127.0.0.1', port: 0 })
+  const port = portOf(socket.address(fd))
+  const args = ['proxy', '--listen', 'fd:3', '--upstream', `127.0.0.1:${upstream}`]
+  const running = new Running('ts/cli/main.ts', args, [fd])
+  socket.close(fd)
+  await running.said(new RegExp(`listening at 127\\.0\\.0\\.1:${port}`))
+  const client = await dial(port)
+  client.end('inherited')
+  expect(String(await drain(client))).toBe('inherited')
+  running.process.kill('SIGINT')
+  expect(await running.ended).toMatchObject({ code: 0, err: '' })
+})
+
+test('--rate limits a connection', async () => {
+  const upstream = await serve((peer) => peer.pipe(peer))
+  const { running, port } = await proxy(upstream, '--rate', '100K')
+  const start = performance.now()
+  const client = await dial(port)
+  const bytes = pattern(150 * 1024, 1)
+  client.end(bytes)
+  expect((await drain(client)).equals(bytes)).toBe(true)
+  // The burst of one second passes immediately, the rest takes half a second.
+  expect(performance.now() - start).toBeGreaterThanOrEqual(450)
+  running.process.kill('SIGINT')
+  expect((await running.ended).code).toBe(0)
+})
+
+test('--idle-timeout closes a connection without traffic', async () => {
+  const upstream = await serve(() => {})
+  const { running, port } = await proxy(upstream, '--idle-timeout', '0.1')
+  const start = performance.now()
+  expect((await drain(await dial(port))).length).toBe(0)
+  expect(performance.now() - start).toBeGreaterThanOrEqual(95)
+  running.process.kill('SIGINT')
+  expect((await running.ended).code).toBe(0)
+})
+
+test('an address in use is reported in one line, with exit code 1', async () => {
+  const taken = await serve(() => {})
+  const where = [`--listen=127.0.0.1:${taken}`, '--upstream=127.0.0.1:9']
+  const { code, out, err } = await eventBase('proxy', ...where).ended
+  expect(err).toMatch(/^event-base: cannot listen at 127\.0\.0\.1:\d+: EADDRINUSE.*bind/)
+  expect([code, out]).toEqual([1, ''])
+})
+test('a name that does not exist is reported in one line, with exit code 1', async () => {
+  const where = ['--listen=127.0.0.1:0', '--upstream', 'no such name.invalid:1']
   const { code, out, err } = await eventBase('proxy', ...where).ended
   expect(err).toMatch(/^event-base: getaddrinfo E\w+ no such name\.invalid\n$/)
   expect([code, out]).toEqual([1, ''])

@@ -1,16 +1,16 @@
-/** Running the command and the examples as processes. */
+/** Runs the command and the examples as processes. */
 
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 import { onTestFinished } from 'vitest'
 
-/** Milliseconds that a word is waited for. Long: only what hangs takes them. */
+/** Milliseconds to wait for output. Only a process that hangs takes them all. */
 const PATIENCE = 100_000
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
-/** What a process said and how it ended. */
+/** The output of a process and how it ended. */
 export interface Ended {
   code: number | null
   signal: string | null
@@ -25,7 +25,7 @@ export class Running {
   out = ''
   err = ''
 
-  /** @param inherited descriptors that the process has as 3 and so on */
+  /** @param inherited descriptors that become 3 and so on in the process */
   constructor(script: string, args: string[], inherited: number[] = []) {
     const command = ['--import', 'tsx', script, ...args]
     const stdio = ['pipe', 'pipe', 'pipe', ...inherited] as ['pipe', 'pipe', 'pipe']
@@ -38,13 +38,13 @@ export class Running {
     onTestFinished(() => void this.process.kill('SIGKILL'))
   }
 
-  /** Waits until it has written what `pattern` matches, on either stream. */
+  /** Waits until `pattern` matches its output on either stream. */
   async said(pattern: RegExp): Promise<RegExpExecArray> {
     const giveUp = performance.now() + PATIENCE
     for (;;) {
       const match = pattern.exec(this.out) ?? pattern.exec(this.err)
       if (match !== null) return match
-      if (performance.now() > giveUp) throw new Error(`${pattern} was not said: ${this.out}${this.err}`)
+      if (performance.now() > giveUp) throw new Error(`${pattern} does not match: ${this.out}${this.err}`)
       await new Promise((resolve) => {
         setTimeout(resolve, 10)
       })

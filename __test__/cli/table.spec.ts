@@ -4,9 +4,9 @@ import { formatBytes, formatColumns, formatMs, formatRate, formatUptime } from '
 import { Table } from '../../ts/cli/table.js'
 import type { ProxyStats, UpstreamStats } from '../../net.js'
 
-/** A terminal that keeps what is on its screen. */
+/** A terminal that interprets the control sequences of the table. */
 class Screen {
-  columns = 100
+  columns = 120
   rows = 24
   cursorHidden = false
   lines: string[] = ['$ event-base proxy', '']
@@ -35,17 +35,17 @@ class Screen {
 }
 
 function upstream(name: string, more: Partial<UpstreamStats> = {}): UpstreamStats {
-  const counts = { connected: 0, open: 0, refused: 0, failed: 0, bytesUp: 0, bytesDown: 0 }
+  const counts = { connected: 0, open: 0, refused: 0, failed: 0, bytesAToB: 0, bytesBToA: 0 }
   return { name, weight: 1, state: 'up', ...counts, connectMs: 0, longestConnectMs: 0, ...more }
 }
 
 function stats(upstreams: UpstreamStats[], more: Partial<ProxyStats> = {}): ProxyStats {
-  const counts = { accepted: 0, open: 0, refused: 0, failed: 0, bytesUp: 0, bytesDown: 0 }
+  const counts = { accepted: 0, open: 0, refused: 0, failed: 0, bytesAToB: 0, bytesBToA: 0 }
   return { ...counts, threads: [], upstreams, ...more }
 }
 
 describe('the table', () => {
-  test('is drawn in its place, and leaves the terminal as it was', () => {
+  test('is redrawn in its place, and restores the cursor', () => {
     const screen = new Screen()
     const table = new Table(screen, 'a proxy')
     table.draw(stats([upstream('a:1'), upstream('b:2', { state: 'down', retryAfter: 1500, refused: 3 })]))
@@ -53,24 +53,26 @@ describe('the table', () => {
     const first = [...screen.lines]
     expect(first).toHaveLength(6)
     expect(first.slice(0, 2)).toEqual(['$ event-base proxy', 'a proxy, up 0:00:00'])
-    expect(first[2]).toMatch(/^ +taken +open +refused +failed +up\/s +down\/s +up +down +connect +state$/)
-    expect(first[5]).toMatch(/^b:2 +0 +0 +3 +0 .* down for 1\.5 s$/)
+    expect(first[2]?.trim().split(/ +/)).toEqual(
+      'accepted connected open refused failed state A→B/s B→A/s connect A→B B→A'.split(' '),
+    )
+    expect(first[5]).toMatch(/^b:2 +0 +0 +3 +0  down for 1\.5 s  .* 0 B$/)
 
-    table.draw(stats([upstream('a:1', { connected: 7, connectMs: 0.25 })], { accepted: 7, bytesUp: 2048 }))
+    table.draw(stats([upstream('a:1', { connected: 7, connectMs: 0.25 })], { accepted: 7, bytesAToB: 2048 }))
     expect(screen.lines).toHaveLength(5)
-    expect(screen.lines[3]).toMatch(/^all +7 +0 +0 +0 +\S+ \S+ +0 B +2\.00 KiB/)
-    expect(screen.lines[4]).toMatch(/^a:1 +7 .* 250 µs +up$/)
+    expect(screen.lines[3]).toMatch(/^all +7 +7 +0 +0 +0 +\d\S* \S?i?B +0 B +2\.00 KiB +0 B$/)
+    expect(screen.lines[4]).toMatch(/^a:1 +7 +0 +0 +0 +up .* 250 µs /)
 
     table.end()
     expect(screen.cursorHidden).toBe(false)
     expect(screen.lines[0]).toBe('$ event-base proxy')
   })
 
-  test('problems stand above it', () => {
+  test('shows problems above it', () => {
     const screen = new Screen()
     const table = new Table(screen, 'a proxy')
     table.draw(stats([upstream('a:1')]))
-    table.tell('something went wrong')
+    table.insertAbove('something went wrong')
     table.draw(stats([upstream('a:1')]))
     expect(screen.lines.slice(0, 3)).toEqual([
       '$ event-base proxy',
@@ -95,7 +97,7 @@ describe('the table', () => {
   })
 })
 
-test('numbers are told in the units that suit them', () => {
+test('numbers are formatted with suitable units', () => {
   expect([0, 999, 1000, 1024 * 1024, 12.5 * 2 ** 30].map(formatBytes)).toEqual([
     '0 B',
     '999 B',

@@ -4,8 +4,9 @@ import { availableParallelism } from 'node:os'
 import { expect, test } from 'vitest'
 
 import { EventBase } from '../../index.js'
+import { OPTIONS } from '../../ts/cli/options.js'
 import { parseSettings } from '../../ts/cli/settings.js'
-import { UsageError } from '../../ts/cli/usage.js'
+import { PROXY_USAGE, USAGE, UsageError } from '../../ts/cli/usage.js'
 import { eventBase } from './support.js'
 
 test('methods prints the backends, best first, with their features', async () => {
@@ -18,10 +19,23 @@ test('methods prints the backends, best first, with their features', async () =>
   expect([code, err]).toEqual([0, ''])
 })
 
-test.each([['--help'], ['-h'], ['proxy', '--help']])('%s prints the usage', async (...args) => {
-  const { code, out, err } = await eventBase(...args).ended
-  expect(out).toMatch(/^usage: event-base proxy --listen HOST:PORT --upstream HOST:PORT/)
-  expect([code, err]).toEqual([0, ''])
+test.each([
+  [['--help'], USAGE],
+  [['-h'], USAGE],
+  [['methods', '--help'], USAGE],
+  [['proxy', '--help'], PROXY_USAGE],
+  [['proxy', '--listen', 'nowhere', '-h'], PROXY_USAGE],
+])('%j prints the help', async (args, help) => {
+  expect(await eventBase(...args).ended).toMatchObject({ code: 0, out: help, err: '' })
+})
+
+test('no line of the help is wider than 80 columns, and every option is in it', () => {
+  const lines = [...USAGE.split('\n'), ...PROXY_USAGE.split('\n')]
+  expect(lines.filter((line) => line.length > 80)).toEqual([])
+  for (const [name, { value }] of Object.entries(OPTIONS)) {
+    const head = value === undefined ? `  --${name} ` : `  --${name} ${value} `
+    expect(lines.filter((line) => line.startsWith(head))).toHaveLength(1)
+  }
 })
 
 test.each([['--version'], ['-V']])('%s prints the version', async (option) => {
@@ -30,93 +44,134 @@ test.each([['--version'], ['-V']])('%s prints the version', async (option) => {
   expect([code, out, err]).toEqual([0, `event-base ${version}\n`, ''])
 })
 
+const listen = ['--listen', '127.0.0.1:0']
 const upstream = ['--upstream', '127.0.0.1:9']
+const both = [...listen, ...upstream]
 const wrong: [string, string[]][] = [
-  ['a command is missing', []],
-  ['unknown command "prox"', ['prox']],
-  ['methods takes no arguments', ['methods', 'epoll']],
-  ['--listen is missing', ['proxy', ...upstream]],
-  ['--upstream is missing', ['proxy', '--listen', '127.0.0.1:0']],
-  ['--listen must be HOST:PORT', ['proxy', '--listen', '8080', ...upstream]],
-  ['--listen must be HOST:PORT', ['proxy', '--listen', '127.0.0.1:65536', ...upstream]],
-  ['--listen must be HOST:PORT', ['proxy', '--listen', '::1:80', ...upstream]],
-  ['--listen needs a numeric address', ['proxy', '--listen', 'example.com:80', ...upstream]],
-  ['--idle-timeout must be', ['proxy', '--listen', '127.0.0.1:0', ...upstream, '--idle-timeout=-1']],
-  ['--idle-timeout must be', ['proxy', '--listen', '127.0.0.1:0', ...upstream, '--idle-timeout', 'soon']],
-  ['--listen must be', ['proxy', '--listen', '[127.0.0.1]:80', ...upstream]],
-  ['--listen unix: needs a path', ['proxy', '--listen', 'unix:', ...upstream]],
-  ['--listen must be', ['proxy', '--listen', 'fd:x', ...upstream]],
-  ['--upstream must be', ['proxy', '--listen', '127.0.0.1:0', '--upstream', 'somewhere']],
-  ['--upstream cannot be port 0', ['proxy', '--listen', '127.0.0.1:0', '--upstream', 'a:0']],
-  ['a weight is 1 to 256', ['proxy', '--listen', '127.0.0.1:0', '--upstream', 'a:1,weight=0']],
-  ['is there twice', ['proxy', '--listen', '127.0.0.1:0', '--upstream', 'a:1', '--upstream', 'a:1,weight=2']],
-  ['--threads must be', ['proxy', '--listen', '127.0.0.1:0', ...upstream, '--threads', '0']],
-  ['--threads must be', ['proxy', '--listen', '127.0.0.1:0', ...upstream, '--threads', '1025']],
-  ['--threads must be', ['proxy', '--listen', '127.0.0.1:0', ...upstream, '--threads', 'many']],
-  ['--balance must be', ['proxy', '--listen', '127.0.0.1:0', ...upstream, '--balance', 'random']],
-  ['--rate must be', ['proxy', '--listen', '127.0.0.1:0', ...upstream, '--rate', '0']],
-  ['--rate must be', ['proxy', '--listen', '127.0.0.1:0', ...upstream, '--rate', '5T']],
-  ['--connect-timeout must be', ['proxy', '--listen', '127.0.0.1:0', ...upstream, '--connect-timeout', '']],
-  ['--drain-timeout must be', ['proxy', '--listen', '127.0.0.1:0', ...upstream, '--drain-timeout', 'x']],
-  ['--proxy-protocol must be', ['proxy', '--listen', '127.0.0.1:0', ...upstream, '--proxy-protocol', '3']],
-  ['--bogus', ['proxy', '--listen', '127.0.0.1:0', ...upstream, '--bogus']],
-  ['extra', ['proxy', '--listen', '127.0.0.1:0', ...upstream, 'extra']],
+  ['--listen is missing', upstream],
+  ['--upstream is missing', listen],
+  ['--listen must be HOST:PORT, not "8080"', ['--listen', '8080', ...upstream]],
+  ['--listen must be HOST:PORT', ['--listen', '127.0.0.1:65536', ...upstream]],
+  ['--listen must be HOST:PORT', ['--listen', '::1:80', ...upstream]],
+  ['--listen must be HOST:PORT', ['--listen', '', ...upstream]],
+  ['--listen needs a numeric address', ['--listen', 'example.com:80', ...upstream]],
+  ['--listen must be', ['--listen', '[127.0.0.1]:80', ...upstream]],
+  ['--listen unix: needs a path', ['--listen', 'unix:', ...upstream]],
+  ['--listen must be', ['--listen', 'fd:x', ...upstream]],
+  ['--listen needs a value: --listen WHERE', [...upstream, '--listen']],
+  ['--listen needs a value, but "--upstream" follows it', ['--listen', ...upstream]],
+  ['--listen can be given only once', [...both, '--listen', '127.0.0.1:1']],
+  ['--threads can be given only once', [...both, '--threads=2', '--threads=2']],
+  ['--stats can be given only once', [...both, '--stats', '--stats']],
+  ['--stats takes no value, but got "yes"', [...both, '--stats=yes']],
+  ['--upstream must be', [...listen, '--upstream', 'somewhere']],
+  ['--upstream cannot be port 0', [...listen, '--upstream', 'a:0']],
+  ['a weight is 1 to 256', [...listen, '--upstream', 'a:1,weight=0']],
+  ['--upstream "a:1" is given twice', [...listen, '--upstream', 'a:1', '--upstream', 'a:1,weight=2']],
+  ['--threads must be', [...both, '--threads', '0']],
+  ['--threads must be', [...both, '--threads', '1025']],
+  ['--threads must be', [...both, '--threads', 'many']],
+  ['--balance must be', [...both, '--balance', 'random']],
+  ['--rate must be', [...both, '--rate', '0']],
+  ['--rate must be', [...both, '--rate', '5T']],
+  ['--idle-timeout must be', [...both, '--idle-timeout=-1']],
+  ['--idle-timeout must be', [...both, '--idle-timeout', 'soon']],
+  ['--connect-timeout must be', [...both, '--connect-timeout', '']],
+  ['--drain-timeout must be', [...both, '--drain-timeout', 'x']],
+  ['--drain-timeout must be', [...both, '--drain-timeout', '1000000001']],
+  ['--proxy-protocol must be', [...both, '--proxy-protocol', '3']],
+  ['unknown option "--lissten"; did you mean --listen?', ['--lissten', '127.0.0.1:0', ...upstream]],
+  ['unknown option "--Upstream"; did you mean --upstream?', [...listen, '--Upstream=a:1']],
+  ['unknown option "--drain"; did you mean --drain-timeout?', [...both, '--drain', '1']],
+  ['unknown option "--bogus"', [...both, '--bogus']],
+  ['unknown option "-s"', [...both, '-s']],
+  ['unexpected argument "extra"', [...both, 'extra']],
+  ['unexpected argument "a\\nb"', [...both, '--', 'a\nb']],
 ]
 
-test.each(wrong)('%s (%j)', async (message, args) => {
-  const [command, ...rest] = args
-  const { code, out, err } = command === 'proxy' ? refusal(rest) : await eventBase(...args).ended
-  expect(err).toContain(message)
-  expect([code, out]).toEqual([2, ''])
-})
-
-/** What the command would say of a command line, without a process for each. */
-function refusal(args: string[]): { code: number; out: string; err: string } {
+/** What is wrong with a command line, in words. */
+function mistake(args: string[]): string {
   try {
     parseSettings(args)
   } catch (error) {
-    if (error instanceof UsageError) return { code: 2, out: '', err: error.message }
+    if (error instanceof UsageError) return error.message
     throw error
   }
-  return { code: 0, out: '', err: '' }
+  return ''
 }
 
-test('a command line that could not be meant ends with 2 and the usage on stderr', async () => {
-  const { code, out, err } = await eventBase('proxy', '--listen', '8080', ...upstream).ended
-  expect(err).toMatch(/^event-base: --listen must be HOST:PORT, not "8080"\n\nusage: event-base proxy/)
-  expect([code, out]).toEqual([2, ''])
+test.each(wrong)('a mistake is described in one line: %s (%j)', (message, args) => {
+  const found = mistake(args)
+  expect(found).toContain(message)
+  expect(found).not.toContain('\n')
 })
 
-test('a command line is taken by its words', () => {
+test('an unknown option without a similar one gets no suggestion', () => {
+  expect(mistake([...both, '--bogus'])).toBe('unknown option "--bogus"')
+})
+
+test.each([
+  [[], 'a command is missing (see event-base --help)'],
+  [['prox'], 'unknown command "prox"; did you mean proxy? (see event-base --help)'],
+  [['serve'], 'unknown command "serve" (see event-base --help)'],
+  [['methods', 'epoll'], 'methods takes no arguments, but got "epoll" (see event-base --help)'],
+  [['proxy', '--listen', '8080'], '--upstream is missing (see event-base proxy --help)'],
+  [
+    ['proxy', '--lissten', '8080'],
+    'unknown option "--lissten"; did you mean --listen? (see event-base proxy --help)',
+  ],
+])('%j exits with 2 after one line on stderr', async (args, message) => {
+  const { code, out, err } = await eventBase(...args).ended
+  expect([code, out, err]).toEqual([2, '', `event-base: ${message}\n`])
+})
+
+test('the options become those of proxy()', () => {
   const args = ['--listen=[::1]:0', '--upstream=db:1', '--upstream=unix:/run/x,weight=3', '--threads=2']
   const more = [
     '--rate=1.5M',
     '--total-rate=10',
+    '--connect-timeout=0',
     '--idle-timeout=2.5',
+    '--drain-timeout=2592000',
     '--proxy-protocol=2',
     '--balance=least-connections',
+    '--stats',
   ]
   expect(parseSettings([...args, ...more])).toEqual({
-    listen: { host: '::1', port: 0 },
-    upstreams: [
-      { host: 'db', port: 1, weight: 1 },
-      { path: '/run/x', weight: 3 },
-    ],
-    threads: 2,
-    options: {
+    proxy: {
+      listen: { host: '::1', port: 0 },
+      upstream: [
+        { host: 'db', port: 1, weight: 1 },
+        { path: '/run/x', weight: 3 },
+      ],
+      threads: 2,
       balance: 'least-connections',
-      connectTimeout: 10_000,
+      connectTimeout: 0,
       idleTimeout: 2500,
       limit: { rate: 1_572_864 },
       totalLimit: { rate: 10 },
       proxyProtocol: 2,
     },
-    drainTimeout: 10_000,
-    stats: false,
+    drainTimeout: 2_592_000_000,
+    stats: true,
   })
   expect(parseSettings(['--listen=fd:3', '--upstream=unix:@abstract', '--threads=auto'])).toMatchObject({
-    listen: { fd: 3 },
-    upstreams: [{ path: '\0abstract' }],
-    threads: availableParallelism(),
+    proxy: {
+      listen: { fd: 3 },
+      upstream: [{ path: '\0abstract' }],
+      threads: availableParallelism(),
+    },
+  })
+})
+
+test('without options there is one thread, and a drain takes at most 10 seconds', () => {
+  expect(parseSettings(both)).toEqual({
+    proxy: {
+      listen: { host: '127.0.0.1', port: 0 },
+      upstream: [{ host: '127.0.0.1', port: 9, weight: 1 }],
+      threads: 1,
+    },
+    drainTimeout: 10_000,
+    stats: false,
   })
 })

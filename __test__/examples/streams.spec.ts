@@ -72,7 +72,7 @@ test('proxy forwards, tells of it, and outlives an upstream that refuses', async
   const running = example('proxy', '--listen', '127.0.0.1:0', '--upstream', `127.0.0.1:${upstream}`)
   const bytes = pattern(500_000, 1)
   expect((await echoed({ port: await portOf(running), host: LOOPBACK }, bytes)).equals(bytes)).toBe(true)
-  await running.said(/end 500000 bytes up, 500000 bytes down/)
+  await running.said(/end 500000 bytes to the upstream, 500000 bytes to the client/)
   await stop(running, 'SIGINT')
 
   const alone = example('proxy', '--listen', '127.0.0.1:0', '--upstream', `127.0.0.1:${closedPort()}`)

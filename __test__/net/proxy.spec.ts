@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 import { expect, onTestFinished, test } from 'vitest'
 
-import { proxy, socket, type Proxy, type ProxyOptions, type ProxyProblem } from '../../net.js'
+import { proxy, socket, type TcpProxy, type ProxyOptions, type ProxyProblem } from '../../net.js'
 import {
   closedPort,
   dial,
@@ -20,7 +20,7 @@ import {
 const anywhere = { host: LOOPBACK, port: 0 }
 
 /** A proxy that is closed after the test. */
-async function started(options: Partial<ProxyOptions> & Pick<ProxyOptions, 'upstream'>): Promise<Proxy> {
+async function started(options: Partial<ProxyOptions> & Pick<ProxyOptions, 'upstream'>): Promise<TcpProxy> {
   const made = await proxy({ listen: anywhere, threads: 2, ...options })
   onTestFinished(() => made.close().catch(() => {}))
   return made
@@ -44,9 +44,9 @@ test('bytes go both ways over every thread, and are counted', async () => {
     client.end(bytes)
     expect((await drain(client)).equals(bytes)).toBe(true)
   }
-  await until(() => door.stats().open === 0)
-  const sums = { accepted: 5, open: 0, refused: 0, failed: 0, bytesUp: 5_000_000, bytesDown: 5_000_000 }
-  const { threads, upstreams, ...total } = door.stats()
+  await until(() => door.stats.open === 0)
+  const sums = { accepted: 5, open: 0, refused: 0, failed: 0, bytesAToB: 5_000_000, bytesBToA: 5_000_000 }
+  const { threads, upstreams, ...total } = door.stats
   expect(total).toEqual(sums)
   expect(threads).toHaveLength(3)
   expect(door.threads).toBe(3)
@@ -69,8 +69,8 @@ test('bytes of a connection under way are counted', async () => {
   const door = await started({ upstream: await echo() })
   const client = await dial(portOf(door.address))
   client.write('12345')
-  await until(() => door.stats().bytesDown === 5)
-  expect(door.stats()).toMatchObject({ accepted: 1, open: 1, bytesUp: 5 })
+  await until(() => door.stats.bytesBToA === 5)
+  expect(door.stats).toMatchObject({ accepted: 1, open: 1, bytesAToB: 5 })
   client.destroy()
 })
 
@@ -80,7 +80,7 @@ test('a host name is an upstream with all its addresses', async () => {
   const client = await dial(portOf(door.address))
   client.end('over a name')
   expect(String(await drain(client))).toBe('over a name')
-  expect(door.stats().upstreams[0]).toMatchObject({ name: `localhost:${port}`, connected: 1, refused: 0 })
+  expect(door.stats.upstreams[0]).toMatchObject({ name: `localhost:${port}`, connected: 1, refused: 0 })
 })
 
 test('what happens to upstreams is told', async () => {
@@ -106,7 +106,7 @@ test('what happens to upstreams is told', async () => {
     error,
     retryAfter: 3_600_000,
   })
-  expect(door.stats().upstreams).toMatchObject([
+  expect(door.stats.upstreams).toMatchObject([
     { state: 'down', connected: 0, retryAfter: expect.any(Number) },
     { state: 'up', refused: 0 },
   ])
@@ -117,7 +117,7 @@ test('the list of upstreams is replaced while connections go on', async () => {
   const door = await started({ upstream: first })
   const old = await dial(portOf(door.address))
   old.write('still')
-  await until(() => door.stats().bytesDown === 5)
+  await until(() => door.stats.bytesBToA === 5)
   await door.setUpstreams([{ host: LOOPBACK, port: second, weight: 2 }])
   // Each thread takes the list up when it comes round.
   for (;;) {
@@ -127,19 +127,19 @@ test('the list of upstreams is replaced while connections go on', async () => {
   }
   old.end(' here')
   expect(String(await drain(old))).toBe('still here')
-  expect(door.stats().upstreams).toMatchObject([{ name: `${LOOPBACK}:${second}`, weight: 2 }])
+  expect(door.stats.upstreams).toMatchObject([{ name: `${LOOPBACK}:${second}`, weight: 2 }])
   await expect(door.setUpstreams([])).rejects.toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
   await expect(door.setUpstreams({ host: 'no such host.invalid', port: 1 })).rejects.toMatchObject({
     syscall: 'getaddrinfo',
   })
-  expect(door.stats().upstreams).toHaveLength(1)
+  expect(door.stats.upstreams).toHaveLength(1)
 })
 
 test('a drain lets connections end; newcomers are refused', async () => {
   const door = await started({ upstream: await echo() })
   const client = await dial(portOf(door.address))
   client.write('one')
-  await until(() => door.stats().bytesDown === 3)
+  await until(() => door.stats.bytesBToA === 3)
   const drained = door.drain()
   for (;;) {
     const refused: unknown = await dial(portOf(door.address)).then(
@@ -154,14 +154,14 @@ test('a drain lets connections end; newcomers are refused', async () => {
   client.end('two')
   expect(String(await drain(client))).toBe('onetwo')
   await drained
-  expect(door.stats()).toMatchObject({ open: 0, failed: 0 })
+  expect(door.stats).toMatchObject({ open: 0, failed: 0 })
 })
 
 test('a drain takes no longer than it may', async () => {
   const door = await started({ upstream: await echo() })
   const client = await dial(portOf(door.address))
   client.write('one')
-  await until(() => door.stats().bytesDown === 3)
+  await until(() => door.stats.bytesBToA === 3)
   const start = performance.now()
   await door.drain({ timeout: 60 })
   expect(performance.now() - start).toBeGreaterThanOrEqual(59)
@@ -178,7 +178,7 @@ test('closing leaves no descriptor, and is done once', async () => {
   await door.closed
   expect(openDescriptors()).toBe(before)
   // What a closed one is asked, it answers.
-  expect(door.stats()).toMatchObject({ accepted: 0, open: 0 })
+  expect(door.stats).toMatchObject({ accepted: 0, open: 0 })
   await door.drain()
   await door.setUpstreams(upstream)
 })

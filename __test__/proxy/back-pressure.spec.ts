@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import type { SystemError } from '../../index.js'
 import { socket } from '../../net.js'
 import { deferred, LOOPBACK, pattern, serve, sleep, until } from '../net/support.js'
-import { everyKind, rawClient, type Proxied } from './support.js'
+import { kinds, rawClient, type Proxied } from './support.js'
 
 const MEBIBYTE = 2 ** 20
 
@@ -51,7 +51,7 @@ async function fill(fd: number, proxied: Proxied, most: number): Promise<{ sent:
   return { sent, held }
 }
 
-describe.each(everyKind)('$name', ({ start }) => {
+describe.each(kinds)('$name', ({ start }) => {
   test('a server that accepts and never reads stops its client, and nothing grows without bound', async () => {
     const accepted = deferred<Socket>()
     const proxied = await start(await serve((peer) => accepted.resolve(peer.pause())))

@@ -9,7 +9,7 @@
 import { describe, expect, test } from 'vitest'
 
 import { EventBase } from '../../index.js'
-import { listen, proxy, type Proxy, type RelayOptions } from '../../net.js'
+import { listen, proxy, type TcpProxy, type RelayOptions } from '../../net.js'
 import { LOOPBACK, portOf } from '../net/support.js'
 import { until } from '../support/base.js'
 import { collect } from '../support/garbage.js'
@@ -59,7 +59,7 @@ function onOneBase() {
 
 /** Native threads, two for each of the terms. */
 function onThreads() {
-  const proxies: Proxy[] = []
+  const proxies: TcpProxy[] = []
   return {
     async start(kind: Terms, upstream: number): Promise<number> {
       const place = { listen: { host: LOOPBACK, port: 0 }, upstream: { host: LOOPBACK, port: upstream } }

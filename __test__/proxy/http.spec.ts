@@ -13,7 +13,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import type { SystemError } from '../../index.js'
 import { socket } from '../../net.js'
 import { deferred, dial, drain, LOOPBACK, pattern, serve, until } from '../net/support.js'
-import { everyKind, first, kinds, rawClient, serving, whole } from './support.js'
+import { first, kinds, rawClient, serving, whole } from './support.js'
 
 /** A server, its port, and how many connections it was offered. */
 async function site(onRequest: RequestListener) {
@@ -43,7 +43,7 @@ const echo: RequestListener = (message, response) => {
   message.pipe(response)
 }
 
-describe.each(everyKind)('$name', ({ start }) => {
+describe.each(kinds)('$name', ({ start }) => {
   test('requests follow each other on one connection, bodies in chunks both ways', async () => {
     const { port: upstream, connections } = await site(echo)
     const { port } = await start(upstream)

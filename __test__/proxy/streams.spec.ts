@@ -6,7 +6,7 @@ import type { SystemError } from '../../index.js'
 import { socket } from '../../net.js'
 
 import { deferred, dial, drain, LOOPBACK, pattern, portOf, serve, sleep, until } from '../net/support.js'
-import { everyKind, first, kinds } from './support.js'
+import { first, kinds } from './support.js'
 
 /** A server's side of one connection, which has said a word, so that it is connected through. */
 async function through(start: (upstream: number) => Promise<{ port: number }>): Promise<[Socket, Socket]> {
@@ -29,7 +29,7 @@ function broken(peer: Socket): Promise<string | undefined> {
   })
 }
 
-describe.each(everyKind)('$name', ({ start }) => {
+describe.each(kinds)('$name', ({ start }) => {
   test('the client ends first, and still hears everything', async () => {
     const [client, server] = await through(start)
     const [there, back] = [pattern(1_000_000, 1), pattern(2_000_000, 2)]

@@ -18,7 +18,6 @@ import {
   type RelayEnd,
   type RelayOptions,
 } from '../../net.js'
-import { eventBase } from '../cli/support.js'
 import { LOOPBACK, portOf, running } from '../net/support.js'
 
 /** A proxy that runs until the test ends. */
@@ -83,25 +82,11 @@ export async function onThreads(upstream: number, threads = 2): Promise<Proxied>
   return { port: portOf(made.address) }
 }
 
-/** The command, in a process of its own. */
-export async function onCommand(upstream: number, ...more: readonly string[]): Promise<Proxied> {
-  const target = ['--listen', `${LOOPBACK}:0`, '--upstream', `${LOOPBACK}:${upstream}`]
-  const child = eventBase('proxy', ...target, ...more)
-  const [, port] = await child.said(/listening at 127\.0\.0\.1:(\d+)/)
-  return { port: Number(port) }
-}
-
 /** The kinds that every case runs over. */
 export const kinds: readonly Kind[] = [
   { name: 'policy in TypeScript', start: (upstream) => onOneBase(upstream) },
   { name: 'policy in TypeScript, on poll', start: (upstream) => onOneBase(upstream, 'poll') },
   { name: 'native threads', start: (upstream) => onThreads(upstream) },
-]
-
-/** As {@link kinds}, with the command, which takes a process for each case. */
-export const everyKind: readonly Kind[] = [
-  ...kinds,
-  { name: 'the command', start: (upstream) => onCommand(upstream) },
 ]
 
 /** Has a server listen at a port of its own, until the test ends. */

@@ -5,7 +5,7 @@ import type { IncomingMessage } from 'node:http'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
 import { LOOPBACK, pattern, until } from '../net/support.js'
-import { credentials, everyKind, first, kinds, serving, whole } from './support.js'
+import { credentials, first, kinds, serving, whole } from './support.js'
 
 /** A TLS server whose connections live no longer than the test. */
 async function tlsServer(options: TlsOptions, onPeer: (peer: TLSSocket) => void): Promise<number> {
@@ -30,7 +30,7 @@ async function tlsClient(port: number, options: ConnectionOptions = {}): Promise
   return client
 }
 
-describe.each(everyKind)('$name', ({ start }) => {
+describe.each(kinds)('$name', ({ start }) => {
   test('https requests follow each other on one connection', async () => {
     let connections = 0
     const server = createSite(credentials, (message, response) => message.pipe(response))

@@ -1,4 +1,4 @@
-/** A part of the job in a process of its own. */
+/** A part of the job in its own process. */
 
 import { fork, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -24,12 +24,12 @@ export class Child {
     })
   }
 
-  /** The port it listens at: the first thing it says. */
+  /** The port that it listens at: its first message. */
   async port(): Promise<number> {
     return (await this.#next()) as number
   }
 
-  /** Lets it end, and returns the last thing it says. */
+  /** Stops it, and returns its last message. */
   async stop(): Promise<unknown> {
     this.#process.send('stop')
     const report = await this.#next()
@@ -38,7 +38,7 @@ export class Child {
     return report
   }
 
-  /** Makes sure that it is gone. */
+  /** Ends it, if it still runs. */
   kill(): void {
     if (this.#code === undefined) this.#process.kill('SIGKILL')
   }
@@ -58,17 +58,19 @@ export class Child {
   }
 }
 
-/** The child's side: says `message` to the parent. */
+/** In the child: sends `message` to the parent. */
 export function say(message: unknown): void {
   process.send?.(message)
 }
 
-/** The child's side: calls `stop` once when the parent says so, and ends if the parent is gone. */
-export function onStop(stop: () => void): void {
+/** In the child: calls `stop` when the parent stops it, and sends the result. Ends the process if the parent ends. */
+export function onStop(stop: () => Promise<unknown>): void {
   process.once('message', () => {
-    stop()
-    process.off('disconnect', leave)
-    process.disconnect()
+    void (async () => {
+      say((await stop()) ?? null)
+      process.off('disconnect', leave)
+      process.disconnect()
+    })()
   })
   process.on('disconnect', leave)
 }

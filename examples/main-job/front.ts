@@ -1,40 +1,82 @@
-/** The proxy under test: `front.ts METHOD UPSTREAM_PORT`. */
+/** The proxy under test: `front.ts METHOD UPSTREAM_PORT`, with the name of a backend, or `proxy()`. */
 
 import { BaseFlag, EventBase, EventConfig } from '../../index.js'
-import { Forwarder } from '../../ts/cli/forwarder.js'
-import { describeProblem } from '../../ts/net/proxy-problem.js'
+import { connect, listen, proxy, relay, socket, type SocketAddress } from '../../net.js'
 import { onStop, say } from './child.js'
 
-/** What the proxy counted. */
+/** The proxy's counters. */
 export interface FrontReport {
   bytes: number
   accepted: number
   failed: number
 }
 
-const LOOPBACK = '127.0.0.1'
+const listenAt = { host: '127.0.0.1', port: 0 }
 const [method = '', port = ''] = process.argv.slice(2)
+const upstream = { host: '127.0.0.1', port: Number(port) }
+const timeouts = { connect: 5000, idle: 30_000 }
 
-const config = new EventConfig()
-for (const other of EventBase.supportedMethods()) if (other !== method) config.avoidMethod(other)
-if (method === 'epoll (with changelist)') config.setFlags(BaseFlag.EPOLL_USE_CHANGELIST)
-const base = config.build()
-if (base.method !== method) throw new Error(`asked for ${method}, got ${base.method}`)
+function ready(address: SocketAddress): void {
+  if ('port' in address) say(address.port)
+}
 
-const forwarder = new Forwarder(base, {
-  listen: { host: LOOPBACK, port: 0 },
-  upstream: { host: LOOPBACK, port: Number(port) },
-  idleTimeout: 30_000,
-  connectTimeout: 5000,
-  onProblem: (problem) => console.error(`${method}: ${describeProblem(problem)}`),
-})
-if ('port' in forwarder.address) say(forwarder.address.port)
-let stopped = false
-onStop(() => {
-  stopped = true
-  const { accepted, failed, refused, bytesUp, bytesDown } = forwarder.stats()
-  say({ accepted, failed: failed + refused, bytes: bytesUp + bytesDown } satisfies FrontReport)
-  forwarder.drain()
-})
-await base.run()
-if (!stopped) process.exitCode = 1
+/** A base on the backend of that name. */
+function baseOn(name: string): EventBase {
+  const config = new EventConfig()
+  for (const other of EventBase.supportedMethods()) if (other !== name) config.avoidMethod(other)
+  if (name === 'epoll (with changelist)') config.setFlags(BaseFlag.EPOLL_USE_CHANGELIST)
+  const base = config.build()
+  if (base.method !== name) throw new Error(`${name} was requested, but the base uses ${base.method}`)
+  return base
+}
+
+/** A small policy in TypeScript: accept, connect, relay on one base. */
+function onBase(base: EventBase): void {
+  const report: FrontReport = { bytes: 0, accepted: 0, failed: 0 }
+  const fail = (error: unknown): void => {
+    report.failed += 1
+    console.error(`${base.method}: ${String(error)}`)
+  }
+  const listener = listen(base, listenAt, async (fd) => {
+    report.accepted += 1
+    try {
+      const there = await connect(base, upstream, { timeout: timeouts.connect })
+      relay(base, fd, there, { idleTimeout: timeouts.idle }, (end) => {
+        report.bytes += end.bytesAToB + end.bytesBToA
+        if (end.reason !== 'end') fail(end.error ?? end.reason)
+      })
+    } catch (error) {
+      socket.close(fd)
+      fail(error)
+    }
+  })
+  ready(listener.address)
+  // Settles when the listener is closed and every relay has ended.
+  const ended = base.run()
+  onStop(async () => {
+    listener.close()
+    await ended
+    return report
+  })
+}
+
+/** The proxy on native threads. */
+async function onThreads(): Promise<void> {
+  const running = await proxy({
+    listen: listenAt,
+    upstream,
+    threads: 1,
+    connectTimeout: timeouts.connect,
+    idleTimeout: timeouts.idle,
+    onProblem: (problem) => console.error('proxy():', problem),
+  })
+  ready(running.address)
+  onStop(async () => {
+    await running.drain()
+    const { accepted, bytesAToB, bytesBToA, failed, refused } = running.stats
+    return { accepted, failed: failed + refused, bytes: bytesAToB + bytesBToA } satisfies FrontReport
+  })
+}
+
+if (method === 'proxy()') await onThreads()
+else onBase(baseOn(method))

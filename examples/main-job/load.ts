@@ -5,10 +5,10 @@ import { connect, type Socket } from 'node:net'
 
 import { digest, DIGEST_BYTES, header, HEADER_BYTES, send } from './protocol.js'
 
-/** What a part of the load came to. */
+/** The result of a part of the load. */
 export interface Share {
   connections: number
-  /** Bytes both ways, as the proxy sees them. */
+  /** Bytes in both directions, as the proxy counts them. */
   bytes: number
   ms: number
 }
@@ -21,7 +21,7 @@ function dial(port: number): Promise<Socket> {
   })
 }
 
-/** Everything that comes until the end: how much, its digest, and its last bytes. */
+/** Reads until the end: the number of bytes, the digest without the trailer, and the trailer. */
 function receive(socket: Socket, trailer: number): Promise<{ bytes: number; sum: Buffer; last: Buffer }> {
   return new Promise((resolve, reject) => {
     const hash = digest()
@@ -39,7 +39,8 @@ function receive(socket: Socket, trailer: number): Promise<{ bytes: number; sum:
 }
 
 function agree(what: string, expected: Buffer, found: Buffer): void {
-  if (!expected.equals(found)) throw new Error(`${what}: the bytes that arrived are not those that were sent`)
+  if (!expected.equals(found))
+    throw new Error(`${what}: the bytes that arrived differ from those that were sent`)
 }
 
 async function upload(port: number, length: number): Promise<number> {
@@ -57,7 +58,8 @@ async function download(port: number, length: number): Promise<number> {
   socket.end(header('D', length))
   const { bytes, sum, last } = await receive(socket, DIGEST_BYTES)
   agree('download', last, sum)
-  if (bytes !== length + DIGEST_BYTES) throw new Error(`download: ${bytes} bytes came of ${length}`)
+  if (bytes !== length + DIGEST_BYTES)
+    throw new Error(`download: ${bytes} bytes arrived, not ${length + DIGEST_BYTES}`)
   return HEADER_BYTES + bytes
 }
 
@@ -76,7 +78,7 @@ export async function bulk(port: number, load: { connections: number; bytes: num
   }
 }
 
-/** Many connections, all open before any of them speaks, each echoing a random number of bytes. */
+/** Many connections, all open before the first sends; each echoes a random number of bytes. */
 export async function crowd(port: number, connections: number): Promise<Share> {
   const start = performance.now()
   const sockets = await Promise.all(Array.from({ length: connections }, () => dial(port)))
@@ -101,7 +103,7 @@ export async function crowd(port: number, connections: number): Promise<Share> {
 
 const MESSAGE = 64
 
-/** One message there and back at a time on each connection; microseconds of each. */
+/** Sends one message at a time and waits for its echo; returns the microseconds of each round trip. */
 async function converse(port: number, trips: number): Promise<number[]> {
   const socket = await dial(port)
   socket.write(header('E', trips * MESSAGE))
@@ -117,7 +119,7 @@ async function converse(port: number, trips: number): Promise<number[]> {
   }
   const end = receive(socket, 0)
   socket.end()
-  if ((await end).bytes !== 0) throw new Error('round trip: more came than was sent')
+  if ((await end).bytes !== 0) throw new Error('round trip: more bytes arrived than were sent')
   return times
 }
 
@@ -135,7 +137,7 @@ function read(socket: Socket, length: number): Promise<Buffer> {
       missing -= chunk.length
       if (missing <= 0) settle()
     }
-    const onClose = (): void => settle(new Error('the connection broke off'))
+    const onClose = (): void => settle(new Error('the connection was closed early'))
     socket.on('data', onData).once('close', onClose)
   })
 }

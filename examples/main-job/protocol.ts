@@ -1,9 +1,9 @@
 /**
- * What clients and the upstream say to each other: 9 bytes of header, a letter and a length, then bytes.
+ * The protocol between clients and the upstream: a header of 9 bytes, which is a letter and a length, then bytes.
  *
  * - `U` upload: the client sends the bytes and ends; the upstream answers with their digest and ends.
  * - `D` download: the upstream sends the bytes, then their digest, and ends.
- * - `E` echo: the upstream sends back whatever comes, and ends when the client does.
+ * - `E` echo: the upstream sends back what arrives, and ends when the client does.
  */
 
 import { createHash, randomBytes, type Hash } from 'node:crypto'
@@ -30,7 +30,7 @@ export function digest(): Hash {
 const PIECE = 256 * 1024
 const NOISE = randomBytes(PIECE * 2)
 
-/** `length` random bytes in pieces, each beginning elsewhere in the noise, so that none stands for another. */
+/** `length` random bytes in pieces, each from another offset, so that a swapped piece changes the digest. */
 export function* pieces(length: number): Generator<Buffer> {
   let start = NOISE.readUInt32BE(0) % PIECE
   for (let left = length; left > 0; left -= PIECE) {
@@ -39,7 +39,7 @@ export function* pieces(length: number): Generator<Buffer> {
   }
 }
 
-/** Sends `length` bytes as fast as they are taken, and tells their digest. */
+/** Sends `length` bytes with back-pressure, and returns their digest. */
 export async function send(to: Socket, length: number): Promise<Buffer> {
   const hash = digest()
   for (const piece of pieces(length)) {
@@ -57,7 +57,7 @@ function drained(stream: Socket): Promise<void> {
       else reject(error)
     }
     const onDrain = (): void => settle()
-    const onClose = (): void => settle(new Error('the connection broke off'))
+    const onClose = (): void => settle(new Error('the connection was closed early'))
     stream.once('drain', onDrain).once('close', onClose)
   })
 }

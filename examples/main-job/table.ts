@@ -1,8 +1,8 @@
-/** The job's result, for people. */
+/** The table of results. */
 
 /** One line of the table. */
 export interface Row {
-  method: string
+  way: string
   connections: number
   bytes: number
   gigabitsPerSecond: number
@@ -12,12 +12,12 @@ export interface Row {
   p99: number
 }
 
-const HEADINGS = ['method', 'connections', 'bytes', 'Gbit/s', 'round trip p50', 'p99']
+const HEADINGS = ['way', 'connections', 'bytes', 'Gbit/s', 'round trip p50', 'p99']
 
 /** A table whose first column is aligned to the left, the others to the right. */
 export function formatTable(rows: Row[]): string {
   const cells = rows.map((row) => [
-    row.method,
+    row.way,
     String(row.connections),
     String(row.bytes),
     row.gigabitsPerSecond.toFixed(2),

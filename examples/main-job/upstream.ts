@@ -1,5 +1,6 @@
-/** The server behind the proxy: Node's own `net`, so that nothing under test judges itself. */
+/** The server behind the proxy, on Node's own `net`, which is not under test. */
 
+import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 
 import { onStop, say } from './child.js'
@@ -7,7 +8,7 @@ import { digest, HEADER_BYTES, parseHeader, send } from './protocol.js'
 
 function serve(client: Socket): void {
   client.setNoDelay(true)
-  // A client that breaks off is the client's failure, and told there.
+  // The client reports the failure.
   client.on('error', () => client.destroy())
   client.once('readable', function begin() {
     const head = client.read(HEADER_BYTES) as Buffer | null
@@ -32,7 +33,7 @@ const server = createServer({ allowHalfOpen: true }, serve)
 server.listen({ host: '127.0.0.1', port: 0, backlog: 1024 }, () =>
   say((server.address() as AddressInfo).port),
 )
-onStop(() => {
-  say('stopped')
+onStop(async () => {
   server.close()
+  await once(server, 'close')
 })

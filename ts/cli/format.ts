@@ -1,8 +1,8 @@
-/** Numbers for people. */
+/** Numbers as text. */
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const
 
-/** Bytes, with three digits at least: `1.23 MiB`. */
+/** Bytes, from 1000 on with three digits: `1.23 MiB`. */
 export function formatBytes(bytes: number): string {
   let [value, step] = [bytes, 0]
   while (value >= 1000 && step < UNITS.length - 1) {
@@ -12,12 +12,12 @@ export function formatBytes(bytes: number): string {
   return `${step === 0 ? value.toFixed(0) : value.toPrecision(3)} ${UNITS[step]}`
 }
 
-/** The same a second. */
+/** Bytes per second, without the unit of time. */
 export function formatRate(bytes: number, seconds: number): string {
   return formatBytes(seconds > 0 ? Math.max(bytes, 0) / seconds : 0)
 }
 
-/** A duration in the unit that suits it: `1.2 ms`, `3.4 s`. */
+/** A duration in µs, ms or s: `1.2 ms`, `3.4 s`; a dash for none. */
 export function formatMs(ms: number): string {
   if (ms === 0) return '-'
   if (ms < 1) return `${(ms * 1000).toFixed(0)} µs`
@@ -34,7 +34,7 @@ export function formatUptime(seconds: number): string {
   return `${hours}:${two(minutes)}:${two(rest)}`
 }
 
-/** Columns of equal width: the first to the left, the others to the right. */
+/** Columns of equal width: the first is aligned to the left, the others to the right. */
 export function formatColumns(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   return rows.map((row) =>

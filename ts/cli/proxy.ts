@@ -1,51 +1,55 @@
 /** `event-base proxy`. */
 
 import type { SystemError } from '../errors.js'
-import { open } from './front.js'
-import { formatWhere } from './parse.js'
+import { proxy as start } from '../net/proxy.js'
+import type { Output } from './output.js'
+import { formatWhere, type Where } from './parse.js'
 import { reportOn } from './report.js'
-import { parseSettings, type Settings } from './settings.js'
+import { parseSettings } from './settings.js'
 
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** Says where it could not listen. */
-function named(error: unknown, { listen }: Settings): unknown {
+/** Adds the address to the error of a failed bind. */
+function named(error: unknown, listen: Where): unknown {
   const { syscall } = error as Partial<SystemError>
   if (!(error instanceof Error) || (syscall !== 'bind' && syscall !== 'listen')) return error
   return new Error(`cannot listen at ${formatWhere(listen)}: ${error.message}`, { cause: error })
 }
 
 /**
- * Forwards until SIGINT or SIGTERM, lets the connections under way end, and returns the exit code.
+ * Forwards until a signal, then drains; a second signal closes everything.
  *
- * @param args the command line behind `proxy`
- * @throws {UsageError} for a command line that could not be meant
- * @throws {Error} when it cannot listen, or a thread of it failed
+ * @param args the command line after `proxy`
+ * @param output where problems and the traffic are reported
+ * @returns when every connection has ended
+ * @throws {UsageError} as a rejection, for a mistake in `args`
+ * @throws {Error} as a rejection, when it cannot listen, or one of its threads failed
  */
-export async function proxy(args: string[]): Promise<number> {
+export async function proxy(args: string[], output: Output): Promise<void> {
   const settings = parseSettings(args)
-  // Whoever reads what is told may go away; that ends nothing.
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
-  const report = reportOn(process.stderr, settings.stats)
-  const front = await open(settings, (problem) => report.problem(problem)).catch((error: unknown) => {
-    throw named(error, settings)
+  const report = reportOn(output, settings.stats)
+  const { listen, upstream } = settings.proxy
+  const onProblem = report.problem.bind(report)
+  const running = await start({ ...settings.proxy, onProblem }).catch((error: unknown) => {
+    throw named(error, listen)
   })
-  let stopping = false
+  let isDraining = false
   const stop = (): void => {
-    if (stopping) return front.close()
-    stopping = true
-    front.drain(settings.drainTimeout)
+    // The outcome is that of `closed`.
+    if (isDraining) running.close().catch(() => {})
+    else running.drain({ timeout: settings.drainTimeout }).catch(() => {})
+    isDraining = true
   }
   for (const signal of SIGNALS) process.on(signal, stop)
-  const at = formatWhere(front.address)
-  const upstreams = settings.upstreams.map(formatWhere).join(', ')
-  process.stdout.write(`listening at ${at}, forwarding to ${upstreams} (${front.engine})\n`)
-  report.begin(`event-base proxy at ${at} (${front.engine})`, () => front.stats())
+  const at = formatWhere(running.address)
+  const upstreams = [upstream].flat().map(formatWhere).join(', ')
+  const threads = running.threads === 1 ? '1 thread' : `${running.threads} threads`
+  process.stdout.write(`listening at ${at}, forwarding to ${upstreams} (${threads})\n`)
+  report.begin(`event-base proxy at ${at} (${threads})`, () => running.stats)
   try {
-    await front.ended
+    await running.closed
   } finally {
     report.end()
     for (const signal of SIGNALS) process.off(signal, stop)
   }
-  return 0
 }

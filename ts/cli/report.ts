@@ -1,27 +1,27 @@
-/** Where the traffic and problems of `event-base proxy` are told: on stderr, in one of three forms. */
+/** What `event-base proxy` reports on stderr: problems, and the traffic, in one of three forms. */
 
 import { describeProblem, type ProxyProblem } from '../net/proxy-problem.js'
 import type { ProxyStats } from '../net/proxy.js'
-import { Table, type Terminal } from './table.js'
+import type { Output } from './output.js'
+import { Table } from './table.js'
 
-/** Milliseconds between two tellings of the traffic. */
-const EVERY = 1000
+/** Milliseconds between two reports of the traffic. */
+const INTERVAL = 1000
 
-/** What is told while a proxy runs. */
+/** Reports while a proxy runs. */
 export interface Report {
-  /** Begins, once there is something to ask. */
+  /** Starts to report the traffic, which `stats` returns. */
   begin(title: string, stats: () => ProxyStats): void
-  /** Something went wrong. */
   problem(problem: ProxyProblem): void
-  /** Tells the sums, and leaves the terminal as it was. */
+  /** Reports the sums, and leaves the terminal as it was. */
   end(): void
 }
 
-/** Only problems, in words. */
-export class PlainReport implements Report {
-  readonly #out: Terminal
+/** Problems only, in words. */
+class PlainReport implements Report {
+  readonly #out: Output
 
-  constructor(out: Terminal) {
+  constructor(out: Output) {
     this.#out = out
   }
 
@@ -35,43 +35,44 @@ export class PlainReport implements Report {
 }
 
 /** A line of JSON each second in which anything changed, one for each problem, and one for the sums at the end. */
-export class LinesReport implements Report {
-  readonly #out: Terminal
+class LinesReport implements Report {
+  readonly #out: Output
   #stats: (() => ProxyStats) | undefined
   #timer: NodeJS.Timeout | undefined
   #last = ''
 
-  constructor(out: Terminal) {
+  constructor(out: Output) {
     this.#out = out
+    out.describeDropped = (lines) => format('dropped', { lines })
   }
 
   begin(_title: string, stats: () => ProxyStats): void {
     this.#stats = stats
     this.#timer = setInterval(() => {
       const now = stats()
-      // Times that only run down are no change.
+      // A remaining time that only decreases is not a change.
       const seen = JSON.stringify({
         ...now,
         upstreams: now.upstreams.map((one) => ({ ...one, retryAfter: 0 })),
       })
-      if (seen !== this.#last) this.#tell('stats', now)
+      if (seen !== this.#last) this.#out.write(format('stats', now))
       this.#last = seen
-    }, EVERY).unref()
+    }, INTERVAL).unref()
   }
 
   problem(problem: ProxyProblem): void {
     const error = 'error' in problem ? { error: problem.error.message, code: codeOf(problem.error) } : {}
-    this.#tell('problem', { ...problem, ...error })
+    this.#out.write(format('problem', { ...problem, ...error }))
   }
 
   end(): void {
     clearInterval(this.#timer)
-    if (this.#stats !== undefined) this.#tell('total', this.#stats())
+    if (this.#stats !== undefined) this.#out.write(format('total', this.#stats()))
   }
+}
 
-  #tell(type: 'stats' | 'problem' | 'total', what: object): void {
-    this.#out.write(`${JSON.stringify({ type, time: new Date().toISOString(), ...what })}\n`)
-  }
+function format(type: 'stats' | 'problem' | 'total' | 'dropped', fields: object): string {
+  return `${JSON.stringify({ type, time: new Date().toISOString(), ...fields })}\n`
 }
 
 function codeOf(error: Error): unknown {
@@ -79,13 +80,13 @@ function codeOf(error: Error): unknown {
 }
 
 /** A table on a terminal, with problems above it. */
-export class TableReport implements Report {
-  readonly #out: Terminal
+class TableReport implements Report {
+  readonly #out: Output
   #table: Table | undefined
   #draw: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
 
-  constructor(out: Terminal) {
+  constructor(out: Output) {
     this.#out = out
   }
 
@@ -94,12 +95,12 @@ export class TableReport implements Report {
     this.#table = table
     this.#draw = () => table.draw(stats())
     this.#draw()
-    this.#timer = setInterval(this.#draw, EVERY).unref()
+    this.#timer = setInterval(this.#draw, INTERVAL).unref()
   }
 
   problem(problem: ProxyProblem): void {
     if (this.#table === undefined) this.#out.write(`${describeProblem(problem)}\n`)
-    this.#table?.tell(describeProblem(problem))
+    this.#table?.insertAbove(describeProblem(problem))
     this.#draw?.()
   }
 
@@ -110,8 +111,8 @@ export class TableReport implements Report {
   }
 }
 
-/** The form that suits where stderr goes. */
-export function reportOn(stream: NodeJS.WriteStream, wantsStats: boolean): Report {
-  if (!wantsStats) return new PlainReport(stream)
-  return stream.isTTY ? new TableReport(stream) : new LinesReport(stream)
+/** The form that suits the stream. */
+export function reportOn(out: Output, wantsStats: boolean): Report {
+  if (!wantsStats) return new PlainReport(out)
+  return out.isTerminal ? new TableReport(out) : new LinesReport(out)
 }

@@ -2,7 +2,9 @@
 
 import { parseArgs } from 'node:util'
 
-import type { ProxyOptions, Upstream } from '../net/proxy-options.js'
+import type { ProxyOptions } from '../net/proxy-options.js'
+import { nearest } from './nearest.js'
+import { OPTIONS, type OptionName } from './options.js'
 import {
   parseBalance,
   parseBytes,
@@ -11,66 +13,97 @@ import {
   parseSeconds,
   parseThreads,
   parseUpstreams,
-  type Where,
+  quote,
 } from './parse.js'
 import { UsageError } from './usage.js'
 
-/** What was asked for. */
+/** A command line's meaning. */
 export interface Settings {
-  listen: Where
-  upstreams: Upstream[]
-  /** Missing: on the main thread. */
-  threads: number | undefined
-  /** What both ways of forwarding are told. */
-  options: Required<Pick<ProxyOptions, 'balance' | 'connectTimeout' | 'idleTimeout'>> &
-    Pick<ProxyOptions, 'limit' | 'proxyProtocol' | 'totalLimit'>
+  proxy: Omit<ProxyOptions, 'onProblem'>
   /** Milliseconds. */
   drainTimeout: number
   stats: boolean
 }
 
-/** @throws {UsageError} */
-export function parseSettings(args: string[]): Settings {
-  const { values } = refusing(() =>
-    parseArgs({
-      args,
-      options: {
-        listen: { type: 'string' },
-        upstream: { type: 'string', multiple: true },
-        threads: { type: 'string' },
-        balance: { type: 'string', default: 'round-robin' },
-        'connect-timeout': { type: 'string', default: '10' },
-        'idle-timeout': { type: 'string', default: '0' },
-        rate: { type: 'string' },
-        'total-rate': { type: 'string' },
-        'proxy-protocol': { type: 'string' },
-        'drain-timeout': { type: 'string', default: '10' },
-        stats: { type: 'boolean', default: false },
-      },
-    }),
-  )
-  const { rate, threads, 'proxy-protocol': protocol, 'total-rate': total } = values
-  return {
-    listen: parseListen(values.listen),
-    upstreams: parseUpstreams(values.upstream),
-    threads: threads === undefined ? undefined : parseThreads(threads),
-    options: {
-      balance: parseBalance(values.balance),
-      connectTimeout: parseSeconds('--connect-timeout', values['connect-timeout']),
-      idleTimeout: parseSeconds('--idle-timeout', values['idle-timeout']),
-      limit: rate === undefined ? undefined : { rate: parseBytes('--rate', rate) },
-      totalLimit: total === undefined ? undefined : { rate: parseBytes('--total-rate', total) },
-      proxyProtocol: protocol === undefined ? undefined : parseProtocol(protocol),
-    },
-    drainTimeout: parseSeconds('--drain-timeout', values['drain-timeout']),
-    stats: values.stats,
-  }
+/** The texts given to each option, in their order; an empty text for one that takes no value. */
+type Given = ReadonlyMap<OptionName, readonly string[]>
+
+function isOption(name: string): name is OptionName {
+  return Object.hasOwn(OPTIONS, name)
 }
 
-function refusing<T>(parse: () => T): T {
-  try {
-    return parse()
-  } catch (error) {
-    throw new UsageError((error as Error).message)
+function unknown(name: string, rawName: string): UsageError {
+  const meant = nearest(name, Object.keys(OPTIONS))
+  const hint = meant === undefined ? '' : `; did you mean --${meant}?`
+  return new UsageError(`unknown option ${quote(rawName)}${hint}`)
+}
+
+/** Checks the value's presence, and that the option is not repeated. */
+function take(
+  given: Map<OptionName, string[]>,
+  name: OptionName,
+  token: { value?: string | undefined; inlineValue?: boolean | undefined },
+): void {
+  const option = OPTIONS[name]
+  const { value, inlineValue } = token
+  if (option.value === undefined) {
+    if (value !== undefined) throw new UsageError(`--${name} takes no value, but got ${quote(value)}`)
+  } else if (value === undefined) {
+    throw new UsageError(`--${name} needs a value: --${name} ${option.value}`)
+  } else if (inlineValue !== true && value.startsWith('-')) {
+    throw new UsageError(`--${name} needs a value, but ${quote(value)} follows it`)
+  }
+  const before = given.get(name) ?? []
+  if (before.length > 0 && option.multiple !== true) throw new UsageError(`--${name} can be given only once`)
+  given.set(name, [...before, value ?? ''])
+}
+
+/** Node's parser splits the words; the mistakes are described here, in one line each. */
+function split(args: string[]): Given {
+  const options = Object.fromEntries(
+    Object.entries(OPTIONS).map(([name, { value }]) => [
+      name,
+      { type: value === undefined ? ('boolean' as const) : ('string' as const), multiple: true },
+    ]),
+  )
+  const { tokens } = parseArgs({ args, options, strict: false, allowPositionals: true, tokens: true })
+  const given = new Map<OptionName, string[]>()
+  for (const token of tokens) {
+    if (token.kind === 'positional') throw new UsageError(`unexpected argument ${quote(token.value)}`)
+    if (token.kind === 'option-terminator') continue
+    // A group of short options is reported as its first; there are none.
+    if (!isOption(token.name) || !token.rawName.startsWith('--')) throw unknown(token.name, token.rawName)
+    take(given, token.name, token)
+  }
+  return given
+}
+
+/** @throws {UsageError} */
+export function parseSettings(args: string[]): Settings {
+  const given = split(args)
+  const parsed = <T>(name: OptionName, parse: (option: string, text: string) => T): T | undefined => {
+    const text = given.get(name)?.[0]
+    return text === undefined ? undefined : parse(`--${name}`, text)
+  }
+  const rate = parsed('rate', parseBytes)
+  const total = parsed('total-rate', parseBytes)
+  const [listen] = given.get('listen') ?? []
+  const upstreams = given.get('upstream')
+  if (listen === undefined) throw new UsageError('--listen is missing')
+  if (upstreams === undefined) throw new UsageError('--upstream is missing')
+  return {
+    proxy: {
+      listen: parseListen('--listen', listen),
+      upstream: parseUpstreams('--upstream', upstreams),
+      threads: parsed('threads', parseThreads) ?? 1,
+      balance: parsed('balance', parseBalance),
+      connectTimeout: parsed('connect-timeout', parseSeconds),
+      idleTimeout: parsed('idle-timeout', parseSeconds),
+      limit: rate === undefined ? undefined : { rate },
+      totalLimit: total === undefined ? undefined : { rate: total },
+      proxyProtocol: parsed('proxy-protocol', parseProtocol),
+    },
+    drainTimeout: parsed('drain-timeout', parseSeconds) ?? 10_000,
+    stats: given.has('stats'),
   }
 }

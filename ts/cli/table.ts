@@ -1,25 +1,36 @@
-/** The traffic as a table that is drawn anew in its place on a terminal. */
+/** The traffic as a table on a terminal, redrawn in its place. */
 
 import type { ProxyStats, UpstreamStats } from '../net/proxy.js'
 import { formatBytes, formatColumns, formatMs, formatRate, formatUptime } from './format.js'
-
-/** As much of a terminal as is needed. */
-export interface Terminal {
-  columns?: number
-  rows?: number
-  write(text: string): unknown
-}
+import type { Terminal } from './output.js'
 
 const HIDE_CURSOR = '\x1b[?25l'
 const SHOW_CURSOR = '\x1b[?25h'
 const TO_THE_END = '\x1b[J'
 
-const HEAD = ['', 'taken', 'open', 'refused', 'failed', 'up/s', 'down/s', 'up', 'down', 'connect', 'state']
+/** A is the client's side, B the upstream's. What a narrow terminal cuts off is at the end. */
+const HEAD = [
+  '',
+  'accepted',
+  'connected',
+  'open',
+  'refused',
+  'failed',
+  'state',
+  'A→B/s',
+  'B→A/s',
+  'connect',
+  'A→B',
+  'B→A',
+]
 
-/** What changes from one drawing to the next. */
-interface Rates {
+/** Bytes in both directions. */
+type Bytes = Pick<ProxyStats, 'bytesAToB' | 'bytesBToA'>
+
+/** The bytes at the last drawing, for the rates. */
+interface Drawing {
   at: number
-  bytes: Map<string, { up: number; down: number }>
+  bytes: Map<string, Bytes>
 }
 
 /** A table on a terminal. */
@@ -27,17 +38,17 @@ export class Table {
   readonly #terminal: Terminal
   readonly #title: string
   readonly #begun: number = performance.now()
-  #before: Rates = { at: this.#begun, bytes: new Map() }
-  /** Lines on the screen that are the table's. */
+  #before: Drawing = { at: this.#begun, bytes: new Map() }
+  /** The number of lines on the screen that belong to the table. */
   #drawn = 0
 
-  /** @param title stands above it */
+  /** @param title the line above it */
   constructor(terminal: Terminal, title: string) {
     this.#terminal = terminal
     this.#title = title
   }
 
-  /** Draws it, in the place of the last drawing. */
+  /** Draws it in the place of the last drawing. */
   draw(stats: ProxyStats): void {
     const lines = this.#lines(stats)
     const head = this.#drawn === 0 ? HIDE_CURSOR : ''
@@ -45,8 +56,8 @@ export class Table {
     this.#drawn = lines.length
   }
 
-  /** Puts a line above it. */
-  tell(line: string): void {
+  /** Writes a line above it. */
+  insertAbove(line: string): void {
     this.#terminal.write(`${this.#erasure}${line}\n`)
     this.#drawn = 0
   }
@@ -60,33 +71,33 @@ export class Table {
     return this.#drawn === 0 ? '' : `\x1b[${this.#drawn}A\r${TO_THE_END}`
   }
 
-  /** All of it within the screen: a line that wraps, or scrolls away, could not be taken back. */
+  /** Its lines, all within the screen: a line that wraps or scrolls away cannot be erased. */
   #lines(stats: ProxyStats): string[] {
     const { columns = 80, rows = 24 } = this.#terminal
     const now = performance.now()
     const since = (now - this.#before.at) / 1000
-    const bytes: Rates['bytes'] = new Map()
-    const rate = (key: string, up: number, down: number): [string, string] => {
-      const before = this.#before.bytes.get(key) ?? { up, down }
-      bytes.set(key, { up, down })
-      return [formatRate(up - before.up, since), formatRate(down - before.down, since)]
+    const bytes: Drawing['bytes'] = new Map()
+    const rates = (key: string, { bytesAToB, bytesBToA }: Bytes): [string, string] => {
+      const before = this.#before.bytes.get(key) ?? { bytesAToB, bytesBToA }
+      bytes.set(key, { bytesAToB, bytesBToA })
+      return [
+        formatRate(bytesAToB - before.bytesAToB, since),
+        formatRate(bytesBToA - before.bytesBToA, since),
+      ]
     }
+    const connected = stats.upstreams.reduce((sum, one) => sum + one.connected, 0)
     const sums = [
       'all',
-      ...[stats.accepted, stats.open, stats.refused, stats.failed].map(String),
-      ...rate('', stats.bytesUp, stats.bytesDown),
-      ...[stats.bytesUp, stats.bytesDown].map(formatBytes),
+      ...[stats.accepted, connected, stats.open, stats.refused, stats.failed].map(String),
       '',
+      ...rates('', stats),
       '',
+      ...[stats.bytesAToB, stats.bytesBToA].map(formatBytes),
     ]
-    // The title, the head, the sums, the line that the cursor is in, and perhaps one that tells of the rest.
+    // The title, the head, the sums, the cursor's line, and the number of upstreams that are not shown.
     const room = Math.max(rows - 5, 0)
     const shown = stats.upstreams.slice(0, room)
-    const table = [
-      HEAD,
-      sums,
-      ...shown.map((one) => row(one, rate(`=${one.name}`, one.bytesUp, one.bytesDown))),
-    ]
+    const table = [HEAD, sums, ...shown.map((one) => row(one, rates(`=${one.name}`, one)))]
     this.#before = { at: now, bytes }
     const uptime = formatUptime((now - this.#begun) / 1000)
     const lines = [`${this.#title}, up ${uptime}`, ...formatColumns(table)]
@@ -100,10 +111,11 @@ function row(one: UpstreamStats, rates: [string, string]): string[] {
   const state = one.retryAfter === undefined ? one.state : `down for ${formatMs(one.retryAfter)}`
   return [
     one.name,
+    '',
     ...[one.connected, one.open, one.refused, one.failed].map(String),
-    ...rates,
-    ...[one.bytesUp, one.bytesDown].map(formatBytes),
-    formatMs(one.connectMs),
     state,
+    ...rates,
+    formatMs(one.connectMs),
+    ...[one.bytesAToB, one.bytesBToA].map(formatBytes),
   ]
 }

@@ -80,11 +80,6 @@ export function toAddress({ place, port }: Place): SocketAddress {
   return { host: place, port, family: isIP(place) === 6 ? 'IPv6' : 'IPv4' }
 }
 
-/** The opposite of {@link toAddress}. */
-export function toPlace(address: SocketAddress): Place {
-  return 'path' in address ? { place: address.path, port: UNIX } : { place: address.host, port: address.port }
-}
-
 /** Calls the native layer; a system error it throws gets the address it was about, as Node's own have. */
 export function at<T>({ place, port }: Place, call: () => T): T {
   try {

@@ -27,10 +27,10 @@ export interface ProxyTraffic {
   refused: number
   /** Connections that an upstream took and that ended by an error. */
   failed: number
-  /** Bytes towards upstreams. */
-  bytesUp: number
-  /** Bytes from upstreams. */
-  bytesDown: number
+  /** Bytes from clients to upstreams. */
+  bytesAToB: number
+  /** Bytes from upstreams to clients. */
+  bytesBToA: number
 }
 
 /** What became of the connections to one upstream. */
@@ -51,10 +51,10 @@ export interface UpstreamStats {
   refused: number
   /** Connections that ended by an error. */
   failed: number
-  /** Bytes towards it. */
-  bytesUp: number
-  /** Bytes from it. */
-  bytesDown: number
+  /** Bytes from clients to it. */
+  bytesAToB: number
+  /** Bytes from it to clients. */
+  bytesBToA: number
   /** Milliseconds that a connect took on average, of those that succeeded; 0 without any. */
   connectMs: number
   /** The longest of them. */
@@ -75,12 +75,12 @@ type Owner = ReturnType<typeof native.proxyStart>
 const LONG = 0x7fff_ffff
 
 /** The proxies of this thread that have not ended: their threads go on whoever holds them. */
-const running: Set<Proxy> = new Set()
+const running: Set<TcpProxy> = new Set()
 
 let listensForExit = false
 
 /** A proxy on native threads. Made by {@link proxy}. */
-export class Proxy implements AsyncDisposable {
+export class TcpProxy implements AsyncDisposable {
   /** Settles when all threads have ended and everything is closed; rejects when one of them failed. */
   readonly closed: Promise<void>
   readonly #owner: Owner
@@ -136,7 +136,7 @@ export class Proxy implements AsyncDisposable {
   }
 
   /** What it has done so far. Waits for none of its threads. */
-  stats(): ProxyStats {
+  get stats(): ProxyStats {
     const { total, threads, upstreams } = native.proxyStats(this.#owner)
     return {
       ...total,
@@ -277,8 +277,8 @@ export class Proxy implements AsyncDisposable {
  * @throws {SystemError} as a rejection: `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES` with `address` and `port`, `EMFILE`,
  *   `EAGAIN` of `pthread_create`, ...; Node's own of a failed look-up, `ENOTFOUND`
  */
-export async function proxy(options: ProxyOptions): Promise<Proxy> {
+export async function proxy(options: ProxyOptions): Promise<TcpProxy> {
   const checked = checkProxyOptions(options)
   const { upstream, onProblem } = options
-  return new Proxy(checked, await resolveUpstreams('options.upstream', upstream), onProblem)
+  return new TcpProxy(checked, await resolveUpstreams('options.upstream', upstream), onProblem)
 }

@@ -7,11 +7,11 @@ use std::fmt;
 
 use event_base::Error;
 use event_base_net::proxy::{
-    self, Balance, Door, HealthOptions, Problem, Proxy, ProxyOptions, ProxyProtocol, Traffic, Upstream,
+    Balance, Door, HealthOptions, Problem, Proxy, ProxyOptions, ProxyProtocol, Traffic, Upstream,
     UpstreamState, UpstreamStats,
 };
-use event_base_net::{Address, ListenOptions, RateLimit};
-use napi::bindgen_prelude::{External, Function, Object, Uint8Array};
+use event_base_net::{ListenOptions, RateLimit};
+use napi::bindgen_prelude::{External, Function, Object};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Status};
 use napi_derive::napi;
@@ -28,25 +28,6 @@ fn protocol(version: u32) -> Option<ProxyProtocol> {
         1 => Some(ProxyProtocol::V1),
         _ => Some(ProxyProtocol::V2),
     }
-}
-
-/// What tells where a connection from `peer` came from that was accepted at `local`; nothing for version 0.
-#[napi(catch_unwind)]
-pub fn proxy_header(
-    env: Env,
-    version: u32,
-    peer: BindingAddress,
-    local: BindingAddress,
-) -> napi::Result<Uint8Array> {
-    let read = |told: BindingAddress| match told.place.as_str() {
-        "" => Ok(Address::Unnamed),
-        _ => address(told.place, told.port),
-    };
-    let header = read(peer).and_then(|peer| {
-        let local = read(local)?;
-        Ok(protocol(version).map_or_else(Vec::new, |version| proxy::header(version, &peer, &local)))
-    });
-    check(&env, header).map(Uint8Array::from)
 }
 
 /// Rings in an environment: weak, and ringing once is enough.
@@ -229,9 +210,9 @@ pub struct BindingTraffic {
     /// Connections that ended by an error.
     pub failed: f64,
     /// Bytes towards upstreams.
-    pub bytes_up: f64,
+    pub bytes_a_to_b: f64,
     /// Bytes from upstreams.
-    pub bytes_down: f64,
+    pub bytes_b_to_a: f64,
 }
 
 impl From<&Traffic> for BindingTraffic {
@@ -241,8 +222,8 @@ impl From<&Traffic> for BindingTraffic {
             open: traffic.open as f64,
             refused: traffic.refused as f64,
             failed: traffic.failed as f64,
-            bytes_up: traffic.bytes_up as f64,
-            bytes_down: traffic.bytes_down as f64,
+            bytes_a_to_b: traffic.bytes_a_to_b as f64,
+            bytes_b_to_a: traffic.bytes_b_to_a as f64,
         }
     }
 }
@@ -269,9 +250,9 @@ pub struct BindingUpstreamStats {
     /// Connections that ended by an error.
     pub failed: f64,
     /// Bytes towards it.
-    pub bytes_up: f64,
+    pub bytes_a_to_b: f64,
     /// Bytes from it.
-    pub bytes_down: f64,
+    pub bytes_b_to_a: f64,
     /// Milliseconds of connects that succeeded.
     pub connect_ms: f64,
     /// The longest of them.
@@ -294,8 +275,8 @@ impl From<UpstreamStats> for BindingUpstreamStats {
             open: stats.open as f64,
             refused: stats.refused as f64,
             failed: stats.failed as f64,
-            bytes_up: stats.bytes_up as f64,
-            bytes_down: stats.bytes_down as f64,
+            bytes_a_to_b: stats.bytes_a_to_b as f64,
+            bytes_b_to_a: stats.bytes_b_to_a as f64,
             connect_ms: milliseconds(stats.connect_time),
             longest_connect_ms: milliseconds(stats.longest_connect),
         }

@@ -18,7 +18,7 @@ fn each_upstream_gets_its_turn_over_all_threads() {
     assert_eq!(counts, [10; 3]);
     let stats = proxy.until("all ended", |stats| stats.total.open == 0);
     assert_eq!((stats.total.accepted, stats.total.refused), (30, 0));
-    assert!(stats.upstreams.iter().all(|one| (one.connected, one.open, one.bytes_down) == (10, 0, 10)));
+    assert!(stats.upstreams.iter().all(|one| (one.connected, one.open, one.bytes_b_to_a) == (10, 0, 10)));
     assert_eq!(stats.threads.iter().map(|one| one.accepted).sum::<u64>(), 30);
 }
 

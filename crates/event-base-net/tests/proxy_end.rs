@@ -121,7 +121,7 @@ fn a_stop_with_live_connections_leaves_no_descriptor_and_no_thread() {
         let clients: Vec<_> = (0..20).map(|_| proxy.dial()).collect();
         // Half of them flow, the others are being connected.
         let stats = proxy.until("all accepted", |stats| {
-            stats.total.accepted == 20 && stats.upstreams[0].bytes_down == stats.upstreams[0].connected
+            stats.total.accepted == 20 && stats.upstreams[0].bytes_b_to_a == stats.upstreams[0].connected
         });
         assert_eq!(stats.total.open, 20, "round {round}");
         proxy.stop();

@@ -40,7 +40,7 @@ fn a_total_limit_is_shared_by_all_connections_of_all_threads() {
     // Each direction has 120 kB to move, 20 of them at once. Were the limit each thread's own, a third of the
     // time would do; were it each connection's, a tenth.
     assert!(echo_all(&proxy) >= Duration::from_millis(495));
-    proxy.until("all ended", |stats| stats.total.open == 0 && stats.total.bytes_up == 120_000);
+    proxy.until("all ended", |stats| stats.total.open == 0 && stats.total.bytes_a_to_b == 120_000);
 }
 
 #[test]

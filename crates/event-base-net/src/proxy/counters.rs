@@ -37,8 +37,8 @@ pub(super) struct ThreadCounters {
     pub(super) open: Counter,
     pub(super) refused: Counter,
     pub(super) failed: Counter,
-    pub(super) bytes_up: Counter,
-    pub(super) bytes_down: Counter,
+    pub(super) bytes_a_to_b: Counter,
+    pub(super) bytes_b_to_a: Counter,
 }
 
 /// What one thread did with one upstream.
@@ -48,8 +48,8 @@ pub(super) struct UpstreamCounters {
     pub(super) connected: Counter,
     pub(super) refused: Counter,
     pub(super) failed: Counter,
-    pub(super) bytes_up: Counter,
-    pub(super) bytes_down: Counter,
+    pub(super) bytes_a_to_b: Counter,
+    pub(super) bytes_b_to_a: Counter,
     /// Nanoseconds that connects took which succeeded.
     pub(super) connecting: Counter,
     /// The longest of them.

@@ -20,9 +20,8 @@ const PATH: usize = 108;
 /// The header for a connection from `peer` that was accepted at `local`.
 ///
 /// Version 1 says `UNKNOWN` of anything but two internet addresses of one family. Version 2 has paths too, cut to 108
-/// bytes; a socket without a name has an empty one. What came to an IPv6 socket over IPv4 is told as IPv4. Any thread.
-#[must_use]
-pub fn header(version: ProxyProtocol, peer: &Address, local: &Address) -> Vec<u8> {
+/// bytes; a socket without a name has an empty one. What came to an IPv6 socket over IPv4 is told as IPv4.
+pub(super) fn header(version: ProxyProtocol, peer: &Address, local: &Address) -> Vec<u8> {
     match version {
         ProxyProtocol::V1 => text(peer, local),
         ProxyProtocol::V2 => binary(peer, local),

@@ -28,7 +28,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-pub use header::header;
 pub use health::UpstreamState;
 pub use options::{
     Balance, Door, HealthOptions, MAX_THREADS, MAX_UPSTREAMS, MAX_WEIGHT, ProxyOptions, ProxyProtocol,
@@ -145,8 +144,8 @@ impl Proxy {
                     open: counters.open.get(),
                     refused: counters.refused.get(),
                     failed: counters.failed.get(),
-                    bytes_up: counters.bytes_up.get(),
-                    bytes_down: counters.bytes_down.get(),
+                    bytes_a_to_b: counters.bytes_a_to_b.get(),
+                    bytes_b_to_a: counters.bytes_b_to_a.get(),
                 }
             })
             .collect();
@@ -155,8 +154,8 @@ impl Proxy {
             total.open += one.open;
             total.refused += one.refused;
             total.failed += one.failed;
-            total.bytes_up += one.bytes_up;
-            total.bytes_down += one.bytes_down;
+            total.bytes_a_to_b += one.bytes_a_to_b;
+            total.bytes_b_to_a += one.bytes_b_to_a;
         }
         ProxyStats { total, threads, upstreams: self.shared.upstreams().stats(self.shared.clock.now()) }
     }

@@ -16,9 +16,9 @@ pub struct Traffic {
     /// Connections that an upstream took and that ended by an error.
     pub failed: u64,
     /// Bytes towards upstreams.
-    pub bytes_up: u64,
+    pub bytes_a_to_b: u64,
     /// Bytes from upstreams.
-    pub bytes_down: u64,
+    pub bytes_b_to_a: u64,
 }
 
 /// What became of the connections to one upstream.
@@ -39,9 +39,9 @@ pub struct UpstreamStats {
     /// Connections that ended by an error.
     pub failed: u64,
     /// Bytes towards it.
-    pub bytes_up: u64,
+    pub bytes_a_to_b: u64,
     /// Bytes from it.
-    pub bytes_down: u64,
+    pub bytes_b_to_a: u64,
     /// The time that connects took which succeeded, all together.
     pub connect_time: Duration,
     /// The longest of them.

@@ -200,8 +200,8 @@ impl Upstreams {
                     open: target.open.load(Ordering::Relaxed),
                     refused: sum(|counters| counters.refused.get()),
                     failed: sum(|counters| counters.failed.get()),
-                    bytes_up: sum(|counters| counters.bytes_up.get()),
-                    bytes_down: sum(|counters| counters.bytes_down.get()),
+                    bytes_a_to_b: sum(|counters| counters.bytes_a_to_b.get()),
+                    bytes_b_to_a: sum(|counters| counters.bytes_b_to_a.get()),
                     connect_time: Duration::from_nanos(sum(|counters| counters.connecting.get())),
                     longest_connect: Duration::from_nanos(longest.unwrap_or(0)),
                 }

@@ -339,12 +339,12 @@ fn count(shared: &Shared, thread: usize, flowing: &mut Flowing, moved: [u64; 2])
     flowing.counted = [flowing.counted[0] + up, flowing.counted[1] + down];
     let (all, one) = (&shared.threads[thread].counters, &flowing.target.counters[thread]);
     if up > 0 {
-        all.bytes_up.add(up);
-        one.bytes_up.add(up);
+        all.bytes_a_to_b.add(up);
+        one.bytes_a_to_b.add(up);
     }
     if down > 0 {
-        all.bytes_down.add(down);
-        one.bytes_down.add(down);
+        all.bytes_b_to_a.add(down);
+        one.bytes_b_to_a.add(down);
     }
 }
 

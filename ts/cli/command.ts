@@ -1,0 +1,79 @@
+/** The command `event-base`, up to its exit code. */
+
+import { createRequire } from 'node:module'
+
+import { describeLoadFailure } from './load-failure.js'
+import { nearest } from './nearest.js'
+import { Output, settled } from './output.js'
+import { PROXY_USAGE, USAGE, UsageError } from './usage.js'
+
+/** Milliseconds that a slow reader of stdout and stderr has for the last messages. */
+const PATIENCE = 500
+
+const COMMANDS = ['proxy', 'methods']
+
+/** Imports what loads the addon; `--help` and `--version` do without. */
+async function loading<T>(module: Promise<T>): Promise<T> {
+  try {
+    return await module
+  } catch (error) {
+    throw new Error(describeLoadFailure(error), { cause: error })
+  }
+}
+
+async function run([name, ...args]: string[], output: Output): Promise<void> {
+  const asksForHelp = args.includes('--help') || args.includes('-h')
+  if (name === '--help' || name === '-h' || (name !== 'proxy' && asksForHelp)) {
+    process.stdout.write(USAGE)
+  } else if (name === '--version' || name === '-V') {
+    const manifest = createRequire(import.meta.url)('event-base/package.json') as { version: string }
+    process.stdout.write(`event-base ${manifest.version}\n`)
+  } else if (name === 'proxy') {
+    if (asksForHelp) process.stdout.write(PROXY_USAGE)
+    else await (await loading(import('./proxy.js'))).proxy(args, output)
+  } else if (name === 'methods') {
+    if (args[0] !== undefined)
+      throw new UsageError(`methods takes no arguments, but got ${JSON.stringify(args[0])}`)
+    const { describeMethods } = await loading(import('./methods.js'))
+    process.stdout.write(
+      describeMethods()
+        .map((line) => `${line}\n`)
+        .join(''),
+    )
+  } else if (name === undefined) {
+    throw new UsageError('a command is missing')
+  } else {
+    const meant = nearest(name, COMMANDS)
+    const hint = meant === undefined ? '' : `; did you mean ${meant}?`
+    throw new UsageError(`unknown command ${JSON.stringify(name)}${hint}`)
+  }
+}
+
+/** One line about a failure. */
+function describe(error: unknown, name: string | undefined): string {
+  const message = error instanceof Error ? error.message : String(error)
+  const help = name === 'proxy' ? 'event-base proxy --help' : 'event-base --help'
+  return error instanceof UsageError ? `${message} (see ${help})` : message
+}
+
+/**
+ * Runs a command line, and describes a failure on stderr in one line.
+ *
+ * @param args the words after `event-base`
+ * @returns the exit code: 0 for success, 1 for a failure, 2 for a mistake in the command line. The process has to
+ *   exit with it: a reader of stdout or stderr that reads nothing would hold it for ever
+ */
+export async function command(args: string[]): Promise<number> {
+  // A reader that closes its end does not end the command.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+  const output = new Output(process.stderr)
+  let code = 0
+  try {
+    await run(args, output)
+  } catch (error) {
+    output.write(`event-base: ${describe(error, args[0])}\n`)
+    code = error instanceof UsageError ? 2 : 1
+  }
+  await Promise.all([output.close(PATIENCE), settled(() => process.stdout.writableLength, PATIENCE)])
+  return code
+}

@@ -1,0 +1,72 @@
+/** The options of `event-base proxy`: how each is written, how often, and its help. */
+
+/** One option. */
+export interface Option {
+  /** What stands for its value in the help; missing: it takes none. */
+  readonly value?: string
+  /** Whether it can be given several times. */
+  readonly multiple?: true
+  /** Its help, in lines of at most 55 characters. */
+  readonly help: readonly string[]
+}
+
+/** The name of an option, without its dashes. */
+export type OptionName =
+  | 'listen'
+  | 'upstream'
+  | 'threads'
+  | 'balance'
+  | 'connect-timeout'
+  | 'idle-timeout'
+  | 'rate'
+  | 'total-rate'
+  | 'proxy-protocol'
+  | 'drain-timeout'
+  | 'stats'
+
+/** Every option, in the order of the help. */
+export const OPTIONS: Readonly<Record<OptionName, Option>> = {
+  listen: {
+    value: 'WHERE',
+    help: [
+      'where to accept: HOST:PORT with a numeric address or',
+      'localhost, [IPv6]:PORT, unix:PATH, or fd:N for an',
+      'inherited socket that listens already',
+    ],
+  },
+  upstream: {
+    value: 'WHERE',
+    multiple: true,
+    help: [
+      'where to forward to: HOST:PORT with an address or a',
+      'name, or unix:PATH; repeat it for several upstreams,',
+      'and append ,weight=N (1 to 256) for a larger share',
+    ],
+  },
+  threads: { value: 'N', help: ['native threads, or auto: one for each processor', '(default 1)'] },
+  balance: { value: 'HOW', help: ['round-robin (default) or least-connections'] },
+  'connect-timeout': { value: 'S', help: ['seconds that a connect may take (default 10);', '0: no limit'] },
+  'idle-timeout': {
+    value: 'S',
+    help: [
+      'seconds without a byte in either direction after',
+      'which a connection is closed (default 0: never)',
+    ],
+  },
+  rate: {
+    value: 'BYTES',
+    help: ['bytes a second for each connection and direction;', 'K, M and G stand for KiB, MiB and GiB'],
+  },
+  'total-rate': { value: 'BYTES', help: ['the same for all connections together'] },
+  'proxy-protocol': {
+    value: '1|2',
+    help: ["sends the client's address to upstreams in that", "version of HAProxy's PROXY protocol"],
+  },
+  'drain-timeout': {
+    value: 'S',
+    help: ['seconds that connections may take to end after the', 'first signal (default 10)'],
+  },
+  stats: {
+    help: ['reports the traffic on stderr every second: a table', 'on a terminal, else lines of JSON'],
+  },
+}
