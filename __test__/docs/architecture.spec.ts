@@ -38,6 +38,32 @@ test('every folder of the map exists', () => {
   expect(folders.filter((folder) => !isFolder(folder))).toEqual([])
 })
 
+test('a module of the engine uses modules of its own line and below', () => {
+  const part = text.split('<!-- modules -->')[1]?.split('\n\n')[1] ?? ''
+  const ranks = new Map(
+    part
+      .split('\n')
+      .flatMap((line, rank) =>
+        [...(line.split(':')[0] ?? '').matchAll(/`(\w+)`/g)].map(([, name = '']) => [name, rank] as const),
+      ),
+  )
+  const folder = 'crates/event-base/src'
+  const upward: string[] = []
+  const modules = new Set<string>()
+  for (const file of filesBelow(folder, '.rs')) {
+    const module = file.slice(folder.length + 1).split(/[/.]/)[0] ?? ''
+    if (module === 'lib') continue
+    modules.add(module)
+    const code = (read(file).split('#[cfg(test)]\nmod ')[0] ?? '').replaceAll(/^\s*\/\/.*$/gm, '')
+    for (const [, used = ''] of code.matchAll(/\bcrate::(\w+)/g)) {
+      const isBelow = (ranks.get(used) ?? -1) >= (ranks.get(module) ?? 0)
+      if (!isBelow) upward.push(`${file} uses ${used}`)
+    }
+  }
+  expect([...ranks.keys()].toSorted()).toEqual([...modules].toSorted())
+  expect(upward).toEqual([])
+})
+
 test('exactly the listed files may hold unsafe code', () => {
   const found = rust.filter((file) => /expect\(\s*unsafe_code/.test(read(file)))
   expect(found.length).toBeGreaterThan(0)
