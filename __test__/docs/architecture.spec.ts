@@ -76,7 +76,7 @@ test('the pass is described in the order in which it runs', () => {
   const part = text.split('<!-- advance -->')[1]?.split('\n\nThen')[0] ?? ''
   const described = [...part.matchAll(/^\d+\. `(\w+)`/gm)].map((match) => match[1] ?? '')
   expect(described).toHaveLength(11)
-  const source = read('crates/event-base/src/base/run.rs')
+  const source = read('crates/event-base/src/base/run/mod.rs')
   const body = /fn advance[\s\S]*?\n {4}}\n/.exec(source)?.[0] ?? ''
   const places = described.map((name) => body.search(new RegExp(`\\b${name}\\b`)))
   expect(places).not.toContain(-1)

@@ -1,69 +1,52 @@
-//! The base: one lock around the events, the timers, the queues and the backend.
+//! The base: one lock around its events, its loop and its kernel objects.
 //!
-//! Ground rules:
-//! - [`Inner`] is everything the lock protects. Its methods expect the lock to be held, by taking
-//!   `&mut self`. Only the public functions of [`Base`] lock, each once, through [`Base::with`].
-//! - Nothing of the user's runs under the lock.
-//! - A wait runs without the lock, on a waiter that was taken out of the backend.
-//! - The thread that waits is woken only if it sleeps: see [`wake`].
+//! [`Inner`] is everything that the lock protects. It has rooms, each a struct in a folder of its own, whose fields
+//! only that folder can access:
+//! - [`Events`]: the slots, and every list an event can be in.
+//! - [`Run`]: the loop, its pass, and the requests to it.
+//! - [`Kernel`]: the backend, the notifier, the descriptor of a host; and whether the loop sleeps on them.
+//! - [`Report`]: statistics, messages for the log, debug mode.
+//!
+//! Rules:
+//! - Methods of [`Inner`] expect the lock to be held, by taking `&mut self`. Only the public functions of [`Base`]
+//!   lock, each once, through [`Base::with`].
+//! - No user code runs under the lock.
+//! - A wait that can sleep runs without the lock, on a waiter that was taken out of the backend.
+//! - The thread that waits is woken only if it sleeps: see `kernel/wake.rs`.
 
-mod active;
-mod block;
-mod clocks;
-mod common;
-mod control;
-mod debug;
-mod dump;
-mod edit;
-mod finalize;
-mod host;
-mod inspect;
-mod measure;
-mod note;
-mod persist;
-mod phases;
+mod clock;
+mod events;
+mod kernel;
 mod poll;
-mod priorities;
-mod queues;
-mod reinit;
+mod report;
 mod run;
-mod signals;
-mod step;
-mod wake;
-mod watchers;
 
 use std::sync::Arc;
 
-use active::Pass;
-use block::Waiters;
-use clocks::TimeCache;
-pub use common::CommonTimeout;
-use control::Control;
-use host::Host;
-pub use host::{HostWait, WaitEnder};
-use inspect::Counts;
-use measure::Measures;
-use note::Note;
-use queues::Queues;
+use clock::TimeCache;
+pub use events::CommonTimeout;
+use events::{Events, base_number};
+use kernel::Kernel;
+pub use kernel::{HostWait, WaitEnder};
+use report::Report;
 use run::Run;
-pub use step::{Step, Wait, WatcherCall};
-use wake::Sleep;
-pub use watchers::WatcherId;
-use watchers::Watchers;
+pub use run::{Step, Wait, WatcherCall, WatcherId};
 
 use crate::backend::{Backend, wants_signalfd};
-use crate::config::{Config, DispatchLimits};
+use crate::config::Config;
 use crate::error::Error;
-use crate::event::{EventId, State, Table};
 use crate::flags::{BaseFlags, Features};
-use crate::io::FdMap;
 use crate::signal::Signals;
 use crate::sync::{Guard, Lock};
 use crate::sys::fork;
-use crate::sys::notify::Notifier;
-use crate::time::Deadlines;
 
-/// An event base. Cloning gives another handle to the same base.
+/// An event base. Cloning returns another handle to the same base.
+///
+/// # Errors
+/// Every call can fail with these, so the documentation of a function names only others:
+/// - [`Error::Closed`] once the base is closed, and for an id of an event that no longer exists;
+/// - [`Error::WrongThread`] on a base with [`BaseFlags::NOLOCK`] that belongs to another thread;
+/// - [`Error::Forked`] in a forked child, before [`reinit`](Self::reinit).
 #[derive(Clone, Debug)]
 pub struct Base {
     shared: Arc<Shared>,
@@ -78,43 +61,15 @@ struct Shared {
 /// What the lock protects.
 #[derive(Debug)]
 struct Inner {
-    /// `None` once the base is closed and no loop runs any more.
-    backend: Option<Backend>,
-    /// Shared with who writes to it after the lock was dropped. Missing in a base without locks until a host
-    /// wants it.
-    notifier: Option<Arc<Notifier>>,
-    table: Table,
-    fds: FdMap,
-    signals: Signals,
-    timers: Deadlines,
-    queues: Queues,
-    pass: Pass,
+    events: Events,
     run: Run,
-    control: Control,
-    host: Host,
-    sleep: Sleep,
-    counts: Counts,
-    measures: Measures,
-    /// Messages to be told without the lock.
-    notes: Vec<Note>,
+    kernel: Kernel,
     time: TimeCache,
-    limits: DispatchLimits,
-    /// Scratch for signals that are collected; empty between calls.
-    arrived: Vec<(i32, u64)>,
-    /// Checks what costs too much to be checked always.
-    debug: bool,
-    /// What passes have paid towards the next look at everything.
-    unchecked: usize,
-    watchers: Watchers,
-    /// Tells this base from every other of the process.
+    report: Report,
+    /// Identifies this base among all of the process.
     number: u64,
-    /// Scratch for the map's orphans; empty between calls.
-    orphans: Vec<u32>,
-    /// Transient events that were orphaned, to be handed out once more.
-    departed: Vec<EventId>,
-    waiters: Waiters,
-    /// The [generation](fork::generation) of the process that the kernel's objects belong to; that of none once
-    /// the base is closed. So one comparison tells a call that it may go on.
+    /// The [generation](fork::generation) of the process that the kernel's objects belong to;
+    /// [`NO_GENERATION`](fork::NO_GENERATION) once the base is closed. So one comparison finds both.
     process: u32,
     closed: bool,
 }
@@ -130,7 +85,7 @@ impl Base {
 
     /// A base (`event_base_new_with_config`).
     ///
-    /// Unless the configuration ignores it, the environment may take backends away (`EVENT_NOEPOLL`, …).
+    /// Unless the configuration ignores it, the environment can exclude backends (`EVENT_NOEPOLL`, …).
     ///
     /// # Errors
     /// [`Error::NoMethod`] if no backend is left, [`Error::OutOfRange`] for zero priorities,
@@ -141,72 +96,44 @@ impl Base {
         }
         fork::watch()?;
         let clock = config.build_clock();
-        let number = common::base_number();
+        let number = base_number();
         let backend = Backend::select(config)?;
         let signals = Signals::new(&backend, wants_signalfd(config), config.shares_signals);
         let mut inner = Inner {
-            backend: Some(backend),
-            notifier: None,
-            table: Table::default(),
-            fds: FdMap::default(),
-            signals,
-            timers: Deadlines::default(),
-            queues: Queues::new(config.priorities),
-            pass: Pass::default(),
-            run: Run::default(),
-            control: Control::default(),
-            host: Host::default(),
-            sleep: Sleep::default(),
-            counts: Counts::default(),
-            measures: Measures::new(config.timing),
-            notes: Vec::new(),
+            events: Events::new(config.priorities, signals),
+            run: Run::new(config.limits),
+            kernel: Kernel::new(backend),
             time: TimeCache::new(clock, config.flags.contains(BaseFlags::NO_CACHE_TIME)),
-            limits: config.limits,
-            arrived: Vec::new(),
-            debug: config.debug || config.is_set("EVENT_DEBUG_MODE"),
-            unchecked: 0,
-            watchers: Watchers::default(),
+            report: Report::new(config.timing, config.debug || config.is_set("EVENT_DEBUG_MODE")),
             number,
-            orphans: Vec::new(),
-            departed: Vec::new(),
-            waiters: Waiters::default(),
             process: fork::generation(),
             closed: false,
         };
         let state = if config.flags.contains(BaseFlags::NOLOCK) {
             Lock::owned(inner)
         } else {
-            inner.install_notifier()?;
+            inner.kernel.install_notifier()?;
             Lock::shared(inner)
         };
         Ok(Base { shared: Arc::new(Shared { number, state }) })
     }
 
     /// The name of the backend (`event_base_get_method`).
-    ///
-    /// # Errors
-    /// [`Error::Closed`], [`Error::WrongThread`].
     pub fn method(&self) -> Result<&'static str, Error> {
-        self.try_with(|inner| Ok(inner.backend()?.name()))
+        self.try_with(|inner| Ok(inner.kernel.backend()?.name()))
     }
 
-    /// What the backend can do (`event_base_get_features`).
-    ///
-    /// # Errors
-    /// [`Error::Closed`], [`Error::WrongThread`].
+    /// What the backend supports (`event_base_get_features`).
     pub fn features(&self) -> Result<Features, Error> {
-        self.try_with(|inner| Ok(inner.backend()?.features()))
+        self.try_with(|inner| Ok(inner.kernel.backend()?.features()))
     }
 
-    /// Deletes every event and gives the kernel's objects back (`event_base_free`). Idempotent; every later
-    /// call fails with [`Error::Closed`]. A loop that is running returns as after a break, and takes the
-    /// kernel's objects with it.
+    /// Deletes every event and releases the kernel's objects (`event_base_free`). Idempotent; every later
+    /// call fails with [`Error::Closed`]. A running loop returns as after a break, and releases the kernel's objects
+    /// then.
     ///
-    /// Descriptors of events are the user's and stay open. Finalizers that have not run yet do not run. In a
-    /// forked child, too: the parent's base is not touched.
-    ///
-    /// # Errors
-    /// [`Error::WrongThread`].
+    /// Descriptors of events belong to the user and stay open. Finalizers that have not run yet do not run. May be
+    /// called in a forked child: the parent's base is not affected.
     pub fn close(&self) -> Result<(), Error> {
         let mut inner = self.shared.state.lock()?;
         if inner.closed {
@@ -215,19 +142,13 @@ impl Base {
         if !inner.is_current() {
             inner.disown();
         }
-        for index in inner.table.indices() {
-            if inner.table.at(index).state.contains(State::LIVE) {
-                inner.delete(index);
-                inner.table.remove(index);
-            }
-        }
-        inner.departed.clear();
-        inner.watchers = Watchers::default();
+        inner.delete_all();
+        inner.run.remove_watchers();
         inner.closed = true;
         inner.process = fork::NO_GENERATION;
-        inner.tell_waiters();
+        inner.notify_waiters();
         inner.release();
-        inner.request_wake();
+        inner.kernel.request_wake();
         self.unlock(inner);
         Ok(())
     }
@@ -238,13 +159,13 @@ impl Base {
         self.shared.state.is_shared()
     }
 
-    /// Whether the base was closed. Any thread; `true` too where the base belongs to another one.
+    /// Whether the base was closed. Any thread; also `true` if the base belongs to another thread.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared.state.lock().map_or(true, |inner| inner.closed)
     }
 
-    /// Runs `call` under the lock and wakes the loop afterwards if that asked for it.
+    /// Runs `call` under the lock, and then wakes the loop if `call` requested it.
     #[inline]
     fn with<T>(&self, call: impl FnOnce(&mut Inner) -> T) -> Result<T, Error> {
         let mut inner = self.open()?;
@@ -253,7 +174,7 @@ impl Base {
         Ok(result)
     }
 
-    /// The same for a call that can fail by itself.
+    /// [`with`](Self::with) for a call that can fail.
     #[inline]
     fn try_with<T>(&self, call: impl FnOnce(&mut Inner) -> Result<T, Error>) -> Result<T, Error> {
         self.with(call)?
@@ -267,14 +188,14 @@ impl Base {
 
     #[inline]
     fn unlock(&self, mut inner: Guard<'_, Inner>) {
-        if inner.sleep.take_request() {
+        if inner.kernel.take_follow_up() {
             self.follow_up(inner);
         }
     }
 }
 
 impl Inner {
-    /// The base is open and this process's.
+    /// Whether the base is open and belongs to this process.
     #[inline]
     fn is_current(&self) -> bool {
         self.process == fork::generation()
@@ -285,31 +206,18 @@ impl Inner {
         inner.refusal()
     }
 
-    /// Why it is not.
+    /// Why [`is_current`](Self::is_current) is false.
     #[cold]
     fn refusal(&self) -> Error {
         if self.closed { Error::Closed } else { Error::Forked }
     }
 
-    fn backend(&mut self) -> Result<&mut Backend, Error> {
-        self.backend.as_mut().ok_or(Error::Closed)
-    }
-
-    /// The notifier, which the caller is about to write to.
-    fn take_notifier(&mut self) -> Option<Arc<Notifier>> {
-        self.measures.wakeups_sent += u64::from(self.notifier.is_some());
-        self.notifier.clone()
-    }
-
-    /// Gives back what a closed base no longer needs. A loop that still runs needs it until it is left: its
-    /// wait would not end if the notifier went away.
+    /// Releases what a closed base no longer needs. A running loop needs it until it is left: its wait would not
+    /// end if the notifier were closed.
     fn release(&mut self) {
-        if self.closed && !self.is_running() {
-            self.backend = None;
-            self.notifier = None;
-            self.table = Table::default();
-            self.fds = FdMap::default();
-            self.timers = Deadlines::default();
+        if self.closed && !self.run.is_running() {
+            self.kernel.release();
+            self.events.release();
         }
     }
 }

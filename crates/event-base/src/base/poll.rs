@@ -38,11 +38,11 @@ impl Base {
         mut inner: Guard<'a, Inner>,
         until: Until,
     ) -> Result<Guard<'a, Inner>, Error> {
-        if inner.host.waits {
+        if inner.kernel.is_wait_away() {
             return Err(Error::Reentrant);
         }
         let until = if inner.flush_changes(true) { Until::Now } else { until };
-        let mut waiter = inner.backend()?.start_wait();
+        let mut waiter = inner.kernel.backend()?.start_wait();
         let mut since = inner.start_watch();
         let mut result = Ok(());
         let mut may_sleep = until != Until::Now;
@@ -51,30 +51,30 @@ impl Base {
             may_sleep &= result.is_ok() && waiter.is_idle();
             if may_sleep {
                 // The changes have to be done with before other threads make theirs.
-                inner.backend()?.finish_wait(waiter);
-                waiter = inner.backend()?.start_wait();
+                inner.kernel.backend()?.finish_wait(waiter);
+                waiter = inner.kernel.backend()?.start_wait();
             }
         }
         if may_sleep {
             // From a fresh reading: the time that callbacks took must not make timers late.
             let deadline = until.deadline();
             let timeout = deadline.map(|deadline| inner.time.until(deadline));
-            inner.sleep.begin(deadline);
+            inner.kernel.begin_sleep(deadline);
             drop(inner);
             result = waiter.wait(timeout);
             inner = self.shared.state.lock()?;
-            inner.sleep.end();
+            inner.kernel.end_sleep();
         }
         inner.time.begin_pass();
         for waits in 1.. {
             inner.stop_watch(since);
             // A wait that failed found nothing; the waiter still holds what the one before found.
             let full = result.is_ok() && inner.collect(&waiter);
-            inner.backend()?.finish_wait(waiter);
+            inner.kernel.backend()?.finish_wait(waiter);
             if !full || waits == MOST_WAITS {
                 break;
             }
-            waiter = inner.backend()?.start_wait();
+            waiter = inner.kernel.backend()?.start_wait();
             since = inner.start_watch();
             result = waiter.wait(Some(Duration::ZERO));
         }
@@ -84,7 +84,7 @@ impl Base {
         if inner.is_stuck() {
             let text =
                 "a closed descriptor stayed registered with the kernel; everything was registered anew";
-            inner.note(Severity::Warning, text.to_owned());
+            inner.log(Severity::Warning, text.to_owned());
             inner.renew_backend()?;
         }
         Ok(inner)

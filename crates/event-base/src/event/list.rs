@@ -1,51 +1,112 @@
-//! A list of events through their neighbours: those on one descriptor, or for one signal.
+//! Doubly linked lists of events, through links that lie in the table.
 //!
-//! An event is in one list at the most, as it waits for one thing.
+//! An event has two links: one for the list of what it waits for, and one for the queue it is active in. So it is
+//! in at most one list of each kind, and moving it between lists allocates nothing.
 
-use super::table::{NONE, Neighbours, Table};
+use std::marker::PhantomData;
 
-/// Events in the order of adding.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct List {
-    head: u32,
-    tail: u32,
+use super::table::{Links, NONE, Table};
+
+/// Which of an event's two links a list uses.
+pub(crate) trait Link: Copy {
+    fn of(table: &mut Table, index: u32) -> &mut Links;
 }
 
-impl List {
-    pub(crate) const EMPTY: List = List { head: NONE, tail: NONE };
+/// The link among the events on one descriptor, or for one signal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source;
 
-    /// The first event, or [`NONE`]; the others follow through their neighbours.
+/// The link among the events of one active queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Queue;
+
+impl Link for Source {
+    #[inline]
+    fn of(table: &mut Table, index: u32) -> &mut Links {
+        table.source_links(index)
+    }
+}
+
+impl Link for Queue {
+    #[inline]
+    fn of(table: &mut Table, index: u32) -> &mut Links {
+        &mut table.at(index).queue_links
+    }
+}
+
+/// A list of slots, in the order in which they were appended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct List<L> {
+    head: u32,
+    tail: u32,
+    link: PhantomData<L>,
+}
+
+impl<L: Link> List<L> {
+    pub(crate) const EMPTY: Self = List { head: NONE, tail: NONE, link: PhantomData };
+
+    /// The first event, or [`NONE`].
+    #[inline]
     pub(crate) fn first(self) -> u32 {
         self.head
     }
 
-    pub(crate) fn last(self) -> u32 {
-        self.tail
+    /// The event behind `index`, or [`NONE`].
+    #[inline]
+    pub(crate) fn next(table: &mut Table, index: u32) -> u32 {
+        L::of(table, index).next
     }
 
+    #[inline]
     pub(crate) fn is_empty(self) -> bool {
         self.head == NONE
     }
 
+    #[inline]
     pub(crate) fn append(&mut self, table: &mut Table, index: u32) {
         let last = std::mem::replace(&mut self.tail, index);
         match last {
             NONE => self.head = index,
-            last => table.neighbours(last).next = index,
+            last => L::of(table, last).next = index,
         }
-        *table.neighbours(index) = Neighbours { prev: last, next: NONE };
+        *L::of(table, index) = Links { prev: last, next: NONE };
+    }
+
+    /// Puts an event in front of the others.
+    pub(crate) fn prepend(&mut self, table: &mut Table, index: u32) {
+        let first = std::mem::replace(&mut self.head, index);
+        match first {
+            NONE => self.tail = index,
+            first => L::of(table, first).prev = index,
+        }
+        *L::of(table, index) = Links { prev: NONE, next: first };
+    }
+
+    /// Takes the first event out.
+    #[inline]
+    pub(crate) fn pop(&mut self, table: &mut Table) -> Option<u32> {
+        let index = self.head;
+        if index == NONE {
+            return None;
+        }
+        self.head = L::of(table, index).next;
+        match self.head {
+            NONE => self.tail = NONE,
+            next => L::of(table, next).prev = NONE,
+        }
+        Some(index)
     }
 
     /// Takes out an event that is in this list.
     pub(crate) fn remove(&mut self, table: &mut Table, index: u32) {
-        let Neighbours { prev, next } = *table.neighbours(index);
+        let Links { prev, next } = *L::of(table, index);
         match prev {
             NONE => self.head = next,
-            prev => table.neighbours(prev).next = next,
+            prev => L::of(table, prev).next = next,
         }
         match next {
             NONE => self.tail = prev,
-            next => table.neighbours(next).prev = prev,
+            next => L::of(table, next).prev = prev,
         }
     }
 
@@ -55,8 +116,28 @@ impl List {
         let mut index = self.head;
         while index != NONE {
             found.push(index);
-            index = table.neighbours(index).next;
+            index = Self::next(table, index);
         }
         found
+    }
+
+    /// The slots of its events, in order, if its links agree with each other.
+    ///
+    /// # Errors
+    /// What does not.
+    pub(crate) fn check(self, table: &mut Table) -> Result<Vec<u32>, &'static str> {
+        let (mut found, mut index, mut last) = (Vec::new(), self.head, NONE);
+        while index != NONE {
+            if found.len() > table.indices().len() {
+                return Err("a list of events runs in a circle");
+            }
+            let links = *L::of(table, index);
+            if links.prev != last {
+                return Err("the links of a list of events disagree");
+            }
+            found.push(index);
+            (last, index) = (index, links.next);
+        }
+        if last == self.tail { Ok(found) } else { Err("a list of events ends elsewhere") }
     }
 }

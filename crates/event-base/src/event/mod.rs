@@ -7,7 +7,9 @@ mod table;
 use std::os::fd::RawFd;
 
 pub use id::EventId;
-pub(crate) use list::List;
+pub(crate) use list::{List, Queue, Source};
+#[cfg(test)]
+pub(crate) use table::Links;
 pub(crate) use table::{NONE, Period, REPEATS, State, Table};
 
 use crate::flags::What;

@@ -57,9 +57,8 @@ pub(crate) struct Record {
     pub(crate) data: u64,
     pub(crate) fd: i32,
     generation: u32,
-    /// Neighbours in the queue it is in; `active_next` links free slots, too.
-    pub(crate) active_prev: u32,
-    pub(crate) active_next: u32,
+    /// Its place in the active queue it is in; of a free slot, `next` is the next free one.
+    pub(crate) queue_links: Links,
     /// The pass it was last handed out in, or made in.
     pub(crate) pass: u32,
     pub(crate) what: What,
@@ -115,27 +114,28 @@ impl Record {
     }
 }
 
-/// The neighbours of an event among those of its descriptor. Kept apart, as timers have none.
+/// The slots before and behind an event in one list.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Neighbours {
+pub(crate) struct Links {
     pub(crate) prev: u32,
     pub(crate) next: u32,
 }
 
-const ALONE: Neighbours = Neighbours { prev: NONE, next: NONE };
+const UNLINKED: Links = Links { prev: NONE, next: NONE };
 
 /// The slots.
 #[derive(Debug)]
 pub(crate) struct Table {
     records: Vec<Record>,
-    neighbours: Vec<Neighbours>,
+    /// The place of each event among those on its descriptor or for its signal. Not in the record: timers have none.
+    source_links: Vec<Links>,
     free: u32,
     live: usize,
 }
 
 impl Default for Table {
     fn default() -> Self {
-        Table { records: Vec::new(), neighbours: Vec::new(), free: NONE, live: 0 }
+        Table { records: Vec::new(), source_links: Vec::new(), free: NONE, live: 0 }
     }
 }
 
@@ -147,8 +147,7 @@ impl Table {
             data: spec.data,
             fd: spec.fd,
             generation: 1,
-            active_prev: NONE,
-            active_next: NONE,
+            queue_links: UNLINKED,
             pass,
             what: spec.what,
             result: What::empty(),
@@ -157,7 +156,7 @@ impl Table {
         };
         let index = self.free;
         if let Some(slot) = self.records.get_mut(index as usize) {
-            self.free = slot.active_next;
+            self.free = slot.queue_links.next;
             record.generation = slot.generation;
             // The heap may still hold an entry for this slot, so its timer lives on.
             record.timer = slot.timer;
@@ -170,7 +169,7 @@ impl Table {
             return Err(Error::OutOfRange("the number of events"));
         }
         self.records.push(record);
-        self.neighbours.push(ALONE);
+        self.source_links.push(UNLINKED);
         self.live += 1;
         Ok(self.id(index))
     }
@@ -183,7 +182,7 @@ impl Table {
         record.state = State::empty();
         record.generation += 1;
         if record.generation <= MAX_GENERATION {
-            record.active_next = free;
+            record.queue_links.next = free;
             self.free = index;
         }
         self.live -= 1;
@@ -198,8 +197,8 @@ impl Table {
         &mut self.records[index as usize]
     }
 
-    pub(crate) fn neighbours(&mut self, index: u32) -> &mut Neighbours {
-        &mut self.neighbours[index as usize]
+    pub(crate) fn source_links(&mut self, index: u32) -> &mut Links {
+        &mut self.source_links[index as usize]
     }
 
     pub(crate) fn get(&self, id: EventId) -> Option<&Record> {

@@ -16,7 +16,7 @@ use std::os::fd::RawFd;
 
 use crate::backend::{Applied, Backend, Change};
 use crate::error::Error;
-use crate::event::{List, NONE, Table};
+use crate::event::{List, Source, Table};
 use crate::flags::What;
 
 /// Generations are 31 bits wide in the kernel's token; the top bit marks the base's own descriptors.
@@ -27,7 +27,7 @@ const CLOSED: [i32; 2] = [nix::errno::Errno::EBADF as i32, nix::errno::Errno::EP
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    events: List,
+    events: List<Source>,
     readers: u32,
     writers: u32,
     closers: u32,
@@ -186,24 +186,19 @@ impl FdMap {
     pub(crate) fn check(&self, table: &mut Table, fd: RawFd) -> Result<Vec<u32>, &'static str> {
         let entry = self.entry(fd);
         let mut counted = VACANT;
-        let (mut found, mut index, mut last) = (Vec::new(), entry.events.first(), NONE);
-        while index != NONE {
+        let found = entry.events.check(table)?;
+        for &index in &found {
             let what = table.at(index).what;
-            if table.neighbours(index).prev != last || found.len() > table.indices().len() {
-                return Err("the events of a descriptor are linked wrongly");
-            }
             if what.contains(What::ET) != entry.edge {
                 return Err("an event disagrees with its descriptor on edge-triggering");
             }
             counted.count(what, 1);
-            found.push(index);
-            (last, index) = (index, table.neighbours(index).next);
         }
         let same = |of: fn(&Entry) -> u32| of(&counted) == of(&entry);
         if !(same(|e| e.readers) && same(|e| e.writers) && same(|e| e.closers)) {
             return Err("the interests of a descriptor are miscounted");
         }
-        if last == entry.events.last() { Ok(found) } else { Err("the events of a descriptor end elsewhere") }
+        Ok(found)
     }
 
     /// Descriptors below this may have events.

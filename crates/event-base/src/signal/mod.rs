@@ -24,8 +24,7 @@ use crate::backend::Backend;
 #[cfg(linux_kernel)]
 use crate::backend::Internal;
 use crate::error::Error;
-use crate::event::{List, NONE, Table};
-use crate::flags::What;
+use crate::event::{List, Source, Table};
 use crate::sys::notify::Notifier;
 use crate::sys::signal::{HIGHEST, SignalSet};
 
@@ -53,7 +52,7 @@ enum Delivery {
 pub(crate) struct Signals {
     delivery: Delivery,
     /// The events for each signal, by its number; empty before the first event.
-    lists: Vec<List>,
+    lists: Vec<List<Source>>,
     watched: SignalSet,
     /// The dispositions that are claimed.
     claimed: SignalSet,
@@ -64,17 +63,6 @@ pub(crate) struct Signals {
     /// By slot: how often an event that is queued is to be handed out beyond once. Means something only while the
     /// event's state says so.
     more: HashMap<u32, u64>,
-    /// Means something only while the loop is told that there are any.
-    pub(crate) calls: Calls,
-}
-
-/// The calls that are left of an event which was handed out, and is called again until there are none.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Calls {
-    /// The event's slot.
-    pub(crate) index: u32,
-    pub(crate) left: u64,
-    pub(crate) result: What,
 }
 
 impl Signals {
@@ -88,7 +76,6 @@ impl Signals {
             shared,
             told: Vec::new(),
             more: HashMap::new(),
-            calls: Calls { index: NONE, left: 0, result: What::empty() },
         }
     }
 
@@ -152,7 +139,7 @@ impl Signals {
         self.watched().flat_map(|number| self.list(number).slots(table)).collect()
     }
 
-    fn list(&self, number: i32) -> List {
+    fn list(&self, number: i32) -> List<Source> {
         let list = usize::try_from(number).ok().and_then(|number| self.lists.get(number));
         list.copied().unwrap_or(List::EMPTY)
     }

@@ -22,7 +22,7 @@ fn active(base: &Base, spec: EventSpec) -> EventId {
 fn called(base: &Base) -> EventId {
     let event = active(base, EventSpec::user());
     base.enter(WAIT).unwrap();
-    next_event(&base, Wait::Never);
+    next_event(base, Wait::Never);
     event
 }
 

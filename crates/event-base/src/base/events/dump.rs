@@ -1,16 +1,17 @@
 //! The events of a base as text, in libevent's format (`event_base_dump_events`).
 //!
-//! libevent lists its own wake-up, signal and queue events too, marked `Internal`. Here those are no events.
+//! libevent also lists its own events for wake-ups, signals and queues, marked `Internal`. Here these are not
+//! events.
 
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{Base, Inner};
+use crate::base::{Base, Inner};
 use crate::error::Error;
 use crate::event::State;
 use crate::flags::What;
 
-/// The words for an event's interests, in the order in which they stand.
+/// The words for an event's interests, in the order of the text.
 const INTERESTS: [(What, &str); 6] = [
     (What::READ, " Read"),
     (What::WRITE, " Write"),
@@ -31,17 +32,17 @@ const RESULTS: [(What, &str); 5] = [
 
 impl Inner {
     /// The slots of every event that is pending or active, each once, in the order of
-    /// `event_base_foreach_event`: descriptors ascending, signals ascending, deadlines as the heap's array has
-    /// them, then those that are only active, by priority, and those that are only queued for the next pass.
+    /// `event_base_foreach_event`: descriptors ascending, signals ascending, deadlines in the order of the heap's
+    /// array, then those that are only active, by priority, and those that are only queued for the next pass.
     fn listed(&mut self) -> Vec<u32> {
         let mut slots = Vec::new();
-        for fd in 0..self.fds.len() {
-            slots.extend(self.fds.on(&mut self.table, fd));
+        for fd in 0..self.events.fds.len() {
+            slots.extend(self.events.fds.on(&mut self.events.table, fd));
         }
-        slots.extend(self.signals.on_all(&mut self.table));
-        slots.extend(self.timers.armed(&mut self.table));
-        slots.extend(self.queues.slots(&mut self.table));
-        let mut seen = vec![false; self.table.indices().len()];
+        slots.extend(self.events.signals.on_all(&mut self.events.table));
+        slots.extend(self.events.deadlines.armed(&mut self.events.table));
+        slots.extend(self.events.queues.slots(&mut self.events.table));
+        let mut seen = vec![false; self.events.table.indices().len()];
         slots.retain(|slot| !std::mem::replace(&mut seen[*slot as usize], true));
         slots
     }
@@ -60,7 +61,7 @@ impl Inner {
     }
 
     fn dump_inserted(&mut self, slot: u32, text: &mut String) {
-        let record = self.table.at(slot);
+        let record = self.events.table.at(slot);
         if !record.state.intersects(State::INSERTED | State::TIMEOUT) {
             return;
         }
@@ -76,7 +77,7 @@ impl Inner {
     }
 
     fn dump_active(&mut self, slot: u32, text: &mut String) {
-        let record = self.table.at(slot);
+        let record = self.events.table.at(slot);
         let (state, result, priority) = (record.state, record.result, record.priority);
         if !state.intersects(State::QUEUED) {
             return;
@@ -92,14 +93,14 @@ impl Inner {
     }
 
     fn dump_name(&mut self, slot: u32, text: &mut String) {
-        let id = self.table.id(slot).to_bits();
-        let record = self.table.at(slot);
+        let id = self.events.table.id(slot).to_bits();
+        let record = self.events.table.at(slot);
         let kind = if record.what.contains(What::SIGNAL) { "sig" } else { "fd " };
         push(text, format_args!("  {id:#x} [{kind} {}", record.fd));
     }
 }
 
-/// A string takes whatever is written to it.
+/// Writing to a string does not fail.
 fn push(text: &mut String, words: std::fmt::Arguments<'_>) {
     _ = text.write_fmt(words);
 }
@@ -113,7 +114,7 @@ fn push_words(text: &mut String, words: &[(What, &str)], what: What) {
 }
 
 impl Base {
-    /// Every event that is pending or active as text, one a line, for people (`event_base_dump_events`).
+    /// Every event that is pending or active as text, one a line (`event_base_dump_events`).
     ///
     /// ```text
     /// Inserted events:
@@ -122,12 +123,10 @@ impl Base {
     ///   0x1000003 [fd  7, priority=0] Read active
     /// ```
     ///
-    /// The number in front is the event's [id](crate::EventId::to_bits). A timeout is the wall-clock time of
-    /// the deadline, in seconds since 1970. `[NextTime]` marks what is queued for the next pass. Descriptors
-    /// come first, in ascending order, then timers, then what is only active. Any thread.
-    ///
-    /// # Errors
-    /// [`Error::Closed`], [`Error::WrongThread`].
+    /// Each line starts with the event's [id](crate::EventId::to_bits). A timeout is the wall-clock time of
+    /// the deadline, in seconds since 1970. `[NextTime]` marks events that are queued for the next pass. Events on
+    /// descriptors come first, in ascending order, then signals, then timers, then events that are only active. Any
+    /// thread.
     pub fn dump(&self) -> Result<String, Error> {
         self.with(Inner::dump)
     }

@@ -1,8 +1,7 @@
-//! What time it is, as far as the base is concerned.
+//! The time of a base.
 //!
-//! While callbacks run, the time stands still: every callback of a pass sees the same one, and timers added
-//! in them start from it. The wait is computed from a fresh reading, so that the time callbacks took does not
-//! make timers late.
+//! While callbacks run, the time is cached: every callback of a pass sees the same one, and timers added in them
+//! count from it. A wait is computed from a fresh reading, so that the time callbacks took does not make timers late.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,21 +10,21 @@ use super::{Base, Inner};
 use crate::error::Error;
 use crate::time::{Clock, Nanos};
 
-/// The clock and the time it showed when the pass first asked.
+/// The clock, and the time of its first reading in the pass.
 #[derive(Debug)]
 pub(super) struct TimeCache {
     clock: Arc<dyn Clock>,
     disabled: bool,
     monotonic: Cached,
-    /// The wall time at `monotonic`; read when first asked for.
+    /// The wall time at `monotonic`; read when it is first needed.
     wall: Option<Nanos>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cached {
-    /// Every question reads the clock.
+    /// Every call reads the clock.
     No,
-    /// The next question does, for all others of this pass.
+    /// The next call does, for all others of this pass.
     Wanted,
     At(Nanos),
 }
@@ -48,17 +47,17 @@ impl TimeCache {
         }
     }
 
-    /// The monotonic time right now.
+    /// The current monotonic time.
     pub(super) fn fresh(&self) -> Nanos {
         self.clock.monotonic()
     }
 
-    /// How long a wait from right now until `deadline` has to be.
+    /// How long a wait that starts now must last to reach `deadline`.
     pub(super) fn until(&self, deadline: Nanos) -> Duration {
         Duration::from_nanos(self.clock.until(deadline))
     }
 
-    /// When it is over by the kernel's clock.
+    /// The time of the kernel's clock at which `deadline` has passed.
     pub(super) fn due(&self, deadline: Nanos) -> Nanos {
         self.clock.due(deadline)
     }
@@ -70,7 +69,7 @@ impl TimeCache {
         now
     }
 
-    /// From here on the time stands still. Reading the clock is left to who wants to know.
+    /// From here on the time is cached; the clock is read when it is first needed.
     pub(super) fn begin_pass(&mut self) {
         self.wall = None;
         self.monotonic = if self.disabled { Cached::No } else { Cached::Wanted };
@@ -101,27 +100,18 @@ fn to_wall(clock: &dyn Clock, monotonic: Nanos) -> Nanos {
 }
 
 impl Base {
-    /// Wall time since 1970: the same throughout one pass of callbacks, the system's outside the loop
+    /// Wall time since 1970: the same for all callbacks of a pass, the system's outside the loop
     /// (`event_base_gettimeofday_cached`).
-    ///
-    /// # Errors
-    /// [`Error::Closed`], [`Error::WrongThread`].
     pub fn now(&self) -> Result<Duration, Error> {
         self.with(|inner| Duration::from_nanos(inner.time.wall()))
     }
 
-    /// The monotonic clock, read afresh (`event_gettime_monotonic`).
-    ///
-    /// # Errors
-    /// [`Error::Closed`], [`Error::WrongThread`].
+    /// The current monotonic time (`event_gettime_monotonic`).
     pub fn monotonic(&self) -> Result<Duration, Error> {
         self.with(|inner| Duration::from_nanos(inner.time.fresh()))
     }
 
-    /// Lets the cached time catch up; nothing happens outside the loop (`event_base_update_cache_time`).
-    ///
-    /// # Errors
-    /// [`Error::Closed`], [`Error::WrongThread`].
+    /// Reads the clock into the cached time; without effect outside the loop (`event_base_update_cache_time`).
     pub fn update_cached_time(&self) -> Result<(), Error> {
         self.with(Inner::update_cached_time)
     }

@@ -1,56 +1,118 @@
 //! The loop.
+//!
+//! A pass polls once and dispatches the most urgent queue that has events, in the order they became active; other
+//! queues wait for the next pass, which polls first.
 
-use super::step::{Step, Wait};
-use super::watchers::{Kind, Walk};
+mod block;
+mod control;
+mod pass;
+mod phases;
+mod repeats;
+mod step;
+mod watchers;
+
+use block::Waiters;
+use control::Control;
+use pass::Pass;
+use repeats::Repeats;
+pub use step::{Step, Wait, WatcherCall};
+pub use watchers::WatcherId;
+use watchers::{Kind, Walk, Watchers};
+
 use super::{Base, Inner};
+use crate::config::DispatchLimits;
 use crate::error::Error;
 use crate::event::Ready;
 use crate::flags::{LoopFlags, LoopResult};
 use crate::sync::{Guard, thread_token};
 
-/// The loop under way.
-#[derive(Debug, Default)]
+/// What only the loop uses: its state, its pass, and the requests to it.
+#[derive(Debug)]
 pub(super) struct Run {
-    /// The thread that runs it; 0 while none does.
-    pub(super) owner: usize,
-    pub(super) flags: LoopFlags,
-    /// The last pass ended a loop with ONCE, or the one poll of a loop with NONBLOCK was made.
-    pub(super) finish: Finish,
-    /// Passes in a row that heard of registrations which are no more.
-    pub(super) stale_passes: u32,
-    /// This pass did.
-    pub(super) stale: bool,
-    /// The host's own loop has work.
-    pub(super) host: bool,
-    /// The watchers being told.
-    pub(super) walk: Option<Walk>,
+    pass: Pass,
+    control: Control,
+    current: Current,
+    repeats: Repeats,
+    limits: DispatchLimits,
+    watchers: Watchers,
+    waiters: Waiters,
 }
 
+/// The running loop.
+#[derive(Debug, Default)]
+struct Current {
+    /// The thread that runs it; 0 while none does.
+    owner: usize,
+    flags: LoopFlags,
+    finish: Finish,
+    /// The host's own loop has work.
+    has_host_work: bool,
+    /// This pass found readiness of a registration that no longer exists.
+    is_stale: bool,
+    /// Passes in a row that did.
+    stale_passes: u32,
+    /// The walk through watchers that the last step interrupted.
+    walk: Option<Walk>,
+}
+
+/// Whether the flags of the loop end it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Finish {
+enum Finish {
     #[default]
     No,
-    /// NONBLOCK has polled: what is active still runs, nothing new is looked for.
+    /// NONBLOCK has polled: active events are still dispatched, and the loop does not poll again.
     Polled,
+    /// ONCE has dispatched a pass.
     Yes,
 }
 
 impl Run {
+    pub(super) fn new(limits: DispatchLimits) -> Self {
+        Run {
+            pass: Pass::default(),
+            control: Control::default(),
+            current: Current::default(),
+            repeats: Repeats::default(),
+            limits,
+            watchers: Watchers::default(),
+            waiters: Waiters::default(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_running(&self) -> bool {
+        self.current.owner != 0
+    }
+
+    /// Whether this thread runs the loop.
+    #[inline]
     pub(super) fn is_owner(&self) -> bool {
-        self.owner == thread_token()
+        self.current.owner == thread_token()
+    }
+
+    /// The host's own loop has work.
+    pub(super) fn note_host_work(&mut self) {
+        self.current.has_host_work = true;
+    }
+
+    /// The loop ended with its thread, which a fork did not copy.
+    pub(super) fn abandon(&mut self) {
+        self.current = Current::default();
+    }
+
+    pub(super) fn remove_watchers(&mut self) {
+        self.watchers = Watchers::default();
     }
 }
 
 impl Base {
-    /// Runs the loop on this thread until there is a reason to leave it, and hands every event that is due
-    /// to `dispatch` (`event_base_loop`). Watchers are passed over: see
-    /// [`run_with_watchers`](Self::run_with_watchers).
+    /// Runs the loop on this thread until there is a reason to leave it, and calls `dispatch` for every active
+    /// event (`event_base_loop`). Watchers are not called: see [`run_with_watchers`](Self::run_with_watchers).
     ///
     /// If `dispatch` panics the loop is left and can be entered again; events still active stay so.
     ///
     /// # Errors
-    /// [`Error::Reentrant`] if a loop runs on this base already, [`Error::System`] if the wait fails,
-    /// [`Error::Closed`], [`Error::WrongThread`].
+    /// [`Error::Reentrant`] if a loop runs on this base already, [`Error::System`] if the wait fails.
     pub fn run(&self, flags: LoopFlags, mut dispatch: impl FnMut(&Base, Ready)) -> Result<LoopResult, Error> {
         self.run_with_watchers(flags, |base, step| {
             if let Step::Event(ready) = step {
@@ -90,21 +152,21 @@ impl Base {
     /// [`leave`](Self::leave).
     ///
     /// # Errors
-    /// [`Error::Reentrant`] if a loop runs on this base already, [`Error::Closed`], [`Error::WrongThread`].
+    /// [`Error::Reentrant`] if a loop runs on this base already.
     pub fn enter(&self, flags: LoopFlags) -> Result<(), Error> {
         self.try_with(|inner| {
-            if inner.is_running() {
+            if inner.run.is_running() {
                 return Err(Error::Reentrant);
             }
-            inner.run = Run { owner: thread_token(), flags, ..Run::default() };
+            inner.run.current = Current { owner: thread_token(), flags, ..Current::default() };
             inner.time.forget();
-            inner.control.enter();
+            inner.run.control.enter();
             Ok(())
         })
     }
 
-    /// Runs the loop up to its next step: takes the next active event of the pass out of its queue, or
-    /// begins another pass, waits, and makes active what became ready and what expired.
+    /// Runs the loop up to its next step: takes the next active event of the pass out of its queue, or begins
+    /// another pass, waits, and makes active what became ready and what expired.
     ///
     /// A one-shot event is deleted and a persistent timer armed again before its event is returned. The caller
     /// runs callbacks between calls, without a lock.
@@ -112,8 +174,7 @@ impl Base {
     /// # Errors
     /// [`Error::System`] if the wait fails; the loop can be tried again or left. [`Error::Internal`] in debug
     /// mode, if the engine's own structures contradict each other. [`Error::WrongThread`] if this is not the
-    /// thread that entered the loop; [`Error::Reentrant`] while the wait [is away](Self::start_wait),
-    /// [`Error::Closed`].
+    /// thread that entered the loop; [`Error::Reentrant`] while the wait [is away](Self::start_wait).
     #[inline]
     pub fn next(&self, wait: Wait) -> Result<Step, Error> {
         let mut inner = self.shared.state.lock()?;
@@ -132,14 +193,14 @@ impl Base {
         inner.check_thread()?;
         loop {
             // A pass that was left for a watcher continues behind it.
-            let walk = inner.run.walk.take();
+            let walk = inner.run.current.walk.take();
             let reason = if walk.is_some() {
                 inner.reason_to_break_off()
             } else {
                 inner.end_pass();
                 inner.check_consistency()?;
-                if !inner.notes.is_empty() {
-                    inner = self.tell_notes(inner)?;
+                if inner.report.has_messages() {
+                    inner = self.report_messages(inner)?;
                 }
                 inner.reason_to_leave()
             };
@@ -158,15 +219,15 @@ impl Base {
                     return Ok(Step::Watcher(call));
                 }
                 inner.expire_timers();
-                if !inner.notes.is_empty() {
-                    inner = self.tell_notes(inner)?;
+                if inner.report.has_messages() {
+                    inner = self.report_messages(inner)?;
                 }
             }
             // Before the events: a loop that always has active events would never return to its host.
-            if std::mem::take(&mut inner.run.host) {
+            if std::mem::take(&mut inner.run.current.has_host_work) {
                 return Ok(Step::Host);
             }
-            if inner.has_ready() {
+            if inner.events.has_ready() {
                 inner.open_pass();
                 if let Some(ready) = inner.first_due() {
                     return Ok(Step::Event(ready));
@@ -185,9 +246,9 @@ impl Base {
         {
             inner.end_pass();
             inner.time.forget();
-            // Nobody knows when the next loop comes.
+            // The next loop may be entered much later, or never.
             inner.flush_changes(false);
-            inner.run.owner = 0;
+            inner.run.current.owner = 0;
             inner.release();
         }
     }

@@ -1,15 +1,14 @@
-//! Counting what the loop does, and where its time goes.
+//! Counting what the loop does, and measuring where its time goes.
 //!
-//! Ground rules:
-//! - Counters are plain numbers under the base's lock. The hot path adds one to the counter of the result it
-//!   hands out; what kind that was is worked out when somebody asks.
-//! - Clocks are read for statistics only in a base that was built to be timed. The end of a callback is
-//!   noticed where the limits of the pass are looked at: see [`Inner::is_time_up`].
+//! - Counters are plain numbers under the lock of the base. Dispatching an event adds one to the counter of its
+//!   result; the kind of the event is derived when the statistics are read.
+//! - The clock is read for statistics only in a base that was built with timing. The end of a callback is found
+//!   where the limits of the pass are checked: see [`Inner::is_time_up`].
 
 use std::fmt;
 use std::time::Duration;
 
-use super::{Base, Inner};
+use crate::base::{Base, Inner};
 use crate::error::Error;
 use crate::event::EventId;
 use crate::flags::What;
@@ -18,7 +17,7 @@ use crate::time::Nanos;
 
 /// The counters of a base.
 pub(super) struct Measures {
-    /// Events handed out, by the bits of their result.
+    /// Events dispatched, by the bits of their result.
     results: [u64; 256],
     pub(super) passes: u64,
     pub(super) waits: u64,
@@ -27,11 +26,11 @@ pub(super) struct Measures {
     timing: Option<Box<Stopwatch>>,
 }
 
-/// What is kept of a base that is timed.
+/// What is measured in a base with timing.
 #[derive(Debug, Default)]
 struct Stopwatch {
     timing: Timing,
-    /// When the callback under way began.
+    /// When the running callback started.
     since: Option<Nanos>,
 }
 
@@ -42,14 +41,14 @@ impl fmt::Debug for Measures {
 }
 
 impl Measures {
-    pub(super) fn new(timed: bool) -> Self {
+    pub(super) fn new(is_timed: bool) -> Self {
         Measures {
             results: [0; 256],
             passes: 0,
             waits: 0,
             wakeups_sent: 0,
             wakeups_received: 0,
-            timing: timed.then(Box::default),
+            timing: is_timed.then(Box::default),
         }
     }
 
@@ -58,11 +57,12 @@ impl Measures {
         self.results[usize::from(result.bits())] += 1;
     }
 
+    #[inline]
     pub(super) fn is_timed(&self) -> bool {
         self.timing.is_some()
     }
 
-    pub(super) fn add_wait(&mut self, time: Nanos) {
+    fn add_wait(&mut self, time: Nanos) {
         if let Some(watch) = &mut self.timing {
             watch.timing.polling.add(time);
         }
@@ -74,15 +74,15 @@ impl Measures {
         }
     }
 
-    pub(super) fn callback_began(&mut self, now: Nanos) {
+    pub(super) fn begin_callback(&mut self, now: Nanos) {
         if let Some(watch) = &mut self.timing {
             watch.since = Some(now);
         }
     }
 
-    /// The callback of `ran` is over, if that was not noticed before.
+    /// The callback of `ran` has ended, unless its end was recorded before.
     #[cold]
-    fn callback_ended(&mut self, ran: EventId, now: Nanos) {
+    fn end_callback(&mut self, ran: EventId, now: Nanos) {
         let Some(watch) = &mut self.timing else { return };
         let Some(since) = watch.since.take() else { return };
         let time = now.saturating_sub(since);
@@ -119,7 +119,7 @@ impl Measures {
         }
     }
 
-    /// Begins again from nothing; a callback under way is still measured.
+    /// Sets every counter to zero; a running callback is still measured.
     fn reset(&mut self) {
         let since = self.timing.as_ref().map(|watch| watch.since);
         *self = Measures::new(since.is_some());
@@ -130,71 +130,62 @@ impl Measures {
 }
 
 impl Inner {
-    /// Looks at the clock after a callback, for a limit in time or because the base is timed.
+    /// Reads the clock after a callback, for a limit in time or because the base is timed.
     #[cold]
-    pub(super) fn is_time_up(&mut self, ran: EventId, end: Nanos) -> bool {
-        // Only a limit moves the time that stands still for callbacks; being timed must change nothing.
+    pub(in crate::base) fn is_time_up(&mut self, ran: EventId, end: Nanos) -> bool {
+        // Only a limit refreshes the cached time of callbacks; timing must not change behaviour.
         let now = if end == Nanos::MAX { self.time.fresh() } else { self.time.refresh() };
-        self.measures.callback_ended(ran, now);
-        // The next one begins as this one ends.
-        self.measures.callback_began(now);
+        self.report.measures.end_callback(ran, now);
+        // The next callback starts when this one ends.
+        self.report.measures.begin_callback(now);
         now >= end
     }
 
-    /// The callback under way, if any, is over without another event having been asked for.
+    /// The running callback, if any, has ended, and no other event was dispatched.
     #[inline]
-    pub(super) fn settle_callback(&mut self) {
-        if self.measures.is_timed()
-            && let Some(ran) = self.pass.running()
+    pub(in crate::base) fn settle_callback(&mut self) {
+        if self.report.is_timed()
+            && let Some(ran) = self.run.running()
         {
             let now = self.time.fresh();
-            self.measures.callback_ended(ran, now);
+            self.report.measures.end_callback(ran, now);
         }
     }
 
-    /// The time, if anybody wants to know how long something takes.
-    pub(super) fn start_watch(&self) -> Option<Nanos> {
-        self.measures.is_timed().then(|| self.time.fresh())
+    /// The time, if the base is timed.
+    #[inline]
+    pub(in crate::base) fn start_watch(&self) -> Option<Nanos> {
+        self.report.is_timed().then(|| self.time.fresh())
     }
 
-    /// A wait that began at `since` is over.
-    pub(super) fn stop_watch(&mut self, since: Option<Nanos>) {
-        self.measures.waits += 1;
+    /// A wait that started at `since` has ended.
+    pub(in crate::base) fn stop_watch(&mut self, since: Option<Nanos>) {
+        self.report.measures.waits += 1;
         if let Some(since) = since {
             let time = self.time.fresh().saturating_sub(since);
-            self.measures.add_wait(time);
+            self.report.measures.add_wait(time);
         }
     }
 }
 
 impl Base {
     /// What the base has done so far. Any thread.
-    ///
-    /// # Errors
-    /// [`Error::Closed`], [`Error::WrongThread`].
     pub fn stats(&self) -> Result<Stats, Error> {
-        self.with(|inner| inner.measures.stats())
+        self.with(|inner| inner.report.measures.stats())
     }
 
-    /// Lets every statistic begin again from nothing, and answers what they were. Nothing is lost between
-    /// the two. Any thread.
-    ///
-    /// # Errors
-    /// [`Error::Closed`], [`Error::WrongThread`].
+    /// Resets every statistic to zero and returns what they were; nothing is counted in between. Any thread.
     pub fn reset_stats(&self) -> Result<Stats, Error> {
         self.with(|inner| {
-            let stats = inner.measures.stats();
-            inner.measures.reset();
+            let stats = inner.report.measures.stats();
+            inner.report.measures.reset();
             stats
         })
     }
 
-    /// Says that the callback of the event handed out last has returned. Without it the time until the next
-    /// event is asked for counts as the callback's; so only who does something else in between, and has the
-    /// base timed, needs to call this.
-    ///
-    /// # Errors
-    /// [`Error::Closed`], [`Error::WrongThread`].
+    /// Reports that the callback of the event dispatched last has returned. Without this call the time until
+    /// the next step counts as the callback's, so it is needed only by a caller that does other work in between,
+    /// on a base with [timing](crate::Config::set_timing).
     pub fn callback_ended(&self) -> Result<(), Error> {
         self.with(Inner::settle_callback)
     }

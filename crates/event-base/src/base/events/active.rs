@@ -1,0 +1,191 @@
+//! Making events active.
+//!
+//! A pass is finite. An event that a callback makes active joins the pass, unless it was already dispatched, or
+//! created, in this pass: then it waits for the next one. So events that activate themselves or each other do not
+//! keep the loop from polling descriptors, timers and exits. (libevent runs them for ever.)
+
+use std::os::fd::RawFd;
+
+use crate::backend::Readiness;
+use crate::base::{Base, Inner};
+use crate::error::Error;
+use crate::event::{EventId, List, NONE, REPEATS, Source, State};
+use crate::flags::What;
+
+/// Deferred activations in one pass; more wait for the next (libevent's `MAX_DEFERREDS_QUEUED`).
+const MAX_DEFERRED: u32 = 32;
+
+impl Inner {
+    /// Makes an event active, or adds to the result of one that is (`event_active_nolock_`).
+    #[inline]
+    pub(super) fn make_active(&mut self, index: u32, what: What) {
+        let record = self.events.table.at(index);
+        let is_idle = !record.state.intersects(State::QUEUED.union(State::ANY_FINALIZING));
+        if !is_idle || self.run.was_dispatched(record.pass) {
+            self.make_active_again(index, what);
+            return;
+        }
+        record.result = what;
+        self.run.preempt(record.priority);
+        self.queue_now(index);
+    }
+
+    /// [`make_active`](Self::make_active) for an event that is active already, or was dispatched in this pass.
+    fn make_active_again(&mut self, index: u32, what: What) {
+        let record = self.events.table.at(index);
+        let (state, priority) = (record.state, record.priority);
+        if state.intersects(State::ANY_FINALIZING) {
+            return;
+        }
+        if state.intersects(State::QUEUED) {
+            record.result |= what;
+        } else {
+            record.result = what;
+        }
+        let was_dispatched = self.run.was_dispatched(record.pass);
+        if state.contains(State::ACTIVE) || (was_dispatched && state.contains(State::ACTIVE_LATER)) {
+            return;
+        }
+        self.run.preempt(priority);
+        if state.contains(State::ACTIVE_LATER) {
+            self.events.withdraw(index);
+        }
+        if was_dispatched { self.queue_later(index) } else { self.queue_now(index) }
+    }
+
+    /// Makes an event active in the next pass (`event_active_later_`); one that is active already stays so.
+    fn make_active_later(&mut self, index: u32, what: What) {
+        let record = self.events.table.at(index);
+        if record.state.intersects(State::ANY_FINALIZING) {
+            return;
+        }
+        if record.state.intersects(State::QUEUED) {
+            record.result |= what;
+            return;
+        }
+        record.result = what;
+        self.queue_later(index);
+    }
+
+    #[inline]
+    fn queue_now(&mut self, index: u32) {
+        self.events.queue(index);
+        self.kernel.request_wake();
+    }
+
+    fn queue_later(&mut self, index: u32) {
+        self.events.queues.later.append(&mut self.events.table, index);
+        self.events.list(index, State::ACTIVE_LATER);
+        self.kernel.request_wake();
+    }
+
+    /// Makes active the events of a descriptor that the kernel reported ready; returns whether the registration
+    /// exists.
+    pub(in crate::base) fn make_ready(&mut self, readiness: Readiness) -> bool {
+        let Some(mut index) = self.events.fds.first(readiness.token) else { return false };
+        while index != NONE {
+            let next = List::<Source>::next(&mut self.events.table, index);
+            let result = self.events.table.at(index).what & readiness.what;
+            if result.intersects(What::IO) {
+                self.make_active(index, result);
+            }
+            index = next;
+        }
+        true
+    }
+
+    /// Moves the events that were deferred to this pass to the queues of their priorities.
+    pub(in crate::base) fn promote_later(&mut self) {
+        self.events.queues.deferred = 0;
+        while !self.events.queues.later.is_empty() {
+            let index = self.events.queues.later.first();
+            self.events.withdraw(index);
+            self.queue_now(index);
+        }
+    }
+}
+
+impl super::Events {
+    /// Appends an event to the queue of its priority.
+    #[inline]
+    fn queue(&mut self, index: u32) {
+        let priority = self.table.at(index).priority;
+        self.queues.of(priority).append(&mut self.table, index);
+        self.list(index, State::ACTIVE);
+    }
+
+    /// Takes an event out of the queue it is in, if any. Its result stays.
+    #[inline]
+    pub(super) fn withdraw(&mut self, index: u32) {
+        if self.unlist(index, State::ACTIVE) {
+            let priority = self.table.at(index).priority;
+            self.queues.of(priority).remove(&mut self.table, index);
+        } else if self.unlist(index, State::ACTIVE_LATER) {
+            self.queues.later.remove(&mut self.table, index);
+        }
+    }
+}
+
+impl Base {
+    /// Makes an event active, pending or not, with `what` as its result (`event_active`).
+    ///
+    /// If it is active already, `what` is added to its result. An event more urgent than the one whose
+    /// callback runs ends the pass, so that it is dispatched next. Any thread.
+    pub fn activate(&self, id: EventId, what: What) -> Result<(), Error> {
+        self.try_with(|inner| {
+            let index = inner.events.table.find(id)?;
+            inner.make_active(index, what - REPEATS);
+            Ok(())
+        })
+    }
+
+    /// Makes an event active in the next pass, after descriptors and timers were polled (`event_active_later_`).
+    /// Any thread.
+    pub fn activate_later(&self, id: EventId, what: What) -> Result<(), Error> {
+        self.try_with(|inner| {
+            let index = inner.events.table.find(id)?;
+            inner.make_active_later(index, what - REPEATS);
+            Ok(())
+        })
+    }
+
+    /// Makes an event active now, or in the next pass if more than 32 were deferred in this one
+    /// (`event_deferred_cb_schedule_`). Any thread.
+    pub fn defer(&self, id: EventId, what: What) -> Result<(), Error> {
+        self.try_with(|inner| {
+            let index = inner.events.table.find(id)?;
+            if inner.events.queues.deferred > MAX_DEFERRED {
+                inner.make_active_later(index, what - REPEATS);
+            } else {
+                let was_queued = inner.events.table.at(index).state.intersects(State::QUEUED);
+                inner.make_active(index, what - REPEATS);
+                inner.events.queues.deferred += u32::from(!was_queued);
+            }
+            Ok(())
+        })
+    }
+
+    /// Makes active the events on `fd` that wait for one of the interests in `what`; with TIMEOUT in `what`,
+    /// those on `fd` that have a deadline instead (`event_base_active_by_fd`). An `fd` without events is not an
+    /// error. Any thread.
+    pub fn activate_by_fd(&self, fd: RawFd, what: What) -> Result<(), Error> {
+        self.with(|inner| {
+            if what.contains(What::TIMEOUT) {
+                for index in inner.events.table.indices() {
+                    let record = inner.events.table.at(index);
+                    let is_signal = record.what.contains(What::SIGNAL);
+                    if record.fd == fd && !is_signal && record.state.contains(State::TIMEOUT) {
+                        inner.make_active(index, What::TIMEOUT);
+                    }
+                }
+                return;
+            }
+            for index in inner.events.fds.on(&mut inner.events.table, fd) {
+                let interests = inner.events.table.at(index).what;
+                if interests.intersects(what.io()) {
+                    inner.make_active(index, interests & what.io());
+                }
+            }
+        })
+    }
+}
