@@ -1,73 +1,32 @@
-//! In its steady state the loop takes no memory: no allocation per event, per
-//! pass or per change. Each test warms its shape up, so that every table has
-//! the room it needs, and then counts.
-#![expect(unsafe_code, reason = "a global allocator is an unsafe trait")]
+//! Once its tables have grown to the size they need, the loop allocates nothing: not for an event, a pass or a change.
+//! Each test runs a round until that is so, and then counts.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "support/allocations.rs"]
+mod allocations;
+
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use allocations::allocations;
 use event_base::{Base, BaseFlags, Config, EventId, EventSpec, LoopFlags, What, supported_methods};
-
-thread_local! {
-    /// Allocations and reallocations of this thread; tests run on their own.
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-fn count() {
-    // A thread that is ending has no counter any more; nothing is counted there.
-    let _ = ALLOCATIONS.try_with(|allocations| allocations.set(allocations.get() + 1));
-}
-
-// SAFETY: every call is passed on as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promise is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promise is the same.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promise is the same.
-        unsafe { System.realloc(block, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is the same.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const POLL: LoopFlags = LoopFlags::ONCE.union(LoopFlags::NONBLOCK);
 
-/// Runs the round a few times to warm it up, then counts over many more.
+/// Runs `round` until tables have grown, then returns the allocations of 64 more.
 fn allocations_of(mut round: impl FnMut()) -> u64 {
     for _ in 0..32 {
         round();
     }
-    let before = ALLOCATIONS.get();
+    let before = allocations();
     for _ in 0..64 {
         round();
     }
-    ALLOCATIONS.get() - before
+    allocations() - before
 }
 
-/// Every backend, and epoll's list of changes; with locks, and without.
+/// Calls `shape` with a base of each backend and of epoll's changelist, with locks and without.
 fn on_each_base(shape: impl Fn(&Base)) {
     for name in supported_methods() {
         for flags in [BaseFlags::empty(), BaseFlags::NOLOCK, BaseFlags::EPOLL_USE_CHANGELIST] {
@@ -203,7 +162,7 @@ fn common_timeouts() {
             [1, 60_000_000].map(|micros| base.common_timeout(Duration::from_micros(micros)).unwrap());
         let timers = created(base, 200, |data| EventSpec::timer().data(data));
         let persistent = created(base, 100, |data| EventSpec::timer().persist().data(data));
-        // Periods that come out of order are kept in the heap; how many at once is the machine's to say.
+        // Periods that end out of order are kept in the heap; how many at a time depends on the speed of the machine.
         for timer in created(base, 1000, |data| EventSpec::timer().data(data)) {
             base.add(timer, Some(Duration::from_secs(60))).unwrap();
             base.add(timer, Some(Duration::from_secs(30))).unwrap();
@@ -236,9 +195,9 @@ fn watchers() {
             base.on_check(data).unwrap();
         }
         let allocations = allocations_of(|| {
-            let mut told = 0;
-            base.run_with_watchers(POLL, |_, _| told += 1).unwrap();
-            assert_eq!(told, 21);
+            let mut calls = 0;
+            base.run_with_watchers(POLL, |_, _| calls += 1).unwrap();
+            assert_eq!(calls, 21);
         });
         assert_eq!(allocations, 0);
     });
