@@ -1,4 +1,4 @@
-//! What an event is: how it is asked for, what is kept of it, and what is handed out when it is due.
+//! Events: their specification, their record, and what is dispatched of them.
 
 mod id;
 mod list;
@@ -14,7 +14,7 @@ pub(crate) use table::{NONE, Period, REPEATS, State, Table};
 
 use crate::flags::What;
 
-/// How an event is to be made (`event_assign`'s arguments).
+/// The specification of an event (the arguments of `event_assign`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventSpec {
     pub(crate) fd: RawFd,
@@ -26,8 +26,8 @@ pub struct EventSpec {
 }
 
 impl EventSpec {
-    /// An event on a descriptor: any of READ, WRITE and CLOSED, with ET and PERSIST. Or with SIGNAL, and a number
-    /// of a signal in place of the descriptor, what [`signal`](Self::signal) is.
+    /// An event on a descriptor: any of READ, WRITE and CLOSED, with ET and PERSIST. With SIGNAL, `fd` is the number
+    /// of a signal, as in [`signal`](Self::signal).
     ///
     /// The descriptor is borrowed: the engine never closes it.
     #[must_use]
@@ -35,27 +35,27 @@ impl EventSpec {
         EventSpec { fd, what, priority: None, data: 0, transient: false, age: 0 }
     }
 
-    /// A timer (`evtimer_new`), fired once unless [`persist`](Self::persist).
+    /// A timer (`evtimer_new`), which fires once unless [`persist`](Self::persist).
     #[must_use]
     pub fn timer() -> Self {
         Self::io(-1, What::empty())
     }
 
-    /// An event that only [`Base::activate`](crate::Base::activate) fires (`evuser_new`).
+    /// An event that only [`Base::activate`](crate::Base::activate) makes active (`evuser_new`).
     #[must_use]
     pub fn user() -> Self {
         Self::timer()
     }
 
-    /// An event for a signal, which stays pending after it fired (`evsignal_new`): handed out once for each time
+    /// An event for a signal, which stays pending after it fired (`evsignal_new`). It is dispatched once for each time
     /// the signal arrived, with the signal's number as its descriptor.
     #[must_use]
     pub fn signal(number: i32) -> Self {
         Self::io(number, What::SIGNAL | What::PERSIST)
     }
 
-    /// An event for a signal that is deleted when the signal arrives, and handed out as often as it arrived by
-    /// then.
+    /// An event for a signal that is deleted when it is dispatched, and dispatched as often as the signal arrived
+    /// until then.
     #[must_use]
     pub fn signal_once(number: i32) -> Self {
         Self::io(number, What::SIGNAL)
@@ -68,31 +68,31 @@ impl EventSpec {
         self
     }
 
-    /// Its priority, 0 being the most urgent; without it the middle one.
+    /// Sets the priority, from 0, the most urgent, to one less than the base has. The default is half of that number.
     #[must_use]
     pub fn priority(mut self, priority: u8) -> Self {
         self.priority = Some(priority);
         self
     }
 
-    /// A number that comes back in every [`Ready`].
+    /// Sets a number that every [`Ready`] of the event contains.
     #[must_use]
     pub fn data(mut self, data: u64) -> Self {
         self.data = data;
         self
     }
 
-    /// The base frees the event by itself when it hands the event out and nothing of it is left pending;
-    /// [`Ready::released`] says so. An event that never fires is freed by its owner, as any other.
+    /// Makes the base free the event when it is dispatched and is then neither pending nor active;
+    /// [`Ready::released`] reports it. The owner frees an event that never fires, as any other.
     #[must_use]
     pub fn transient(mut self) -> Self {
         self.transient = true;
         self
     }
 
-    /// How many events were handed out since this one was, or since it was first thought of; for who makes
-    /// events only when something is to happen to them. One that is older than the pass under way can become
-    /// active in it.
+    /// Sets how many events were dispatched since the caller's own object for this event existed, for a caller that
+    /// creates events only when they are first used. An event older than the current pass can become active in
+    /// it.
     #[must_use]
     pub fn age(mut self, hand_outs: u32) -> Self {
         self.age = hand_outs;
@@ -100,38 +100,38 @@ impl EventSpec {
     }
 }
 
-/// One event whose turn it is.
+/// One event that was dispatched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ready {
     /// Which event.
     pub id: EventId,
     /// Its descriptor, or the number of its signal; -1 for timers and user events.
     pub fd: RawFd,
-    /// Why.
+    /// The result: why it was dispatched.
     pub what: What,
     /// The number given by [`EventSpec::data`].
     pub data: u64,
-    /// The event no longer exists; `id` names nothing.
+    /// The base freed the event; `id` is no longer valid.
     pub released: bool,
-    /// Nothing happened to the event: its descriptor was closed without the event being deleted, so it
-    /// cannot fire any more. Told of [transient](EventSpec::transient) events only, with an empty `what`.
+    /// The descriptor of the event was closed before the event was deleted, so it cannot fire any more. Reported for
+    /// [transient](EventSpec::transient) events only, with an empty `what`.
     pub orphaned: bool,
 }
 
-/// What there is to know about one event of a base.
+/// The state of one event of a base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventInfo {
     /// Which event.
     pub id: EventId,
     /// Its descriptor, or the number of its signal; -1 for timers and user events.
     pub fd: RawFd,
-    /// What it was made with.
+    /// The flags it was created with.
     pub what: What,
-    /// What it is waiting for now: its interest while it is registered, TIMEOUT while a deadline is set.
+    /// What it waits for: its interest while it is registered, TIMEOUT while a deadline is set.
     pub pending: What,
-    /// The result it will be handed out with; empty unless it is active.
+    /// The result it will be dispatched with; empty unless it is active.
     pub active: What,
-    /// Whether it is queued to be handed out.
+    /// Whether it is active, in this pass or the next.
     pub is_active: bool,
     /// Its priority.
     pub priority: u8,

@@ -1,4 +1,4 @@
-//! The events of a base, in slots that are used again.
+//! The events of a base, in slots that are reused.
 
 use bitflags::bitflags;
 
@@ -12,7 +12,7 @@ use crate::time::{Nanos, Timer, TimerTable};
 pub(crate) const NONE: u32 = u32::MAX;
 
 bitflags! {
-    /// Where an event is listed (`EVLIST_*`).
+    /// Which lists an event is in (`EVLIST_*`), and what the base does to it later.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
     pub(crate) struct State: u8 {
         /// A deadline is set.
@@ -23,30 +23,30 @@ bitflags! {
         const ACTIVE = 0x08;
         /// In the queue of the next pass.
         const ACTIVE_LATER = 0x20;
-        /// Deleted; only its finalizer is still to run.
+        /// Deleted; it is dispatched once more, as a finalizer, and freed.
         const FINALIZING = 0x40;
-        /// The same, but it is kept, to be used again.
+        /// The same, but it is not freed and can be used again.
         const FINALIZING_KEPT = 0x10;
-        /// In no list and not persistent means free: see [`EventSpec::transient`].
+        /// Freed when it is dispatched and then in no list: see [`EventSpec::transient`].
         const TRANSIENT = 0x80;
         /// The slot is in use.
         const LIVE = 0x04;
     }
 }
 
-/// In a result, which bears no such bit otherwise: the event is queued to be handed out more than once.
+/// In a result, which has no such bit otherwise: the event is queued to be dispatched more than once.
 pub(crate) const REPEATS: What = What::PERSIST;
 
 impl State {
-    /// In either queue of events that are due.
+    /// In the queue of its priority or in that of the next pass.
     pub(crate) const QUEUED: State = State::ACTIVE.union(State::ACTIVE_LATER);
-    /// Nothing can happen to it but its finalizer.
+    /// No operation affects it until its finalizer has run.
     pub(crate) const ANY_FINALIZING: State = State::FINALIZING.union(State::FINALIZING_KEPT);
     /// In any list.
     pub(crate) const LISTED: State = State::QUEUED.union(State::TIMEOUT).union(State::INSERTED);
 }
 
-/// One event, in one cache line: a timer that fires is looked at twice, in no order of memory.
+/// One event, in one cache line: a timer that fires is accessed twice, in random order.
 #[derive(Debug, Clone)]
 #[repr(align(64))]
 pub(crate) struct Record {
@@ -59,7 +59,7 @@ pub(crate) struct Record {
     generation: u32,
     /// Its place in the active queue it is in; of a free slot, `next` is the next free one.
     pub(crate) queue_links: Links,
-    /// The pass it was last handed out in, or made in.
+    /// The pass it was last dispatched in, or created in.
     pub(crate) pass: u32,
     pub(crate) what: What,
     pub(crate) result: What,
@@ -67,9 +67,9 @@ pub(crate) struct Record {
     pub(crate) priority: u8,
 }
 
-/// No period; as a time it would not come.
+/// No period: 2^64 - 1 nanoseconds, 584 years.
 const NO_INTERVAL: Nanos = Nanos::MAX;
-/// The period is that of a common timeout, whose number is in the low bits. As a time, 292 years.
+/// The period is that of a common timeout, whose number is in the low bits. As a time it would be 292 years.
 const COMMON: Nanos = 1 << 63;
 
 /// How a persistent event is armed again.
@@ -77,7 +77,7 @@ const COMMON: Nanos = 1 << 63;
 pub(crate) enum Period {
     /// After this time.
     Own(Nanos),
-    /// In the queue of that number.
+    /// In the common timeout of that number.
     Common(u8),
 }
 
@@ -86,7 +86,7 @@ impl Record {
         self.interval != NO_INTERVAL
     }
 
-    /// Makes another event of an idle one.
+    /// Gives an idle event another specification.
     pub(crate) fn assign(&mut self, spec: &EventSpec, priority: u8) {
         self.interval = NO_INTERVAL;
         self.data = spec.data;
@@ -158,7 +158,7 @@ impl Table {
         if let Some(slot) = self.records.get_mut(index as usize) {
             self.free = slot.queue_links.next;
             record.generation = slot.generation;
-            // The heap may still hold an entry for this slot, so its timer lives on.
+            // The heap may still hold an entry for this slot, so its timer is kept.
             record.timer = slot.timer;
             *slot = record;
             self.live += 1;
@@ -192,7 +192,7 @@ impl Table {
         EventId { index, generation: self.records[index as usize].generation }
     }
 
-    /// The record of a slot that is known to be in use.
+    /// The record of a slot that is in use.
     pub(crate) fn at(&mut self, index: u32) -> &mut Record {
         &mut self.records[index as usize]
     }
@@ -207,12 +207,15 @@ impl Table {
             .filter(|record| record.generation == id.generation && record.state.contains(State::LIVE))
     }
 
-    /// The slot that `id` names.
+    /// The slot of `id`.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] if the event does not exist.
     pub(crate) fn find(&self, id: EventId) -> Result<u32, Error> {
         self.get(id).map(|_| id.index).ok_or(Error::Closed)
     }
 
-    /// Events that exist.
+    /// How many events exist.
     pub(crate) fn live(&self) -> usize {
         self.live
     }
@@ -233,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slot_is_used_again_under_another_generation() {
+    fn a_reused_slot_has_another_generation() {
         let mut table = Table::default();
         let first = table.insert(&EventSpec::timer(), 0, 0).unwrap();
         table.remove(first.index);
@@ -246,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worn_out_slot_is_never_used_again() {
+    fn a_slot_is_not_reused_after_its_last_generation() {
         let mut table = Table::default();
         let first = table.insert(&EventSpec::timer(), 0, 0).unwrap();
         table.at(first.index).generation = MAX_GENERATION;
@@ -256,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_keeps_every_kind_of_period() {
+    fn a_record_stores_every_kind_of_period() {
         let mut table = Table::default();
         let id = table.insert(&EventSpec::timer(), 0, 0).unwrap();
         let record = table.at(id.index);
@@ -267,7 +270,11 @@ mod tests {
             assert_eq!((record.period(), record.has_period()), (period, period.is_some()));
         }
         record.set_period(Some(Period::Own(Nanos::MAX)));
-        assert_eq!(record.period(), Some(Period::Own(COMMON - 1)), "for ever stays for ever");
+        assert_eq!(
+            record.period(),
+            Some(Period::Own(COMMON - 1)),
+            "a period that is too long becomes the longest"
+        );
     }
 
     #[test]

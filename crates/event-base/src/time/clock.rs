@@ -1,4 +1,4 @@
-//! Where the time comes from.
+//! Clocks.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,21 +10,21 @@ use nix::time::{ClockId, clock_gettime};
 
 use super::Nanos;
 
-/// A source of time. Replaced by one that is moved by hand in tests that must not sleep.
+/// A source of time. Tests that must not sleep use one that they advance themselves.
 pub trait Clock: fmt::Debug + Send + Sync {
-    /// Nanoseconds on a clock that never goes back.
+    /// Nanoseconds of a clock that never goes back.
     fn monotonic(&self) -> Nanos;
 
-    /// Nanoseconds since 1970, as the system's calendar has it; may jump.
+    /// Nanoseconds since 1970; jumps when the system's time is set.
     fn wall(&self) -> Nanos;
 
-    /// For how many nanoseconds the kernel has to wait until [`monotonic`](Self::monotonic) is sure to show
-    /// `deadline`; 0 only if it does already.
+    /// How many nanoseconds the kernel must wait so that [`monotonic`](Self::monotonic) has reached `deadline`
+    /// afterwards; 0 only if it has already.
     fn until(&self, deadline: Nanos) -> Nanos {
         deadline.saturating_sub(self.monotonic())
     }
 
-    /// What the kernel's own monotonic clock shows when this one is sure to show `deadline`.
+    /// The time of the kernel's monotonic clock at which this one has reached `deadline`.
     fn due(&self, deadline: Nanos) -> Nanos {
         deadline
     }
@@ -46,7 +46,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// The clock that moves once a tick of the kernel, if there is one, else the precise one.
+/// The clock that advances once in a tick of the kernel, if there is one, else the precise one.
 pub(crate) fn coarse_clock() -> Arc<dyn Clock> {
     #[cfg(linux_kernel)]
     if let Some(clock) = CoarseClock::new() {
@@ -57,8 +57,8 @@ pub(crate) fn coarse_clock() -> Arc<dyn Clock> {
 
 /// `CLOCK_MONOTONIC_COARSE` and `CLOCK_REALTIME_COARSE`: the time of the last tick.
 ///
-/// The kernel waits by the precise clock. A wait that ends at a deadline by that one would find the deadline
-/// still ahead by this one, and the loop would have to wait again. So a wait lasts a tick longer.
+/// Waits of the kernel use the precise clock. When a wait ended at a deadline of that clock, this one would not have
+/// reached it, and the loop would have to wait again. So a wait lasts one tick longer.
 #[cfg(linux_kernel)]
 #[derive(Clone, Copy, Debug)]
 struct CoarseClock {
@@ -67,7 +67,7 @@ struct CoarseClock {
 
 #[cfg(linux_kernel)]
 impl CoarseClock {
-    /// `None` where the kernel, or a sandbox, has no such clock.
+    /// `None` if the kernel or a sandbox does not offer the clock.
     fn new() -> Option<Self> {
         clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE).ok()?;
         clock_gettime(ClockId::CLOCK_REALTIME_COARSE).ok()?;
@@ -76,14 +76,14 @@ impl CoarseClock {
     }
 }
 
-/// How long to wait, by a clock that shows `precise`, until one that moves every `tick` and shows `coarse` now
-/// is sure to show `deadline`.
+/// How long a wait must last, by a clock whose time is `precise`, until one whose time is `coarse` and that advances
+/// every `tick` has reached `deadline`.
 #[cfg(linux_kernel)]
 fn until_shown(coarse: Nanos, precise: Nanos, deadline: Nanos, tick: Nanos) -> Nanos {
     if deadline <= coarse {
         return 0;
     }
-    // A tick that comes late does not make the loop look again and again.
+    // At least an eighth of a tick, so that the loop does not spin when a tick is late.
     deadline.saturating_add(tick).saturating_sub(precise).max(tick / 8)
 }
 
@@ -108,8 +108,7 @@ impl Clock for CoarseClock {
 }
 
 fn read(clock: ClockId) -> Nanos {
-    // Neither clock can be missing on a system that has epoll or kqueue (POSIX.1-2001), and neither
-    // reports a time before its epoch.
+    // Every system with epoll or kqueue has both clocks (POSIX.1-2001), and neither returns a time before its epoch.
     nanos_of(clock_gettime(clock).unwrap_or(TimeSpec::new(0, 0)))
 }
 
@@ -117,7 +116,7 @@ fn nanos_of(time: TimeSpec) -> Nanos {
     time.tv_sec() as Nanos * 1_000_000_000 + time.tv_nsec() as Nanos
 }
 
-/// A clock that moves only when told to; wall time runs [`ManualClock::WALL_OFFSET`] ahead.
+/// A clock that advances only when a test calls it; its wall time is [`ManualClock::WALL_OFFSET`] ahead.
 #[cfg(any(test, feature = "test-util"))]
 #[derive(Debug, Default)]
 pub struct ManualClock {
@@ -129,13 +128,13 @@ impl ManualClock {
     /// Wall time minus monotonic time, in nanoseconds.
     pub const WALL_OFFSET: Nanos = 1_000_000_000_000_000_000;
 
-    /// A clock that shows `nanos`.
+    /// A clock whose monotonic time is `nanos`.
     #[must_use]
     pub fn at(nanos: Nanos) -> Self {
         ManualClock { now: AtomicU64::new(nanos) }
     }
 
-    /// Moves the clock forward.
+    /// Advances the clock.
     pub fn advance(&self, by: std::time::Duration) {
         self.now.fetch_add(super::nanos(by), Ordering::SeqCst);
     }
@@ -159,7 +158,7 @@ mod tests {
     const TICK: Nanos = 4_000_000;
 
     #[test]
-    fn a_wait_ends_when_the_coarse_clock_shows_the_deadline_and_no_earlier() {
+    fn a_wait_ends_when_the_coarse_clock_has_reached_the_deadline_and_not_before() {
         for precise in (100_000_000..104_000_000).step_by(77_777) {
             let coarse = precise / TICK * TICK;
             for deadline in (99_000_000..120_000_000).step_by(333_333) {
@@ -167,20 +166,24 @@ mod tests {
                 let shown = (precise + wait) / TICK * TICK;
                 assert!(shown >= deadline, "{deadline} at {precise}: {shown}");
                 assert_eq!(wait == 0, deadline <= coarse);
-                // By the precise clock at most a tick late.
+                // At most one tick late by the precise clock.
                 assert!(wait == 0 || wait <= TICK / 8 || precise + wait <= deadline + TICK);
             }
         }
     }
 
     #[test]
-    fn a_tick_that_is_late_is_waited_for_without_spinning() {
+    fn waiting_for_a_late_tick_does_not_spin() {
         assert_eq!(until_shown(100, 100 + 3 * TICK, 101, TICK), TICK / 8);
-        assert_eq!(until_shown(100, 200, Nanos::MAX, TICK), Nanos::MAX - 200, "for ever stays for ever");
+        assert_eq!(
+            until_shown(100, 200, Nanos::MAX, TICK),
+            Nanos::MAX - 200,
+            "the longest deadline is not wrapped"
+        );
     }
 
     #[test]
-    fn the_coarse_clock_is_behind_the_precise_one_and_never_ahead() {
+    fn the_coarse_clock_is_never_ahead_of_the_precise_one() {
         let clock = coarse_clock();
         for _ in 0..1000 {
             let (coarse, wall) = (clock.monotonic(), clock.wall());

@@ -1,19 +1,19 @@
-//! Common timeouts: for each duration that was named a queue, first in, first out.
+//! Common timeouts: a queue, first in, first out, for each duration that was registered.
 //!
-//! Ground rules:
-//! - Timers of one duration are due in the order in which they were armed, so a queue needs no sorting: arming,
+//! Rules:
+//! - Timers of one duration expire in the order in which they were armed, so a queue needs no sorting: arming,
 //!   arming again and disarming change a few links, however many timers there are.
-//! - The first of each queue stands in a heap of its own, which so has no more entries than there are queues.
-//! - A queue takes no deadline that is earlier than its last one's. That happens where the time counts from
-//!   different moments: a period that began before the callbacks of this pass, or another thread's time. Such
-//!   a timer goes into the heap of single timers, and into the queue again the next time it is armed.
+//! - The first timer of each queue has an entry in a heap of its own, which has at most one entry for each queue.
+//! - A queue does not accept a deadline earlier than that of its last timer. Such deadlines exist because timeouts
+//!   count from different times: from the start of a period, before the callbacks of this pass, or from the current
+//!   time of another thread. Such a timer is armed in the heap of single timers, and in the queue the next time.
 
 use super::Nanos;
 use super::heap::Entry;
 use super::timer::{Links, NONE, Timer, TimerTable};
 use super::timers::TimerQueue;
 
-/// The most queues, as in libevent: their numbers fit a byte.
+/// The maximum number of queues, as in libevent: a number fits into a byte.
 const MOST_QUEUES: usize = 256;
 
 /// The timers of one duration.
@@ -22,7 +22,7 @@ struct Queue {
     duration: Nanos,
     head: u32,
     tail: u32,
-    /// Armed for as long as there is a head, with its deadline and order.
+    /// Armed with the deadline and order of the head while there is one.
     timer: Timer,
 }
 
@@ -32,7 +32,7 @@ impl TimerTable for Vec<Queue> {
     }
 }
 
-/// The queues, and which of them is next.
+/// The queues, and the heap of their first timers.
 #[derive(Debug, Default)]
 pub(super) struct CommonQueues {
     queues: Vec<Queue>,
@@ -40,7 +40,7 @@ pub(super) struct CommonQueues {
 }
 
 impl CommonQueues {
-    /// The number of the queue for `duration`, which is made if there is none; `None` if there are too many.
+    /// The number of the queue for `duration`, which is created if there is none; `None` if there are too many.
     pub(super) fn number(&mut self, duration: Nanos) -> Option<u8> {
         let known = self.queues.iter().position(|queue| queue.duration == duration);
         let number = known.unwrap_or(self.queues.len());
@@ -57,15 +57,15 @@ impl CommonQueues {
         self.queues[usize::from(number)].duration
     }
 
-    /// Whether `deadline` can stand at the end of the queue.
-    pub(super) fn takes(&self, timers: &mut impl TimerTable, number: u8, deadline: Nanos) -> bool {
+    /// Whether the queue accepts `deadline` at its end.
+    pub(super) fn accepts(&self, timers: &mut impl TimerTable, number: u8, deadline: Nanos) -> bool {
         match self.queues[usize::from(number)].tail {
             NONE => true,
             last => timers.timer(last).last_deadline() <= deadline,
         }
     }
 
-    /// Arms a timer that is kept nowhere at the end of a queue that takes it.
+    /// Arms a timer that is neither in a queue nor in the heap, at the end of a queue that accepts its deadline.
     pub(super) fn append(
         &mut self,
         timers: &mut impl TimerTable,
@@ -115,20 +115,20 @@ impl CommonQueues {
         }
     }
 
-    /// The earliest deadline of all queues; its slot is the number of the queue.
+    /// The earliest deadline of all queues; the slot of the entry is the number of the queue.
     #[inline]
     pub(super) fn first(&mut self) -> Option<Entry> {
         self.heads.first(&mut self.queues)
     }
 
-    /// Takes the first timer out of a queue that has one.
+    /// Takes the first timer out of a queue that is not empty.
     pub(super) fn pop(&mut self, timers: &mut impl TimerTable, number: u32) -> u32 {
         let head = self.queues[number as usize].head;
         self.remove(timers, head);
         head
     }
 
-    /// Adds the slots in all queues, each from its head on.
+    /// Appends the slots of all queues to `slots`, each queue from its head.
     pub(super) fn armed(&self, timers: &mut impl TimerTable, slots: &mut Vec<u32>) {
         for queue in &self.queues {
             let mut slot = queue.head;
@@ -139,7 +139,7 @@ impl CommonQueues {
         }
     }
 
-    /// Whether each queue is linked both ways, in the order of its deadlines, and its head among the heads.
+    /// Whether the links of each queue agree, its deadlines ascend, and its head is in the heap.
     pub(super) fn is_sound(&mut self, timers: &mut impl TimerTable) -> bool {
         let is_sound = (0..=u8::MAX).zip(&self.queues).all(|(number, queue)| {
             let (mut slot, mut last, mut earliest) = (queue.head, NONE, 0);
@@ -161,7 +161,7 @@ impl CommonQueues {
         is_sound && self.heads.is_sound(&mut self.queues)
     }
 
-    /// The slots in a queue from its head on, checked from its tail back.
+    /// The slots of a queue from its head, compared with those from its tail.
     #[cfg(test)]
     pub(super) fn slots(&self, timers: &mut impl TimerTable, number: u8) -> Vec<u32> {
         let queue = &self.queues[usize::from(number)];

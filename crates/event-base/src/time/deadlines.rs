@@ -1,6 +1,6 @@
 //! The deadlines of a base: single timers in a heap, those of common timeouts in queues.
 //!
-//! Equal deadlines come out in the order in which they were armed, wherever they are kept.
+//! Equal deadlines expire in the order in which they were armed, in whichever structure they are.
 
 use super::Nanos;
 use super::common::CommonQueues;
@@ -19,14 +19,14 @@ impl Deadlines {
     /// Arms the timer of `slot`, or moves it if it is armed.
     pub(crate) fn arm(&mut self, timers: &mut impl TimerTable, slot: u32, deadline: Nanos) {
         let armed = (deadline, self.next_order());
-        if self.single.put_off(timers, slot, armed) {
+        if self.single.postpone(timers, slot, armed) {
             return;
         }
         self.common.remove(timers, slot);
         self.single.push(timers, slot, armed);
     }
 
-    /// The number of the queue for `duration`; `None` if there are too many already.
+    /// The number of the queue for `duration`; `None` if there are too many queues.
     pub(crate) fn common(&mut self, duration: Nanos) -> Option<u8> {
         self.common.number(duration)
     }
@@ -36,7 +36,7 @@ impl Deadlines {
         self.common.duration(number)
     }
 
-    /// Arms the timer of `slot` in a queue, or moves it there.
+    /// Arms the timer of `slot` in a queue, or moves it there if it is armed.
     pub(crate) fn arm_common(
         &mut self,
         timers: &mut impl TimerTable,
@@ -46,7 +46,7 @@ impl Deadlines {
     ) {
         let armed = (deadline, self.next_order());
         self.common.remove(timers, slot);
-        if self.common.takes(timers, number, deadline) {
+        if self.common.accepts(timers, number, deadline) {
             self.single.abandon(timers, slot);
             self.common.append(timers, number, slot, armed);
         } else {
@@ -54,7 +54,7 @@ impl Deadlines {
         }
     }
 
-    /// Disarms the timer of `slot`; nothing happens if it is not armed.
+    /// Disarms the timer of `slot`; without effect if it is not armed.
     pub(crate) fn disarm(&mut self, timers: &mut impl TimerTable, slot: u32) {
         if timers.timer(slot).queue().is_some() {
             self.common.remove(timers, slot);
@@ -70,7 +70,7 @@ impl Deadlines {
         slots
     }
 
-    /// Whether what is kept of timers agrees with itself.
+    /// Whether the structures that hold timers agree with each other.
     pub(crate) fn is_sound(&mut self, timers: &mut impl TimerTable) -> bool {
         self.single.is_sound(timers) && self.common.is_sound(timers)
     }
@@ -85,7 +85,7 @@ impl Deadlines {
         }
     }
 
-    /// Takes out the earliest timer that is due at `now`; it is disarmed.
+    /// Takes out and disarms the earliest timer whose deadline is `now` or before.
     pub(crate) fn pop_due(&mut self, timers: &mut impl TimerTable, now: Nanos) -> Option<u32> {
         let single = self.single.first(timers);
         if let Some(common) = self.common.first()
@@ -99,8 +99,8 @@ impl Deadlines {
     }
 
     fn next_order(&mut self) -> u32 {
-        // Wraps after four thousand million armings. Only the order between deadlines that are equal to
-        // the nanosecond and armed that far apart could suffer.
+        // Wraps after 2^32 - 257 armings. Only deadlines that are equal to the nanosecond and were armed that far
+        // apart can expire in the wrong order.
         self.orders = if self.orders == LAST_ORDER { 1 } else { self.orders + 1 };
         self.orders
     }
@@ -124,7 +124,7 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Step {
         Arm(u32, u64),
-        /// In the queue of that number, counted from so long ago.
+        /// In the queue of that number, with a deadline that counts from that long ago.
         ArmCommon(u32, u8, u64),
         Disarm(u32),
         Expire(u64),
@@ -143,7 +143,7 @@ mod tests {
         )
     }
 
-    /// Both ends of every queue, and all its links, agree with each other.
+    /// Checks the links of every queue; returns how many timers are in queues.
     fn assert_linked(deadlines: &Deadlines, timers: &mut Vec<Timer>) -> usize {
         let mut linked = 0;
         for number in 0..4 {
@@ -157,7 +157,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against a plain list sorted by deadline and order of arming.
+        /// Compares with a list sorted by deadline and order of arming.
         #[test]
         fn agrees_with_a_sorted_list(steps in steps()) {
             let mut timers = vec![Timer::default(); SLOTS as usize];
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_deadlines_come_out_in_the_order_of_arming() {
+    fn equal_deadlines_expire_in_the_order_of_arming() {
         let mut timers = vec![Timer::default(); 100];
         let mut deadlines = Deadlines::default();
         let queues = [2, 3].map(|duration| deadlines.common(duration).unwrap());
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timer_that_is_put_off_for_ever_costs_no_memory() {
+    fn a_timer_that_is_postponed_again_and_again_takes_no_memory() {
         let mut timers = vec![Timer::default(); 3];
         let mut deadlines = Deadlines::default();
         let queue = deadlines.common(5).unwrap();
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn orders_begin_again_below_the_numbers_of_queues() {
+    fn orders_restart_at_one_below_the_numbers_of_queues() {
         let mut timers = vec![Timer::default(); 3];
         let mut deadlines = Deadlines { orders: LAST_ORDER - 1, ..Deadlines::default() };
         for slot in 0..3 {

@@ -1,16 +1,16 @@
 //! A 4-ary min-heap of deadlines with the keys inside it.
 //!
-//! Ground rules:
-//! - An entry is one 128-bit number, deadline above order above slot, so one comparison without a branch
-//!   decides deadline first and, between equal deadlines, who was armed earlier.
+//! Rules:
+//! - An entry is one 128-bit number, deadline above order above slot, so one comparison without a branch orders
+//!   entries by deadline and, for equal deadlines, by arming.
 //! - Four entries are one cache line. The root is the last entry of the first line, which puts the four
-//!   children of any entry into one line of their own: a level costs one miss.
-//! - Nothing outside points into the heap. Entries move without anyone being told; what an entry stands
-//!   for is decided by [`TimerQueue`](super::timers::TimerQueue) when the entry comes to the top.
+//!   children of any entry into one line of their own: a level costs one cache miss.
+//! - Nothing outside refers to a position in the heap, so entries move freely. Whether an entry is still valid is
+//!   decided by [`TimerQueue`](super::timers::TimerQueue) when the entry reaches the top.
 
-/// Where the root stands; the three places before it are never used.
+/// The position of the root; the three before it are never used.
 const ROOT: usize = 3;
-/// Lines that are kept although they are empty, 64 KiB, so that all but very large loops never allocate again.
+/// Lines that are kept although they are empty, 64 KiB, so that only very large loops allocate again.
 const KEPT_LINES: usize = 1024;
 
 /// One deadline.
@@ -35,14 +35,14 @@ impl Entry {
     }
 }
 
-/// Places after the last entry hold this, so that the smallest of four needs no bounds.
+/// Positions after the last entry hold this, so that the smallest of four is found without bounds.
 const VACANT: Entry = Entry(u128::MAX);
 
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 struct Line([Entry; 4]);
 
-/// The heap. Its length counts entries, whatever they stand for.
+/// The heap. Its length includes entries that are no longer valid.
 #[derive(Debug, Default)]
 pub(super) struct Heap {
     lines: Vec<Line>,
@@ -54,7 +54,7 @@ impl Heap {
         self.len
     }
 
-    /// Entries that fit without asking for memory.
+    /// Entries that fit without allocating.
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
         (self.lines.capacity() * 4).saturating_sub(ROOT)
@@ -64,12 +64,12 @@ impl Heap {
         (self.len > 0).then(|| self.at(ROOT))
     }
 
-    /// The entry at the end of the array, which is not the latest deadline but can be dropped for free.
+    /// The entry at the end of the array, which can be dropped without moving others. Not the latest deadline.
     pub(super) fn last(&self) -> Option<Entry> {
         (self.len > 0).then(|| self.at(self.end() - 1))
     }
 
-    /// Whether no entry is earlier than the one above it.
+    /// Whether no entry is earlier than its parent.
     pub(super) fn is_ordered(&self) -> bool {
         (ROOT + 1..self.end()).all(|place| self.at(parent(place)) <= self.at(place))
     }
@@ -111,14 +111,14 @@ impl Heap {
         }
     }
 
-    /// Gives the top another key, which is not smaller than the one it has.
+    /// Replaces the top by an entry that is not smaller.
     pub(super) fn replace_top(&mut self, entry: Entry) {
         if self.len > 0 {
             self.sink(ROOT, entry);
         }
     }
 
-    /// Keeps the entries for which `keep` answers with what they should now be, and restores the order.
+    /// Replaces each entry by what `keep` returns for it, or drops it, and restores the order.
     pub(super) fn rebuild(&mut self, mut keep: impl FnMut(Entry) -> Option<Entry>) {
         let end = self.end();
         let mut kept = ROOT;
@@ -166,8 +166,8 @@ impl Heap {
         self.put(place, entry);
     }
 
-    /// Moves the hole at `place` down to where no child is left, then lets `entry` rise from there: the
-    /// last entry of a heap is nearly always a late one, so this saves a comparison a level.
+    /// Moves the hole at `place` down to a leaf, then lets `entry` rise from there: the last entry of a heap is
+    /// nearly always a late one, so this saves a comparison for each level.
     fn sink(&mut self, place: usize, entry: Entry) {
         let top = place;
         let mut hole = place;
@@ -196,7 +196,7 @@ impl Heap {
         self.put(hole, entry);
     }
 
-    /// Gives memory back once seven eighths of it lie idle.
+    /// Releases memory once seven eighths of it are unused.
     fn trim(&mut self) {
         let used = self.end().div_ceil(4);
         if self.lines.capacity() > KEPT_LINES && used * 8 < self.lines.capacity() {
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_goes_back_after_a_peak() {
+    fn memory_is_released_after_a_peak() {
         let mut heap = Heap::default();
         for slot in 0..500_000 {
             heap.push(Entry::new(u64::from(slot), slot, slot));

@@ -1,4 +1,4 @@
-//! Time: where it comes from, and the queue of deadlines.
+//! Time: clocks, and the queue of deadlines.
 
 mod clock;
 mod common;
@@ -17,7 +17,7 @@ pub(crate) use timer::{Timer, TimerTable};
 /// Nanoseconds: of the monotonic clock for deadlines, since 1970 for wall time.
 pub(crate) type Nanos = u64;
 
-/// The nanoseconds of `duration`; what does not fit (584 years) counts as for ever.
+/// The nanoseconds of `duration`, and the greatest number for 584 years or more.
 pub(crate) fn nanos(duration: std::time::Duration) -> Nanos {
     Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
 }

@@ -1,29 +1,29 @@
-//! The timer part of a slot, and what its numbers mean where it is kept.
+//! The timer part of a slot.
 //!
-//! A timer is kept in one of two places, and its `stamp` says in which:
+//! A timer is in the heap, in a queue, or in neither; its `stamp` tells which, and `detail` depends on it:
 //!
-//! | `stamp` | kept in | `place` is |
+//! | `stamp` | the timer is in | `detail` is |
 //! |---|---|---|
-//! | 0 | no place, or one that does not count any more | nothing |
-//! | 1 to [`LAST_ORDER`] | the heap, under an entry of this order | the deadline the entry bears |
+//! | 0 | neither; entries of the heap for its slot are not valid | unused |
+//! | 1 to [`LAST_ORDER`] | the heap, with an entry of this order | the deadline of the entry |
 //! | above | the queue of a common timeout, whose number is in the low bits | its two neighbours |
 
 use super::Nanos;
 
 /// The end of a queue.
 pub(super) const NONE: u32 = u32::MAX;
-/// Orders are counted up to here, then from 1 again.
+/// The last order; then they restart at 1.
 pub(super) const LAST_ORDER: u32 = u32::MAX - 256;
-/// Added to the number of a queue this is the stamp of a timer in it.
+/// The stamp of a timer in queue 0; that of queue `n` is `n` more.
 const FIRST_QUEUE: u32 = LAST_ORDER + 1;
 
-/// The timer part of a slot. All zero: never armed.
+/// The timer part of a slot. All bits are zero until it is armed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Timer {
-    /// When it is due; meaningful while armed.
+    /// Valid while it is armed.
     deadline: Nanos,
-    place: u64,
-    /// When it was armed, counted; 0 while it is not.
+    detail: u64,
+    /// The number of its arming; 0 while it is not armed.
     order: u32,
     stamp: u32,
 }
@@ -35,19 +35,19 @@ pub(super) struct Links {
     pub(super) next: u32,
 }
 
-/// Where the timers of the slots are kept.
+/// Stores the timer of each slot.
 pub(crate) trait TimerTable {
-    /// The timer of `slot`, which is one that was armed before.
+    /// The timer of `slot`, which was armed before.
     fn timer(&mut self, slot: u32) -> &mut Timer;
 }
 
 impl Timer {
-    /// When it is due, if it is armed.
+    /// Its deadline, if it is armed.
     pub(crate) fn deadline(&self) -> Option<Nanos> {
         self.is_armed().then_some(self.deadline)
     }
 
-    /// When it is due, or was when it was last armed.
+    /// Its deadline, or the last one if it is not armed.
     pub(crate) fn last_deadline(&self) -> Nanos {
         self.deadline
     }
@@ -69,36 +69,36 @@ impl Timer {
         self.order = 0;
     }
 
-    /// It is kept nowhere any more: entries of the heap that name its slot stand for nothing.
+    /// Records that it is neither in the heap nor in a queue: entries of the heap for its slot are not valid.
     pub(super) fn leave(&mut self) {
         self.stamp = 0;
     }
 
-    /// It is the one that an entry of this order stands for.
+    /// Whether an entry of this order is its valid one.
     #[inline]
-    pub(super) fn bears(&self, order: u32) -> bool {
+    pub(super) fn owns_entry(&self, order: u32) -> bool {
         self.stamp == order
     }
 
-    /// It has an entry in the heap, whether it is armed or not.
+    /// Whether it has an entry in the heap; it may have one while it is not armed.
     #[inline]
     pub(super) fn has_entry(&self) -> bool {
-        // One comparison, as 0 becomes the greatest number.
+        // One comparison: 0 wraps to the greatest number.
         self.stamp.wrapping_sub(1) < LAST_ORDER
     }
 
-    /// The deadline its entry in the heap bears; meaningful while it has one.
+    /// The deadline of its entry in the heap. Valid while it has one.
     pub(super) fn entry_deadline(&self) -> Nanos {
-        self.place
+        self.detail
     }
 
-    /// Its entry in the heap now bears its own deadline and order.
+    /// Records that its entry in the heap has its own deadline and order.
     pub(super) fn enter_heap(&mut self) {
-        self.place = self.deadline;
+        self.detail = self.deadline;
         self.stamp = self.order;
     }
 
-    /// The queue it is in.
+    /// The number of the queue it is in.
     #[inline]
     pub(super) fn queue(&self) -> Option<u8> {
         self.stamp.checked_sub(FIRST_QUEUE).map(|number| number as u8)
@@ -109,13 +109,13 @@ impl Timer {
         self.set_links(links);
     }
 
-    /// Meaningful while it is in a queue.
+    /// Its neighbours. Valid while it is in a queue.
     pub(super) fn links(&self) -> Links {
-        Links { prev: (self.place >> 32) as u32, next: self.place as u32 }
+        Links { prev: (self.detail >> 32) as u32, next: self.detail as u32 }
     }
 
     pub(super) fn set_links(&mut self, links: Links) {
-        self.place = u64::from(links.prev) << 32 | u64::from(links.next);
+        self.detail = u64::from(links.prev) << 32 | u64::from(links.next);
     }
 }
 
@@ -124,20 +124,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stamp_says_where_a_timer_is() {
+    fn a_stamp_identifies_the_structure_that_holds_the_timer() {
         let mut timer = Timer::default();
         assert_eq!((timer.has_entry(), timer.queue()), (false, None));
         for order in [1, LAST_ORDER] {
             timer.set(7, order);
             timer.enter_heap();
             assert_eq!((timer.has_entry(), timer.queue()), (true, None));
-            assert!(timer.bears(order));
+            assert!(timer.owns_entry(order));
         }
         for number in [0, 255] {
             let links = Links { prev: NONE, next: 5 };
             timer.enter_queue(number, links);
             assert_eq!((timer.has_entry(), timer.queue(), timer.links()), (false, Some(number), links));
-            assert!(!timer.bears(LAST_ORDER) && !timer.bears(1));
+            assert!(!timer.owns_entry(LAST_ORDER) && !timer.owns_entry(1));
         }
         timer.leave();
         assert_eq!((timer.has_entry(), timer.queue()), (false, None));

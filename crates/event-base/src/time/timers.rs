@@ -1,17 +1,17 @@
 //! Which timer is next: the policy over the heap.
 //!
-//! Ground rules:
-//! - The truth about a timer is its [`Timer`], kept by the owner of the slot. A heap entry is a promise that
-//!   the slot need not be looked at before the entry's deadline, no more.
-//! - Disarming forgets the deadline and leaves the entry where it is. Re-arming to a later time, which is
-//!   what idle timeouts do all day, only writes the new deadline. Either way the entry is put right when it
-//!   reaches the top, so neither touches the heap.
-//! - Re-arming to an earlier time pushes a second entry; the first one no longer bears the timer's stamp and
-//!   is dropped when it surfaces.
-//! - Entries that stand for nothing are counted. When they are three quarters of all the heap is rebuilt, so
-//!   memory is bounded by four times the armed timers, and the cost of the rebuild by what was disarmed.
+//! Rules:
+//! - The state of a timer is in its [`Timer`], which the owner of the slot stores. A heap entry only guarantees that
+//!   the timer does not expire before the entry's deadline.
+//! - Disarming clears the deadline and leaves the entry where it is. Arming again with a later deadline, the usual
+//!   operation of idle timeouts, only writes the new deadline. Neither accesses the heap; the entry is corrected
+//!   when it reaches the top.
+//! - Arming again with an earlier deadline pushes a second entry; the order of the first one no longer matches the
+//!   timer's stamp, and it is dropped when it reaches the top.
+//! - Invalid entries are counted. When they are three quarters of all, the heap is rebuilt, so memory is bounded by
+//!   four times the armed timers, and the cost of the rebuild by the number of timers that were disarmed.
 //!
-//! Whoever arms a timer says in which order; equal deadlines come out in that order.
+//! The caller passes an order with each arming; equal deadlines expire in that order.
 //!
 //! [`Timer`]: super::Timer
 
@@ -19,10 +19,10 @@ use super::Nanos;
 use super::heap::{Entry, Heap};
 use super::timer::TimerTable;
 
-/// Entries standing for nothing that are put up with however small the heap is.
+/// Invalid entries that are tolerated in a heap of any size.
 pub(super) const IDLE_ENTRIES: usize = 64;
 
-/// The queue of deadlines. Its timers are in no other.
+/// The queue of deadlines. Its timers are in no other queue.
 #[derive(Debug, Default)]
 pub(super) struct TimerQueue {
     heap: Heap,
@@ -32,15 +32,15 @@ pub(super) struct TimerQueue {
 impl TimerQueue {
     /// Arms the timer of `slot`, or moves it if it is armed, to a deadline and an order.
     pub(super) fn arm(&mut self, timers: &mut impl TimerTable, slot: u32, armed: (Nanos, u32)) {
-        if !self.put_off(timers, slot, armed) {
+        if !self.postpone(timers, slot, armed) {
             self.push(timers, slot, armed);
         }
     }
 
-    /// Arms the timer under the entry it has. Answers `false`, and does nothing, if it has none or one that is
-    /// too late.
+    /// Arms the timer with the entry it has. Returns `false`, and does nothing, if it has none, or one whose deadline is
+    /// later.
     #[inline]
-    pub(super) fn put_off(
+    pub(super) fn postpone(
         &mut self,
         timers: &mut impl TimerTable,
         slot: u32,
@@ -55,7 +55,7 @@ impl TimerQueue {
         true
     }
 
-    /// Arms the timer under a new entry.
+    /// Arms the timer with a new entry.
     pub(super) fn push(&mut self, timers: &mut impl TimerTable, slot: u32, (deadline, order): (Nanos, u32)) {
         let timer = timers.timer(slot);
         self.idle += usize::from(timer.has_entry() && timer.is_armed());
@@ -65,15 +65,15 @@ impl TimerQueue {
         self.rebuild_if_idle(timers);
     }
 
-    /// Disarms the timer of `slot`; nothing happens if it is not armed.
+    /// Disarms the timer of `slot`; without effect if it is not armed.
     pub(super) fn disarm(&mut self, timers: &mut impl TimerTable, slot: u32) {
         let timer = timers.timer(slot);
         if !timer.is_armed() {
             return;
         }
         timer.disarm();
-        // A timer that is set and cleared again before any other, the commonest case, leaves no trace.
-        if self.heap.last().is_some_and(|last| last.slot() == slot && timer.bears(last.order())) {
+        // The most frequent case: the timer that was armed last is disarmed, and its entry can be dropped.
+        if self.heap.last().is_some_and(|last| last.slot() == slot && timer.owns_entry(last.order())) {
             timer.leave();
             self.heap.pop_last();
             return;
@@ -82,7 +82,7 @@ impl TimerQueue {
         self.rebuild_if_idle(timers);
     }
 
-    /// Disarms the timer of `slot` and lets go of its entry, so that it can be kept elsewhere.
+    /// Disarms the timer of `slot` and invalidates its entry, so that it can be armed in a common timeout.
     pub(super) fn abandon(&mut self, timers: &mut impl TimerTable, slot: u32) {
         self.disarm(timers, slot);
         timers.timer(slot).leave();
@@ -93,14 +93,14 @@ impl TimerQueue {
     pub(super) fn first(&mut self, timers: &mut impl TimerTable) -> Option<Entry> {
         while let Some(top) = self.heap.top() {
             let timer = timers.timer(top.slot());
-            if !timer.bears(top.order()) {
+            if !timer.owns_entry(top.order()) {
                 self.idle -= 1;
                 self.heap.pop();
             } else if !timer.is_armed() {
                 timer.leave();
                 self.idle -= 1;
                 self.heap.pop();
-            } else if timer.bears(timer.order()) {
+            } else if timer.owns_entry(timer.order()) {
                 return Some(top);
             } else {
                 timer.enter_heap();
@@ -121,21 +121,21 @@ impl TimerQueue {
 
     /// The slots of all timers armed in the heap, each once, in the order of the heap's array.
     pub(super) fn armed(&self, timers: &mut impl TimerTable) -> Vec<u32> {
-        let stands_for_it = |entry: &Entry| {
+        let is_valid = |entry: &Entry| {
             let timer = timers.timer(entry.slot());
-            timer.is_armed() && timer.bears(entry.order())
+            timer.is_armed() && timer.owns_entry(entry.order())
         };
-        self.heap.entries().filter(stands_for_it).map(Entry::slot).collect()
+        self.heap.entries().filter(is_valid).map(Entry::slot).collect()
     }
 
-    /// Whether the heap is one, no entry is later than its timer, and what stands for nothing is counted.
+    /// Whether the heap is ordered, no entry is later than its timer, and the count of invalid entries is right.
     pub(super) fn is_sound(&self, timers: &mut impl TimerTable) -> bool {
-        let mut promised = |entry: &Entry| {
+        let mut is_early_enough = |entry: &Entry| {
             let timer = timers.timer(entry.slot());
-            !timer.bears(entry.order()) || !timer.is_armed() || timer.last_deadline() >= entry.deadline()
+            !timer.owns_entry(entry.order()) || !timer.is_armed() || timer.last_deadline() >= entry.deadline()
         };
         self.heap.is_ordered()
-            && self.heap.entries().all(|entry| promised(&entry))
+            && self.heap.entries().all(|entry| is_early_enough(&entry))
             && self.heap.len() - self.armed(timers).len() == self.idle
     }
 
@@ -145,7 +145,7 @@ impl TimerQueue {
         }
         self.heap.rebuild(|entry| {
             let timer = timers.timer(entry.slot());
-            if !timer.bears(entry.order()) {
+            if !timer.owns_entry(entry.order()) {
                 return None;
             }
             if !timer.is_armed() {
@@ -158,7 +158,7 @@ impl TimerQueue {
         self.idle = 0;
     }
 
-    /// Entries of the heap, and how many of them stand for nothing.
+    /// Entries of the heap, and how many of them are invalid.
     #[cfg(test)]
     pub(super) fn entries(&self) -> (usize, usize) {
         (self.heap.len(), self.idle)

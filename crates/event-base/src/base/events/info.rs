@@ -84,7 +84,8 @@ impl Base {
         })
     }
 
-    /// The number of events that exist, pending or not.
+    /// The number of events that exist, pending or not. For tests.
+    #[cfg(feature = "test-util")]
     pub fn live_events(&self) -> Result<usize, Error> {
         self.with(|inner| inner.events.table.live())
     }

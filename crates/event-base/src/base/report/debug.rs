@@ -3,7 +3,9 @@
 //! libevent's debug mode also finds events that were never assigned, are assigned while pending, or mix
 //! edge-triggered and level-triggered. Those are errors here in any mode.
 
-use crate::base::{Base, Inner};
+#[cfg(feature = "test-util")]
+use crate::base::Base;
+use crate::base::Inner;
 use crate::error::Error;
 use crate::sys::blocking::may_block;
 
@@ -65,8 +67,9 @@ impl Inner {
     }
 }
 
+#[cfg(feature = "test-util")]
 impl Base {
-    /// Whether the base is in [debug mode](crate::Config::set_debug).
+    /// Whether the base is in [debug mode](crate::Config::set_debug). For tests.
     pub fn is_debug(&self) -> Result<bool, Error> {
         self.with(|inner| inner.report.is_debug())
     }

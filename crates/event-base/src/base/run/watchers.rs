@@ -16,13 +16,14 @@ use crate::error::Error;
 pub struct WatcherId(u64);
 
 impl WatcherId {
-    /// The id as one number below 2^53, so that a JavaScript number holds it.
+    /// The id as a number below 2^53, which a JavaScript number represents exactly.
     #[must_use]
     pub fn to_bits(self) -> u64 {
         self.0
     }
 
-    /// The id that [`to_bits`](Self::to_bits) returned. Any other number results in an id that names nothing.
+    /// The id that [`to_bits`](Self::to_bits) returned. Any other number results in an id that refers to no
+    /// watcher.
     #[must_use]
     pub fn from_bits(bits: u64) -> Self {
         WatcherId(bits)
