@@ -1,6 +1,6 @@
 /** Runs the command and the examples as processes. */
 
-import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 import { onTestFinished } from 'vitest'
@@ -20,18 +20,23 @@ export interface Ended {
 
 /** A running process. */
 export class Running {
-  readonly process: ChildProcessWithoutNullStreams
+  readonly process: ChildProcess
   readonly ended: Promise<Ended>
   out = ''
   err = ''
 
-  /** @param inherited descriptors that become 3 and so on in the process */
-  constructor(script: string, args: string[], inherited: number[] = []) {
+  /**
+   * @param inherited descriptors that become 3 and so on in the process
+   * @param stderr a descriptor in place of a pipe whose bytes are collected
+   */
+  constructor(script: string, args: string[], inherited: number[] = [], stderr?: number) {
     const command = ['--import', 'tsx', script, ...args]
-    const stdio = ['pipe', 'pipe', 'pipe', ...inherited] as ['pipe', 'pipe', 'pipe']
-    this.process = spawn(process.execPath, command, { cwd: root, stdio })
-    this.process.stdout.on('data', (chunk) => (this.out += String(chunk)))
-    this.process.stderr.on('data', (chunk) => (this.err += String(chunk)))
+    this.process = spawn(process.execPath, command, {
+      cwd: root,
+      stdio: ['pipe', 'pipe', stderr ?? 'pipe', ...inherited],
+    })
+    this.process.stdout?.on('data', (chunk) => (this.out += String(chunk)))
+    this.process.stderr?.on('data', (chunk) => (this.err += String(chunk)))
     this.ended = new Promise((resolve) => {
       this.process.once('close', (code, signal) => resolve({ code, signal, out: this.out, err: this.err }))
     })

@@ -11,10 +11,11 @@ class Screen {
   cursorHidden = false
   lines: string[] = ['$ event-base proxy', '']
 
-  write(text: string): void {
+  write(text: string): boolean {
     const visible = text.replaceAll('\x1b', 'ESC')
     const parts = visible.split(/(ESC\[\??\d*[A-Za-z]|\n|\r)/).filter((part) => part !== '')
     for (const part of parts) this.#take(part)
+    return true
   }
 
   #row = 1

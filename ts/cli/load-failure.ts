@@ -7,22 +7,19 @@ function messages(error: unknown): string[] {
   return found
 }
 
-/** What is known of a reason: how its message is recognised, and what helps. */
+/** What to do, by the message of the reason. */
 const REMEDIES: readonly (readonly [RegExp, string])[] = [
-  // Node's permission model.
-  [/loading addons is disabled/, 'add --allow-addons to the options of node'],
-  [/restricted|--allow-fs-read/, 'add --allow-fs-read for the folder of event-base to the options of node'],
+  [/addons is disabled/, 'run node without --no-addons, or with --allow-addons beside --permission'],
+  // The permission model of Node.
+  [/has been restricted/, 'run node with --allow-fs-read for the folder of event-base'],
   [
-    /GLIBC_|GLIBCXX_/,
-    'this system has an older C library than the addon needs: update it, or build from source',
+    /GLIBC/,
+    'the C library of this system is older than the addon needs: update the system, or build from source',
   ],
-  [
-    /ELF|Mach-O|file too short|not a valid|slice is not valid/i,
-    'the file is damaged or for another system: reinstall event-base',
-  ],
+  [/ELF|Mach-O|too short|not a valid/i, 'the file is damaged or for another system: reinstall event-base'],
   [/Unsupported (?:OS|architecture)/, 'there is no addon for this platform: build it from source'],
   [/version mismatch/, 'reinstall event-base'],
-  [/permission denied|EACCES/i, 'make the file readable'],
+  [/permission denied/i, 'make the file readable'],
 ]
 
 /**
@@ -33,22 +30,24 @@ const REMEDIES: readonly (readonly [RegExp, string])[] = [
  */
 export function describeLoadFailure(error: unknown): string {
   const [first = String(error), ...causes] = messages(error)
-  // A file that was not found is a reason only if no other was found either.
-  const real = (causes.length === 0 ? [first] : causes).filter(
+  // The loader tries several files; that one is missing is the reason only if all are.
+  const reasons = (causes.length === 0 ? [first] : causes).filter(
     (text) => !text.startsWith('Cannot find module'),
   )
   for (const [pattern, remedy] of REMEDIES) {
-    const reason = real.find((text) => pattern.test(text))
-    if (reason !== undefined) return `the native addon cannot be loaded: ${oneLine(reason)}; ${remedy}`
+    const reason = reasons.find((text) => pattern.test(text))
+    if (reason !== undefined) return `the native addon cannot be loaded: ${firstLine(reason)}; ${remedy}`
   }
-  if (real.length > 0) return `the native addon cannot be loaded: ${oneLine(real.at(-1) ?? first)}`
-  const platform = `${process.platform}-${process.arch}`
+  const [reason] = reasons
+  if (reason !== undefined) return `the native addon cannot be loaded: ${firstLine(reason)}`
+  const path = process.env['NAPI_RS_NATIVE_LIBRARY_PATH']
+  if (path) return `NAPI_RS_NATIVE_LIBRARY_PATH names ${JSON.stringify(path)}, which does not exist`
   return (
-    `the native addon for ${platform} is not installed: reinstall event-base with its optional dependencies ` +
-    '(npm install --include=optional)'
+    `the native addon for ${process.platform}-${process.arch} is not installed: reinstall event-base with its ` +
+    'optional dependencies (npm install --include=optional)'
   )
 }
 
-function oneLine(text: string): string {
+function firstLine(text: string): string {
   return text.split('\n', 1)[0]?.replace(/\.$/, '') ?? ''
 }

@@ -20,7 +20,8 @@ const RETRY = 20
 export interface Terminal {
   readonly columns?: number
   readonly rows?: number
-  write(text: string): unknown
+  /** Returns whether the text was written, or dropped as a whole. */
+  write(text: string): boolean
 }
 
 /** Where bytes go. */
@@ -129,14 +130,15 @@ export class Output implements Terminal {
   }
 
   /** Writes a message, unless {@link LIMIT} bytes are waiting. The number of dropped ones precedes the next. */
-  write(text: string): void {
+  write(text: string): boolean {
     const all = this.#dropped > 0 ? this.describeDropped(this.#dropped) + text : text
     if (this.#sink.pending > 0 && this.#sink.pending + all.length > LIMIT) {
       this.#dropped += 1
-      return
+      return false
     }
     this.#dropped = 0
     this.#sink.write(all)
+    return true
   }
 
   /** Gives a slow reader `patience` milliseconds for what waits, and drops the rest. */

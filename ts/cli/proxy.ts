@@ -1,20 +1,12 @@
 /** `event-base proxy`. */
 
-import type { SystemError } from '../errors.js'
 import { proxy as start } from '../net/proxy.js'
 import type { Output } from './output.js'
-import { formatWhere, type Where } from './parse.js'
+import { formatWhere } from './parse.js'
 import { reportOn } from './report.js'
 import { parseSettings } from './settings.js'
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-
-/** Adds the address to the error of a failed bind. */
-function named(error: unknown, listen: Where): unknown {
-  const { syscall } = error as Partial<SystemError>
-  if (!(error instanceof Error) || (syscall !== 'bind' && syscall !== 'listen')) return error
-  return new Error(`cannot listen at ${formatWhere(listen)}: ${error.message}`, { cause: error })
-}
 
 /**
  * Forwards until a signal, then drains; a second signal closes everything.
@@ -28,11 +20,7 @@ function named(error: unknown, listen: Where): unknown {
 export async function proxy(args: string[], output: Output): Promise<void> {
   const settings = parseSettings(args)
   const report = reportOn(output, settings.stats)
-  const { listen, upstream } = settings.proxy
-  const onProblem = report.problem.bind(report)
-  const running = await start({ ...settings.proxy, onProblem }).catch((error: unknown) => {
-    throw named(error, listen)
-  })
+  const running = await start({ ...settings.proxy, onProblem: (problem) => report.problem(problem) })
   let isDraining = false
   const stop = (): void => {
     // The outcome is that of `closed`.
@@ -42,7 +30,7 @@ export async function proxy(args: string[], output: Output): Promise<void> {
   }
   for (const signal of SIGNALS) process.on(signal, stop)
   const at = formatWhere(running.address)
-  const upstreams = [upstream].flat().map(formatWhere).join(', ')
+  const upstreams = [settings.proxy.upstream].flat().map(formatWhere).join(', ')
   const threads = running.threads === 1 ? '1 thread' : `${running.threads} threads`
   process.stdout.write(`listening at ${at}, forwarding to ${upstreams} (${threads})\n`)
   report.begin(`event-base proxy at ${at} (${threads})`, () => running.stats)

@@ -88,6 +88,8 @@ class TableReport implements Report {
 
   constructor(out: Output) {
     this.#out = out
+    // It would stand inside the table. The counters in the table stay right without the messages.
+    out.describeDropped = () => ''
   }
 
   begin(title: string, stats: () => ProxyStats): void {

@@ -52,14 +52,13 @@ export class Table {
   draw(stats: ProxyStats): void {
     const lines = this.#lines(stats)
     const head = this.#drawn === 0 ? HIDE_CURSOR : ''
-    this.#terminal.write(`${head}${this.#erasure}${lines.join('\n')}\n`)
-    this.#drawn = lines.length
+    const isWritten = this.#terminal.write(`${head}${this.#erasure}${lines.join('\n')}\n`)
+    if (isWritten) this.#drawn = lines.length
   }
 
   /** Writes a line above it. */
   insertAbove(line: string): void {
-    this.#terminal.write(`${this.#erasure}${line}\n`)
-    this.#drawn = 0
+    if (this.#terminal.write(`${this.#erasure}${line}\n`)) this.#drawn = 0
   }
 
   /** Leaves the last drawing, and the terminal as it was. */

@@ -1,0 +1,92 @@
+import { spawn } from 'node:child_process'
+import { Writable } from 'node:stream'
+
+import { expect, onTestFinished, test } from 'vitest'
+
+import { socket } from '../../net.js'
+import { Output } from '../../ts/cli/output.js'
+import { closedPort, dial, drain, sleep, until } from '../net/support.js'
+import { Running } from './support.js'
+
+test.each([
+  ['pipe', () => socket.pipe()],
+  ['socket', () => socket.pair()],
+] as const)('SIGTERM ends the process while its stderr is a full %s without a reader', async (_, pair) => {
+  const [reader, writer] = pair()
+  onTestFinished(() => socket.close(reader))
+  for (const size of [65_536, 1]) while (socket.write(writer, Buffer.alloc(size)) > 0);
+  const where = ['--listen', '127.0.0.1:0', '--upstream', `127.0.0.1:${closedPort()}`, '--stats']
+  const running = new Running('ts/cli/main.ts', ['proxy', ...where], [], writer)
+  socket.close(writer)
+  const [, port] = await running.said(/listening at 127\.0\.0\.1:(\d+)/)
+  // Each one is a problem to report.
+  for (let round = 0; round < 3; round++) expect((await drain(await dial(Number(port)))).length).toBe(0)
+  running.process.kill('SIGTERM')
+  expect(await running.ended).toMatchObject({ code: 0, signal: null })
+})
+
+test('SIGTERM ends the process while its terminal is stopped', async () => {
+  const command = [process.execPath, '--import', 'tsx', 'ts/cli/main.ts', 'proxy', '--stats']
+  const where = ['--listen', '127.0.0.1:0', '--upstream', `127.0.0.1:${closedPort()}`]
+  // Only script(1) of util-linux makes a pseudo terminal here; Node cannot.
+  const line = `echo pid $$; exec ${[...command, ...where].join(' ')}`
+  const script = spawn('script', ['-qefc', line, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] })
+  onTestFinished(() => void script.kill('SIGKILL'))
+  let out = ''
+  script.stdout.on('data', (chunk) => (out += String(chunk)))
+  const ended = new Promise((resolve) => {
+    script.once('exit', resolve)
+  })
+  await until(() => /up 0:00:0/.test(out), 'the table')
+  script.stdin.write('\x13')
+  let length = -1
+  while (length !== (length = out.length)) await sleep(2500)
+  process.kill(Number(/pid (\d+)/.exec(out)?.[1]), 'SIGTERM')
+  expect(await ended).toBe(0)
+})
+
+/** A stream without a reader, until `read` is called. */
+class Unread extends Writable {
+  readonly fd = -1
+  readonly isTTY = false
+  text = ''
+  #callbacks: (() => void)[] = []
+
+  override _write(chunk: Buffer, _encoding: string, callback: () => void): void {
+    this.text += String(chunk)
+    this.#callbacks.push(callback)
+  }
+
+  read(): void {
+    for (const callback of this.#callbacks.splice(0)) callback()
+  }
+}
+
+test('what a reader does not take is bounded, and the number of dropped messages precedes the next one', async () => {
+  const stream = new Unread()
+  const out = new Output(stream as unknown as ConstructorParameters<typeof Output>[0])
+  const message = `${'x'.repeat(999)}\n`
+  let written = 0
+  while (out.write(message)) written += 1
+  expect(written).toBe(65)
+  expect(stream.writableLength).toBeLessThanOrEqual(65_536)
+  expect([out.write(message), out.write(message)]).toEqual([false, false])
+  while (stream.writableLength > 0) {
+    stream.read()
+    await sleep(0)
+  }
+  expect(out.write('the next\n')).toBe(true)
+  while (stream.writableLength > 0) {
+    stream.read()
+    await sleep(0)
+  }
+  expect(stream.text).toBe(`${message.repeat(65)}3 messages were dropped\nthe next\n`)
+})
+
+test('the end does not wait for a reader that reads nothing', async () => {
+  const stream = new Unread()
+  const out = new Output(stream as unknown as ConstructorParameters<typeof Output>[0])
+  out.write('never read\n')
+  await out.close(1)
+  expect(stream.writableLength).toBe(11)
+})
