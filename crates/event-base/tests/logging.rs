@@ -96,7 +96,7 @@ fn a_descriptor_closed_under_its_event_is_a_warning_that_names_both() {
 }
 
 #[test]
-fn a_registration_stuck_in_the_kernel_is_a_warning_told_by_the_loop() {
+fn a_registration_stuck_in_the_kernel_is_a_warning_that_the_loop_reports() {
     let _turn = Turn::take();
     let ears = listen();
     let base = Base::new().unwrap();
@@ -116,13 +116,14 @@ fn a_registration_stuck_in_the_kernel_is_a_warning_told_by_the_loop() {
 }
 
 #[test]
-fn the_method_is_told_to_who_asked_for_it() {
-    if let Some(text) =
-        stderr_of("the_method_is_told_to_who_asked_for_it", &[("EVENT_SHOW_METHOD", ""), ("SHOWN", "")])
-    {
+fn the_method_is_logged_if_the_environment_requests_it() {
+    if let Some(text) = stderr_of(
+        "the_method_is_logged_if_the_environment_requests_it",
+        &[("EVENT_SHOW_METHOD", ""), ("SHOWN", "")],
+    ) {
         let method = Base::new().unwrap().method().unwrap();
         assert_eq!(text, format!("[msg] event-base using: {method}\n"));
-        let text = stderr_of("the_method_is_told_to_who_asked_for_it", &[]);
+        let text = stderr_of("the_method_is_logged_if_the_environment_requests_it", &[]);
         assert_eq!(text.as_deref(), Some(""));
         return;
     }
@@ -139,8 +140,8 @@ fn the_method_is_told_to_who_asked_for_it() {
 }
 
 #[test]
-fn without_a_callback_warnings_go_to_the_standard_error() {
-    if let Some(text) = stderr_of("without_a_callback_warnings_go_to_the_standard_error", &[]) {
+fn without_a_callback_warnings_are_written_to_standard_error() {
+    if let Some(text) = stderr_of("without_a_callback_warnings_are_written_to_standard_error", &[]) {
         let lines: Vec<_> = text.lines().collect();
         assert!(lines.len() == 1 && lines[0].starts_with("[warn] descriptor "), "{text}");
         return;
@@ -162,8 +163,8 @@ fn a_callback_may_use_the_base_whose_message_it_is() {
 }
 
 #[test]
-fn a_callback_that_panics_harms_nobody() {
-    if let Some(text) = stderr_of("a_callback_that_panics_harms_nobody", &[]) {
+fn a_callback_that_panics_does_not_affect_the_base() {
+    if let Some(text) = stderr_of("a_callback_that_panics_does_not_affect_the_base", &[]) {
         assert!(text.contains("[warn] descriptor "), "{text}");
         return;
     }
@@ -179,8 +180,8 @@ fn a_callback_that_panics_harms_nobody() {
 }
 
 #[test]
-fn what_a_callback_logs_itself_does_not_come_back_to_it() {
-    if let Some(text) = stderr_of("what_a_callback_logs_itself_does_not_come_back_to_it", &[]) {
+fn a_message_logged_by_a_callback_is_not_reported_to_it() {
+    if let Some(text) = stderr_of("a_message_logged_by_a_callback_is_not_reported_to_it", &[]) {
         assert_eq!(text.matches("[warn] descriptor ").count(), 1, "{text}");
         return;
     }
@@ -212,7 +213,7 @@ fn a_callback_may_replace_itself() {
 }
 
 #[test]
-fn a_message_is_told_on_the_thread_where_it_arose() {
+fn a_message_is_reported_on_the_thread_that_caused_it() {
     let _turn = Turn::take();
     let threads = Arc::new(Mutex::new(vec![]));
     let found = Arc::clone(&threads);
@@ -228,7 +229,7 @@ fn a_message_is_told_on_the_thread_where_it_arose() {
 }
 
 #[test]
-fn numbers_of_bases_are_never_used_again() {
+fn numbers_of_bases_are_never_reused() {
     let numbers: Vec<_> = (0..5).map(|_| Base::new().unwrap().number()).collect();
     assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
 }

@@ -66,7 +66,7 @@ mod used {
 }
 
 #[test]
-fn an_activation_is_never_slept_through() {
+fn an_activation_always_wakes_the_loop() {
     check(|| {
         let (base, _) = base();
         let event = user(&base);
@@ -89,7 +89,7 @@ fn an_activation_is_never_slept_through() {
 }
 
 #[test]
-fn of_two_threads_that_activate_neither_is_slept_through() {
+fn activations_of_two_threads_both_wake_the_loop() {
     check(|| {
         let (base, _) = base();
         let events = [user(&base), user(&base)];
@@ -112,7 +112,7 @@ fn of_two_threads_that_activate_neither_is_slept_through() {
 }
 
 #[test]
-fn an_earlier_deadline_is_not_slept_past() {
+fn an_earlier_deadline_shortens_the_sleep() {
     check(|| {
         let (base, script) = base();
         let late = base.create_and_add(EventSpec::timer(), Some(DEADLINE * 100)).unwrap();
@@ -163,7 +163,7 @@ fn a_request_to_stop_ends_the_wait() {
 
 /// The event may fire for its deadline, for the activation, or for both, together or apart; but for each it fires.
 #[test]
-fn an_activation_during_a_timeout_takes_nothing_from_either() {
+fn an_activation_during_a_timeout_loses_neither() {
     check(|| {
         let (base, script) = base();
         let timer = base.create_and_add(EventSpec::timer(), Some(DEADLINE)).unwrap();
@@ -189,7 +189,7 @@ fn an_activation_during_a_timeout_takes_nothing_from_either() {
 }
 
 #[test]
-fn a_delete_that_blocks_and_a_callback_never_overlap() {
+fn a_blocking_delete_and_a_callback_never_overlap() {
     check(|| {
         let (base, _) = base();
         let event = user(&base);
@@ -209,7 +209,7 @@ fn a_delete_that_blocks_and_a_callback_never_overlap() {
 }
 
 #[test]
-fn two_deletes_that_block_both_come_back() {
+fn two_blocking_deletes_both_return() {
     check(|| {
         let (base, _) = base();
         let event = user(&base);
@@ -227,7 +227,7 @@ fn two_deletes_that_block_both_come_back() {
 }
 
 #[test]
-fn a_delete_that_blocks_comes_back_from_a_base_that_is_closed() {
+fn a_blocking_delete_returns_when_the_base_is_closed() {
     check(|| {
         let (base, _) = base();
         let event = user(&base);
@@ -251,7 +251,7 @@ fn a_delete_that_blocks_comes_back_from_a_base_that_is_closed() {
 
 /// The callback waits for the thread that waits for the callback: only closing the base lets either go on.
 #[test]
-fn a_callback_that_closes_the_base_releases_who_waits_for_it() {
+fn a_callback_that_closes_the_base_ends_waits_for_it() {
     check(|| {
         let (base, _) = base();
         let event = user(&base);

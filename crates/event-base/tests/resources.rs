@@ -60,7 +60,7 @@ fn ten_thousand_bases_leak_no_descriptor_and_no_memory() {
 }
 
 #[test]
-fn closing_gives_the_descriptors_back_although_handles_remain() {
+fn closing_releases_the_descriptors_although_handles_remain() {
     let _turn = alone();
     let before = open_descriptors();
     let mut handles = vec![];
@@ -80,7 +80,7 @@ fn closing_gives_the_descriptors_back_although_handles_remain() {
 }
 
 #[test]
-fn a_base_closed_under_a_loop_gives_its_descriptors_back_when_the_loop_ends() {
+fn a_base_closed_under_a_loop_releases_its_descriptors_when_the_loop_ends() {
     let _turn = alone();
     let before = open_descriptors();
     let base = Base::new().unwrap();
@@ -182,7 +182,7 @@ fn with_room_for<T>(room: u64, call: impl FnOnce() -> T) -> T {
 }
 
 #[test]
-fn a_base_that_gets_no_descriptor_says_so_and_leaks_none() {
+fn a_base_without_a_free_descriptor_fails_and_leaks_none() {
     let _turn = alone();
     let before = open_descriptors();
     for room in [0, 1] {

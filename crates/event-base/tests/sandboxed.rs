@@ -81,8 +81,8 @@ fn the_loop_works() {
 }
 
 #[test]
-fn a_kernel_without_the_exact_wait_gets_the_one_in_milliseconds() {
-    if in_a_process_of_its_own("a_kernel_without_the_exact_wait_gets_the_one_in_milliseconds") {
+fn without_epoll_pwait2_waits_have_milliseconds() {
+    if in_a_process_of_its_own("without_epoll_pwait2_waits_have_milliseconds") {
         let told = Arc::new(Mutex::new(vec![]));
         let kept = Arc::clone(&told);
         set_log_callback(Some(Arc::new(move |message| {
@@ -95,8 +95,8 @@ fn a_kernel_without_the_exact_wait_gets_the_one_in_milliseconds() {
 }
 
 #[test]
-fn a_sandbox_that_forbids_the_exact_wait_gets_the_one_in_milliseconds() {
-    if in_a_process_of_its_own("a_sandbox_that_forbids_the_exact_wait_gets_the_one_in_milliseconds") {
+fn in_a_sandbox_without_epoll_pwait2_waits_have_milliseconds() {
+    if in_a_process_of_its_own("in_a_sandbox_without_epoll_pwait2_waits_have_milliseconds") {
         refuse(&[libc::SYS_epoll_pwait2], Errno::EPERM);
         the_loop_works();
     }
@@ -135,8 +135,8 @@ fn a_wait_that_fails_reports_nothing() {
 }
 
 #[test]
-fn a_kernel_or_a_sandbox_without_epoll_gets_poll() {
-    if in_a_process_of_its_own("a_kernel_or_a_sandbox_without_epoll_gets_poll") {
+fn without_epoll_the_backend_is_poll() {
+    if in_a_process_of_its_own("without_epoll_the_backend_is_poll") {
         refuse(&[libc::SYS_epoll_create1], Errno::ENOSYS);
         let base = Base::new().unwrap();
         assert_eq!(base.method(), Ok("poll"));
@@ -154,8 +154,8 @@ fn a_kernel_or_a_sandbox_without_epoll_gets_poll() {
 
 /// A pipe that is never read is full after 65 536 wake-ups; whether it then still tells of one is up to the kernel.
 #[test]
-fn a_host_loses_no_wake_up_through_a_pipe_either() {
-    if in_a_process_of_its_own("a_host_loses_no_wake_up_through_a_pipe_either") {
+fn a_host_loses_no_wake_up_through_a_pipe() {
+    if in_a_process_of_its_own("a_host_loses_no_wake_up_through_a_pipe") {
         refuse(&[libc::SYS_eventfd2], Errno::EPERM);
         let base = Base::new().unwrap();
         let user = base.create(EventSpec::user()).unwrap();

@@ -69,7 +69,7 @@ fn disturb(base: &Base, seed: u64, shared: &[EventId], sockets: &[&UnixStream]) 
 }
 
 #[test]
-fn the_counters_come_back_to_zero_and_the_loop_ends() {
+fn the_counters_return_to_zero_and_the_loop_ends() {
     let base = Base::new().unwrap();
     let pairs: Vec<_> = (0..4).map(|_| pair()).collect();
     let sockets: Vec<_> = pairs.iter().map(|(reader, _)| reader).collect();
@@ -122,7 +122,7 @@ fn the_counters_come_back_to_zero_and_the_loop_ends() {
 }
 
 #[test]
-fn two_threads_that_run_and_one_that_closes_end_well() {
+fn two_threads_that_run_and_one_that_closes_the_base_all_return() {
     for _ in 0..50 {
         let base = Base::new().unwrap();
         base.create_and_add(EventSpec::timer().persist(), Some(Duration::from_micros(50))).unwrap();

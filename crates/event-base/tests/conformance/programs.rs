@@ -142,8 +142,8 @@ fn c_115_test_kq_collision() {
 }
 
 #[test]
-fn what_wakes_the_loop_is_taken_for_a_descriptor_on_no_backend() {
-    let name = "programs::what_wakes_the_loop_is_taken_for_a_descriptor_on_no_backend";
+fn the_notifier_is_never_reported_as_a_descriptor_of_an_event() {
+    let name = "programs::the_notifier_is_never_reported_as_a_descriptor_of_an_event";
     collide(name, &supported_methods());
 }
 

@@ -6,10 +6,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod both_sides;
 mod conformance;
-mod made_anew;
+mod parent_and_child;
 mod refused;
+mod reinit;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -10,7 +10,7 @@ use crate::support::{POLL, WAIT, fd, ms, pair, run, run_watched};
 use crate::{Child, in_child, my_turn};
 
 #[test]
-fn a_child_that_does_nothing_about_it_is_refused_whatever_it_asks() {
+fn every_call_of_a_child_fails_before_reinit() {
     let _turn = my_turn();
     let base = Base::new().unwrap();
     let (reader, _writer) = pair();
@@ -65,7 +65,7 @@ fn a_child_that_does_nothing_about_it_is_refused_whatever_it_asks() {
 }
 
 #[test]
-fn a_loop_that_a_child_comes_back_into_ends_there() {
+fn a_loop_that_a_child_returns_into_fails() {
     let _turn = my_turn();
     let base = Base::new().unwrap();
     let (reader, _writer) = pair();
@@ -110,7 +110,7 @@ impl Clock for HeldUp {
 }
 
 #[test]
-fn a_base_whose_lock_was_taken_at_the_fork_is_refused_and_does_not_hang() {
+fn a_base_whose_lock_was_held_at_the_fork_fails_and_does_not_hang() {
     let _turn = my_turn();
     let clock = Arc::new(HeldUp::default());
     let base = Base::with_config(&Config::new().set_clock(Arc::clone(&clock) as Arc<dyn Clock>)).unwrap();
@@ -133,7 +133,7 @@ fn a_base_whose_lock_was_taken_at_the_fork_is_refused_and_does_not_hang() {
 }
 
 #[test]
-fn a_grandchild_has_to_make_it_anew_again() {
+fn a_grandchild_must_call_reinit_too() {
     let _turn = my_turn();
     let base = Base::new().unwrap();
     let (reader, _writer) = pair();

@@ -15,7 +15,7 @@ fn base() -> Base {
 }
 
 #[test]
-fn it_works_as_any_other_on_its_thread() {
+fn it_works_like_any_other_on_its_thread() {
     let base = base();
     let timer = base.create_and_add(EventSpec::timer(), Some(ms(1))).unwrap();
     let (socket, _peer) = pair();
@@ -126,7 +126,7 @@ fn calls(base: &Base, parts: Parts) -> Vec<(&'static str, Result<(), Error>)> {
 const QUIET: [&str; 4] = ["has_lock", "is_closed", "leave", "number"];
 
 #[test]
-fn a_second_thread_is_refused_whatever_it_asks() {
+fn every_call_of_a_second_thread_is_refused() {
     let base = base();
     let parts = Parts::of(&base);
     let id = parts.id;
@@ -153,7 +153,7 @@ fn sources_below(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 }
 
 #[test]
-fn the_table_of_calls_names_every_one() {
+fn the_table_of_calls_is_complete() {
     let base = base();
     let parts = Parts::of(&base);
     let mut tested: Vec<_> = calls(&base, parts).into_iter().map(|(name, _)| name).chain(QUIET).collect();
@@ -175,7 +175,7 @@ fn the_table_of_calls_names_every_one() {
 }
 
 #[test]
-fn it_may_be_made_on_one_thread_and_used_on_another() {
+fn it_may_be_created_on_one_thread_and_used_on_another() {
     let base = base();
     std::thread::spawn(move || {
         let timer = base.create_and_add(EventSpec::timer(), Some(ms(1))).unwrap();

@@ -143,7 +143,7 @@ fn another_event_is_deleted_without_waiting() {
 }
 
 #[test]
-fn the_last_call_of_an_event_that_is_gone_is_waited_for() {
+fn it_waits_for_the_last_call_of_an_event_that_no_longer_exists() {
     let base = Base::new().unwrap();
     let event = base.once(-1, What::TIMEOUT, 0, None).unwrap();
     let seen = delete_during_the_callback(&base, |base| base.del_block(event), |_| {});
@@ -152,7 +152,7 @@ fn the_last_call_of_an_event_that_is_gone_is_waited_for() {
 }
 
 #[test]
-fn a_finalizer_is_waited_for() {
+fn it_waits_for_a_finalizer() {
     let base = Base::new().unwrap();
     let event = base.create(EventSpec::user()).unwrap();
     base.finalize(event).unwrap();
@@ -160,7 +160,7 @@ fn a_finalizer_is_waited_for() {
 }
 
 #[test]
-fn an_event_that_is_being_finalized_stays_so() {
+fn an_event_that_is_being_finalized_is_not_deleted() {
     let base = Base::new().unwrap();
     let event = base.create(EventSpec::user()).unwrap();
     base.finalize(event).unwrap();
@@ -184,7 +184,7 @@ fn a_callback_that_deletes_its_own_event_does_not_wait_for_itself() {
 }
 
 #[test]
-fn a_callback_that_panics_has_ended() {
+fn it_returns_when_the_callback_panics() {
     let base = Base::new().unwrap();
     let event = active(&base, EventSpec::user());
     let seen = delete_during_the_callback(
@@ -196,7 +196,7 @@ fn a_callback_that_panics_has_ended() {
 }
 
 #[test]
-fn a_base_that_is_closed_lets_go_of_who_waits() {
+fn it_returns_when_the_base_is_closed() {
     let base = Base::new().unwrap();
     let event = called(&base);
     let (tell, told) = mpsc::channel();
@@ -228,7 +228,7 @@ fn a_call_ends_with_the_next_step() {
 }
 
 #[test]
-fn every_thread_that_waits_is_told() {
+fn every_waiting_thread_is_notified() {
     let base = Base::new().unwrap();
     let event = called(&base);
     let (tell, told) = mpsc::channel();
@@ -248,7 +248,7 @@ fn every_thread_that_waits_is_told() {
 
 /// Who waits for one call is not kept by the next one of the same event.
 #[test]
-fn an_event_that_is_called_over_and_over_does_not_keep_who_waits() {
+fn it_returns_for_an_event_that_is_dispatched_again_and_again() {
     let base = Base::new().unwrap();
     let event = active(&base, EventSpec::user());
     let stop = AtomicBool::new(false);

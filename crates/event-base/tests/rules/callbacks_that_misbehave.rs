@@ -7,7 +7,7 @@ use event_base::{Error, EventSpec, LoopResult, What};
 use crate::support::{Bed, WAIT, ms, shared_base};
 
 #[test]
-fn a_loop_inside_its_own_callback_is_refused_and_harms_nothing() {
+fn a_loop_inside_its_own_callback_is_refused() {
     let bed = Bed::new();
     let timers = [bed.timer(ms(1)), bed.timer(ms(2))];
     let mut runs = 0;
@@ -67,7 +67,7 @@ fn a_panic_leaves_the_base_usable() {
 }
 
 #[test]
-fn an_event_may_free_itself_and_others_that_are_due() {
+fn an_event_may_free_itself_and_other_active_ones() {
     let bed = Bed::new();
     let timers = [bed.periodic(ms(1)), bed.periodic(ms(1)), bed.periodic(ms(1))];
     let mut trace = vec![];

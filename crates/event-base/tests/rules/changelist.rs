@@ -45,7 +45,7 @@ const OUT: u32 = 0x4;
 const ALWAYS: u32 = 0x18;
 
 #[test]
-fn what_is_taken_away_is_told_before_the_next_wait() {
+fn a_removed_interest_is_submitted_before_the_next_wait() {
     let (base, _) = changelist();
     let (socket, _peer) = pair();
     let number = fd(&socket);
@@ -68,7 +68,7 @@ fn what_is_taken_away_is_told_before_the_next_wait() {
 }
 
 #[test]
-fn a_refusal_reaches_who_adds() {
+fn add_fails_if_the_kernel_refuses_the_descriptor() {
     let (base, _) = changelist();
     let file = std::fs::File::open("/proc/self/exe").unwrap();
     let event = base.create(EventSpec::io(fd(&file), What::READ)).unwrap();
@@ -140,7 +140,7 @@ fn opened_again_as_the_same_file() {
 
 /// In libevent the event is added, and never fires.
 #[test]
-fn a_refusal_that_comes_late_is_told_to_the_event() {
+fn a_late_refusal_makes_the_event_active() {
     let (base, clock) = changelist();
     let file = std::fs::File::open("/proc/self/exe").unwrap();
     let (ours, _peer) = pair();
@@ -188,7 +188,7 @@ fn edge_triggering_survives_deleting_and_adding() {
 }
 
 #[test]
-fn what_another_thread_changes_while_the_loop_sleeps_is_told_at_once() {
+fn a_change_of_another_thread_during_the_sleep_is_submitted_immediately() {
     let (base, _) = changelist();
     let (socket, _peer) = pair();
     let timer = base.create_and_add(EventSpec::timer(), Some(ms(3_600_000))).unwrap();

@@ -26,7 +26,7 @@ fn linux_has_epoll_poll_and_select_in_this_order() {
 
 #[cfg(all(target_os = "linux", not(feature = "libkqueue")))]
 #[test]
-fn required_features_lead_to_the_first_that_has_them_all() {
+fn required_features_select_the_first_backend_that_has_them_all() {
     let needing = |features| method(&config().require_features(features));
     assert_eq!(needing(Features::ET), Ok("epoll"));
     assert_eq!(needing(Features::FDS), Ok("poll"));
@@ -51,7 +51,7 @@ fn the_bsds_have_kqueue_poll_and_select_in_this_order() {
 }
 
 #[test]
-fn each_has_the_features_it_has_in_libevent() {
+fn each_backend_has_the_features_it_has_in_libevent() {
     let early = if cfg!(target_os = "linux") { Features::EARLY_CLOSE } else { Features::empty() };
     let expected = [
         ("epoll", Features::ET | Features::O1 | Features::EARLY_CLOSE),
@@ -75,7 +75,7 @@ fn only(name: &str) -> Config {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn the_list_of_changes_has_a_name_of_its_own_and_is_avoided_as_epoll() {
+fn the_changelist_has_a_name_of_its_own_and_is_avoided_as_epoll() {
     let config = config().set_flags(BaseFlags::EPOLL_USE_CHANGELIST);
     assert_eq!(method(&config), Ok("epoll (with changelist)"));
     let avoided = config.clone().avoid_method("epoll (with changelist)");
@@ -89,7 +89,7 @@ const CHILD: &str = "EVENT_BASE_CHOOSING_CHILD";
 /// Runs this test again in a process with these variables, in which `Base::new` has to come to `expected`.
 fn in_an_environment(variables: &[&str], expected: &str) {
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "choosing_a_backend::the_environment_takes_backends_away"]).env(CHILD, expected);
+    child.args(["--exact", "choosing_a_backend::the_environment_excludes_backends"]).env(CHILD, expected);
     for name in ["EVENT_NOEPOLL", "EVENT_NOPOLL", "EVENT_NOSELECT", "EVENT_NOKQUEUE"] {
         child.env_remove(name);
     }
@@ -100,7 +100,7 @@ fn in_an_environment(variables: &[&str], expected: &str) {
 }
 
 #[test]
-fn the_environment_takes_backends_away() {
+fn the_environment_excludes_backends() {
     if let Some(expected) = std::env::var_os(CHILD) {
         let found = method(&Config::new()).unwrap_or("none");
         assert_eq!(found, expected.to_str().unwrap());

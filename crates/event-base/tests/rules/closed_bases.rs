@@ -5,7 +5,7 @@ use event_base::{CountFlags, Error, EventSpec, LoopResult, Step, Wait, What};
 use crate::support::{Bed, WAIT, fd, ms, next_event, pair};
 
 #[test]
-fn every_call_on_a_closed_base_says_so() {
+fn every_call_on_a_closed_base_fails() {
     let base = crate::support::base();
     let id = base.create_and_add(EventSpec::timer(), Some(ms(1))).unwrap();
     base.close().unwrap();
@@ -37,7 +37,7 @@ fn every_call_on_a_closed_base_says_so() {
 }
 
 #[test]
-fn closing_in_a_callback_ends_the_loop_and_runs_nothing_more() {
+fn closing_in_a_callback_ends_the_loop_and_dispatches_no_more_events() {
     let bed = Bed::new();
     for _ in 0..3 {
         bed.periodic(ms(1));
@@ -52,7 +52,7 @@ fn closing_in_a_callback_ends_the_loop_and_runs_nothing_more() {
 }
 
 #[test]
-fn closing_with_everything_pending_and_active_is_harmless() {
+fn a_base_with_pending_and_active_events_can_be_closed() {
     let base = crate::support::base();
     let (socket, _peer) = pair();
     for what in [What::READ, What::WRITE, What::CLOSED | What::PERSIST] {

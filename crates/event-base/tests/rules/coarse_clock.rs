@@ -58,7 +58,7 @@ fn one_wait_is_enough_for_a_clock_that_moves_in_steps() {
 }
 
 #[test]
-fn a_deadline_that_the_last_tick_has_reached_is_not_waited_for() {
+fn there_is_no_wait_for_a_deadline_that_the_last_tick_has_reached() {
     let bed = stepping();
     let timer = bed.timer(ms(8));
     bed.clock.advance(ms(9));
@@ -90,7 +90,7 @@ mod of_the_kernel {
     }
 
     #[test]
-    fn the_coarse_clock_is_used_when_asked_for_and_the_precise_one_is_not() {
+    fn the_coarse_clock_is_used_if_the_configuration_requests_it_and_not_the_precise_one() {
         let coarse = Config::new().use_coarse_clock();
         assert!(readings_that_show_a_tick(&coarse) > 500);
         assert!(readings_that_show_a_tick(&Config::new()) < 10);
@@ -171,7 +171,7 @@ fn a_host_that_makes_the_wait_itself_does_not_spin_on_a_coarse_deadline() {
 }
 
 #[test]
-fn a_coarse_base_says_a_wall_time_that_is_not_ahead() {
+fn the_wall_time_of_a_coarse_base_is_not_ahead() {
     let base = Base::with_config(&Config::new().use_coarse_clock()).unwrap();
     for _ in 0..100 {
         assert!(base.now().unwrap() <= Duration::from_nanos(SystemClock.wall()));

@@ -64,7 +64,7 @@ fn queues_and_heap_fire_in_the_order_of_deadlines_and_then_of_adding() {
 }
 
 #[test]
-fn adding_again_moves_an_event_between_its_own_deadline_and_queues() {
+fn adding_again_moves_an_event_between_a_timeout_of_its_own_and_common_ones() {
     let bed = Bed::new();
     let [ten, twenty] = [10, 20].map(|after| bed.base.common_timeout(ms(after)).unwrap());
     let events: Vec<_> = (0..4).map(|_| bed.base.create(EventSpec::timer()).unwrap()).collect();
@@ -84,7 +84,7 @@ fn adding_again_moves_an_event_between_its_own_deadline_and_queues() {
 }
 
 #[test]
-fn putting_off_for_ever_keeps_a_common_timeout_from_firing() {
+fn postponing_again_and_again_keeps_a_common_timeout_from_firing() {
     let bed = Bed::new();
     let idle = bed.base.common_timeout(ms(30)).unwrap();
     let reader = bed.base.create_and_add_common(EventSpec::io(3, What::READ).persist(), idle).unwrap();
@@ -145,7 +145,7 @@ fn a_common_timeout_of_zero_fires_once_in_every_pass() {
 }
 
 #[test]
-fn whoever_looks_at_a_deadline_sees_those_in_queues() {
+fn deadlines_in_queues_are_reported_like_others() {
     let bed = Bed::new();
     let common = bed.base.common_timeout(ms(10)).unwrap();
     let wall = bed.base.now().unwrap();
@@ -167,7 +167,7 @@ fn whoever_looks_at_a_deadline_sees_those_in_queues() {
 }
 
 #[test]
-fn a_due_event_that_is_added_again_waits_for_its_new_deadline() {
+fn an_expired_event_that_is_added_again_waits_for_its_new_deadline() {
     let bed = Bed::new();
     let common = bed.base.common_timeout(ms(10)).unwrap();
     let [a, b] = [(), ()].map(|()| bed.base.create_and_add_common(EventSpec::timer(), common).unwrap());
@@ -198,7 +198,7 @@ fn a_base_may_be_closed_with_full_queues() {
 }
 
 #[test]
-fn an_id_that_names_nothing_has_no_timeout() {
+fn a_stale_id_cannot_be_added_with_a_common_timeout() {
     let bed = Bed::new();
     let common = bed.base.common_timeout(ms(10)).unwrap();
     let timer = bed.base.create_and_add_common(EventSpec::timer(), common).unwrap();

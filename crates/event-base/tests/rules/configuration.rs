@@ -18,7 +18,7 @@ fn avoiding_every_method_leaves_none() {
 }
 
 #[test]
-fn avoiding_a_method_nobody_knows_is_no_error() {
+fn avoiding_an_unknown_method_is_not_an_error() {
     let base = Base::with_config(
         &Config::new().set_flags(BaseFlags::IGNORE_ENV).avoid_method("EPOLL").avoid_method(""),
     )
@@ -27,7 +27,7 @@ fn avoiding_a_method_nobody_knows_is_no_error() {
 }
 
 #[test]
-fn required_features_are_all_there_or_there_is_no_base() {
+fn a_base_has_all_required_features_or_is_refused() {
     for features in (0..16).map(Features::from_bits_truncate) {
         match Base::with_config(&Config::new().require_features(features)) {
             Ok(base) => assert!(base.features().unwrap().contains(features)),

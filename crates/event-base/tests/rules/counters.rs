@@ -13,7 +13,7 @@ fn counts(bed: &Bed) -> [usize; 3] {
 }
 
 #[test]
-fn each_membership_counts() {
+fn each_list_membership_counts() {
     let bed = Bed::new();
     let event = bed.io(3, What::READ);
     assert_eq!(counts(&bed), [0, 0, 0]);
@@ -61,7 +61,7 @@ fn moving_from_later_to_now_does_not_count_twice() {
 }
 
 #[test]
-fn a_token_keeps_the_loop_from_being_empty() {
+fn retain_keeps_the_loop_from_being_empty() {
     let bed = Bed::new();
     bed.base.retain().unwrap();
     bed.base.retain().unwrap();
@@ -72,7 +72,7 @@ fn a_token_keeps_the_loop_from_being_empty() {
 }
 
 #[test]
-fn a_token_given_back_twice_does_no_harm() {
+fn a_release_without_a_retain_has_no_effect() {
     let bed = Bed::new();
     bed.base.release().unwrap();
     bed.base.retain().unwrap();

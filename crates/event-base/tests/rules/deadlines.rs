@@ -5,7 +5,7 @@ use event_base::{EventSpec, LoopResult, What};
 use crate::support::{Bed, ONE_PASS, WAIT, fd, ms, pair, run};
 
 #[test]
-fn timers_fire_at_their_deadlines_and_wake_the_loop_no_other_time() {
+fn the_loop_wakes_only_at_deadlines_of_timers() {
     let bed = Bed::new();
     let late = bed.timer(ms(250));
     let early = bed.timer(ms(40));
@@ -49,7 +49,7 @@ fn time_that_callbacks_take_does_not_make_timers_late() {
 }
 
 #[test]
-fn a_timer_added_in_a_callback_counts_from_when_the_pass_began() {
+fn a_timer_added_in_a_callback_counts_from_the_start_of_the_pass() {
     let bed = Bed::new();
     let first = bed.timer(ms(10));
     let second = bed.user();
@@ -95,7 +95,7 @@ fn adding_a_timer_without_a_timeout_does_nothing() {
 }
 
 #[test]
-fn moving_the_deadline_takes_back_a_timeout_that_is_due() {
+fn a_new_deadline_cancels_a_timeout_that_was_not_dispatched() {
     let bed = Bed::new();
     let first = bed.timer(ms(10));
     let second = bed.timer(ms(10));
@@ -114,7 +114,7 @@ fn moving_the_deadline_takes_back_a_timeout_that_is_due() {
 
 /// libevent takes the whole result back, so that an edge-triggered event never hears of its readiness.
 #[test]
-fn moving_the_deadline_does_not_take_back_readiness() {
+fn a_new_deadline_does_not_cancel_readiness() {
     let bed = Bed::new();
     let first = bed.timer(ms(10));
     let reader = bed.io(3, What::READ | What::ET | What::PERSIST);
@@ -166,7 +166,7 @@ fn a_timeout_of_zero_fires_in_the_next_pass() {
 }
 
 #[test]
-fn a_timeout_beyond_all_time_is_for_ever() {
+fn a_timeout_that_is_too_long_never_expires() {
     let bed = Bed::new();
     let timer = bed.timer(std::time::Duration::MAX);
     assert_eq!(bed.timeline(ms(100)), []);
@@ -176,7 +176,7 @@ fn a_timeout_beyond_all_time_is_for_ever() {
 }
 
 #[test]
-fn a_deleted_timer_does_not_fire_even_if_it_is_due() {
+fn a_deleted_timer_does_not_fire_even_if_it_has_expired() {
     let bed = Bed::new();
     let first = bed.timer(ms(10));
     let second = bed.timer(ms(10));
@@ -230,7 +230,7 @@ fn readiness_disarms_the_deadline_of_a_one_shot_event() {
 
 /// W4: libevent answers 0 and does not watch the descriptor.
 #[test]
-fn an_event_added_again_while_its_timeout_is_due_watches_its_descriptor_again() {
+fn an_expired_event_that_is_added_again_watches_its_descriptor_again() {
     let base = crate::support::base();
     let (reader, writer) = pair();
     let first = base.create_and_add(EventSpec::timer(), Some(ms(1))).unwrap();

@@ -51,7 +51,7 @@ fn a_refused_descriptor_changes_nothing_of_its_event() {
 
 /// Terminals, devices and the kernel's own objects; files are the backend's to refuse.
 #[test]
-fn what_blocks_nobody_or_belongs_to_others_is_let_through() {
+fn files_and_terminals_in_blocking_mode_are_accepted() {
     let base = debug();
     let Ok(terminal) = nix::pty::openpty(None, None) else { panic!("no pseudo-terminal to be had") };
     assert_eq!(add(&base, &terminal.slave), Ok(()));
@@ -82,11 +82,11 @@ fn without_debug_mode_descriptors_may_block() {
 }
 
 #[test]
-fn the_environment_turns_it_on_unless_it_is_ignored() {
+fn the_environment_enables_it_unless_it_is_ignored() {
     const CHILD: &str = "EVENT_BASE_DEBUG_CHILD";
     if std::env::var_os(CHILD).is_none() {
         let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "debug_mode::the_environment_turns_it_on_unless_it_is_ignored"])
+            .args(["--exact", "debug_mode::the_environment_enables_it_unless_it_is_ignored"])
             .env(CHILD, "1")
             .env("EVENT_DEBUG_MODE", "")
             .output()
@@ -102,7 +102,7 @@ fn the_environment_turns_it_on_unless_it_is_ignored() {
 
 /// The rules' own programs run in debug mode by the environment; here is one that touches every list.
 #[test]
-fn a_base_in_debug_mode_works_as_any_other() {
+fn a_base_in_debug_mode_works_like_any_other() {
     let base = debug();
     let (socket, _peer) = pair();
     let writer = base.create(EventSpec::io(fd(&socket), What::WRITE).persist()).unwrap();

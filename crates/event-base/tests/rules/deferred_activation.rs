@@ -35,7 +35,7 @@ fn an_event_activated_for_later_runs_in_the_next_pass_after_a_poll() {
 }
 
 #[test]
-fn what_waits_for_later_keeps_the_loop_from_sleeping() {
+fn an_event_activated_for_later_keeps_the_loop_from_sleeping() {
     let bed = Bed::new();
     bed.timer(ms(100));
     bed.base.activate_later(bed.user(), What::READ).unwrap();
@@ -44,7 +44,7 @@ fn what_waits_for_later_keeps_the_loop_from_sleeping() {
 }
 
 #[test]
-fn activation_now_promotes_what_waits_for_later() {
+fn activation_promotes_an_event_activated_for_later() {
     let bed = Bed::new();
     let first = bed.user();
     let second = bed.user();
@@ -63,7 +63,7 @@ fn activation_now_promotes_what_waits_for_later() {
 }
 
 #[test]
-fn results_add_up_until_the_event_is_handed_out() {
+fn results_add_up_until_the_event_is_dispatched() {
     let bed = Bed::new();
     let event = bed.user();
     bed.base.activate(event, What::READ).unwrap();
@@ -76,7 +76,7 @@ fn results_add_up_until_the_event_is_handed_out() {
 }
 
 #[test]
-fn deferring_more_than_the_limit_puts_the_rest_off() {
+fn deferred_activations_above_the_limit_wait_for_the_next_pass() {
     let bed = Bed::new();
     let events: Vec<EventId> = (0..50).map(|_| bed.user()).collect();
     for &event in &events {

@@ -21,7 +21,7 @@ fn errno(result: Result<(), Error>) -> i32 {
 
 /// libevent goes through its heap, whose order has no meaning.
 #[test]
-fn timers_activated_by_their_descriptor_run_in_the_order_of_making() {
+fn timers_activated_by_their_descriptor_run_in_the_order_of_creation() {
     let bed = Bed::new();
     let timers: Vec<_> = [30, 10, 50, 20, 40].map(|after| (bed.io(3, What::READ), ms(after))).into();
     for (timer, after) in &timers {
@@ -46,7 +46,7 @@ fn events_of_one_descriptor_run_in_the_order_of_adding() {
 }
 
 #[test]
-fn each_event_hears_only_of_its_own_interest() {
+fn each_event_gets_readiness_of_its_own_interest_only() {
     let base = crate::support::base();
     let (reader, mut writer) = pair();
     writer.write_all(b"x").unwrap();
@@ -62,7 +62,7 @@ fn each_event_hears_only_of_its_own_interest() {
 
 /// W11: libevent shows the error to readers and writers only, and spins.
 #[test]
-fn an_event_that_waits_for_close_alone_is_told_of_a_reset() {
+fn a_reset_is_reported_to_an_event_with_closed_alone() {
     if base_with(Features::EARLY_CLOSE).is_none() {
         return;
     }
@@ -79,7 +79,7 @@ fn an_event_that_waits_for_close_alone_is_told_of_a_reset() {
 }
 
 #[test]
-fn an_error_reaches_every_interest() {
+fn an_error_is_reported_to_every_interest() {
     let Some(base) = base_with(Features::EARLY_CLOSE) else { return };
     let (ours, theirs) = tcp_pair();
     fill(&ours);
@@ -92,7 +92,7 @@ fn an_error_reaches_every_interest() {
 }
 
 #[test]
-fn the_reader_of_a_pipe_hears_that_its_writer_is_gone() {
+fn the_reader_of_a_pipe_gets_read_when_the_writer_is_closed() {
     let Some(base) = base_with(Features::EARLY_CLOSE) else { return };
     for what in [What::READ, What::CLOSED] {
         let (reader, writer) = std::io::pipe().unwrap();
@@ -130,7 +130,7 @@ fn edge_and_level_triggered_events_cannot_share_a_descriptor() {
 /// W22: in libevent such an event is pending for ever and keeps the loop alive.
 /// libevent has no reason to ask the kernel anything, so that the second one hears of nothing that was there.
 #[test]
-fn another_edge_triggered_event_is_told_of_what_is_there_and_the_first_again() {
+fn adding_an_edge_triggered_event_reports_existing_readiness_to_every_event() {
     let base = Base::new().unwrap();
     let (reader, mut writer) = pair();
     let edge = What::READ | What::PERSIST | What::ET;
@@ -145,7 +145,7 @@ fn another_edge_triggered_event_is_told_of_what_is_there_and_the_first_again() {
 }
 
 #[test]
-fn an_interest_in_no_descriptor_is_refused() {
+fn an_interest_in_a_negative_descriptor_is_refused() {
     let base = crate::support::base();
     for number in [-1, -2, RawFd::MIN] {
         for what in [What::READ, What::WRITE, What::CLOSED, What::READ | What::PERSIST] {
@@ -179,7 +179,7 @@ fn a_regular_file_is_refused_and_no_deadline_is_set() {
 }
 
 #[test]
-fn a_number_that_is_no_descriptor_is_refused_and_costs_no_memory() {
+fn a_number_that_is_not_a_descriptor_is_refused_and_takes_no_memory() {
     let base = crate::support::base();
     for number in [RawFd::MAX, RawFd::MAX / 2, 1 << 24] {
         let event = base.create(EventSpec::io(number, What::READ)).unwrap();
@@ -205,7 +205,7 @@ fn a_refusal_of_the_backend_changes_nothing() {
 }
 
 #[test]
-fn the_backend_hears_only_of_changes_of_the_set_of_interests() {
+fn the_backend_is_called_only_when_the_set_of_interests_changes() {
     let bed = Bed::new();
     let first = bed.io(3, What::READ | What::PERSIST);
     let second = bed.io(3, What::WRITE | What::PERSIST);

@@ -56,7 +56,7 @@ fn an_interval_ends_the_pass() {
 }
 
 #[test]
-fn the_time_moves_between_callbacks_under_an_interval() {
+fn the_cached_time_is_refreshed_between_callbacks_under_an_interval() {
     let bed = Bed::with(|config| config.set_max_dispatch_interval(Some(ms(100)), None, 0));
     let events = [bed.user(), bed.user()];
     for event in events {

@@ -5,7 +5,7 @@ use event_base::{Error, EventSpec, LoopResult, What};
 use crate::support::{Bed, WAIT, ms};
 
 #[test]
-fn nothing_can_happen_to_an_event_that_is_being_finalized() {
+fn no_operation_affects_an_event_that_is_being_finalized() {
     let bed = Bed::new();
     let timer = bed.timer(ms(1));
     bed.base.finalize(timer).unwrap();
@@ -21,7 +21,7 @@ fn nothing_can_happen_to_an_event_that_is_being_finalized() {
 }
 
 #[test]
-fn an_event_that_finalizes_itself_is_told_in_the_next_pass() {
+fn an_event_that_finalizes_itself_is_dispatched_in_the_next_pass() {
     let bed = Bed::new();
     let timer = bed.periodic(ms(1));
     let mut seen = vec![];
@@ -36,7 +36,7 @@ fn an_event_that_finalizes_itself_is_told_in_the_next_pass() {
 }
 
 #[test]
-fn the_descriptor_is_given_up_before_the_finalizer_runs() {
+fn the_descriptor_is_deregistered_before_the_finalizer_runs() {
     let bed = Bed::new();
     let reader = bed.io(3, What::READ | What::PERSIST);
     bed.base.add(reader, Some(ms(10))).unwrap();
@@ -45,7 +45,7 @@ fn the_descriptor_is_given_up_before_the_finalizer_runs() {
 }
 
 #[test]
-fn of_two_ways_to_finalize_the_one_that_frees_wins() {
+fn an_event_finalized_in_both_ways_is_freed() {
     for keep_first in [true, false] {
         let bed = Bed::new();
         let event = bed.user();

@@ -78,7 +78,7 @@ fn a_chain_of_new_events_is_one_link_a_pass() {
 
 /// An event that was thought of before the pass began is one that was made before.
 #[test]
-fn an_event_made_late_joins_the_pass_if_it_is_older() {
+fn an_event_older_than_the_pass_joins_it() {
     for (age, passes) in [(0, 2), (1, 2), (2, 1)] {
         let bed = Bed::new();
         let users = [bed.user(), bed.user()];
@@ -180,7 +180,7 @@ fn nonblock_runs_all_that_is_ready_of_every_priority() {
 }
 
 #[test]
-fn nonblock_answers_stopped_while_something_is_pending_and_empty_otherwise() {
+fn nonblock_returns_stopped_while_an_event_is_pending_and_empty_otherwise() {
     let bed = Bed::new();
     assert_eq!(bed.run(POLL), (LoopResult::Empty, vec![]));
     let timer = bed.timer(ms(10));
@@ -220,7 +220,7 @@ fn nonblock_ends_although_events_of_two_priorities_activate_each_other() {
 }
 
 #[test]
-fn once_waits_for_the_first_activity_and_runs_it() {
+fn once_waits_for_the_first_active_event_and_runs_it() {
     let bed = Bed::new();
     let first = bed.timer(ms(10));
     bed.timer(ms(20));

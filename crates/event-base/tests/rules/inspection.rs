@@ -47,7 +47,7 @@ fn an_event_that_is_no_longer_active_is_listed_without_a_result() {
 
 /// W6: libevent dereferences a null pointer outside callbacks.
 #[test]
-fn the_running_event_is_known_in_its_callback_only() {
+fn the_running_event_is_known_only_in_its_callback() {
     if shared_base().is_none() {
         return;
     }
@@ -82,7 +82,7 @@ fn the_running_event_is_unknown_between_passes() {
 
 /// libevent calls back under the lock, so that the base must not be used.
 #[test]
-fn the_base_may_be_used_while_its_events_are_looked_through() {
+fn the_base_may_be_used_during_an_iteration_over_its_events() {
     let bed = Bed::new();
     (0..10).for_each(|_| _ = bed.timer(ms(1)));
     for info in bed.base.events().unwrap() {
@@ -92,7 +92,7 @@ fn the_base_may_be_used_while_its_events_are_looked_through() {
 }
 
 #[test]
-fn pending_answers_within_the_mask() {
+fn pending_returns_only_bits_of_the_mask() {
     let bed = Bed::new();
     let event = bed.io(3, What::READ | What::CLOSED | What::PERSIST | What::ET);
     bed.base.add(event, Some(ms(1))).unwrap();

@@ -79,7 +79,7 @@ fn an_exit_before_the_loop_lets_one_pass_run() {
 }
 
 #[test]
-fn of_several_exits_the_earliest_wins_and_each_ends_one_loop() {
+fn each_of_several_exits_ends_one_loop_in_the_order_of_their_deadlines() {
     let bed = Bed::new();
     for after in [30, 10, 20] {
         bed.base.loop_exit(Some(ms(after))).unwrap();
@@ -94,7 +94,7 @@ fn of_several_exits_the_earliest_wins_and_each_ends_one_loop() {
 }
 
 #[test]
-fn exits_that_are_due_together_end_one_loop() {
+fn exits_that_expire_together_end_one_loop() {
     let bed = Bed::new();
     bed.base.loop_exit(Some(ms(10))).unwrap();
     bed.base.loop_exit(Some(ms(20))).unwrap();
@@ -137,7 +137,7 @@ fn a_continue_outside_callbacks_does_nothing() {
 }
 
 #[test]
-fn a_loop_without_events_is_empty_at_once_unless_told_to_stay() {
+fn a_loop_without_events_returns_immediately_unless_no_exit_on_empty_is_set() {
     let bed = Bed::new();
     assert_eq!(bed.run(WAIT), (LoopResult::Empty, vec![]));
     assert_eq!(bed.script.take_waits(), []);
@@ -147,7 +147,7 @@ fn a_loop_without_events_is_empty_at_once_unless_told_to_stay() {
 }
 
 #[test]
-fn a_wait_that_fails_is_told_and_the_loop_can_be_run_again() {
+fn a_wait_that_fails_is_an_error_and_the_loop_can_be_run_again() {
     let bed = Bed::new();
     // The script has no outcome for a wait without end.
     let error = bed.base.run(LoopFlags::NO_EXIT_ON_EMPTY, |_, _| {}).unwrap_err();

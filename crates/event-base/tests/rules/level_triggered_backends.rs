@@ -25,7 +25,7 @@ fn each(mut test: impl FnMut(Base, &CountingClock)) {
 }
 
 #[test]
-fn edge_triggering_is_accepted_and_told_as_long_as_it_is_ready() {
+fn an_edge_triggered_event_is_reported_as_long_as_it_is_ready() {
     each(|base, _| {
         let (reader, mut writer) = pair();
         writer.write_all(b"x").unwrap();
@@ -49,7 +49,7 @@ fn any_kind_of_file_can_be_watched() {
 
 /// W2: libevent 2.2 spins here after the first wake-up.
 #[test]
-fn a_wake_up_is_taken_out_of_the_notifier() {
+fn a_wake_up_drains_the_notifier() {
     each(|base, clock| {
         let user = base.create(EventSpec::user()).unwrap();
         base.retain().unwrap();
@@ -71,7 +71,7 @@ fn a_wake_up_is_taken_out_of_the_notifier() {
 }
 
 #[test]
-fn changes_of_another_thread_take_effect_on_the_wait_under_way() {
+fn changes_of_another_thread_apply_to_the_wait_in_progress() {
     each(|base, clock| {
         let (reader, mut writer) = pair();
         let (other, _peer) = pair();
@@ -125,7 +125,7 @@ fn no_change_of_another_thread_is_lost() {
 
 /// libevent's poll tells a persistent event in every pass, its select fails the loop.
 #[test]
-fn a_descriptor_that_is_closed_is_told_once_and_watched_no_more() {
+fn a_closed_descriptor_is_reported_once_and_deregistered() {
     each(|base, clock| {
         let (socket, _peer) = pair();
         let (other, _other_peer) = pair();
@@ -173,7 +173,7 @@ fn a_descriptor_closed_while_the_loop_sleeps_does_not_fail_the_next_waits() {
 }
 
 #[test]
-fn a_number_that_became_another_file_is_noticed_when_an_event_joins() {
+fn a_descriptor_that_became_another_file_is_found_when_an_event_is_added() {
     each(|base, _| {
         let (ours, mut old_peer) = pair();
         let (other, mut new_peer) = pair();
@@ -190,7 +190,7 @@ fn a_number_that_became_another_file_is_noticed_when_an_event_joins() {
 
 /// W11. On select nothing can be told of a peer's close.
 #[test]
-fn an_error_reaches_every_interest_that_the_backend_knows() {
+fn an_error_is_reported_to_every_interest_that_the_backend_knows() {
     each(|base, clock| {
         let (ours, theirs) = tcp_pair();
         fill(&ours);

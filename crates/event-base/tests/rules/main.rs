@@ -1,11 +1,12 @@
-//! The engine's own rules, most of them in virtual time: one file per behaviour, names that are statements.
-//! `docs/differences.md` points here wherever libevent does something else.
+//! The rules of the engine, most of them in virtual time: one file for each behaviour. `docs/differences.md` refers to
+//! these tests where libevent behaves differently.
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod base_without_locks;
 mod blocking_delete;
+mod cached_time;
 mod callbacks_that_misbehave;
 #[cfg(target_os = "linux")]
 mod changelist;
@@ -20,9 +21,9 @@ mod debug_mode;
 mod deferred_activation;
 mod descriptors;
 mod dispatch_limits;
-mod driven_by_a_host;
 mod finalizers;
 mod finite_passes;
+mod hosts;
 mod inspection;
 mod leaving_the_loop;
 mod level_triggered_backends;
@@ -33,8 +34,7 @@ mod reused_descriptors;
 mod stale_ids;
 mod statistics;
 mod steps;
-mod the_time;
 mod transient_events;
-mod waits_away_from_home;
+mod waits_made_by_a_host;
 mod waking;
 mod watchers;

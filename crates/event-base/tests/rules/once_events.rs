@@ -11,7 +11,7 @@ fn fired(bed: &Bed) -> Vec<(u64, What, bool)> {
 }
 
 #[test]
-fn it_fires_once_is_told_as_released_and_is_gone() {
+fn it_fires_once_and_is_reported_as_released() {
     let bed = Bed::new();
     bed.base.once(-1, What::TIMEOUT, 1, Some(ms(20))).unwrap();
     bed.base.once(3, What::READ | What::WRITE, 2, None).unwrap();
@@ -34,7 +34,7 @@ fn it_fires_once_is_told_as_released_and_is_gone() {
 }
 
 #[test]
-fn it_is_neither_persistent_nor_a_signal_nor_nothing() {
+fn it_must_wait_for_something_and_is_neither_persistent_nor_a_signal() {
     let bed = Bed::new();
     for what in [What::empty(), What::READ | What::PERSIST, What::SIGNAL, What::SIGNAL | What::READ, What::ET]
     {
@@ -45,7 +45,7 @@ fn it_is_neither_persistent_nor_a_signal_nor_nothing() {
 
 /// W3: libevent keeps the base's lock, and every other thread blocks for ever.
 #[test]
-fn one_that_fails_leaves_nothing_behind_and_the_base_usable_by_all() {
+fn one_that_fails_leaves_nothing_behind() {
     let Some(base) = shared_base() else { return };
     let closed = {
         let (a, _b) = pair();
@@ -68,7 +68,7 @@ fn one_that_fails_leaves_nothing_behind_and_the_base_usable_by_all() {
 }
 
 #[test]
-fn it_can_be_taken_back_by_its_id() {
+fn it_can_be_deleted_by_its_id() {
     let bed = Bed::new();
     let id = bed.base.once(3, What::READ, 1, None).unwrap();
     bed.base.free(id).unwrap();

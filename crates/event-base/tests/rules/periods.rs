@@ -24,7 +24,7 @@ fn a_period_keeps_its_phase_however_late_the_callback() {
 }
 
 #[test]
-fn missed_periods_are_dropped_and_begin_anew() {
+fn missed_periods_are_skipped_and_a_new_one_begins() {
     let bed = Bed::new();
     let timer = bed.periodic(ms(100));
     bed.clock.advance(ms(370));
@@ -42,7 +42,7 @@ fn missed_periods_are_dropped_and_begin_anew() {
 
 /// W20: libevent fires it once and never again.
 #[test]
-fn a_period_of_zero_fires_once_in_every_pass_and_starves_nobody() {
+fn a_period_of_zero_fires_once_in_every_pass_and_starves_no_other_event() {
     let bed = Bed::new();
     let spinner = bed.periodic(ms(0));
     let reader = bed.io(3, What::READ | What::PERSIST);
@@ -57,7 +57,7 @@ fn a_period_of_zero_fires_once_in_every_pass_and_starves_nobody() {
 
 /// P2: libevent takes the descriptor out of epoll and puts it back, each period.
 #[test]
-fn the_timeout_of_a_persistent_event_asks_no_change_of_the_backend() {
+fn the_timeout_of_a_persistent_event_changes_no_registration() {
     let bed = Bed::new();
     let reader = bed.io(3, What::READ | What::PERSIST);
     bed.base.add(reader, Some(ms(10))).unwrap();
@@ -102,7 +102,7 @@ fn activation_with_timeout_begins_a_new_period() {
 }
 
 #[test]
-fn a_persistent_timer_deleted_in_its_callback_is_gone() {
+fn a_persistent_timer_deleted_in_its_callback_does_not_fire_again() {
     let bed = Bed::new();
     bed.periodic(ms(10));
     let mut count = 0;
@@ -115,7 +115,7 @@ fn a_persistent_timer_deleted_in_its_callback_is_gone() {
 
 /// In libevent the period outlives the deletion, and begins again when the event is activated by hand.
 #[test]
-fn deleting_ends_the_period_for_good() {
+fn an_event_added_again_after_a_delete_has_no_period() {
     let bed = Bed::new();
     let timer = bed.periodic(ms(10));
     bed.base.del(timer).unwrap();
@@ -126,7 +126,7 @@ fn deleting_ends_the_period_for_good() {
 
 /// libevent does nothing, as no timer is set any more, and the event goes on.
 #[test]
-fn removing_the_timer_of_an_event_that_is_due_ends_the_period_too() {
+fn removing_the_timer_of_an_active_event_ends_the_period() {
     let bed = Bed::new();
     let first = bed.timer(ms(10));
     let timer = bed.periodic(ms(10));
@@ -152,7 +152,7 @@ fn a_persistent_event_added_without_a_timeout_has_no_period() {
 }
 
 #[test]
-fn another_timeout_changes_the_period() {
+fn adding_with_another_timeout_changes_the_period() {
     let bed = Bed::new();
     let timer = bed.periodic(ms(10));
     bed.base.add(timer, Some(ms(40))).unwrap();

@@ -17,7 +17,7 @@ fn order(bed: &Bed) -> Vec<EventId> {
 }
 
 #[test]
-fn the_urgent_go_first_and_equals_in_the_order_of_activation() {
+fn urgent_events_come_first_and_equal_ones_in_the_order_of_activation() {
     let bed = bed(3);
     let events: Vec<_> = [2, 1, 0, 1, 2, 0].map(|priority| user(&bed, priority)).into();
     for &event in &events {
@@ -60,7 +60,7 @@ fn an_urgent_event_activated_in_a_callback_comes_next() {
 }
 
 #[test]
-fn an_urgent_event_made_in_a_callback_comes_next() {
+fn an_urgent_event_created_in_a_callback_comes_next() {
     let bed = bed(2);
     let low = [user(&bed, 1), user(&bed, 1)];
     for event in low {
@@ -80,7 +80,7 @@ fn an_urgent_event_made_in_a_callback_comes_next() {
 }
 
 #[test]
-fn the_priority_not_asked_for_is_the_middle_one() {
+fn the_default_priority_is_the_middle_one() {
     for (count, middle) in [(1, 0), (2, 1), (3, 1), (MAX_PRIORITIES, 127)] {
         let bed = bed(count);
         assert_eq!(bed.base.priority(bed.user()).unwrap(), middle);
@@ -117,7 +117,7 @@ fn every_number_of_priorities_up_to_the_constant_works() {
 
 /// W25: libevent leaves them a number that no longer exists, and asserts when they become active.
 #[test]
-fn fewer_priorities_leave_every_event_the_least_urgent_one() {
+fn events_of_a_removed_priority_get_the_least_urgent_one() {
     let bed = bed(10);
     let events = [user(&bed, 9), user(&bed, 1), user(&bed, 0)];
     bed.base.set_priorities(2).unwrap();
@@ -146,7 +146,7 @@ fn the_number_of_priorities_cannot_change_while_an_event_is_active() {
 }
 
 #[test]
-fn no_priorities_at_all_are_refused() {
+fn zero_priorities_are_refused() {
     let error = Error::OutOfRange("the number of priorities");
     assert_eq!(Bed::new().base.set_priorities(0), Err(error));
     assert_eq!(event_base::Base::with_config(&Config::new().set_priorities(0)).err(), Some(error));
@@ -190,7 +190,7 @@ fn the_number_of_priorities_may_grow_in_a_callback() {
 }
 
 #[test]
-fn once_runs_every_priority_that_is_due() {
+fn once_runs_every_priority_that_has_active_events() {
     let bed = bed(2);
     let events = [user(&bed, 1), user(&bed, 0)];
     for event in events {

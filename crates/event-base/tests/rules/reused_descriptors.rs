@@ -20,7 +20,7 @@ fn replace_by_file(target: &UnixStream) {
 }
 
 #[test]
-fn the_new_event_fires_and_the_old_one_never() {
+fn only_the_event_on_the_new_file_fires() {
     let base = crate::support::base();
     let (ours, mut old_peer) = pair();
     let (other, mut new_peer) = pair();
@@ -36,7 +36,7 @@ fn the_new_event_fires_and_the_old_one_never() {
 }
 
 #[test]
-fn every_event_of_the_dead_descriptor_leaves_with_it_and_can_be_added_again() {
+fn every_event_of_the_closed_descriptor_is_deleted_and_can_be_added_again() {
     let base = crate::support::base();
     let (ours, _old_peer) = pair();
     let (other, mut new_peer) = pair();
@@ -56,7 +56,7 @@ fn every_event_of_the_dead_descriptor_leaves_with_it_and_can_be_added_again() {
 }
 
 #[test]
-fn readiness_already_found_for_the_dead_descriptor_is_taken_back() {
+fn readiness_reported_for_the_closed_descriptor_is_cancelled() {
     let base = crate::support::base();
     let (ours, mut old_peer) = pair();
     let (other, _new_peer) = pair();
@@ -79,7 +79,7 @@ fn readiness_already_found_for_the_dead_descriptor_is_taken_back() {
 }
 
 #[test]
-fn deleting_an_event_of_a_dead_descriptor_leaves_the_new_file_alone() {
+fn deleting_an_event_of_the_closed_descriptor_does_not_affect_the_new_file() {
     let base = crate::support::base();
     let (ours, _old_peer) = pair();
     let (other, mut new_peer) = pair();
@@ -93,7 +93,7 @@ fn deleting_an_event_of_a_dead_descriptor_leaves_the_new_file_alone() {
 }
 
 #[test]
-fn deleting_one_of_two_events_of_a_dead_descriptor_does_not_harm_either() {
+fn deleting_one_of_two_events_of_the_closed_descriptor_affects_neither_file() {
     let base = crate::support::base();
     let (ours, _old_peer) = pair();
     let (other, mut new_peer) = pair();
@@ -111,7 +111,7 @@ fn deleting_one_of_two_events_of_a_dead_descriptor_does_not_harm_either() {
 }
 
 #[test]
-fn a_dead_level_triggered_registration_does_not_refuse_an_edge_triggered_event() {
+fn a_level_triggered_registration_of_the_closed_file_allows_an_edge_triggered_event() {
     let Some(base) = base_with(Features::ET) else { return };
     for (old_mode, new_mode) in [(What::empty(), What::ET), (What::ET, What::empty())] {
         let (ours, _old_peer) = pair();
@@ -126,7 +126,7 @@ fn a_dead_level_triggered_registration_does_not_refuse_an_edge_triggered_event()
 }
 
 #[test]
-fn a_number_that_became_a_regular_file_is_refused_and_its_old_events_leave() {
+fn a_descriptor_that_became_a_regular_file_is_refused_and_its_old_events_are_deleted() {
     let Some(base) = base_without(Features::FDS) else { return };
     let (ours, _old_peer) = pair();
     let old = watch(&base, fd(&ours), What::READ);
@@ -138,7 +138,7 @@ fn a_number_that_became_a_regular_file_is_refused_and_its_old_events_leave() {
 }
 
 #[test]
-fn the_same_file_under_the_same_number_again_goes_on() {
+fn the_same_file_under_the_same_number_stays_registered() {
     let base = crate::support::base();
     let (ours, mut peer) = pair();
     let kept = duplicate(&ours);
@@ -172,7 +172,7 @@ fn a_duplicate_that_keeps_the_old_file_alive_does_not_make_the_loop_spin() {
 }
 
 #[test]
-fn deleting_after_the_close_does_not_make_the_loop_spin_either() {
+fn deleting_after_the_close_does_not_make_the_loop_spin() {
     let (base, clock) = CountingClock::base();
     let (ours, mut old_peer) = pair();
     let (other, _new_peer) = pair();
@@ -185,7 +185,7 @@ fn deleting_after_the_close_does_not_make_the_loop_spin_either() {
 }
 
 #[test]
-fn an_event_added_after_the_delete_does_not_hear_of_the_file_that_lives_on() {
+fn an_event_added_after_the_delete_gets_no_readiness_of_the_old_file() {
     let (base, clock) = CountingClock::base();
     let (ours, mut old_peer) = pair();
     let (other, mut new_peer) = pair();
@@ -201,7 +201,7 @@ fn an_event_added_after_the_delete_does_not_hear_of_the_file_that_lives_on() {
 }
 
 #[test]
-fn getting_rid_of_a_dead_registration_keeps_the_others_and_the_wake_up() {
+fn replacing_the_kernel_object_keeps_the_other_registrations_and_the_wake_up() {
     if shared_base().is_none() {
         return;
     }
@@ -236,7 +236,7 @@ fn getting_rid_of_a_dead_registration_keeps_the_others_and_the_wake_up() {
 }
 
 #[test]
-fn getting_rid_of_a_dead_registration_forgives_another_descriptor_that_was_closed() {
+fn replacing_the_kernel_object_tolerates_another_closed_descriptor() {
     if base_without(Features::FDS).is_none() {
         return;
     }

@@ -20,7 +20,7 @@ fn assert_stale(base: &Base, id: EventId) {
 }
 
 #[test]
-fn the_id_of_a_freed_event_names_nothing() {
+fn the_id_of_a_freed_event_is_invalid() {
     let bed = Bed::new();
     let old = bed.timer(ms(1));
     bed.base.free(old).unwrap();
@@ -33,7 +33,7 @@ fn the_id_of_a_freed_event_names_nothing() {
 }
 
 #[test]
-fn numbers_that_were_never_an_id_name_nothing() {
+fn a_number_that_was_never_an_id_is_invalid() {
     let bed = Bed::new();
     let id = bed.user();
     for bits in [0, 1, u64::MAX, id.to_bits() + 1, id.to_bits() ^ (1 << 24), 1 << 53, (1 << 53) - 1] {
@@ -45,7 +45,7 @@ fn numbers_that_were_never_an_id_name_nothing() {
 }
 
 #[test]
-fn the_id_of_another_base_is_not_trusted_further_than_the_table_goes() {
+fn an_id_of_another_base_never_accesses_memory_outside_the_table() {
     let (a, b) = (Bed::new(), Bed::new());
     let ids: Vec<_> = (0..3).map(|_| a.user()).collect();
     assert_stale(&b.base, ids[2]);

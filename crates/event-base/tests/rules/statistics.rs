@@ -26,7 +26,7 @@ fn counts(stats: &Stats) -> [u64; 5] {
 }
 
 #[test]
-fn events_are_counted_by_their_result_and_each_once() {
+fn each_event_is_counted_once_by_its_result() {
     let bed = Bed::new();
     let results = [
         What::READ,
@@ -55,7 +55,7 @@ fn passes_and_waits_are_counted() {
 }
 
 #[test]
-fn resetting_answers_what_was_and_begins_again() {
+fn resetting_returns_the_statistics_and_sets_them_to_zero() {
     for bed in [Bed::new(), timed()] {
         bed.timer(ms(10));
         bed.run(WAIT);
@@ -69,7 +69,7 @@ fn resetting_answers_what_was_and_begins_again() {
 }
 
 #[test]
-fn a_callback_lasts_until_the_next_event_is_asked_for() {
+fn a_callback_lasts_until_the_next_step() {
     let bed = timed();
     let [quick, slow, last] = [bed.timer(ms(1)), bed.timer(ms(1)), bed.timer(ms(1))];
     bed.base
@@ -119,7 +119,7 @@ fn a_callback_that_ends_its_pass_is_measured_too() {
 }
 
 #[test]
-fn what_a_host_does_between_two_events_is_no_callback_if_the_end_is_told() {
+fn time_between_two_events_is_not_measured_if_the_end_of_the_callback_is_reported() {
     let bed = timed();
     let [first, second] = [bed.timer(ms(0)), bed.timer(ms(0))];
     bed.base.enter(WAIT).unwrap();
@@ -136,7 +136,7 @@ fn what_a_host_does_between_two_events_is_no_callback_if_the_end_is_told() {
 }
 
 #[test]
-fn waits_are_measured_with_the_sleep_in_them() {
+fn waits_are_measured_including_the_sleep() {
     let bed = timed();
     bed.timer(ms(40));
     bed.base.run(WAIT, |_, _| bed.clock.advance(ms(500))).unwrap();
@@ -145,7 +145,7 @@ fn waits_are_measured_with_the_sleep_in_them() {
 }
 
 #[test]
-fn the_lag_of_a_timer_is_how_late_the_loop_notices_it() {
+fn the_lag_of_a_timer_is_the_time_from_its_deadline_to_the_loop_finding_it() {
     let bed = timed();
     bed.timer(ms(10));
     bed.timer(ms(15));
@@ -157,7 +157,7 @@ fn the_lag_of_a_timer_is_how_late_the_loop_notices_it() {
 
 /// Being timed reads the clock after every callback, yet the time stands still for callbacks all the same.
 #[test]
-fn being_timed_does_not_move_the_time_that_callbacks_see() {
+fn timing_does_not_change_the_time_that_callbacks_see() {
     let bed = timed();
     (0..3).for_each(|_| _ = bed.timer(ms(1)));
     let mut seen = vec![];
@@ -171,7 +171,7 @@ fn being_timed_does_not_move_the_time_that_callbacks_see() {
 }
 
 #[test]
-fn wake_ups_are_counted_where_they_are_sent_and_where_they_arrive() {
+fn wake_ups_are_counted_when_they_are_sent_and_when_they_are_received() {
     let base = Base::new().unwrap();
     let event = base.create(EventSpec::user()).unwrap();
     base.retain().unwrap();
@@ -199,7 +199,7 @@ fn wake_ups_are_counted_where_they_are_sent_and_where_they_arrive() {
 }
 
 #[test]
-fn a_base_without_locks_sends_nothing() {
+fn a_base_without_locks_sends_no_wake_ups() {
     let config = event_base::Config::new().set_flags(event_base::BaseFlags::NOLOCK);
     let base = Base::with_config(&config).unwrap();
     base.wake().unwrap();

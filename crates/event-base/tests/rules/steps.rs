@@ -36,7 +36,7 @@ fn a_step_that_must_not_wait_returns_idle() {
 }
 
 #[test]
-fn loop_flags_hold_for_steps_too() {
+fn loop_flags_apply_to_steps() {
     let bed = Bed::new();
     bed.timer(ms(0));
     bed.timer(ms(10));

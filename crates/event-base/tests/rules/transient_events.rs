@@ -5,7 +5,7 @@ use event_base::{Error, EventSpec, LoopResult, What};
 use crate::support::{Bed, ONE_PASS, WAIT, ms};
 
 #[test]
-fn a_one_shot_is_freed_just_before_it_is_handed_out() {
+fn a_one_shot_is_freed_just_before_it_is_dispatched() {
     let bed = Bed::new();
     let timer = bed.base.create_and_add(EventSpec::timer().transient().data(7), Some(ms(1))).unwrap();
     let mut seen = vec![];
@@ -20,7 +20,7 @@ fn a_one_shot_is_freed_just_before_it_is_handed_out() {
 }
 
 #[test]
-fn a_persistent_one_lives_while_it_is_pending() {
+fn a_persistent_one_exists_while_it_is_pending() {
     let bed = Bed::new();
     let reader = bed.base.create_and_add(EventSpec::io(3, What::READ).persist().transient(), None).unwrap();
     for _ in 0..2 {
@@ -34,7 +34,7 @@ fn a_persistent_one_lives_while_it_is_pending() {
 }
 
 #[test]
-fn one_that_was_activated_by_hand_only_is_freed_too() {
+fn one_that_was_only_activated_is_freed_too() {
     let bed = Bed::new();
     let user = bed.base.create(EventSpec::user().transient()).unwrap();
     bed.base.activate(user, What::READ).unwrap();
@@ -44,7 +44,7 @@ fn one_that_was_activated_by_hand_only_is_freed_too() {
 }
 
 #[test]
-fn one_that_was_deleted_stays_its_owners() {
+fn one_that_was_deleted_is_not_freed() {
     let bed = Bed::new();
     let timer = bed.base.create_and_add(EventSpec::timer().transient(), Some(ms(1))).unwrap();
     bed.base.del(timer).unwrap();
@@ -55,7 +55,7 @@ fn one_that_was_deleted_stays_its_owners() {
 }
 
 #[test]
-fn one_whose_descriptor_was_closed_is_told_as_orphaned() {
+fn one_whose_descriptor_was_closed_is_reported_as_orphaned() {
     let bed = Bed::new();
     let old =
         bed.base.create_and_add(EventSpec::io(3, What::READ).persist().transient().data(1), None).unwrap();
@@ -73,7 +73,7 @@ fn one_whose_descriptor_was_closed_is_told_as_orphaned() {
 }
 
 #[test]
-fn one_orphaned_with_a_deadline_left_waits_for_it() {
+fn an_orphaned_one_with_a_deadline_waits_for_it() {
     let bed = Bed::new();
     let old = bed.base.create_and_add(EventSpec::io(3, What::READ).transient(), Some(ms(10))).unwrap();
     bed.script.forget(3);

@@ -58,7 +58,7 @@ fn an_earlier_deadline_wakes_the_loop() {
 }
 
 #[test]
-fn a_new_interest_takes_effect_on_the_wait_under_way() {
+fn a_new_interest_applies_to_the_wait_in_progress() {
     let Some((base, _)) = sleeper() else { return };
     let (reader, _writer) = pair();
     let seen = change_while_asleep(&base, LoopFlags::ONCE, |base| {
@@ -77,7 +77,7 @@ fn deleting_the_last_event_wakes_the_loop() {
 }
 
 #[test]
-fn giving_the_last_token_back_wakes_the_loop() {
+fn the_last_release_wakes_the_loop() {
     let Some(base) = shared_base() else { return };
     base.retain().unwrap();
     let seen = change_while_asleep(&base, WAIT, |base| base.release().unwrap());
@@ -129,7 +129,7 @@ fn finalizing_wakes_the_loop() {
 }
 
 #[test]
-fn a_transient_event_orphaned_by_another_thread_is_told_at_once() {
+fn a_transient_event_orphaned_by_another_thread_is_reported_immediately() {
     let Some((base, _)) = sleeper() else { return };
     let (ours, _peer) = pair();
     let (other, _other_peer) = pair();
@@ -239,7 +239,7 @@ fn wake_ups(base: &Base) -> u64 {
 
 /// P10: libevent writes whenever the loop runs at all.
 #[test]
-fn a_loop_that_runs_callbacks_is_not_written_to() {
+fn a_loop_that_runs_callbacks_gets_no_wake_up() {
     if !counts_wake_ups() {
         return;
     }
@@ -267,7 +267,7 @@ fn a_loop_that_runs_callbacks_is_not_written_to() {
 }
 
 #[test]
-fn a_loop_that_sleeps_is_written_to_once_and_only_for_what_matters() {
+fn a_sleeping_loop_gets_one_wake_up_and_only_for_changes_that_matter() {
     if !counts_wake_ups() {
         return;
     }
@@ -326,7 +326,7 @@ fn a_hundred_wake_ups_from_four_threads_all_arrive() {
 }
 
 #[test]
-fn a_wake_without_anything_to_do_ends_no_loop() {
+fn a_wake_up_without_work_does_not_end_the_loop() {
     let Some((base, timer)) = sleeper() else { return };
     let seen = change_while_asleep(&base, WAIT, |base| {
         base.wake().unwrap();

@@ -41,7 +41,7 @@ fn timer(bed: &Bed, data: u64, after: Duration) -> event_base::EventId {
 }
 
 #[test]
-fn each_pass_tells_prepare_then_check_in_the_order_of_making_and_then_the_events() {
+fn each_pass_calls_prepare_then_check_watchers_in_the_order_of_creation_and_then_the_events() {
     let bed = Bed::new();
     bed.base.on_check(1).unwrap();
     bed.base.on_prepare(1).unwrap();
@@ -55,7 +55,7 @@ fn each_pass_tells_prepare_then_check_in_the_order_of_making_and_then_the_events
 }
 
 #[test]
-fn a_loop_that_is_empty_tells_no_watcher_and_is_not_kept_alive_by_any() {
+fn an_empty_loop_ends_without_calling_its_watchers() {
     let bed = Bed::new();
     bed.base.on_prepare(1).unwrap();
     bed.base.on_check(1).unwrap();
@@ -73,7 +73,7 @@ fn without_a_deadline_there_is_no_planned_wait() {
 }
 
 #[test]
-fn the_planned_wait_is_zero_with_nonblock_and_while_something_is_due() {
+fn the_planned_wait_is_zero_with_nonblock_and_while_an_event_is_active() {
     let bed = Bed::new();
     bed.base.on_prepare(1).unwrap();
     timer(&bed, 1, ms(50));
@@ -101,7 +101,7 @@ fn a_timer_added_by_a_prepare_watcher_shortens_the_wait() {
 }
 
 #[test]
-fn time_that_a_prepare_watcher_takes_is_not_waited_once_more() {
+fn time_that_a_prepare_watcher_takes_shortens_the_wait() {
     let bed = Bed::new();
     bed.base.on_prepare(1).unwrap();
     timer(&bed, 1, ms(100));
@@ -118,7 +118,7 @@ fn time_that_a_prepare_watcher_takes_is_not_waited_once_more() {
 }
 
 #[test]
-fn what_a_check_watcher_activates_joins_the_pass() {
+fn an_event_activated_by_a_check_watcher_joins_the_pass() {
     let bed = Bed::new();
     bed.base.on_check(1).unwrap();
     timer(&bed, 1, ms(10));
@@ -134,7 +134,7 @@ fn what_a_check_watcher_activates_joins_the_pass() {
 
 /// W5: libevent goes on in memory that was freed.
 #[test]
-fn a_watcher_may_remove_itself_and_others_while_it_is_told() {
+fn a_watcher_may_remove_itself_and_others() {
     let bed = Bed::new();
     let ids: Vec<WatcherId> = (1..=4).map(|data| bed.base.on_prepare(data).unwrap()).collect();
     let check = bed.base.on_check(5).unwrap();
@@ -152,7 +152,7 @@ fn a_watcher_may_remove_itself_and_others_while_it_is_told() {
 }
 
 #[test]
-fn the_last_watcher_may_go_while_it_is_told() {
+fn the_last_watcher_may_remove_itself() {
     let bed = Bed::new();
     let (prepare, check) = (bed.base.on_prepare(1).unwrap(), bed.base.on_check(2).unwrap());
     timer(&bed, 1, ms(10));
@@ -166,7 +166,7 @@ fn the_last_watcher_may_go_while_it_is_told() {
 }
 
 #[test]
-fn a_watcher_made_while_its_kind_is_told_begins_in_the_next_pass() {
+fn a_watcher_created_while_its_kind_is_called_is_called_from_the_next_pass_on() {
     let bed = Bed::new();
     bed.base.on_prepare(1).unwrap();
     bed.base.on_check(1).unwrap();
@@ -185,7 +185,7 @@ fn a_watcher_made_while_its_kind_is_told_begins_in_the_next_pass() {
 }
 
 #[test]
-fn a_watcher_that_removes_and_makes_one_each_time_does_not_keep_the_loop() {
+fn a_watcher_that_replaces_itself_in_every_call_is_called_once_a_pass() {
     let bed = Bed::new();
     let mut current = bed.base.on_prepare(1).unwrap();
     timer(&bed, 1, ms(10));
@@ -199,7 +199,7 @@ fn a_watcher_that_removes_and_makes_one_each_time_does_not_keep_the_loop() {
 }
 
 #[test]
-fn closing_the_base_in_a_watcher_ends_the_loop_and_tells_nobody_more() {
+fn closing_the_base_in_a_watcher_ends_the_loop_and_calls_no_more_watchers() {
     for closer in ["p1:10", "c1"] {
         let bed = Bed::new();
         for data in [1, 2] {
@@ -272,7 +272,7 @@ fn a_prepare_watcher_that_deletes_the_last_event_leaves_nothing_to_wait_for() {
 }
 
 #[test]
-fn steps_answer_for_each_watcher_and_go_on_behind_it() {
+fn a_step_returns_each_watcher_and_the_next_continues_behind_it() {
     let bed = Bed::new();
     let prepare = bed.base.on_prepare(1).unwrap();
     let check = bed.base.on_check(2).unwrap();
@@ -292,7 +292,7 @@ fn steps_answer_for_each_watcher_and_go_on_behind_it() {
 }
 
 #[test]
-fn a_loop_left_in_the_middle_of_its_watchers_begins_with_the_first_again() {
+fn a_loop_left_between_two_watchers_begins_with_the_first_again() {
     let bed = Bed::new();
     for data in [1, 2] {
         bed.base.on_prepare(data).unwrap();
@@ -305,7 +305,7 @@ fn a_loop_left_in_the_middle_of_its_watchers_begins_with_the_first_again() {
 }
 
 #[test]
-fn under_a_host_the_planned_wait_is_the_hosts() {
+fn under_a_host_the_planned_wait_is_that_of_the_host() {
     let bed = Bed::new();
     let prepare = bed.base.on_prepare(1).unwrap();
     let check = bed.base.on_check(2).unwrap();
@@ -325,7 +325,7 @@ fn under_a_host_the_planned_wait_is_the_hosts() {
 }
 
 #[test]
-fn a_plain_run_passes_over_watchers() {
+fn run_does_not_call_watchers() {
     let bed = Bed::new();
     bed.base.on_prepare(1).unwrap();
     bed.base.on_check(1).unwrap();
@@ -334,7 +334,7 @@ fn a_plain_run_passes_over_watchers() {
 }
 
 #[test]
-fn passes_of_nonblock_tell_watchers_once() {
+fn a_nonblock_loop_calls_watchers_once() {
     let bed = Bed::with(|config| config.set_priorities(2));
     bed.base.on_prepare(1).unwrap();
     bed.base.on_check(1).unwrap();
@@ -359,7 +359,7 @@ fn the_loop_cannot_be_entered_from_a_watcher() {
 
 /// Another thread makes and removes watchers, and activates events, while a real loop goes round.
 #[test]
-fn watchers_come_and_go_on_another_thread() {
+fn watchers_are_added_and_removed_by_another_thread() {
     let base = Base::with_config(&Config::new()).unwrap();
     let dog = Watchdog::over(&base);
     let (socket, _peer) = pair();
@@ -400,7 +400,7 @@ fn watchers_come_and_go_on_another_thread() {
 }
 
 #[test]
-fn an_id_survives_the_way_through_a_number() {
+fn an_id_can_be_converted_to_a_number_and_back() {
     let bed = Bed::new();
     let id = bed.base.on_check(1).unwrap();
     assert_eq!(WatcherId::from_bits(id.to_bits()), id);

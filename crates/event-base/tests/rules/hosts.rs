@@ -99,7 +99,7 @@ fn the_descriptor_is_readable_when_an_exit_is_due() {
 }
 
 #[test]
-fn whatever_would_wake_a_sleeping_loop_makes_the_descriptor_readable() {
+fn every_wake_up_makes_the_descriptor_readable() {
     let base = Base::new().unwrap();
     let user = base.create(EventSpec::user()).unwrap();
     let far = base.create_and_add(EventSpec::timer(), Some(ms(3_600_000))).unwrap();
@@ -141,7 +141,7 @@ fn a_busy_host_loses_no_wake_up() {
 }
 
 #[test]
-fn a_wake_is_not_lost_although_the_base_is_awake() {
+fn a_wake_up_of_an_awake_base_is_not_lost() {
     let base = Base::new().unwrap();
     base.retain().unwrap();
     let host = Host::of(&base);
@@ -156,7 +156,7 @@ fn a_wake_is_not_lost_although_the_base_is_awake() {
 }
 
 #[test]
-fn the_number_and_the_epoch_stay_while_nothing_is_stuck() {
+fn the_number_and_the_epoch_do_not_change_while_no_registration_is_stuck() {
     let base = Base::new().unwrap();
     let before = (base.descriptor().unwrap(), base.descriptor_epoch().unwrap());
     base.create_and_add(EventSpec::timer(), Some(ms(1))).unwrap();
@@ -165,7 +165,7 @@ fn the_number_and_the_epoch_stay_while_nothing_is_stuck() {
 }
 
 #[test]
-fn a_host_may_first_ask_when_the_base_is_asleep_already() {
+fn the_descriptor_may_be_requested_while_the_base_sleeps() {
     let base = Base::new().unwrap();
     let timer = base.create(EventSpec::timer()).unwrap();
     base.enter(WAIT).unwrap();
@@ -182,7 +182,7 @@ fn a_host_may_first_ask_when_the_base_is_asleep_already() {
 }
 
 #[test]
-fn getting_rid_of_a_dead_registration_keeps_the_number_and_counts_the_epoch() {
+fn replacing_the_kernel_object_keeps_the_number_and_changes_the_epoch() {
     let base = Base::new().unwrap();
     let (ours, mut old_peer) = pair();
     let (other, mut new_peer) = pair();
@@ -221,7 +221,7 @@ fn the_scripted_backend_has_no_descriptor() {
 }
 
 #[test]
-fn a_blocking_turn_returns_to_a_host_that_has_work() {
+fn a_blocking_step_returns_to_a_host_that_has_work() {
     let base = Base::new().unwrap();
     let (host, mut work) = pair();
     base.watch_host(host.as_fd()).unwrap();
@@ -238,7 +238,7 @@ fn a_blocking_turn_returns_to_a_host_that_has_work() {
 /// A host cannot watch a descriptor that watches the host's.
 #[cfg(linux_kernel)]
 #[test]
-fn a_host_that_is_watched_no_more_can_watch_the_base() {
+fn a_host_that_is_no_longer_watched_can_watch_the_base() {
     use nix::errno::Errno;
     use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
@@ -254,7 +254,7 @@ fn a_host_that_is_watched_no_more_can_watch_the_base() {
 }
 
 #[test]
-fn a_host_that_has_work_does_not_wait_for_events_that_never_rest() {
+fn a_host_that_has_work_comes_before_active_events() {
     let base = Base::new().unwrap();
     let (host, mut work) = pair();
     base.watch_host(host.as_fd()).unwrap();
@@ -277,7 +277,7 @@ fn a_host_that_has_work_does_not_wait_for_events_that_never_rest() {
 }
 
 #[test]
-fn a_host_that_has_work_does_not_disturb_a_whole_loop() {
+fn a_host_that_has_work_does_not_end_run() {
     let base = Base::new().unwrap();
     let (host, mut work) = pair();
     base.watch_host(host.as_fd()).unwrap();
@@ -290,7 +290,7 @@ fn a_host_that_has_work_does_not_disturb_a_whole_loop() {
 }
 
 #[test]
-fn an_interrupted_loop_comes_up_to_its_host_once() {
+fn an_interrupted_loop_returns_to_its_host_once() {
     let base = Base::new().unwrap();
     base.interrupt().unwrap();
     base.retain().unwrap();

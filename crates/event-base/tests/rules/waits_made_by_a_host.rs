@@ -65,7 +65,7 @@ fn the_wait_ends_when_something_is_ready() {
 }
 
 #[test]
-fn an_edge_that_the_wait_found_is_told() {
+fn an_edge_that_the_wait_found_is_reported() {
     each(|base| {
         let (reader, mut writer) = pair();
         base.create_and_add(EventSpec::io(fd(&reader), What::READ | What::ET), None).unwrap();
@@ -91,7 +91,7 @@ fn the_wait_ends_at_the_first_deadline() {
 }
 
 #[test]
-fn whatever_is_changed_meanwhile_takes_effect() {
+fn changes_made_during_the_wait_apply_to_it() {
     each(|base| {
         let (socket, _peer) = pair();
         let long = base.create_and_add(EventSpec::timer(), Some(FOREVER)).unwrap();
@@ -121,7 +121,7 @@ fn whatever_is_changed_meanwhile_takes_effect() {
 }
 
 #[test]
-fn no_turn_is_taken_while_the_wait_is_away() {
+fn no_step_is_taken_while_the_wait_is_away() {
     each(|base| {
         base.create_and_add(EventSpec::timer(), Some(FOREVER)).unwrap();
         base.enter(WAIT).unwrap();
@@ -136,7 +136,7 @@ fn no_turn_is_taken_while_the_wait_is_away() {
 }
 
 #[test]
-fn what_is_due_before_the_wait_begins_is_not_waited_for() {
+fn the_wait_does_not_sleep_while_an_event_is_active() {
     each(|base| {
         let user = base.create(EventSpec::user()).unwrap();
         base.retain().unwrap();
@@ -150,7 +150,7 @@ fn what_is_due_before_the_wait_begins_is_not_waited_for() {
 }
 
 #[test]
-fn the_wait_can_be_ended_from_outside_and_outlives_its_base() {
+fn the_wait_can_be_ended_by_another_thread_and_outlives_its_base() {
     each(|base| {
         base.create_and_add(EventSpec::timer(), Some(FOREVER)).unwrap();
         base.enter(WAIT).unwrap();
@@ -170,7 +170,7 @@ fn the_wait_can_be_ended_from_outside_and_outlives_its_base() {
 }
 
 #[test]
-fn the_base_can_be_run_as_ever_afterwards() {
+fn the_base_can_be_run_afterwards() {
     each(|base| {
         let (reader, mut writer) = pair();
         let event = base.create_and_add(EventSpec::io(fd(&reader), What::READ), None).unwrap();

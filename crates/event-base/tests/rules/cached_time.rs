@@ -13,7 +13,7 @@ fn wall(bed: &Bed) -> Duration {
 }
 
 #[test]
-fn a_pass_sees_one_time() {
+fn all_callbacks_of_a_pass_see_the_same_time() {
     let bed = Bed::new();
     let events: Vec<_> = (0..3).map(|_| bed.timer(ms(10))).collect();
     let mut seen = Vec::new();
@@ -29,7 +29,7 @@ fn a_pass_sees_one_time() {
 }
 
 #[test]
-fn updating_lets_the_time_catch_up() {
+fn updating_the_cached_time_reads_the_clock() {
     let bed = Bed::new();
     bed.timer(ms(10));
     bed.base
@@ -43,7 +43,7 @@ fn updating_lets_the_time_catch_up() {
 }
 
 #[test]
-fn without_a_cache_every_question_reads_the_clock() {
+fn without_a_cache_every_call_reads_the_clock() {
     let bed = Bed::with(|config| config.set_flags(BaseFlags::NO_CACHE_TIME));
     bed.timer(ms(10));
     bed.base
@@ -57,7 +57,7 @@ fn without_a_cache_every_question_reads_the_clock() {
 
 /// W28: in libevent a clock that shows less than a second is never cached.
 #[test]
-fn the_time_stands_still_in_the_clocks_first_second_too() {
+fn the_time_is_cached_in_the_first_second_of_the_clock_too() {
     for start in [ms(0), ms(1), ms(999)] {
         let bed = Bed::starting_at(start, |config| config);
         let timers = [bed.timer(ms(0)), bed.timer(ms(0))];
@@ -75,7 +75,7 @@ fn the_time_stands_still_in_the_clocks_first_second_too() {
 }
 
 #[test]
-fn a_deadline_is_told_as_wall_time() {
+fn a_deadline_is_reported_as_wall_time() {
     let bed = Bed::new();
     let timer = bed.timer(ms(500));
     assert_eq!(bed.base.expires_at(timer).unwrap(), Some(wall(&bed) + ms(500)));
@@ -112,7 +112,7 @@ fn a_real_timer_is_never_early() {
 }
 
 #[test]
-fn a_timer_added_from_another_thread_counts_from_the_real_time() {
+fn a_timer_added_by_another_thread_counts_from_the_current_time() {
     if shared_base().is_none() {
         return;
     }
@@ -155,7 +155,7 @@ impl Clock for Calendar {
 
 /// P8: libevent 2.2 reads it in every iteration.
 #[test]
-fn passes_read_the_wall_clock_only_when_it_is_asked_for() {
+fn passes_read_the_wall_clock_only_when_it_is_needed() {
     let clock = Arc::new(Calendar::default());
     let base = Base::with_config(&config().set_clock(Arc::clone(&clock) as Arc<dyn Clock>)).unwrap();
     let timer = base.create_and_add(EventSpec::timer().persist(), Some(ms(0))).unwrap();

@@ -9,7 +9,7 @@ use crate::{HOURS, in_child, my_turn, wants_a_turn};
 
 /// Closing, deleting, arming: all that a child could do to an epoll set, an eventfd and a timerfd.
 #[test]
-fn what_a_child_does_the_parent_does_not_feel() {
+fn a_child_does_not_affect_the_parent() {
     let _turn = my_turn();
     let base = Base::new().unwrap();
     let (reader, mut writer) = pair();
@@ -51,7 +51,7 @@ fn what_a_child_does_the_parent_does_not_feel() {
 }
 
 #[test]
-fn a_host_finds_the_descriptor_under_its_number() {
+fn the_descriptor_keeps_its_number_in_the_child() {
     let _turn = my_turn();
     let base = Base::new().unwrap();
     let timer = base.create_and_add(EventSpec::timer(), Some(HOURS)).unwrap();
@@ -74,7 +74,7 @@ fn a_host_finds_the_descriptor_under_its_number() {
 }
 
 #[test]
-fn a_loop_that_another_thread_waited_in_is_over_in_the_child() {
+fn a_loop_of_another_thread_has_ended_in_the_child() {
     let _turn = my_turn();
     let base = Base::new().unwrap();
     let timer = base.create_and_add(EventSpec::timer(), Some(HOURS)).unwrap();

@@ -10,7 +10,7 @@ use crate::support::{POLL, WAIT, drain, fd, ms, open_descriptors, pair, run, run
 use crate::{Child, in_child, my_turn};
 
 #[test]
-fn a_child_may_make_the_base_anew_in_a_callback_and_go_on() {
+fn a_child_may_call_reinit_in_a_callback_and_continue() {
     let _turn = my_turn();
     let base = Base::new().unwrap();
     let (reader, _writer) = pair();
@@ -45,7 +45,7 @@ fn a_child_may_make_the_base_anew_in_a_callback_and_go_on() {
 }
 
 #[test]
-fn a_base_without_locks_can_be_made_anew() {
+fn reinit_works_on_a_base_without_locks() {
     let _turn = my_turn();
     let base = Base::with_config(&Config::new().set_flags(BaseFlags::NOLOCK)).unwrap();
     let (reader, _writer) = pair();
@@ -60,7 +60,7 @@ fn a_base_without_locks_can_be_made_anew() {
 }
 
 #[test]
-fn a_descriptor_that_the_child_closed_is_no_refusal() {
+fn a_descriptor_that_the_child_closed_does_not_make_reinit_fail() {
     let _turn = my_turn();
     let base = Base::new().unwrap();
     let (reader, writer) = pair();
@@ -79,7 +79,7 @@ fn a_descriptor_that_the_child_closed_is_no_refusal() {
 
 /// Reading, a timer, and a wake-up from another thread, in a child of each kind of base.
 #[test]
-fn every_backend_can_be_made_anew() {
+fn reinit_works_on_every_backend() {
     let _turn = my_turn();
     let with_changelist = |config: Config| config.set_flags(BaseFlags::EPOLL_USE_CHANGELIST);
     let without = |kept: &str| {
@@ -134,7 +134,7 @@ fn every_backend_can_be_made_anew() {
 
 /// One descriptor for each kernel object before and after, and none closed that is somebody else's.
 #[test]
-fn nothing_is_closed_twice_and_nothing_left_open() {
+fn reinit_closes_each_descriptor_once() {
     let _turn = my_turn();
     let base = Base::new().unwrap();
     base.descriptor().unwrap();
@@ -156,7 +156,7 @@ fn nothing_is_closed_twice_and_nothing_left_open() {
 }
 
 #[test]
-fn a_base_can_be_made_anew_without_a_fork() {
+fn reinit_works_without_a_fork() {
     let _turn = my_turn();
     let base = Base::new().unwrap();
     let (reader, mut writer) = pair();
