@@ -10,19 +10,19 @@ import { kinds, rawClient, type Proxied } from './support.js'
 
 const MEBIBYTE = 2 ** 20
 
-/** The most a relay may keep of one direction: a pipe of the largest size that is allowed, and a buffer. */
+/** The most bytes that a relay holds of one direction: a pipe of the largest size, and a buffer. */
 const HELD = 2 * MEBIBYTE
 
-/** The most this system lets one TCP socket buffer, to read or to write; elsewhere than on Linux, more than enough. */
+/** The most bytes that one TCP socket buffers to read or to write: tcp(7). On other systems an upper bound. */
 function largest(name: 'tcp_rmem' | 'tcp_wmem'): number {
   if (process.platform !== 'linux') return 32 * MEBIBYTE
   return Number(readFileSync(`/proc/sys/net/ipv4/${name}`, 'latin1').trim().split(/\s+/)[2])
 }
 
-/** The bytes that the sockets of two connections can hold between a sender and a receiver, with what a relay may hold. */
+/** The most bytes between a sender and a receiver: in the sockets of two connections, and in a relay. */
 const ROOM = 2 * (largest('tcp_rmem') + largest('tcp_wmem')) + HELD
 
-/** Whether a connect is done. */
+/** Whether a connect has completed. */
 function connected(fd: number): boolean {
   try {
     socket.peer(fd)
@@ -32,12 +32,12 @@ function connected(fd: number): boolean {
   }
 }
 
-/** Writes to a descriptor until nothing has been taken for a while; how many bytes were, and the most held meanwhile. */
+/** Writes until nothing was taken for a while; returns the bytes written, and the most that the relay held. */
 async function fill(fd: number, proxied: Proxied, most: number): Promise<{ sent: number; held: number }> {
   const piece = pattern(65_536, 1)
   let [sent, held, still] = [0, 0, 0]
   while (still < 100 && sent <= most) {
-    // The position in the stream decides what is sent, however little was taken before.
+    // The position in the stream determines the bytes, also after a short write.
     const taken = socket.write(fd, piece, sent % piece.length)
     held = Math.max(held, proxied.held?.() ?? 0)
     if (taken > 0) {
@@ -52,7 +52,7 @@ async function fill(fd: number, proxied: Proxied, most: number): Promise<{ sent:
 }
 
 describe.each(kinds)('$name', ({ start }) => {
-  test('a server that accepts and never reads stops its client, and nothing grows without bound', async () => {
+  test('a server that never reads stops its client, and memory stays bounded', async () => {
     const accepted = deferred<Socket>()
     const proxied = await start(await serve((peer) => accepted.resolve(peer.pause())))
     const client = rawClient(proxied.port)
@@ -61,10 +61,10 @@ describe.each(kinds)('$name', ({ start }) => {
     const { sent, held } = await fill(client, proxied, ROOM)
     expect(sent).toBeLessThan(ROOM)
     expect(held).toBeLessThanOrEqual(HELD)
-    // What the sockets hold is the kernel's memory. The process is given room for what else goes on in it.
+    // The buffers of sockets are memory of the kernel. The margin is for the rest of the process.
     expect(process.memoryUsage.rss() - before).toBeLessThan(HELD + 48 * MEBIBYTE)
 
-    // Nothing was lost on the way: as soon as it is read, all of it arrives, and the client goes on.
+    // Nothing was lost: once the server reads, every byte arrives.
     const server = await accepted.promise
     const piece = pattern(65_536, 1)
     let received = 0
@@ -92,7 +92,7 @@ describe.each(kinds)('$name', ({ start }) => {
     const client = socket.connect({ host: LOOPBACK, port: proxied.port })
     const server = await accepted.promise
     const piece = pattern(65_536, 1)
-    // Each write is waited for, so that what counts was taken by the kernel.
+    // The next write starts in the callback of the last, so only bytes that the kernel took are counted.
     let [sent, still, seen, open] = [0, 0, -1, true]
     server.on('close', () => (open = false))
     const send = (): void => {
@@ -106,7 +106,7 @@ describe.each(kinds)('$name', ({ start }) => {
     }, 'an end of the sending')
     expect(sent).toBeLessThan(ROOM)
     expect(proxied.held?.() ?? 0).toBeLessThanOrEqual(HELD)
-    // The client goes away without having read anything, and the server hears of it.
+    // The client closes without having read, and the server gets an error.
     const failure = new Promise<SystemError>((resolve) => {
       server.once('error', resolve as (error: Error) => void)
     })

@@ -11,7 +11,7 @@ import { forward } from './support.js'
 
 const anywhere = { host: LOOPBACK, port: 0 }
 
-/** A base that runs; `ended` settles when its run is over. */
+/** A running base; `ended` settles when `run()` returns. */
 async function start(): Promise<{ base: EventBase; ended: Promise<unknown> }> {
   const base = new EventBase()
   base.newTimer(() => {}, { persist: true }).add(60_000)
@@ -20,7 +20,7 @@ async function start(): Promise<{ base: EventBase; ended: Promise<unknown> }> {
   return { base, ended }
 }
 
-/** How a connection ended for Node: in order, or with the code of an error. */
+/** How a connection ended: in order, or with an error code. */
 function endOf(peer: Socket): Promise<string> {
   return new Promise((resolve) => {
     peer.once('end', () => resolve('end'))
@@ -29,12 +29,12 @@ function endOf(peer: Socket): Promise<string> {
   })
 }
 
-/** Whether a connection is over, in whatever way it broke off. */
+/** The ways in which a connection can end. */
 const OVER = ['end', 'ECONNRESET', 'EPIPE']
 
-/** Runs a case, and expects every descriptor that it opened to be closed, by kind. */
+/** Runs a case, and expects that every descriptor it opened is closed, by kind. */
 async function leavesNothing(run: () => Promise<void>): Promise<void> {
-  // What the process opens once is open before.
+  // What the process opens once is opened first.
   await (await dial(await serve((peer) => peer.end()))).destroy()
   const first = await start()
   first.base.close()
@@ -49,14 +49,14 @@ async function leavesNothing(run: () => Promise<void>): Promise<void> {
 }
 
 describe('the base is closed', () => {
-  test('in onConnection, in the middle of a burst: no further connection comes, all of them end', () =>
+  test('in onConnection, in the middle of a burst: no further connection is reported, all of them end', () =>
     leavesNothing(async () => {
       const { base, ended } = await start()
-      let told = 0
+      let count = 0
       const listener = listen(base, anywhere, (fd) => {
         socket.close(fd)
-        told += 1
-        if (told === 3) base.close()
+        count += 1
+        if (count === 3) base.close()
       })
       listener.pause()
       const { port } = listener.address
@@ -64,13 +64,13 @@ describe('the base is closed', () => {
       const ends = clients.map(endOf)
       listener.resume()
       await ended
-      expect(told).toBe(3)
+      expect(count).toBe(3)
       expect(listener.closed).toBe(true)
       for (const end of await Promise.all(ends)) expect(OVER).toContain(end)
       clients.forEach((client) => client.destroy())
     }))
 
-  test('in onConnection, with connects and relays under way: connects reject, relays end without a word', () =>
+  test('in onConnection, with connects and relays in progress: connects reject, relays end without a callback', () =>
     leavesNothing(async () => {
       const { base, ended } = await start()
       const upstream = socket.listen(anywhere)
@@ -103,7 +103,7 @@ describe('the base is closed', () => {
       clients.forEach((client) => client.destroy())
     }))
 
-  test('in the continuation of connect: what was connected is the caller’s, and cannot be relayed any more', () =>
+  test('in the continuation of connect: the caller owns the descriptor, and cannot relay it', () =>
     leavesNothing(async () => {
       const { base, ended } = await start()
       const upstream = socket.listen(anywhere)
@@ -115,20 +115,20 @@ describe('the base is closed', () => {
       for (const one of [near, far, fd, upstream]) socket.close(one)
     }))
 
-  test('in onEnd: the other relays end without a word', () =>
+  test('in onEnd: the other relays end without a callback', () =>
     leavesNothing(async () => {
       const { base, ended } = await start()
       const pairs = [socket.pair(), socket.pair(), socket.pair(), socket.pair()] as const
-      const told: string[] = []
+      const calls: string[] = []
       relay(base, pairs[0][0], pairs[1][0], {}, () => {
-        told.push('first')
+        calls.push('first')
         base.close()
       })
-      relay(base, pairs[2][0], pairs[3][0], {}, () => told.push('second'))
+      relay(base, pairs[2][0], pairs[3][0], {}, () => calls.push('second'))
       // Both end in the same pass.
       for (const [, far] of pairs) socket.close(far)
       await ended
-      expect(told).toHaveLength(told.includes('first') ? told.indexOf('first') + 1 : -1)
+      expect(calls).toHaveLength(calls.includes('first') ? calls.indexOf('first') + 1 : -1)
     }))
 
   test.each(['onRead', 'onWrite', 'onEvent'] as const)('in %s of a buffered stream', (name) =>
@@ -136,9 +136,9 @@ describe('the base is closed', () => {
       const { base, ended } = await start()
       const [near, far] = socket.pair()
       const stream = new BufferEvent(base, near)
-      let told = 0
+      let count = 0
       const close = (): void => {
-        told += 1
+        count += 1
         base.close()
       }
       stream.setCallbacks({ [name]: close }).enable(0x06)
@@ -146,8 +146,8 @@ describe('the base is closed', () => {
       else if (name === 'onRead') socket.write(far, Buffer.from('x'))
       else socket.shutdown(far, 'write')
       await ended
-      expect([told, stream.closed]).toEqual([1, true])
-      // Its own descriptor went with it.
+      expect([count, stream.closed]).toEqual([1, true])
+      // The stream closed its own descriptor.
       socket.close(far)
     }),
   )
@@ -174,7 +174,7 @@ describe('in a callback', () => {
     })
   })
 
-  test('onEnd may close its own relay, another one and the listener, and begin anew', () =>
+  test('onEnd may close its own relay, another one and the listener, and start a relay', () =>
     leavesNothing(async () => {
       const { base, ended } = await start()
       const pairs = [
@@ -185,37 +185,37 @@ describe('in a callback', () => {
         socket.pair(),
         socket.pair(),
       ] as const
-      const told: string[] = []
-      const listener = listen(base, anywhere, () => told.push('a connection'))
-      const other = relay(base, pairs[2][0], pairs[3][0], {}, ({ reason }) => told.push(`other ${reason}`))
+      const calls: string[] = []
+      const listener = listen(base, anywhere, () => calls.push('a connection'))
+      const other = relay(base, pairs[2][0], pairs[3][0], {}, ({ reason }) => calls.push(`other ${reason}`))
       const first = relay(base, pairs[0][0], pairs[1][0], {}, ({ reason }) => {
-        told.push(`first ${reason}`)
+        calls.push(`first ${reason}`)
         first.close()
         other.close()
         listener.close()
-        relay(base, pairs[4][0], pairs[5][0], {}, (end) => told.push(`third ${end.reason} ${end.bytesAToB}`))
+        relay(base, pairs[4][0], pairs[5][0], {}, (end) => calls.push(`third ${end.reason} ${end.bytesAToB}`))
       })
       socket.close(pairs[0][1])
       socket.close(pairs[1][1])
-      await until(() => told.length === 2, 'the end of two')
-      expect(told).toEqual(['first end', 'other closed'])
+      await until(() => calls.length === 2, 'the end of two')
+      expect(calls).toEqual(['first end', 'other closed'])
       socket.write(pairs[4][1], Buffer.from('hello'))
       for (const index of [2, 3, 4] as const) socket.close(pairs[index][1])
       await until(() => socket.read(pairs[5][1], Buffer.alloc(9)) === 5, 'the bytes')
       socket.close(pairs[5][1])
-      await until(() => told.length === 3, 'the end of the third')
-      expect(told[2]).toBe('third end 5')
+      await until(() => calls.length === 3, 'the end of the third')
+      expect(calls[2]).toBe('third end 5')
       base.close()
       await ended
     }))
 
-  test('a timer that closes a relay in the pass in which its ends are ready stops it at once', () =>
+  test('a timer that closes a relay in the pass in which its ends are ready stops it immediately', () =>
     leavesNothing(async () => {
       const { base, ended } = await start()
       const [a, b] = [socket.pair(), socket.pair()]
       const done = deferred<RelayEnd>()
       const made = relay(base, a[0], b[0], {}, done.resolve)
-      // Ready before the timer is looked at, with a number that the next pair may get.
+      // Ready before the timer runs, with descriptors that the next pair may get.
       socket.write(a[1], Buffer.alloc(1000))
       let next: [number, number] | undefined
       base
@@ -225,7 +225,7 @@ describe('in a callback', () => {
         })
         .add(0)
       expect((await done.promise).reason).toBe('closed')
-      // The readiness that was reported for the old descriptor concerned nobody else.
+      // Readiness that was reported for the old descriptor does not reach the new one.
       await until(() => next !== undefined)
       const [left, right] = next ?? [-1, -1]
       expect(socket.read(left, Buffer.alloc(1))).toBe(-1)
@@ -237,14 +237,14 @@ describe('in a callback', () => {
   test('onProblem may close its proxy, drain it, and change its upstreams', () =>
     leavesNothing(async () => {
       for (const what of ['close', 'drain', 'setUpstreams'] as const) {
-        const told: string[] = []
+        const calls: string[] = []
         const upstream = { host: LOOPBACK, port: closedPort() }
         const made = await proxy({
           listen: anywhere,
           upstream,
           threads: 2,
           onProblem: ({ kind }) => {
-            told.push(kind)
+            calls.push(kind)
             if (what === 'setUpstreams') void made.setUpstreams([upstream])
             else void made[what]()
           },
@@ -252,9 +252,9 @@ describe('in a callback', () => {
         const client = await dial(portOf(made.address))
         expect(OVER).toContain(await endOf(client))
         client.destroy()
-        await until(() => told.length > 0, 'the problem')
+        await until(() => calls.length > 0, 'the problem')
         await (what === 'setUpstreams' ? made.close() : made.closed)
-        expect(told[0]).toBe('connectFailed')
+        expect(calls[0]).toBe('connectFailed')
       }
     }))
 })

@@ -1,9 +1,9 @@
 /**
- * Connections of random sizes through proxies, with half-closes, resets, stalls, limits, idle timeouts and kills of
- * either side in the middle of things. Every byte that arrives is compared with what was sent; where a stream ends in
- * order all of it has to be there. Afterwards nothing is left.
+ * Connections of random sizes through proxies, with half-closes, resets, stalls, limits, idle timeouts, and either side
+ * closing early. Every byte that arrives is compared with what was sent; a stream that ends in order has to be
+ * complete. Afterwards no descriptor is left.
  *
- * `npm run fire -- --seed S --connections N` repeats a round, or makes it longer.
+ * `npm run fire -- --seed S --connections N` repeats a round, or runs a longer one.
  */
 
 import { describe, expect, test } from 'vitest'
@@ -29,13 +29,13 @@ const terms = {
   idle: { idleTimeout: 60 },
 } satisfies Record<Terms, RelayOptions>
 
-/** Starts proxies, and ends them all. */
+/** Starts proxies, and closes all of them. */
 interface Kind {
   readonly name: string
   open(): { start(terms: Terms, upstream: number): Promise<number>; close(): Promise<void> }
 }
 
-/** Policy in TypeScript, on one base for all. */
+/** `listen`, `connect` and `relay`, on one base for all terms. */
 function onOneBase() {
   const base = new EventBase()
   const running = { count: 0 }
@@ -57,7 +57,7 @@ function onOneBase() {
   }
 }
 
-/** Native threads, two for each of the terms. */
+/** `proxy()`, with two threads for each of the terms. */
 function onThreads() {
   const proxies: TcpProxy[] = []
   return {
@@ -74,8 +74,8 @@ function onThreads() {
 }
 
 const kinds: readonly Kind[] = [
-  { name: 'policy in TypeScript', open: onOneBase },
-  { name: 'native threads', open: onThreads },
+  { name: 'relay()', open: onOneBase },
+  { name: 'proxy()', open: onThreads },
 ]
 
 async function fire({ open }: Kind, from: number, count: number): Promise<Tally> {
@@ -86,9 +86,9 @@ async function fire({ open }: Kind, from: number, count: number): Promise<Tally>
 }
 
 describe.each(kinds)('$name', (kind) => {
-  test('what arrives under fire is what was sent, and nothing is left', async () => {
+  test('what arrives under fire is what was sent, and no descriptor is left', async () => {
     const repeat = `npm run fire -- --ts --seed ${seed} --connections ${connections}`
-    // What is loaded and allocated once is there after a first round.
+    // A first round loads and allocates what is needed once.
     const warm = await fire(kind, seed + 1, Math.ceil(connections / 5))
     expect(warm.failures.slice(0, 5), `warming up: ${repeat}`).toEqual([])
     await collect()
@@ -98,11 +98,11 @@ describe.each(kinds)('$name', (kind) => {
     const seconds = ((performance.now() - start) / 1000).toFixed(1)
     console.log(
       `${kind.name}, seed ${seed}: ${connections} connections, ${Math.round(bytes / MEBIBYTE)} MiB, ` +
-        `${ended} in order, ${broken} broken off, ${seconds} s`,
+        `${ended} in order, ${broken} not, ${seconds} s`,
     )
     expect(failures.slice(0, 5), `${failures.length} failures; ${repeat}`).toEqual([])
     expect(ended + broken).toBe(connections)
-    // The host closes its own handles in turns of its own.
+    // Node closes its handles asynchronously.
     await until(
       () => JSON.stringify(descriptors()) === JSON.stringify(before.descriptors),
       'every descriptor to be closed',

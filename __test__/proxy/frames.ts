@@ -1,11 +1,11 @@
-/** WebSocket frames (RFC 6455), as far as a test of a proxy needs them. */
+/** WebSocket frames (RFC 6455), the part that tests of a proxy need. */
 
 import { createHash } from 'node:crypto'
 
-/** What a frame is (RFC 6455, section 5.2). */
+/** The kinds of frames: RFC 6455, section 5.2. */
 export const Opcode = { CONTINUATION: 0, TEXT: 1, BINARY: 2, CLOSE: 8, PING: 9, PONG: 10 } as const
 
-/** A frame as it was received. */
+/** A received frame. */
 export interface Frame {
   readonly final: boolean
   readonly opcode: number
@@ -38,12 +38,12 @@ export function frame(
   return Buffer.concat(mask === undefined ? [head, payload] : [head, mask, masked(payload, mask)])
 }
 
-/** Puts frames together from the pieces of a stream. */
+/** Assembles frames from the pieces of a stream. */
 export class Deframer {
   readonly frames: Frame[] = []
   #rest: Buffer = Buffer.alloc(0)
 
-  /** Takes a piece and returns the frames that are complete by it. */
+  /** Takes a piece, and returns the frames that it completes. */
   push(piece: Buffer): readonly Frame[] {
     this.#rest = Buffer.concat([this.#rest, piece])
     const found: Frame[] = []

@@ -15,7 +15,7 @@ import { socket } from '../../net.js'
 import { deferred, dial, drain, LOOPBACK, pattern, serve, until } from '../net/support.js'
 import { first, kinds, rawClient, serving, whole } from './support.js'
 
-/** A server, its port, and how many connections it was offered. */
+/** A server, its port, and the number of connections to it. */
 async function site(onRequest: RequestListener) {
   const server = createServer(onRequest)
   let connections = 0
@@ -24,7 +24,7 @@ async function site(onRequest: RequestListener) {
   return { server, port, connections: () => connections }
 }
 
-/** Keeps connections, so many of them at most. */
+/** Keeps at most that number of connections alive. */
 function keeping(maxSockets: number): Agent {
   const agent = new Agent({ keepAlive: true, maxSockets })
   onTestFinished(() => agent.destroy())
@@ -33,7 +33,7 @@ function keeping(maxSockets: number): Agent {
 
 function post(port: number, options: RequestOptions = {}) {
   const call = request({ host: LOOPBACK, port, method: 'POST', ...options })
-  // Who waits for the answer hears of it there.
+  // The promise of the answer rejects with it.
   call.on('error', () => {})
   return { call, answer: first<IncomingMessage>(call, 'response') }
 }
@@ -44,7 +44,7 @@ const echo: RequestListener = (message, response) => {
 }
 
 describe.each(kinds)('$name', ({ start }) => {
-  test('requests follow each other on one connection, bodies in chunks both ways', async () => {
+  test('several requests use one connection, with chunked bodies in both directions', async () => {
     const { port: upstream, connections } = await site(echo)
     const { port } = await start(upstream)
     const agent = keeping(1)
@@ -61,10 +61,8 @@ describe.each(kinds)('$name', ({ start }) => {
     }
     expect(connections()).toBe(1)
   })
-})
 
-describe.each(kinds)('$name', ({ start }) => {
-  test('many connections at once each get the answers to their own requests', async () => {
+  test('concurrent connections get the answers to their own requests', async () => {
     const { port: upstream, connections } = await site(echo)
     const { port } = await start(upstream)
     const agent = keeping(32)
@@ -81,7 +79,7 @@ describe.each(kinds)('$name', ({ start }) => {
     expect(connections()).toBe(32)
   })
 
-  test('requests sent in one piece are answered in their order', async () => {
+  test('pipelined requests are answered in order', async () => {
     const { port: upstream } = await site((message, response) => response.end(`${message.url};`))
     const { port } = await start(upstream)
     const client = await dial(port)
@@ -95,7 +93,7 @@ describe.each(kinds)('$name', ({ start }) => {
     expect(text.match(/\/\d+;/g)).toEqual(paths.map((path) => `${path};`))
   })
 
-  test('a body is sent when the server asks for it, and not when it does not', async () => {
+  test('a body with "expect: 100-continue" is sent only after the server requests it', async () => {
     const { server, port: upstream } = await site(() => {})
     let asked = false
     server.on('checkContinue', (message: IncomingMessage, response) => {
@@ -123,14 +121,14 @@ describe.each(kinds)('$name', ({ start }) => {
     unwanted.call.destroy()
   })
 
-  test('an upgraded connection carries any bytes, the first ones right behind the heads', async () => {
+  test('an upgraded connection carries arbitrary bytes, the first in one piece with the heads', async () => {
     const { server, port: upstream } = await site(() => {})
-    const heard = deferred<Buffer>()
+    const received = deferred<Buffer>()
     server.on('upgrade', (_: IncomingMessage, peer: Socket, head: Buffer) => {
       peer.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: bytes\r\n\r\nwelcome')
       peer.unshift(head)
       void (async () => {
-        heard.resolve(await whole(peer))
+        received.resolve(await whole(peer))
         peer.end(pattern(700_000, 2))
       })()
     })
@@ -143,14 +141,14 @@ describe.each(kinds)('$name', ({ start }) => {
     expect(answer.toString('latin1', 0, 12)).toBe('HTTP/1.1 101')
     expect(answer.toString('latin1', body, body + 7)).toBe('welcome')
     expect(answer.subarray(body + 7).equals(pattern(700_000, 2))).toBe(true)
-    const bytes = await heard.promise
+    const bytes = await received.promise
     expect(bytes.toString('latin1', 0, 5)).toBe('early')
     expect(bytes.subarray(5).equals(pattern(900_000, 1))).toBe(true)
   })
 
-  test('an answer that comes before the end of the request arrives whole', async () => {
+  test('an answer that precedes the end of the request arrives complete', async () => {
     const refusal = pattern(300_000, 3)
-    // As a polite server does: what still comes is taken until the client has heard.
+    // The server reads the rest of the request until the client has the answer.
     const upstream = await serve((peer) => {
       peer.once('data', () => {
         peer.write(`HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: ${refusal.length}\r\n\r\n`)
@@ -173,16 +171,16 @@ describe.each(kinds)('$name', ({ start }) => {
     call.destroy()
   })
 
-  test('an answer is heard of a server that closes while the client still sends', async () => {
+  test('the answer of a server that closes while the client still sends arrives', async () => {
     const answer = 'HTTP/1.1 413 Too Large\r\nConnection: close\r\n\r\n'
     const upstream = await serve((peer) => {
-      // Closed with bytes unread, which resets the connection.
+      // Linux resets a connection that is closed with unread bytes: RFC 1122, section 4.2.2.13.
       peer.once('readable', () => peer.write(answer, () => peer.destroy()))
     })
     const { port } = await start(upstream)
     const client = rawClient(port)
     const piece = pattern(65_536, 4)
-    const heard = Buffer.alloc(1000)
+    const received = Buffer.alloc(1000)
     let length = 0
     let open = true
     await until(() => {
@@ -193,7 +191,7 @@ describe.each(kinds)('$name', ({ start }) => {
         expect(['EPIPE', 'ECONNRESET']).toContain((error as SystemError).code)
       }
       try {
-        const count = socket.read(client, heard, length)
+        const count = socket.read(client, received, length)
         if (count > 0) length += count
         return count === 0
       } catch (error) {
@@ -201,6 +199,6 @@ describe.each(kinds)('$name', ({ start }) => {
         return true
       }
     }, 'the end of the answer')
-    expect(heard.toString('latin1', 0, length)).toBe(answer)
+    expect(received.toString('latin1', 0, length)).toBe(answer)
   })
 })

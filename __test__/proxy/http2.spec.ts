@@ -13,7 +13,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { LOOPBACK, pattern } from '../net/support.js'
 import { credentials, first, kinds, serving, whole } from './support.js'
 
-/** A server, plain or over TLS, whose sessions live no longer than the test. */
+/** A server, plain or over TLS, whose sessions end with the test. */
 async function site(secure: boolean, onStream: (stream: ServerHttp2Stream, path: string) => void) {
   const server: Http2Server = secure
     ? (createSecureServer(credentials) as unknown as Http2Server)
@@ -69,14 +69,14 @@ describe.each(cases)('$name', ({ start, secure }) => {
     expect(sessions()).toBe(1)
   })
 
-  test('large bodies go both ways at once', async () => {
+  test('large bodies pass in both directions at the same time', async () => {
     const { upstream } = await site(secure, (stream, path) => {
       const index = Number(path.slice(1))
       stream.respond({ ':status': 200 }, { waitForTrailers: true })
-      let heard = ''
-      stream.on('wantTrailers', () => stream.sendTrailers({ 'x-digest': heard }))
+      let received = ''
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'x-digest': received }))
       void (async () => {
-        heard = digest(await whole(stream))
+        received = digest(await whole(stream))
         stream.end(pattern(1_500_000, index))
       })()
     })
@@ -95,7 +95,7 @@ describe.each(cases)('$name', ({ start, secure }) => {
     )
   })
 
-  test('a stream that is reset leaves the others as they are', async () => {
+  test('a reset stream does not affect the others', async () => {
     const { upstream } = await site(secure, (stream, path) => {
       stream.respond({ ':status': 200 })
       if (path === '/kept') stream.pipe(stream)

@@ -13,15 +13,15 @@ const fixture = fileURLToPath(new URL('../fixtures/proxy-shortage.ts', import.me
 interface Report {
   readonly open: Record<string, number>
   readonly busy: number
-  readonly told: readonly string[]
+  readonly problems: readonly string[]
 }
 
-/** A proxy that may open 128 descriptors; what it says when asked. */
+/** A proxy that may open 128 descriptors; `ask` returns its report. */
 async function starved(
   kind: string,
   upstream: number,
 ): Promise<{ port: number; ask: () => Promise<Report> }> {
-  // Its own process: the limit is the process's.
+  // RLIMIT_NOFILE applies to a process: getrlimit(2).
   const script = 'ulimit -n 128 && exec "$0" --import tsx "$@"'
   const child = spawn('sh', ['-c', script, process.execPath, fixture, kind, String(upstream)], {
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -34,17 +34,17 @@ async function starved(
     const answer = next()
     child.stdin.write('\n')
     const report = JSON.parse(await answer) as Report
-    // Files are the host's, which has some open while it loads.
+    // Node opens files while it loads.
     const open = Object.fromEntries(Object.entries(report.open).filter(([of]) => of !== 'file'))
     return { ...report, open }
   }
   return { port, ask }
 }
 
-/** Sends a word. What comes back, until the connection ends in whatever way. */
-function exchange(client: Socket, word: string): { heard: string; over: boolean } {
-  const state = { heard: '', over: false }
-  client.on('data', (chunk: Buffer) => (state.heard += String(chunk)))
+/** Sends a word; collects what returns until the connection ends in any way. */
+function exchange(client: Socket, word: string): { received: string; over: boolean } {
+  const state = { received: '', over: false }
+  client.on('data', (chunk: Buffer) => (state.received += String(chunk)))
   client.on('error', () => {})
   client.on('close', () => (state.over = true))
   client.on('end', () => client.end())
@@ -52,8 +52,8 @@ function exchange(client: Socket, word: string): { heard: string; over: boolean 
   return state
 }
 
-test.each(['policy in TypeScript', 'threads'])(
-  '%s: out of descriptors in the middle of a burst, connections are served or closed, and the proxy recovers',
+test.each(['relay()', 'proxy()'])(
+  '%s: without descriptors in the middle of a burst, connections are served or closed, and the proxy recovers',
   async (kind) => {
     let served = 0
     const upstream = await serve((peer) => {
@@ -65,29 +65,29 @@ test.each(['policy in TypeScript', 'threads'])(
     const words = Array.from({ length: 100 }, (_, index) => `word ${index}`)
     const clients = await Promise.all(words.map(() => dial(port)))
     const states = clients.map((client, index) => exchange(client, words[index] ?? ''))
-    // As many as there are descriptors for; the others wait, or were closed when no descriptor was left for them.
-    await until(() => states.some(({ heard }) => heard !== ''), 'an answer')
+    // As many are served as there are descriptors for; the others wait, or were closed.
+    await until(() => states.some(({ received }) => received !== ''), 'an answer')
     let seen = -1
     await until(() => seen === (seen = served + states.filter(({ over }) => over).length), 'rest')
     expect(served).toBeLessThan(clients.length)
 
-    // It does not spin while descriptors lack.
+    // It does not spin without descriptors.
     const [early, start] = [await ask(), performance.now()]
     await sleep(500)
     const late = await ask()
     expect(late.busy - early.busy).toBeLessThan((performance.now() - start) * 0.6)
-    expect(late.told.length).toBeGreaterThan(0)
+    expect(late.problems.length).toBeGreaterThan(0)
 
-    // Who is served makes room for who waits.
+    // Connections that end make room for those that wait.
     for (const client of clients) client.end()
     await until(() => states.every(({ over }) => over), 'an end to every connection')
-    for (const [index, { heard }] of states.entries()) expect(['', words[index]]).toContain(heard)
-    expect(states.filter(({ heard }) => heard !== '').length).toBeGreaterThan(10)
+    for (const [index, { received }] of states.entries()) expect(['', words[index]]).toContain(received)
+    expect(states.filter(({ received }) => received !== '').length).toBeGreaterThan(10)
 
-    // Nothing of it is left, and newcomers are served again.
+    // No descriptor of the burst is left, and further connections are served.
     const client = await dial(port)
     const state = exchange(client, 'after it')
-    await until(() => state.heard === 'after it', 'an answer after the shortage')
+    await until(() => state.received === 'after it', 'an answer after the shortage')
     client.end()
     await until(() => state.over, 'its end')
     let after: Report = await ask()

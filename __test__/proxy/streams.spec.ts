@@ -8,7 +8,7 @@ import { socket } from '../../net.js'
 import { deferred, dial, drain, LOOPBACK, pattern, portOf, serve, sleep, until } from '../net/support.js'
 import { first, kinds } from './support.js'
 
-/** A server's side of one connection, which has said a word, so that it is connected through. */
+/** Both ends of one connection through the proxy, after the server has sent one byte. */
 async function through(start: (upstream: number) => Promise<{ port: number }>): Promise<[Socket, Socket]> {
   const accepted = deferred<Socket>()
   const { port } = await start(await serve(accepted.resolve))
@@ -20,7 +20,7 @@ async function through(start: (upstream: number) => Promise<{ port: number }>): 
   return [client, server]
 }
 
-/** What a connection breaks off with; undefined where it ends in order. */
+/** The error code of a connection; undefined where it ends in order. */
 function broken(peer: Socket): Promise<string | undefined> {
   return new Promise((resolve) => {
     peer.once('error', (error: NodeJS.ErrnoException) => resolve(error.code))
@@ -30,7 +30,7 @@ function broken(peer: Socket): Promise<string | undefined> {
 }
 
 describe.each(kinds)('$name', ({ start }) => {
-  test('the client ends first, and still hears everything', async () => {
+  test('a client that ends first still receives everything', async () => {
     const [client, server] = await through(start)
     const [there, back] = [pattern(1_000_000, 1), pattern(2_000_000, 2)]
     client.end(there)
@@ -39,7 +39,7 @@ describe.each(kinds)('$name', ({ start }) => {
     expect((await drain(client)).equals(back)).toBe(true)
   })
 
-  test('the server ends first, and still hears everything', async () => {
+  test('a server that ends first still receives everything', async () => {
     const [client, server] = await through(start)
     const [there, back] = [pattern(2_000_000, 1), pattern(1_000_000, 2)]
     server.end(back)
@@ -48,33 +48,31 @@ describe.each(kinds)('$name', ({ start }) => {
     expect((await drain(server)).equals(there)).toBe(true)
   })
 
-  test('a reset is passed on from either side as a reset', async () => {
+  test('a reset of either side becomes a reset of the other', async () => {
     const [client, server] = await through(start)
     client.resetAndDestroy()
     expect(await broken(server)).toBe('ECONNRESET')
-    const [listener, speaker] = await through(start)
-    speaker.resetAndDestroy()
-    expect(await broken(listener)).toBe('ECONNRESET')
+    const [receiver, sender] = await through(start)
+    sender.resetAndDestroy()
+    expect(await broken(receiver)).toBe('ECONNRESET')
   })
-})
 
-describe.each(kinds)('$name', ({ start }) => {
-  test('a reset in the middle of a stream leaves a beginning of it, and is no end', async () => {
-    // Plain descriptors: Node's sockets take a reset behind the last bytes for an end.
+  test('a reset in the middle of a stream does not look like its end', async () => {
+    // Plain descriptors: sockets of Node report a reset after the last bytes as an end.
     for (const from of ['client', 'server'] as const) {
-      const door = socket.listen({ host: LOOPBACK, port: 0 })
-      onTestFinished(() => socket.close(door))
-      const { port } = await start(portOf(socket.address(door)))
+      const listening = socket.listen({ host: LOOPBACK, port: 0 })
+      onTestFinished(() => socket.close(listening))
+      const { port } = await start(portOf(socket.address(listening)))
       const client = socket.connect({ host: LOOPBACK, port })
       let server = -1
-      await until(() => (server = socket.accept(door)) >= 0, 'the connection')
+      await until(() => (server = socket.accept(listening)) >= 0, 'the connection')
       const [speaker, listener] = from === 'client' ? [client, server] : [server, client]
       const bytes = pattern(8_000_000, 1)
       expect(socket.write(speaker, bytes)).toBeGreaterThan(0)
-      const heard = Buffer.alloc(bytes.length)
+      const received = Buffer.alloc(bytes.length)
       let length = 0
       await until(() => {
-        length += Math.max(0, socket.read(listener, heard, length, 65_536))
+        length += Math.max(0, socket.read(listener, received, length, 65_536))
         return length > 0
       }, 'the first bytes')
       socket.setOption(speaker, 'linger', 0)
@@ -83,7 +81,7 @@ describe.each(kinds)('$name', ({ start }) => {
       await until(() => {
         try {
           for (;;) {
-            const count = socket.read(listener, heard, length)
+            const count = socket.read(listener, received, length)
             if (count < 0) return false
             if (count === 0) return true
             length += count
@@ -95,11 +93,11 @@ describe.each(kinds)('$name', ({ start }) => {
       }, 'the reset')
       socket.close(listener)
       expect(outcome, from).toBe('ECONNRESET')
-      expect(heard.subarray(0, length).equals(bytes.subarray(0, length)), from).toBe(true)
+      expect(received.subarray(0, length).equals(bytes.subarray(0, length)), from).toBe(true)
     }
   })
 
-  test('a slow reader gets every byte, and slows nobody else', async () => {
+  test('a slow reader gets every byte, and does not slow other connections', async () => {
     const bytes = pattern(12_000_000, 1)
     const upstream = await serve((peer) => peer.end(bytes))
     const { port } = await start(upstream)
@@ -125,7 +123,7 @@ describe.each(kinds)('$name', ({ start }) => {
     slow.destroy()
   })
 
-  test('a connection that says nothing at all can be ended from either side', async () => {
+  test('a connection without any bytes can be ended by either side', async () => {
     const accepted: Socket[] = []
     const { port } = await start(await serve((peer) => accepted.push(peer)))
     for (const round of [0, 1]) {
@@ -133,15 +131,15 @@ describe.each(kinds)('$name', ({ start }) => {
       await until(() => accepted.length === round + 1, 'the connection')
       const server = accepted[round] as Socket
       const [begin, other] = round === 0 ? [client, server] : [server, client]
-      const heard = [drain(client), drain(server)]
+      const received = [drain(client), drain(server)]
       begin.end()
       await first(other, 'end')
       other.end()
-      expect((await Promise.all(heard)).map(String)).toEqual(['', ''])
+      expect((await Promise.all(received)).map(String)).toEqual(['', ''])
     }
   })
 
-  test('a hundred connections at once, each of its own size, both ways', async () => {
+  test('a hundred concurrent connections of different sizes carry every byte in both directions', async () => {
     const upstream = await serve((peer) => peer.pipe(peer))
     const { port } = await start(upstream)
     await Promise.all(

@@ -1,4 +1,4 @@
-/** What the specs share that send real traffic through a proxy: the kinds of proxy, and streams read to their end. */
+/** Shared by the specs that send traffic through a proxy: the kinds of proxy, and streams that are read to their end. */
 
 import { once, type EventEmitter } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -24,9 +24,9 @@ import { LOOPBACK, portOf, running } from '../net/support.js'
 export interface Proxied {
   /** Where clients connect to. */
   readonly port: number
-  /** Bytes it has read and not passed on, where it can tell. */
+  /** Bytes that it has read and not written, if it counts them. */
   held?(): number
-  /** How the connections that ended did so, where it can tell. */
+  /** How connections ended, if it records that. */
   readonly ends?: readonly RelayEnd[]
 }
 
@@ -37,7 +37,7 @@ export interface Kind {
   start(upstream: number): Promise<Proxied>
 }
 
-/** Takes a connection, makes another one to the upstream, and relays. */
+/** Connects to the upstream, and relays. */
 export async function forward(
   base: EventBase,
   fd: number,
@@ -55,7 +55,7 @@ export async function forward(
   return relay(base, fd, there, options, onEnd)
 }
 
-/** A proxy whose policy is TypeScript: listen, connect, relay on one base. */
+/** `listen`, `connect` and `relay` on one base. */
 export async function onOneBase(upstream: number, method?: Method, options?: RelayOptions): Promise<Proxied> {
   const base = await running(method)
   const relays = new Set<Relay>()
@@ -74,7 +74,7 @@ export async function onOneBase(upstream: number, method?: Method, options?: Rel
   }
 }
 
-/** The proxy on native threads. */
+/** `proxy()`. */
 export async function onThreads(upstream: number, threads = 2): Promise<Proxied> {
   const place = { host: LOOPBACK, port: 0 }
   const made = await proxy({ listen: place, upstream: { host: LOOPBACK, port: upstream }, threads })
@@ -82,14 +82,14 @@ export async function onThreads(upstream: number, threads = 2): Promise<Proxied>
   return { port: portOf(made.address) }
 }
 
-/** The kinds that every case runs over. */
+/** The kinds that every case runs on. */
 export const kinds: readonly Kind[] = [
-  { name: 'policy in TypeScript', start: (upstream) => onOneBase(upstream) },
-  { name: 'policy in TypeScript, on poll', start: (upstream) => onOneBase(upstream, 'poll') },
-  { name: 'native threads', start: (upstream) => onThreads(upstream) },
+  { name: 'relay()', start: (upstream) => onOneBase(upstream) },
+  { name: 'relay() on poll', start: (upstream) => onOneBase(upstream, 'poll') },
+  { name: 'proxy()', start: (upstream) => onThreads(upstream) },
 ]
 
-/** Has a server listen at a port of its own, until the test ends. */
+/** Lets a server listen at a free port until the test ends. */
 export async function serving(server: Server, close?: () => void): Promise<number> {
   await new Promise<void>((resolve) => {
     server.listen(0, LOOPBACK, resolve)
@@ -101,7 +101,7 @@ export async function serving(server: Server, close?: () => void): Promise<numbe
   return (server.address() as AddressInfo).port
 }
 
-/** Everything a stream has to say. Rejects where it breaks off. A duplex stream stays open for writing. */
+/** All bytes of a stream. Rejects if it ends early. A duplex stream stays open for writing. */
 export function whole(stream: Readable): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
@@ -112,13 +112,13 @@ export function whole(stream: Readable): Promise<Buffer> {
   })
 }
 
-/** What an emitter says first under a name. Rejects on an error before it. */
+/** The first value that an emitter emits under a name. Rejects on an error before it. */
 export async function first<T>(emitter: EventEmitter, name: string): Promise<T> {
   const [value] = (await once(emitter, name)) as [T]
   return value
 }
 
-/** A connection as a descriptor, in progress; closed after the test. */
+/** The descriptor of a connect in progress; closed after the test. */
 export function rawClient(port: number): number {
   const fd = socket.connect({ host: LOOPBACK, port })
   onTestFinished(() => socket.close(fd))
@@ -129,5 +129,5 @@ function fixture(name: string): string {
   return readFileSync(new URL(`../fixtures/tls/${name}`, import.meta.url), 'latin1')
 }
 
-/** A key and the certificate of `localhost` that belongs to it; clients take it as its own authority. */
+/** A key and its self-signed certificate for `localhost`, which clients trust. */
 export const credentials = { key: fixture('key.pem'), cert: fixture('cert.pem') }

@@ -7,7 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { LOOPBACK, pattern, until } from '../net/support.js'
 import { credentials, first, kinds, serving, whole } from './support.js'
 
-/** A TLS server whose connections live no longer than the test. */
+/** A TLS server whose connections end with the test. */
 async function tlsServer(options: TlsOptions, onPeer: (peer: TLSSocket) => void): Promise<number> {
   const open = new Set<TLSSocket>()
   const server = createServer({ ...credentials, ...options }, (peer) => {
@@ -18,10 +18,10 @@ async function tlsServer(options: TlsOptions, onPeer: (peer: TLSSocket) => void)
   return await serving(server, () => open.forEach((peer) => peer.destroy()))
 }
 
-/** The sessions that clients may take up again. TLS 1.2 hands one out before the end of the handshake, 1.3 after it. */
+/** The sessions that clients may resume. TLS 1.2 issues one before the end of the handshake, 1.3 after it. */
 const sessions = new WeakMap<TLSSocket, Buffer>()
 
-/** A client behind its handshake, which has checked the certificate. */
+/** A client after its handshake, which has verified the certificate. */
 async function tlsClient(port: number, options: ConnectionOptions = {}): Promise<TLSSocket> {
   const client = connect({ host: LOOPBACK, port, servername: 'localhost', ca: credentials.cert, ...options })
   onTestFinished(() => void client.destroy())
@@ -31,7 +31,7 @@ async function tlsClient(port: number, options: ConnectionOptions = {}): Promise
 }
 
 describe.each(kinds)('$name', ({ start }) => {
-  test('https requests follow each other on one connection', async () => {
+  test('several https requests use one connection', async () => {
     let connections = 0
     const server = createSite(credentials, (message, response) => message.pipe(response))
     server.on('secureConnection', () => (connections += 1))
@@ -48,11 +48,9 @@ describe.each(kinds)('$name', ({ start }) => {
     }
     expect(connections).toBe(1)
   })
-})
 
-describe.each(kinds)('$name', ({ start }) => {
   test.each(['TLSv1.2', 'TLSv1.3'] as const)(
-    '%s goes end to end, and its session is taken up again',
+    '%s works end to end, and its session is resumed',
     async (version) => {
       const reused: boolean[] = []
       const versions = { minVersion: version, maxVersion: version }
@@ -77,22 +75,22 @@ describe.each(kinds)('$name', ({ start }) => {
     },
   )
 
-  test('bytes go both ways at once, and an answer follows the end of what the client says', async () => {
+  test('bytes pass in both directions at the same time, and an answer follows the end of the request', async () => {
     const there = pattern(5_000_000, 1)
     const back = pattern(3_000_000, 2)
     const upstream = await tlsServer({ allowHalfOpen: true }, (peer) => {
       peer.write(back)
-      void whole(peer).then((heard) => peer.end(`${heard.equals(there)}`))
+      void whole(peer).then((received) => peer.end(`${received.equals(there)}`))
     })
     const { port } = await start(upstream)
     const client = await tlsClient(port)
     client.end(there)
-    const heard = await whole(client)
-    expect(heard.subarray(0, back.length).equals(back)).toBe(true)
-    expect(heard.toString('latin1', back.length)).toBe('true')
+    const received = await whole(client)
+    expect(received.subarray(0, back.length).equals(back)).toBe(true)
+    expect(received.toString('latin1', back.length)).toBe('true')
   })
 
-  test('a client that does not trust the server is heard of by the server', async () => {
+  test('the server is notified of a client that does not trust it', async () => {
     const server = createServer(credentials)
     const refused = new Promise<NodeJS.ErrnoException>((resolve) => {
       server.once('tlsClientError', resolve)

@@ -10,7 +10,7 @@ import { first, kinds, serving } from './support.js'
 const MASK = Buffer.from([0x12, 0x34, 0x56, 0x78])
 const KEY = Buffer.from('sixteen bytes ok').toString('base64')
 
-/** Puts messages together, gives each back in fragments with a ping between them, answers pings and closes. */
+/** Joins messages, returns each in fragments with a ping between them, answers pings and close frames. */
 function serveFrames(peer: Socket, pongs: Buffer[]): void {
   const incoming = new Deframer()
   const parts: Buffer[] = []
@@ -45,7 +45,7 @@ async function webSocketServer(pongs: Buffer[] = []): Promise<number> {
   return await serving(server)
 }
 
-/** A client behind its handshake. */
+/** A client after its handshake. */
 async function webSocketClient(port: number): Promise<{ client: Socket; incoming: Deframer }> {
   const client = await dial(port)
   client.write(
@@ -63,7 +63,7 @@ async function webSocketClient(port: number): Promise<{ client: Socket; incoming
 }
 
 describe.each(kinds)('$name', ({ start }) => {
-  test('messages of every length of head arrive, in fragments, between pings', async () => {
+  test('messages with heads of every length arrive, in fragments between pings', async () => {
     const pongs: Buffer[] = []
     const { port } = await start(await webSocketServer(pongs))
     const { client, incoming } = await webSocketClient(port)
@@ -87,7 +87,7 @@ describe.each(kinds)('$name', ({ start }) => {
     expect(pongs.map(String)).toEqual(sizes.map(String))
   })
 
-  test('a ping is answered at once, and the close frame comes back before the end of the stream', async () => {
+  test('a ping is answered, and the close frame returns before the end of the stream', async () => {
     const { port } = await start(await webSocketServer())
     const { client, incoming } = await webSocketClient(port)
     client.write(frame(Opcode.PING, Buffer.from('still there?'), { mask: MASK }))
@@ -102,7 +102,7 @@ describe.each(kinds)('$name', ({ start }) => {
     ])
   })
 
-  test('frames may be cut anywhere: what a piece of the stream holds has nothing to do with them', async () => {
+  test('frames arrive complete wherever the stream is cut into pieces', async () => {
     const { port } = await start(await webSocketServer())
     const { client, incoming } = await webSocketClient(port)
     const count = 300

@@ -1,8 +1,8 @@
-/** What the process holds. */
+/** The open descriptors of the process. */
 
 import { readdirSync, readlinkSync } from 'node:fs'
 
-/** How many descriptors of each kind this process has open. */
+/** The number of open descriptors of each kind. */
 export function descriptors(): Record<string, number> {
   const kinds: Record<string, number> = {}
   for (const name of readdirSync('/proc/self/fd')) {
@@ -10,7 +10,7 @@ export function descriptors(): Record<string, number> {
     try {
       target = readlinkSync(`/proc/self/fd/${name}`)
     } catch {
-      // The one that reads the folder.
+      // The descriptor that reads the folder is closed by now.
       continue
     }
     // "socket:[12]", "pipe:[34]", "anon_inode:[eventpoll]", or a path.

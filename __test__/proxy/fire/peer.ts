@@ -1,24 +1,24 @@
-/** One end of a connection: sends what its plan says, checks each byte that comes, leaves as planned. */
+/** One end of a connection: sends by its plan, checks each byte that arrives, leaves as planned. */
 
 import { EV, type Event, type EventBase } from '../../../index.js'
 import { socket } from '../../../net.js'
 import type { Part } from './plan.js'
 
-/** How the other's stream came to its end; `'left'` where this peer left before that. */
-export type Heard = 'end' | 'broken' | 'left'
+/** How the stream of the other peer ended; `'left'` if this peer left before. */
+export type Ending = 'end' | 'broken' | 'left'
 
-/** How its own stream came to its end. */
-export type Said = 'end' | 'close' | 'reset' | 'failed' | 'nothing'
+/** How its own stream ended. */
+export type Leaving = 'end' | 'close' | 'reset' | 'failed' | 'nothing'
 
 const SCRATCH = Buffer.alloc(65_536)
 const NOTHING = Buffer.alloc(0)
 
-/** Not a socket of Node's: those take a reset behind the last bytes for an end. */
+/** Not a socket of Node: those report a reset after the last bytes as an end. */
 export class Peer {
   sent = 0
   received = 0
-  heard: Heard | undefined
-  said: Said | undefined
+  incoming: Ending | undefined
+  outgoing: Leaving | undefined
   wrong: string | undefined
   readonly #fd: number
   readonly #part: Part
@@ -33,9 +33,9 @@ export class Peer {
   #reset = false
 
   /**
-   * @param base whose loop it lives in
-   * @param fd its connection, which is its own from here on
-   * @param streams what goes out, in two parts, and what is to come in
+   * @param base the base of its events
+   * @param fd its connection, which it closes
+   * @param streams what it sends, in two parts, and what is expected to arrive
    * @param part what it does
    * @param onDone called once it has left
    */
@@ -59,12 +59,12 @@ export class Peer {
   }
 
   get done(): boolean {
-    return this.heard !== undefined && this.said !== undefined
+    return this.incoming !== undefined && this.outgoing !== undefined
   }
 
-  /** How it stands, for a message. */
+  /** Its state, for a message. */
   toString(): string {
-    return `${this.sent} sent, ${this.said}, ${this.received} received, ${this.heard}`
+    return `${this.sent} sent, ${this.outgoing}, ${this.received} received, ${this.incoming}`
   }
 
   get #all(): number {
@@ -73,8 +73,8 @@ export class Peer {
 
   get #most(): number {
     const { leave, size } = this.#part
-    const waits = leave.how === 'end after the other' && this.heard === undefined
-    // The last byte of the plan waits for the end of the other's stream.
+    const waits = leave.how === 'end after the other' && this.incoming === undefined
+    // The last byte waits for the end of the other stream.
     return this.#all - (waits && size > 0 ? 1 : 0)
   }
 
@@ -83,14 +83,14 @@ export class Peer {
     try {
       count = socket.read(this.#fd, SCRATCH, 0, this.#part.piece)
     } catch {
-      return this.#hear('broken')
+      return this.#receiveEnd('broken')
     }
-    // Whoever was told of a reset by a write is not told again by a read.
-    if (count === 0) return this.#hear(this.#reset ? 'broken' : 'end')
+    // A reset that a write reported is not reported again by a read, which returns an end.
+    if (count === 0) return this.#receiveEnd(this.#reset ? 'broken' : 'end')
     if (count < 0) return
     const expected = this.#in.subarray(this.received, this.received + count)
     if (!SCRATCH.subarray(0, count).equals(expected))
-      this.wrong ??= `other bytes than were sent within ${count} from ${this.received}`
+      this.wrong ??= `wrong bytes among ${count} from ${this.received}`
     this.received += count
     this.#consider()
   }
@@ -105,15 +105,15 @@ export class Peer {
         this.sent += Math.max(0, socket.write(this.#fd, bytes, from, length))
       } catch (error) {
         this.#reset = (error as NodeJS.ErrnoException).code !== 'EPIPE'
-        this.said = 'failed'
+        this.outgoing = 'failed'
       }
     }
     this.#consider()
   }
 
-  #hear(how: Heard): void {
-    this.heard = how
-    if (how === 'broken') this.said ??= 'failed'
+  #receiveEnd(how: Ending): void {
+    this.incoming = how
+    if (how === 'broken') this.outgoing ??= 'failed'
     this.#consider()
   }
 
@@ -131,25 +131,25 @@ export class Peer {
     }
     if ((leave.how === 'close' || leave.how === 'reset') && this[leave.of] >= leave.after) {
       if (leave.how === 'reset') socket.setOption(this.#fd, 'linger', 0)
-      // What was ended in order before stays ended.
-      if (this.said !== 'end') this.said = leave.how
-      this.heard ??= 'left'
+      // A stream that ended in order stays so.
+      if (this.outgoing !== 'end') this.outgoing = leave.how
+      this.incoming ??= 'left'
     }
     const waits =
-      this.heard === undefined && (leave.how === 'end after the other' || leave.how === 'fall silent')
-    if (this.said === undefined && this.sent >= this.#most && !waits) this.#end()
+      this.incoming === undefined && (leave.how === 'end after the other' || leave.how === 'fall silent')
+    if (this.outgoing === undefined && this.sent >= this.#most && !waits) this.#end()
     if (this.done) return this.#close()
     const goes = this.#stalled !== 'now'
-    watch(this.#reading, goes && this.heard === undefined)
-    watch(this.#writing, goes && this.said === undefined && this.sent < this.#most)
+    watch(this.#reading, goes && this.incoming === undefined)
+    watch(this.#writing, goes && this.outgoing === undefined && this.sent < this.#most)
   }
 
   #end(): void {
     try {
       socket.shutdown(this.#fd, 'write')
-      this.said = this.sent === this.#all ? 'end' : 'nothing'
+      this.outgoing = this.sent === this.#all ? 'end' : 'nothing'
     } catch {
-      this.said = 'failed'
+      this.outgoing = 'failed'
     }
   }
 

@@ -1,6 +1,6 @@
-/** What one connection is to go through, decided by the seed and its number alone. */
+/** The plan of a connection, which the seed and its number determine. */
 
-/** Numbers below a bound, always the same ones for a seed (Tommy Ettinger's Mulberry32). */
+/** Numbers below a bound, determined by the seed (Tommy Ettinger's Mulberry32). */
 export function random(seed: number): (bound: number) => number {
   let state = seed >>> 0
   return (bound) => {
@@ -14,34 +14,34 @@ export function random(seed: number): (bound: number) => number {
 /** How a proxy treats its connections. */
 export type Terms = 'plain' | 'limited' | 'idle'
 
-/** When a peer leaves in the middle of things. */
+/** When a peer leaves early. */
 export interface Trigger {
   readonly of: 'sent' | 'received'
   readonly after: number
 }
 
 /**
- * How a peer leaves: it ends its stream behind its last byte, at once or after the other's; it closes or resets the
- * connection in the middle; it falls silent.
+ * How a peer leaves: it ends its stream after its last byte, immediately or after the end of the other stream; it closes
+ * or resets the connection early; it stops sending without an end.
  */
 export type Leave =
   | { readonly how: 'end' | 'end after the other' | 'fall silent' }
   | ({ readonly how: 'close' | 'reset' } & Trigger)
 
-/** What one of the two peers does. */
+/** The part of one of the two peers. */
 export interface Part {
-  /** How many bytes it has to send. */
+  /** The number of bytes that it sends. */
   readonly size: number
-  /** Where in the pool of bytes they begin. */
+  /** Their offset in the pool of bytes. */
   readonly offset: number
-  /** The most it writes, and reads, at a time. */
+  /** The most bytes of one read or write. */
   readonly piece: number
-  /** Does nothing for some milliseconds, once, after so many bytes sent and received. */
+  /** A pause of some milliseconds after that number of bytes sent and received. */
   readonly stall: { readonly after: number; readonly for: number } | undefined
   readonly leave: Leave
 }
 
-/** What a connection goes through. */
+/** The plan of a connection. */
 export interface Plan {
   readonly number: number
   readonly terms: Terms
@@ -51,9 +51,9 @@ export interface Plan {
 
 /** The longest stream. */
 const LARGEST = 2 << 20
-/** The longest stream where a limit or an idle timeout makes it slow. */
+/** The longest stream under a limit or an idle timeout. */
 const LARGEST_SLOW = 96 << 10
-/** How many bytes the pool has. */
+/** The size of the pool, in bytes. */
 export const POOL: number = 2 * LARGEST
 
 function sizeOf(below: (bound: number) => number): number {
@@ -76,7 +76,7 @@ function partOf(below: (bound: number) => number, size: number, other: number): 
       : kind < 75
         ? { how: 'end after the other' }
         : { how: kind < 87 ? 'close' : 'reset', ...trigger }
-  // Tiny pieces of a long stream would take for ever.
+  // Tiny pieces of a long stream would take too long.
   const fair = Math.min(65_536, Math.max(piece, Math.ceil(size / 100), Math.ceil(other / 100)))
   return { size, offset: below(POOL - size), piece: fair, stall, leave }
 }
@@ -90,10 +90,10 @@ export function planOf(seed: number, number: number): Plan {
   const most = terms === 'plain' ? LARGEST : LARGEST_SLOW
   const [up, down] = [Math.min(sizeOf(below), most), Math.min(sizeOf(below), most)]
   let [client, server] = [partOf(below, up, down), partOf(below, down, up)]
-  // Should both wait for the other's end, neither would come.
+  // Two peers that wait for each other would never end.
   if (client.leave.how === 'end after the other' && server.leave.how === 'end after the other')
     server = { ...server, leave: { how: 'end' } }
-  // Silence is heard of only where an idle timeout runs.
+  // Only an idle timeout ends a silent connection.
   if (terms === 'idle' && below(100) < 30) {
     client = { ...client, leave: { how: 'fall silent' } }
     server = { ...server, leave: { how: 'fall silent' } }

@@ -1,4 +1,4 @@
-/** A round of connections through proxies, each judged by what its two ends saw. */
+/** A round of connections through proxies, each judged by the records of its two ends. */
 
 import { EV, EventBase } from '../../../index.js'
 import { socket, type InternetAddress } from '../../../net.js'
@@ -7,24 +7,24 @@ import { planOf, POOL, random, type Part, type Plan, type Terms } from './plan.j
 
 const HOST = '127.0.0.1'
 
-/** How many connections there are at a time. */
+/** The number of concurrent connections. */
 const LANES = 48
 
-/** Milliseconds without a connection that ends. Long, since the machine may have other things to do: only what hangs gets there. */
+/** Milliseconds without the end of a connection. Only a connection that hangs takes them all. */
 const PATIENCE = 50_000
 
-/** What a round came to. */
+/** The result of a round. */
 export interface Tally {
-  /** Bytes that arrived. */
+  /** Received bytes. */
   readonly bytes: number
-  /** Connections that both ended in order, and all the others. */
+  /** Connections whose both directions ended in order, and all others. */
   readonly ended: number
   readonly broken: number
-  /** What must not happen, by connection. */
+  /** Faults, by connection. */
   readonly failures: readonly string[]
 }
 
-/** Both ends of a connection. The server's is not there where the client left before it said its number. */
+/** Both ends of a connection. There is no server end if the client left before it sent its number. */
 interface Both {
   readonly plan: Plan
   readonly client: Peer
@@ -42,16 +42,16 @@ function bytesOf({ offset, size }: Part): Buffer {
   return pool.subarray(offset, offset + size)
 }
 
-/** A client's stream begins with its number. */
+/** The first bytes of a client's stream: its number. */
 function headOf(number: number): Buffer {
   const head = Buffer.alloc(4)
   head.writeUInt32LE(number)
   return head
 }
 
-/** The servers of a round: a door, and a peer for each connection that says its number. */
+/** The servers of a round: a listener, and a peer for each connection that sends its number. */
 class Servers {
-  readonly door: number = socket.listen({ host: HOST, port: 0 })
+  readonly listener: number = socket.listen({ host: HOST, port: 0 })
   readonly #base: EventBase
   readonly #connections: ReadonlyMap<number, Both>
   #open = 0
@@ -59,20 +59,20 @@ class Servers {
   constructor(base: EventBase, connections: ReadonlyMap<number, Both>) {
     this.#base = base
     this.#connections = connections
-    base.newEvent(this.door, EV.READ | EV.PERSIST, () => this.accept()).add()
+    base.newEvent(this.listener, EV.READ | EV.PERSIST, () => this.accept()).add()
   }
 
   get port(): number {
-    return (socket.address(this.door) as InternetAddress).port
+    return (socket.address(this.listener) as InternetAddress).port
   }
 
-  /** How many connections are under way. */
+  /** The number of open connections. */
   get open(): number {
     return this.#open
   }
 
   accept(): void {
-    for (let fd = socket.accept(this.door); fd >= 0; fd = socket.accept(this.door)) this.#greet(fd)
+    for (let fd = socket.accept(this.listener); fd >= 0; fd = socket.accept(this.listener)) this.#greet(fd)
   }
 
   #greet(fd: number): void {
@@ -107,32 +107,32 @@ function readOrEnd(fd: number, buffer: Buffer, offset: number): number {
   }
 }
 
-/** Whether what one peer said is what the other heard. */
+/** Compares what one peer sent with what the other received. */
 function judge(plan: Plan, part: Part, from: Peer, head: number, to: Peer): string | undefined {
   if (to.wrong !== undefined) return to.wrong
   const sent = from.sent - head
-  if (to.received > Math.max(0, sent)) return 'more came than was sent'
-  // Who is idle is let go: both ends are closed, wherever they are.
-  if (plan.terms === 'idle' || to.heard !== 'end') return undefined
+  if (to.received > Math.max(0, sent)) return 'more bytes arrived than were sent'
+  // An idle timeout closes both ends at any position.
+  if (plan.terms === 'idle' || to.incoming !== 'end') return undefined
   if (to.received < sent) return `the stream of ${sent} bytes ends in order after ${to.received}`
-  if (from.said === 'reset') return 'a reset is heard as an end'
-  if (from.said === 'end' && sent < part.size) return 'it ended before it had said everything'
+  if (from.outgoing === 'reset') return 'a reset was received as an end'
+  if (from.outgoing === 'end' && sent < part.size) return 'it ended before it had sent everything'
   return undefined
 }
 
 const isInOrder = ({ leave }: Part): boolean => leave.how.startsWith('end')
 
-/** What is wrong with a connection; nothing where all is well. */
+/** The fault of a connection, if it has one. */
 function verdict({ plan, client, server }: Both): string | undefined {
   const { terms } = plan
   const inOrder = isInOrder(plan.client) && isInOrder(plan.server) && terms !== 'idle'
-  if (server === undefined) return inOrder || client.received > 0 ? 'the server never heard of it' : undefined
-  const ends = [client.heard, client.said, server.heard, server.said]
+  if (server === undefined) return inOrder || client.received > 0 ? 'it did not reach the server' : undefined
+  const ends = [client.incoming, client.outgoing, server.incoming, server.outgoing]
   if (inOrder && ends.some((end) => end !== 'end')) return 'it does not end as planned'
   return judge(plan, plan.client, client, 4, server) ?? judge(plan, plan.server, server, 0, client)
 }
 
-/** Sends connections through proxies in front of one port, started by `start` for each kind of terms. */
+/** Opens connections through the proxies that `start` makes, one for each kind of terms, in front of one port. */
 export async function round(
   seed: number,
   count: number,
@@ -176,7 +176,7 @@ export async function round(
     ticks.add(5)
     void base.run()
   })
-  socket.close(servers.door)
+  socket.close(servers.listener)
   base.close()
 
   const failures: string[] = []
@@ -184,13 +184,13 @@ export async function round(
   for (const both of connections.values()) {
     const { plan, client, server } = both
     bytes += client.received + (server?.received ?? 0)
-    if (client.heard === 'end' && server?.heard === 'end') ended += 1
+    if (client.incoming === 'end' && server?.incoming === 'end') ended += 1
     else broken += 1
     const hangs = !client.done || server?.done === false
     const what = hangs ? 'it hangs' : verdict(both)
     if (what === undefined) continue
-    const told = `client: ${String(client)}\n  server: ${String(server)}\n  ${JSON.stringify(plan)}`
-    failures.push(`connection ${plan.number}: ${what}\n  ${told}`)
+    const details = `client: ${String(client)}\n  server: ${String(server)}\n  ${JSON.stringify(plan)}`
+    failures.push(`connection ${plan.number}: ${what}\n  ${details}`)
   }
   return { bytes, ended, broken, failures }
 }
