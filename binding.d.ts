@@ -2,12 +2,12 @@
 
 declare const owner: unique symbol
 
-/** What keeps a base alive: see `createBase`. */
+/** The object that owns a base: see `createBase`. */
 export interface BaseOwner {
   readonly [owner]: never
 }
 
-/** Another thread's handle of a base: see `remoteConnect`. */
+/** The handle that a thread has of a base of another thread: see `remoteConnect`. */
 export interface Remote {
   readonly [owner]: 'remote'
 }
@@ -17,62 +17,80 @@ export interface RateGroup {
   readonly [owner]: 'rateGroup'
 }
 
-/** A proxy on threads of its own, which ends with this: see `proxyStart`. */
+/** A proxy on threads of its own, which ends when this is garbage: see `proxyStart`. */
 export interface ProxyOwner {
   readonly [owner]: 'proxy'
 }
 
-/** Names a base in every call: see `baseNumber`. */
+/** The number that names a base in every call: see `baseNumber`. */
 export type Handle = number
 
-/** The calls that are made for every event: see `crossing`. Times are milliseconds, -1 for none; what
- * `baseCommonTimeout` returned may stand for the timeout of an event. */
+/** What a call returns: its value, or an error for the caller to throw. The native layer throws none itself. */
+export type Outcome<T> = T | Error
+
+/**
+ * The calls that are made for every event or piece of data: see `crossing`. Times are milliseconds, -1 for none; a number
+ * that `baseCommonTimeout` returned can be passed for the timeout of an event.
+ */
 export interface Crossing {
   /** Enters the loop. */
-  loopEnter(handle: Handle, flags: number): void
+  loopEnter(handle: Handle, flags: number): Outcome<void>
   /** Leaves the loop. */
-  loopLeave(handle: Handle): void
-  /** The next event, or why there is none; blocks until there is one or the other. */
-  loopNext(handle: Handle): number
-  /** Which watcher is told, after `loopNext` said that one is. */
-  loopWatcher(handle: Handle): number
-  /** How long the loop is going to wait, after it said so to a prepare watcher. */
-  loopWait(handle: Handle): number
+  loopLeave(handle: Handle): Outcome<void>
+  /** The next event and its result, or a step code. Blocks until there is one of them. */
+  loopNext(handle: Handle): Outcome<number>
+  /** The id of the watcher that runs, after `loopNext` returned PREPARE or CHECK. */
+  loopWatcher(handle: Handle): Outcome<number>
+  /** The length of the wait that follows, after `loopNext` returned PREPARE; -1 without a deadline. */
+  loopWait(handle: Handle): Outcome<number>
   /**
-   * Makes an event. `bits` are its bits, with the priority above the lowest eight; `age` is how many events were
-   * handed out since it was made, or had its turn.
+   * Makes an event. `bits` are its bits, with the priority above the lowest eight; `age` is the number of events that
+   * were dispatched since the event was made or last dispatched.
    */
-  eventCreate(handle: Handle, fd: number, bits: number, age: number): number
+  eventCreate(handle: Handle, fd: number, bits: number, age: number): Outcome<number>
   /** Makes an event and adds it. */
-  eventCreateAndAdd(handle: Handle, fd: number, bits: number, age: number, timeout: number): number
+  eventCreateAndAdd(handle: Handle, fd: number, bits: number, age: number, timeout: number): Outcome<number>
   /** Adds an event. */
-  eventAdd(handle: Handle, event: number, timeout: number): void
-  /** Deletes an event; its id stays good. */
-  eventDel(handle: Handle, event: number): void
-  /** Deletes an event for good. */
-  eventFree(handle: Handle, event: number): void
-  /** Makes an event active. */
-  eventActivate(handle: Handle, event: number, what: number): void
-  /** Which bits of `mask` the event is pending or active for. */
-  eventPending(handle: Handle, event: number, mask: number): number
-  /** What happened to a listener, a connect or a relay, in numbers: see `ts/net/completion.ts`. */
-  netCompletion(handle: Handle, numbers: Float64Array): number
-  /** Relays between two descriptors: the relay's key. With more than times to tell it is `netRelayWith`. */
-  netRelay(handle: Handle, a: number, b: number, idleTimeout: number, connectTimeout: number): number
-  /** Reads into a part of `buffer`: the bytes read, or -1. */
-  socketRead(fd: number, buffer: Uint8Array, offset: number, length: number): number
-  /** Writes a part of `buffer`: the bytes taken, or -1. */
-  socketWrite(fd: number, buffer: Uint8Array, offset: number, length: number): number
-  /** Writes the first 64 of the buffers as if they were one, up to `most` bytes: the bytes taken, or -1. */
-  socketWriteMany(fd: number, buffers: readonly Uint8Array[], most: number): number
-  /** Copies into a part of `buffer` what reading would give: the bytes copied, or -1. */
-  socketPeek(fd: number, buffer: Uint8Array, offset: number, length: number): number
+  eventAdd(handle: Handle, event: number, timeout: number): Outcome<void>
+  /** Makes an event neither pending nor active; its id stays valid. */
+  eventDel(handle: Handle, event: number): Outcome<void>
+  /** Deletes an event; its id names nothing afterwards. */
+  eventFree(handle: Handle, event: number): Outcome<void>
+  /** Activates an event. */
+  eventActivate(handle: Handle, event: number, what: number): Outcome<void>
+  /** The bits of `mask` that the event is pending or active for. */
+  eventPending(handle: Handle, event: number, mask: number): Outcome<number>
+  /** The kind of the next completion, 0 for none, and its numbers: see `ts/net/completion.ts`. */
+  netCompletion(handle: Handle, numbers: Float64Array): Outcome<number>
+  /** Relays between two descriptors. Returns the key. A relay with more options is started by `netRelayWith`. */
+  netRelay(handle: Handle, a: number, b: number, idleTimeout: number, connectTimeout: number): Outcome<number>
   /**
-   * Receives into the first `count` of `slots`, of `size` bytes each, and writes their `records`: how many came, or -1.
-   * The layout of a record is in `datagram.rs`.
+   * Makes the base the owner of a descriptor, which is closed at the end of the environment, or with the base when it is
+   * garbage. `baseClose` does not close it: what uses the descriptor does, and calls `disownDescriptor` before.
    */
-  datagramReceive(fd: number, slots: Uint8Array, size: number, count: number, records: Uint8Array): number
-  /** Sends slots from `from` on, as their `records` say: how many were taken, or -1. */
+  ownDescriptor(handle: Handle, fd: number): Outcome<void>
+  /** Ends the ownership of a descriptor, which stays open. Call it before closing the descriptor or passing it on. */
+  disownDescriptor(handle: Handle, fd: number): Outcome<void>
+  /** Reads into a part of `buffer`. Returns the number of bytes, or -1. */
+  socketRead(fd: number, buffer: Uint8Array, offset: number, length: number): Outcome<number>
+  /** Writes a part of `buffer`. Returns the number of bytes that were accepted, or -1. */
+  socketWrite(fd: number, buffer: Uint8Array, offset: number, length: number): Outcome<number>
+  /** Writes the first 64 of the buffers in one call, up to `most` bytes. Returns the number of bytes, or -1. */
+  socketWriteMany(fd: number, buffers: readonly Uint8Array[], most: number): Outcome<number>
+  /** Copies into a part of `buffer` what reading would return. Returns the number of bytes, or -1. */
+  socketPeek(fd: number, buffer: Uint8Array, offset: number, length: number): Outcome<number>
+  /**
+   * Receives into the first `count` of `slots`, of `size` bytes each, and writes their `records`. Returns the number of
+   * datagrams, or -1. The layout of a record is in `datagram.rs`.
+   */
+  datagramReceive(
+    fd: number,
+    slots: Uint8Array,
+    size: number,
+    count: number,
+    records: Uint8Array,
+  ): Outcome<number>
+  /** Sends slots from `from` on, as described by their `records`. Returns the number that was accepted, or -1. */
   datagramSend(
     fd: number,
     slots: Uint8Array,
@@ -80,7 +98,7 @@ export interface Crossing {
     from: number,
     count: number,
     records: Uint8Array,
-  ): number
+  ): Outcome<number>
 }
 
 export declare class ExternalObject<T> {
@@ -98,101 +116,101 @@ export declare class ExternalObject<T> {
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
-/** Makes the events of a descriptor active. */
-export declare function baseActivateByFd(handle: Handle, fd: number, what: number): void
+/** Activates the events of a descriptor. */
+export declare function baseActivateByFd(handle: Handle, fd: number, what: number): Outcome<undefined>
 
-/** Makes the events of a signal active. */
-export declare function baseActivateBySignal(handle: Handle, number: number): void
+/** Activates the events of a signal. */
+export declare function baseActivateBySignal(handle: Handle, number: number): Outcome<undefined>
 
 /** Closes the base. Idempotent. */
-export declare function baseClose(handle: Handle): void
+export declare function baseClose(handle: Handle): Outcome<undefined>
 
 /**
- * Names a duration to be used for many events; what is returned can stand for a timeout in `eventAdd` and
+ * Registers a timeout that many events use. The returned number is passed for the timeout to `eventAdd` and
  * `eventCreateAndAdd`.
  */
-export declare function baseCommonTimeout(handle: Handle, timeout: number): number
+export declare function baseCommonTimeout(handle: Handle, timeout: number): Outcome<number>
 
-/** The sum of the counters in `mask`. */
-export declare function baseCountEvents(handle: Handle, mask: number): number
+/** The sum of the counters that `mask` selects. */
+export declare function baseCountEvents(handle: Handle, mask: number): Outcome<number>
 
 /** Every event that is pending or active, as text. */
-export declare function baseDump(handle: Handle): string
+export declare function baseDump(handle: Handle): Outcome<string>
 
 /** Every event that is pending or active. */
-export declare function baseEvents(handle: Handle): Array<BindingEventInfo>
+export declare function baseEvents(handle: Handle): Outcome<Array<BindingEventInfo>>
 
 /** Bits of `Feature`. */
-export declare function baseFeatures(handle: Handle): number
+export declare function baseFeatures(handle: Handle): Outcome<number>
 
-/** Whether a break ended the loop. */
-export declare function baseGotBreak(handle: Handle): boolean
+/** Whether `loopBreak` ended the loop. */
+export declare function baseGotBreak(handle: Handle): Outcome<boolean>
 
-/** Whether an exit ended the loop. */
-export declare function baseGotExit(handle: Handle): boolean
+/** Whether `loopExit` ended the loop. */
+export declare function baseGotExit(handle: Handle): Outcome<boolean>
 
 /** Leaves the loop after the current callback. */
-export declare function baseLoopBreak(handle: Handle): void
+export declare function baseLoopBreak(handle: Handle): Outcome<undefined>
 
-/** Begins a new pass after the current callback. */
-export declare function baseLoopContinue(handle: Handle): void
+/** Starts a new pass after the current callback. */
+export declare function baseLoopContinue(handle: Handle): Outcome<undefined>
 
-/** Leaves the loop at the end of the pass, or after some milliseconds; at once if negative. */
-export declare function baseLoopExit(handle: Handle, after: number): void
+/** Leaves the loop at the end of the pass, or after some milliseconds; immediately if negative. */
+export declare function baseLoopExit(handle: Handle, after: number): Outcome<undefined>
 
-/** The sum of the maxima of the counters in `mask`. */
-export declare function baseMaxEvents(handle: Handle, mask: number, clear: boolean): number
+/** The sum of the maxima of the counters that `mask` selects; with `clear` they start again. */
+export declare function baseMaxEvents(handle: Handle, mask: number, clear: boolean): Outcome<number>
 
-/** The backend's name. */
-export declare function baseMethod(handle: Handle): string
+/** The name of the backend. */
+export declare function baseMethod(handle: Handle): Outcome<string>
 
 /** Fresh monotonic time in milliseconds. */
-export declare function baseMonotonic(handle: Handle): number
+export declare function baseMonotonic(handle: Handle): Outcome<number>
 
 /** Cached wall time, milliseconds since 1970. */
-export declare function baseNow(handle: Handle): number
+export declare function baseNow(handle: Handle): Outcome<number>
 
 /** The number that names a base in every call. */
 export declare function baseNumber(owner: ExternalObject<BaseOwner>): number
 
 /** The number of priorities. */
-export declare function basePriorities(handle: Handle): number
+export declare function basePriorities(handle: Handle): Outcome<number>
 
-/** Makes the kernel's objects anew. */
-export declare function baseReinit(handle: Handle): void
+/** Replaces the kernel's objects of the base, as a forked child must. */
+export declare function baseReinit(handle: Handle): Outcome<undefined>
 
 /** Sets the number of priorities, 1 to 255. */
-export declare function baseSetPriorities(handle: Handle, count: number): void
+export declare function baseSetPriorities(handle: Handle, count: number): Outcome<undefined>
 
 /** The name under which any thread of this process finds the base. */
-export declare function baseShare(handle: Handle): string
+export declare function baseShare(handle: Handle): Outcome<string>
 
-/** How the base hears of signals. */
-export declare function baseSignalMethod(handle: Handle): string
+/** How the base receives signals. */
+export declare function baseSignalMethod(handle: Handle): Outcome<string>
 
-/** What the base has done; with `reset` it begins again from nothing. */
-export declare function baseStats(handle: Handle, reset: boolean): BindingStats
+/** The statistics of a base; with `reset` they start again from 0. */
+export declare function baseStats(handle: Handle, reset: boolean): Outcome<BindingStats>
 
 /** Removes a watcher. */
-export declare function baseUnwatch(handle: Handle, watcher: number): void
+export declare function baseUnwatch(handle: Handle, watcher: number): Outcome<undefined>
 
-/** Lets the cached time catch up. */
-export declare function baseUpdateCachedTime(handle: Handle): void
+/** Updates the cached time. */
+export declare function baseUpdateCachedTime(handle: Handle): Outcome<undefined>
 
-/** Makes a watcher that is told before the loop waits, or one that is told afterwards. */
-export declare function baseWatch(handle: Handle, before: boolean): number
+/** Makes a watcher that runs before each wait of the loop, or one that runs after it. Returns its id. */
+export declare function baseWatch(handle: Handle, before: boolean): Outcome<number>
 
-/** An address: a host and a port, or a path and -1, or nothing and -2. */
+/** An address: a host and a port, a path and -1, or an empty text and -2. */
 export interface BindingAddress {
   /** The numeric host, or the path. */
   place: string
-  /** The port, or which other kind of address it is. */
+  /** The port, or a negative number that names another kind of address. */
   port: number
 }
 
-/** How to bind and to listen. */
+/** The options of a listening socket. */
 export interface BindingBindOptions {
-  /** How many connections may wait. */
+  /** Connections that may wait to be accepted. */
   backlog: number
   /** `SO_REUSEPORT`. */
   reusePort: boolean
@@ -202,19 +220,19 @@ export interface BindingBindOptions {
   transparent: boolean
   /** `IP_FREEBIND`. */
   freeBind: boolean
-  /** `TCP_FASTOPEN`; 0 means none. */
+  /** `TCP_FASTOPEN`: the length of the queue; 0 for none. */
   fastOpen: number
-  /** `TCP_DEFER_ACCEPT` in milliseconds; negative means none. */
+  /** `TCP_DEFER_ACCEPT` in milliseconds; negative for none. */
   deferAccept: number
   /** `TCP_NODELAY`. */
   noDelay: boolean
   /** `SO_KEEPALIVE`. */
   keepAlive: boolean
-  /** `TCP_KEEPIDLE` in milliseconds; negative means the system's. */
+  /** `TCP_KEEPIDLE` in milliseconds; negative for the default of the system. */
   keepAliveIdle: number
 }
 
-/** What `EventConfig` collected. */
+/** The settings of `EventConfig`. */
 export interface BindingConfig {
   /** Names of backends not to use. */
   avoided: Array<string>
@@ -222,27 +240,27 @@ export interface BindingConfig {
   features: number
   /** Bits of `BaseFlag`. */
   flags: number
-  /** Milliseconds; negative for no limit. */
+  /** Milliseconds that the callbacks of one pass may take; negative for no limit. */
   interval: number
-  /** Negative for no limit. */
+  /** Callbacks of one pass; negative for no limit. */
   callbacks: number
-  /** The most urgent priority the limits apply to. */
+  /** The most urgent priority that the limits apply to. */
   minPriority: number
-  /** 1 to 255. */
+  /** The number of priorities, 1 to 255. */
   priorities: number
   /** Whether times are measured. */
   timing: boolean
-  /** Whether the coarse clock is asked for. */
+  /** Whether the coarse clock is used. */
   coarseClock: boolean
   /** Whether debug mode is on. */
   debug: boolean
 }
 
-/** Where to connect from. */
+/** The local address of a connect. */
 export interface BindingConnectOptions {
-  /** A numeric address, or nothing for any. */
+  /** A numeric address; empty for any. */
   localAddress: string
-  /** A port, or 0 for any. */
+  /** A port; 0 for any. */
   localPort: number
   /** `IP_TRANSPARENT`. */
   transparent: boolean
@@ -250,49 +268,49 @@ export interface BindingConnectOptions {
   freeBind: boolean
 }
 
-/** One event, as `events()` shows it. */
+/** One event, as `events()` returns it. */
 export interface BindingEventInfo {
   /** Its id. */
   id: number
   /** Its descriptor, -1 for none. */
   fd: number
-  /** What it was made with. */
+  /** The bits that it was made with. */
   what: number
-  /** What it waits for now. */
+  /** The bits that it is pending for. */
   pending: number
-  /** The result it is active with. */
+  /** The result bits that it is active with. */
   result: number
   /** Whether it is active. */
   active: boolean
   /** Its priority. */
   priority: number
-  /** Milliseconds since 1970; negative for none. */
+  /** When it expires, in milliseconds since 1970; negative without a deadline. */
   expiresAt: number
-  /** Whether it belongs to a native source and not to JavaScript. */
+  /** Whether it belongs to a listener, a connect or a relay, and not to JavaScript. */
   native: boolean
 }
 
 /** Durations by their order of magnitude. */
 export interface BindingHistogram {
-  /** How many. */
+  /** Their number. */
   count: number
   /** Their sum in milliseconds. */
   total: number
   /** The longest in milliseconds. */
   max: number
-  /** Below 1 µs, below 2 µs, below 4 µs and so on. */
+  /** Their number below 1 µs, below 2 µs, below 4 µs and so on. */
   buckets: Array<number>
 }
 
-/** A message on its way. */
+/** A message of the engine. */
 export interface BindingLogEntry {
-  /** 0 debug, 1 message, 2 warning, 3 error. */
+  /** 0: debug, 1: message, 2: warning, 3: error. */
   severity: number
-  /** For people. */
+  /** The text. */
   text: string
-  /** The base's handle, 0 for none. */
+  /** The handle of the base, 0 for none. */
   base: number
-  /** The backend's name, if it is about one. */
+  /** The name of the backend that the message is about, if any. */
   method?: string
 }
 
@@ -344,75 +362,71 @@ export interface BindingProxyStats {
   upstreams: Array<BindingUpstreamStats>
 }
 
-/** How a relay is to work. */
+/** The options of a relay. */
 export interface BindingRelayOptions {
-  /** Milliseconds without a byte; negative for any number. */
+  /** Milliseconds without a byte that end the relay; negative for no limit. */
   idleTimeout: number
-  /** Milliseconds for a connect in progress; negative for any number. */
+  /** Milliseconds that a connect in progress may take; negative for no limit. */
   connectTimeout: number
-  /** Bytes a second; 0 for any number. */
+  /** Bytes a second; 0 for no limit. */
   rate: number
-  /** Bytes at once. */
+  /** Bytes that may move in one burst. */
   burst: number
-  /** 0: what suits, 1: copy, 2: splice. */
+  /** 0: adaptive, 1: copy, 2: splice. */
   transfer: number
-  /** Bytes for the second descriptor, ahead of what the first one sends. */
-  prefixAToB?: Uint8Array
-  /** Bytes for the first descriptor, ahead of what the second one sends. */
-  prefixBToA?: Uint8Array
 }
 
-/** What a relay has done so far. */
+/** The counters of a relay. */
 export interface BindingRelayStats {
-  /** Bytes from the first descriptor that the second took. */
+  /** Bytes from the first descriptor that were written to the second. */
   bytesAToB: number
-  /** Bytes from the second descriptor that the first took. */
+  /** Bytes from the second descriptor that were written to the first. */
   bytesBToA: number
-  /** Bytes on the way from the first to the second. */
+  /** Bytes from the first descriptor that are not written yet. */
   heldAToB: number
-  /** Bytes on the way from the second to the first. */
+  /** Bytes from the second descriptor that are not written yet. */
   heldBToA: number
-  /** Bytes of both directions that were spliced. */
+  /** Bytes of both directions that were spliced, not copied. */
   bytesSpliced: number
-  /** Milliseconds since its beginning. */
+  /** Milliseconds since the relay was started. */
   durationMs: number
 }
 
-/** What a base has done. */
+/** The statistics of a base. */
 export interface BindingStats {
   /** Passes of the loop. */
   passes: number
-  /** Times the backend was asked. */
+  /** Waits of the backend. */
   waits: number
-  /** Events of descriptors. */
+  /** Dispatched events of descriptors. */
   io: number
-  /** Timers. */
+  /** Dispatched timers. */
   timer: number
-  /** Signals. */
+  /** Dispatched signal events. */
   signal: number
-  /** User events. */
+  /** Dispatched user events. */
   user: number
-  /** Finalizers. */
+  /** Dispatched finalizers. */
   finalizer: number
   /** Wake-ups sent. */
   sent: number
   /** Wake-ups received. */
   received: number
-  /** Missing unless the base is timed. */
+  /** Only of a base that measures times. */
   timing?: BindingTiming
 }
 
-/** Where the time went. */
+/** Measured times. */
 export interface BindingTiming {
-  /** Waits. */
+  /** Lengths of waits. */
   polling: BindingHistogram
-  /** Callbacks. */
+  /** Lengths of callbacks. */
   callbacks: BindingHistogram
-  /** From a deadline to when the loop noticed. */
+  /** From a deadline until the loop detected that it had expired. */
   timerLag: BindingHistogram
-  /** The event whose callback took longest; -1 for none. */
+  /** The event with the longest callback; -1 for none. */
   slowest: number
-  /** How long that was, in milliseconds. */
+  /** The length of that callback in milliseconds. */
   slowestDuration: number
 }
 
@@ -470,88 +484,89 @@ export interface BindingUpstreamStats {
   longestConnectMs: number
 }
 
-/** Builds a base, which lives as long as what is returned does. */
-export declare function createBase(config: BindingConfig): ExternalObject<BaseOwner>
+/** Builds a base, which is closed when the returned object is garbage. */
+export declare function createBase(config: BindingConfig): Outcome<ExternalObject<BaseOwner>>
 
-/** The calls that are made for every event. */
+/** The calls that are made for every event or piece of data. */
 export declare function crossing(): Crossing
 
 /** The address in a record. */
-export declare function datagramAddress(record: Uint8Array): BindingAddress | null
+export declare function datagramAddress(record: Uint8Array): Outcome<BindingAddress | undefined | null>
 
-/** A bound UDP socket. */
-export declare function datagramBind(place: string, port: number, reusePort: boolean, ipv6Only: boolean): number
+/** Opens a bound UDP socket. Returns the descriptor. */
+export declare function datagramBind(place: string, port: number, reusePort: boolean, ipv6Only: boolean): Outcome<number>
 
-/** A connected UDP socket. */
-export declare function datagramConnect(place: string, port: number): number
+/** Opens a connected UDP socket. Returns the descriptor. */
+export declare function datagramConnect(place: string, port: number): Outcome<number>
 
-/** The record of an empty datagram to an address. */
-export declare function datagramRecord(place: string, port: number): Uint8Array
+/** The record of an empty datagram for an address. */
+export declare function datagramRecord(place: string, port: number): Outcome<Uint8Array>
 
-/** Makes a signal event active, to be called back `calls` times. */
-export declare function eventActivateSignal(handle: Handle, event: number, what: number, calls: number): void
+/** Activates a signal event, whose callback then runs `calls` times. */
+export declare function eventActivateSignal(handle: Handle, event: number, what: number, calls: number): Outcome<undefined>
 
-/** When it times out, in milliseconds since 1970; -1 for never. */
-export declare function eventExpiresAt(handle: Handle, event: number): number
+/** When the event expires, in milliseconds since 1970; -1 without a deadline. */
+export declare function eventExpiresAt(handle: Handle, event: number): Outcome<number>
 
-/** Deletes the event and hands it out once more, with FINALIZE. */
-export declare function eventFinalize(handle: Handle, event: number): void
+/** Deletes the event and dispatches it once more, with FINALIZE. */
+export declare function eventFinalize(handle: Handle, event: number): Outcome<undefined>
 
 /** Whether the event is neither pending nor active. */
-export declare function eventIsIdle(handle: Handle, event: number): boolean
+export declare function eventIsIdle(handle: Handle, event: number): Outcome<boolean>
 
-/** Keeps the event when it is handed out, so that its id stays good. */
-export declare function eventKeep(handle: Handle, event: number): void
+/** Keeps the event when it is dispatched, so that its id stays valid. */
+export declare function eventKeep(handle: Handle, event: number): Outcome<undefined>
 
 /** Makes an event that fires once. */
-export declare function eventOnce(handle: Handle, fd: number, bits: number, timeout: number): number
+export declare function eventOnce(handle: Handle, fd: number, bits: number, timeout: number): Outcome<number>
 
-/** Drops an event's deadline. */
-export declare function eventRemoveTimer(handle: Handle, event: number): void
+/** Removes the deadline of an event. */
+export declare function eventRemoveTimer(handle: Handle, event: number): Outcome<undefined>
 
-/** Changes the priority. */
-export declare function eventSetPriority(handle: Handle, event: number, priority: number): void
+/** Sets the priority of an event. */
+export declare function eventSetPriority(handle: Handle, event: number, priority: number): Outcome<undefined>
 
 /**
- * Begins to collect messages for this environment; `listener` is called, from the environment's own loop,
- * when there are some to [take](log_take).
+ * Starts to collect messages for this environment. `listener` is called, from the host's own loop, when there are
+ * messages to fetch with `logTake`.
  */
 export declare function logStart(listener: () => void): void
 
-/** The messages that wait for this environment, the oldest first. */
+/** Fetches the messages for this environment, the oldest first. */
 export declare function logTake(): Array<BindingLogEntry>
 
-/** The highest number a signal has. */
+/** The highest number of a signal. */
 export declare function maxSignal(): number
 
-/** Ends a source. Answers whether it was still there. */
-export declare function netClose(handle: Handle, source: number): boolean
+/** Closes a source. Returns whether it existed. */
+export declare function netClose(handle: Handle, source: number): Outcome<boolean>
 
 /** Connects; a negative timeout means none. */
-export declare function netConnect(handle: Handle, place: string, port: number, timeout: number, local?: BindingConnectOptions | undefined | null): number
+export declare function netConnect(handle: Handle, place: string, port: number, timeout: number, local?: BindingConnectOptions | undefined | null): Outcome<number>
 
-/** The error of what was told last. */
+/** The error of the completion that was fetched last. */
 export declare function netFailure(handle: Handle): Error | null
 
-/** Accepts on a listening socket, which is the base's from here on, also when this fails. */
-export declare function netListen(handle: Handle, fd: number, batch: number, paused: boolean): number
+/** Accepts on a listening socket, which the base owns from here on, also if the call fails. */
+export declare function netListen(handle: Handle, fd: number, batch: number, paused: boolean): Outcome<number>
 
-/** Stops a listener accepting, or a relay reading. */
-export declare function netPause(handle: Handle, source: number): void
+/** Pauses a listener, which stops accepting, or a relay, which stops reading. */
+export declare function netPause(handle: Handle, source: number): Outcome<undefined>
 
-/** The peer of the connection that was told last, where its address is none of IPv4. */
+/** The peer of the connection that was fetched last, if its address is not an IPv4 address. */
 export declare function netPeer(handle: Handle): BindingAddress | null
 
 /**
- * Relays between two descriptors, which are the base's from here on, also when this fails, except with
- * `EBADF`. For one that is told no more than times there is `crossing/relay.rs`.
+ * Relays between two descriptors, which the base owns from here on, also if the call fails, except with `EBADF`. The
+ * prefixes are bytes that the second or the first descriptor gets ahead of what the other one sends. A relay with no
+ * option but its timeouts is started by `crossing/relay.rs`.
  */
-export declare function netRelayWith(handle: Handle, a: number, b: number, options: BindingRelayOptions, group?: ExternalObject<RateGroup> | undefined | null): number
+export declare function netRelayWith(handle: Handle, a: number, b: number, options: BindingRelayOptions, group?: ExternalObject<RateGroup> | undefined | null, prefixAToB?: Uint8Array | undefined | null, prefixBToA?: Uint8Array | undefined | null): Outcome<number>
 
-/** Lets a listener accept again, or a relay read. */
-export declare function netResume(handle: Handle, source: number): void
+/** Resumes a listener or a relay. */
+export declare function netResume(handle: Handle, source: number): Outcome<undefined>
 
-/** What a relay has done so far; nothing for one that has ended. */
+/** The counters of a relay; nothing for one that has ended. */
 export declare function netStats(handle: Handle, source: number): BindingRelayStats | null
 
 /** Where it listens. */
@@ -567,13 +582,13 @@ export declare function proxyEnd(owner: ExternalObject<ProxyOwner>): void
 export declare function proxyIsOver(owner: ExternalObject<ProxyOwner>): boolean
 
 /** Forwards new connections to other upstreams. */
-export declare function proxySetUpstreams(owner: ExternalObject<ProxyOwner>, list: Array<BindingUpstream>): void
+export declare function proxySetUpstreams(owner: ExternalObject<ProxyOwner>, list: Array<BindingUpstream>): Outcome<undefined>
 
 /**
  * Starts a proxy. `listener` is called, from the environment's own loop, when there is something to
  * [hear](proxy_take).
  */
-export declare function proxyStart(options: BindingProxyOptions, listener: () => void): ExternalObject<ProxyOwner>
+export declare function proxyStart(options: BindingProxyOptions, listener: () => void): Outcome<ExternalObject<ProxyOwner>>
 
 /** What it has done so far. */
 export declare function proxyStats(owner: ExternalObject<ProxyOwner>): BindingProxyStats
@@ -589,113 +604,114 @@ export declare function proxyTake(owner: ExternalObject<ProxyOwner>): Array<| { 
 | { kind: 'threadFailed', reason: string }
 | { kind: 'dropped', times: number }>
 
-/** A limit for many relays, for as long as what is returned lives. */
-export declare function rateGroup(rate: number, burst: number): ExternalObject<RateGroup>
+/** Makes a limit that relays share. It exists as long as the returned object. */
+export declare function rateGroup(rate: number, burst: number): Outcome<ExternalObject<RateGroup>>
 
 /** Ends the limit. */
 export declare function rateGroupClose(group: ExternalObject<RateGroup>): void
 
-/** How many relays share the limit. */
+/** The number of relays that share the limit. */
 export declare function rateGroupMembers(group: ExternalObject<RateGroup>): number
 
 /** Changes the limit of a group. */
-export declare function rateGroupSetLimit(group: ExternalObject<RateGroup>, rate: number, burst: number): void
+export declare function rateGroupSetLimit(group: ExternalObject<RateGroup>, rate: number, burst: number): Outcome<undefined>
 
-/** Makes an event active. */
-export declare function remoteActivate(remote: ExternalObject<Remote>, event: number, what: number): void
+/** Activates an event. */
+export declare function remoteActivate(remote: ExternalObject<Remote>, event: number, what: number): Outcome<undefined>
 
 /** Adds an event. */
-export declare function remoteAdd(remote: ExternalObject<Remote>, event: number, timeout: number): void
+export declare function remoteAdd(remote: ExternalObject<Remote>, event: number, timeout: number): Outcome<undefined>
 
-/** A handle of the base that `base_share` gave this name. */
-export declare function remoteConnect(name: string): ExternalObject<Remote>
+/** A handle of the base with this name, which `baseShare` returned. */
+export declare function remoteConnect(name: string): Outcome<ExternalObject<Remote>>
 
-/** Deletes an event; its id stays good. */
-export declare function remoteDel(remote: ExternalObject<Remote>, event: number): void
+/** Deletes an event; its id stays valid. */
+export declare function remoteDel(remote: ExternalObject<Remote>, event: number): Outcome<undefined>
 
 /** Leaves the loop after the current callback. */
-export declare function remoteLoopBreak(remote: ExternalObject<Remote>): void
+export declare function remoteLoopBreak(remote: ExternalObject<Remote>): Outcome<undefined>
 
-/** Leaves the loop at the end of the pass, or after some milliseconds; at once if negative. */
-export declare function remoteLoopExit(remote: ExternalObject<Remote>, after: number): void
+/** Leaves the loop at the end of the pass, or after some milliseconds; immediately if negative. */
+export declare function remoteLoopExit(remote: ExternalObject<Remote>, after: number): Outcome<undefined>
 
-/** Whether a run keeps the process alive. */
+/** Sets whether a run keeps the process alive. */
 export declare function runSetRef(handle: Handle, keepAlive: boolean): void
 
 /**
- * Begins to run the base inside the host's loop, which takes [`watch_host`] back. `listener` is called with
- * each code that `loopNext` would have returned, the last one being a signal.
+ * Starts to run the base inside the host's loop, which ends what `watchHost` started. `listener` is called with each
+ * code that `loopNext` would return; the last one is a step code that ends the loop, with the error number of a
+ * failed wait.
  */
-export declare function runStart(handle: Handle, flags: number, useUv: boolean, keepAlive: boolean, listener: (code: number, errno: number) => void): void
+export declare function runStart(handle: Handle, flags: number, useUv: boolean, keepAlive: boolean, listener: (code: number, errno: number) => void): Outcome<undefined>
 
-/** Ends a run without a word to its listener. Without effect if none is under way. */
+/** Ends a run without calling its listener. Without effect if the base is not run. */
 export declare function runStop(handle: Handle): void
 
 /**
- * Registers the function that makes an error from a code, a message, a negative errno (0 for none), a
- * system call and a descriptor (-1 for none).
+ * Registers the function that makes an error. It is passed a code, a message, a negative error number (0 if no
+ * system call failed), the name of the system call, and a descriptor (-1 for none).
  */
 export declare function setErrorFactory(makeError: (code: string, message: string, errno: number, syscall: string, fd: number) => Error): void
 
-/** Joins what has replaced this process's handler for a signal, if any base relies on it. */
-export declare function signalReassert(number: number): void
+/**
+ * Installs the handler of a signal again, if a base uses the signal and other code has replaced the handler. The
+ * other handler is then called too.
+ */
+export declare function signalReassert(number: number): Outcome<undefined>
 
-/** The next connection, or -1. */
-export declare function socketAccept(fd: number): number
+/** Accepts a connection. Returns the descriptor, or -1 when none waits. */
+export declare function socketAccept(fd: number): Outcome<number>
 
-/** Where the socket is bound. */
-export declare function socketAddress(fd: number): BindingAddress
+/** The address that a socket is bound to. */
+export declare function socketAddress(fd: number): Outcome<BindingAddress>
 
-/** Checks a listening socket from elsewhere, or makes it one where the backlog is not negative. */
-export declare function socketCheckListening(fd: number, backlog: number): void
+/** Checks that an inherited socket listens. A backlog that is not negative is set, which makes a bound socket listen. */
+export declare function socketCheckListening(fd: number, backlog: number): Outcome<undefined>
 
 /** Closes a descriptor. */
-export declare function socketClose(fd: number): void
+export declare function socketClose(fd: number): Outcome<undefined>
 
-/** A socket that is connecting. */
-export declare function socketConnect(place: string, port: number, local?: BindingConnectOptions | undefined | null): number
+/** Starts to connect. Returns the descriptor. */
+export declare function socketConnect(place: string, port: number, local?: BindingConnectOptions | undefined | null): Outcome<number>
 
-/** Takes the failure that waits on the socket: its positive number, or 0. */
-export declare function socketError(fd: number): number
+/** Reads `SO_ERROR`, which resets it. Returns the positive error number, or 0. */
+export declare function socketError(fd: number): Outcome<number>
 
-/** Reads an option, in the form of [`socket_set_option`]. */
-export declare function socketGetOption(fd: number, name: string): number
+/** Reads an option, in the form that `socketSetOption` takes. */
+export declare function socketGetOption(fd: number, name: string): Outcome<number>
 
-/** A listening socket. */
-export declare function socketListen(place: string, port: number, options: BindingBindOptions): number
+/** Opens a listening socket. Returns the descriptor. */
+export declare function socketListen(place: string, port: number, options: BindingBindOptions): Outcome<number>
 
-/** The names of the options and, for each, the kind of its value: 0 a switch, 1 a count, 2 a time. */
+/** The names of the options, each with the kind of its value: 0 a switch, 1 a count, 2 a time. */
 export declare function socketOptions(): Array<[string, number]>
 
-/** Two connected sockets. */
-export declare function socketPair(): Array<number>
+/** Makes two connected sockets. Returns both descriptors. */
+export declare function socketPair(): Outcome<Array<number>>
 
-/** Where its peer is. */
-export declare function socketPeer(fd: number): BindingAddress
+/** The address of the peer of a socket. */
+export declare function socketPeer(fd: number): Outcome<BindingAddress>
 
-/** The ends of a pipe: to read, to write. */
-export declare function socketPipe(): Array<number>
+/** Makes a pipe. Returns the end to read from, then the end to write to. */
+export declare function socketPipe(): Outcome<Array<number>>
 
-/**
- * Closes the descriptor when another program takes this process's place. Fails with `EBADF` when it is not
- * open.
- */
-export declare function socketSetCloseOnExec(fd: number): void
+/** Sets `FD_CLOEXEC`. Fails with `EBADF` when the descriptor is not open. */
+export declare function socketSetCloseOnExec(fd: number): Outcome<undefined>
 
-/** Makes the descriptor non-blocking or blocking. */
-export declare function socketSetNonblocking(fd: number, nonblocking: boolean): void
+/** Makes a descriptor non-blocking or blocking. */
+export declare function socketSetNonblocking(fd: number, nonblocking: boolean): Outcome<undefined>
 
-/** Sets an option. A switch is 0 or 1, a time is milliseconds, or negative for none. */
-export declare function socketSetOption(fd: number, name: string, value: number): void
+/** Sets an option. A switch is 0 or 1, a time is milliseconds; a negative time means none. */
+export declare function socketSetOption(fd: number, name: string, value: number): Outcome<undefined>
 
-/** Ends a direction: 0 reading, 1 writing, 2 both. */
-export declare function socketShutdown(fd: number, how: number): void
+/** Shuts a direction down: 0 reading, 1 writing, 2 both. */
+export declare function socketShutdown(fd: number, how: number): Outcome<undefined>
 
 /** The backends of this build, in order of preference. */
 export declare function supportedMethods(): Array<string>
 
 /**
- * Lets a blocking loop look up when the host's own loop has work, so that a worker can be ended. Answers
- * whether the host offers that.
+ * Makes a blocking loop return to JavaScript when the host's own loop has work, so that a worker can be terminated.
+ * Returns whether the host and the backend support that.
  */
-export declare function watchHost(handle: Handle): boolean
+export declare function watchHost(handle: Handle): Outcome<boolean>

@@ -1,7 +1,8 @@
 /**
- * The one door to the native layer. Nothing else imports `#binding`.
+ * The native layer. No other file imports `#binding`.
  *
- * What arrives there was checked: the native layer converts numbers without looking at them.
+ * Arguments must be checked before they are passed: the native layer converts numbers as they are. Objects must have all
+ * their properties as their own.
  */
 
 import * as binding from '#binding'
@@ -10,18 +11,78 @@ import { errorFromNative } from './errors.js'
 
 binding.setErrorFactory(errorFromNative)
 
-export { binding as native }
+/** The calls of the native layer, which return an error where these throw it. */
+type Throwing<Calls> = {
+  readonly [Name in keyof Calls]: Calls[Name] extends (...args: infer Arguments) => infer Result
+    ? (...args: Arguments) => Exclude<Result, Error>
+    : Calls[Name]
+}
 
-/** The calls that are made for every event. */
-export const crossing: binding.Crossing = binding.crossing()
+type Call = (...args: never[]) => unknown
 
-/** What keeps a native base alive. */
-export type NativeOwner = ReturnType<typeof binding.createBase>
+function throwing(call: Call): Call {
+  return (...args) => {
+    const result = call(...args)
+    if (result instanceof Error) throw result
+    return result
+  }
+}
 
-/** What a thread has of another one's native base. */
-export type NativeRemote = ReturnType<typeof binding.remoteConnect>
+type Native = Omit<Throwing<typeof binding>, 'netFailure'> & Pick<typeof binding, 'netFailure'>
 
-/** What names a native base in a call. */
+const calls = Object.entries(binding).map(([name, value]) =>
+  // `netFailure` returns an error that is its value.
+  typeof value === 'function' && name !== 'netFailure' ? [name, throwing(value as Call)] : [name, value],
+)
+
+/** The calls that are less frequent than those of {@link crossing}. */
+export const native: Native = Object.fromEntries(calls) as Native
+
+const raw = binding.crossing()
+
+/** An error is the only object that these calls return. */
+function checked<T>(result: T | Error): T {
+  if (typeof result === 'object') throw result
+  return result
+}
+
+/** The calls that are made for every event or piece of data. */
+export const crossing: Throwing<binding.Crossing> = {
+  loopEnter: (handle, flags) => checked(raw.loopEnter(handle, flags)),
+  loopLeave: (handle) => checked(raw.loopLeave(handle)),
+  loopNext: (handle) => checked(raw.loopNext(handle)),
+  loopWatcher: (handle) => checked(raw.loopWatcher(handle)),
+  loopWait: (handle) => checked(raw.loopWait(handle)),
+  eventCreate: (handle, fd, bits, age) => checked(raw.eventCreate(handle, fd, bits, age)),
+  eventCreateAndAdd: (handle, fd, bits, age, timeout) =>
+    checked(raw.eventCreateAndAdd(handle, fd, bits, age, timeout)),
+  eventAdd: (handle, event, timeout) => checked(raw.eventAdd(handle, event, timeout)),
+  eventDel: (handle, event) => checked(raw.eventDel(handle, event)),
+  eventFree: (handle, event) => checked(raw.eventFree(handle, event)),
+  eventActivate: (handle, event, what) => checked(raw.eventActivate(handle, event, what)),
+  eventPending: (handle, event, mask) => checked(raw.eventPending(handle, event, mask)),
+  netCompletion: (handle, numbers) => checked(raw.netCompletion(handle, numbers)),
+  netRelay: (handle, a, b, idleTimeout, connectTimeout) =>
+    checked(raw.netRelay(handle, a, b, idleTimeout, connectTimeout)),
+  ownDescriptor: (handle, fd) => checked(raw.ownDescriptor(handle, fd)),
+  disownDescriptor: (handle, fd) => checked(raw.disownDescriptor(handle, fd)),
+  socketRead: (fd, buffer, offset, length) => checked(raw.socketRead(fd, buffer, offset, length)),
+  socketWrite: (fd, buffer, offset, length) => checked(raw.socketWrite(fd, buffer, offset, length)),
+  socketWriteMany: (fd, buffers, most) => checked(raw.socketWriteMany(fd, buffers, most)),
+  socketPeek: (fd, buffer, offset, length) => checked(raw.socketPeek(fd, buffer, offset, length)),
+  datagramReceive: (fd, slots, size, count, records) =>
+    checked(raw.datagramReceive(fd, slots, size, count, records)),
+  datagramSend: (fd, slots, size, from, count, records) =>
+    checked(raw.datagramSend(fd, slots, size, from, count, records)),
+}
+
+/** The object that owns a native base. */
+export type NativeOwner = ReturnType<typeof native.createBase>
+
+/** The handle that a thread has of a native base of another thread. */
+export type NativeRemote = ReturnType<typeof native.remoteConnect>
+
+/** The number that names a native base in a call. */
 export type NativeHandle = binding.Handle
 
 /** The slots of events are below this; a code that bears it is one of {@link StepCode}. */

@@ -38,30 +38,44 @@ test('every folder of the map exists', () => {
   expect(folders.filter((folder) => !isFolder(folder))).toEqual([])
 })
 
-test('a module of the engine uses modules of its own line and below', () => {
-  const part = text.split('<!-- modules -->')[1]?.split('\n\n')[1] ?? ''
-  const ranks = new Map(
-    part
-      .split('\n')
-      .flatMap((line, rank) =>
-        [...(line.split(':')[0] ?? '').matchAll(/`(\w+)`/g)].map(([, name = '']) => [name, rank] as const),
-      ),
-  )
-  const folder = 'crates/event-base/src'
+/**
+ * The modules of a crate and their dependencies against `lines`: each of them names modules, which use modules of lower
+ * lines only, and of their own one if `sameLine`.
+ */
+function checkLines(crate: string, lines: string[][], sameLine: boolean): void {
+  const ranks = new Map(lines.flatMap((names, rank) => names.map((name) => [name, rank] as const)))
+  const folder = `crates/${crate}/src`
   const upward: string[] = []
   const modules = new Set<string>()
   for (const file of filesBelow(folder, '.rs')) {
     const module = file.slice(folder.length + 1).split(/[/.]/)[0] ?? ''
     if (module === 'lib') continue
     modules.add(module)
+    const rank = ranks.get(module) ?? 0
     const code = (read(file).split('#[cfg(test)]\nmod ')[0] ?? '').replaceAll(/^\s*\/\/.*$/gm, '')
     for (const [, used = ''] of code.matchAll(/\bcrate::(\w+)/g)) {
-      const isBelow = (ranks.get(used) ?? -1) >= (ranks.get(module) ?? 0)
-      if (!isBelow) upward.push(`${file} uses ${used}`)
+      const below = ranks.get(used) ?? -1
+      const isAllowed = used === module || below > rank || (sameLine && below === rank)
+      if (!isAllowed) upward.push(`${file} uses ${used}`)
     }
   }
   expect([...ranks.keys()].toSorted()).toEqual([...modules].toSorted())
   expect(upward).toEqual([])
+}
+
+test('a module of the engine uses modules of its own line and below', () => {
+  const part = text.split('<!-- modules -->')[1]?.split('\n\n')[1] ?? ''
+  const lines = part
+    .split('\n')
+    .map((line) => [...(line.split(':')[0] ?? '').matchAll(/`(\w+)`/g)].map(([, name = '']) => name))
+  checkLines('event-base', lines, true)
+})
+
+test('a module of the wire uses modules of lower lines', () => {
+  const drawing = /```text\n([^`]*)/.exec(read('crates/event-base-napi/src/lib.rs'))?.[1] ?? ''
+  const lines = drawing.split('\n').map((line) => line.match(/\w+/g) ?? [])
+  expect(lines.length).toBeGreaterThan(3)
+  checkLines('event-base-napi', lines, false)
 })
 
 test('exactly the listed files may hold unsafe code', () => {

@@ -19,9 +19,17 @@ export function fixture(name: string): string {
 
 /** Runs a program to its end in a process of its own; one that hangs is killed, which shows as its signal. */
 export function runFixture(name: string, ...args: readonly string[]): Promise<Ended> {
+  // A young generation that may not grow, since memory is measured.
+  return runFixtureWith(['--expose-gc', '--max-semi-space-size=2'], name, ...args)
+}
+
+/** The same with other flags of the runtime. */
+export function runFixtureWith(
+  flags: readonly string[],
+  name: string,
+  ...args: readonly string[]
+): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    // A young generation that may not grow, since memory is measured.
-    const flags = ['--expose-gc', '--max-semi-space-size=2']
     const child = spawn(process.execPath, [...flags, fixture(name), ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: PATIENCE,

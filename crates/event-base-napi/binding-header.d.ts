@@ -2,12 +2,12 @@
 
 declare const owner: unique symbol
 
-/** What keeps a base alive: see `createBase`. */
+/** The object that owns a base: see `createBase`. */
 export interface BaseOwner {
   readonly [owner]: never
 }
 
-/** Another thread's handle of a base: see `remoteConnect`. */
+/** The handle that a thread has of a base of another thread: see `remoteConnect`. */
 export interface Remote {
   readonly [owner]: 'remote'
 }
@@ -17,62 +17,80 @@ export interface RateGroup {
   readonly [owner]: 'rateGroup'
 }
 
-/** A proxy on threads of its own, which ends with this: see `proxyStart`. */
+/** A proxy on threads of its own, which ends when this is garbage: see `proxyStart`. */
 export interface ProxyOwner {
   readonly [owner]: 'proxy'
 }
 
-/** Names a base in every call: see `baseNumber`. */
+/** The number that names a base in every call: see `baseNumber`. */
 export type Handle = number
 
-/** The calls that are made for every event: see `crossing`. Times are milliseconds, -1 for none; what
- * `baseCommonTimeout` returned may stand for the timeout of an event. */
+/** What a call returns: its value, or an error for the caller to throw. The native layer throws none itself. */
+export type Outcome<T> = T | Error
+
+/**
+ * The calls that are made for every event or piece of data: see `crossing`. Times are milliseconds, -1 for none; a number
+ * that `baseCommonTimeout` returned can be passed for the timeout of an event.
+ */
 export interface Crossing {
   /** Enters the loop. */
-  loopEnter(handle: Handle, flags: number): void
+  loopEnter(handle: Handle, flags: number): Outcome<void>
   /** Leaves the loop. */
-  loopLeave(handle: Handle): void
-  /** The next event, or why there is none; blocks until there is one or the other. */
-  loopNext(handle: Handle): number
-  /** Which watcher is told, after `loopNext` said that one is. */
-  loopWatcher(handle: Handle): number
-  /** How long the loop is going to wait, after it said so to a prepare watcher. */
-  loopWait(handle: Handle): number
+  loopLeave(handle: Handle): Outcome<void>
+  /** The next event and its result, or a step code. Blocks until there is one of them. */
+  loopNext(handle: Handle): Outcome<number>
+  /** The id of the watcher that runs, after `loopNext` returned PREPARE or CHECK. */
+  loopWatcher(handle: Handle): Outcome<number>
+  /** The length of the wait that follows, after `loopNext` returned PREPARE; -1 without a deadline. */
+  loopWait(handle: Handle): Outcome<number>
   /**
-   * Makes an event. `bits` are its bits, with the priority above the lowest eight; `age` is how many events were
-   * handed out since it was made, or had its turn.
+   * Makes an event. `bits` are its bits, with the priority above the lowest eight; `age` is the number of events that
+   * were dispatched since the event was made or last dispatched.
    */
-  eventCreate(handle: Handle, fd: number, bits: number, age: number): number
+  eventCreate(handle: Handle, fd: number, bits: number, age: number): Outcome<number>
   /** Makes an event and adds it. */
-  eventCreateAndAdd(handle: Handle, fd: number, bits: number, age: number, timeout: number): number
+  eventCreateAndAdd(handle: Handle, fd: number, bits: number, age: number, timeout: number): Outcome<number>
   /** Adds an event. */
-  eventAdd(handle: Handle, event: number, timeout: number): void
-  /** Deletes an event; its id stays good. */
-  eventDel(handle: Handle, event: number): void
-  /** Deletes an event for good. */
-  eventFree(handle: Handle, event: number): void
-  /** Makes an event active. */
-  eventActivate(handle: Handle, event: number, what: number): void
-  /** Which bits of `mask` the event is pending or active for. */
-  eventPending(handle: Handle, event: number, mask: number): number
-  /** What happened to a listener, a connect or a relay, in numbers: see `ts/net/completion.ts`. */
-  netCompletion(handle: Handle, numbers: Float64Array): number
-  /** Relays between two descriptors: the relay's key. With more than times to tell it is `netRelayWith`. */
-  netRelay(handle: Handle, a: number, b: number, idleTimeout: number, connectTimeout: number): number
-  /** Reads into a part of `buffer`: the bytes read, or -1. */
-  socketRead(fd: number, buffer: Uint8Array, offset: number, length: number): number
-  /** Writes a part of `buffer`: the bytes taken, or -1. */
-  socketWrite(fd: number, buffer: Uint8Array, offset: number, length: number): number
-  /** Writes the first 64 of the buffers as if they were one, up to `most` bytes: the bytes taken, or -1. */
-  socketWriteMany(fd: number, buffers: readonly Uint8Array[], most: number): number
-  /** Copies into a part of `buffer` what reading would give: the bytes copied, or -1. */
-  socketPeek(fd: number, buffer: Uint8Array, offset: number, length: number): number
+  eventAdd(handle: Handle, event: number, timeout: number): Outcome<void>
+  /** Makes an event neither pending nor active; its id stays valid. */
+  eventDel(handle: Handle, event: number): Outcome<void>
+  /** Deletes an event; its id names nothing afterwards. */
+  eventFree(handle: Handle, event: number): Outcome<void>
+  /** Activates an event. */
+  eventActivate(handle: Handle, event: number, what: number): Outcome<void>
+  /** The bits of `mask` that the event is pending or active for. */
+  eventPending(handle: Handle, event: number, mask: number): Outcome<number>
+  /** The kind of the next completion, 0 for none, and its numbers: see `ts/net/completion.ts`. */
+  netCompletion(handle: Handle, numbers: Float64Array): Outcome<number>
+  /** Relays between two descriptors. Returns the key. A relay with more options is started by `netRelayWith`. */
+  netRelay(handle: Handle, a: number, b: number, idleTimeout: number, connectTimeout: number): Outcome<number>
   /**
-   * Receives into the first `count` of `slots`, of `size` bytes each, and writes their `records`: how many came, or -1.
-   * The layout of a record is in `datagram.rs`.
+   * Makes the base the owner of a descriptor, which is closed at the end of the environment, or with the base when it is
+   * garbage. `baseClose` does not close it: what uses the descriptor does, and calls `disownDescriptor` before.
    */
-  datagramReceive(fd: number, slots: Uint8Array, size: number, count: number, records: Uint8Array): number
-  /** Sends slots from `from` on, as their `records` say: how many were taken, or -1. */
+  ownDescriptor(handle: Handle, fd: number): Outcome<void>
+  /** Ends the ownership of a descriptor, which stays open. Call it before closing the descriptor or passing it on. */
+  disownDescriptor(handle: Handle, fd: number): Outcome<void>
+  /** Reads into a part of `buffer`. Returns the number of bytes, or -1. */
+  socketRead(fd: number, buffer: Uint8Array, offset: number, length: number): Outcome<number>
+  /** Writes a part of `buffer`. Returns the number of bytes that were accepted, or -1. */
+  socketWrite(fd: number, buffer: Uint8Array, offset: number, length: number): Outcome<number>
+  /** Writes the first 64 of the buffers in one call, up to `most` bytes. Returns the number of bytes, or -1. */
+  socketWriteMany(fd: number, buffers: readonly Uint8Array[], most: number): Outcome<number>
+  /** Copies into a part of `buffer` what reading would return. Returns the number of bytes, or -1. */
+  socketPeek(fd: number, buffer: Uint8Array, offset: number, length: number): Outcome<number>
+  /**
+   * Receives into the first `count` of `slots`, of `size` bytes each, and writes their `records`. Returns the number of
+   * datagrams, or -1. The layout of a record is in `datagram.rs`.
+   */
+  datagramReceive(
+    fd: number,
+    slots: Uint8Array,
+    size: number,
+    count: number,
+    records: Uint8Array,
+  ): Outcome<number>
+  /** Sends slots from `from` on, as described by their `records`. Returns the number that was accepted, or -1. */
   datagramSend(
     fd: number,
     slots: Uint8Array,
@@ -80,5 +98,5 @@ export interface Crossing {
     from: number,
     count: number,
     records: Uint8Array,
-  ): number
+  ): Outcome<number>
 }

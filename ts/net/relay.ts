@@ -117,18 +117,10 @@ function nativeTime(name: string, time: number | undefined): number {
 /** The options as the native layer wants them: negative times and a rate of 0 mean none. */
 function nativeOptions(options: RelayOptions, idleTimeout: number, connectTimeout: number): NativeOptions {
   const { limit, transfer = 'adaptive' } = options
-  const prefix = options.prefix === undefined ? undefined : checkObject('options.prefix', options.prefix)
   const way = TRANSFERS.indexOf(transfer)
   if (way === -1) throw outOfRange('options.transfer', "'adaptive', 'copy' or 'splice'", transfer)
   const { rate, burst } = limit === undefined ? { rate: 0, burst: 0 } : checkLimit('options.limit', limit)
-  const given: NativeOptions = { idleTimeout, connectTimeout, rate, burst, transfer: way }
-  const [there, back] = [
-    checkPrefix('options.prefix.aToB', prefix?.aToB),
-    checkPrefix('options.prefix.bToA', prefix?.bToA),
-  ]
-  if (there !== undefined) given.prefixAToB = there
-  if (back !== undefined) given.prefixBToA = back
-  return given
+  return { idleTimeout, connectTimeout, rate, burst, transfer: way }
 }
 
 /** Begins a relay natively: its key. */
@@ -140,8 +132,10 @@ function begin(base: EventBase, handle: NativeHandle, a: number, b: number, opti
     return crossing.netRelay(handle, a, b, idleTimeout, connectTimeout)
   }
   const given = nativeOptions(options, idleTimeout, connectTimeout)
+  const { aToB, bToA } = prefix === undefined ? {} : checkObject('options.prefix', prefix)
+  const [there, back] = [checkPrefix('options.prefix.aToB', aToB), checkPrefix('options.prefix.bToA', bToA)]
   const nativeGroup = group === undefined ? undefined : RateGroup.nativeOf(group, base)
-  return native.netRelayWith(handle, a, b, given, nativeGroup)
+  return native.netRelayWith(handle, a, b, given, nativeGroup, there, back)
 }
 
 /** Does nothing to a relay that has ended natively and is still to be told. */

@@ -1,14 +1,14 @@
-//! Making a base.
+//! Building a base.
 
 use event_base::{Base, BaseFlags, Config, Features};
-use napi::Env;
 use napi::bindgen_prelude::External;
 use napi_derive::napi;
 
-use crate::error::check;
-use crate::handle::{BaseOwner, duration};
+use crate::error::Outcome;
+use crate::handle::BaseOwner;
+use crate::time::duration;
 
-/// What `EventConfig` collected.
+/// The settings of `EventConfig`.
 #[napi(object)]
 #[derive(Debug)]
 pub struct BindingConfig {
@@ -18,17 +18,17 @@ pub struct BindingConfig {
     pub features: u32,
     /// Bits of `BaseFlag`.
     pub flags: u32,
-    /// Milliseconds; negative for no limit.
+    /// Milliseconds that the callbacks of one pass may take; negative for no limit.
     pub interval: f64,
-    /// Negative for no limit.
+    /// Callbacks of one pass; negative for no limit.
     pub callbacks: f64,
-    /// The most urgent priority the limits apply to.
+    /// The most urgent priority that the limits apply to.
     pub min_priority: u32,
-    /// 1 to 255.
+    /// The number of priorities, 1 to 255.
     pub priorities: u32,
     /// Whether times are measured.
     pub timing: bool,
-    /// Whether the coarse clock is asked for.
+    /// Whether the coarse clock is used.
     pub coarse_clock: bool,
     /// Whether debug mode is on.
     pub debug: bool,
@@ -40,9 +40,9 @@ pub fn supported_methods() -> Vec<&'static str> {
     event_base::supported_methods()
 }
 
-/// Builds a base, which lives as long as what is returned does.
+/// Builds a base, which is closed when the returned object is garbage.
 #[napi(catch_unwind)]
-pub fn create_base(env: Env, config: BindingConfig) -> napi::Result<External<BaseOwner>> {
+pub fn create_base(config: BindingConfig) -> Outcome<External<BaseOwner>> {
     let callbacks = (config.callbacks >= 0.0).then_some(config.callbacks as u32);
     let settings = Config::new()
         .require_features(Features::from_bits_truncate(config.features as u8))
@@ -54,6 +54,5 @@ pub fn create_base(env: Env, config: BindingConfig) -> napi::Result<External<Bas
         .set_debug(config.debug);
     let settings = if config.coarse_clock { settings.use_coarse_clock() } else { settings };
     let settings = config.avoided.iter().fold(settings, |settings, name| settings.avoid_method(name));
-    let base = check(&env, Base::with_config(&settings))?;
-    BaseOwner::new(base).map(External::new)
+    Base::with_config(&settings).and_then(BaseOwner::new).map(External::new).into()
 }

@@ -1,129 +1,71 @@
-//! Datagrams: sockets for them, and batches that cross the border as two arrays of bytes.
+//! Datagram sockets, and the records of datagrams.
 //!
-//! The first array is the slots; the second has one record of [`RECORD`] bytes for each slot, with little-endian
-//! numbers:
+//! JavaScript passes a batch of datagrams as two arrays of bytes. The first one has a slot for each datagram, the
+//! second one a record of [`RECORD`] bytes for each slot, with little-endian numbers:
 //!
-//! | bytes | what |
+//! | bytes | content |
 //! |---|---|
-//! | 0..4 | the datagram's length |
-//! | 4 | 1 if there was more of it |
-//! | 5 | the address: 0 none, 4 IPv4, 6 IPv6 |
-//! | 6..8 | its port |
-//! | 8..12 | its scope (`sin6_scope_id`) |
-//! | 16..32 | its host, of IPv4 in 16..20 |
+//! | 0..4 | the length of the datagram |
+//! | 4 | 1 if the datagram was truncated |
+//! | 5 | the kind of the address: 0 none, 4 IPv4, 6 IPv6 |
+//! | 6..8 | the port |
+//! | 8..12 | the scope (`sin6_scope_id`) |
+//! | 16..32 | the host, of IPv4 in 16..20 |
 
-use std::ffi::CStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use event_base::Error;
 use event_base_net::Address;
-use event_base_net::socket::{self, Datagram, DatagramOptions, MOST_DATAGRAMS};
-use napi::Env;
+use event_base_net::socket::{self, Datagram, DatagramOptions};
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
 
-use crate::crossing::{Call, Export, Value};
-use crate::descriptor::{BindingAddress, address, borrow};
-use crate::error::check;
-use crate::socket::hand_over;
+use crate::address::{BindingAddress, address};
+use crate::error::Outcome;
+use crate::socket::into_number;
 
 /// Bytes of a record.
-const RECORD: usize = 32;
+pub(crate) const RECORD: usize = 32;
 
-type Record = [u8; RECORD];
+pub(crate) type Record = [u8; RECORD];
 
-/// A bound UDP socket.
+/// Opens a bound UDP socket. Returns the descriptor.
 #[napi(catch_unwind)]
-pub fn datagram_bind(
-    env: Env,
-    place: String,
-    port: i32,
-    reuse_port: bool,
-    ipv6_only: bool,
-) -> napi::Result<i32> {
+pub fn datagram_bind(place: String, port: i32, reuse_port: bool, ipv6_only: bool) -> Outcome<i32> {
     let options = DatagramOptions { reuse_port, ipv6_only };
     let bound = address(place, port).and_then(|address| socket::bind_datagram(&address, &options));
-    check(&env, hand_over(bound))
+    into_number(bound).into()
 }
 
-/// A connected UDP socket.
+/// Opens a connected UDP socket. Returns the descriptor.
 #[napi(catch_unwind)]
-pub fn datagram_connect(env: Env, place: String, port: i32) -> napi::Result<i32> {
+pub fn datagram_connect(place: String, port: i32) -> Outcome<i32> {
     let connected = address(place, port).and_then(|address| socket::connect_datagram(&address));
-    check(&env, hand_over(connected))
+    into_number(connected).into()
 }
 
-/// The record of an empty datagram to an address.
+/// The record of an empty datagram for an address.
 #[napi(catch_unwind)]
-pub fn datagram_record(env: Env, place: String, port: i32) -> napi::Result<Uint8Array> {
+pub fn datagram_record(place: String, port: i32) -> Outcome<Uint8Array> {
     let record = address(place, port).map(|address| {
         let address = if let Address::Internet(address) = address { Some(address) } else { None };
         encode(&Datagram { address, ..Datagram::default() }).to_vec()
     });
-    check(&env, record).map(Uint8Array::from)
+    record.map(Uint8Array::from).into()
 }
 
 /// The address in a record.
 #[napi(catch_unwind)]
-pub fn datagram_address(env: Env, record: Uint8Array) -> napi::Result<Option<BindingAddress>> {
+pub fn datagram_address(record: Uint8Array) -> Outcome<Option<BindingAddress>> {
     let record = Record::try_from(&*record).map_err(|_| Error::OutOfRange("record"));
-    let address = check(&env, record).map(|record| decode(&record).address)?;
-    Ok(address.map(|address| BindingAddress { place: address.ip().to_string(), port: address.port().into() }))
+    let address = record.map(|record| decode(&record).address);
+    Outcome(address.map(|address| {
+        address.map(|address| BindingAddress { place: address.ip().to_string(), port: address.port().into() })
+    }))
 }
 
-/// Receives into the first slots.
-pub(crate) struct DatagramReceive;
-
-impl Export for DatagramReceive {
-    const NAME: &'static CStr = c"datagramReceive";
-
-    fn call(call: &Call) -> napi::Result<Value> {
-        let fd = call.check(borrow(call.int(0), "recvmsg"))?;
-        let (size, count) = (call.uint(2), call.uint(3));
-        let mut datagrams = [Datagram::default(); MOST_DATAGRAMS];
-        let datagrams = datagrams.get_mut(..count as usize).ok_or(Error::OutOfRange("count"));
-        let datagrams = call.check(datagrams)?;
-        let received = call.with_bytes(1, (0, size.saturating_mul(count)), |slots| {
-            socket::receive_many(fd, slots, size as usize, datagrams)
-        });
-        let Some(received) = call.check(received)? else { return Ok(Value::moved(None)) };
-        let written = call.with_bytes(4, (0, (received * RECORD) as u32), |records| {
-            for (record, datagram) in records.chunks_exact_mut(RECORD).zip(&*datagrams) {
-                record.copy_from_slice(&encode(datagram));
-            }
-            Ok(())
-        });
-        call.check(written).map(|()| Value::Int(received as i32))
-    }
-}
-
-/// Sends some slots.
-pub(crate) struct DatagramSend;
-
-impl Export for DatagramSend {
-    const NAME: &'static CStr = c"datagramSend";
-
-    fn call(call: &Call) -> napi::Result<Value> {
-        let fd = call.check(borrow(call.int(0), "sendmsg"))?;
-        let (size, from, count) = (call.uint(2), call.uint(3), call.uint(4));
-        let mut datagrams = [Datagram::default(); MOST_DATAGRAMS];
-        let datagrams = datagrams.get_mut(..count as usize).ok_or(Error::OutOfRange("count"));
-        let datagrams = call.check(datagrams)?;
-        let part = |each: u32| (from.saturating_mul(each), count.saturating_mul(each));
-        let read = call.with_bytes(5, part(RECORD as u32), |records| {
-            for (datagram, record) in datagrams.iter_mut().zip(records.as_chunks::<RECORD>().0) {
-                *datagram = decode(record);
-            }
-            Ok(())
-        });
-        call.check(read)?;
-        let sent =
-            call.with_bytes(1, part(size), |slots| socket::send_many(fd, slots, size as usize, datagrams));
-        call.check(sent).map(Value::moved)
-    }
-}
-
-fn encode(datagram: &Datagram) -> Record {
+/// Writes a record.
+pub(crate) fn encode(datagram: &Datagram) -> Record {
     let mut record = [0; RECORD];
     record[..4].copy_from_slice(&(datagram.length as u32).to_le_bytes());
     record[4] = datagram.truncated.into();
@@ -143,7 +85,8 @@ fn encode(datagram: &Datagram) -> Record {
     record
 }
 
-fn decode(record: &Record) -> Datagram {
+/// Reads a record.
+pub(crate) fn decode(record: &Record) -> Datagram {
     let port = u16::from_le_bytes([record[6], record[7]]);
     let word = |at: usize| u32::from_le_bytes([record[at], record[at + 1], record[at + 2], record[at + 3]]);
     let address = match record[5] {

@@ -1,11 +1,11 @@
-//! The engine's errors as JavaScript's.
+//! Errors of the engine as errors of JavaScript.
 //!
-//! The classes of errors live in TypeScript, which hands over one function that makes them. What is thrown
-//! is its result, so `instanceof`, `code`, `errno`, `syscall` and `fd` are as documented there.
+//! TypeScript defines the classes of errors, words their messages, and registers one function that makes them.
+#![expect(unsafe_code, reason = "the one method of the trait that converts a return value is unsafe")]
 
 use event_base::Error;
-use napi::bindgen_prelude::{FnArgs, Function, FunctionRef, Unknown};
-use napi::{Env, Status};
+use napi::bindgen_prelude::{FnArgs, Function, FunctionRef, JsValue, ToNapiValue, Unknown};
+use napi::{Env, sys};
 use napi_derive::napi;
 
 type Factory = FnArgs<(String, String, i32, String, i32)>;
@@ -15,8 +15,8 @@ struct EnvironmentData {
     make_error: FunctionRef<Factory, Unknown<'static>>,
 }
 
-/// Registers the function that makes an error from a code, a message, a negative errno (0 for none), a
-/// system call and a descriptor (-1 for none).
+/// Registers the function that makes an error. It is passed a code, a message, a negative error number (0 if no
+/// system call failed), the name of the system call, and a descriptor (-1 for none).
 #[napi(catch_unwind)]
 pub fn set_error_factory(
     env: Env,
@@ -27,19 +27,6 @@ pub fn set_error_factory(
 ) -> napi::Result<()> {
     let data = EnvironmentData { make_error: make_error.create_ref()? };
     env.set_instance_data(data, 0, |_| ())
-}
-
-/// Throws `error` in JavaScript; what is returned only says that it was.
-pub(crate) fn throw(env: &Env, error: Error) -> napi::Error {
-    match try_throw(env, error) {
-        Ok(()) => napi::Error::from_status(Status::PendingException),
-        Err(failure) => failure,
-    }
-}
-
-fn try_throw(env: &Env, error: Error) -> napi::Result<()> {
-    let made = make(env, error)?;
-    env.throw(made)
 }
 
 /// The JavaScript error for `error`.
@@ -67,7 +54,25 @@ pub(crate) fn make<'env>(env: &'env Env, error: Error) -> napi::Result<Unknown<'
     data.make_error.borrow_back(env)?.call(arguments.into())
 }
 
-/// Hands a result over, or throws.
-pub(crate) fn check<T>(env: &Env, result: Result<T, Error>) -> napi::Result<T> {
-    result.map_err(|error| throw(env, error))
+/// What an export returns: its value, or the error object that TypeScript throws.
+///
+/// Node-API's `napi_throw` is no alternative. It throws inside a `v8::TryCatch` of its own, and V8 looks for a handler
+/// at the time of throwing: with `--abort-on-uncaught-exception` it takes the exception for uncaught and aborts.
+#[derive(Debug)]
+pub struct Outcome<T>(pub(crate) Result<T, Error>);
+
+impl<T> From<Result<T, Error>> for Outcome<T> {
+    fn from(result: Result<T, Error>) -> Self {
+        Outcome(result)
+    }
+}
+
+impl<T: ToNapiValue> ToNapiValue for Outcome<T> {
+    unsafe fn to_napi_value(env: sys::napi_env, outcome: Self) -> napi::Result<sys::napi_value> {
+        match outcome.0 {
+            // SAFETY: the promise of the caller about `env` is passed on.
+            Ok(value) => unsafe { T::to_napi_value(env, value) },
+            Err(error) => Ok(make(&Env::from_raw(env), error)?.value().value),
+        }
+    }
 }

@@ -1,11 +1,11 @@
-//! One event: the calls that are rarer than [those for every event](crate::crossing).
+//! One event: the calls that are less frequent than those of `crossing/events.rs`.
 
 use event_base::{EventId, EventSpec, What};
-use napi::Env;
 use napi_derive::napi;
 
-use crate::error::check;
-use crate::handle::{Handle, duration, milliseconds};
+use crate::error::Outcome;
+use crate::handle::Handle;
+use crate::time::{duration, milliseconds};
 
 fn id(bits: f64) -> EventId {
     EventId::from_bits(bits as u64)
@@ -15,9 +15,9 @@ fn what(bits: u32) -> What {
     What::from_bits_truncate(bits as u8)
 }
 
-/// A spec of JavaScript's events: freed by the engine when handed out with nothing left pending.
+/// The spec of an event of JavaScript, which the engine frees when it is dispatched with nothing left pending.
 ///
-/// `bits` are those of the event, and above them its priority, in one number: each argument of a call costs.
+/// `bits` are the bits of the event, and above the lowest eight its priority: each argument of a call costs time.
 pub(crate) fn spec(fd: i32, bits: u32, age: u32) -> EventSpec {
     let priority = (bits >> 8) as u8;
     EventSpec::io(fd, what(bits & 0xff)).transient().priority(priority).age(age)
@@ -25,43 +25,43 @@ pub(crate) fn spec(fd: i32, bits: u32, age: u32) -> EventSpec {
 
 /// Makes an event that fires once.
 #[napi(catch_unwind)]
-pub fn event_once(env: Env, handle: Handle, fd: i32, bits: u32, timeout: f64) -> napi::Result<f64> {
+pub fn event_once(handle: Handle, fd: i32, bits: u32, timeout: f64) -> Outcome<f64> {
     let created = handle.base().once(fd, what(bits), 0, duration(timeout));
-    check(&env, created.map(|id| id.to_bits() as f64))
+    created.map(|id| id.to_bits() as f64).into()
 }
 
-/// Keeps the event when it is handed out, so that its id stays good.
+/// Keeps the event when it is dispatched, so that its id stays valid.
 #[napi(catch_unwind)]
-pub fn event_keep(env: Env, handle: Handle, event: f64) -> napi::Result<()> {
-    check(&env, handle.base().keep(id(event)))
+pub fn event_keep(handle: Handle, event: f64) -> Outcome<()> {
+    handle.base().keep(id(event)).into()
 }
 
-/// Drops an event's deadline.
+/// Removes the deadline of an event.
 #[napi(catch_unwind)]
-pub fn event_remove_timer(env: Env, handle: Handle, event: f64) -> napi::Result<()> {
-    check(&env, handle.base().remove_timer(id(event)))
+pub fn event_remove_timer(handle: Handle, event: f64) -> Outcome<()> {
+    handle.base().remove_timer(id(event)).into()
 }
 
 /// Whether the event is neither pending nor active.
 #[napi(catch_unwind)]
-pub fn event_is_idle(env: Env, handle: Handle, event: f64) -> napi::Result<bool> {
-    check(&env, handle.base().is_idle(id(event)))
+pub fn event_is_idle(handle: Handle, event: f64) -> Outcome<bool> {
+    handle.base().is_idle(id(event)).into()
 }
 
-/// When it times out, in milliseconds since 1970; -1 for never.
+/// When the event expires, in milliseconds since 1970; -1 without a deadline.
 #[napi(catch_unwind)]
-pub fn event_expires_at(env: Env, handle: Handle, event: f64) -> napi::Result<f64> {
-    check(&env, handle.base().expires_at(id(event)).map(|at| at.map_or(-1.0, milliseconds)))
+pub fn event_expires_at(handle: Handle, event: f64) -> Outcome<f64> {
+    handle.base().expires_at(id(event)).map(|at| at.map_or(-1.0, milliseconds)).into()
 }
 
-/// Changes the priority.
+/// Sets the priority of an event.
 #[napi(catch_unwind)]
-pub fn event_set_priority(env: Env, handle: Handle, event: f64, priority: u32) -> napi::Result<()> {
-    check(&env, handle.base().set_priority(id(event), priority as u8))
+pub fn event_set_priority(handle: Handle, event: f64, priority: u32) -> Outcome<()> {
+    handle.base().set_priority(id(event), priority as u8).into()
 }
 
-/// Deletes the event and hands it out once more, with FINALIZE.
+/// Deletes the event and dispatches it once more, with FINALIZE.
 #[napi(catch_unwind)]
-pub fn event_finalize(env: Env, handle: Handle, event: f64) -> napi::Result<()> {
-    check(&env, handle.base().finalize(id(event)))
+pub fn event_finalize(handle: Handle, event: f64) -> Outcome<()> {
+    handle.base().finalize(id(event)).into()
 }

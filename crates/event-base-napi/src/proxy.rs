@@ -16,10 +16,11 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Status};
 use napi_derive::napi;
 
-use crate::descriptor::{BindingAddress, address, take};
-use crate::error::{check, make};
-use crate::handle::{duration, milliseconds};
+use crate::address::{BindingAddress, address};
+use crate::descriptor::take;
+use crate::error::{Outcome, make};
 use crate::socket::BindingBindOptions;
+use crate::time::{duration, milliseconds};
 
 /// A version of the PROXY protocol; 0 means none.
 fn protocol(version: u32) -> Option<ProxyProtocol> {
@@ -142,10 +143,9 @@ impl TryFrom<BindingProxyOptions> for ProxyOptions {
 /// [hear](proxy_take).
 #[napi(catch_unwind)]
 pub fn proxy_start(
-    env: Env,
     options: BindingProxyOptions,
     #[napi(ts_arg_type = "() => void")] listener: Function<'_, (), ()>,
-) -> napi::Result<External<ProxyOwner>> {
+) -> napi::Result<Outcome<External<ProxyOwner>>> {
     let bell: Bell =
         listener.build_threadsafe_function::<()>().weak::<true>().max_queue_size::<1>().build()?;
     let ring = move || {
@@ -153,7 +153,7 @@ pub fn proxy_start(
         _ = bell.call((), ThreadsafeFunctionCallMode::NonBlocking);
     };
     let started = ProxyOptions::try_from(options).and_then(|options| Proxy::start(options, ring));
-    check(&env, started.map(|proxy| External::new(ProxyOwner { proxy })))
+    Ok(Outcome(started.map(|proxy| External::new(ProxyOwner { proxy }))))
 }
 
 /// Where it listens.
@@ -164,12 +164,8 @@ pub fn proxy_address(owner: &External<ProxyOwner>) -> BindingAddress {
 
 /// Forwards new connections to other upstreams.
 #[napi(catch_unwind)]
-pub fn proxy_set_upstreams(
-    env: Env,
-    owner: &External<ProxyOwner>,
-    list: Vec<BindingUpstream>,
-) -> napi::Result<()> {
-    check(&env, upstreams(list).and_then(|list| owner.proxy.set_upstreams(list)))
+pub fn proxy_set_upstreams(owner: &External<ProxyOwner>, list: Vec<BindingUpstream>) -> Outcome<()> {
+    upstreams(list).and_then(|list| owner.proxy.set_upstreams(list)).into()
 }
 
 /// Accepts no more and ends with the last connection; a negative timeout means none.

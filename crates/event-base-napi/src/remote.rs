@@ -1,63 +1,31 @@
 //! A base that other threads of JavaScript use.
 //!
-//! The thread that owns a base shares it under a name, which any thread of the process can turn into another handle
-//! of the same base. Sharing does not keep the base: it is closed when its owner goes, with its environment or as
-//! garbage, and whoever still has a handle hears that it is closed.
+//! The thread that owns a base shares it under a name, from which any thread of the process makes another handle of the
+//! same base. Sharing does not keep the base open: it is closed with its owner, at the end of the environment or when it
+//! is garbage, and every call on another handle then fails with [`Error::Closed`].
 
-use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::LazyLock;
 
 use event_base::{Base, Error, EventId, What};
-use napi::Env;
 use napi::bindgen_prelude::External;
 use napi_derive::napi;
-use parking_lot::Mutex;
 
-use crate::error::check;
-use crate::handle::{Handle, HandleState, duration};
+use crate::error::Outcome;
+use crate::handle::Handle;
+use crate::registry::{self, SharedName};
+use crate::state::State;
+use crate::time::duration;
 
-/// The bases that are shared, by name.
-#[derive(Default)]
-struct Registry {
-    bases: HashMap<String, Base>,
-    /// How many names were given.
-    names: u64,
-    /// Makes the names of this process others than those of any other.
-    random: RandomState,
-}
-
-static REGISTRY: LazyLock<Mutex<Registry>> = LazyLock::new(Mutex::default);
-
-impl HandleState {
-    fn share(&self) -> Result<String, Error> {
-        if !self.base.has_lock() {
-            return Err(Error::BadFlags("a base built with NOLOCK cannot be shared"));
-        }
-        if self.base.is_closed() {
-            return Err(Error::Closed);
-        }
-        if let Some(name) = &*self.shared.borrow() {
-            return Ok(name.clone());
-        }
-        let mut registry = REGISTRY.lock();
-        registry.names += 1;
-        let mut hasher = registry.random.build_hasher();
-        hasher.write_u64(registry.names);
-        let name = format!("{}-{:016x}", registry.names, hasher.finish());
-        registry.bases.insert(name.clone(), self.base.clone());
-        *self.shared.borrow_mut() = Some(name.clone());
-        Ok(name)
+fn share(state: &State) -> Result<String, Error> {
+    if !state.base.has_lock() {
+        return Err(Error::BadFlags("a base built with NOLOCK cannot be shared"));
     }
-
-    /// Takes the base out of the registry. Handles that threads have got already stay good.
-    pub(crate) fn unshare(&self) {
-        if let Some(name) = self.shared.take() {
-            let base = REGISTRY.lock().bases.remove(&name);
-            drop(base);
-        }
+    if state.base.is_closed() {
+        return Err(Error::Closed);
     }
+    let mut shared = state.shared.borrow_mut();
+    let name = shared.get_or_insert_with(|| SharedName::new(state.base.clone()));
+    Ok(name.as_str().to_owned())
 }
 
 /// Another thread's handle of a base.
@@ -72,7 +40,7 @@ impl fmt::Debug for Remote {
 }
 
 impl Remote {
-    /// An event of JavaScript's; those of listeners, connects and relays are nobody else's business.
+    /// An event of JavaScript; those of listeners, connects and relays are not accessible.
     fn event(&self, bits: f64) -> Result<EventId, Error> {
         let id = EventId::from_bits(bits as u64);
         if self.base.info(id)?.data == 0 { Ok(id) } else { Err(Error::Closed) }
@@ -81,45 +49,44 @@ impl Remote {
 
 /// The name under which any thread of this process finds the base.
 #[napi(catch_unwind)]
-pub fn base_share(env: Env, handle: Handle) -> napi::Result<String> {
-    check(&env, handle.share())
+pub fn base_share(handle: Handle) -> Outcome<String> {
+    share(&handle).into()
 }
 
-/// A handle of the base that `base_share` gave this name.
+/// A handle of the base with this name, which `baseShare` returned.
 #[napi(catch_unwind)]
-pub fn remote_connect(env: Env, name: String) -> napi::Result<External<Remote>> {
-    let base = REGISTRY.lock().bases.get(&name).cloned();
-    let open = base.filter(|base| !base.is_closed()).ok_or(Error::Closed);
-    check(&env, open.map(|base| External::new(Remote { base })))
+pub fn remote_connect(name: String) -> Outcome<External<Remote>> {
+    let base = registry::find(&name).ok_or(Error::Closed);
+    base.map(|base| External::new(Remote { base })).into()
 }
 
-/// Makes an event active.
+/// Activates an event.
 #[napi(catch_unwind)]
-pub fn remote_activate(env: Env, remote: &External<Remote>, event: f64, what: u32) -> napi::Result<()> {
+pub fn remote_activate(remote: &External<Remote>, event: f64, what: u32) -> Outcome<()> {
     let what = What::from_bits_truncate(what as u8);
-    check(&env, remote.event(event).and_then(|id| remote.base.activate(id, what)))
+    remote.event(event).and_then(|id| remote.base.activate(id, what)).into()
 }
 
 /// Adds an event.
 #[napi(catch_unwind)]
-pub fn remote_add(env: Env, remote: &External<Remote>, event: f64, timeout: f64) -> napi::Result<()> {
-    check(&env, remote.event(event).and_then(|id| remote.base.add(id, duration(timeout))))
+pub fn remote_add(remote: &External<Remote>, event: f64, timeout: f64) -> Outcome<()> {
+    remote.event(event).and_then(|id| remote.base.add(id, duration(timeout))).into()
 }
 
-/// Deletes an event; its id stays good.
+/// Deletes an event; its id stays valid.
 #[napi(catch_unwind)]
-pub fn remote_del(env: Env, remote: &External<Remote>, event: f64) -> napi::Result<()> {
-    check(&env, remote.event(event).and_then(|id| remote.base.del(id)))
+pub fn remote_del(remote: &External<Remote>, event: f64) -> Outcome<()> {
+    remote.event(event).and_then(|id| remote.base.del(id)).into()
 }
 
-/// Leaves the loop at the end of the pass, or after some milliseconds; at once if negative.
+/// Leaves the loop at the end of the pass, or after some milliseconds; immediately if negative.
 #[napi(catch_unwind)]
-pub fn remote_loop_exit(env: Env, remote: &External<Remote>, after: f64) -> napi::Result<()> {
-    check(&env, remote.base.loop_exit(duration(after)))
+pub fn remote_loop_exit(remote: &External<Remote>, after: f64) -> Outcome<()> {
+    remote.base.loop_exit(duration(after)).into()
 }
 
 /// Leaves the loop after the current callback.
 #[napi(catch_unwind)]
-pub fn remote_loop_break(env: Env, remote: &External<Remote>) -> napi::Result<()> {
-    check(&env, remote.base.loop_break())
+pub fn remote_loop_break(remote: &External<Remote>) -> Outcome<()> {
+    remote.base.loop_break().into()
 }

@@ -1,45 +1,39 @@
-//! Signals: calls of one event, of one base, and of the process.
+//! Signals of POSIX: of one event, of one base, and of the process.
 
 use event_base::{EventId, What};
-use napi::Env;
 use napi_derive::napi;
 
-use crate::error::check;
+use crate::error::Outcome;
 use crate::handle::Handle;
 
-/// The highest number a signal has.
+/// The highest number of a signal.
 #[napi(catch_unwind)]
 pub fn max_signal() -> i32 {
     event_base::MAX_SIGNAL
 }
 
-/// Joins what has replaced this process's handler for a signal, if any base relies on it.
+/// Installs the handler of a signal again, if a base uses the signal and other code has replaced the handler. The
+/// other handler is then called too.
 #[napi(catch_unwind)]
-pub fn signal_reassert(env: Env, number: i32) -> napi::Result<()> {
-    check(&env, event_base::reassert_signal(number))
+pub fn signal_reassert(number: i32) -> Outcome<()> {
+    event_base::reassert_signal(number).into()
 }
 
-/// How the base hears of signals.
+/// How the base receives signals.
 #[napi(catch_unwind)]
-pub fn base_signal_method(env: Env, handle: Handle) -> napi::Result<&'static str> {
-    check(&env, handle.base().signal_method())
+pub fn base_signal_method(handle: Handle) -> Outcome<&'static str> {
+    handle.base().signal_method().into()
 }
 
-/// Makes the events of a signal active.
+/// Activates the events of a signal.
 #[napi(catch_unwind)]
-pub fn base_activate_by_signal(env: Env, handle: Handle, number: i32) -> napi::Result<()> {
-    check(&env, handle.base().activate_by_signal(number))
+pub fn base_activate_by_signal(handle: Handle, number: i32) -> Outcome<()> {
+    handle.base().activate_by_signal(number).into()
 }
 
-/// Makes a signal event active, to be called back `calls` times.
+/// Activates a signal event, whose callback then runs `calls` times.
 #[napi(catch_unwind)]
-pub fn event_activate_signal(
-    env: Env,
-    handle: Handle,
-    event: f64,
-    what: u32,
-    calls: u32,
-) -> napi::Result<()> {
+pub fn event_activate_signal(handle: Handle, event: f64, what: u32, calls: u32) -> Outcome<()> {
     let what = What::from_bits_truncate(what as u8);
-    check(&env, handle.base().activate_signal(EventId::from_bits(event as u64), what, calls))
+    handle.base().activate_signal(EventId::from_bits(event as u64), what, calls).into()
 }

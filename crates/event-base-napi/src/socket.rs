@@ -1,32 +1,32 @@
-//! Raw descriptors: one export for each function of `event_base_net::socket`, but for reading and writing,
-//! which are among [the calls made for every event](crate::crossing).
+//! Raw descriptors: one export for each function of `event_base_net::socket`, except reading and writing, which are
+//! exports of `crossing/transfer.rs`.
 
 use std::os::fd::{IntoRawFd, OwnedFd};
-use std::time::Duration;
 
 use event_base::Error;
 use event_base_net::socket::{
     self, BindOptions, ConnectOptions, Direction, OptionKind, OptionValue, SocketOption,
 };
-use napi::Env;
 use napi_derive::napi;
 
-use crate::descriptor::{BindingAddress, address, borrow};
-use crate::error::check;
-use crate::handle::{duration, milliseconds};
+use crate::address::{BindingAddress, address};
+use crate::descriptor::borrow;
+use crate::error::Outcome;
+use crate::time::{duration, milliseconds};
 
-/// What `read`, `write` and `accept` answer where the call would block.
+/// What `read`, `write` and `accept` return when the call would block.
 pub(crate) const WOULD_BLOCK: i32 = -1;
 
-pub(crate) fn hand_over(opened: Result<OwnedFd, Error>) -> Result<i32, Error> {
+/// Passes the ownership of a descriptor to JavaScript.
+pub(crate) fn into_number(opened: Result<OwnedFd, Error>) -> Result<i32, Error> {
     opened.map(IntoRawFd::into_raw_fd)
 }
 
-/// How to bind and to listen.
+/// The options of a listening socket.
 #[napi(object)]
 #[derive(Debug)]
 pub struct BindingBindOptions {
-    /// How many connections may wait.
+    /// Connections that may wait to be accepted.
     pub backlog: u32,
     /// `SO_REUSEPORT`.
     pub reuse_port: bool,
@@ -36,15 +36,15 @@ pub struct BindingBindOptions {
     pub transparent: bool,
     /// `IP_FREEBIND`.
     pub free_bind: bool,
-    /// `TCP_FASTOPEN`; 0 means none.
+    /// `TCP_FASTOPEN`: the length of the queue; 0 for none.
     pub fast_open: u32,
-    /// `TCP_DEFER_ACCEPT` in milliseconds; negative means none.
+    /// `TCP_DEFER_ACCEPT` in milliseconds; negative for none.
     pub defer_accept: f64,
     /// `TCP_NODELAY`.
     pub no_delay: bool,
     /// `SO_KEEPALIVE`.
     pub keep_alive: bool,
-    /// `TCP_KEEPIDLE` in milliseconds; negative means the system's.
+    /// `TCP_KEEPIDLE` in milliseconds; negative for the default of the system.
     pub keep_alive_idle: f64,
 }
 
@@ -65,41 +65,40 @@ impl From<BindingBindOptions> for BindOptions {
     }
 }
 
-/// A listening socket.
+/// Opens a listening socket. Returns the descriptor.
 #[napi(catch_unwind)]
-pub fn socket_listen(env: Env, place: String, port: i32, options: BindingBindOptions) -> napi::Result<i32> {
+pub fn socket_listen(place: String, port: i32, options: BindingBindOptions) -> Outcome<i32> {
     let options = options.into();
-    check(&env, address(place, port).and_then(|address| hand_over(socket::listen(&address, &options))))
+    address(place, port).and_then(|address| into_number(socket::listen(&address, &options))).into()
 }
 
-/// Checks a listening socket from elsewhere, or makes it one where the backlog is not negative.
+/// Checks that an inherited socket listens. A backlog that is not negative is set, which makes a bound socket listen.
 #[napi(catch_unwind)]
-pub fn socket_check_listening(env: Env, fd: i32, backlog: i32) -> napi::Result<()> {
+pub fn socket_check_listening(fd: i32, backlog: i32) -> Outcome<()> {
     let backlog = u32::try_from(backlog).ok();
-    check(&env, borrow(fd, "getsockopt").and_then(|fd| socket::check_listening(fd, backlog)))
+    borrow(fd, "getsockopt").and_then(|fd| socket::check_listening(fd, backlog)).into()
 }
 
-/// Closes the descriptor when another program takes this process's place. Fails with `EBADF` when it is not
-/// open.
+/// Sets `FD_CLOEXEC`. Fails with `EBADF` when the descriptor is not open.
 #[napi(catch_unwind)]
-pub fn socket_set_close_on_exec(env: Env, fd: i32) -> napi::Result<()> {
-    check(&env, borrow(fd, "fcntl").and_then(socket::set_close_on_exec))
+pub fn socket_set_close_on_exec(fd: i32) -> Outcome<()> {
+    borrow(fd, "fcntl").and_then(socket::set_close_on_exec).into()
 }
 
-/// The next connection, or -1.
+/// Accepts a connection. Returns the descriptor, or -1 when none waits.
 #[napi(catch_unwind)]
-pub fn socket_accept(env: Env, fd: i32) -> napi::Result<i32> {
+pub fn socket_accept(fd: i32) -> Outcome<i32> {
     let accepted = borrow(fd, "accept").and_then(socket::accept);
-    check(&env, accepted.map(|accepted| accepted.map_or(WOULD_BLOCK, |(fd, _)| fd.into_raw_fd())))
+    accepted.map(|accepted| accepted.map_or(WOULD_BLOCK, |(fd, _)| fd.into_raw_fd())).into()
 }
 
-/// Where to connect from.
+/// The local address of a connect.
 #[napi(object)]
 #[derive(Debug)]
 pub struct BindingConnectOptions {
-    /// A numeric address, or nothing for any.
+    /// A numeric address; empty for any.
     pub local_address: String,
-    /// A port, or 0 for any.
+    /// A port; 0 for any.
     pub local_port: u16,
     /// `IP_TRANSPARENT`.
     pub transparent: bool,
@@ -120,83 +119,78 @@ impl TryFrom<BindingConnectOptions> for ConnectOptions {
     }
 }
 
-/// A socket that is connecting.
+/// Starts to connect. Returns the descriptor.
 #[napi(catch_unwind)]
-pub fn socket_connect(
-    env: Env,
-    place: String,
-    port: i32,
-    local: Option<BindingConnectOptions>,
-) -> napi::Result<i32> {
-    let begun = address(place, port).and_then(|address| {
+pub fn socket_connect(place: String, port: i32, local: Option<BindingConnectOptions>) -> Outcome<i32> {
+    let started = address(place, port).and_then(|address| {
         let options = local.map(ConnectOptions::try_from).transpose()?.unwrap_or_default();
-        hand_over(socket::connect_with(&address, &options))
+        into_number(socket::connect_with(&address, &options))
     });
-    check(&env, begun)
+    started.into()
 }
 
 fn both((first, second): (OwnedFd, OwnedFd)) -> Vec<i32> {
     vec![first.into_raw_fd(), second.into_raw_fd()]
 }
 
-/// Two connected sockets.
+/// Makes two connected sockets. Returns both descriptors.
 #[napi(catch_unwind)]
-pub fn socket_pair(env: Env) -> napi::Result<Vec<i32>> {
-    check(&env, socket::pair().map(both))
+pub fn socket_pair() -> Outcome<Vec<i32>> {
+    socket::pair().map(both).into()
 }
 
-/// The ends of a pipe: to read, to write.
+/// Makes a pipe. Returns the end to read from, then the end to write to.
 #[napi(catch_unwind)]
-pub fn socket_pipe(env: Env) -> napi::Result<Vec<i32>> {
-    check(&env, socket::pipe().map(both))
+pub fn socket_pipe() -> Outcome<Vec<i32>> {
+    socket::pipe().map(both).into()
 }
 
-/// Ends a direction: 0 reading, 1 writing, 2 both.
+/// Shuts a direction down: 0 reading, 1 writing, 2 both.
 #[napi(catch_unwind)]
-pub fn socket_shutdown(env: Env, fd: i32, how: u32) -> napi::Result<()> {
+pub fn socket_shutdown(fd: i32, how: u32) -> Outcome<()> {
     let direction = match how {
         0 => Direction::Read,
         1 => Direction::Write,
         _ => Direction::Both,
     };
-    check(&env, borrow(fd, "shutdown").and_then(|fd| socket::shutdown(fd, direction)))
+    borrow(fd, "shutdown").and_then(|fd| socket::shutdown(fd, direction)).into()
 }
 
 /// Closes a descriptor.
 #[napi(catch_unwind)]
-pub fn socket_close(env: Env, fd: i32) -> napi::Result<()> {
-    // The kernel says itself where it is not open.
-    check(&env, socket::close(fd))
+pub fn socket_close(fd: i32) -> Outcome<()> {
+    // For a number that is not open the kernel returns EBADF.
+    socket::close(fd).into()
 }
 
-/// Where the socket is bound.
+/// The address that a socket is bound to.
 #[napi(catch_unwind)]
-pub fn socket_address(env: Env, fd: i32) -> napi::Result<BindingAddress> {
+pub fn socket_address(fd: i32) -> Outcome<BindingAddress> {
     let address = borrow(fd, "getsockname").and_then(socket::address);
-    check(&env, address.map(|address| BindingAddress::from(&address)))
+    address.map(|address| BindingAddress::from(&address)).into()
 }
 
-/// Where its peer is.
+/// The address of the peer of a socket.
 #[napi(catch_unwind)]
-pub fn socket_peer(env: Env, fd: i32) -> napi::Result<BindingAddress> {
+pub fn socket_peer(fd: i32) -> Outcome<BindingAddress> {
     let address = borrow(fd, "getpeername").and_then(socket::peer);
-    check(&env, address.map(|address| BindingAddress::from(&address)))
+    address.map(|address| BindingAddress::from(&address)).into()
 }
 
-/// Takes the failure that waits on the socket: its positive number, or 0.
+/// Reads `SO_ERROR`, which resets it. Returns the positive error number, or 0.
 #[napi(catch_unwind)]
-pub fn socket_error(env: Env, fd: i32) -> napi::Result<i32> {
+pub fn socket_error(fd: i32) -> Outcome<i32> {
     let failure = borrow(fd, "getsockopt").and_then(|fd| socket::error(fd, "connect"));
-    check(&env, failure.map(|failure| failure.map_or(0, |failure| failure.errno)))
+    failure.map(|failure| failure.map_or(0, |failure| failure.errno)).into()
 }
 
-/// Makes the descriptor non-blocking or blocking.
+/// Makes a descriptor non-blocking or blocking.
 #[napi(catch_unwind)]
-pub fn socket_set_nonblocking(env: Env, fd: i32, nonblocking: bool) -> napi::Result<()> {
-    check(&env, borrow(fd, "fcntl").and_then(|fd| socket::set_nonblocking(fd, nonblocking)))
+pub fn socket_set_nonblocking(fd: i32, nonblocking: bool) -> Outcome<()> {
+    borrow(fd, "fcntl").and_then(|fd| socket::set_nonblocking(fd, nonblocking)).into()
 }
 
-/// The names of the options and, for each, the kind of its value: 0 a switch, 1 a count, 2 a time.
+/// The names of the options, each with the kind of its value: 0 a switch, 1 a count, 2 a time.
 #[napi(catch_unwind)]
 pub fn socket_options() -> Vec<(String, u32)> {
     let kind = |option: &SocketOption| match option.kind() {
@@ -211,9 +205,9 @@ fn option(name: &str) -> Result<SocketOption, Error> {
     SocketOption::from_name(name).ok_or(Error::OutOfRange("option"))
 }
 
-/// Sets an option. A switch is 0 or 1, a time is milliseconds, or negative for none.
+/// Sets an option. A switch is 0 or 1, a time is milliseconds; a negative time means none.
 #[napi(catch_unwind)]
-pub fn socket_set_option(env: Env, fd: i32, name: String, value: f64) -> napi::Result<()> {
+pub fn socket_set_option(fd: i32, name: String, value: f64) -> Outcome<()> {
     let set = option(&name).and_then(|option| {
         let value = match option.kind() {
             OptionKind::Switch => OptionValue::Switch(value != 0.0),
@@ -222,16 +216,16 @@ pub fn socket_set_option(env: Env, fd: i32, name: String, value: f64) -> napi::R
         };
         socket::set_option(borrow(fd, "setsockopt")?, option, value)
     });
-    check(&env, set)
+    set.into()
 }
 
-/// Reads an option, in the form of [`socket_set_option`].
+/// Reads an option, in the form that `socketSetOption` takes.
 #[napi(catch_unwind)]
-pub fn socket_get_option(env: Env, fd: i32, name: String) -> napi::Result<f64> {
+pub fn socket_get_option(fd: i32, name: String) -> Outcome<f64> {
     let value = option(&name).and_then(|option| socket::get_option(borrow(fd, "getsockopt")?, option));
-    check(&env, value).map(|value| match value {
+    Outcome(value.map(|value| match value {
         OptionValue::Switch(on) => f64::from(u8::from(on)),
         OptionValue::Count(count) => f64::from(count),
-        OptionValue::Time(time) => time.map_or(-1.0, |time: Duration| milliseconds(time)),
-    })
+        OptionValue::Time(time) => time.map_or(-1.0, milliseconds),
+    }))
 }

@@ -1,65 +1,65 @@
 //! The statistics of a base.
 
 use event_base::{Histogram, Stats, Timing};
-use napi::Env;
 use napi_derive::napi;
 
-use crate::error::check;
-use crate::handle::{Handle, milliseconds};
+use crate::error::Outcome;
+use crate::handle::Handle;
+use crate::time::milliseconds;
 
 /// Durations by their order of magnitude.
 #[napi(object)]
 #[derive(Debug)]
 pub struct BindingHistogram {
-    /// How many.
+    /// Their number.
     pub count: f64,
     /// Their sum in milliseconds.
     pub total: f64,
     /// The longest in milliseconds.
     pub max: f64,
-    /// Below 1 µs, below 2 µs, below 4 µs and so on.
+    /// Their number below 1 µs, below 2 µs, below 4 µs and so on.
     pub buckets: Vec<f64>,
 }
 
-/// Where the time went.
+/// Measured times.
 #[napi(object)]
 #[derive(Debug)]
 pub struct BindingTiming {
-    /// Waits.
+    /// Lengths of waits.
     pub polling: BindingHistogram,
-    /// Callbacks.
+    /// Lengths of callbacks.
     pub callbacks: BindingHistogram,
-    /// From a deadline to when the loop noticed.
+    /// From a deadline until the loop detected that it had expired.
     pub timer_lag: BindingHistogram,
-    /// The event whose callback took longest; -1 for none.
+    /// The event with the longest callback; -1 for none.
     pub slowest: f64,
-    /// How long that was, in milliseconds.
+    /// The length of that callback in milliseconds.
     pub slowest_duration: f64,
 }
 
-/// What a base has done.
+/// The statistics of a base.
 #[napi(object)]
 #[derive(Debug)]
 pub struct BindingStats {
     /// Passes of the loop.
     pub passes: f64,
-    /// Times the backend was asked.
+    /// Waits of the backend.
     pub waits: f64,
-    /// Events of descriptors.
+    /// Dispatched events of descriptors.
     pub io: f64,
-    /// Timers.
+    /// Dispatched timers.
     pub timer: f64,
-    /// Signals.
+    /// Dispatched signal events.
     pub signal: f64,
-    /// User events.
+    /// Dispatched user events.
     pub user: f64,
-    /// Finalizers.
+    /// Dispatched finalizers.
     pub finalizer: f64,
     /// Wake-ups sent.
     pub sent: f64,
     /// Wake-ups received.
     pub received: f64,
-    /// Missing unless the base is timed.
+    /// Only of a base that measures times.
     pub timing: Option<BindingTiming>,
 }
 
@@ -103,10 +103,10 @@ impl From<&Stats> for BindingStats {
     }
 }
 
-/// What the base has done; with `reset` it begins again from nothing.
+/// The statistics of a base; with `reset` they start again from 0.
 #[napi(catch_unwind)]
-pub fn base_stats(env: Env, handle: Handle, reset: bool) -> napi::Result<BindingStats> {
+pub fn base_stats(handle: Handle, reset: bool) -> Outcome<BindingStats> {
     let base = handle.base();
     let stats = if reset { base.reset_stats() } else { base.stats() };
-    check(&env, stats.as_ref().map(BindingStats::from).map_err(|error| *error))
+    stats.as_ref().map(BindingStats::from).map_err(|error| *error).into()
 }

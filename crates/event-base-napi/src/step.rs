@@ -1,111 +1,98 @@
-//! How JavaScript learns whose turn it is: it asks, and gets one number.
+//! One step of the loop as one number, which JavaScript pulls.
 //!
-//! Bits 0-23 are the event's slot, bits 24-31 what happened, with two meanings put on bits that no result
-//! bears: [`RELEASED`] in place of PERSIST, and [`ORPHANED`], which is RELEASED with ET alone. The highest slot
-//! never exists; with it, bits 24-31 are one of the [`StepCode`]s.
+//! Bits 0-23 are the slot of the event, bits 24-31 the result, in which two meanings are encoded by bits that no
+//! result has: [`RELEASED`] in place of PERSIST, and [`ORPHANED`], which is RELEASED with ET alone. No event has the
+//! highest slot; with it, bits 24-31 are a [`StepCode`].
 
-use std::time::Duration;
+use event_base::{Error, LoopResult, Ready, Step, Wait, WatcherCall};
 
-use crate::handle::HandleState;
-use event_base::{Error, LoopResult, Ready, Step as EngineStep, Wait, WatcherCall};
+use crate::state::State;
 
-/// The slot that marks a signal.
+/// The slot that marks a step code.
 const NO_SLOT: u32 = (1 << 24) - 1;
-/// The event is no more: its slot may be another's from now on.
+/// The event was deleted: its slot may be given to another one.
 const RELEASED: u32 = 0x10;
-/// The event is no more because its descriptor had been closed; nothing happened to it.
+/// The event was deleted because its descriptor had been closed; nothing happened to it.
 const ORPHANED: u32 = 0x30;
 
-/// What is said in place of an event.
+/// What a step of the loop returns that names no event. TypeScript has the same numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum StepCode {
-    /// The loop is over: stopped.
+    /// The loop has ended: exit, break, ONCE or NONBLOCK.
     Stopped = 0,
-    /// The loop is over: nothing left to wait for.
+    /// The loop has ended: no event is left to wait for.
     Empty = 1,
-    /// JavaScript is to look up: its environment may be ending.
+    /// The host's own loop has work, which may be the end of the environment; the loop goes on.
     Host = 2,
-    /// The loop is over: waiting failed.
+    /// The loop has ended: the wait failed.
     Failed = 3,
-    /// Something happened to a listener, a connect or a relay; the loop goes on.
+    /// A listener, a connect or a relay has a completion; the loop goes on.
     Net = 4,
-    /// A watcher's turn before the wait: `loopWatcher` and `loopWait` say which and for how long.
+    /// A prepare watcher runs before the wait: `loopWatcher` returns which, `loopWait` the length of the wait.
     Prepare = 5,
-    /// A watcher's turn after the wait: `loopWatcher` says which.
+    /// A check watcher runs after the wait: `loopWatcher` returns which.
     Check = 6,
+    /// Nothing is active. Only with [`Wait::Never`], and never passed to JavaScript.
+    Idle = 7,
 }
 
-/// The watcher whose turn was told last.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Told {
-    /// Its id as a number.
-    pub(crate) watcher: u64,
-    /// How long the loop is going to wait.
-    pub(crate) wait: Option<Duration>,
-}
-
-/// What one step of the loop came to.
+/// What one step of the loop returns: an event and its result, or a step code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// A number for JavaScript; the loop goes on.
-    Call(i32),
-    /// The loop is over.
-    Done(LoopResult),
-    /// JavaScript is to look up.
-    Host,
-    /// Nothing is due now.
-    Idle,
+pub(crate) enum Code {
+    Event(i32),
+    Step(StepCode),
 }
 
-impl StepCode {
-    pub(crate) fn code(self) -> i32 {
-        (NO_SLOT | (self as u32) << 24) as i32
-    }
-}
-
-fn code(ready: &Ready) -> i32 {
-    let mut what = u32::from(ready.what.bits()) & !RELEASED;
-    if ready.orphaned {
-        what = ORPHANED;
-    } else if ready.released {
-        what |= RELEASED;
-    }
-    (ready.id.index() | what << 24) as i32
-}
-
-impl HandleState {
-    /// Goes on to the next thing JavaScript must hear of.
-    pub(crate) fn step(&self, wait: Wait) -> Result<Step, Error> {
-        loop {
-            if self.net_speaks() {
-                return Ok(Step::Call(StepCode::Net.code()));
-            }
-            match self.base.next(wait)? {
-                EngineStep::Event(ready) if ready.data == 0 => return Ok(Step::Call(code(&ready))),
-                EngineStep::Event(ready) => self.net_ready(&ready),
-                EngineStep::Done(result) => return Ok(Step::Done(result)),
-                EngineStep::Watcher(WatcherCall::Prepare { id, wait, .. }) => {
-                    self.told.set(Told { watcher: id.to_bits(), wait });
-                    return Ok(Step::Call(StepCode::Prepare.code()));
-                }
-                EngineStep::Watcher(WatcherCall::Check { id, .. }) => {
-                    self.told.set(Told { watcher: id.to_bits(), wait: None });
-                    return Ok(Step::Call(StepCode::Check.code()));
-                }
-                EngineStep::Host => return Ok(Step::Host),
-                EngineStep::Idle => return Ok(Step::Idle),
-            }
+impl Code {
+    /// The number for JavaScript.
+    pub(crate) fn number(self) -> i32 {
+        match self {
+            Code::Event(number) => number,
+            Code::Step(step) => (NO_SLOT | (step as u32) << 24) as i32,
         }
     }
 
-    /// The next event, or why there is none; blocks until there is one or the other.
-    pub(crate) fn loop_next(&self) -> Result<i32, Error> {
-        Ok(match self.step(Wait::Allowed)? {
-            Step::Call(code) => code,
-            Step::Done(LoopResult::Stopped) => StepCode::Stopped.code(),
-            Step::Done(LoopResult::Empty) => StepCode::Empty.code(),
-            Step::Host | Step::Idle => StepCode::Host.code(),
-        })
+    fn of(ready: &Ready) -> Self {
+        let mut what = u32::from(ready.what.bits()) & !RELEASED;
+        if ready.orphaned {
+            what = ORPHANED;
+        } else if ready.released {
+            what |= RELEASED;
+        }
+        Code::Event((ready.id.index() | what << 24) as i32)
+    }
+}
+
+impl State {
+    /// Runs the loop to the next step that concerns JavaScript.
+    ///
+    /// # Errors
+    /// Those of [`Base::next`](event_base::Base::next).
+    pub(crate) fn next(&self, wait: Wait) -> Result<Code, Error> {
+        loop {
+            if self.has_completion() {
+                return Ok(Code::Step(StepCode::Net));
+            }
+            let step = match self.base.next(wait)? {
+                Step::Event(ready) if ready.data == 0 => return Ok(Code::of(&ready)),
+                Step::Event(ready) => {
+                    self.net_ready(&ready);
+                    continue;
+                }
+                Step::Watcher(call) => {
+                    self.watcher.set(Some(call));
+                    match call {
+                        WatcherCall::Prepare { .. } => StepCode::Prepare,
+                        WatcherCall::Check { .. } => StepCode::Check,
+                    }
+                }
+                Step::Done(LoopResult::Stopped) => StepCode::Stopped,
+                Step::Done(LoopResult::Empty) => StepCode::Empty,
+                Step::Host => StepCode::Host,
+                Step::Idle => StepCode::Idle,
+            };
+            return Ok(Code::Step(step));
+        }
     }
 }

@@ -1,25 +1,25 @@
-//! A relay that is told no more than times, which a proxy makes for each connection.
+//! A relay without options but its timeouts, which a proxy starts for each connection.
 
 use std::ffi::CStr;
 
+use event_base::Error;
 use event_base_net::RelayOptions;
 
-use super::{Call, Export, Value};
-use crate::handle::duration;
-use crate::net::relay::begin;
+use super::call::{Call, Export, Value};
+use crate::net::relay;
+use crate::time::duration;
 
 pub(super) struct NetRelay;
 
 impl Export for NetRelay {
     const NAME: &'static CStr = c"netRelay";
 
-    fn call(call: &Call) -> napi::Result<Value> {
+    fn call(call: &Call) -> Result<Value, Error> {
         let options = RelayOptions {
             idle_timeout: duration(call.number(3)),
             connect_timeout: duration(call.number(4)),
             ..RelayOptions::default()
         };
-        let begun = begin(&call.handle()?, call.int(1), call.int(2), options);
-        call.check(begun).map(Value::Number)
+        relay::start(&call.handle()?, call.int(1), call.int(2), options).map(Value::Number)
     }
 }

@@ -1,12 +1,14 @@
-//! The driver for hosts without libuv, and for backends without a descriptor: a thread that waits and rings.
+//! The driver for hosts without libuv, and for backends without a descriptor: a thread that waits and notifies.
 //!
-//! The thread never touches the base. It waits, for the base's descriptor or with the wait the base gave away,
-//! rings once, and waits for JavaScript's thread to say that it has looked. JavaScript's thread runs one
-//! callback for each ring, or rings itself for the next, so that the host drains its microtasks between
-//! callbacks.
-#![expect(unsafe_code, reason = "a thread-safe function that can be referenced and not has no safe form")]
+//! The thread never touches the base. It waits, on the base's descriptor or with the wait that the base handed to it,
+//! notifies JavaScript's thread once, and waits to be let continue. JavaScript's thread runs one callback for each
+//! notification, and notifies itself for the next one, so that the host drains its microtasks between callbacks.
+#![expect(
+    unsafe_code,
+    reason = "a thread-safe function that can be referenced and unreferenced has no safe form"
+)]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::fmt;
 use std::os::fd::BorrowedFd;
@@ -16,31 +18,35 @@ use std::rc::Rc;
 use std::thread::JoinHandle;
 
 use event_base::{Base, Error};
+use napi::bindgen_prelude::JsValue;
 use napi::{Env, sys};
 use nix::errno::Errno;
 
+use super::drive::{drive, fail, failed};
 use super::waiting::{Waiting, Watcher};
-use super::{Driven, failed};
-use crate::handle::HandleState;
-use crate::scope::Caller;
+use crate::caller::Caller;
+use crate::state::{Driver, State};
+use crate::step::StepCode;
 
-/// What a ring needs on JavaScript's thread; freed by the thread-safe function's finalizer.
-struct Bell {
-    state: Rc<HandleState>,
+/// What a notification needs on JavaScript's thread; freed by the finalizer of the thread-safe function.
+struct Context {
+    state: Rc<State>,
     caller: Rc<Caller>,
-    /// Says to the thread that JavaScript has looked; ends the thread when it goes. In use for moments only.
+    /// JavaScript's half of the wait, until the driver is closed. Never borrowed while JavaScript runs.
     waiting: RefCell<Option<Waiting>>,
+    /// The thread-safe function, until it is released.
+    notifier: Cell<Option<Notifier>>,
 }
 
 /// A thread that waits.
-pub(crate) struct ThreadDriver {
+pub(super) struct ThreadDriver {
     env: sys::napi_env,
-    ring: Ring,
-    bell: *mut Bell,
+    notifier: Notifier,
+    context: *mut Context,
     thread: Option<JoinHandle<()>>,
-    /// The environment's end is being listened for.
+    /// Whether the clean-up hook of the environment is registered.
     hooked: bool,
-    /// Of which of the base's kernel objects in a row the thread's descriptor is.
+    /// The count of kernel objects of the base when the thread's descriptor was duplicated.
     epoch: u32,
 }
 
@@ -50,16 +56,16 @@ impl fmt::Debug for ThreadDriver {
     }
 }
 
-/// The thread-safe function. Ringing is allowed from any thread.
+/// The thread-safe function.
 #[derive(Clone, Copy)]
-struct Ring(sys::napi_threadsafe_function);
+struct Notifier(sys::napi_threadsafe_function);
 
-// SAFETY: being called from any thread is what a thread-safe function is for; it is released after the
-// thread that rings was joined.
-unsafe impl Send for Ring {}
+// SAFETY: a thread-safe function may be called from any thread; it is released after the thread that calls it was
+// joined.
+unsafe impl Send for Notifier {}
 
-impl Ring {
-    fn ring(self) {
+impl Notifier {
+    fn notify(self) {
         // SAFETY: not released yet, see above; no data is passed.
         _ = unsafe {
             sys::napi_call_threadsafe_function(
@@ -72,17 +78,22 @@ impl Ring {
 }
 
 impl ThreadDriver {
-    pub(super) fn start(env: &Env, state: Rc<HandleState>, caller: Rc<Caller>) -> Result<Self, Error> {
+    pub(super) fn start(env: &Env, state: Rc<State>, caller: Rc<Caller>) -> Result<Self, Error> {
         let epoch = state.base.descriptor_epoch()?;
         let (waiting, watcher) = waiting(&state.base)?;
-        let bell = Box::into_raw(Box::new(Bell { state, caller, waiting: RefCell::new(Some(waiting)) }));
-        let Some(ring) = make_ring(env, bell) else {
-            // SAFETY: no function took it.
-            drop(unsafe { Box::from_raw(bell) });
+        let waiting = RefCell::new(Some(waiting));
+        let context = Context { state, caller, waiting, notifier: Cell::new(None) };
+        let context = Box::into_raw(Box::new(context));
+        let Some(notifier) = make_notifier(env, context) else {
+            // SAFETY: the thread-safe function was not made, so this is the only pointer.
+            drop(unsafe { Box::from_raw(context) });
             return Err(failed(Errno::ENOMEM as i32, "napi_create_threadsafe_function"));
         };
-        let thread = spawn(watcher, ring);
-        let driver = |thread| ThreadDriver { env: env.raw(), ring, bell, thread, hooked: false, epoch };
+        // SAFETY: freed by the finalizer, which runs after the release in `close`.
+        unsafe { &*context }.notifier.set(Some(notifier));
+        let thread = spawn(watcher, notifier);
+        let driver =
+            |thread| ThreadDriver { env: env.raw(), notifier, context, thread, hooked: false, epoch };
         match thread {
             Ok(thread) => {
                 let mut driver = driver(Some(thread));
@@ -90,94 +101,100 @@ impl ThreadDriver {
                 Ok(driver)
             }
             Err(error) => {
-                driver(None).close();
+                Box::new(driver(None)).close();
                 Err(error)
             }
         }
     }
 
     fn add_hook(&mut self) {
-        // SAFETY: the argument is the bell, which outlives the hook: see `close`.
-        _ = unsafe { sys::napi_add_env_cleanup_hook(self.env, Some(on_environment_end), self.bell.cast()) };
-        self.hooked = true;
+        // SAFETY: the argument is the context, which outlives the hook: see `close`.
+        let added = unsafe {
+            sys::napi_add_env_cleanup_hook(self.env, Some(on_environment_end), self.context.cast())
+        };
+        self.hooked = added == sys::Status::napi_ok;
     }
 
-    pub(super) fn set_ref(&self, keep_alive: bool) {
+    fn context(&self) -> &Context {
+        // SAFETY: freed by the finalizer, which runs after the release in `close`.
+        unsafe { &*self.context }
+    }
+
+    fn end_thread(&mut self) {
+        let remains = self.context().waiting.take().map(Waiting::end);
+        if let Some(thread) = self.thread.take() {
+            _ = thread.join();
+        }
+        if let Some(remains) = remains {
+            remains.return_wait(&self.context().state.base);
+        }
+    }
+}
+
+impl Driver for ThreadDriver {
+    fn set_ref(&self, keep_alive: bool) {
         let change =
             if keep_alive { sys::napi_ref_threadsafe_function } else { sys::napi_unref_threadsafe_function };
         // SAFETY: the function is not released and this is the environment's thread.
-        _ = unsafe { change(self.env, self.ring.0) };
+        _ = unsafe { change(self.env, self.notifier.0) };
     }
 
-    /// The thread has a duplicate of the descriptor, which still names the kernel object that is gone: another
-    /// thread takes over with another duplicate.
-    pub(super) fn rewatch(&mut self, base: &Base, epoch: u32) -> Result<(), Error> {
+    /// The thread has a duplicate of the descriptor, which names the replaced kernel object: a new thread gets a new
+    /// duplicate.
+    fn rewatch(&mut self, epoch: u32) -> Result<(), Error> {
         if self.epoch == epoch {
             return Ok(());
         }
         self.epoch = epoch;
-        // A wait that was given away heard of the change by itself.
+        let base = self.context().state.base.clone();
+        // Without a descriptor the thread has the base's own wait, which the base has ended by itself.
         if base.descriptor()?.is_none() {
             return Ok(());
         }
-        let (waiting, watcher) = waiting(base)?;
+        let (waiting, watcher) = waiting(&base)?;
         self.end_thread();
-        // SAFETY: the bell is freed by the finalizer, which runs after the release in `close`.
-        let bell = unsafe { &*self.bell };
-        bell.waiting.replace(Some(waiting));
-        self.thread = Some(spawn(watcher, self.ring)?);
+        self.context().waiting.replace(Some(waiting));
+        self.thread = Some(spawn(watcher, self.notifier)?);
         base.wake()
     }
 
-    fn end_thread(&mut self) {
-        // SAFETY: as in `rewatch`.
-        let bell = unsafe { &*self.bell };
-        let end = bell.waiting.take().map(Waiting::end);
-        if let Some(thread) = self.thread.take() {
-            _ = thread.join();
-        }
-        if let Some(end) = end {
-            end.give_back(&bell.state.base);
-        }
-    }
-
-    pub(super) fn close(mut self) {
+    fn close(mut self: Box<Self>) {
         if self.hooked {
-            // SAFETY: added with the same argument in `start`.
+            // SAFETY: added with the same argument in `add_hook`.
             _ = unsafe {
-                sys::napi_remove_env_cleanup_hook(self.env, Some(on_environment_end), self.bell.cast())
+                sys::napi_remove_env_cleanup_hook(self.env, Some(on_environment_end), self.context.cast())
             };
         }
         self.end_thread();
-        // SAFETY: the one release of the one acquisition; the thread that rang is gone.
+        self.context().notifier.set(None);
+        // SAFETY: the one release of the one acquisition; the thread that called it was joined.
         _ = unsafe {
-            sys::napi_release_threadsafe_function(self.ring.0, sys::ThreadsafeFunctionReleaseMode::abort)
+            sys::napi_release_threadsafe_function(self.notifier.0, sys::ThreadsafeFunctionReleaseMode::abort)
         };
     }
 }
 
-/// The two halves of a wait: by the base's descriptor if it has one.
+/// The two halves of a wait: on the base's descriptor if it has one.
 fn waiting(base: &Base) -> Result<(Waiting, Watcher), Error> {
     match base.descriptor()? {
-        // SAFETY: the descriptor is open, and duplicated at once.
+        // SAFETY: the descriptor is open, and is duplicated in this call.
         Some(fd) => Waiting::for_descriptor(unsafe { BorrowedFd::borrow_raw(fd) }),
-        None => Ok(Waiting::with_the_bases_wait()),
+        None => Ok(Waiting::for_wait()),
     }
 }
 
-fn spawn(watcher: Watcher, ring: Ring) -> Result<JoinHandle<()>, Error> {
+fn spawn(watcher: Watcher, notifier: Notifier) -> Result<JoinHandle<()>, Error> {
     std::thread::Builder::new()
         .name("event-base".to_owned())
-        .spawn(move || watcher.run(|| ring.ring()))
+        .spawn(move || watcher.run(|| notifier.notify()))
         .map_err(|_| failed(Errno::EAGAIN as i32, "pthread_create"))
 }
 
-fn make_ring(env: &Env, bell: *mut Bell) -> Option<Ring> {
+fn make_notifier(env: &Env, context: *mut Context) -> Option<Notifier> {
     let name = env.create_string("EventBase").ok()?;
     let mut function = ptr::null_mut();
-    use napi::bindgen_prelude::JsValue;
-    // SAFETY: the name belongs to this environment; `bell` is the context and the finalizer's data, and is
-    // freed by the finalizer alone.
+    // SAFETY: the name belongs to this environment; `context` is the context and the data of the finalizer, which
+    // alone frees it.
     let status = unsafe {
         sys::napi_create_threadsafe_function(
             env.raw(),
@@ -186,66 +203,65 @@ fn make_ring(env: &Env, bell: *mut Bell) -> Option<Ring> {
             name.value().value,
             0,
             1,
-            bell.cast(),
+            context.cast(),
             Some(on_release),
-            bell.cast(),
-            Some(on_ring),
+            context.cast(),
+            Some(on_notification),
             &raw mut function,
         )
     };
-    (status == sys::Status::napi_ok).then_some(Ring(function))
+    (status == sys::Status::napi_ok).then_some(Notifier(function))
 }
 
-/// A ring arrived on JavaScript's thread.
-unsafe extern "C" fn on_ring(
+/// A notification arrived on JavaScript's thread.
+unsafe extern "C" fn on_notification(
     env: sys::napi_env,
     _function: sys::napi_value,
     context: *mut c_void,
     _data: *mut c_void,
 ) {
-    // Null when the environment is going away.
+    // Null when the environment is ending.
     if env.is_null() {
         return;
     }
-    // SAFETY: the context is the bell; the finalizer runs after the last ring.
-    let bell = unsafe { &*context.cast::<Bell>() };
-    let (state, caller) = (Rc::clone(&bell.state), Rc::clone(&bell.caller));
-    let may_take_turns =
-        bell.waiting.borrow_mut().as_mut().is_some_and(|waiting| waiting.take_back(&state.base));
-    if !may_take_turns {
+    // SAFETY: the context is that of the function; the finalizer runs after the last notification.
+    let context = unsafe { &*context.cast::<Context>() };
+    let (state, caller) = (Rc::clone(&context.state), Rc::clone(&context.caller));
+    let can_step =
+        context.waiting.borrow_mut().as_mut().is_some_and(|waiting| waiting.take_back(&state.base));
+    if !can_step {
         return;
     }
-    // A panic must not cross into the host; the run ends by it.
-    let driven = catch_unwind(AssertUnwindSafe(|| state.drive(&caller, 1)));
-    match driven {
-        Ok(Driven::Idle) => {
+    // A panic must not unwind into the host; it ends the run.
+    match catch_unwind(AssertUnwindSafe(|| drive(&state, &caller, 1))) {
+        Ok(StepCode::Idle) => {
             if let Err(error) = state.rewatch() {
-                state.finish(&caller, Err(error));
+                fail(&state, &caller, error);
                 return;
             }
-            if let Some(waiting) = &mut *bell.waiting.borrow_mut() {
-                waiting.go_on(&state.base);
+            if let Some(waiting) = &mut *context.waiting.borrow_mut() {
+                waiting.proceed(&state.base);
             }
         }
-        Ok(Driven::More) => {
-            if let Some(super::Driver::Thread(driver)) = &*state.driver.borrow() {
-                driver.ring.ring();
+        Ok(StepCode::Host) => {
+            if let Some(notifier) = context.notifier.get() {
+                notifier.notify();
             }
         }
-        Ok(Driven::Over) => {}
+        Ok(_) => {}
         Err(_) => state.detach(),
     }
 }
 
 /// The environment ends while the thread waits.
 unsafe extern "C" fn on_environment_end(data: *mut c_void) {
-    // SAFETY: the hook is removed before the bell is freed.
-    let state = unsafe { Rc::clone(&(*data.cast::<Bell>()).state) };
+    // SAFETY: the hook is removed before the context is freed.
+    let state = unsafe { Rc::clone(&(*data.cast::<Context>()).state) };
     state.detach();
 }
 
-/// The thread-safe function is gone.
+/// The thread-safe function was released and will not be called.
 unsafe extern "C" fn on_release(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
     // SAFETY: made by `Box::into_raw` in `start`, freed here only.
-    drop(unsafe { Box::from_raw(data.cast::<Bell>()) });
+    drop(unsafe { Box::from_raw(data.cast::<Context>()) });
 }

@@ -1,12 +1,11 @@
 //! The driver for hosts with libuv: one `uv_poll` handle on the base's descriptor.
 //!
-//! Ground rules:
 //! - Symbols are looked up when first needed, so that the addon loads where they are missing.
-//! - The handle's memory, and all that its callback uses, is one [`Watch`], freed in libuv's close callback
-//!   and nowhere else. An asynchronous clean-up hook closes the handle when the environment ends, and holds
-//!   the environment back until the close callback ran.
-//! - A callback may close the base, and with it this driver, while the watch is in use: closing only begins
-//!   then, and the watch stays until libuv's next iteration.
+//! - The handle's memory, and everything that its callback uses, is one [`Watch`], which only libuv's close callback
+//!   frees. An asynchronous clean-up hook closes the handle when the environment ends, and delays the end of the
+//!   environment until the close callback has run.
+//! - A callback may close the base, and with it this driver, while the watch is in use: that only starts the closing,
+//!   and the watch exists until libuv's next iteration.
 #![expect(unsafe_code, reason = "libuv and the asynchronous clean-up hook are C interfaces")]
 
 use std::cell::Cell;
@@ -21,9 +20,10 @@ use std::sync::OnceLock;
 use event_base::Error;
 use napi::{Env, sys};
 
-use super::{BUDGET, Driven, failed};
-use crate::handle::HandleState;
-use crate::scope::Caller;
+use super::drive::{BUDGET, drive, failed};
+use crate::caller::Caller;
+use crate::state::{Driver, State};
+use crate::step::StepCode;
 
 const UV_POLL: c_int = 8;
 const UV_READABLE: c_int = 1;
@@ -33,7 +33,7 @@ type UvLoop = *mut c_void;
 type PollCallback = unsafe extern "C" fn(UvHandle, c_int, c_int);
 type CloseCallback = unsafe extern "C" fn(UvHandle);
 
-/// libuv's functions. Sizes of its structures are asked for, never assumed.
+/// The functions of libuv. The sizes of its structures are queried, never assumed.
 struct Uv {
     handle_size: unsafe extern "C" fn(c_int) -> usize,
     handle_set_data: unsafe extern "C" fn(UvHandle, *mut c_void),
@@ -53,11 +53,11 @@ fn symbol(name: &CStr) -> Option<*mut c_void> {
     (!address.is_null()).then_some(address)
 }
 
-/// Turns a symbol's address into a function of the type the field has.
+/// The function at the address of a symbol, with the type of the field.
 macro_rules! function {
     ($name:literal) => {{
         let address = symbol($name)?;
-        // SAFETY: the symbol is libuv's, whose documented signature the field's type repeats.
+        // SAFETY: the symbol is libuv's, and the field has the documented signature.
         unsafe { mem::transmute_copy(&address) }
     }};
 }
@@ -91,21 +91,21 @@ fn event_loop(env: &Env) -> Option<UvLoop> {
     (status == sys::Status::napi_ok && !event_loop.is_null()).then_some(event_loop.cast())
 }
 
-/// The descriptor libuv itself waits on, if it has one.
+/// The descriptor that libuv itself waits on, if it has one.
 pub(super) fn backend_descriptor(env: &Env) -> Option<BorrowedFd<'static>> {
     let uv = Uv::get()?;
     let event_loop = event_loop(env)?;
     // SAFETY: the loop is this environment's and alive.
     let fd = unsafe { (uv.backend_fd)(event_loop) };
     // SAFETY: the descriptor is not -1 and stays open as long as the loop, which outlives the environment
-    // and every base of it.
+    // and its bases.
     (fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(fd) })
 }
 
 /// What the handle's callbacks need.
 struct Watch {
     uv: &'static Uv,
-    state: Rc<HandleState>,
+    state: Rc<State>,
     caller: Rc<Caller>,
     epoch: Cell<u32>,
     closing: Cell<bool>,
@@ -120,20 +120,20 @@ impl Watch {
     }
 }
 
-/// A handle that is open.
+/// An open handle.
 #[derive(Debug)]
-pub(crate) struct UvDriver {
+pub(super) struct UvDriver {
     watch: *mut Watch,
 }
 
 impl UvDriver {
-    pub(super) fn start(env: &Env, state: Rc<HandleState>, caller: Rc<Caller>) -> Result<Self, Error> {
+    pub(super) fn start(env: &Env, state: Rc<State>, caller: Rc<Caller>) -> Result<Self, Error> {
         let unsupported = || failed(libc::ENOSYS, "uv_poll_init");
         let uv = Uv::get().ok_or_else(unsupported)?;
         let event_loop = event_loop(env).ok_or_else(unsupported)?;
         let fd = state.base.descriptor()?.ok_or_else(unsupported)?;
         let epoch = Cell::new(state.base.descriptor_epoch()?);
-        // SAFETY: asking for a size has no precondition.
+        // SAFETY: querying a size has no precondition.
         let size = unsafe { (uv.handle_size)(UV_POLL) };
         let handle = vec![0_u64; size.div_ceil(8)].into_boxed_slice();
         let hook = Cell::new(ptr::null_mut());
@@ -141,7 +141,7 @@ impl UvDriver {
         let watch = Box::into_raw(Box::new(watch));
         // SAFETY: just made, and freed only in `on_close`.
         let open = unsafe { &*watch };
-        // SAFETY: the loop is alive, the memory is of the size libuv asked for, the descriptor is open.
+        // SAFETY: the loop is alive, the memory has the size that libuv needs, the descriptor is open.
         let status = unsafe { (uv.poll_init)(event_loop, open.handle(), fd) };
         if status != 0 {
             // SAFETY: libuv did not take the handle, so this is the only pointer to the watch.
@@ -167,22 +167,24 @@ impl UvDriver {
         }
         Ok(UvDriver { watch })
     }
+}
 
-    pub(super) fn set_ref(&self, keep_alive: bool) {
-        // SAFETY: the watch lives until its handle is closed, which takes this driver away first.
+impl Driver for UvDriver {
+    fn set_ref(&self, keep_alive: bool) {
+        // SAFETY: the watch exists until its handle is closed, which ends this driver first.
         let watch = unsafe { &*self.watch };
         let change = if keep_alive { watch.uv.make_ref } else { watch.uv.unref };
         // SAFETY: the handle is initialised.
         unsafe { change(watch.handle()) };
     }
 
-    pub(super) fn rewatch(&self, epoch: u32) -> Result<(), Error> {
+    fn rewatch(&mut self, epoch: u32) -> Result<(), Error> {
         // SAFETY: as in `set_ref`.
         rewatch(unsafe { &*self.watch }, epoch);
         Ok(())
     }
 
-    pub(super) fn close(self) {
+    fn close(self: Box<Self>) {
         // SAFETY: as in `set_ref`.
         close(unsafe { &*self.watch });
     }
@@ -205,15 +207,15 @@ unsafe extern "C" fn on_poll(handle: UvHandle, _status: c_int, _events: c_int) {
     let data = unsafe { (uv.handle_get_data)(handle) };
     // SAFETY: the data is the watch, which lives until the handle's close callback.
     let watch = unsafe { &*data.cast::<Watch>() };
-    // A panic must not cross into libuv; the run ends by it.
-    if catch_unwind(AssertUnwindSafe(|| turn(watch))).is_err() {
+    // A panic must not unwind into libuv; it ends the run.
+    if catch_unwind(AssertUnwindSafe(|| run_due(watch))).is_err() {
         watch.state.detach();
     }
 }
 
-fn turn(watch: &Watch) {
+fn run_due(watch: &Watch) {
     let (state, caller) = (Rc::clone(&watch.state), Rc::clone(&watch.caller));
-    if let Driven::More = state.drive(&caller, BUDGET) {
+    if drive(&state, &caller, BUDGET) == StepCode::Host {
         _ = state.base.wake();
     }
     if let Ok(epoch) = state.base.descriptor_epoch() {
@@ -221,7 +223,7 @@ fn turn(watch: &Watch) {
     }
 }
 
-/// The kernel's object was replaced under its number: libuv watches the one that is gone.
+/// Watches the descriptor again if the kernel's object behind it was replaced: libuv still watches the old object.
 fn rewatch(watch: &Watch, epoch: u32) {
     if watch.epoch.replace(epoch) == epoch || watch.closing.get() {
         return;
@@ -241,7 +243,7 @@ unsafe extern "C" fn on_environment_end(_: sys::napi_async_cleanup_hook_handle, 
     close(watch);
 }
 
-/// The handle is closed and its memory free to go.
+/// The handle is closed, and libuv does not use its memory any more.
 unsafe extern "C" fn on_close(handle: UvHandle) {
     let Some(uv) = Uv::get() else { return };
     // SAFETY: libuv passes the handle whose data `start` set.

@@ -1,4 +1,4 @@
-//! How the thread of a driver waits, and how it hears that JavaScript has looked.
+//! How the thread of a driver waits, and how JavaScript lets it continue.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -11,22 +11,22 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd;
 use parking_lot::Mutex;
 
-use super::failed;
+use super::drive::failed;
 
-/// A wait on its way back from the thread.
+/// A wait that the thread returns.
 type Returned = Arc<Mutex<Option<HostWait>>>;
 
-/// JavaScript's half. The thread ends when it is dropped, or [ended](Self::end).
+/// JavaScript's half. The thread ends when this is dropped, or [ended](Self::end).
 #[derive(Debug)]
 pub(super) enum Waiting {
-    /// One byte for each look.
-    Descriptor { looked: OwnedFd },
-    /// One wait for each look.
+    /// The base has a descriptor. One byte is written each time the thread may continue.
+    Descriptor { proceed: OwnedFd },
+    /// The base has none. One wait is sent each time the thread may continue.
     Wait {
         send: Sender<HostWait>,
         returned: Returned,
         ender: Option<WaitEnder>,
-        /// The thread has it.
+        /// Whether the thread has the wait.
         is_away: bool,
     },
 }
@@ -34,47 +34,47 @@ pub(super) enum Waiting {
 /// The thread's half.
 #[derive(Debug)]
 pub(super) enum Watcher {
-    Descriptor { watched: OwnedFd, looking: OwnedFd },
+    Descriptor { watched: OwnedFd, proceed: OwnedFd },
     Wait { receive: Receiver<HostWait>, returned: Returned },
 }
 
-/// What a thread that was told to end leaves behind, to be given back once it has.
+/// The wait of a thread that was ended, which is returned to the base once the thread has been joined.
 #[derive(Debug)]
 pub(super) struct Remains {
     returned: Option<Returned>,
 }
 
 impl Waiting {
-    /// For a base with a descriptor, which is readable when the base wants a turn.
+    /// For a base with a descriptor, which is readable when a step is due.
     pub(super) fn for_descriptor(watched: BorrowedFd<'_>) -> Result<(Self, Watcher), Error> {
         let refused = |error: std::io::Error| failed(error.raw_os_error().unwrap_or_default(), "fcntl");
         let watched = watched.try_clone_to_owned().map_err(refused)?;
-        let (looking, looked) = socket::pipe()?;
-        Ok((Waiting::Descriptor { looked }, Watcher::Descriptor { watched, looking }))
+        let (read, write) = socket::pipe()?;
+        Ok((Waiting::Descriptor { proceed: write }, Watcher::Descriptor { watched, proceed: read }))
     }
 
     /// For a base without one.
-    pub(super) fn with_the_bases_wait() -> (Self, Watcher) {
+    pub(super) fn for_wait() -> (Self, Watcher) {
         let (send, receive) = channel();
         let returned = Returned::default();
         let waiting = Waiting::Wait { send, returned: Arc::clone(&returned), ender: None, is_away: false };
         (waiting, Watcher::Wait { receive, returned })
     }
 
-    /// After a ring; answers whether the base may take a turn.
+    /// After a notification: returns whether the base can take steps.
     pub(super) fn take_back(&mut self, base: &Base) -> bool {
         let Waiting::Wait { returned, is_away, .. } = self else { return true };
-        if give_back(returned, base) {
+        if return_wait(returned, base) {
             *is_away = false;
         }
         !*is_away
     }
 
-    /// JavaScript has looked, and nothing is due.
-    pub(super) fn go_on(&mut self, base: &Base) {
+    /// Lets the thread wait: JavaScript has run what was due.
+    pub(super) fn proceed(&mut self, base: &Base) {
         match self {
-            Waiting::Descriptor { looked } => _ = unistd::write(looked, &[1]),
-            // Refused only if the base is closed, which ends the driver.
+            Waiting::Descriptor { proceed } => _ = unistd::write(proceed, &[1]),
+            // Fails only if the base is closed, which ends the driver.
             Waiting::Wait { send, ender, is_away, .. } => {
                 if let Ok(wait) = base.start_wait() {
                     *ender = Some(wait.ender());
@@ -84,7 +84,7 @@ impl Waiting {
         }
     }
 
-    /// Ends the thread, which has to be joined before what it leaves is given back.
+    /// Ends the thread, which must be joined before its wait is returned to the base.
     pub(super) fn end(self) -> Remains {
         match self {
             Waiting::Descriptor { .. } => Remains { returned: None },
@@ -100,44 +100,44 @@ impl Waiting {
 }
 
 impl Remains {
-    pub(super) fn give_back(self, base: &Base) {
+    pub(super) fn return_wait(self, base: &Base) {
         if let Some(returned) = &self.returned {
-            give_back(returned, base);
+            return_wait(returned, base);
         }
     }
 }
 
-/// Answers whether there was a wait to be given back.
-fn give_back(returned: &Returned, base: &Base) -> bool {
+/// Returns to the base the wait that the thread has finished, if there is one.
+fn return_wait(returned: &Returned, base: &Base) -> bool {
     let wait = returned.lock().take();
-    // A closed base needs it no more.
+    // Fails if the base is closed, which needs no wait.
     wait.map(|wait| base.finish_wait(wait)).is_some()
 }
 
 impl Watcher {
-    /// Waits, rings, waits for the look, and so on until the other half is gone.
-    pub(super) fn run(self, ring: impl Fn()) {
+    /// Waits, notifies, and waits to be let continue, until the other half is dropped.
+    pub(super) fn run(self, notify: impl Fn()) {
         match self {
-            Watcher::Descriptor { watched, looking } => watch(&watched, &looking, ring),
+            Watcher::Descriptor { watched, proceed } => watch(&watched, &proceed, notify),
             Watcher::Wait { receive, returned } => {
-                // The first turn is due at once.
-                ring();
+                // The first step is due immediately.
+                notify();
                 for mut wait in receive {
-                    // A wait that fails is met by the next turn again, which can say so.
+                    // A failure occurs in the wait of the next step again, which reports it.
                     _ = wait.wait();
                     *returned.lock() = Some(wait);
-                    ring();
+                    notify();
                 }
             }
         }
     }
 }
 
-fn watch(watched: &OwnedFd, looking: &OwnedFd, ring: impl Fn()) {
+fn watch(watched: &OwnedFd, proceed: &OwnedFd, notify: impl Fn()) {
     loop {
         let mut fds = [
             PollFd::new(watched.as_fd(), PollFlags::POLLIN),
-            PollFd::new(looking.as_fd(), PollFlags::POLLIN),
+            PollFd::new(proceed.as_fd(), PollFlags::POLLIN),
         ];
         match poll(&mut fds, PollTimeout::NONE) {
             Ok(_) => {}
@@ -145,12 +145,12 @@ fn watch(watched: &OwnedFd, looking: &OwnedFd, ring: impl Fn()) {
             Err(_) => return,
         }
         if fds[0].any().unwrap_or(false) && !fds[1].any().unwrap_or(false) {
-            ring();
+            notify();
         }
-        let mut fds = [PollFd::new(looking.as_fd(), PollFlags::POLLIN)];
+        let mut fds = [PollFd::new(proceed.as_fd(), PollFlags::POLLIN)];
         while poll(&mut fds, PollTimeout::NONE) == Err(Errno::EINTR) {}
         let mut buffer = [0; 16];
-        if matches!(unistd::read(looking, &mut buffer), Ok(0)) {
+        if matches!(unistd::read(proceed, &mut buffer), Ok(0)) {
             return;
         }
     }

@@ -4,51 +4,52 @@ use std::os::fd::{IntoRawFd, OwnedFd};
 
 use event_base::Error;
 use event_base_net::{RateGroup, RateLimit, RelayOptions, Transfer};
-use napi::Env;
 use napi::bindgen_prelude::{External, Uint8Array};
 use napi_derive::napi;
 
-use super::{bits, key};
+use super::key::{bits, key};
 use crate::descriptor::take;
-use crate::error::check;
-use crate::handle::{Handle, duration, milliseconds};
+use crate::error::Outcome;
+use crate::handle::Handle;
+use crate::time::{duration, milliseconds};
 
-/// How a relay is to work.
+/// The options of a relay.
 #[napi(object)]
+#[derive(Debug)]
 pub struct BindingRelayOptions {
-    /// Milliseconds without a byte; negative for any number.
+    /// Milliseconds without a byte that end the relay; negative for no limit.
     pub idle_timeout: f64,
-    /// Milliseconds for a connect in progress; negative for any number.
+    /// Milliseconds that a connect in progress may take; negative for no limit.
     pub connect_timeout: f64,
-    /// Bytes a second; 0 for any number.
+    /// Bytes a second; 0 for no limit.
     pub rate: f64,
-    /// Bytes at once.
+    /// Bytes that may move in one burst.
     pub burst: f64,
-    /// 0: what suits, 1: copy, 2: splice.
+    /// 0: adaptive, 1: copy, 2: splice.
     pub transfer: u32,
-    /// Bytes for the second descriptor, ahead of what the first one sends.
-    pub prefix_a_to_b: Option<Uint8Array>,
-    /// Bytes for the first descriptor, ahead of what the second one sends.
-    pub prefix_b_to_a: Option<Uint8Array>,
 }
 
 impl BindingRelayOptions {
-    fn options(self, group: Option<&External<RateGroup>>) -> RelayOptions {
+    fn options(
+        self,
+        group: Option<&External<RateGroup>>,
+        (a_to_b, b_to_a): (Option<Uint8Array>, Option<Uint8Array>),
+    ) -> RelayOptions {
         let bytes = |prefix: Option<Uint8Array>| prefix.map_or_else(Vec::new, |prefix| prefix.to_vec());
         RelayOptions {
             idle_timeout: duration(self.idle_timeout),
             connect_timeout: duration(self.connect_timeout),
             limit: (self.rate > 0.0).then(|| limit(self.rate, self.burst)),
             group: group.map(|group| RateGroup::clone(group)),
-            prefix_a_to_b: bytes(self.prefix_a_to_b),
-            prefix_b_to_a: bytes(self.prefix_b_to_a),
+            prefix_a_to_b: bytes(a_to_b),
+            prefix_b_to_a: bytes(b_to_a),
             transfer: transfer(self.transfer),
         }
     }
 }
 
-/// The way to move bytes that a number means.
-pub(crate) fn transfer(number: u32) -> Transfer {
+/// The way to move bytes that a number names.
+fn transfer(number: u32) -> Transfer {
     match number {
         1 => Transfer::Copy,
         2 => Transfer::Splice,
@@ -60,22 +61,25 @@ fn limit(rate: f64, burst: f64) -> RateLimit {
     RateLimit { rate: rate as u64, burst: burst as u64 }
 }
 
-/// Relays between two descriptors, which are the base's from here on, also when this fails, except with
-/// `EBADF`. For one that is told no more than times there is `crossing/relay.rs`.
+/// Relays between two descriptors, which the base owns from here on, also if the call fails, except with `EBADF`. The
+/// prefixes are bytes that the second or the first descriptor gets ahead of what the other one sends. A relay with no
+/// option but its timeouts is started by `crossing/relay.rs`.
+// The bytes come last: converting the options reads properties, which can run JavaScript.
 #[napi(catch_unwind)]
 pub fn net_relay_with(
-    env: Env,
     handle: Handle,
     a: i32,
     b: i32,
     options: BindingRelayOptions,
     group: Option<&External<RateGroup>>,
-) -> napi::Result<f64> {
-    check(&env, begin(&handle, a, b, options.options(group)))
+    prefix_a_to_b: Option<Uint8Array>,
+    prefix_b_to_a: Option<Uint8Array>,
+) -> Outcome<f64> {
+    start(&handle, a, b, options.options(group, (prefix_a_to_b, prefix_b_to_a))).into()
 }
 
 /// The key of a new relay, as a number.
-pub(crate) fn begin(handle: &Handle, a: i32, b: i32, options: RelayOptions) -> Result<f64, Error> {
+pub(crate) fn start(handle: &Handle, a: i32, b: i32, options: RelayOptions) -> Result<f64, Error> {
     if a == b {
         return Err(Error::OutOfRange("b"));
     }
@@ -88,32 +92,32 @@ fn take_both(a: i32, b: i32) -> Result<(OwnedFd, OwnedFd), Error> {
     match take(b, "relay") {
         Ok(b) => Ok((a, b)),
         Err(error) => {
-            // Given back: nothing is owned where one of the two was never there.
+            // The caller keeps the one that is open.
             _ = a.into_raw_fd();
             Err(error)
         }
     }
 }
 
-/// What a relay has done so far.
+/// The counters of a relay.
 #[napi(object)]
 #[derive(Debug)]
 pub struct BindingRelayStats {
-    /// Bytes from the first descriptor that the second took.
+    /// Bytes from the first descriptor that were written to the second.
     pub bytes_a_to_b: f64,
-    /// Bytes from the second descriptor that the first took.
+    /// Bytes from the second descriptor that were written to the first.
     pub bytes_b_to_a: f64,
-    /// Bytes on the way from the first to the second.
+    /// Bytes from the first descriptor that are not written yet.
     pub held_a_to_b: f64,
-    /// Bytes on the way from the second to the first.
+    /// Bytes from the second descriptor that are not written yet.
     pub held_b_to_a: f64,
-    /// Bytes of both directions that were spliced.
+    /// Bytes of both directions that were spliced, not copied.
     pub bytes_spliced: f64,
-    /// Milliseconds since its beginning.
+    /// Milliseconds since the relay was started.
     pub duration_ms: f64,
 }
 
-/// What a relay has done so far; nothing for one that has ended.
+/// The counters of a relay; nothing for one that has ended.
 #[napi(catch_unwind)]
 pub fn net_stats(handle: Handle, source: f64) -> Option<BindingRelayStats> {
     let stats = handle.net.borrow().stats(key(source).ok()?).ok()?;
@@ -127,24 +131,19 @@ pub fn net_stats(handle: Handle, source: f64) -> Option<BindingRelayStats> {
     })
 }
 
-/// A limit for many relays, for as long as what is returned lives.
+/// Makes a limit that relays share. It exists as long as the returned object.
 #[napi(catch_unwind)]
-pub fn rate_group(env: Env, rate: f64, burst: f64) -> napi::Result<External<RateGroup>> {
-    check(&env, RateGroup::new(limit(rate, burst)).map(External::new))
+pub fn rate_group(rate: f64, burst: f64) -> Outcome<External<RateGroup>> {
+    RateGroup::new(limit(rate, burst)).map(External::new).into()
 }
 
 /// Changes the limit of a group.
 #[napi(catch_unwind)]
-pub fn rate_group_set_limit(
-    env: Env,
-    group: &External<RateGroup>,
-    rate: f64,
-    burst: f64,
-) -> napi::Result<()> {
-    check(&env, group.set_limit(limit(rate, burst)))
+pub fn rate_group_set_limit(group: &External<RateGroup>, rate: f64, burst: f64) -> Outcome<()> {
+    group.set_limit(limit(rate, burst)).into()
 }
 
-/// How many relays share the limit.
+/// The number of relays that share the limit.
 #[napi(catch_unwind)]
 pub fn rate_group_members(group: &External<RateGroup>) -> u32 {
     group.members() as u32

@@ -1,5 +1,5 @@
-//! Calling JavaScript from outside any JavaScript frame, as Node's own callbacks are called: next ticks and
-//! microtasks run after each call, and what is thrown becomes an uncaught exception.
+//! Calls JavaScript from the event loop, as Node calls its own callbacks: next ticks and microtasks run after each
+//! call, and an exception becomes an uncaught exception.
 #![expect(unsafe_code, reason = "napi-rs has no safe form of napi_make_callback and napi_fatal_exception")]
 
 use std::ptr;
@@ -7,7 +7,7 @@ use std::ptr;
 use napi::bindgen_prelude::{Function, JsValue};
 use napi::{Env, sys};
 
-/// A function to call, and the environment to call it in. Belongs to that environment's thread.
+/// A function to call, and the environment to call it in. Must stay on the thread of that environment.
 #[derive(Debug)]
 pub(crate) struct Caller {
     env: sys::napi_env,
@@ -16,7 +16,7 @@ pub(crate) struct Caller {
     context: sys::napi_async_context,
 }
 
-/// An open handle scope, closed on drop, so that a long row of calls does not pile up values.
+/// A handle scope, closed on drop: the values of one call are released before the next call.
 struct HandleScope {
     env: sys::napi_env,
     scope: sys::napi_handle_scope,
@@ -39,14 +39,14 @@ impl Drop for HandleScope {
 }
 
 impl Caller {
-    /// Keeps `function`, to be called with `event`-like numbers under an asynchronous resource of its own.
+    /// Keeps a function, which is called with two numbers, in an asynchronous resource of its own.
     pub(crate) fn new(env: &Env, function: &Function<'_, (i32, f64), ()>) -> napi::Result<Self> {
         let raw = env.raw();
         let receiver = env.get_global()?;
         let name = env.create_string("EventBase")?;
         let mut context = ptr::null_mut();
-        // SAFETY: the values belong to this environment and live in the scope of the calling function; a
-        // null resource lets Node make one.
+        // SAFETY: the values belong to this environment and live in the scope of the calling function; for a
+        // null resource Node makes one.
         let status =
             unsafe { sys::napi_async_init(raw, ptr::null_mut(), name.value().value, &raw mut context) };
         napi::check_status!(status)?;
@@ -58,7 +58,7 @@ impl Caller {
         })
     }
 
-    /// Calls the function. Answers `false` when the environment takes no calls any more.
+    /// Calls the function. Returns `false` when the environment is ending and runs no JavaScript.
     pub(crate) fn call(&self, code: i32, detail: f64) -> bool {
         let Some(_scope) = HandleScope::open(self.env) else { return false };
         let mut arguments = [ptr::null_mut(); 2];
@@ -69,7 +69,7 @@ impl Caller {
         let (Some(function), Some(receiver)) = (self.value(self.function), self.value(self.receiver)) else {
             return false;
         };
-        // Deno writes the result whether it is wanted or not.
+        // Node accepts null for a result that is not used; Deno writes to it.
         let mut result = ptr::null_mut();
         // SAFETY: every value was made or fetched in the open scope; the context lives as long as `self`.
         let status = unsafe {
@@ -87,7 +87,7 @@ impl Caller {
             || (status == sys::Status::napi_pending_exception && self.report_exception())
     }
 
-    /// Hands what was thrown to `process.on('uncaughtException')`, or lets the process end by it.
+    /// Passes the exception to `process.on('uncaughtException')`; without a listener it ends the process.
     fn report_exception(&self) -> bool {
         let mut exception = ptr::null_mut();
         // SAFETY: called in an open handle scope; the out-pointer is valid.
@@ -114,8 +114,8 @@ impl Drop for Caller {
             // SAFETY: made in `new` for this environment, deleted once.
             _ = unsafe { sys::napi_delete_reference(self.env, reference) };
         }
-        // SAFETY: made in `new` for this environment, destroyed once, and no call is under way: each holds
-        // the `Rc` that this drop ends.
+        // SAFETY: made in `new` for this environment, destroyed once, and no call is in progress: each call holds
+        // an `Rc` of this.
         _ = unsafe { sys::napi_async_destroy(self.env, self.context) };
     }
 }

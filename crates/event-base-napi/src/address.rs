@@ -1,0 +1,42 @@
+//! Addresses of sockets, which JavaScript passes as a text and a number.
+
+use event_base::Error;
+use event_base_net::Address;
+use napi_derive::napi;
+
+/// In place of a port: the text is the path of a unix socket.
+const PATH: i32 = -1;
+/// In place of a port: the socket has no address.
+const UNNAMED: i32 = -2;
+
+/// An address: a host and a port, a path and -1, or an empty text and -2.
+#[napi(object)]
+#[derive(Debug)]
+pub struct BindingAddress {
+    /// The numeric host, or the path.
+    pub place: String,
+    /// The port, or a negative number that names another kind of address.
+    pub port: i32,
+}
+
+impl From<&Address> for BindingAddress {
+    fn from(address: &Address) -> Self {
+        match address {
+            Address::Internet(internet) => {
+                BindingAddress { place: address.host().unwrap_or_default(), port: internet.port().into() }
+            }
+            Address::Path(path) => {
+                BindingAddress { place: String::from_utf8_lossy(path).into_owned(), port: PATH }
+            }
+            _ => BindingAddress { place: String::new(), port: UNNAMED },
+        }
+    }
+}
+
+/// The address that TypeScript passes as a host and a port, or as a path and -1.
+pub(crate) fn address(place: String, port: i32) -> Result<Address, Error> {
+    match u16::try_from(port) {
+        Ok(port) => Address::internet(&place, port),
+        Err(_) => Address::path(place),
+    }
+}
