@@ -1,6 +1,5 @@
-//! Messages: which there are, where they go, and that a callback can do no harm. The callback belongs to the
-//! whole process, so these tests have a binary of their own, take turns, and those that look at the standard
-//! error run in a child.
+//! Messages: which are reported, where, and what a callback may do. The callback belongs to the process, so these tests
+//! have a binary of their own, run one at a time, and in a child process if they read standard error.
 
 mod support;
 
@@ -16,7 +15,7 @@ use support::{ONE_PASS, WAIT, duplicate_from, fd, ms, pair, replace, run, run_wa
 
 const CHILD: &str = "EVENT_BASE_LOGGING_CHILD";
 
-/// One message, kept.
+/// A copy of a message.
 #[derive(Clone, Debug)]
 struct Heard {
     severity: Severity,
@@ -27,17 +26,17 @@ struct Heard {
 
 type Ears = Arc<Mutex<Vec<Heard>>>;
 
-/// The process's callback belongs to one test at a time, and is none afterwards.
-struct Turn(#[expect(dead_code, reason = "held until the test is over")] MutexGuard<'static, ()>);
+/// The callback of the process, which one test at a time uses and removes.
+struct Callback(#[expect(dead_code, reason = "held until the test is over")] MutexGuard<'static, ()>);
 
-impl Turn {
+impl Callback {
     fn take() -> Self {
-        static TURN: Mutex<()> = Mutex::new(());
-        Turn(TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        static IN_USE: Mutex<()> = Mutex::new(());
+        Callback(IN_USE.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 }
 
-impl Drop for Turn {
+impl Drop for Callback {
     fn drop(&mut self) {
         set_log_callback(None);
     }
@@ -55,7 +54,7 @@ fn keep(message: &LogMessage<'_>) -> Heard {
     Heard { severity, text: text.to_owned(), base, method }
 }
 
-/// Pulls the descriptor from under an event, and lets the base notice.
+/// Closes the descriptor of an event, and makes the base find out.
 fn orphan(base: &Base) -> (EventId, UnixStream) {
     let (ours, _peer) = pair();
     let (other, _) = pair();
@@ -66,7 +65,7 @@ fn orphan(base: &Base) -> (EventId, UnixStream) {
     (old, ours)
 }
 
-/// Runs the test `name` again, alone in a child; what the child wrote to the standard error.
+/// Runs the test `name` again, alone in a child process; returns what that wrote to standard error.
 fn stderr_of(name: &str, environment: &[(&str, &str)]) -> Option<String> {
     if std::env::var_os(CHILD).is_some() {
         return None;
@@ -84,7 +83,7 @@ fn stderr_of(name: &str, environment: &[(&str, &str)]) -> Option<String> {
 
 #[test]
 fn a_descriptor_closed_under_its_event_is_a_warning_that_names_both() {
-    let _turn = Turn::take();
+    let _callback = Callback::take();
     let ears = listen();
     let base = Base::new().unwrap();
     let (event, socket) = orphan(&base);
@@ -97,7 +96,7 @@ fn a_descriptor_closed_under_its_event_is_a_warning_that_names_both() {
 
 #[test]
 fn a_registration_stuck_in_the_kernel_is_a_warning_that_the_loop_reports() {
-    let _turn = Turn::take();
+    let _callback = Callback::take();
     let ears = listen();
     let base = Base::new().unwrap();
     let (ours, mut peer) = pair();
@@ -127,7 +126,7 @@ fn the_method_is_logged_if_the_environment_requests_it() {
         assert_eq!(text.as_deref(), Some(""));
         return;
     }
-    // In the child: once to the standard error, once to a callback, once not at all.
+    // In the child: once to standard error, once to a callback, once not at all.
     let method = Base::new().unwrap().method().unwrap();
     let ears = listen();
     _ = Base::new().unwrap();
@@ -151,7 +150,7 @@ fn without_a_callback_warnings_are_written_to_standard_error() {
 
 #[test]
 fn a_callback_may_use_the_base_whose_message_it_is() {
-    let _turn = Turn::take();
+    let _callback = Callback::take();
     let base = Base::new().unwrap();
     let counts = Arc::new(Mutex::new(vec![]));
     let (same, found) = (base.clone(), Arc::clone(&counts));
@@ -159,7 +158,7 @@ fn a_callback_may_use_the_base_whose_message_it_is() {
         found.lock().unwrap().push(same.count_events(CountFlags::ADDED).unwrap());
     })));
     orphan(&base);
-    assert_eq!(*counts.lock().unwrap(), [1], "the new event; the old one is in no list any more");
+    assert_eq!(*counts.lock().unwrap(), [1], "the new event; the old one is in no list");
 }
 
 #[test]
@@ -168,12 +167,12 @@ fn a_callback_that_panics_does_not_affect_the_base() {
         assert!(text.contains("[warn] descriptor "), "{text}");
         return;
     }
-    set_log_callback(Some(Arc::new(|_| panic!("as the test wants"))));
+    set_log_callback(Some(Arc::new(|_| panic!("expected"))));
     let base = Base::new().unwrap();
     orphan(&base);
     let timer = base.create_and_add(EventSpec::timer(), Some(ms(0))).unwrap();
     assert_eq!(run(&base, ONE_PASS).1, [(timer, What::TIMEOUT)]);
-    // The callback is still there, and called again.
+    // The callback is still set, and called again.
     let ears = listen();
     orphan(&base);
     assert_eq!(ears.lock().unwrap().len(), 1);
@@ -198,7 +197,7 @@ fn a_message_logged_by_a_callback_is_not_reported_to_it() {
 
 #[test]
 fn a_callback_may_replace_itself() {
-    let _turn = Turn::take();
+    let _callback = Callback::take();
     let ears = Ears::default();
     let heard = Arc::clone(&ears);
     set_log_callback(Some(Arc::new(move |_| {
@@ -214,7 +213,7 @@ fn a_callback_may_replace_itself() {
 
 #[test]
 fn a_message_is_reported_on_the_thread_that_caused_it() {
-    let _turn = Turn::take();
+    let _callback = Callback::take();
     let threads = Arc::new(Mutex::new(vec![]));
     let found = Arc::clone(&threads);
     set_log_callback(Some(Arc::new(move |_| found.lock().unwrap().push(std::thread::current().id()))));

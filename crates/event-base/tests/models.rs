@@ -1,10 +1,10 @@
-//! Threads and a loop, in every order in which their steps can follow each other.
+//! Threads and a loop, in every possible interleaving.
 //!
-//! A model is the engine itself: its lock and its condition variable are loom's, its backend is scripted, and its
-//! notifier is a bell. loom runs each model again for every order with up to three steps at which one thread takes over
-//! from another that could have gone on. A wake-up that is lost shows as a deadlock, which loom reports.
+//! A model is the engine itself, with loom's lock and condition variable and a scripted backend and notifier. loom runs
+//! each model once for every interleaving with up to three preemptions. A lost wake-up is a deadlock, which loom
+//! reports.
 //!
-//! `npm run test:models` builds with `--cfg event_base_model`; without it nothing of this exists.
+//! `npm run test:models` builds with `--cfg event_base_model`; without it this file is empty.
 #![cfg(event_base_model)]
 
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use loom::thread;
 const WAIT: LoopFlags = LoopFlags::empty();
 const DEADLINE: Duration = Duration::from_millis(10);
 
-/// Runs `model` in every order.
+/// Runs `model` in every interleaving.
 fn check(model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
@@ -37,28 +37,27 @@ fn user(base: &Base) -> EventId {
     base.create(EventSpec::user()).unwrap()
 }
 
-/// What the loop hands out until it ends.
+/// What the loop dispatches until it ends.
 fn run(base: &Base) -> (LoopResult, Vec<Ready>) {
     let mut seen = vec![];
     let result = base.run(WAIT, |_, ready| seen.push(ready)).unwrap();
     (result, seen)
 }
 
-/// What a callback uses, and may use only while its event has not been deleted for certain. loom finds every two
-/// uses at once.
+/// What a callback uses, and may use only until a blocking delete of its event has returned. loom finds concurrent uses.
 struct Used(UnsafeCell<u32>);
 
-#[expect(unsafe_code, reason = "what is proved is that these uses exclude each other")]
+#[expect(unsafe_code, reason = "the model checks that these uses exclude each other")]
 mod used {
     use super::Used;
 
-    // SAFETY: a second use at the same time is what the model looks for, and fails by.
+    // SAFETY: loom makes the model fail if there is a concurrent use.
     unsafe impl Sync for Used {}
 
     impl Used {
         pub(super) fn touch(&self) {
             self.0.with_mut(|value| {
-                // SAFETY: loom has checked that nobody else is here.
+                // SAFETY: loom has checked that there is no concurrent use.
                 unsafe { *value += 1 };
             });
         }
@@ -161,7 +160,7 @@ fn a_request_to_stop_ends_the_wait() {
     }
 }
 
-/// The event may fire for its deadline, for the activation, or for both, together or apart; but for each it fires.
+/// The event fires for its deadline and for the activation, in one dispatch or in two.
 #[test]
 fn an_activation_during_a_timeout_loses_neither() {
     check(|| {
@@ -181,7 +180,7 @@ fn an_activation_during_a_timeout_loses_neither() {
         other.join().unwrap();
         assert_eq!(result, LoopResult::Empty);
         let what: Vec<_> = seen.iter().map(|ready| ready.what).collect();
-        // Handed out for the activation, a timer that fires once is deleted, deadline and all.
+        // A one-shot timer that is dispatched for the activation is deleted with its deadline.
         let allowed: [&[What]; 3] =
             [&[What::READ], &[What::READ | What::TIMEOUT], &[What::TIMEOUT, What::READ]];
         assert!(allowed.contains(&what.as_slice()), "{what:?}");
@@ -249,7 +248,7 @@ fn a_blocking_delete_returns_when_the_base_is_closed() {
     });
 }
 
-/// The callback waits for the thread that waits for the callback: only closing the base lets either go on.
+/// The callback waits for the thread that waits for the callback: only closing the base ends the wait.
 #[test]
 fn a_callback_that_closes_the_base_ends_waits_for_it() {
     check(|| {

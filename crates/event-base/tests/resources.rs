@@ -1,5 +1,5 @@
-//! What a base takes, it gives back: descriptors and memory. One test at a time, as both are counted for the
-//! whole process, as Linux tells them.
+//! A base releases its descriptors and its memory. One test runs at a time, as both are counted for the whole process,
+//! in `/proc`.
 #![cfg(target_os = "linux")]
 
 mod support;
@@ -21,7 +21,7 @@ fn alone() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The memory of this process that is in use, in bytes.
+/// The resident memory of this process, in bytes.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -143,11 +143,11 @@ fn a_million_once_events_that_fire_leave_the_memory_flat() {
     assert!(grown < 8 * MEGABYTE, "{grown} bytes more");
 }
 
-/// The kernel's objects must not reach a program that this process starts.
+/// A program that this process starts must not inherit the kernel's objects.
 #[test]
 fn every_descriptor_of_a_base_is_closed_on_exec() {
     let _turn = alone();
-    // Whoever started this process may have left it some of its own.
+    // The parent of this process may have passed some of its own.
     let inherited = || {
         let output = std::process::Command::new("ls").args(["-l", "/proc/self/fd"]).output().unwrap();
         assert!(output.status.success());
@@ -162,12 +162,12 @@ fn every_descriptor_of_a_base_is_closed_on_exec() {
     base.leave();
 }
 
-/// Leaves this process room for `room` descriptors more, while `call` runs.
+/// Limits this process to `room` more descriptors while `call` runs.
 fn with_room_for<T>(room: u64, call: impl FnOnce() -> T) -> T {
     let listing = std::fs::read_dir("/proc/self/fd").unwrap();
     let number = |entry: std::fs::DirEntry| entry.file_name().to_str().unwrap().parse::<i32>().unwrap();
     let highest = listing.map(|entry| number(entry.unwrap())).max().unwrap();
-    // The limit is one of numbers, so those unused below the highest are taken first.
+    // The limit applies to numbers, so the unused ones below the highest are taken first.
     let null = File::open("/dev/null").unwrap();
     let fillers: Vec<File> = std::iter::repeat_with(|| null.try_clone().unwrap())
         .take_while(|filler| filler.as_raw_fd() < highest)
@@ -194,8 +194,8 @@ fn a_base_without_a_free_descriptor_fails_and_leaks_none() {
     assert!(with_room_for(2, Base::new).is_ok());
 }
 
-/// A wait has room for 4 096 at most, and one pass makes a few of them: what does not fit must not be lost,
-/// since an edge is told once.
+/// A wait returns 4 096 descriptors at most, and a pass makes a few waits: the others must not be lost, since an edge is
+/// reported once.
 #[test]
 fn no_edge_is_lost_however_many_descriptors_are_ready_at_once() {
     let _turn = alone();
@@ -209,17 +209,17 @@ fn no_edge_is_lost_however_many_descriptors_are_ready_at_once() {
         let spec = EventSpec::io(fd(name), What::WRITE | What::ET).persist().data(number as u64);
         base.create_and_add(spec, None).unwrap();
     }
-    let mut told = vec![0; count];
+    let mut dispatched = vec![0; count];
     for _ in 0..3 {
-        base.run(POLL, |_, ready| told[ready.data as usize] += 1).unwrap();
+        base.run(POLL, |_, ready| dispatched[ready.data as usize] += 1).unwrap();
     }
     setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
-    let lost = told.iter().filter(|times| **times == 0).count();
-    let doubled = told.iter().filter(|times| **times > 1).count();
+    let lost = dispatched.iter().filter(|times| **times == 0).count();
+    let doubled = dispatched.iter().filter(|times| **times > 1).count();
     assert_eq!((lost, doubled), (0, 0));
 }
 
-/// 2 000 connections, one after the other, with room for few descriptors.
+/// 2 000 connections, one after the other, with few descriptors available.
 #[test]
 fn c_113_test_fdleak() {
     let _turn = alone();

@@ -1,5 +1,5 @@
-//! W18: a sandbox that does not know a system call must not end the loop. Each test is a process of its own,
-//! since neither a filter nor what was learnt of the kernel can be taken back.
+//! W18: the loop works in a sandbox that forbids a system call. Each test runs in a process of its own, since neither a
+//! filter nor what the engine found out about the kernel can be undone.
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "installing a filter of system calls")]
 
@@ -20,10 +20,10 @@ use support::{CountingClock, ONE_PASS, WAIT, fd, ms, next_event, pair, run, run_
 
 const CHILD: &str = "EVENT_BASE_SANDBOXED_CHILD";
 
-/// Lets `calls` fail with `errno` in this thread from now on, and in those it starts.
+/// Makes `calls` fail with `errno` from now on, in this thread and in those that it starts.
 fn refuse(calls: &[libc::c_long], errno: Errno) {
     let instruction = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
-    // The number of the call is the first field of what the filter sees.
+    // The number of the call is the first field of the filter's data.
     let mut program = vec![instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0)];
     for &call in calls {
         program.push(instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, call as u32));
@@ -40,7 +40,7 @@ fn refuse(calls: &[libc::c_long], errno: Errno) {
     assert_eq!(result, 0, "{}", Errno::last());
 }
 
-/// Runs the test `name` again, alone in a child; answers whether this is the child.
+/// Runs the test `name` again, alone in a child process; returns whether this is the child.
 fn in_a_process_of_its_own(name: &str) -> bool {
     if std::env::var_os(CHILD).is_some() {
         return true;
@@ -60,7 +60,7 @@ fn the_loop_works() {
     let (reader, _writer) = pair();
     let writer = base.create_and_add(EventSpec::io(fd(&reader), What::WRITE), None).unwrap();
     assert_eq!(run(&base, WAIT), (LoopResult::Empty, vec![(writer, What::WRITE)]));
-    // Milliseconds are rounded up: later than asked, never earlier, and without spinning for the rest.
+    // Milliseconds are rounded up: the wait is longer, never shorter, and the loop does not spin for the rest.
     for micros in [1, 400, 1_001, 4_700] {
         let after = Duration::from_micros(micros);
         let start = SystemClock.monotonic();
@@ -69,7 +69,7 @@ fn the_loop_works() {
         assert!(Duration::from_nanos(SystemClock.monotonic() - start) >= after);
     }
     assert!(clock.reads() < 100, "{} readings of the clock", clock.reads());
-    // A wait without limit, ended by another thread.
+    // A wait without a timeout, which another thread ends.
     base.retain().unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -83,14 +83,14 @@ fn the_loop_works() {
 #[test]
 fn without_epoll_pwait2_waits_have_milliseconds() {
     if in_a_process_of_its_own("without_epoll_pwait2_waits_have_milliseconds") {
-        let told = Arc::new(Mutex::new(vec![]));
-        let kept = Arc::clone(&told);
+        let messages = Arc::new(Mutex::new(vec![]));
+        let copy = Arc::clone(&messages);
         set_log_callback(Some(Arc::new(move |message| {
-            kept.lock().unwrap().push((message.severity, message.method));
+            copy.lock().unwrap().push((message.severity, message.method));
         })));
         refuse(&[libc::SYS_epoll_pwait2], Errno::ENOSYS);
         the_loop_works();
-        assert_eq!(*told.lock().unwrap(), [(Severity::Debug, Some("epoll"))], "once in a process");
+        assert_eq!(*messages.lock().unwrap(), [(Severity::Debug, Some("epoll"))], "once in a process");
     }
 }
 
@@ -128,7 +128,7 @@ fn a_wait_that_fails_reports_nothing() {
             let result = base.run(flags, |_, ready| panic!("{ready:?}"));
             let Err(Error::System(error)) = result else { panic!("{result:?}") };
             assert_eq!((error.errno, error.syscall), (Errno::EIO as i32, "epoll_wait"));
-            assert_eq!(base.count_events(CountFlags::ACTIVE), Ok(0), "what an earlier wait found");
+            assert_eq!(base.count_events(CountFlags::ACTIVE), Ok(0), "readiness that an earlier wait found");
         }
         base.close().unwrap();
     }
@@ -152,7 +152,7 @@ fn without_epoll_the_backend_is_poll() {
     }
 }
 
-/// A pipe that is never read is full after 65 536 wake-ups; whether it then still tells of one is up to the kernel.
+/// A pipe that is never read is full after 65 536 wake-ups, and then may not become readable again.
 #[test]
 fn a_host_loses_no_wake_up_through_a_pipe() {
     if in_a_process_of_its_own("a_host_loses_no_wake_up_through_a_pipe") {

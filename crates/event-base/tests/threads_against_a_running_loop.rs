@@ -1,4 +1,4 @@
-//! Four threads do what they like to the events of a base while its loop runs.
+//! Four threads call random operations on the events of a base while its loop runs.
 
 mod support;
 
@@ -15,7 +15,7 @@ use support::{CountingClock, WAIT, pair, run_watched};
 const THREADS: u64 = 4;
 const STEPS: u32 = 15_000;
 
-/// Numbers that look random, the same in every run.
+/// Pseudorandom numbers, the same in every run.
 struct Random(u64);
 
 impl Random {
@@ -27,8 +27,8 @@ impl Random {
     }
 }
 
-/// Every event lives in one of the threads' lists, so that only its owner frees it; everything else is done
-/// to each other's events too.
+/// Every event is in the list of one thread, which alone frees it; all other operations are applied to events of other
+/// threads too.
 fn disturb(base: &Base, seed: u64, shared: &[EventId], sockets: &[&UnixStream]) {
     let mut random = Random(seed * 0x9e37_79b9 + 1);
     let mut own: Vec<EventId> = Vec::new();
@@ -93,7 +93,7 @@ fn the_counters_return_to_zero_and_the_loop_ends() {
             scope.spawn(move || {
                 disturb(base, seed, shared, sockets);
                 if running.fetch_sub(1, Ordering::SeqCst) == 1 {
-                    // The last one lets the loop run empty.
+                    // The last one makes the loop empty.
                     for &id in shared {
                         base.free(id).unwrap();
                     }
@@ -147,14 +147,14 @@ fn two_threads_that_run_and_one_that_closes_the_base_all_return() {
     }
 }
 
-/// A wake-up that is lost would let the loop sleep until the watchdog comes.
+/// After a lost wake-up the loop would sleep until the watchdog ends it.
 #[test]
 fn no_wake_up_is_lost_between_a_loop_that_falls_asleep_and_a_thread_that_activates() {
     let (base, clock) = CountingClock::base();
     base.retain().unwrap();
     let event = base.create(EventSpec::user()).unwrap();
     let seen = AtomicU64::new(0);
-    // Where two threads have to share a processor, a round takes two of its time slices.
+    // If two threads share a processor, a round takes two time slices.
     let end = Instant::now() + Duration::from_secs(4);
     let rounds = std::thread::scope(|scope| {
         let other = scope.spawn(|| {

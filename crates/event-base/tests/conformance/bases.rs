@@ -1,4 +1,4 @@
-//! Making bases, and what a base knows of itself.
+//! Creating bases, and their properties.
 
 use std::ops::ControlFlow;
 use std::process::Command;
@@ -33,7 +33,7 @@ fn c_003_base_features() {
 
 const CHILD: &str = "EVENT_BASE_CONFORMANCE_CHILD";
 
-/// The environment of a process cannot be changed while others may read it, so a child has its own.
+/// The environment of a process must not be changed while other threads may read it, so a child process has its own.
 #[test]
 fn c_004_base_environ() {
     let default = Base::with_config(&Config::new().set_flags(BaseFlags::IGNORE_ENV)).unwrap();
@@ -46,7 +46,7 @@ fn c_004_base_environ() {
         return;
     }
     let plain = default.split(' ').next().unwrap();
-    // The changelist is left to the environment to choose, and taken back by IGNORE_ENV with the rest.
+    // The environment selects the changelist, and IGNORE_ENV ignores that with everything else.
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "bases::c_004_base_environ"])
         .env(CHILD, "1")
@@ -140,8 +140,8 @@ fn c_011_event_base_get_max_events() {
     assert_eq!((most(virtual_, true), most(virtual_, false)), (1, 0));
 }
 
-/// With three priorities libevent's exit, an event of the middle one, keeps the low timer from running at all,
-/// with two it lets one slip in. Here an exit takes effect at the end of the pass, whatever the priorities.
+/// In libevent an exit is an event of the middle priority: with three priorities it keeps the low timer from running at
+/// all, with two it lets it run once. Here an exit takes effect at the end of the pass, whatever the priorities.
 #[test]
 fn c_021_priorities() {
     for (count, expected) in [(1, [3, 3]), (2, [3, 0]), (3, [3, 0])] {

@@ -1,4 +1,4 @@
-//! EV_CLOSED: eight ways for a peer to close, and events to hear of it.
+//! EV_CLOSED: eight ways in which a peer closes, and the events that report it.
 
 use std::io::Write;
 use std::net::Shutdown;
@@ -12,13 +12,13 @@ fn close(peer: UnixStream) {
     drop(peer);
 }
 
-/// Keeps the peer open otherwise, for as long as the process lives.
+/// Otherwise keeps the peer open until the process ends.
 fn shutdown(peer: UnixStream) {
     peer.shutdown(Shutdown::Write).unwrap();
     std::mem::forget(peer);
 }
 
-/// How the loop ends; the test says what it expects, which holds wherever there is such an event at all.
+/// How the loop ends; the expected result is the same for every event that the backend supports.
 fn simpleclose(leave: fn(UnixStream), modes: What, expected: LoopResult) {
     let edge = if modes.contains(What::ET) { Features::ET } else { Features::empty() };
     let Some(base) = base_with(Features::EARLY_CLOSE | edge) else { return };
@@ -42,7 +42,7 @@ fn simpleclose(leave: fn(UnixStream), modes: What, expected: LoopResult) {
     });
     assert_eq!(runs, 1);
     if edge_persistent && can_edge {
-        assert_eq!(base.run(POLL, |_, ready| panic!("told twice: {ready:?}")), Ok(LoopResult::Stopped));
+        assert_eq!(base.run(POLL, |_, ready| panic!("dispatched twice: {ready:?}")), Ok(LoopResult::Stopped));
     }
     assert_eq!(result, expected);
 }

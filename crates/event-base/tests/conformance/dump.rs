@@ -1,10 +1,10 @@
-//! The text that shows a base's events.
+//! The events of a base as text.
 
 use event_base::{EventId, EventSpec, What};
 
 use crate::support::{Bed, ms};
 
-/// The wall-clock second at which the bed's clock begins.
+/// The wall time, in seconds, at which the bed's clock starts.
 const START: u64 = 1_000_000_005;
 
 fn priorities() -> Bed {
@@ -54,7 +54,7 @@ fn c_114_test_dumpevents() {
         format!("  {} [fd  7] Read {}", hex(read_timeout), at(5_500)),
         format!("  {} [fd  9] Write", hex(write_active)),
         format!("  {} [fd  11] Read", hex(read_later)),
-        // Timers stand in the order of the heap's array: the earliest first, then as they were added.
+        // Timers are in the order of the heap's array: the earliest first, then as they were added.
         format!("  {} [fd  -1] Persist {}", hex(periodic), at(250)),
         format!("  {} [fd  -1] {}", hex(slow), at(10_000)),
         format!("  {} [fd  -1] {}", hex(timer), at(2_000)),

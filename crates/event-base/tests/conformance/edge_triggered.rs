@@ -10,15 +10,15 @@ use crate::support::{ONE_PASS, base, base_with, drain, fd, fill, pair, run};
 fn c_079_et() {
     for mode in [What::ET, What::empty()] {
         let base = base();
-        // Where the backend cannot, the event is told as any other.
-        let told = if base.features().unwrap().contains(Features::ET) { mode } else { What::empty() };
-        let calls = if told.is_empty() { 2 } else { 1 };
+        // A backend without edge triggering reports the event like a level-triggered one.
+        let mode_bit = if base.features().unwrap().contains(Features::ET) { mode } else { What::empty() };
+        let calls = if mode_bit.is_empty() { 2 } else { 1 };
         let (reader, mut writer) = pair();
         writer.write_all(b"test string").unwrap();
         let spec = EventSpec::io(fd(&reader), What::READ | What::PERSIST | mode);
         let event = base.create_and_add(spec, None).unwrap();
         let seen = [run(&base, ONE_PASS).1, run(&base, ONE_PASS).1].concat();
-        assert_eq!(seen, vec![(event, What::READ | told); calls]);
+        assert_eq!(seen, vec![(event, What::READ | mode_bit); calls]);
     }
 }
 
@@ -45,8 +45,8 @@ fn c_081_et_multiple_events() {
     let write = base.create_and_add(EventSpec::io(fd(&socket), What::WRITE | edge), None).unwrap();
     assert_eq!(run(&base, ONE_PASS).1, [(read, What::READ | What::ET), (write, What::WRITE | What::ET)]);
     assert_eq!(run(&base, ONE_PASS).1, []);
-    // Where both are one registration, as in epoll, the change tells of what stays once more; kqueue's filters do
-    // not touch each other. The mode stays.
+    // With one registration for both, as in epoll, the change reports existing readiness once more; kqueue's filters are
+    // independent. The mode stays.
     base.del(read).unwrap();
     let again = run(&base, ONE_PASS).1;
     assert!(again.is_empty() || again == [(write, What::WRITE | What::ET)], "{again:?}");

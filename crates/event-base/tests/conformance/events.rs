@@ -1,4 +1,4 @@
-//! The life of an event: made, added, activated, handed out.
+//! Creating, adding, activating and dispatching events.
 
 use event_base::{CountFlags, Error, EventSpec, LoopResult, What};
 
@@ -61,7 +61,7 @@ fn c_014_bad_reentrant() {
     assert_eq!((result, nested), (Ok(LoopResult::Empty), Some(Err(Error::Reentrant))));
 }
 
-/// libevent runs it for 100 ms of real time; here it is 200 passes.
+/// libevent runs it for 100 ms of real time, this test for 200 passes.
 #[test]
 fn c_015_active_later() {
     let bed = Bed::new();
@@ -87,7 +87,7 @@ fn c_015_active_later() {
         assert_eq!([runs[0] + runs[1], runs[2]], [pass, pass]);
     }
     assert_eq!(runs, [100, 100, 200]);
-    // One is still queued: it can be promoted, and the base closed.
+    // One is still queued: it can be promoted, and the base can be closed.
     bed.base.activate_later(events[1], What::READ).unwrap();
     bed.base.activate(events[1], What::READ).unwrap();
     bed.base.close().unwrap();
@@ -129,7 +129,7 @@ fn c_043_nonpersist_readd() {
         base.add(other, None).unwrap();
     });
     assert_eq!((result, order.len()), (LoopResult::Stopped, 2));
-    // Its own run came after the other had added it again, and took that back.
+    // It was dispatched after the other had added it again, which deleted it.
     assert_eq!(base.pending(order[1], What::READ).unwrap(), What::empty());
     assert_eq!(base.pending(order[0], What::READ).unwrap(), What::READ);
 }

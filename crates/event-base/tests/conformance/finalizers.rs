@@ -1,4 +1,4 @@
-//! Finalizers: the event is handed out with FINALIZE, and is then gone.
+//! Finalizers: the event is dispatched with FINALIZE and then freed.
 
 use event_base::{Error, EventSpec, LoopResult, What};
 
@@ -77,7 +77,7 @@ fn c_083_event_finalize_does_not_free() {
     bed.base.free(event).unwrap();
 }
 
-/// An event is assigned again in its finalizer, added, and finalized again; in debug mode, as there.
+/// An event is assigned again in its finalizer, added, and finalized again; in debug mode, as in libevent's test.
 #[test]
 fn c_085_finalize_debug_use_after_free() {
     let bed = Bed::with(|config| config.set_debug(true));

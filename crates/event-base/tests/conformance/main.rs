@@ -1,4 +1,4 @@
-//! libevent's own tests, row by row of `docs/conformance.json`: a test bears its row's number.
+//! libevent's own tests. The number in a test's name is that of its row in `docs/conformance.json`.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -65,7 +65,7 @@ fn c_110_test_closed() {
     assert_eq!((result, seen), (LoopResult::Empty, vec![(event, What::CLOSED)]));
 }
 
-/// 20 000 timers, and ten random ones moved or deleted in each callback; in virtual time.
+/// 20 000 timers, of which each callback moves or deletes ten random ones; in virtual time.
 #[test]
 fn c_111_test_time() {
     const TIMERS: u64 = 20_000;
@@ -147,8 +147,8 @@ fn the_notifier_is_never_reported_as_a_descriptor_of_an_event() {
     collide(name, &supported_methods());
 }
 
-/// What wakes the loop has a number of its own, which must not be taken for a descriptor's: 42 and 0 were
-/// libevent's. In a process of its own, where 42 is free: `test` is run again in it.
+/// The kernel reports the notifier under a number of its own, which must not be mistaken for a descriptor; libevent used
+/// 42 and 0. Runs `test` again in a process of its own, where descriptor 42 is free.
 fn collide(test: &str, methods: &[&str]) {
     if std::env::var_os(CHILD).is_none() {
         let child = Command::new(std::env::current_exe().unwrap())

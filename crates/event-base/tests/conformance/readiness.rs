@@ -119,8 +119,8 @@ fn dup_fd(base: &Base) {
     let (_, mut trace) = run(base, ONE_PASS);
     trace.sort_by_key(|(id, _)| *id);
     assert_eq!(trace, [(event, What::READ), (other, What::READ)]);
-    // Closed under the event and opened again: the registration lived on through the other names, so that
-    // epoll says it exists already. No other test has numbers as high as this.
+    // Closed before the event was deleted, and opened again: the other descriptors kept the registration, so that epoll
+    // returns EEXIST. No other test uses numbers as high as this.
     let third = duplicate_from(&reader, 800);
     let number = fd(&third);
     let event = watch(base, number, What::READ | What::PERSIST);

@@ -9,7 +9,7 @@ use crate::support::{PATIENCE, WAIT, base, base_from, config, ms, run_watched, s
 
 const HOURS: Duration = Duration::from_secs(10_000);
 
-/// The main thread of libevent's test deletes; here another one does, and the loop runs in this one.
+/// In libevent's test the main thread deletes; here another thread does, and the loop runs in this one.
 #[test]
 fn c_064_del_wait() {
     let Some(base) = shared_base() else { return };
@@ -88,7 +88,7 @@ fn c_087_thread_basic() {
                 base.release().unwrap();
             }
         });
-        // A watchdog that barked must not leave the others waiting.
+        // If the watchdog ended the loop, the others must not wait for ever.
         fired.iter().for_each(|mine| _ = mine.fetch_max(100, Ordering::Release));
         assert_eq!(result, LoopResult::Empty);
     });
@@ -100,7 +100,7 @@ fn c_092_thread_no_events() {
     let Some(base) = shared_base() else { return };
     let events = [0, 1, 2, 3].map(|data| base.create(EventSpec::user().data(data)).unwrap());
     let mut trace = vec![];
-    let (tell, told) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         let base = &base;
         scope.spawn(move || {
@@ -111,14 +111,14 @@ fn c_092_thread_no_events() {
             std::thread::sleep(ms(30));
             base.add(events[2], Some(ms(30))).unwrap();
             base.add(events[3], Some(ms(45))).unwrap();
-            // All four have fired, and with nothing pending the loop goes on.
-            (0..4).for_each(|_| told.recv_timeout(PATIENCE).unwrap());
+            // All four have fired, and the loop continues although nothing is pending.
+            (0..4).for_each(|_| receiver.recv_timeout(PATIENCE).unwrap());
             std::thread::sleep(ms(50));
             base.loop_break().unwrap();
         });
         let result = run_watched(base, LoopFlags::NO_EXIT_ON_EMPTY, |_, ready| {
             trace.push((ready.data, ready.what));
-            tell.send(()).unwrap();
+            sender.send(()).unwrap();
         });
         assert_eq!(result, LoopResult::Stopped);
     });
@@ -141,9 +141,9 @@ fn c_093_debug_mode_too_late_race() {
     });
 }
 
-/// Eight threads flood the base with deferred activations, each of which takes a millisecond and defers itself
-/// again; a limit of 16 callbacks keeps the timer from waiting for them. How late it is is counted in callbacks,
-/// which no load of the machine changes.
+/// Eight threads flood the base with deferred activations, each of which takes a millisecond and defers itself again; a
+/// limit of 16 callbacks keeps the timer from waiting for them. Its lateness is counted in callbacks, which does not
+/// depend on the load of the machine.
 #[test]
 fn c_091_deferred_cb_skew() {
     const LIMIT: u32 = 16;
@@ -154,7 +154,7 @@ fn c_091_deferred_cb_skew() {
     let after = Duration::from_millis(300);
     let start = Instant::now();
     let timer = base.create_and_add(EventSpec::timer().priority(0), Some(after)).unwrap();
-    // Later than the deadline by no more than this line takes.
+    // Later than the deadline only by the time of this line.
     let due = Instant::now() + after;
     let (mut callbacks, mut late) = (0_u32, 0);
     std::thread::scope(|scope| {
@@ -178,7 +178,7 @@ fn c_091_deferred_cb_skew() {
         });
     });
     assert!(start.elapsed() >= after);
-    // A flood it must have been: more than one pass could take.
+    // The flood was larger than one pass.
     assert!(callbacks > LIMIT, "{callbacks} callbacks");
     assert!(late <= LIMIT, "{late} of {callbacks} callbacks ran past the deadline");
 }

@@ -1,4 +1,4 @@
-//! Timers and time. What libevent measures with sleeps is exact here, in virtual time.
+//! Timers and time. Where libevent's tests sleep, these use virtual time and compare exactly.
 
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ fn c_020_persistent_active_timeout() {
     assert_eq!(line, [(What::READ, 100), (What::TIMEOUT, 300), (What::TIMEOUT, 500)]);
 }
 
-/// libevent's test looks into the bits of its `timeval`; here a common timeout is a type of its own.
+/// libevent's test checks bits of its `timeval`; here a common timeout has a type of its own.
 #[test]
 fn c_023_common_timeout() {
     let bed = Bed::new();
@@ -81,7 +81,7 @@ fn c_023_common_timeout() {
     for (number, event) in events.iter().enumerate() {
         bed.base.add_common(*event, if number % 2 == 0 { a } else { b }).unwrap();
     }
-    // From the heap to a queue, and from queue to queue.
+    // From the heap to a queue, and from a queue to another.
     bed.base.add(events[0], Some(ms(300))).unwrap();
     bed.base.add_common(events[0], b).unwrap();
     bed.base.add_common(events[0], a).unwrap();
@@ -153,22 +153,22 @@ fn c_042_loopexit_multiple() {
     assert!(bed.base.got_exit().unwrap());
 }
 
-/// Three callbacks of one pass: what each is told the time is.
-fn told(bed: &Bed, sleep: Duration, update: bool) -> Vec<Duration> {
+/// The time that each of three callbacks of one pass sees.
+fn cached_times(bed: &Bed, sleep: Duration, update: bool) -> Vec<Duration> {
     for _ in 0..3 {
         bed.base.activate(bed.user(), What::TIMEOUT).unwrap();
     }
-    let mut told = vec![];
+    let mut times = vec![];
     bed.base
         .run(ONE_PASS, |base, _| {
             if update {
                 base.update_cached_time().unwrap();
             }
-            told.push(base.now().unwrap());
+            times.push(base.now().unwrap());
             bed.clock.advance(sleep);
         })
         .unwrap();
-    told
+    times
 }
 
 #[test]
@@ -177,36 +177,36 @@ fn c_057_gettimeofday_cached() {
     let wall = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
     assert!(base.now().unwrap().abs_diff(wall) < Duration::from_secs(5));
     let bed = Bed::new();
-    let told = told(&bed, ms(0), false);
-    assert_eq!(told, [told[0]; 3]);
+    let times = cached_times(&bed, ms(0), false);
+    assert_eq!(times, [times[0]; 3]);
 }
 
 #[test]
 fn c_058_gettimeofday_cached_sleep() {
     let bed = Bed::new();
-    let told = told(&bed, ms(30), false);
-    assert_eq!(told, [told[0]; 3]);
+    let times = cached_times(&bed, ms(30), false);
+    assert_eq!(times, [times[0]; 3]);
 }
 
 #[test]
 fn c_059_gettimeofday_cached_reset() {
     let bed = Bed::new();
-    let told = told(&bed, ms(30), true);
-    assert_eq!(told, [told[0], told[0] + ms(30), told[0] + ms(60)]);
+    let times = cached_times(&bed, ms(30), true);
+    assert_eq!(times, [times[0], times[0] + ms(30), times[0] + ms(60)]);
 }
 
 #[test]
 fn c_060_gettimeofday_cached_disabled() {
     let bed = Bed::with(|config| config.set_flags(BaseFlags::NO_CACHE_TIME));
-    let told = told(&bed, ms(30), false);
-    assert_eq!(told, [told[0], told[0] + ms(30), told[0] + ms(60)]);
+    let times = cached_times(&bed, ms(30), false);
+    assert_eq!(times, [times[0], times[0] + ms(30), times[0] + ms(60)]);
 }
 
 #[test]
 fn c_061_gettimeofday_cached_disabled_nosleep() {
     let bed = Bed::with(|config| config.set_flags(BaseFlags::NO_CACHE_TIME));
-    let told = told(&bed, ms(0), false);
-    assert_eq!(told, [told[0]; 3]);
+    let times = cached_times(&bed, ms(0), false);
+    assert_eq!(times, [times[0]; 3]);
 }
 
 fn expiry_is_never_later_than_now_plus_the_duration(config: &Config) {
@@ -246,8 +246,8 @@ fn c_100_monotonic_res() {
     }
 }
 
-/// libevent compares with what it asked to sleep for, which a busy machine stretches; here another reading of
-/// the time stands on either side of each.
+/// libevent compares with the length of its sleep, which is longer on a busy machine; here the time is also read before
+/// and after each sleep.
 #[test]
 fn c_101_monotonic_res_precise() {
     let base = Base::with_config(&config().set_flags(BaseFlags::PRECISE_TIMER)).unwrap();
@@ -262,7 +262,7 @@ fn c_101_monotonic_res_precise() {
     }
 }
 
-/// The smallest step seen: a busy machine can make single steps as long as it likes.
+/// The smallest step observed: on a busy machine single steps can be arbitrarily long.
 fn smallest_step() -> Duration {
     let step = || {
         let start = SystemClock.monotonic();

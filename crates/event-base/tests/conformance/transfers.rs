@@ -1,4 +1,4 @@
-//! Bytes moved through events: complete and unharmed.
+//! Bytes transferred through events: complete and unchanged.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -8,7 +8,7 @@ use event_base::{EventSpec, LoopResult, What};
 
 use crate::support::{WAIT, base, fd, pair, run_watched};
 
-/// One side: what it still has to write, and what it has read.
+/// One side: what it has left to write, and what it has read.
 struct Side {
     socket: UnixStream,
     left: Vec<u8>,
@@ -22,7 +22,8 @@ fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|place| (place * 7 % 251) as u8).collect()
 }
 
-/// Runs both ways at once until both sides are through. Each event's data is its side and its direction.
+/// Transfers in both directions at the same time until both sides are done. The data of an event is its side and its
+/// direction.
 fn transfer(lengths: [usize; 2], persistent: bool) {
     let base = base();
     let (a, b) = pair();

@@ -12,15 +12,15 @@ fn c_094_watch_callback_ordering() {
     let freed_prepare = bed.base.on_prepare(2).unwrap();
     let freed_check = bed.base.on_check(20).unwrap();
     bed.base.create_and_add(EventSpec::timer().persist().data(100), Some(ms(1_000))).unwrap();
-    let mut told = vec![];
+    let mut calls = vec![];
     let result = bed.base.run_with_watchers(WAIT, |base, step| match step {
         Step::Watcher(WatcherCall::Prepare { data, wait, .. }) => {
             assert_eq!(wait, Some(ms(1_000)));
-            told.push(data);
+            calls.push(data);
         }
-        Step::Watcher(WatcherCall::Check { data, .. }) => told.push(data),
+        Step::Watcher(WatcherCall::Check { data, .. }) => calls.push(data),
         Step::Event(ready) => {
-            told.push(ready.data);
+            calls.push(ready.data);
             if bed.elapsed() == ms(1_000) {
                 base.remove_watcher(freed_prepare).unwrap();
                 base.remove_watcher(freed_check).unwrap();
@@ -31,12 +31,12 @@ fn c_094_watch_callback_ordering() {
         other => panic!("{other:?}"),
     });
     assert_eq!(result, Ok(LoopResult::Stopped));
-    assert_eq!(told, [1, 2, 10, 20, 100, 1, 10, 100]);
-    // The watchers that are left go with the base.
+    assert_eq!(calls, [1, 2, 10, 20, 100, 1, 10, 100]);
+    // The remaining watchers are removed with the base.
     bed.base.close().unwrap();
 }
 
-/// libevent's test has no event either, so that its callback is never reached; a second loop reaches it.
+/// libevent's test has no event either, so its callback never runs; here a second loop calls it.
 #[test]
 fn c_095_watch_timeout_unavailable() {
     let bed = Bed::new();

@@ -1,7 +1,7 @@
-//! libevent's own tests of forks, row by row of `docs/conformance.json`.
+//! libevent's own tests of forks. The number in a test's name is that of its row in `docs/conformance.json`.
 //!
-//! A row plays in a child of its own, which has one thread: a signal that is sent to a process of several goes to
-//! any of them that does not hold it back, and one that is read from a descriptor is held back by the loop's only.
+//! Each row runs in a child with one thread: a signal that is sent to a process with several threads is delivered to any
+//! that does not block it, and only the thread of the loop blocks one that is read from a descriptor.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -12,31 +12,31 @@ use event_base::{Base, EventId, EventSpec, LoopResult, Step, Wait, What};
 use nix::sys::signal::{Signal, raise};
 
 use crate::support::{POLL, WAIT, base, drain, fd, ms, pair, run, run_watched, shared_base};
-use crate::{Child, HOURS, in_child, my_turn, wants_a_turn};
+use crate::{Child, HOURS, in_child, is_readable, one_at_a_time};
 
 fn watch_signal(base: &Base, signal: Signal) -> EventId {
     base.create_and_add(EventSpec::signal(signal as i32), None).unwrap()
 }
 
-/// Runs the loop until each of these was told, and once only.
-fn run_until_told(base: &Base, expected: &[EventId]) {
-    let mut told = vec![];
+/// Runs the loop until each of these was dispatched; fails if one was twice.
+fn run_until_dispatched(base: &Base, expected: &[EventId]) {
+    let mut dispatched = vec![];
     let result = run_watched(base, WAIT, |base, ready| {
-        told.push(ready.id);
-        if told.len() == expected.len() {
+        dispatched.push(ready.id);
+        if dispatched.len() == expected.len() {
             base.loop_break().unwrap();
         }
     });
-    told.sort();
+    dispatched.sort();
     let mut expected = expected.to_vec();
     expected.sort();
-    assert_eq!((result, told), (LoopResult::Stopped, expected));
+    assert_eq!((result, dispatched), (LoopResult::Stopped, expected));
 }
 
-/// libevent's test forks with events on a socket and on signals pending; the child adds one on another signal.
+/// libevent's test forks with pending events on a socket and on signals; the child adds one on another signal.
 #[test]
 fn c_063_fork() {
-    let _turn = my_turn();
+    let _turn = one_at_a_time();
     in_child(|| {
         let base = base();
         let (reader, mut writer) = pair();
@@ -50,11 +50,11 @@ fn c_063_fork() {
             raise(Signal::SIGUSR2).unwrap();
             let read = base.create_and_add(EventSpec::io(fd(&reader), What::READ), None).unwrap();
             base.del(event).unwrap();
-            run_until_told(&base, &[before, after, read]);
+            run_until_dispatched(&base, &[before, after, read]);
             for signal in [ended, before, after] {
                 base.del(signal).unwrap();
             }
-            // And what is added again only now.
+            // And an event that is added again only now.
             base.add(event, Some(HOURS)).unwrap();
             let result = run_watched(&base, WAIT, |base, ready| {
                 assert_eq!((ready.id, ready.what), (event, What::READ));
@@ -67,13 +67,13 @@ fn c_063_fork() {
         child.join();
         drain(&reader);
         assert_eq!(run(&base, POLL), (LoopResult::Stopped, vec![]));
-        // The child's signals were its own.
+        // The parent did not get the child's signals.
         raise(Signal::SIGUSR1).unwrap();
-        run_until_told(&base, &[before]);
+        run_until_dispatched(&base, &[before]);
     });
 }
 
-/// Both are told, the socket as often as it is looked at; nothing else is.
+/// Both are dispatched, the socket in every pass, and no other.
 fn run_until_child_ended(base: &Base, ended: EventId, read: EventId) {
     let (mut ends, mut reads) = (0, 0);
     run_watched(base, WAIT, |base, ready| {
@@ -82,7 +82,7 @@ fn run_until_child_ended(base: &Base, ended: EventId, read: EventId) {
         } else {
             assert_eq!((ready.id, ready.what), (read, What::READ));
             reads += 1;
-            // The bytes are left for the child.
+            // The bytes are not read: the child reads them.
             std::thread::sleep(ms(1));
         }
         if ends > 0 && reads > 0 {
@@ -95,7 +95,7 @@ fn run_until_child_ended(base: &Base, ended: EventId, read: EventId) {
 /// In the child timers and threads that add them again, as in `c_087_thread_basic`.
 #[test]
 fn c_088_thread_forking() {
-    let _turn = my_turn();
+    let _turn = one_at_a_time();
     if shared_base().is_none() {
         return;
     }
@@ -107,7 +107,7 @@ fn c_088_thread_forking() {
         assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
         let (mut parents, mut childs) = UnixStream::pair().unwrap();
         let base = &base;
-        // With the child's end, whose end the parent hears of.
+        // Ends with the child, whose end the parent gets a signal for.
         let child = Child::fork(move || {
             assert_eq!(base.reinit(), Ok(()));
             base.leave();
@@ -116,12 +116,12 @@ fn c_088_thread_forking() {
             childs.read_exact(&mut [0; 4]).unwrap();
         });
         parents.read_exact(&mut [0; 4]).unwrap();
-        // None of the child's wake-ups came here.
+        // None of the child's wake-ups reached the parent.
         assert_no_wake_up(base);
         assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
         base.leave();
         parents.write_all(b"exit").unwrap();
-        run_until_told(base, &[ended]);
+        run_until_dispatched(base, &[ended]);
         child.join();
     });
 }
@@ -152,15 +152,15 @@ fn add_timers_again_and_again(base: &Base) {
     });
 }
 
-/// By the descriptor a host would watch, and by what the kernel says of every eventfd of this process.
+/// Checks the descriptor that a host would watch, and the value of every eventfd of this process in `/proc`.
 fn assert_no_wake_up(base: &Base) {
     if base.descriptor().unwrap().is_some() {
-        assert!(!wants_a_turn(base));
+        assert!(!is_readable(base));
     }
     #[cfg(target_os = "linux")]
     {
         let infos = std::fs::read_dir("/proc/self/fdinfo").unwrap().flatten();
-        // The folder's own descriptor is gone by the time its line is read.
+        // The descriptor of the folder itself is closed when its line is read.
         let texts = infos.filter_map(|info| std::fs::read_to_string(info.path()).ok());
         let counts: Vec<String> = texts
             .flat_map(|text| {

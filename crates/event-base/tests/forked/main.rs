@@ -1,7 +1,7 @@
 //! A base on both sides of a fork.
 //!
-//! The tests run one after the other: a child has only the thread that forked, and what the others held at that
-//! moment stays held in it.
+//! The tests run one after the other: a child has only the thread that forked, and locks that other threads held at the
+//! fork stay locked in it.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -23,13 +23,13 @@ use nix::unistd::{ForkResult, Pid};
 
 pub(crate) const HOURS: Duration = Duration::from_secs(10_000);
 
-/// The tests' turns; a test that failed does not end the others'.
-pub(crate) fn my_turn() -> MutexGuard<'static, ()> {
+/// Lets one test run at a time, also after one failed.
+pub(crate) fn one_at_a_time() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A forked child that runs `body`, and is to be waited for.
+/// A forked child that runs `body`. The caller must wait for it.
 pub(crate) struct Child(Pid);
 
 impl Child {
@@ -39,14 +39,14 @@ impl Child {
         match unsafe { nix::unistd::fork() }.unwrap() {
             ForkResult::Parent { child } => Child(child),
             ForkResult::Child => {
-                // What a child prints would be captured and lost with it.
+                // The harness would capture what the child prints, and lose it with the child.
                 std::panic::set_hook(Box::new(|panic| {
                     _ = nix::unistd::write(std::io::stderr(), format!("in the child: {panic}\n").as_bytes());
                 }));
-                // A child that hangs is ended by the kernel, which its parent hears of.
+                // The kernel ends a child that hangs, and the parent gets its status.
                 nix::unistd::alarm::set(30);
                 let failed = catch_unwind(AssertUnwindSafe(body)).is_err();
-                // SAFETY: nothing of the parent's is to be cleaned up here.
+                // SAFETY: nothing of the parent has to be cleaned up here.
                 unsafe { libc::_exit(i32::from(failed)) }
             }
         }
@@ -61,8 +61,8 @@ pub(crate) fn in_child(body: impl FnOnce()) {
     Child::fork(body).join();
 }
 
-/// Whether the descriptor a host would watch is readable.
-pub(crate) fn wants_a_turn(base: &Base) -> bool {
+/// Whether the descriptor that a host would watch is readable.
+pub(crate) fn is_readable(base: &Base) -> bool {
     let number = base.descriptor().unwrap().unwrap();
     let mut found = false;
     with_descriptor(number, |descriptor| {
@@ -72,7 +72,7 @@ pub(crate) fn wants_a_turn(base: &Base) -> bool {
     found
 }
 
-#[expect(unsafe_code, reason = "the engine tells its descriptor as a number")]
+#[expect(unsafe_code, reason = "the engine returns its descriptor as a number")]
 fn with_descriptor(number: i32, call: impl FnOnce(std::os::fd::BorrowedFd<'_>)) {
     // SAFETY: the base, which owns it, is open.
     call(unsafe { std::os::fd::BorrowedFd::borrow_raw(number) });

@@ -1,16 +1,16 @@
-//! What the child does with its base, and what the parent hears of it.
+//! What a child does to its base does not affect the parent.
 
 use std::io::Write;
 
 use event_base::{Base, Error, EventSpec, LoopResult, Step, Wait, What};
 
 use crate::support::{WAIT, drain, fd, ms, next_event, pair, run, run_watched};
-use crate::{HOURS, in_child, my_turn, wants_a_turn};
+use crate::{HOURS, in_child, is_readable, one_at_a_time};
 
-/// Closing, deleting, arming: all that a child could do to an epoll set, an eventfd and a timerfd.
+/// Closing, deleting and arming, which would change the parent's epoll set, eventfd and timerfd.
 #[test]
 fn a_child_does_not_affect_the_parent() {
-    let _turn = my_turn();
+    let _turn = one_at_a_time();
     let base = Base::new().unwrap();
     let (reader, mut writer) = pair();
     let event = base.create_and_add(EventSpec::io(fd(&reader), What::READ).persist(), None).unwrap();
@@ -23,7 +23,7 @@ fn a_child_does_not_affect_the_parent() {
     in_child(|| {
         base.reinit().unwrap();
         base.add(timer, Some(ms(0))).unwrap();
-        assert!(wants_a_turn(&base));
+        assert!(is_readable(&base));
         assert_eq!(next_event(&base, Wait::Never).id, timer);
         base.activate(timer, What::READ).unwrap();
         base.wake().unwrap();
@@ -37,12 +37,12 @@ fn a_child_does_not_affect_the_parent() {
         base.add(timer, Some(ms(300))).unwrap();
         assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
         std::thread::sleep(ms(310));
-        assert!(wants_a_turn(&base));
+        assert!(is_readable(&base));
     });
     std::thread::sleep(ms(10));
-    assert!(!wants_a_turn(&base));
+    assert!(!is_readable(&base));
     writer.write_all(b"x").unwrap();
-    assert!(wants_a_turn(&base));
+    assert!(is_readable(&base));
     assert_eq!(next_event(&base, Wait::Never).id, event);
     drain(&reader);
     base.add(timer, Some(ms(1))).unwrap();
@@ -52,7 +52,7 @@ fn a_child_does_not_affect_the_parent() {
 
 #[test]
 fn the_descriptor_keeps_its_number_in_the_child() {
-    let _turn = my_turn();
+    let _turn = one_at_a_time();
     let base = Base::new().unwrap();
     let timer = base.create_and_add(EventSpec::timer(), Some(HOURS)).unwrap();
     let number = base.descriptor().unwrap();
@@ -63,24 +63,24 @@ fn the_descriptor_keeps_its_number_in_the_child() {
         base.reinit().unwrap();
         assert_eq!(base.descriptor().unwrap(), number);
         assert_ne!(base.descriptor_epoch().unwrap(), epoch);
-        // The host waited; it is to have a look.
-        assert!(wants_a_turn(&base));
+        // The host waited, and is woken.
+        assert!(is_readable(&base));
         assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
-        assert!(!wants_a_turn(&base));
+        assert!(!is_readable(&base));
         base.add(timer, Some(ms(1))).unwrap();
-        assert!(wants_a_turn(&base));
+        assert!(is_readable(&base));
     });
     base.leave();
 }
 
 #[test]
 fn a_loop_of_another_thread_has_ended_in_the_child() {
-    let _turn = my_turn();
+    let _turn = one_at_a_time();
     let base = Base::new().unwrap();
     let timer = base.create_and_add(EventSpec::timer(), Some(HOURS)).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| run_watched(&base, WAIT, |_, _| {}));
-        // Until it waits, or nearly so: a child is right either way.
+        // Until it waits or is about to; the test passes in either case.
         std::thread::sleep(ms(30));
         in_child(|| {
             base.reinit().unwrap();
@@ -96,7 +96,7 @@ fn a_loop_of_another_thread_has_ended_in_the_child() {
                 assert_eq!(run_watched(&base, WAIT, |_, _| {}), LoopResult::Empty);
             });
         });
-        // Closed without having been made anew: the parent's loop is not woken, and goes on.
+        // Closed without `reinit`: the parent's loop is not woken, and continues.
         in_child(|| base.close().unwrap());
         assert_eq!(base.enter(WAIT), Err(Error::Reentrant));
         base.del(timer).unwrap();

@@ -1,4 +1,4 @@
-//! A child that did not make the base anew.
+//! A child that did not call `reinit`.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use event_base::{Base, Clock, Config, CountFlags, Error, EventSpec, LoopResult, SystemClock, Wait, What};
 
 use crate::support::{POLL, WAIT, fd, ms, pair, run, run_watched};
-use crate::{Child, in_child, my_turn};
+use crate::{Child, in_child, one_at_a_time};
 
 #[test]
 fn every_call_of_a_child_fails_before_reinit() {
-    let _turn = my_turn();
+    let _turn = one_at_a_time();
     let base = Base::new().unwrap();
     let (reader, _writer) = pair();
     let event = base.create_and_add(EventSpec::io(fd(&reader), What::WRITE).persist(), None).unwrap();
@@ -66,10 +66,10 @@ fn every_call_of_a_child_fails_before_reinit() {
 
 #[test]
 fn a_loop_that_a_child_returns_into_fails() {
-    let _turn = my_turn();
+    let _turn = one_at_a_time();
     let base = Base::new().unwrap();
     let (reader, _writer) = pair();
-    // Not persistent: handing it out would take it out of the parent's set.
+    // Not persistent: dispatching it would remove it from the parent's set.
     let events =
         [(); 2].map(|()| base.create_and_add(EventSpec::io(fd(&reader), What::WRITE), None).unwrap());
     let mut handled = vec![];
@@ -88,7 +88,7 @@ fn a_loop_that_a_child_returns_into_fails() {
     assert_eq!((result, handled), (LoopResult::Empty, events.to_vec()));
 }
 
-/// A clock that another thread can be held up in, under the lock of the base.
+/// A clock that blocks a thread which reads it under the lock of the base.
 #[derive(Debug, Default)]
 struct HeldUp {
     hold: AtomicBool,
@@ -111,7 +111,7 @@ impl Clock for HeldUp {
 
 #[test]
 fn a_base_whose_lock_was_held_at_the_fork_fails_and_does_not_hang() {
-    let _turn = my_turn();
+    let _turn = one_at_a_time();
     let clock = Arc::new(HeldUp::default());
     let base = Base::with_config(&Config::new().set_clock(Arc::clone(&clock) as Arc<dyn Clock>)).unwrap();
     let timer = base.create(EventSpec::timer()).unwrap();
@@ -134,7 +134,7 @@ fn a_base_whose_lock_was_held_at_the_fork_fails_and_does_not_hang() {
 
 #[test]
 fn a_grandchild_must_call_reinit_too() {
-    let _turn = my_turn();
+    let _turn = one_at_a_time();
     let base = Base::new().unwrap();
     let (reader, _writer) = pair();
     let event = base.create_and_add(EventSpec::io(fd(&reader), What::WRITE).persist(), None).unwrap();

@@ -7,11 +7,11 @@ use event_base::{
 };
 
 use crate::support::{POLL, WAIT, drain, fd, ms, open_descriptors, pair, run, run_watched};
-use crate::{Child, in_child, my_turn};
+use crate::{Child, in_child, one_at_a_time};
 
 #[test]
 fn a_child_may_call_reinit_in_a_callback_and_continue() {
-    let _turn = my_turn();
+    let _turn = one_at_a_time();
     let base = Base::new().unwrap();
     let (reader, _writer) = pair();
     let writable = base.create_and_add(EventSpec::io(fd(&reader), What::WRITE).persist(), None).unwrap();
@@ -46,7 +46,7 @@ fn a_child_may_call_reinit_in_a_callback_and_continue() {
 
 #[test]
 fn reinit_works_on_a_base_without_locks() {
-    let _turn = my_turn();
+    let _turn = one_at_a_time();
     let base = Base::with_config(&Config::new().set_flags(BaseFlags::NOLOCK)).unwrap();
     let (reader, _writer) = pair();
     let event = base.create_and_add(EventSpec::io(fd(&reader), What::WRITE).persist(), None).unwrap();
@@ -61,7 +61,7 @@ fn reinit_works_on_a_base_without_locks() {
 
 #[test]
 fn a_descriptor_that_the_child_closed_does_not_make_reinit_fail() {
-    let _turn = my_turn();
+    let _turn = one_at_a_time();
     let base = Base::new().unwrap();
     let (reader, writer) = pair();
     let events = [&reader, &writer]
@@ -70,17 +70,17 @@ fn a_descriptor_that_the_child_closed_does_not_make_reinit_fail() {
     in_child(|| {
         drop(reader.take());
         assert_eq!(base.reinit(), Ok(()));
-        // The number is free for the base's own descriptors, and must not pass for the user's.
+        // A descriptor of the base may get the number, and must not be registered as the user's.
         assert_eq!(base.pending(events[0], What::WRITE), Ok(What::empty()));
         assert_eq!(run(&base, POLL).1, [(events[1], What::WRITE)]);
     });
     assert_eq!(run(&base, POLL).1.len(), 2);
 }
 
-/// Reading, a timer, and a wake-up from another thread, in a child of each kind of base.
+/// Reading, a timer, and a wake-up from another thread, in a child with each kind of base.
 #[test]
 fn reinit_works_on_every_backend() {
-    let _turn = my_turn();
+    let _turn = one_at_a_time();
     let with_changelist = |config: Config| config.set_flags(BaseFlags::EPOLL_USE_CHANGELIST);
     let without = |kept: &str| {
         let others = supported_methods().into_iter().filter(|name| *name != kept);
@@ -92,7 +92,7 @@ fn reinit_works_on_every_backend() {
         let method = base.method().unwrap();
         let (reader, mut writer) = pair();
         let event = base.create_and_add(EventSpec::io(fd(&reader), What::READ).persist(), None).unwrap();
-        // Put off where changes are; the child must not make it for its parent.
+        // Deferred with a changelist; the child must not submit it for its parent.
         let deleted = base.create_and_add(EventSpec::io(fd(&writer), What::WRITE).persist(), None).unwrap();
         assert_eq!(run(&base, POLL).1, [(deleted, What::WRITE)], "{method}");
         base.enter(WAIT).unwrap();
@@ -125,17 +125,17 @@ fn reinit_works_on_every_backend() {
             assert_eq!(seen, [event, timer], "{method}");
         });
         base.leave();
-        // The child's byte came here too, as it is one socket.
+        // The parent gets the child's byte too, as it is the same socket.
         drain(&reader);
         writer.write_all(b"y").unwrap();
         assert_eq!(run(&base, POLL).1, [(event, What::READ)], "{method}");
     }
 }
 
-/// One descriptor for each kernel object before and after, and none closed that is somebody else's.
+/// As many descriptors as kernel objects before and after, and no descriptor of another owner is closed.
 #[test]
 fn reinit_closes_each_descriptor_once() {
-    let _turn = my_turn();
+    let _turn = one_at_a_time();
     let base = Base::new().unwrap();
     base.descriptor().unwrap();
     let before = open_descriptors();
@@ -145,7 +145,7 @@ fn reinit_closes_each_descriptor_once() {
             assert_eq!(open_descriptors(), before);
         }
         base.close().unwrap();
-        // epoll, eventfd, timerfd; a kqueue does all by itself.
+        // epoll, eventfd, timerfd; a kqueue needs no others.
         let own = if cfg!(target_os = "linux") { 3 } else { 1 };
         assert_eq!(open_descriptors(), before - own);
     });
@@ -157,7 +157,7 @@ fn reinit_closes_each_descriptor_once() {
 
 #[test]
 fn reinit_works_without_a_fork() {
-    let _turn = my_turn();
+    let _turn = one_at_a_time();
     let base = Base::new().unwrap();
     let (reader, mut writer) = pair();
     let event = base.create_and_add(EventSpec::io(fd(&reader), What::READ).persist(), None).unwrap();
@@ -177,7 +177,7 @@ fn reinit_works_without_a_fork() {
         base.retain().unwrap();
         scope.spawn(|| run_watched(&base, LoopFlags::empty(), |_, _| {}));
         std::thread::sleep(ms(50));
-        // Not with a thread in the wait.
+        // Not while a thread waits.
         assert_eq!(base.reinit(), Err(Error::Reentrant));
         base.release().unwrap();
     });

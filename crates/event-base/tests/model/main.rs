@@ -1,7 +1,7 @@
-//! The engine against a model of it that is as plain as can be: vectors, searched from the front.
+//! The engine compared with a simple model of it: vectors that are searched linearly.
 //!
-//! A program is a list of steps, some of them done between loops and some in callbacks. Both sides run it in
-//! virtual time; what they hand out, in which order, and what is pending afterwards must agree.
+//! A program is a list of steps, some of them taken between loops and some in callbacks. Both sides run it in virtual
+//! time, and must agree on what they dispatch, in which order, and what is pending afterwards.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -101,7 +101,7 @@ fn agree(program: &Program) -> Result<(), TestCaseError> {
             engine.bed.script.then(ms(*after), ready);
             model.script(*after, ready);
         }
-        // A loop without anything to end it would wait for ever.
+        // A loop that nothing ends would wait for ever.
         let flags = if model.can_wait() { round.flags } else { round.flags | LoopFlags::NONBLOCK };
         let empty = engine.run(flags, program, &mut log);
         prop_assert_eq!(empty, model.run(flags, program, &mut expected), "result of round {}", number);

@@ -1,4 +1,4 @@
-//! What the engine is supposed to do, in the plainest way.
+//! The model: what the engine must do, implemented as simply as possible.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use event_base::{CountFlags, LoopFlags, What};
 
 use crate::program::{COMMON, Kind, PRIORITIES, Program, Step};
 
-/// A loop that runs more callbacks than this is broken off, on both sides.
+/// The number of callbacks after which a loop is stopped, on both sides.
 pub(crate) const MOST_CALLBACKS: usize = 60;
 
-/// Which event, with what result, when.
+/// An event, its result, and the time.
 pub(crate) type Entry = (usize, What, Duration);
 
-/// While callbacks run the time stands still, from when somebody first asked.
+/// The cached time: fixed while callbacks run, from its first reading on.
 #[derive(Clone, Copy, Debug, Default)]
 enum Time {
     #[default]
@@ -33,7 +33,7 @@ enum Queued {
 struct Event {
     kind: Kind,
     interval: Option<u64>,
-    /// The time and the order of arming.
+    /// The deadline and the order of arming.
     deadline: Option<(u64, u64)>,
     last_deadline: u64,
     inserted: bool,
@@ -59,7 +59,7 @@ pub(crate) struct Naive {
     break_next: bool,
     next_pass: bool,
     running: bool,
-    /// The priority being served.
+    /// The priority being dispatched.
     serving: Option<u8>,
 }
 
@@ -133,8 +133,8 @@ impl Naive {
         self.count(CountFlags::ADDED) == 0 && self.exits.is_empty()
     }
 
-    /// Every wait would end. One for a descriptor might not, since callbacks may take away the deadline that
-    /// would end it; so a program with descriptors waits only while an exit is pending.
+    /// Whether every wait ends. A wait for a descriptor may not, since callbacks may remove the deadline that would end
+    /// it; so a program with descriptors waits only while an exit is pending.
     pub(crate) fn can_wait(&self) -> bool {
         !self.exits.is_empty() || self.events.iter().all(|event| event.kind.fd.is_none())
     }
@@ -304,7 +304,7 @@ impl Naive {
                 let (after, ready) = self.outcomes.pop_front().unwrap_or_default();
                 self.now += after;
                 for (fd, what) in ready {
-                    self.tell(fd, what);
+                    self.make_ready(fd, what);
                 }
             }
             outcome => {
@@ -318,7 +318,7 @@ impl Naive {
         self.time = Time::StopsWhenAsked;
     }
 
-    fn tell(&mut self, fd: i32, ready: What) {
+    fn make_ready(&mut self, fd: i32, ready: What) {
         for number in self.inserted.clone() {
             let kind = &self.events[number].kind;
             let what = kind.what & ready;

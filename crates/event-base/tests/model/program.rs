@@ -9,7 +9,7 @@ pub(crate) const PRIORITIES: u8 = 3;
 const EVENTS: usize = 6;
 const DESCRIPTORS: i32 = 3;
 
-/// How an event is made.
+/// The specification of an event.
 #[derive(Clone, Debug)]
 pub(crate) struct Kind {
     pub(crate) fd: Option<i32>,
@@ -18,7 +18,7 @@ pub(crate) struct Kind {
     pub(crate) priority: u8,
 }
 
-/// One call, on the event of that number.
+/// One call, for the event of that number.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Add(usize, Option<u64>),
@@ -36,7 +36,7 @@ pub(crate) enum Step {
     Pass(u64),
 }
 
-/// Calls, what becomes ready when, and then a loop.
+/// Calls, what becomes ready at which time, and then a loop.
 #[derive(Clone, Debug)]
 pub(crate) struct Round {
     pub(crate) steps: Vec<Step>,
@@ -48,7 +48,7 @@ pub(crate) struct Round {
 pub(crate) struct Program {
     pub(crate) kinds: Vec<Kind>,
     pub(crate) rounds: Vec<Round>,
-    /// What callbacks do; which of these, depends on the event and on how many ran before.
+    /// What callbacks do: one of these for each, chosen by the event and the number of callbacks before.
     reactions: Vec<Vec<Step>>,
 }
 

@@ -24,7 +24,7 @@ fn it_works_like_any_other_on_its_thread() {
     assert_eq!((result, trace), (LoopResult::Empty, vec![(writer, What::WRITE), (timer, What::TIMEOUT)]));
 }
 
-/// What the thread of a base has of it, for calls that ask for it.
+/// What the owning thread created, as arguments of calls.
 struct Parts {
     id: EventId,
     common: CommonTimeout,
@@ -142,7 +142,7 @@ fn every_call_of_a_second_thread_is_refused() {
         });
     });
     assert!(!base.is_closed());
-    // The wait was not given back, so the loop cannot go on.
+    // The wait was not returned, so the loop cannot continue.
     assert_eq!(base.start_wait().map(drop), Err(Error::Reentrant));
     assert_eq!(base.pending(id, What::TIMEOUT), Ok(What::TIMEOUT));
 }
@@ -162,7 +162,7 @@ fn the_table_of_calls_is_complete() {
     for source in sources_below(concat!(env!("CARGO_MANIFEST_DIR"), "/src/base").as_ref()) {
         let text = std::fs::read_to_string(source).unwrap();
         let blocks = text.split("\nimpl Base {\n").skip(1).filter_map(|rest| rest.split("\n}\n").next());
-        // A long list of parameters has lines of its own.
+        // A long list of parameters is on lines of its own.
         let joined = blocks.collect::<String>().replace("(\n        &self", "(&self");
         public.extend(joined.split("    pub fn ").skip(1).filter_map(|rest| {
             let (name, parameters) = rest.split_once('(')?;

@@ -1,4 +1,4 @@
-//! A delete that waits for the event's callback to end in the thread that runs it.
+//! A delete that waits until the event's callback has ended on the thread that runs it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use event_base::{Base, Error, EventId, EventSpec, LoopResult, Wait, What};
 
 use crate::support::{LOOP_ONCE, PATIENCE, WAIT, ms, next_event, run, run_watched};
 
-/// Long enough for a delete that does not wait to return, and to be seen.
+/// Long enough for a delete that does not wait to return and be noticed.
 const A_WHILE: Duration = Duration::from_millis(60);
 
 fn active(base: &Base, spec: EventSpec) -> EventId {
@@ -18,7 +18,7 @@ fn active(base: &Base, spec: EventSpec) -> EventId {
     event
 }
 
-/// An event whose callback is under way, in a loop that this thread runs.
+/// An event whose callback is running, in a loop of this thread.
 fn called(base: &Base) -> EventId {
     let event = active(base, EventSpec::user());
     base.enter(WAIT).unwrap();
@@ -26,27 +26,27 @@ fn called(base: &Base) -> EventId {
     event
 }
 
-/// Runs the loop; while the event's callback runs, another thread makes `delete` of it. The callback ends a
-/// while after that began. What the delete came to, and whether the callback had ended by then.
+/// Runs the loop; while the event's callback runs, another thread calls `delete`. The callback ends a while after that
+/// call started. Returns the result of the call, and whether the callback had ended when it returned.
 fn delete_during_the_callback(
     base: &Base,
     delete: impl Fn(&Base) -> Result<(), Error> + Sync,
     callback: impl Fn(&Base),
 ) -> (Result<(), Error>, bool) {
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let (began, ended) = (AtomicBool::new(false), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let (began, ended, delete) = (&began, &ended, &delete);
         let deleter = scope.spawn(move || {
-            told.recv_timeout(PATIENCE).unwrap();
+            receiver.recv_timeout(PATIENCE).unwrap();
             began.store(true, Ordering::SeqCst);
             let result = delete(base);
             (result, ended.load(Ordering::SeqCst))
         });
         let _ = catch_unwind(AssertUnwindSafe(|| {
             run_watched(base, LOOP_ONCE, |base, _| {
-                if tell.send(()).is_ok() && !ended.load(Ordering::SeqCst) {
-                    // On a machine that has much to do, the other thread may take long to begin.
+                if sender.send(()).is_ok() && !ended.load(Ordering::SeqCst) {
+                    // On a busy machine the other thread may take long to start.
                     let end = Instant::now() + PATIENCE;
                     while !began.load(Ordering::SeqCst) && Instant::now() < end {
                         std::thread::yield_now();
@@ -61,22 +61,23 @@ fn delete_during_the_callback(
     })
 }
 
-/// The same with a callback that ends only when the delete has returned: what that came to, if it did.
+/// The same with a callback that ends only when the delete has returned; returns the result of the delete, if it
+/// returned.
 fn delete_that_the_callback_waits_for(
     base: &Base,
     delete: impl Fn(&Base) -> Result<(), Error> + Send,
 ) -> Option<Result<(), Error>> {
     let (begin, begun) = mpsc::channel();
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let mut seen = None;
     std::thread::scope(|scope| {
         scope.spawn(move || {
             begun.recv_timeout(PATIENCE).unwrap();
-            tell.send(delete(base)).unwrap();
+            sender.send(delete(base)).unwrap();
         });
         base.run(LOOP_ONCE, |_, _| {
             begin.send(()).unwrap();
-            seen = told.recv_timeout(PATIENCE).ok();
+            seen = receiver.recv_timeout(PATIENCE).ok();
         })
         .unwrap();
     });
@@ -199,29 +200,29 @@ fn it_returns_when_the_callback_panics() {
 fn it_returns_when_the_base_is_closed() {
     let base = Base::new().unwrap();
     let event = called(&base);
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     std::thread::scope(|scope| {
-        scope.spawn(|| tell.send(base.del_block(event)).unwrap());
-        assert!(told.recv_timeout(A_WHILE).is_err(), "it did not wait");
+        scope.spawn(|| sender.send(base.del_block(event)).unwrap());
+        assert!(receiver.recv_timeout(A_WHILE).is_err(), "it did not wait");
         base.close().unwrap();
-        assert_eq!(told.recv_timeout(PATIENCE), Ok(Err(Error::Closed)));
+        assert_eq!(receiver.recv_timeout(PATIENCE), Ok(Err(Error::Closed)));
     });
     base.leave();
 }
 
-/// In steps a call has no end of its own.
+/// A loop in steps does not report the end of a call.
 #[test]
 fn a_call_ends_with_the_next_step() {
     let ends: [fn(&Base); 2] = [|base| assert!(base.next(Wait::Never).is_ok()), Base::leave];
     for end in ends {
         let base = Base::new().unwrap();
         let event = called(&base);
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         std::thread::scope(|scope| {
-            scope.spawn(|| tell.send(base.del_block(event)).unwrap());
-            assert!(told.recv_timeout(A_WHILE).is_err(), "it did not wait");
+            scope.spawn(|| sender.send(base.del_block(event)).unwrap());
+            assert!(receiver.recv_timeout(A_WHILE).is_err(), "it did not wait");
             end(&base);
-            assert_eq!(told.recv_timeout(PATIENCE), Ok(Ok(())));
+            assert_eq!(receiver.recv_timeout(PATIENCE), Ok(Ok(())));
         });
         base.leave();
     }
@@ -231,22 +232,22 @@ fn a_call_ends_with_the_next_step() {
 fn every_waiting_thread_is_notified() {
     let base = Base::new().unwrap();
     let event = called(&base);
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            let (base, tell) = (&base, tell.clone());
-            scope.spawn(move || tell.send(base.del_block(event)).unwrap());
+            let (base, sender) = (&base, sender.clone());
+            scope.spawn(move || sender.send(base.del_block(event)).unwrap());
         }
-        assert!(told.recv_timeout(A_WHILE).is_err(), "it did not wait");
+        assert!(receiver.recv_timeout(A_WHILE).is_err(), "it did not wait");
         assert!(base.next(Wait::Never).is_ok());
         for _ in 0..4 {
-            assert_eq!(told.recv_timeout(PATIENCE), Ok(Ok(())));
+            assert_eq!(receiver.recv_timeout(PATIENCE), Ok(Ok(())));
         }
     });
     base.leave();
 }
 
-/// Who waits for one call is not kept by the next one of the same event.
+/// A thread that waits for one call does not wait for the next call of the same event.
 #[test]
 fn it_returns_for_an_event_that_is_dispatched_again_and_again() {
     let base = Base::new().unwrap();

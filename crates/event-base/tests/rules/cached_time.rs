@@ -1,4 +1,4 @@
-//! What the base says the time is.
+//! The time of a base, and when it is cached.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -55,7 +55,7 @@ fn without_a_cache_every_call_reads_the_clock() {
         .unwrap();
 }
 
-/// W28: in libevent a clock that shows less than a second is never cached.
+/// W28: libevent never caches a time of less than one second.
 #[test]
 fn the_time_is_cached_in_the_first_second_of_the_clock_too() {
     for start in [ms(0), ms(1), ms(999)] {
@@ -120,7 +120,7 @@ fn a_timer_added_by_another_thread_counts_from_the_current_time() {
     bed.timer(ms(10));
     let late = bed.base.create(EventSpec::timer()).unwrap();
     let own = bed.base.create(EventSpec::timer()).unwrap();
-    bed.base.run(ONE_PASS, |_, _| unreachable!("nothing is due yet")).unwrap();
+    bed.base.run(ONE_PASS, |_, _| unreachable!("no timer has expired")).unwrap();
     bed.clock.advance(ms(10));
     let started = wall(&bed);
     bed.base

@@ -1,4 +1,4 @@
-//! What callbacks may do to the loop that runs them, and what they may not.
+//! What callbacks may and may not do to the loop that runs them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

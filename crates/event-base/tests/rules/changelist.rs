@@ -1,4 +1,4 @@
-//! epoll with a list of changes: what is put off, and that nothing is lost by it.
+//! epoll with a changelist: which changes are deferred, and that none is lost.
 
 use std::io::Write;
 use std::os::fd::{AsRawFd, RawFd};
@@ -28,8 +28,8 @@ fn errno<T: std::fmt::Debug>(result: Result<T, Error>) -> i32 {
     }
 }
 
-/// The interests the kernel has in `number`, as epoll's own bits; `None` if it has none.
-fn told(base: &Base, number: RawFd) -> Option<u32> {
+/// The interests that are registered for `number`, as epoll's bits; `None` if it is not registered.
+fn registered(base: &Base, number: RawFd) -> Option<u32> {
     let epoll = base.descriptor().unwrap().unwrap();
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{epoll}")).unwrap();
     info.lines().find_map(|line| {
@@ -41,7 +41,7 @@ fn told(base: &Base, number: RawFd) -> Option<u32> {
 
 const IN: u32 = 0x1;
 const OUT: u32 = 0x4;
-/// The two bits that are always told.
+/// The two bits that the kernel always reports.
 const ALWAYS: u32 = 0x18;
 
 #[test]
@@ -51,20 +51,20 @@ fn a_removed_interest_is_submitted_before_the_next_wait() {
     let number = fd(&socket);
     let reader = watch(&base, number, What::READ | What::PERSIST);
     let writer = watch(&base, number, What::WRITE | What::PERSIST);
-    assert_eq!(told(&base, number), Some(IN | OUT | ALWAYS), "new interests are told at once");
+    assert_eq!(registered(&base, number), Some(IN | OUT | ALWAYS), "new interests are submitted immediately");
     base.del(writer).unwrap();
-    assert_eq!(told(&base, number), Some(IN | OUT | ALWAYS));
+    assert_eq!(registered(&base, number), Some(IN | OUT | ALWAYS));
     assert_eq!(run(&base, ONE_PASS).1, []);
-    assert_eq!(told(&base, number), Some(IN | ALWAYS));
+    assert_eq!(registered(&base, number), Some(IN | ALWAYS));
     base.del(reader).unwrap();
-    assert_eq!(told(&base, number), Some(IN | ALWAYS));
+    assert_eq!(registered(&base, number), Some(IN | ALWAYS));
     base.add(writer, None).unwrap();
-    assert_eq!(told(&base, number), Some(IN | ALWAYS));
+    assert_eq!(registered(&base, number), Some(IN | ALWAYS));
     assert_eq!(run(&base, ONE_PASS).1, [(writer, What::WRITE)]);
-    assert_eq!(told(&base, number), Some(OUT | ALWAYS));
+    assert_eq!(registered(&base, number), Some(OUT | ALWAYS));
     base.del(writer).unwrap();
     assert_eq!(run(&base, WAIT).0, LoopResult::Empty);
-    assert_eq!(told(&base, number), None, "leaving the loop tells the rest");
+    assert_eq!(registered(&base, number), None, "leaving the loop submits the rest");
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn closed_and_opened_as_another_socket_between_deleting_and_adding() {
     base.del(event).unwrap();
     replace(&ours, &other);
     base.add(event, None).unwrap();
-    _ = old_peer.write_all(b"to nobody");
+    _ = old_peer.write_all(b"unread");
     assert_eq!(run_quietly(&base, &clock), []);
     new_peer.write_all(b"x").unwrap();
     assert_eq!(run(&base, ONE_PASS).1, [(event, What::READ)]);
@@ -201,9 +201,9 @@ fn a_change_of_another_thread_during_the_sleep_is_submitted_immediately() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             base.del(event).unwrap();
-            assert_eq!(told(&base, number), None);
+            assert_eq!(registered(&base, number), None);
             base.add(writer, None).unwrap();
-            assert_eq!(told(&base, number), Some(OUT | ALWAYS));
+            assert_eq!(registered(&base, number), Some(OUT | ALWAYS));
         });
     });
     assert_eq!(next_event(&base, Wait::Never).id, writer);

@@ -1,4 +1,4 @@
-//! Which backend a base gets.
+//! The choice of a backend.
 
 use std::process::Command;
 
@@ -86,7 +86,7 @@ fn the_changelist_has_a_name_of_its_own_and_is_avoided_as_epoll() {
 
 const CHILD: &str = "EVENT_BASE_CHOOSING_CHILD";
 
-/// Runs this test again in a process with these variables, in which `Base::new` has to come to `expected`.
+/// Runs this test again in a process with these variables, in which `Base::new` must choose `expected`.
 fn in_an_environment(variables: &[&str], expected: &str) {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", "choosing_a_backend::the_environment_excludes_backends"]).env(CHILD, expected);

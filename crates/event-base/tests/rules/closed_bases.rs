@@ -1,4 +1,4 @@
-//! Closing, at every moment.
+//! Closing a base in every state.
 
 use event_base::{CountFlags, Error, EventSpec, LoopResult, Step, Wait, What};
 

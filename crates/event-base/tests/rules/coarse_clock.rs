@@ -1,4 +1,4 @@
-//! The clock that moves once a tick, as an explicit choice.
+//! The coarse clock, which advances once in a tick and must be requested.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::support::{Bed, PATIENCE, WAIT, Watchdog, ms};
 
 const TICK: Duration = Duration::from_millis(4);
 
-/// Shows the last tick of a clock that is moved by hand.
+/// A clock whose time is the last tick of a manual clock.
 #[derive(Debug)]
 struct Stepping(Arc<ManualClock>);
 
@@ -35,7 +35,7 @@ impl Clock for Stepping {
     }
 }
 
-/// A bed whose base sees the last tick of the bed's clock.
+/// A bed whose base uses the last tick of the bed's clock.
 fn stepping() -> Bed {
     let exact = Arc::new(ManualClock::at(5_000_000_000));
     let script = event_base::Script::new(Arc::clone(&exact));
@@ -44,14 +44,15 @@ fn stepping() -> Bed {
     Bed::around(base, exact, script)
 }
 
-/// P6: libevent waits until the deadline by the exact clock, finds it still ahead, and waits again.
+/// P6: libevent waits until the deadline by the precise clock, finds that the coarse one has not reached it, and waits
+/// again.
 #[test]
 fn one_wait_is_enough_for_a_clock_that_moves_in_steps() {
     let bed = stepping();
     bed.clock.advance(ms(3));
     let timer = bed.timer(ms(10));
     let line = bed.timeline(ms(100));
-    // It counts from the tick of 0 ms, and the tick of 12 ms is the first to show 10 ms.
+    // It counts from the tick of 0 ms, and the tick of 12 ms is the first that has reached 10 ms.
     assert_eq!(line, [(timer, What::TIMEOUT, 14)]);
     assert_eq!(bed.script.take_waits()[0], Some(ms(11)));
     assert_eq!(bed.script.take_waits().len(), 0);
@@ -77,7 +78,7 @@ mod of_the_kernel {
         Duration::from(time)
     }
 
-    /// Of many readings, how many lay between two of the coarse clock that showed the same tick.
+    /// Of many readings of the base's time, how many equalled the same tick of the coarse clock before and after.
     fn readings_that_show_a_tick(config: &Config) -> usize {
         let base = Base::with_config(config).unwrap();
         (0..1000)
@@ -121,11 +122,11 @@ fn a_coarse_timer_is_never_early_by_its_own_clock_and_does_not_make_the_loop_spi
         });
         assert_eq!(result, Ok(LoopResult::Empty));
     }
-    // One for each; a tick that comes late costs another few, but not hundreds.
+    // One for each; a late tick takes a few more, but not hundreds.
     assert!((10..100).contains(&waits), "{waits}");
 }
 
-/// Runs the loop as a host does over five coarse deadlines, with `wait` in place of its wait; it must not spin.
+/// Runs the loop as a host does for five coarse deadlines, and calls `wait` for its wait; fails if it spins.
 fn host_over_coarse_deadlines(base: &Base, mut wait: impl FnMut()) {
     let timer = base.create(EventSpec::timer()).unwrap();
     base.enter(WAIT).unwrap();
@@ -147,7 +148,7 @@ fn host_over_coarse_deadlines(base: &Base, mut wait: impl FnMut()) {
 }
 
 #[test]
-#[expect(unsafe_code, reason = "the base gives its descriptor as a number")]
+#[expect(unsafe_code, reason = "the base returns its descriptor as a number")]
 fn a_host_is_woken_for_a_coarse_deadline() {
     let base = Base::with_config(&Config::new().use_coarse_clock()).unwrap();
     let Some(descriptor) = base.descriptor().unwrap() else { return };

@@ -1,4 +1,4 @@
-//! Common timeouts: queues beside the heap, told from it by nothing but their cost.
+//! Common timeouts: queues beside the heap, which differ from it only in cost.
 
 use std::time::Duration;
 
@@ -110,7 +110,7 @@ fn a_persistent_event_stays_in_its_queue_and_keeps_its_phase() {
         .run(WAIT, |base, ready| {
             line.push((ready.id, bed.elapsed().as_millis()));
             if ready.id == a && bed.elapsed() == ms(10) {
-                // A callback that takes long, and a deadline behind those of the periods that began before it.
+                // A long callback, and a deadline later than those of the periods that began before it.
                 bed.clock.advance(ms(4));
                 base.update_cached_time().unwrap();
                 base.add_common(late, common).unwrap();

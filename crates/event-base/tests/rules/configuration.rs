@@ -1,4 +1,4 @@
-//! What a base may be asked for.
+//! Configurations of a base.
 
 use event_base::{Base, BaseFlags, Config, Error, Features, supported_methods};
 

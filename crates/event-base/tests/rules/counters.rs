@@ -1,4 +1,4 @@
-//! The counters, their maxima, and tokens that keep the loop alive.
+//! The counters, their maxima, and `retain`.
 
 use event_base::{CountFlags, LoopResult, What};
 

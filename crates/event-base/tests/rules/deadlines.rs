@@ -1,4 +1,4 @@
-//! When a timer fires: never early, in an order that is fixed, counted from the right moment.
+//! When timers fire: never early, in a defined order, counted from a defined time.
 
 use event_base::{EventSpec, LoopResult, What};
 
@@ -19,7 +19,7 @@ fn the_loop_wakes_only_at_deadlines_of_timers() {
     assert_eq!(waits, [40_000_000, 1, 209_999_999, 50_000_000]);
 }
 
-/// P3: libevent's heap gives ten equal timers in the order a j i h g f e d c b.
+/// P3: libevent's heap fires ten equal timers in the order a j i h g f e d c b.
 #[test]
 fn equal_deadlines_fire_in_the_order_of_adding() {
     let bed = Bed::new();
@@ -29,7 +29,7 @@ fn equal_deadlines_fire_in_the_order_of_adding() {
     assert_eq!(trace.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), timers);
 }
 
-/// W1: libevent computes the wait with the time it had before the callbacks ran.
+/// W1: libevent computes the wait with the time of before the callbacks.
 #[test]
 fn time_that_callbacks_take_does_not_make_timers_late() {
     let bed = Bed::new();
@@ -112,7 +112,7 @@ fn a_new_deadline_cancels_a_timeout_that_was_not_dispatched() {
     assert_eq!(fired, [(first, What::TIMEOUT, ms(10)), (second, What::TIMEOUT, ms(35))]);
 }
 
-/// libevent takes the whole result back, so that an edge-triggered event never hears of its readiness.
+/// libevent cancels the whole result, so that the readiness of an edge-triggered event is lost.
 #[test]
 fn a_new_deadline_does_not_cancel_readiness() {
     let bed = Bed::new();
@@ -134,10 +134,10 @@ fn a_new_deadline_does_not_cancel_readiness() {
         })
         .unwrap();
     let read = What::READ | What::ET;
-    // The reader became ready before the timer timed out, so it has had its turn when the deadline moves.
+    // The reader became ready before the timer expired, so it was dispatched before the deadline changes.
     assert_eq!(fired[1], (reader, read | What::TIMEOUT, ms(10)), "{fired:?}");
 
-    // The other way round: the event that moves the deadline stands first.
+    // In the other order: the event that changes the deadline is dispatched first.
     let bed = Bed::new();
     let reader = bed.io(3, What::READ | What::ET | What::PERSIST);
     let mover = bed.io(3, What::READ | What::ET | What::PERSIST);
@@ -217,7 +217,7 @@ fn removing_the_timer_ends_the_period() {
     assert_eq!(bed.base.expires_at(timer).unwrap(), None);
 }
 
-/// A one-shot event with a deadline is over as soon as one of the two came true.
+/// A one-shot event with a deadline fires for whichever comes first.
 #[test]
 fn readiness_disarms_the_deadline_of_a_one_shot_event() {
     let bed = Bed::new();
@@ -228,7 +228,7 @@ fn readiness_disarms_the_deadline_of_a_one_shot_event() {
     assert_eq!(bed.elapsed(), ms(5));
 }
 
-/// W4: libevent answers 0 and does not watch the descriptor.
+/// W4: libevent returns 0 and does not watch the descriptor.
 #[test]
 fn an_expired_event_that_is_added_again_watches_its_descriptor_again() {
     let base = crate::support::base();

@@ -1,5 +1,5 @@
-//! Debug mode: what is refused in it, and what is not. What the loop says to a broken engine is tested inside
-//! the engine, where it can be broken.
+//! Debug mode: which descriptors it refuses. The errors for inconsistent structures are tested inside the engine, where
+//! these can be damaged.
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -49,11 +49,11 @@ fn a_refused_descriptor_changes_nothing_of_its_event() {
     assert_eq!(run(&base, ONE_PASS).1, [(event, What::WRITE)]);
 }
 
-/// Terminals, devices and the kernel's own objects; files are the backend's to refuse.
+/// Terminals, devices and kernel objects; files are refused by the backend.
 #[test]
 fn files_and_terminals_in_blocking_mode_are_accepted() {
     let base = debug();
-    let Ok(terminal) = nix::pty::openpty(None, None) else { panic!("no pseudo-terminal to be had") };
+    let Ok(terminal) = nix::pty::openpty(None, None) else { panic!("no pseudo-terminal is available") };
     assert_eq!(add(&base, &terminal.slave), Ok(()));
     #[cfg(target_os = "linux")]
     {
@@ -100,7 +100,7 @@ fn the_environment_enables_it_unless_it_is_ignored() {
     assert_eq!(Base::with_config(&ignoring.set_debug(true)).unwrap().is_debug(), Ok(true));
 }
 
-/// The rules' own programs run in debug mode by the environment; here is one that touches every list.
+/// Other tests run in debug mode through the environment; this one uses every list.
 #[test]
 fn a_base_in_debug_mode_works_like_any_other() {
     let base = debug();

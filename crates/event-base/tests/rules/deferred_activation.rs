@@ -1,4 +1,4 @@
-//! Activation for the next pass, and the deferred kind that turns into it when there is too much of it.
+//! Activation for the next pass, and `defer`, which becomes that when too many events are deferred.
 
 use event_base::{EventId, LoopResult, What};
 
@@ -81,14 +81,14 @@ fn deferred_activations_above_the_limit_wait_for_the_next_pass() {
     let events: Vec<EventId> = (0..50).map(|_| bed.user()).collect();
     for &event in &events {
         bed.base.defer(event, What::READ).unwrap();
-        // Deferring what is deferred already does not count.
+        // Deferring an event that is deferred already does not count.
         bed.base.defer(event, What::READ).unwrap();
     }
     let mut sizes = vec![];
     let mut all = vec![];
     let first = bed.user();
     bed.base.activate(first, What::READ).unwrap();
-    // In the pass where they are deferred, the first 33 run; the others come in the next one.
+    // The first 33 run in the pass in which they are deferred, the others in the next one.
     for &event in &events {
         bed.base.del(event).unwrap();
     }

@@ -1,4 +1,4 @@
-//! Events on real descriptors: what is told, to whom, in which order, and what is refused.
+//! Events on real descriptors: what is reported to which event, in which order, and what is refused.
 
 use std::io::Write;
 use std::os::fd::{AsRawFd, RawFd};
@@ -19,7 +19,7 @@ fn errno(result: Result<(), Error>) -> i32 {
     }
 }
 
-/// libevent goes through its heap, whose order has no meaning.
+/// libevent iterates over its heap, in an order that is not defined.
 #[test]
 fn timers_activated_by_their_descriptor_run_in_the_order_of_creation() {
     let bed = Bed::new();
@@ -60,7 +60,7 @@ fn each_event_gets_readiness_of_its_own_interest_only() {
     assert_eq!(base.pending(closed, What::all()).unwrap(), What::CLOSED);
 }
 
-/// W11: libevent shows the error to readers and writers only, and spins.
+/// W11: libevent reports the error to readers and writers only, and spins.
 #[test]
 fn a_reset_is_reported_to_an_event_with_closed_alone() {
     if base_with(Features::EARLY_CLOSE).is_none() {
@@ -69,7 +69,7 @@ fn a_reset_is_reported_to_an_event_with_closed_alone() {
     let (base, clock) = CountingClock::base();
     let (ours, theirs) = tcp_pair();
     let event = watch(&base, fd(&ours), What::CLOSED);
-    // Closing with unread data resets the connection.
+    // Closing a socket with unread data resets the connection.
     (&ours).write_all(b"unread").unwrap();
     drop(theirs);
     let mut trace = vec![];
@@ -103,7 +103,7 @@ fn the_reader_of_a_pipe_gets_read_when_the_writer_is_closed() {
     }
 }
 
-/// W13: libevent lets the last one who comes decide for all.
+/// W13: in libevent the event added last decides for all.
 #[test]
 fn edge_and_level_triggered_events_cannot_share_a_descriptor() {
     let Some(base) = base_with(Features::ET) else { return };
@@ -113,13 +113,13 @@ fn edge_and_level_triggered_events_cannot_share_a_descriptor() {
         let other = base.create(EventSpec::io(fd(&reader), What::WRITE | second)).unwrap();
         assert!(matches!(base.add(other, Some(ms(1))), Err(Error::BadFlags(_))));
         assert_eq!(base.pending(other, What::all()).unwrap(), What::empty());
-        // The first keeps its mode and goes on.
+        // The first keeps its mode.
         writer.write_all(b"x").unwrap();
         assert_eq!(run(&base, ONE_PASS).1, [(one, What::READ | first)]);
         let again = if first.is_empty() { vec![(one, What::READ)] } else { vec![] };
         assert_eq!(run(&base, ONE_PASS).1, again);
         base.del(one).unwrap();
-        // Alone, the second is welcome.
+        // Alone, the second is accepted.
         base.add(other, None).unwrap();
         assert_eq!(run(&base, ONE_PASS).1, [(other, What::WRITE | second)]);
         base.free(one).unwrap();
@@ -128,7 +128,7 @@ fn edge_and_level_triggered_events_cannot_share_a_descriptor() {
 }
 
 /// W22: in libevent such an event is pending for ever and keeps the loop alive.
-/// libevent has no reason to ask the kernel anything, so that the second one hears of nothing that was there.
+/// libevent does not change the registration, so that existing readiness is not reported to the second event.
 #[test]
 fn adding_an_edge_triggered_event_reports_existing_readiness_to_every_event() {
     let base = Base::new().unwrap();
@@ -136,11 +136,11 @@ fn adding_an_edge_triggered_event_reports_existing_readiness_to_every_event() {
     let edge = What::READ | What::PERSIST | What::ET;
     let first = watch(&base, fd(&reader), edge);
     writer.write_all(b"x").unwrap();
-    let told = What::READ | What::ET;
-    assert_eq!(run(&base, ONE_PASS).1, [(first, told)]);
+    let result = What::READ | What::ET;
+    assert_eq!(run(&base, ONE_PASS).1, [(first, result)]);
     assert_eq!(run(&base, ONE_PASS).1, []);
     let second = watch(&base, fd(&reader), edge);
-    assert_eq!(run(&base, ONE_PASS).1, [(first, told), (second, told)]);
+    assert_eq!(run(&base, ONE_PASS).1, [(first, result), (second, result)]);
     assert_eq!(run(&base, ONE_PASS).1, []);
 }
 

@@ -1,4 +1,4 @@
-//! A limit on callbacks, or on the time they take, before descriptors and timers are looked at again.
+//! Limits on the number of callbacks, or on their time, before the loop polls again.
 
 use event_base::{EventId, EventSpec, What};
 

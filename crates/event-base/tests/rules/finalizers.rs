@@ -1,4 +1,4 @@
-//! Finalizing: the event is handed out once more and is gone.
+//! Finalizing: the event is dispatched once more and then freed.
 
 use event_base::{Error, EventSpec, LoopResult, What};
 
@@ -79,7 +79,7 @@ fn an_event_is_assigned_again_only_while_it_is_idle() {
     bed.base.finalize_keep(event).unwrap();
     assert_eq!(bed.base.assign(event, EventSpec::user()), Err(Error::Finalizing));
     bed.run(WAIT);
-    // What was a transient event's slot is nobody's.
+    // The slot of a transient event is free.
     let transient = bed.base.create(EventSpec::user().transient()).unwrap();
     bed.base.finalize_keep(transient).unwrap();
     assert_eq!(bed.run(WAIT).1, [(transient, What::FINALIZE)]);

@@ -1,10 +1,10 @@
-//! W14 and W15: a pass ends, whatever callbacks do, and then descriptors, timers and exits are looked at.
+//! W14 and W15: a pass ends whatever callbacks do, and then the loop polls descriptors, timers and exits.
 
 use event_base::{EventSpec, LoopFlags, LoopResult, What};
 
 use crate::support::{Bed, ONE_PASS, POLL, WAIT, ms};
 
-/// libevent never leaves the pass.
+/// In libevent the pass does not end.
 #[test]
 fn an_event_that_activates_itself_runs_once_a_pass() {
     let bed = Bed::new();
@@ -76,7 +76,7 @@ fn a_chain_of_new_events_is_one_link_a_pass() {
     }
 }
 
-/// An event that was thought of before the pass began is one that was made before.
+/// An event whose age is older than the pass counts as created before it.
 #[test]
 fn an_event_older_than_the_pass_joins_it() {
     for (age, passes) in [(0, 2), (1, 2), (2, 1)] {
@@ -152,7 +152,7 @@ fn busy_events_do_not_keep_the_loop_from_being_left() {
     assert_eq!(runs, 6);
 }
 
-/// W14: libevent polls again and again while something is ready.
+/// W14: libevent polls repeatedly while a descriptor is ready.
 #[test]
 fn nonblock_polls_once_although_a_descriptor_stays_ready() {
     let bed = Bed::new();

@@ -1,4 +1,4 @@
-//! A host with a loop of its own watches the base's descriptor.
+//! A host with a loop of its own watches the descriptor of the base.
 
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -11,11 +11,11 @@ use crate::support::{
     Bed, PATIENCE, POLL, WAIT, drain, duplicate, fd, ms, next_event, pair, replace, run_watched,
 };
 
-/// A host asks for the descriptor once, before it enters the loop.
+/// A host, which requests the descriptor once, before it enters the loop.
 struct Host(BorrowedFd<'static>);
 
 impl Host {
-    #[expect(unsafe_code, reason = "the base gives its descriptor as a number")]
+    #[expect(unsafe_code, reason = "the base returns its descriptor as a number")]
     fn of(base: &Base) -> Self {
         let descriptor = base.descriptor().unwrap().unwrap();
         // SAFETY: the base keeps the descriptor's number until it is closed, and each test keeps its base
@@ -23,15 +23,15 @@ impl Host {
         Host(unsafe { BorrowedFd::borrow_raw(descriptor) })
     }
 
-    /// Whether the base wants a turn within `patience`.
-    fn is_wanted(&self, patience: Duration) -> bool {
+    /// Whether the descriptor becomes readable within `patience`.
+    fn is_readable(&self, patience: Duration) -> bool {
         let mut fds = [PollFd::new(self.0, PollFlags::POLLIN)];
         poll(&mut fds, PollTimeout::try_from(patience).unwrap()).unwrap() == 1
     }
 
     fn idle(&self, base: &Base) {
         assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
-        assert!(!self.is_wanted(AT_ONCE));
+        assert!(!self.is_readable(AT_ONCE));
     }
 }
 
@@ -52,7 +52,7 @@ fn the_descriptor_is_readable_when_an_event_is() {
     for _ in 0..2 {
         host.idle(&base);
         writer.write_all(b"x").unwrap();
-        assert!(host.is_wanted(LONG));
+        assert!(host.is_readable(LONG));
         assert_eq!(one_ready(&base), What::READ);
         assert_eq!(drain(&reader), 1);
     }
@@ -66,22 +66,22 @@ fn the_descriptor_is_readable_when_a_deadline_has_passed() {
     let host = Host::of(&base);
     base.enter(WAIT).unwrap();
     for _ in 0..3 {
-        // On a busy machine the next deadline may have passed before the base gets to say that it is idle.
+        // On a busy machine the next deadline may have passed before the base is idle.
         while base.next(Wait::Never).unwrap() != Step::Idle {}
-        assert!(host.is_wanted(LONG));
+        assert!(host.is_readable(LONG));
         assert_eq!(one_ready(&base), What::TIMEOUT);
     }
-    // A deadline that is put off, or taken away, no longer counts.
+    // A deadline that is postponed or removed has no effect.
     base.add(timer, Some(ms(3_600_000))).unwrap();
     host.idle(&base);
-    assert!(!host.is_wanted(ms(40)));
+    assert!(!host.is_readable(ms(40)));
     base.leave();
 }
 
 #[test]
 fn the_descriptor_is_readable_when_an_exit_is_due() {
     // A busy machine may need longer than the first of these to fall asleep.
-    let told = [10, 100, 1_000, 10_000].into_iter().any(|time| {
+    let was_idle = [10, 100, 1_000, 10_000].into_iter().any(|time| {
         let base = Base::new().unwrap();
         base.retain().unwrap();
         base.loop_exit(Some(ms(time))).unwrap();
@@ -89,13 +89,13 @@ fn the_descriptor_is_readable_when_an_exit_is_due() {
         base.enter(WAIT).unwrap();
         let idle = base.next(Wait::Never).unwrap() == Step::Idle;
         if idle {
-            assert!(host.is_wanted(LONG));
+            assert!(host.is_readable(LONG));
             assert_eq!(base.next(Wait::Never), Ok(Step::Done(LoopResult::Stopped)));
         }
         base.leave();
         idle
     });
-    assert!(told);
+    assert!(was_idle);
 }
 
 #[test]
@@ -107,19 +107,19 @@ fn every_wake_up_makes_the_descriptor_readable() {
     base.enter(WAIT).unwrap();
     host.idle(&base);
     base.activate(user, What::WRITE).unwrap();
-    assert!(host.is_wanted(AT_ONCE), "an activation of the host's own thread counts too");
+    assert!(host.is_readable(AT_ONCE), "an activation by the host's own thread");
     assert_eq!(one_ready(&base), What::WRITE);
     host.idle(&base);
     base.wake().unwrap();
-    assert!(host.is_wanted(AT_ONCE));
+    assert!(host.is_readable(AT_ONCE));
     host.idle(&base);
     base.add(user, Some(ms(1))).unwrap();
-    assert!(host.is_wanted(AT_ONCE), "the host must learn of the earlier deadline");
+    assert!(host.is_readable(AT_ONCE), "the host must wake for the earlier deadline");
     base.del(user).unwrap();
     host.idle(&base);
     let other = base.clone();
     std::thread::spawn(move || other.del(far).unwrap()).join().unwrap();
-    assert!(host.is_wanted(AT_ONCE));
+    assert!(host.is_readable(AT_ONCE));
     assert_eq!(base.next(Wait::Never), Ok(Step::Done(LoopResult::Empty)));
     base.leave();
 }
@@ -134,7 +134,7 @@ fn a_busy_host_loses_no_wake_up() {
     for _ in 0..1_000 {
         host.idle(&base);
         base.activate(user, What::READ).unwrap();
-        assert!(host.is_wanted(AT_ONCE));
+        assert!(host.is_readable(AT_ONCE));
         assert_eq!(one_ready(&base), What::READ);
     }
     base.leave();
@@ -150,7 +150,7 @@ fn a_wake_up_of_an_awake_base_is_not_lost() {
     base.activate(base.create(EventSpec::user()).unwrap(), What::READ).unwrap();
     next_event(&base, Wait::Never);
     base.wake().unwrap();
-    assert!(host.is_wanted(AT_ONCE));
+    assert!(host.is_readable(AT_ONCE));
     host.idle(&base);
     base.leave();
 }
@@ -176,7 +176,7 @@ fn the_descriptor_may_be_requested_while_the_base_sleeps() {
     });
     assert!(asleep);
     let host = Host::of(&base);
-    assert!(host.is_wanted(LONG));
+    assert!(host.is_readable(LONG));
     assert_eq!(one_ready(&base), What::TIMEOUT);
     base.leave();
 }
@@ -200,17 +200,17 @@ fn replacing_the_kernel_object_keeps_the_number_and_changes_the_epoch() {
         assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
     }
     assert_eq!((base.descriptor_epoch(), base.descriptor()), (Ok(1), Ok(number)));
-    // Nothing is stuck any more, and everything still gets through: a wake, a deadline, a descriptor.
-    assert!(!host.is_wanted(AT_ONCE));
+    // No registration is stuck any more, and a wake-up, a deadline and a descriptor are still reported.
+    assert!(!host.is_readable(AT_ONCE));
     base.wake().unwrap();
-    assert!(host.is_wanted(AT_ONCE));
+    assert!(host.is_readable(AT_ONCE));
     host.idle(&base);
-    assert!(host.is_wanted(LONG));
+    assert!(host.is_readable(LONG));
     assert_eq!(one_ready(&base), What::TIMEOUT);
     base.create_and_add(EventSpec::io(fd(&ours), What::READ), None).unwrap();
     host.idle(&base);
     new_peer.write_all(b"x").unwrap();
-    assert!(host.is_wanted(LONG));
+    assert!(host.is_readable(LONG));
     assert_eq!(one_ready(&base), What::READ);
     base.leave();
 }
@@ -235,7 +235,7 @@ fn a_blocking_step_returns_to_a_host_that_has_work() {
     base.leave();
 }
 
-/// A host cannot watch a descriptor that watches the host's.
+/// epoll refuses a set that watches it with ELOOP: `epoll_ctl(2)`.
 #[cfg(linux_kernel)]
 #[test]
 fn a_host_that_is_no_longer_watched_can_watch_the_base() {
@@ -266,7 +266,7 @@ fn a_host_that_has_work_comes_before_active_events() {
         assert_eq!(base.next(Wait::Allowed), Ok(Step::Host));
     }
     base.leave();
-    // What was due when the host came is not lost.
+    // Events that were active when the host's work was found are not lost.
     base.del(busy).unwrap();
     base.activate(busy, What::READ).unwrap();
     work.write_all(b"x").unwrap();
@@ -295,7 +295,11 @@ fn an_interrupted_loop_returns_to_its_host_once() {
     base.interrupt().unwrap();
     base.retain().unwrap();
     base.enter(WAIT).unwrap();
-    assert_eq!(base.next(Wait::Never), Ok(Step::Idle), "what came before the loop is not for it");
+    assert_eq!(
+        base.next(Wait::Never),
+        Ok(Step::Idle),
+        "an interrupt from before the loop has no effect on it"
+    );
     std::thread::scope(|scope| {
         scope.spawn(|| {
             std::thread::sleep(ms(20));

@@ -1,4 +1,4 @@
-//! A look at the events, and at the one that runs.
+//! Reading the state of events, and which one runs.
 
 use event_base::{CountFlags, EventSpec, LoopResult, Step, Wait, What};
 
@@ -33,7 +33,7 @@ fn every_pending_or_active_event_is_listed_once_and_no_other() {
     assert!(seen(later).is_active);
 }
 
-/// Only what it would be handed out with; not what is left over from before.
+/// Only the result it would be dispatched with, not the one of an earlier dispatch.
 #[test]
 fn an_event_that_is_no_longer_active_is_listed_without_a_result() {
     let bed = Bed::new();
@@ -80,7 +80,7 @@ fn the_running_event_is_unknown_between_passes() {
     bed.base.leave();
 }
 
-/// libevent calls back under the lock, so that the base must not be used.
+/// libevent runs the callback under the lock, so that it must not use the base.
 #[test]
 fn the_base_may_be_used_during_an_iteration_over_its_events() {
     let bed = Bed::new();

@@ -17,14 +17,14 @@ fn an_exit_lets_the_pass_finish() {
     let result = bed.base.run(WAIT, |base, ready| {
         trace.push(ready.id);
         base.loop_exit(None).unwrap();
-        assert!(base.got_exit().unwrap(), "at once, not when some event of the middle priority runs");
+        assert!(base.got_exit().unwrap(), "immediately, not when an event of the middle priority runs");
     });
     assert_eq!((result, trace), (Ok(LoopResult::Stopped), events.to_vec()));
     assert!(bed.base.got_exit().unwrap() && !bed.base.got_break().unwrap());
     assert_eq!(bed.base.pending(rest, What::TIMEOUT).unwrap(), What::TIMEOUT);
 }
 
-/// libevent's exit is an event of the middle priority: urgent events that never rest keep it from running.
+/// libevent's exit is an event of the middle priority: urgent events that are always active keep it from running.
 #[test]
 fn an_exit_is_not_starved_by_urgent_events() {
     let bed = Bed::with(|config| config.set_priorities(3));
@@ -55,7 +55,7 @@ fn a_break_leaves_the_rest_of_the_pass_active() {
     assert!(!bed.base.got_break().unwrap());
 }
 
-/// libevent forgets it when the loop begins.
+/// libevent discards it when the loop begins.
 #[test]
 fn a_break_before_the_loop_is_not_lost() {
     let bed = Bed::new();
@@ -149,7 +149,7 @@ fn a_loop_without_events_returns_immediately_unless_no_exit_on_empty_is_set() {
 #[test]
 fn a_wait_that_fails_is_an_error_and_the_loop_can_be_run_again() {
     let bed = Bed::new();
-    // The script has no outcome for a wait without end.
+    // The script has no result for an infinite wait.
     let error = bed.base.run(LoopFlags::NO_EXIT_ON_EMPTY, |_, _| {}).unwrap_err();
     assert!(matches!(error, event_base::Error::System(_)), "{error}");
     let timer = bed.timer(ms(1));

@@ -1,4 +1,4 @@
-//! poll and select, each by itself.
+//! The backends poll and select.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::support::{
     run_quietly, run_watched, tcp_pair, watch,
 };
 
-/// Every backend that is not edge-triggered, and the clock that counts how often its base looks at it.
+/// Every backend that is not edge-triggered, with a clock that counts its readings.
 fn each(mut test: impl FnMut(Base, &CountingClock)) {
     for name in ["poll", "select"] {
         let clock = Arc::new(CountingClock::default());
@@ -82,7 +82,7 @@ fn changes_of_another_thread_apply_to_the_wait_in_progress() {
             scope.spawn(|| {
                 std::thread::sleep(ms(30));
                 base.del(removed).unwrap();
-                writer.write_all(b"to nobody").unwrap();
+                writer.write_all(b"unread").unwrap();
                 std::thread::sleep(ms(30));
                 watch(&base, fd(&other), What::WRITE);
             });
@@ -96,7 +96,7 @@ fn changes_of_another_thread_apply_to_the_wait_in_progress() {
     });
 }
 
-/// A thousand descriptors come and go while the loop sleeps and wakes.
+/// A thousand descriptors are added and deleted while the loop sleeps and wakes.
 #[test]
 fn no_change_of_another_thread_is_lost() {
     each(|base, _| {
@@ -123,7 +123,7 @@ fn no_change_of_another_thread_is_lost() {
     });
 }
 
-/// libevent's poll tells a persistent event in every pass, its select fails the loop.
+/// libevent's poll reports a persistent event in every pass, and its select makes the loop fail.
 #[test]
 fn a_closed_descriptor_is_reported_once_and_deregistered() {
     each(|base, clock| {
@@ -165,7 +165,7 @@ fn a_descriptor_closed_while_the_loop_sleeps_does_not_fail_the_next_waits() {
             });
             run_watched(&base, WAIT, |_, ready| trace.push((ready.id, ready.what)));
         });
-        // A select under way calls it readable first, and refuses it in the next wait.
+        // A select in progress returns it as readable, and the next one refuses it.
         trace.dedup();
         assert_eq!(trace, [(user, What::WRITE), (event, What::READ)]);
         assert!(clock.reads() < 100, "the loop spins: {} readings of the clock", clock.reads());
@@ -181,14 +181,14 @@ fn a_descriptor_that_became_another_file_is_found_when_an_event_is_added() {
         let old = watch(&base, fd(&ours), What::READ | What::PERSIST);
         replace(&ours, &other);
         let new = watch(&base, fd(&ours), What::READ | What::PERSIST);
-        old_peer.write_all(b"to nobody").unwrap();
+        old_peer.write_all(b"unread").unwrap();
         new_peer.write_all(b"x").unwrap();
         assert_eq!(run(&base, ONE_PASS).1, [(new, What::READ)]);
         assert_eq!(base.pending(old, What::all()), Ok(What::empty()));
     });
 }
 
-/// W11. On select nothing can be told of a peer's close.
+/// W11. select cannot report that the peer closed.
 #[test]
 fn an_error_is_reported_to_every_interest_that_the_backend_knows() {
     each(|base, clock| {

@@ -1,4 +1,4 @@
-//! `once`: an event nobody keeps.
+//! `once`: an event whose id is not kept.
 
 use event_base::{CountFlags, Error, LoopResult, What};
 
@@ -43,7 +43,7 @@ fn it_must_wait_for_something_and_is_neither_persistent_nor_a_signal() {
     assert_eq!(bed.base.live_events().unwrap(), 0);
 }
 
-/// W3: libevent keeps the base's lock, and every other thread blocks for ever.
+/// W3: libevent does not release the base's lock, and every other thread blocks for ever.
 #[test]
 fn one_that_fails_leaves_nothing_behind() {
     let Some(base) = shared_base() else { return };

@@ -1,4 +1,4 @@
-//! Persistent events with a timeout: the phase is kept, what was missed is dropped, nothing is re-registered.
+//! Persistent events with a timeout: they keep their phase, skip missed periods, and are not registered again.
 
 use event_base::{EventSpec, LoopResult, ScriptedChange, What};
 
@@ -55,7 +55,7 @@ fn a_period_of_zero_fires_once_in_every_pass_and_starves_no_other_event() {
     assert_eq!(bed.run(ONE_PASS).1, [(spinner, What::TIMEOUT)]);
 }
 
-/// P2: libevent takes the descriptor out of epoll and puts it back, each period.
+/// P2: libevent removes the descriptor from epoll and adds it again, in each period.
 #[test]
 fn the_timeout_of_a_persistent_event_changes_no_registration() {
     let bed = Bed::new();
@@ -88,7 +88,7 @@ fn readiness_begins_a_new_period() {
     assert_eq!(times(&bed.timeline(ms(300))), [(What::READ, 70), (What::TIMEOUT, 170), (What::TIMEOUT, 270)]);
 }
 
-/// libevent counts from the deadline that has not come yet, which doubles the interval.
+/// libevent counts from the deadline, which has not passed yet; that doubles the interval.
 #[test]
 fn activation_with_timeout_begins_a_new_period() {
     let bed = Bed::new();
@@ -113,7 +113,7 @@ fn a_persistent_timer_deleted_in_its_callback_does_not_fire_again() {
     assert_eq!((result, count), (Ok(LoopResult::Empty), 1));
 }
 
-/// In libevent the period outlives the deletion, and begins again when the event is activated by hand.
+/// In libevent the event keeps its period when it is deleted, and the period begins again when it is activated.
 #[test]
 fn an_event_added_again_after_a_delete_has_no_period() {
     let bed = Bed::new();
@@ -124,7 +124,7 @@ fn an_event_added_again_after_a_delete_has_no_period() {
     assert_eq!(bed.base.pending(timer, What::all()).unwrap(), What::empty());
 }
 
-/// libevent does nothing, as no timer is set any more, and the event goes on.
+/// libevent does nothing, as no timer is set any more, and the event fires again.
 #[test]
 fn removing_the_timer_of_an_active_event_ends_the_period() {
     let bed = Bed::new();

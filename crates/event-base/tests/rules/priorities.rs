@@ -1,4 +1,4 @@
-//! Strict priorities: the most urgent queue that has events is served, the others wait for the next pass.
+//! Strict priorities: the most urgent queue that has events is dispatched, the others wait for the next pass.
 
 use event_base::{Config, Error, EventId, EventSpec, LoopResult, MAX_PRIORITIES, What};
 
@@ -101,7 +101,7 @@ fn a_priority_changes_while_the_event_is_pending_but_not_while_it_is_active() {
     assert_eq!(bed.base.priority(event).unwrap(), 2);
 }
 
-/// W25: libevent's constant says 256, its check refuses 256.
+/// W25: libevent's constant is 256, its check refuses 256.
 #[test]
 fn every_number_of_priorities_up_to_the_constant_works() {
     let bed = bed(MAX_PRIORITIES);
@@ -115,7 +115,7 @@ fn every_number_of_priorities_up_to_the_constant_works() {
     assert_eq!(refused, Err(Error::OutOfRange("the priority")));
 }
 
-/// W25: libevent leaves them a number that no longer exists, and asserts when they become active.
+/// W25: libevent keeps a priority that no longer exists, and fails an assertion when the event becomes active.
 #[test]
 fn events_of_a_removed_priority_get_the_least_urgent_one() {
     let bed = bed(10);

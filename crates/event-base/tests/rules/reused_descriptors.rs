@@ -1,6 +1,6 @@
-//! A descriptor closed without its events being deleted, whose number another file then gets.
+//! A descriptor that is closed before its events are deleted, and whose number another file gets.
 //!
-//! `dup2` closes and opens in one step, so that parallel tests cannot take the number in between.
+//! `dup2` closes and opens atomically, so that parallel tests cannot take the number in between.
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -27,7 +27,7 @@ fn only_the_event_on_the_new_file_fires() {
     let old = watch(&base, fd(&ours), What::READ | What::PERSIST);
     replace(&ours, &other);
     let new = watch(&base, fd(&ours), What::READ | What::PERSIST);
-    _ = old_peer.write_all(b"to nobody");
+    _ = old_peer.write_all(b"unread");
     new_peer.write_all(b"x").unwrap();
     assert_eq!(run(&base, ONE_PASS).1, [(new, What::READ)]);
     assert_eq!(base.pending(old, What::all()).unwrap(), What::empty());
@@ -48,7 +48,7 @@ fn every_event_of_the_closed_descriptor_is_deleted_and_can_be_added_again() {
     replace(&ours, &other);
     let new = watch(&base, fd(&ours), What::READ);
     assert_eq!(base.pending(reader, What::all()).unwrap(), What::empty());
-    assert_eq!(base.pending(writer, What::all()).unwrap(), What::TIMEOUT, "the deadline stays");
+    assert_eq!(base.pending(writer, What::all()).unwrap(), What::TIMEOUT, "the deadline is kept");
     assert_eq!(base.pending(closer, What::all()).unwrap(), What::empty());
     new_peer.write_all(b"x").unwrap();
     base.add(reader, None).unwrap();
@@ -143,14 +143,14 @@ fn the_same_file_under_the_same_number_stays_registered() {
     let (ours, mut peer) = pair();
     let kept = duplicate(&ours);
     let old = watch(&base, fd(&ours), What::READ | What::PERSIST);
-    // Closed and opened again: the registration lives on through the duplicate.
+    // Closed and opened again: the duplicate keeps the registration.
     replace(&ours, &kept);
     let new = watch(&base, fd(&ours), What::READ);
     peer.write_all(b"x").unwrap();
     assert_eq!(run(&base, ONE_PASS).1, [(old, What::READ), (new, What::READ)]);
 }
 
-/// The kernel goes on reporting a file that no number names any more.
+/// The kernel still reports a file that has no descriptor any more.
 #[test]
 fn a_duplicate_that_keeps_the_old_file_alive_does_not_make_the_loop_spin() {
     let (base, clock) = CountingClock::base();

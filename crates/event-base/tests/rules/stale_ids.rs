@@ -1,4 +1,4 @@
-//! An id outlives its event: it names nothing afterwards, never another event.
+//! An id that outlives its event is invalid, and never refers to another event.
 
 use event_base::{Base, Error, EventId, EventSpec, What};
 
@@ -26,7 +26,7 @@ fn the_id_of_a_freed_event_is_invalid() {
     bed.base.free(old).unwrap();
     assert_stale(&bed.base, old);
     let new = bed.timer(ms(5));
-    assert_eq!(new.index(), old.index(), "the slot is used again");
+    assert_eq!(new.index(), old.index(), "the slot is reused");
     assert_stale(&bed.base, old);
     assert_eq!(bed.run(WAIT).1, [(new, What::TIMEOUT)]);
     assert_eq!(bed.elapsed(), ms(5));

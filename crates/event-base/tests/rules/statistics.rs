@@ -1,4 +1,4 @@
-//! What a base tells of what it has done, in virtual time.
+//! The statistics of a base, in virtual time.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn timing(bed: &Bed) -> Timing {
     bed.base.stats().unwrap().timing.unwrap()
 }
 
-/// The buckets that hold something: where each begins, and how many it holds.
+/// The buckets that are not empty: the least duration of each, and its count.
 fn filled(histogram: &Histogram) -> Vec<(Duration, u64)> {
     let counts = histogram.buckets.iter().enumerate().filter(|(_, count)| **count > 0);
     counts.map(|(bucket, count)| (Histogram::least(bucket), *count)).collect()
@@ -85,7 +85,7 @@ fn a_callback_lasts_until_the_next_step() {
     assert!(quick != last);
 }
 
-/// A break, a continue, a limit, and a pass that nobody takes to its end.
+/// A break, a continue, a limit, and a pass that is left before its end.
 #[test]
 fn a_callback_that_ends_its_pass_is_measured_too() {
     let bed = timed();
@@ -155,7 +155,7 @@ fn the_lag_of_a_timer_is_the_time_from_its_deadline_to_the_loop_finding_it() {
     assert_eq!(filled(&lag)[0], (Duration::ZERO, 1));
 }
 
-/// Being timed reads the clock after every callback, yet the time stands still for callbacks all the same.
+/// With timing the clock is read after every callback, but the time that callbacks see stays cached.
 #[test]
 fn timing_does_not_change_the_time_that_callbacks_see() {
     let bed = timed();
@@ -177,7 +177,7 @@ fn wake_ups_are_counted_when_they_are_sent_and_when_they_are_received() {
     base.retain().unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            // Only a loop that sleeps is written to, so this waits until it does.
+            // Only a sleeping loop gets a wake-up, so this waits until it sleeps.
             while base.stats().unwrap().passes == 0 {
                 std::thread::yield_now();
             }
@@ -187,7 +187,7 @@ fn wake_ups_are_counted_when_they_are_sent_and_when_they_are_received() {
             }
         });
         run_watched(&base, LOOP_ONCE, |_, _| {});
-        // The writer may have found the loop awake; it goes on until one of its wake-ups was needed.
+        // The other thread may have found the loop awake; it repeats until a wake-up was needed.
         while base.stats().unwrap().wakeups_sent == 0 {
             run_watched(&base, LOOP_ONCE, |_, _| {});
         }

@@ -77,25 +77,25 @@ fn only_the_thread_that_entered_the_loop_takes_steps() {
     let timer = base.create_and_add(EventSpec::timer(), Some(ms(3_600_000))).unwrap();
     let entered = base.create(EventSpec::user()).unwrap();
     base.activate(entered, What::READ).unwrap();
-    let (tell, told) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     assert_eq!(base.next(Wait::Never), Err(Error::WrongThread), "no loop was entered");
     let mut fired = vec![];
     std::thread::scope(|scope| {
         let base = &base;
         scope.spawn(move || {
-            told.recv_timeout(PATIENCE).unwrap();
+            receiver.recv_timeout(PATIENCE).unwrap();
             std::thread::sleep(ms(30));
             for _ in 0..5 {
                 assert_eq!(base.next(Wait::Allowed), Err(Error::WrongThread));
                 assert_eq!(base.next(Wait::Never), Err(Error::WrongThread));
                 base.leave();
-                assert_eq!(base.enter(WAIT), Err(Error::Reentrant), "it could not be left from here");
+                assert_eq!(base.enter(WAIT), Err(Error::Reentrant), "another thread cannot leave the loop");
             }
             base.activate(timer, What::TIMEOUT).unwrap();
         });
         let result = crate::support::run_watched(base, WAIT, |_, ready| {
             fired.push(ready.id);
-            _ = tell.send(());
+            _ = sender.send(());
         });
         assert_eq!(result, LoopResult::Empty);
     });
@@ -121,7 +121,7 @@ fn each_step_dispatches_one_event() {
     bed.base.leave();
 }
 
-/// Between two steps of a pass the queue still holds events.
+/// Between two steps of a pass the queue still has events.
 #[test]
 fn another_thread_takes_no_event_of_the_pass() {
     let Some(base) = crate::support::shared_base() else { return };

@@ -1,4 +1,4 @@
-//! Transient events are freed by the engine as soon as nothing of them is pending.
+//! Transient events: the engine frees them when they are dispatched and not pending.
 
 use event_base::{Error, EventSpec, LoopResult, What};
 

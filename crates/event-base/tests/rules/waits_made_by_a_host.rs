@@ -1,4 +1,4 @@
-//! A host on another thread makes the wait of a base that has no descriptor, or of any other.
+//! A host makes the wait of a base on another thread.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::support::{PATIENCE, WAIT, drain, fd, ms, next_event, pair, run};
 
 const FOREVER: Duration = Duration::from_secs(3_600);
 
-/// Each backend, with locks and without.
+/// Calls `test` with a base of each backend, with locks and without.
 fn each(mut test: impl FnMut(Base)) {
     for name in supported_methods() {
         for flags in [BaseFlags::empty(), BaseFlags::NOLOCK] {
@@ -23,7 +23,7 @@ fn each(mut test: impl FnMut(Base)) {
     }
 }
 
-/// Makes the wait on another thread, while this one does something to the base; fails if it does not end.
+/// Makes the wait on another thread while this one calls `meanwhile`; fails if the wait does not end.
 fn wait_while(base: &Base, meanwhile: impl FnOnce()) {
     let mut wait = base.start_wait().unwrap();
     let start = Instant::now();
@@ -103,17 +103,17 @@ fn changes_made_during_the_wait_apply_to_it() {
             &|| base.activate(user, What::READ).unwrap(),
             &|| base.del(long).unwrap(),
         ];
-        let told = [vec![What::WRITE], vec![What::TIMEOUT], vec![What::READ], vec![]];
-        for (change, told) in changes.into_iter().zip(told) {
+        let expected = [vec![What::WRITE], vec![What::TIMEOUT], vec![What::READ], vec![]];
+        for (change, expected) in changes.into_iter().zip(expected) {
             assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
             wait_while(&base, change);
             let mut seen = fired(&base);
-            while seen.len() < told.len() {
-                // Woken to hear of a change, not of what it leads to.
+            while seen.len() < expected.len() {
+                // The wait ended for the change itself, before it had an effect.
                 wait_while(&base, || {});
                 seen.extend(fired(&base));
             }
-            assert_eq!(seen, told);
+            assert_eq!(seen, expected);
         }
         assert_eq!(base.next(Wait::Never), Ok(Step::Done(LoopResult::Empty)));
         base.leave();

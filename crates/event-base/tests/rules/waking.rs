@@ -13,8 +13,8 @@ use crate::support::{
 
 const FOREVER: Duration = Duration::from_secs(3600);
 
-/// Runs `change` on another thread while the loop sleeps, or on a busy machine is about to; what the loop handed
-/// out, and how it ended.
+/// Runs `change` on another thread while the loop sleeps, or on a busy machine is about to sleep. Returns the result of
+/// the loop and what it dispatched.
 fn change_while_asleep(
     base: &Base,
     flags: LoopFlags,
@@ -100,21 +100,21 @@ fn exits_and_breaks_wake_the_loop() {
 #[test]
 fn closing_the_base_ends_the_sleep() {
     let Some((base, _)) = sleeper() else { return };
-    // A base that is closed before its loop begins refuses the loop.
+    // A base that is closed before its loop begins refuses to run it.
     let entered = base.create(EventSpec::user()).unwrap();
     base.activate(entered, What::READ).unwrap();
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let mut trace = vec![];
     let result = std::thread::scope(|scope| {
         let base = &base;
         scope.spawn(move || {
-            told.recv_timeout(PATIENCE).unwrap();
+            receiver.recv_timeout(PATIENCE).unwrap();
             std::thread::sleep(ms(30));
             base.close().unwrap();
         });
         run_watched(base, WAIT, |_, ready| {
             trace.push(ready.id);
-            tell.send(()).unwrap();
+            sender.send(()).unwrap();
         })
     });
     assert_eq!((result, trace), (LoopResult::Stopped, vec![entered]));
@@ -159,7 +159,7 @@ fn after_a_wake_up_the_loop_sleeps_again() {
     let (base, clock) = CountingClock::base();
     let timer = base.create_and_add(EventSpec::timer(), Some(FOREVER)).unwrap();
     let user = base.create(EventSpec::user()).unwrap();
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let mut runs = 0;
     std::thread::scope(|scope| {
         let base = &base;
@@ -167,7 +167,7 @@ fn after_a_wake_up_the_loop_sleeps_again() {
             for _ in 0..3 {
                 std::thread::sleep(ms(40));
                 base.activate(user, What::READ).unwrap();
-                told.recv_timeout(PATIENCE).unwrap();
+                receiver.recv_timeout(PATIENCE).unwrap();
             }
             std::thread::sleep(ms(40));
             base.free(timer).unwrap();
@@ -175,7 +175,7 @@ fn after_a_wake_up_the_loop_sleeps_again() {
         let result = run_watched(base, WAIT, |_, ready| {
             assert_eq!((ready.id, ready.what), (user, What::READ));
             runs += 1;
-            tell.send(()).unwrap();
+            sender.send(()).unwrap();
         });
         assert_eq!(result, LoopResult::Empty);
     });
@@ -183,7 +183,7 @@ fn after_a_wake_up_the_loop_sleeps_again() {
     assert!(clock.reads() < 100, "the loop spins: {} readings of the clock", clock.reads());
 }
 
-/// The time of the pass before the sleep is not the time any more.
+/// The cached time of the pass before the sleep is not used.
 #[test]
 fn a_deadline_set_during_the_sleep_counts_from_then() {
     let Some(base) = shared_base() else { return };
@@ -207,17 +207,17 @@ fn a_deadline_set_during_the_sleep_counts_from_then() {
     assert!(fired.unwrap() >= added + ms(60), "early: {:?}", fired.unwrap() - added);
 }
 
-/// Whether the notifier tells how often it was written to: only epoll leaves its eventfd full.
+/// Whether the notifier counts how often it was written to: only epoll does not drain its eventfd.
 fn counts_wake_ups() -> bool {
     let method = crate::support::base().method().unwrap();
     let is_epoll = method.starts_with("epoll");
     if !is_epoll {
-        not_applicable(&format!("{method} empties its notifier, or has none that tells"));
+        not_applicable(&format!("{method} drains its notifier, or has none that counts"));
     }
     is_epoll
 }
 
-/// How often the base's eventfd was written to: it is never read, so it holds the sum.
+/// How often the base's eventfd was written to: it is never read, so its value is the sum.
 fn wake_ups(base: &Base) -> u64 {
     let epoll = base.descriptor().unwrap().unwrap();
     let info = |fd: RawFd| std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap();
@@ -237,7 +237,7 @@ fn wake_ups(base: &Base) -> u64 {
     counters[0]
 }
 
-/// P10: libevent writes whenever the loop runs at all.
+/// P10: libevent writes whenever the loop runs.
 #[test]
 fn a_loop_that_runs_callbacks_gets_no_wake_up() {
     if !counts_wake_ups() {
@@ -293,7 +293,7 @@ fn a_sleeping_loop_gets_one_wake_up_and_only_for_changes_that_matter() {
     assert_eq!(wake_ups(&base), 1);
     base.leave();
     base.activate(timer, What::READ).unwrap();
-    assert_eq!(wake_ups(&base), 1, "nobody sleeps");
+    assert_eq!(wake_ups(&base), 1, "no loop sleeps");
 }
 
 #[test]

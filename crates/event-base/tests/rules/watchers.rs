@@ -1,4 +1,4 @@
-//! Prepare and check watchers: who is told before the loop waits, and after.
+//! Prepare and check watchers: calls before the loop waits, and after.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use event_base::{
 
 use crate::support::{Bed, LOOP_ONCE, ONE_PASS, PATIENCE, POLL, WAIT, Watchdog, ms, next_event, pair};
 
-/// One letter for each occasion, with the planned wait in milliseconds behind a prepare watcher.
+/// A letter for each kind of step, with the planned wait in milliseconds for a prepare watcher.
 fn letter(step: &Step) -> String {
     match step {
         Step::Event(ready) => format!("e{}", ready.data),
@@ -21,7 +21,7 @@ fn letter(step: &Step) -> String {
     }
 }
 
-/// Runs the loop and notes what it hands out; `react` is told each.
+/// Runs the loop and records its steps; calls `react` with each.
 fn trace(bed: &Bed, flags: LoopFlags, mut react: impl FnMut(&Base, &str)) -> (LoopResult, String) {
     let mut line: Vec<String> = vec![];
     let result = bed
@@ -84,7 +84,7 @@ fn the_planned_wait_is_zero_with_nonblock_and_while_an_event_is_active() {
     assert_eq!(trace(&bed, LOOP_ONCE, |_, _| {}), (LoopResult::Stopped, "p1:50 e1".to_owned()));
 }
 
-/// W23: libevent waits as planned before the watcher.
+/// W23: libevent waits as computed before the watcher ran.
 #[test]
 fn a_timer_added_by_a_prepare_watcher_shortens_the_wait() {
     let bed = Bed::new();
@@ -109,7 +109,7 @@ fn time_that_a_prepare_watcher_takes_shortens_the_wait() {
     let (_, line) = trace(&bed, WAIT, |base, letter| {
         if letter == "p1:100" {
             bed.clock.advance(ms(60));
-            // It counts from now, not from when the pass before ended.
+            // It counts from the current time, not from the end of the pass before.
             base.add(late, Some(ms(70))).unwrap();
         }
     });
@@ -132,7 +132,7 @@ fn an_event_activated_by_a_check_watcher_joins_the_pass() {
     assert_eq!((result, line.as_str()), (LoopResult::Empty, "c1 e2 e1 e3"));
 }
 
-/// W5: libevent goes on in memory that was freed.
+/// W5: libevent accesses memory that was freed.
 #[test]
 fn a_watcher_may_remove_itself_and_others() {
     let bed = Bed::new();
@@ -175,7 +175,7 @@ fn a_watcher_created_while_its_kind_is_called_is_called_from_the_next_pass_on() 
     let (_, line) = trace(&bed, WAIT, |base, letter| match letter {
         "p1:10" if bed.elapsed().is_zero() => {
             base.on_prepare(2).unwrap();
-            // Nobody was told of the wait's end yet.
+            // No check watcher was called yet.
             base.on_check(2).unwrap();
         }
         "c1" if bed.elapsed() == ms(10) => drop(base.on_check(3).unwrap()),
@@ -310,14 +310,14 @@ fn under_a_host_the_planned_wait_is_that_of_the_host() {
     let prepare = bed.base.on_prepare(1).unwrap();
     let check = bed.base.on_check(2).unwrap();
     timer(&bed, 3, ms(10));
-    let told =
+    let prepare_call =
         |millis| Ok(Step::Watcher(WatcherCall::Prepare { id: prepare, data: 1, wait: Some(ms(millis)) }));
     bed.base.enter(WAIT).unwrap();
-    assert_eq!(bed.base.next(Wait::Never), told(10));
+    assert_eq!(bed.base.next(Wait::Never), prepare_call(10));
     bed.clock.advance(ms(4));
     assert_eq!(bed.base.next(Wait::Never), Ok(Step::Watcher(WatcherCall::Check { id: check, data: 2 })));
     assert_eq!(bed.base.next(Wait::Never), Ok(Step::Idle));
-    assert_eq!(bed.base.next(Wait::Never), told(6));
+    assert_eq!(bed.base.next(Wait::Never), prepare_call(6));
     bed.clock.advance(ms(6));
     assert_eq!(bed.base.next(Wait::Never), Ok(Step::Watcher(WatcherCall::Check { id: check, data: 2 })));
     next_event(&bed.base, Wait::Never);
@@ -357,11 +357,11 @@ fn the_loop_cannot_be_entered_from_a_watcher() {
     });
 }
 
-/// Another thread makes and removes watchers, and activates events, while a real loop goes round.
+/// Another thread adds and removes watchers and activates events while a real loop runs.
 #[test]
 fn watchers_are_added_and_removed_by_another_thread() {
     let base = Base::with_config(&Config::new()).unwrap();
-    let dog = Watchdog::over(&base);
+    let watchdog = Watchdog::over(&base);
     let (socket, _peer) = pair();
     let keeper = base.create(EventSpec::io(crate::support::fd(&socket), What::READ)).unwrap();
     base.add(keeper, None).unwrap();
@@ -393,8 +393,8 @@ fn watchers_are_added_and_removed_by_another_thread() {
         });
         assert_eq!(result, Ok(LoopResult::Empty));
     });
-    drop(dog);
-    // Whatever came and went beside them, those two were told in every pass.
+    drop(watchdog);
+    // The first two were called in every pass, whatever was added and removed beside them.
     assert!(prepared > 0);
     assert_eq!(prepared, checked);
 }

@@ -1,9 +1,9 @@
-//! The backend and the mode that the environment asks for: one set of tests serves every combination, and
-//! `npm run conformance` runs it once for each.
+//! The backend and the mode that the environment selects: `npm run conformance` runs the same tests once for each
+//! combination.
 //!
 //! `EVENT_BASE_TEST_BACKEND` is a name of [`event_base::supported_methods`], `EVENT_BASE_TEST_MODE` one of
-//! [`Mode`]'s. A test that cannot mean anything in a combination says so, by [`not_applicable`] or by a function
-//! that returns `None`: into the file that `EVENT_BASE_TEST_REPORT` names, or else on the standard output.
+//! [`Mode`]'s. A test that is not applicable to a combination reports that with [`not_applicable`], or through a function
+//! that returns `None`: to the file that `EVENT_BASE_TEST_REPORT` names, or to standard output.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -15,9 +15,9 @@ use event_base::{Base, BaseFlags, Config, Features, supported_methods};
 pub(crate) enum Mode {
     /// Without locks, for one thread.
     Plain,
-    /// With locks; what a base is if nobody asks.
+    /// With locks, the default of a base.
     Shared,
-    /// As shared, with `Config::set_debug`.
+    /// With locks and `Config::set_debug`.
     Debug,
     /// `EPOLL_USE_CHANGELIST`.
     Changelist,
@@ -36,7 +36,7 @@ impl Mode {
             Some("changelist") => Mode::Changelist,
             Some("precise") => Mode::Precise,
             Some("signalfd") => Mode::Signalfd,
-            Some(other) => panic!("EVENT_BASE_TEST_MODE={other} is no mode"),
+            Some(other) => panic!("EVENT_BASE_TEST_MODE={other} is not a mode"),
         }
     }
 
@@ -60,7 +60,7 @@ pub(crate) fn in_mode() -> Config {
     with_flags(Mode::wanted().flags())
 }
 
-/// The same, but signals come by a handler, whatever the mode and the environment say.
+/// The same, but signals arrive through a handler, whatever the mode and the environment.
 pub(crate) fn in_mode_by_handler() -> Config {
     with_flags((Mode::wanted().flags() - BaseFlags::USE_SIGNALFD) | BaseFlags::IGNORE_ENV)
 }
@@ -74,7 +74,7 @@ pub(crate) fn config() -> Config {
     on_the_backend(in_mode())
 }
 
-/// Flags and backend of this run, but signals come by a handler.
+/// Flags and backend of this run, but signals arrive through a handler.
 pub(crate) fn config_by_handler() -> Config {
     on_the_backend(in_mode_by_handler())
 }
@@ -90,7 +90,7 @@ pub(crate) fn base() -> Base {
     base_from(&config())
 }
 
-/// A base on the kernel, from a configuration that began as [`config`].
+/// A base on the kernel, from a configuration that is based on [`config`].
 pub(crate) fn base_from(config: &Config) -> Base {
     let base = Base::with_config(config).unwrap();
     if let Some(wanted) = variable("EVENT_BASE_TEST_BACKEND") {
@@ -131,7 +131,7 @@ pub(crate) fn shared_base() -> Option<Base> {
     None
 }
 
-/// Says that the calling test means nothing in this combination.
+/// Reports that the calling test is not applicable to this combination.
 pub(crate) fn not_applicable(why: &str) {
     let thread = std::thread::current();
     let line = format!("n/a\t{}\t{why}\n", thread.name().unwrap_or("a test"));
@@ -140,7 +140,7 @@ pub(crate) fn not_applicable(why: &str) {
             let mut report = OpenOptions::new().append(true).create(true).open(file).unwrap();
             report.write_all(line.as_bytes()).unwrap();
         }
-        // Past the harness, which would keep it to itself.
+        // Not through `println`, which the harness captures.
         None => std::io::stdout().write_all(line.as_bytes()).unwrap(),
     }
 }

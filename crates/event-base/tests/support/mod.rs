@@ -1,4 +1,4 @@
-//! What the tests share: a base in virtual time, loops that are noted down, sockets, and a dog that barks.
+//! What the tests share: a base in virtual time, traces of loops, sockets, and a watchdog.
 
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
@@ -28,8 +28,8 @@ pub(crate) use matrix::{
     not_applicable, shared_base,
 };
 
-/// No test waits longer than this for what ought to happen at once. Long, since the machine may have other
-/// things to do: only a test that hangs gets to its end.
+/// The longest that a test waits for something that should happen immediately. Long, because the machine may be busy:
+/// only a test that hangs waits that long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) const WAIT: LoopFlags = LoopFlags::empty();
@@ -37,14 +37,14 @@ pub(crate) const POLL: LoopFlags = LoopFlags::NONBLOCK;
 pub(crate) const LOOP_ONCE: LoopFlags = LoopFlags::ONCE;
 pub(crate) const ONE_PASS: LoopFlags = LoopFlags::ONCE.union(LoopFlags::NONBLOCK);
 
-/// What a loop handed out, in order.
+/// What a loop dispatched, in order.
 pub(crate) type Trace = Vec<(EventId, What)>;
 
 pub(crate) fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-/// A base whose kernel and clock are this test's.
+/// A base with a scripted backend and a manual clock.
 pub(crate) struct Bed {
     pub(crate) base: Base,
     pub(crate) clock: Arc<ManualClock>,
@@ -69,13 +69,13 @@ impl Bed {
         Bed { base, clock, script, start }
     }
 
-    /// A bed around a base that was made elsewhere, over this clock and this script.
+    /// A bed for an existing base with this clock and this script.
     pub(crate) fn around(base: Base, clock: Arc<ManualClock>, script: Script) -> Self {
         let start = Duration::from_nanos(clock.monotonic());
         Bed { base, clock, script, start }
     }
 
-    /// Virtual time since the bed was made.
+    /// Virtual time since the bed was created.
     pub(crate) fn elapsed(&self) -> Duration {
         Duration::from_nanos(self.clock.monotonic()) - self.start
     }
@@ -100,7 +100,7 @@ impl Bed {
         run(&self.base, flags)
     }
 
-    /// What fires, and how long after the beginning.
+    /// What fires until `until`, and how many milliseconds after the start.
     pub(crate) fn timeline(&self, until: Duration) -> Vec<(EventId, What, u64)> {
         let mut line = Vec::new();
         self.base.loop_exit(Some(until.saturating_sub(self.elapsed()))).unwrap();
@@ -111,7 +111,7 @@ impl Bed {
     }
 }
 
-/// Runs the loop and notes what it hands out.
+/// Runs the loop and records what it dispatches.
 pub(crate) fn run(base: &Base, flags: LoopFlags) -> (LoopResult, Trace) {
     let mut trace = Vec::new();
     let result = base.run(flags, |_, ready| trace.push((ready.id, ready.what))).unwrap();
@@ -128,18 +128,18 @@ pub(crate) fn next_event(base: &Base, wait: Wait) -> Ready {
 
 /// Runs the loop in real time, for no longer than [`PATIENCE`].
 pub(crate) fn run_watched(base: &Base, flags: LoopFlags, dispatch: impl FnMut(&Base, Ready)) -> LoopResult {
-    let dog = Watchdog::over(base);
+    let watchdog = Watchdog::over(base);
     let result = base.run(flags, dispatch).unwrap();
-    drop(dog);
+    drop(watchdog);
     result
 }
 
-/// Makes an event and adds it.
+/// Creates an event and adds it.
 pub(crate) fn watch(base: &Base, fd: RawFd, what: What) -> EventId {
     base.create_and_add(EventSpec::io(fd, what), None).unwrap()
 }
 
-/// Runs for a while and hands over what fires; there must be few passes.
+/// Runs for 60 ms and calls `each` with what fires; fails if the loop spins.
 pub(crate) fn run_quietly_with(base: &Base, clock: &CountingClock, mut each: impl FnMut(EventId, What)) {
     let before = clock.reads();
     base.loop_exit(Some(ms(60))).unwrap();
@@ -148,45 +148,45 @@ pub(crate) fn run_quietly_with(base: &Base, clock: &CountingClock, mut each: imp
     assert!(reads < 100, "the loop spins: {reads} readings of the clock");
 }
 
-/// The same, and tells what fired.
+/// The same; returns what fired.
 pub(crate) fn run_quietly(base: &Base, clock: &CountingClock) -> Trace {
     let mut trace = vec![];
     run_quietly_with(base, clock, |id, what| trace.push((id, what)));
     trace
 }
 
-/// Breaks the loop of a test that hangs, and fails the test.
+/// Breaks the loop of a test that hangs, and makes the test fail.
 pub(crate) struct Watchdog {
-    leash: Option<Sender<()>>,
-    dog: Option<JoinHandle<bool>>,
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<bool>>,
 }
 
 impl Watchdog {
     pub(crate) fn over(base: &Base) -> Self {
-        let (leash, pull) = mpsc::channel();
+        let (stop, stopped) = mpsc::channel();
         let base = base.clone();
-        let dog = std::thread::spawn(move || {
-            let late = pull.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout);
+        let thread = std::thread::spawn(move || {
+            let late = stopped.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout);
             if late && base.loop_break().is_err() {
-                // A base without locks listens to its own thread only.
+                // A base without locks refuses calls of other threads.
                 eprintln!("the loop did not end by itself");
                 std::process::abort();
             }
             late
         });
-        Watchdog { leash: Some(leash), dog: Some(dog) }
+        Watchdog { stop: Some(stop), thread: Some(thread) }
     }
 }
 
 impl Drop for Watchdog {
     fn drop(&mut self) {
-        drop(self.leash.take());
-        let late = self.dog.take().is_some_and(|dog| dog.join().unwrap_or(true));
+        drop(self.stop.take());
+        let late = self.thread.take().is_some_and(|thread| thread.join().unwrap_or(true));
         assert!(!late || std::thread::panicking(), "the loop did not end by itself");
     }
 }
 
-/// The kernel's clocks, counting how often they are read: some twice a pass.
+/// The kernel's clocks, which counts its readings: about two in a pass.
 #[derive(Debug, Default)]
 pub(crate) struct CountingClock {
     reads: AtomicU64,
@@ -249,7 +249,7 @@ pub(crate) fn fill(mut socket: impl Write) {
     }
 }
 
-/// Reads what there is; how much that was.
+/// Reads all data; returns how much that was.
 pub(crate) fn drain(mut socket: impl Read) -> usize {
     let mut buffer = [0; 65536];
     let mut total = 0;
@@ -263,41 +263,41 @@ pub(crate) fn drain(mut socket: impl Read) -> usize {
     }
 }
 
-/// The descriptors this process has open; on FreeBSD only if fdescfs is mounted, else always as many.
+/// The number of open descriptors of this process; on FreeBSD without fdescfs a constant.
 pub(crate) fn open_descriptors() -> usize {
     std::fs::read_dir("/dev/fd").unwrap().count()
 }
 
-/// Makes `target` another name of the file that `source` names; what it named before is closed. In one step,
-/// so that no parallel test can take the number in between.
-#[expect(unsafe_code, reason = "a test pulls a descriptor from under its owner")]
+/// Makes `target` a descriptor of the file of `source`, and closes what it was before. Atomic, so that no parallel test
+/// can take the number in between.
+#[expect(unsafe_code, reason = "a test replaces a descriptor that another value owns")]
 pub(crate) fn replace(target: &impl AsRawFd, source: &impl AsRawFd) {
-    // SAFETY: both are open descriptors of the test; the owner of `target` goes on owning the number.
+    // SAFETY: both are open descriptors of the test; the owner of `target` still owns its number.
     let result = unsafe { libc::dup2(fd(source), fd(target)) };
     assert_eq!(result, fd(target));
 }
 
-/// Another name of the same file, far above the numbers that parallel tests open.
+/// Another descriptor of the same file, with a number far above those that parallel tests open.
 pub(crate) fn duplicate(socket: &UnixStream) -> OwnedFd {
     duplicate_from(socket, 700)
 }
 
-/// Another name of the same file, of that number or a higher one.
+/// Another descriptor of the same file, with the number `lowest` or a higher one.
 pub(crate) fn duplicate_from(socket: &UnixStream, lowest: RawFd) -> OwnedFd {
     let number = fcntl(socket, FcntlArg::F_DUPFD_CLOEXEC(lowest)).unwrap();
     adopt(number)
 }
 
-#[expect(unsafe_code, reason = "nix tells the new descriptor as a number")]
+#[expect(unsafe_code, reason = "nix returns the new descriptor as a number")]
 fn adopt(number: RawFd) -> OwnedFd {
-    // SAFETY: the number was just opened and nobody else has it.
+    // SAFETY: the number was just opened and has no other owner.
     unsafe { OwnedFd::from_raw_fd(number) }
 }
 
-/// Another name of the same file.
-#[expect(unsafe_code, reason = "a test keeps the file of a descriptor whose owner it robs")]
+/// Another descriptor of the same file.
+#[expect(unsafe_code, reason = "a test keeps the file of a descriptor that it replaces")]
 pub(crate) fn duplicate_of(source: &impl AsRawFd) -> OwnedFd {
-    // SAFETY: the number is an open descriptor for as long as this call lasts.
+    // SAFETY: the descriptor is open during this call.
     let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd(source)) };
     borrowed.try_clone_to_owned().unwrap()
 }
