@@ -330,7 +330,11 @@ export interface BindingProxyOptions {
   upstreams: Array<BindingUpstream>
   /** The fewest connections count, not the turn. */
   leastConnections: boolean
-  /** Milliseconds a connect may take. */
+  /** Whether the addresses of a name are one server, and not one each. */
+  addressesAsOne: boolean
+  /** Milliseconds between two look-ups of a name. */
+  lookupInterval: number
+  /** Milliseconds that a connect to one server may take. */
   connectTimeout: number
   /** Milliseconds without a byte. */
   idleTimeout: number
@@ -446,13 +450,13 @@ export interface BindingTraffic {
   bytesBToA: number
 }
 
-/** A place to forward to. */
+/** An upstream. */
 export interface BindingUpstream {
-  /** What it is known by. */
+  /** Identifies it. */
   name: string
-  /** Its addresses, the best first. */
-  addresses: Array<BindingAddress>
-  /** Its share. */
+  /** Where it is. The host may be a name, which the proxy looks up. */
+  target: BindingAddress
+  /** Its weight. */
   weight: number
 }
 
@@ -597,9 +601,10 @@ export declare function proxyStats(owner: ExternalObject<ProxyOwner>): BindingPr
 export declare function proxyStop(owner: ExternalObject<ProxyOwner>): void
 
 /** What there is to hear. */
-export declare function proxyTake(owner: ExternalObject<ProxyOwner>): Array<| { kind: 'connectFailed', upstream: string, error: Error, times: number }
-| { kind: 'upstreamDown', upstream: string, error: Error, retryAfter: number }
+export declare function proxyTake(owner: ExternalObject<ProxyOwner>): Array<| { kind: 'connectFailed', upstream: string, address: BindingAddress, error: Error, times: number }
+| { kind: 'upstreamDown', upstream: string, address: BindingAddress, error: Error, retryAfter: number }
 | { kind: 'upstreamUp', upstream: string }
+| { kind: 'lookupFailed', upstream: string, host: string, reason: string, retryAfter?: number }
 | { kind: 'acceptFailed', error: Error, retryAfter: number }
 | { kind: 'threadFailed', reason: string }
 | { kind: 'dropped', times: number }>

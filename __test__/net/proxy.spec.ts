@@ -129,9 +129,6 @@ test('the list of upstreams is replaced while connections go on', async () => {
   expect(String(await drain(old))).toBe('still here')
   expect(door.stats.upstreams).toMatchObject([{ name: `${LOOPBACK}:${second}`, weight: 2 }])
   await expect(door.setUpstreams([])).rejects.toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
-  await expect(door.setUpstreams({ host: 'no such host.invalid', port: 1 })).rejects.toMatchObject({
-    syscall: 'getaddrinfo',
-  })
   expect(door.stats.upstreams).toHaveLength(1)
 })
 

@@ -39,10 +39,11 @@ export function timedOut(place: Place): Error {
   return withAddress(systemError(-constants.errno.ETIMEDOUT, 'connect'), place)
 }
 
-/** The error that Node's own look-up gives for a name without an address. */
-function notFound(host: string): Error {
+/** The error of Node's own look-up for a name without an address. `reason` is the resolver's, where it is known. */
+export function notFound(host: string, reason?: string): Error {
   const properties = { errno: -3008, code: 'ENOTFOUND', syscall: 'getaddrinfo', hostname: host }
-  return Object.assign(new Error(`getaddrinfo ENOTFOUND ${host}`), properties)
+  const text = `getaddrinfo ENOTFOUND ${host}`
+  return Object.assign(new Error(reason === undefined ? text : `${text}: ${reason}`), properties)
 }
 
 function addressesOf(host: string, answer: LookupAnswer): string[] {

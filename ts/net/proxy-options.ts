@@ -1,6 +1,5 @@
-/** How a threaded proxy is told what to do: the options, their checks, and the look-up of upstreams. */
+/** The options of a proxy, and their checks. */
 
-import { lookup } from 'node:dns/promises'
 import { availableParallelism } from 'node:os'
 
 import { NO_TIMEOUT, type native } from '../native.js'
@@ -12,117 +11,128 @@ import {
   outOfRange,
   wrongType,
 } from '../validate.js'
-import { checkNumericTarget, checkTarget, isNumeric, type Target } from './address.js'
+import { checkNumericTarget, checkTarget, type Target } from './address.js'
 import { checkBindOptions } from './bind.js'
 import { adopt, type InheritedListener } from './listener.js'
 import type { ProxyProblem } from './proxy-problem.js'
 import { checkLimit, type RateLimit } from './rate-group.js'
 import type { ListenTarget } from './socket.js'
 
-/** A place to forward to. A host may be a name, which is looked up before the proxy hears of it. */
+/** Where a proxy forwards to. A host may be a name, which the proxy looks up. */
 export type Upstream = Target & {
-  /** How many connections it gets in proportion to the others: 1 to 256. Default 1. */
+  /** The share of connections in proportion to the other upstreams: 1 to 256. Default 1. */
   weight?: number | undefined
 }
 
-/** When an upstream that cannot be connected to is passed over. */
+/** When a server that cannot be connected to is passed over. */
 export interface HealthOptions {
-  /** After how many failed connects in a row. Default 3. */
+  /** The number of consecutive failed connects after which it is passed over. Default 3. */
   failures?: number | undefined
-  /** Milliseconds at first. Then one connection tries it again; while those fail, the time doubles. Default 1000. */
+  /**
+   * The first time for which it is passed over, in milliseconds. One connection then probes it; each failed probe
+   * doubles the time. A failed look-up is retried at the same intervals, after 100 ms at the earliest. Default 1000.
+   */
   backoff?: number | undefined
-  /** The most milliseconds it gets. Default 30 000, or `backoff` where that is more. */
+  /** The longest such time, in milliseconds. Default 30 000, or `backoff` where that is more. */
   maxBackoff?: number | undefined
 }
 
-/** What a threaded proxy does. */
+/** What {@link proxy} takes. */
 export interface ProxyOptions {
   /**
    * Where it accepts, and how it binds: a numeric host (or `'localhost'`: 127.0.0.1) and a port, 0 for any; a unix
-   * socket's path; or the descriptor of a socket that listens, which is the proxy's from here on.
+   * socket's path; or the descriptor of a listening socket, which the proxy owns from then on.
    *
-   * On Linux each thread has a listener of its own at a host and port. Nobody else can listen there, unless
-   * `reusePort` is set. At a path, or on a descriptor, all threads accept from one queue.
+   * On Linux each thread has a listener of its own at a host and port. No other socket can listen there, unless
+   * `reusePort` is set. At a path, or on a descriptor, all threads accept from one queue. The proxy removes a path
+   * that it bound as soon as it stops accepting.
    */
   listen: (ListenTarget | InheritedListener) & {
-    /** How many connections a thread accepts in one pass of its loop. Default 64. */
+    /** The number of connections that a thread accepts in one pass of its loop. Default 64. */
     batch?: number | undefined
   }
   /** Where it forwards to. */
   upstream: Upstream | readonly Upstream[]
-  /** How many native threads, 1 to 1024. Default: as many as the machine has processors. */
+  /** The number of native threads, 1 to 1024. Default: the number of processors. */
   threads?: number | undefined
   /**
-   * How connections are spread: each upstream in turn (the default), or whichever has the fewest connections open.
-   * Both over all threads, and both by `weight`.
+   * How connections are spread over the servers: each in turn (the default), or the one with the fewest open
+   * connections. Both are counted over all threads, in proportion to `weight`.
    */
   balance?: 'round-robin' | 'least-connections' | undefined
-  /** Milliseconds a connect to one address may take; 0 for as long as the system tries. Default 10 000. */
+  /**
+   * How several addresses of one name are used. `'all'` (the default): each address is a server with the upstream's
+   * weight and a health of its own. `'one'`: together they are one server, and each connect races them as RFC 8305
+   * specifies, beginning with the address that the last successful connect reached.
+   */
+  addresses?: 'all' | 'one' | undefined
+  /**
+   * Milliseconds between two look-ups of a name. 0: a name is looked up again only after a failed look-up, or a failed
+   * connect to one of its addresses. Default 30 000.
+   */
+  lookupInterval?: number | undefined
+  /**
+   * Milliseconds that a connect to one server may take, all addresses that are raced included; 0 for as long as the
+   * system tries. A look-up that takes longer is reported as failed, and its answer is used when it arrives (10 000
+   * for look-ups where this is 0). Default 10 000.
+   */
   connectTimeout?: number | undefined
   /** Milliseconds without a byte in either direction that end a connection. Default, and 0: never. */
   idleTimeout?: number | undefined
-  /** How fast bytes may move in a connection, each direction for itself. Default: as fast as they do. */
+  /** The rate of each connection, for each direction. Default: no limit. */
   limit?: RateLimit | undefined
-  /** How fast bytes may move in all connections together, over all threads; each direction for itself. */
+  /** The rate of all connections of all threads together, for each direction. Default: no limit. */
   totalLimit?: RateLimit | undefined
-  /** Tells upstreams where connections come from: the version of HAProxy's PROXY protocol. */
+  /** The version of HAProxy's PROXY protocol whose header informs upstreams of the client's address. */
   proxyProtocol?: 1 | 2 | undefined
-  /** When an upstream is passed over. */
+  /** When a server is passed over. */
   health?: HealthOptions | undefined
-  /** Called with what may be worth knowing; the proxy goes on. */
+  /** Called with each problem; the proxy continues. */
   onProblem?: ((problem: ProxyProblem) => void) | undefined
 }
 
 /** An upstream as the native layer takes it. */
 export type NativeUpstream = Parameters<typeof native.proxySetUpstreams>[1][number]
 
-type NativeOptions = Parameters<typeof native.proxyStart>[0]
+/** The options as the native layer takes them. */
+export type CheckedProxyOptions = Parameters<typeof native.proxyStart>[0]
 
-/** The options of a proxy but for its upstreams, as the native layer takes them. */
-export type CheckedProxyOptions = Omit<NativeOptions, 'upstreams'>
-
-/** Milliseconds, unless told otherwise. */
-export const CONNECT_TIMEOUT = 10_000
+/** The default of `connectTimeout`, in milliseconds. */
+const CONNECT_TIMEOUT = 10_000
+/** The default of `lookupInterval`, in milliseconds. */
+const LOOKUP_INTERVAL = 30_000
 const MOST_THREADS = 1024
 const MOST_WEIGHT = 256
-/** As the native layer is told. */
+/** No limit, as the native layer takes it. */
 const UNLIMITED = Object.freeze({ rate: 0, burst: 0 })
 
-/** What an upstream is called in statistics and problems: `host:port`, `[IPv6]:port`, or the path. */
+/** The name of an upstream in statistics and problems: `host:port`, `[IPv6]:port`, or the path. */
 export function upstreamName(upstream: Upstream): string {
   if ('path' in upstream) return upstream.path
   const { host, port } = upstream
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
-/** Checks a list of upstreams, and looks up the names in it. */
-export async function resolveUpstreams(
-  name: string,
-  list: Upstream | readonly Upstream[],
-): Promise<NativeUpstream[]> {
+/** Checks a list of upstreams. */
+export function checkUpstreams(name: string, list: Upstream | readonly Upstream[]): NativeUpstream[] {
   const all = Array.isArray(list) ? (list as readonly Upstream[]) : [list as Upstream]
   if (all.length === 0) throw outOfRange(name, 'at least one upstream', 'none')
-  const places = all.map((upstream, index) => {
+  const checked = all.map((upstream, index) => {
     const each = all.length === 1 ? name : `${name}[${index}]`
-    const place = checkTarget(each, upstream)
+    const target = checkTarget(each, upstream)
+    if (target.place === '') throw outOfRange(`${each}.host`, 'an address or a name', target.place)
     const weight = checkInteger(`${each}.weight`, upstream.weight ?? 1, 1, MOST_WEIGHT)
-    return { place, weight, name: upstreamName(upstream) }
+    return { target, weight, name: upstreamName(upstream) }
   })
-  const names = places.map((place) => place.name)
+  const names = checked.map((upstream) => upstream.name)
   const twice = names.find((one, index) => names.indexOf(one) !== index)
-  if (twice !== undefined) throw outOfRange(name, 'a list without repetitions; a weight says the same', twice)
-  return await Promise.all(
-    places.map(async ({ place, ...rest }) => {
-      if (isNumeric(place)) return { ...rest, addresses: [place] }
-      const found = await lookup(place.place, { all: true })
-      return { ...rest, addresses: found.map(({ address }) => ({ place: address, port: place.port })) }
-    }),
-  )
+  if (twice !== undefined) throw outOfRange(name, 'a list without repetitions; use a weight instead', twice)
+  return checked
 }
 
 function checkListen(
   listen: ProxyOptions['listen'],
-): Pick<NativeOptions, 'listen' | 'fd' | 'bind' | 'batch'> {
+): Pick<CheckedProxyOptions, 'listen' | 'fd' | 'bind' | 'batch'> {
   if (typeof listen !== 'object' || listen === null)
     throw wrongType('options.listen', 'of type object', listen)
   const batch = checkInteger('options.listen.batch', listen.batch ?? 64, 1, 0x7fff_ffff)
@@ -138,7 +148,9 @@ function checkListen(
   }
 }
 
-function checkHealth(health: HealthOptions): Pick<NativeOptions, 'failures' | 'backoff' | 'maxBackoff'> {
+function checkHealth(
+  health: HealthOptions,
+): Pick<CheckedProxyOptions, 'failures' | 'backoff' | 'maxBackoff'> {
   const failures = checkInteger('options.health.failures', health.failures ?? 3, 1, 0x7fff_ffff)
   const backoff = checkTimeout('options.health.backoff', health.backoff ?? 1000)
   const longest = health.maxBackoff ?? Math.max(30_000, backoff)
@@ -147,17 +159,19 @@ function checkHealth(health: HealthOptions): Pick<NativeOptions, 'failures' | 'b
   return { failures, backoff, maxBackoff }
 }
 
-/** No time stands for none. */
+/** Converts 0, which means no time. */
 function orNone(timeout: number): number {
   return timeout === 0 ? NO_TIMEOUT : timeout
 }
 
-/** Checks everything but the upstreams, which need a look-up. */
+/** Checks the options. */
 export function checkProxyOptions(options: ProxyOptions): CheckedProxyOptions {
   if (typeof options !== 'object' || options === null) throw wrongType('options', 'of type object', options)
   const {
     threads = availableParallelism(),
     balance = 'round-robin',
+    addresses = 'all',
+    lookupInterval = LOOKUP_INTERVAL,
     proxyProtocol,
     limit,
     totalLimit,
@@ -165,6 +179,9 @@ export function checkProxyOptions(options: ProxyOptions): CheckedProxyOptions {
   } = options
   if (balance !== 'round-robin' && balance !== 'least-connections') {
     throw outOfRange('options.balance', "'round-robin' or 'least-connections'", balance)
+  }
+  if (addresses !== 'all' && addresses !== 'one') {
+    throw outOfRange('options.addresses', "'all' or 'one'", addresses)
   }
   if (proxyProtocol !== undefined && proxyProtocol !== 1 && proxyProtocol !== 2) {
     throw outOfRange('options.proxyProtocol', '1 or 2', proxyProtocol)
@@ -175,6 +192,9 @@ export function checkProxyOptions(options: ProxyOptions): CheckedProxyOptions {
   return {
     ...checkListen(options.listen),
     threads: checkInteger('options.threads', threads, 1, MOST_THREADS),
+    upstreams: checkUpstreams('options.upstream', options.upstream),
+    addressesAsOne: addresses === 'one',
+    lookupInterval: orNone(checkTimeout('options.lookupInterval', lookupInterval)),
     leastConnections: balance === 'least-connections',
     connectTimeout: orNone(checkTimeout('options.connectTimeout', options.connectTimeout ?? CONNECT_TIMEOUT)),
     idleTimeout: orNone(checkTimeout('options.idleTimeout', options.idleTimeout ?? 0)),

@@ -6,16 +6,14 @@ import { EventError } from '../errors.js'
 import { native, NO_TIMEOUT } from '../native.js'
 import { checkOptions, checkTimeout } from '../validate.js'
 import { at, toAddress, type SocketAddress } from './address.js'
-import { pathRemover } from './own-path.js'
 import {
   checkProxyOptions,
-  resolveUpstreams,
+  checkUpstreams,
   type CheckedProxyOptions,
-  type NativeUpstream,
   type ProxyOptions,
   type Upstream,
 } from './proxy-options.js'
-import type { ProxyProblem } from './proxy-problem.js'
+import { problemFromNative, type ProxyProblem } from './proxy-problem.js'
 
 /** What a proxy, or one thread of it, has done. */
 export interface ProxyTraffic {
@@ -85,7 +83,6 @@ export class TcpProxy implements AsyncDisposable {
   readonly closed: Promise<void>
   readonly #owner: Owner
   readonly #address: SocketAddress
-  readonly #removePath: () => void
   readonly #threads: number
   readonly #onProblem: ProxyOptions['onProblem']
   readonly #context: AsyncResource = new AsyncResource('EventBaseProxy', { requireManualDestroy: true })
@@ -95,11 +92,7 @@ export class TcpProxy implements AsyncDisposable {
   #over = false
 
   /** @internal */
-  constructor(
-    checked: CheckedProxyOptions,
-    upstreams: NativeUpstream[],
-    onProblem: ProxyOptions['onProblem'],
-  ) {
+  constructor(checked: CheckedProxyOptions, onProblem: ProxyOptions['onProblem']) {
     this.closed = new Promise((resolve, reject) => {
       this.#settle = (failure) => (failure === undefined ? resolve() : reject(failure))
     })
@@ -107,7 +100,7 @@ export class TcpProxy implements AsyncDisposable {
     this.closed.catch(() => {})
     this.#threads = checked.threads
     this.#onProblem = onProblem
-    const start = (): Owner => native.proxyStart({ ...checked, upstreams }, () => this.#hear())
+    const start = (): Owner => native.proxyStart(checked, () => this.#hear())
     try {
       this.#owner = checked.listen === undefined ? start() : at(checked.listen, start)
     } catch (error) {
@@ -115,7 +108,6 @@ export class TcpProxy implements AsyncDisposable {
       throw error
     }
     this.#address = toAddress(native.proxyAddress(this.#owner))
-    this.#removePath = checked.listen === undefined ? () => {} : pathRemover(this.#address)
     running.add(this)
     if (listensForExit) return
     listensForExit = true
@@ -150,14 +142,17 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   /**
-   * Forwards new connections to these upstreams; names are looked up anew. Connections under way go on, also to
-   * upstreams that are no longer there. One that stays keeps its numbers and what is known of its health.
+   * Forwards new connections to these upstreams. Open connections continue, also those to upstreams that are no longer
+   * in the list. An upstream that stays keeps its statistics, its health and the addresses of its name.
+   *
+   * Names are looked up. The list is used from when a server is known or the first look-up of each name has ended; the
+   * old list is used until then. A name that cannot be looked up is reported to `onProblem`.
    *
    * @throws {EventError} as a rejection: `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`. The old list stays then.
-   * @throws {SystemError} as a rejection: Node's own of a failed look-up, `ENOTFOUND`
+   * @throws {SystemError} as a rejection: `EAGAIN` of `pthread_create`, for the thread that looks names up
    */
   async setUpstreams(list: Upstream | readonly Upstream[]): Promise<void> {
-    native.proxySetUpstreams(this.#owner, await resolveUpstreams('list', list))
+    native.proxySetUpstreams(this.#owner, checkUpstreams('list', list))
   }
 
   /**
@@ -208,12 +203,9 @@ export class TcpProxy implements AsyncDisposable {
     if (this.#over) return
     // Asked first: what a thread told before it ended is there by now.
     const isOver = native.proxyIsOver(this.#owner)
-    for (const problem of native.proxyTake(this.#owner)) {
-      if (problem.kind === 'threadFailed') {
-        this.#failure ??= new EventError('ERR_EVENT_INTERNAL', problem.reason)
-      } else {
-        this.#tell(problem)
-      }
+    for (const problem of native.proxyTake(this.#owner).map(problemFromNative)) {
+      if (problem instanceof EventError) this.#failure ??= problem
+      else this.#tell(problem)
     }
     if (isOver) this.#finish()
   }
@@ -235,7 +227,6 @@ export class TcpProxy implements AsyncDisposable {
     running.delete(this)
     clearInterval(this.#alive)
     this.#context.emitDestroy()
-    this.#removePath()
     if (this.#failure !== undefined) {
       process.emitWarning(`a proxy ended: ${this.#failure.message}`, 'EventBaseWarning')
     }
@@ -245,7 +236,6 @@ export class TcpProxy implements AsyncDisposable {
   /** The environment ends. */
   #end(): void {
     native.proxyEnd(this.#owner)
-    this.#removePath()
   }
 }
 
@@ -267,18 +257,17 @@ export class TcpProxy implements AsyncDisposable {
  * await door.closed
  * ```
  *
- * An upstream that does not take a connection is tried once, and the others after it; if none does, the connection
- * is closed. After some failures in a row an upstream is passed over for a time, which doubles while it stays so;
- * where all are, they are tried all the same. A name with several addresses is one upstream, whose addresses are
- * tried in turn, the one that answered last being the first.
+ * A failed connect is repeated at the next server, at each one once; if all fail, the connection is closed. After some
+ * consecutive failures a server is passed over for a time, which doubles while its probes fail; where all are passed
+ * over, they are tried all the same. A name that cannot be looked up is an upstream that is down: `onProblem` is called,
+ * and the look-up is retried.
  *
- * @returns the proxy, once all its threads accept
+ * @returns the proxy, once it is bound and its threads run. Connections wait in the system's queue until a server is
+ *   known, or the first look-up of each name has ended
  * @throws {EventError} as a rejection: `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
  * @throws {SystemError} as a rejection: `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES` with `address` and `port`, `EMFILE`,
- *   `EAGAIN` of `pthread_create`, ...; Node's own of a failed look-up, `ENOTFOUND`
+ *   `EAGAIN` of `pthread_create`, ...
  */
 export async function proxy(options: ProxyOptions): Promise<TcpProxy> {
-  const checked = checkProxyOptions(options)
-  const { upstream, onProblem } = options
-  return new TcpProxy(checked, await resolveUpstreams('options.upstream', upstream), onProblem)
+  return new TcpProxy(checkProxyOptions(options), options.onProblem)
 }

@@ -7,10 +7,10 @@ use std::fmt;
 
 use event_base::Error;
 use event_base_net::proxy::{
-    Balance, Door, HealthOptions, Problem, Proxy, ProxyOptions, ProxyProtocol, Traffic, Upstream,
-    UpstreamState, UpstreamStats,
+    AddressUse, Balance, Endpoint, HealthOptions, Problem, Proxy, ProxyOptions, ProxyProtocol, Traffic,
+    Upstream, UpstreamState, UpstreamStats, UpstreamTarget,
 };
-use event_base_net::{ListenOptions, RateLimit};
+use event_base_net::{Address, ListenOptions, RateLimit};
 use napi::bindgen_prelude::{External, Function, Object};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Status};
@@ -45,15 +45,15 @@ impl fmt::Debug for ProxyOwner {
     }
 }
 
-/// A place to forward to.
+/// An upstream.
 #[napi(object)]
 #[derive(Debug)]
 pub struct BindingUpstream {
-    /// What it is known by.
+    /// Identifies it.
     pub name: String,
-    /// Its addresses, the best first.
-    pub addresses: Vec<BindingAddress>,
-    /// Its share.
+    /// Where it is. The host may be a name, which the proxy looks up.
+    pub target: BindingAddress,
+    /// Its weight.
     pub weight: u32,
 }
 
@@ -75,7 +75,11 @@ pub struct BindingProxyOptions {
     pub upstreams: Vec<BindingUpstream>,
     /// The fewest connections count, not the turn.
     pub least_connections: bool,
-    /// Milliseconds a connect may take.
+    /// Whether the addresses of a name are one server, and not one each.
+    pub addresses_as_one: bool,
+    /// Milliseconds between two look-ups of a name.
+    pub lookup_interval: f64,
+    /// Milliseconds that a connect to one server may take.
     pub connect_timeout: f64,
     /// Milliseconds without a byte.
     pub idle_timeout: f64,
@@ -99,9 +103,13 @@ pub struct BindingProxyOptions {
 
 fn upstreams(list: Vec<BindingUpstream>) -> Result<Vec<Upstream>, Error> {
     list.into_iter()
-        .map(|BindingUpstream { name, addresses, weight }| {
-            let addresses = addresses.into_iter().map(|one| address(one.place, one.port));
-            Ok(Upstream { name, addresses: addresses.collect::<Result<_, _>>()?, weight })
+        .map(|BindingUpstream { name, target: BindingAddress { place, port }, weight }| {
+            // TypeScript checks the port; one below 0 means a path.
+            let target = match (Address::internet(&place, port.max(0) as u16), u16::try_from(port)) {
+                (Err(_), Ok(port)) => UpstreamTarget::Name { host: place, port },
+                _ => UpstreamTarget::Address(address(place, port)?),
+            };
+            Ok(Upstream { name, target, weight })
         })
         .collect()
 }
@@ -115,15 +123,17 @@ impl TryFrom<BindingProxyOptions> for ProxyOptions {
 
     fn try_from(told: BindingProxyOptions) -> Result<Self, Error> {
         let list = upstreams(told.upstreams)?;
-        let door = match told.listen {
-            Some(place) => Door::At(address(place.place, place.port)?, told.bind.into()),
-            None => Door::Inherited(take(told.fd, "accept")?),
+        let listen = match told.listen {
+            Some(place) => Endpoint::Bind(address(place.place, place.port)?, told.bind.into()),
+            None => Endpoint::Inherited(take(told.fd, "accept")?),
         };
         let standard = HealthOptions::default();
         Ok(ProxyOptions {
             accept: ListenOptions { batch: told.batch, ..ListenOptions::default() },
             threads: told.threads,
             balance: if told.least_connections { Balance::LeastConnections } else { Balance::RoundRobin },
+            addresses: if told.addresses_as_one { AddressUse::One } else { AddressUse::All },
+            lookup_interval: duration(told.lookup_interval),
             connect_timeout: duration(told.connect_timeout),
             idle_timeout: duration(told.idle_timeout),
             limit: limit(told.rate, told.burst),
@@ -134,7 +144,7 @@ impl TryFrom<BindingProxyOptions> for ProxyOptions {
                 backoff: duration(told.backoff).unwrap_or(standard.backoff),
                 max_backoff: duration(told.max_backoff).unwrap_or(standard.max_backoff),
             },
-            ..ProxyOptions::new(door, list)
+            ..ProxyOptions::new(listen, list)
         })
     }
 }
@@ -306,9 +316,10 @@ pub fn proxy_stats(owner: &External<ProxyOwner>) -> BindingProxyStats {
 #[napi(
     catch_unwind,
     ts_return_type = "Array<\
-        | { kind: 'connectFailed', upstream: string, error: Error, times: number }\n\
-        | { kind: 'upstreamDown', upstream: string, error: Error, retryAfter: number }\n\
+        | { kind: 'connectFailed', upstream: string, address: BindingAddress, error: Error, times: number }\n\
+        | { kind: 'upstreamDown', upstream: string, address: BindingAddress, error: Error, retryAfter: number }\n\
         | { kind: 'upstreamUp', upstream: string }\n\
+        | { kind: 'lookupFailed', upstream: string, host: string, reason: string, retryAfter?: number }\n\
         | { kind: 'acceptFailed', error: Error, retryAfter: number }\n\
         | { kind: 'threadFailed', reason: string }\n\
         | { kind: 'dropped', times: number }>"
@@ -320,21 +331,32 @@ pub fn proxy_take<'env>(env: &'env Env, owner: &External<ProxyOwner>) -> napi::R
 fn tell(env: &Env, problem: Problem) -> napi::Result<Object<'_>> {
     let mut told = Object::new(env)?;
     match problem {
-        Problem::ConnectFailed { upstream, error, times } => {
+        Problem::ConnectFailed { upstream, address, error, times } => {
             told.set("kind", "connectFailed")?;
             told.set("upstream", upstream)?;
+            told.set("address", BindingAddress::from(&address))?;
             told.set("error", make(env, error)?)?;
             told.set("times", times as f64)?;
         }
-        Problem::UpstreamDown { upstream, error, retry_after } => {
+        Problem::UpstreamDown { upstream, address, error, retry_after } => {
             told.set("kind", "upstreamDown")?;
             told.set("upstream", upstream)?;
+            told.set("address", BindingAddress::from(&address))?;
             told.set("error", make(env, error)?)?;
             told.set("retryAfter", milliseconds(retry_after))?;
         }
         Problem::UpstreamUp { upstream } => {
             told.set("kind", "upstreamUp")?;
             told.set("upstream", upstream)?;
+        }
+        Problem::LookupFailed { upstream, host, reason, retry_after } => {
+            told.set("kind", "lookupFailed")?;
+            told.set("upstream", upstream)?;
+            told.set("host", host)?;
+            told.set("reason", reason)?;
+            if let Some(retry_after) = retry_after {
+                told.set("retryAfter", milliseconds(retry_after))?;
+            }
         }
         Problem::AcceptFailed { error, retry_after } => {
             told.set("kind", "acceptFailed")?;

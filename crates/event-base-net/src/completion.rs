@@ -33,13 +33,22 @@ pub enum Completion {
         /// `None`: it never will, the listener is closed and its key is gone.
         retry_after: Option<Duration>,
     },
-    /// A connect ended; its key is gone.
+    /// A connect ended, and its key with it.
     Connected {
         /// The connect.
         key: SourceKey,
-        /// The connection, owned by whoever takes the completion, or why there is none: a system error of
-        /// `connect`, `ETIMEDOUT` when the time given was over.
+        /// The connection, which the caller owns from here on. Otherwise a system error of `connect`: `ETIMEDOUT`
+        /// when the time was over, else the failure of the first attempt.
         result: Result<OwnedFd>,
+        /// The index of the address that is connected; 0 where none is.
+        address: usize,
+        /// The attempts that failed: the index of the address and the failure, in the order of the failures.
+        failures: Vec<(usize, Error)>,
+    },
+    /// A connect ended because the connection on whose behalf it was made was closed by its client.
+    ConnectAbandoned {
+        /// The connect.
+        key: SourceKey,
     },
     /// A relay ended; both descriptors are closed and its key is gone.
     RelayEnded {

@@ -1,54 +1,331 @@
-//! A connect on its way.
+//! A connect in progress, to one address or raced over several.
+//!
+//! Several addresses are raced as RFC 8305 ("Happy Eyeballs Version 2") specifies: the address families alternate,
+//! beginning with the family of the first address; the next attempt starts when the one before has failed, or
+//! after the attempt delay; the first attempt that connects wins, and the descriptors of the others are closed.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use event_base::{Base, Error, EventId, EventSpec, Ready, What};
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{MsgFlags, recv};
 
 use crate::address::Address;
-use crate::failure::{Result, system};
+use crate::failure::{Result, is_shortage, system};
 use crate::socket::{self, ConnectOptions};
 use crate::source::{Role, SourceKey};
 
+/// The time between the starts of two attempts of one connect: the value that RFC 8305, section 5, recommends.
+pub const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// A connect as [`Net::connect_request`](crate::Net::connect_request) takes it.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectRequest<'a> {
+    /// Where to connect to. Several addresses are raced: see RFC 8305.
+    pub addresses: &'a [Address],
+    /// The index of the address that is tried first; the others follow in their order.
+    pub first: usize,
+    /// The longest time the whole connect may take, all addresses included. `None`: as long as the kernel tries,
+    /// which is minutes.
+    pub timeout: Option<Duration>,
+    /// The time between the starts of two attempts, [`ATTEMPT_DELAY`] by default.
+    pub attempt_delay: Duration,
+    /// Which local address to connect from.
+    pub options: ConnectOptions,
+    /// A connection on whose behalf this connect is made. The connect ends with
+    /// [`ConnectAbandoned`](crate::Completion::ConnectAbandoned) when the client resets that connection, or closes
+    /// it without having sent a byte. It is watched once the connect has taken `attempt_delay`, on backends that
+    /// report a close. The descriptor has to stay open until the connect has ended.
+    pub client: Option<BorrowedFd<'a>>,
+}
+
+impl<'a> ConnectRequest<'a> {
+    /// A connect to `addresses` without a timeout.
+    #[must_use]
+    pub fn new(addresses: &'a [Address]) -> Self {
+        ConnectRequest {
+            addresses,
+            first: 0,
+            timeout: None,
+            attempt_delay: ATTEMPT_DELAY,
+            options: ConnectOptions::default(),
+            client: None,
+        }
+    }
+}
+
+/// How a connect ended.
 #[derive(Debug)]
-pub(crate) struct Connecting {
+pub(crate) enum Outcome {
+    /// With the index of the address.
+    Connected(OwnedFd, usize),
+    /// With the first failure, or `ETIMEDOUT`.
+    Failed(Error),
+    /// The client closed its connection.
+    Abandoned,
+}
+
+/// An attempt at one address.
+#[derive(Debug)]
+struct Attempt {
+    /// The index of the address.
+    index: usize,
     fd: OwnedFd,
     event: EventId,
 }
 
+#[derive(Debug)]
+struct Client {
+    fd: RawFd,
+    event: Option<EventId>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Connecting {
+    key: SourceKey,
+    options: ConnectOptions,
+    attempt_delay: Duration,
+    attempts: Vec<Attempt>,
+    /// Addresses that were not tried yet, the next one last.
+    waiting: Vec<(usize, Address)>,
+    failures: Vec<(usize, Error)>,
+    client: Option<Client>,
+    timer: Option<EventId>,
+    deadline: Option<Duration>,
+}
+
 impl Connecting {
-    pub(crate) fn new(
-        base: &Base,
-        key: SourceKey,
-        address: &Address,
-        timeout: Option<Duration>,
-        options: &ConnectOptions,
-    ) -> Result<Self> {
-        let fd = socket::connect_with(address, options)?;
-        // A connection that is there already is writable, so it too is reported by the loop.
-        let interest = EventSpec::io(fd.as_raw_fd(), What::WRITE).data(Role::Write(0).tag(key));
+    /// Starts the first attempt. Where the attempts at all addresses fail without waiting,
+    /// [`is_over`](Self::is_over) is true.
+    pub(crate) fn new(base: &Base, key: SourceKey, request: &ConnectRequest<'_>) -> Result<Self> {
+        if request.addresses.is_empty() {
+            return Err(Error::OutOfRange("number of addresses"));
+        }
+        let mut connecting = Connecting {
+            key,
+            options: request.options,
+            attempt_delay: request.attempt_delay,
+            attempts: Vec::with_capacity(1),
+            waiting: Vec::new(),
+            failures: Vec::new(),
+            client: request.client.map(|fd| Client { fd: fd.as_raw_fd(), event: None }),
+            timer: None,
+            deadline: None,
+        };
+        let begun = if let [address] = request.addresses {
+            connecting.start(base, 0, address)
+        } else {
+            let order = order(request.addresses, request.first % request.addresses.len());
+            connecting.waiting =
+                order.into_iter().rev().map(|index| (index, request.addresses[index].clone())).collect();
+            connecting.start_next(base);
+            Ok(())
+        };
+        let begun = begun.and_then(|()| connecting.set_deadline(base, request.timeout));
+        match begun.and_then(|()| connecting.arm(base)) {
+            Ok(()) => Ok(connecting),
+            Err(error) => {
+                connecting.close(base);
+                Err(error)
+            }
+        }
+    }
+
+    fn set_deadline(&mut self, base: &Base, timeout: Option<Duration>) -> Result<()> {
+        self.deadline = timeout.map(|timeout| Ok(base.monotonic()?.saturating_add(timeout))).transpose()?;
+        Ok(())
+    }
+
+    fn start(&mut self, base: &Base, index: usize, address: &Address) -> Result<()> {
+        let fd = socket::connect_with(address, &self.options)?;
+        // A connection that is established already is writable, so the loop reports it too.
+        let interest = EventSpec::io(fd.as_raw_fd(), What::WRITE).data(Role::Write(0).tag(self.key));
         let event = base.create(interest)?;
-        if let Err(error) = base.add(event, timeout) {
+        if let Err(error) = base.add(event, None) {
             let _ = base.free(event);
             return Err(error);
         }
-        Ok(Connecting { fd, event })
+        self.attempts.push(Attempt { index, fd, event });
+        Ok(())
     }
 
-    /// Called when its event fired: how the connect went.
-    pub(crate) fn finish(self, base: &Base, ready: &Ready) -> Result<OwnedFd> {
-        let _ = base.free(self.event);
-        if !ready.what.contains(What::WRITE) {
-            return Err(system(Errno::ETIMEDOUT, "connect", Some(self.fd.as_raw_fd())));
-        }
-        match socket::error(&self.fd, "connect")? {
-            None => Ok(self.fd),
-            Some(error) => Err(Error::System(error)),
+    /// Starts the next attempt that does not fail without waiting.
+    fn start_next(&mut self, base: &Base) {
+        while let Some((index, address)) = self.waiting.pop() {
+            match self.start(base, index, &address) {
+                Ok(()) => return,
+                Err(error) => {
+                    self.failures.push((index, error));
+                    if is_shortage(&error) {
+                        // Another address would need the same resource.
+                        self.waiting.clear();
+                    }
+                }
+            }
         }
     }
 
-    pub(crate) fn close(self, base: &Base) {
-        let _ = base.free(self.event);
+    /// Sets the timer to whatever is due next: the next attempt, the watch on the client, the deadline.
+    fn arm(&mut self, base: &Base) -> Result<()> {
+        let has_next_step =
+            !self.waiting.is_empty() || self.client.as_ref().is_some_and(|client| client.event.is_none());
+        let left = match self.deadline {
+            Some(deadline) => Some(deadline.saturating_sub(base.monotonic()?)),
+            None => None,
+        };
+        let wait = match (has_next_step, left) {
+            (true, Some(left)) => left.min(self.attempt_delay),
+            (true, None) => self.attempt_delay,
+            (false, Some(left)) => left,
+            (false, None) => return Ok(()),
+        };
+        let timer = match self.timer {
+            Some(timer) => timer,
+            None => {
+                let timer = EventSpec::timer().data(Role::Deadline.tag(self.key));
+                *self.timer.insert(base.create(timer)?)
+            }
+        };
+        base.add(timer, Some(wait))
+    }
+
+    /// Called when one of its events fired. `None`: the connect goes on.
+    pub(crate) fn ready(&mut self, base: &Base, role: Role, ready: &Ready) -> Option<Outcome> {
+        let outcome = match role {
+            Role::Write(_) => {
+                let index = self.attempts.iter().position(|attempt| attempt.event == ready.id)?;
+                self.finish_attempt(base, index)
+            }
+            Role::Closed(_) => self.check_client(),
+            _ => self.on_timer(base),
+        };
+        match outcome {
+            Ok(None) if self.is_over() => Some(Outcome::Failed(self.first_failure())),
+            Ok(outcome) => outcome,
+            Err(error) => Some(Outcome::Failed(error)),
+        }
+    }
+
+    /// An attempt has ended. Where it failed, the next one starts.
+    fn finish_attempt(&mut self, base: &Base, position: usize) -> Result<Option<Outcome>> {
+        let Attempt { index, fd, event } = self.attempts.remove(position);
+        let _ = base.free(event);
+        match socket::connect_outcome(&fd) {
+            Ok(()) => return Ok(Some(Outcome::Connected(fd, index))),
+            Err(error) => self.failures.push((index, error)),
+        }
+        drop(fd);
+        if !self.waiting.is_empty() {
+            self.start_next(base);
+            self.arm(base)?;
+        }
+        Ok(None)
+    }
+
+    fn on_timer(&mut self, base: &Base) -> Result<Option<Outcome>> {
+        let is_late = match self.deadline {
+            Some(deadline) => base.monotonic()? >= deadline,
+            None => false,
+        };
+        if is_late {
+            return self.on_deadline(base).map(Some);
+        }
+        self.start_next(base);
+        if let Some(client) = &mut self.client
+            && client.event.is_none()
+        {
+            let interest = EventSpec::io(client.fd, What::CLOSED).data(Role::Closed(0).tag(self.key));
+            let event = *client.event.insert(base.create(interest)?);
+            base.add(event, None)?;
+        }
+        self.arm(base)?;
+        Ok(None)
+    }
+
+    /// The time is over. After a pause of the process (`SIGSTOP`, a suspended machine) a connection may be
+    /// established that the loop has not reported yet: `epoll_wait` then fails with `EINTR` (`signal(7)`).
+    fn on_deadline(&mut self, base: &Base) -> Result<Outcome> {
+        while let Some(position) = self.attempts.iter().position(|attempt| is_writable(&attempt.fd)) {
+            self.waiting.clear();
+            if let Some(outcome) = self.finish_attempt(base, position)? {
+                return Ok(outcome);
+            }
+        }
+        match self.attempts.first() {
+            Some(attempt) => {
+                let late = system(Errno::ETIMEDOUT, "connect", Some(attempt.fd.as_raw_fd()));
+                Ok(Outcome::Failed(late))
+            }
+            None => Ok(Outcome::Failed(self.first_failure())),
+        }
+    }
+
+    /// The client's end of the stream was reported, or a failure. One that sent bytes before may still wait for the
+    /// answer.
+    fn check_client(&self) -> Result<Option<Outcome>> {
+        let Some(client) = &self.client else { return Ok(None) };
+        match recv(client.fd, &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
+            Ok(1..) | Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
+            Ok(_) | Err(_) => Ok(Some(Outcome::Abandoned)),
+        }
+    }
+
+    /// Whether every address was tried and none is being tried.
+    pub(crate) fn is_over(&self) -> bool {
+        self.attempts.is_empty() && self.waiting.is_empty()
+    }
+
+    pub(crate) fn first_failure(&self) -> Error {
+        let late = || system(Errno::ETIMEDOUT, "connect", None);
+        self.failures.first().map_or_else(late, |(_, error)| *error)
+    }
+
+    /// Releases what is left and returns the failed attempts, in their order.
+    pub(crate) fn close(self, base: &Base) -> Vec<(usize, Error)> {
+        let client = self.client.and_then(|client| client.event);
+        for event in self.timer.into_iter().chain(client) {
+            let _ = base.free(event);
+        }
+        for attempt in self.attempts {
+            // Before the descriptor is closed.
+            let _ = base.free(attempt.event);
+        }
+        self.failures
+    }
+}
+
+fn is_writable(fd: &OwnedFd) -> bool {
+    poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)], PollTimeout::ZERO).is_ok_and(|count| count > 0)
+}
+
+/// The order of attempts, as indices: the address `first`, then the families in turn, each in its own order.
+fn order(addresses: &[Address], first: usize) -> Vec<usize> {
+    let rest = (0..addresses.len()).filter(|index| *index != first);
+    let all: Vec<_> = std::iter::once(first).chain(rest).collect();
+    let domain = addresses[first].domain();
+    let (same, other): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|index| addresses[*index].domain() == domain);
+    let mut order = Vec::with_capacity(addresses.len());
+    for turn in 0..same.len().max(other.len()) {
+        order.extend(same.get(turn));
+        order.extend(other.get(turn));
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_families_alternate_and_begin_with_that_of_the_first_address() {
+        let hosts = ["::1", "::2", "::3", "127.0.0.1", "127.0.0.2"];
+        let addresses = hosts.map(|host| Address::internet(host, 1).unwrap());
+        assert_eq!(order(&addresses, 0), [0, 3, 1, 4, 2]);
+        assert_eq!(order(&addresses, 2), [2, 3, 0, 4, 1]);
+        assert_eq!(order(&addresses, 4), [4, 0, 3, 1, 2]);
+        assert_eq!(order(&addresses[..1], 0), [0]);
     }
 }

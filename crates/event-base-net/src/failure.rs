@@ -28,3 +28,17 @@ pub(crate) fn would_block(errno: Errno) -> bool {
     // EWOULDBLOCK is the same number on every supported system.
     errno == Errno::EAGAIN
 }
+
+/// The `errno` of a failed system call.
+pub(crate) fn errno(error: &Error) -> Option<Errno> {
+    match error {
+        Error::System(error) => Some(Errno::from_raw(error.errno)),
+        _ => None,
+    }
+}
+
+/// Whether the process or the system lacks descriptors or memory, so that the same call with other arguments
+/// would fail too.
+pub(crate) fn is_shortage(error: &Error) -> bool {
+    matches!(errno(error), None | Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM))
+}

@@ -59,6 +59,7 @@ mod source;
 pub use accept::ListenOptions;
 pub use address::Address;
 pub use completion::Completion;
+pub use connect::{ATTEMPT_DELAY, ConnectRequest};
 pub use failure::Result;
 pub use net::Net;
 pub use relay::{EndReason, RateGroup, RateLimit, RelayEnd, RelayOptions, RelayStats, Transfer};

@@ -10,7 +10,7 @@ use event_base::{Base, Error, EventId, EventSpec, Ready, What};
 use crate::accept::{ListenOptions, Listener, Step};
 use crate::address::Address;
 use crate::completion::Completion;
-use crate::connect::Connecting;
+use crate::connect::{ConnectRequest, Connecting, Outcome};
 use crate::failure::Result;
 use crate::relay::{EndReason, Pools, Relay, RelayOptions, RelayStats};
 use crate::socket::ConnectOptions;
@@ -98,9 +98,30 @@ impl Net {
         timeout: Option<Duration>,
         options: &ConnectOptions,
     ) -> Result<SourceKey> {
+        let addresses = std::slice::from_ref(address);
+        self.connect_request(&ConnectRequest { timeout, options: *options, ..ConnectRequest::new(addresses) })
+    }
+
+    /// Connects to whichever of several addresses answers first.
+    ///
+    /// The outcome comes as [`Completion::Connected`], or as [`Completion::ConnectAbandoned`] for a request with a
+    /// client, never before the loop runs.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] without an address, or a closed base; those of
+    /// [`connect_with`](Self::connect_with) where there is one address. Where all of several addresses are refused
+    /// immediately, that is a completion.
+    pub fn connect_request(&mut self, request: &ConnectRequest<'_>) -> Result<SourceKey> {
         let base = &self.base;
-        self.sources
-            .insert(|key| Ok(Source::Connecting(Connecting::new(base, key, address, timeout, options)?)))
+        let key = self.sources.insert(|key| Ok(Source::Connecting(Connecting::new(base, key, request)?)))?;
+        if let Some(Source::Connecting(connecting)) = self.sources.get(key)
+            && connecting.is_over()
+        {
+            let failure = Outcome::Failed(connecting.first_failure());
+            self.end_connect(key, failure);
+            self.wake()?;
+        }
+        Ok(key)
     }
 
     /// Moves bytes between `a` and `b`, both ways, until both directions have ended.
@@ -156,10 +177,9 @@ impl Net {
                 Ok(false) => {}
                 Err(error) => self.listener_died(key, error),
             },
-            Some(Source::Connecting(_)) => {
-                if let Some(Source::Connecting(connecting)) = self.sources.remove(key) {
-                    let result = connecting.finish(&self.base, ready);
-                    self.pending.push_back(Pending::Done(Completion::Connected { key, result }));
+            Some(Source::Connecting(connecting)) => {
+                if let Some(outcome) = connecting.ready(&self.base, role, ready) {
+                    self.end_connect(key, outcome);
                 }
             }
             Some(Source::Relay(relay)) => {
@@ -245,7 +265,7 @@ impl Net {
         }
         match self.sources.remove(key) {
             Some(Source::Listener(listener)) => listener.close(&self.base),
-            Some(Source::Connecting(connecting)) => connecting.close(&self.base),
+            Some(Source::Connecting(connecting)) => drop(connecting.close(&self.base)),
             _ => {}
         }
         Ok(())
@@ -264,9 +284,13 @@ impl Net {
 
     /// Drops the completion of a connect that nobody wants any more, and the connection with it.
     fn forget_connected(&mut self, key: SourceKey) -> Result<()> {
-        let found = self.pending.iter().position(
-            |pending| matches!(pending, Pending::Done(Completion::Connected { key: of, .. }) if *of == key),
-        );
+        let found = self.pending.iter().position(|pending| {
+            let Pending::Done(completion) = pending else { return false };
+            matches!(
+                completion,
+                Completion::Connected { key: of, .. } | Completion::ConnectAbandoned { key: of } if *of == key
+            )
+        });
         found.and_then(|index| self.pending.remove(index)).map(drop).ok_or(Error::Closed)
     }
 
@@ -283,6 +307,19 @@ impl Net {
             listener.close(&self.base);
         }
         self.pending.push_back(Pending::Done(Completion::AcceptFailed { key, error, retry_after: None }));
+    }
+
+    fn end_connect(&mut self, key: SourceKey, outcome: Outcome) {
+        let Some(Source::Connecting(connecting)) = self.sources.remove(key) else { return };
+        let failures = connecting.close(&self.base);
+        let completion = match outcome {
+            Outcome::Connected(fd, address) => {
+                Completion::Connected { key, result: Ok(fd), address, failures }
+            }
+            Outcome::Failed(error) => Completion::Connected { key, result: Err(error), address: 0, failures },
+            Outcome::Abandoned => Completion::ConnectAbandoned { key },
+        };
+        self.pending.push_back(Pending::Done(completion));
     }
 
     fn end_relay(&mut self, key: SourceKey, reason: EndReason, error: Option<Error>) {
@@ -309,7 +346,7 @@ impl Drop for Net {
         for source in self.sources.drain() {
             match source {
                 Source::Listener(listener) => listener.close(&self.base),
-                Source::Connecting(connecting) => connecting.close(&self.base),
+                Source::Connecting(connecting) => drop(connecting.close(&self.base)),
                 Source::Relay(relay) => {
                     relay.end(&self.base, &mut self.pools, EndReason::Closed, None);
                 }

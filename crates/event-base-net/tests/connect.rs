@@ -16,7 +16,7 @@ use support::{Bed, await_readable, closed_port, each_method, errno, open_descrip
 fn outcome(bed: &mut Bed, connect: SourceKey) -> Result<OwnedFd> {
     let mut outcome = None;
     bed.run_until(|_, completion| match completion {
-        Completion::Connected { key, result } if key == connect => {
+        Completion::Connected { key, result, .. } if key == connect => {
             outcome = Some(result);
             true
         }
@@ -138,7 +138,7 @@ fn a_connection_that_nobody_wants_any_more_is_closed_with_its_connect() {
         // Both have ended, and neither was told.
         assert_eq!(net.close(keys[0]), Ok(()), "{method}");
         assert_eq!(net.close(keys[0]), Err(Error::Closed), "{method}");
-        let Some(Completion::Connected { key, result: Ok(fd) }) = net.completion() else {
+        let Some(Completion::Connected { key, result: Ok(fd), .. }) = net.completion() else {
             panic!("{method}: the other is told")
         };
         assert_eq!(key, keys[1], "{method}");

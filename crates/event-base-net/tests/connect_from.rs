@@ -37,7 +37,7 @@ mod any_of_loopback {
             let key = bed.net.connect_with(&target, None, &from("127.0.0.42", 0)).expect("it begins");
             let mut found = None;
             bed.run_until(|_, completion| {
-                let Completion::Connected { key: of, result } = completion else {
+                let Completion::Connected { key: of, result, .. } = completion else {
                     panic!("unexpected: {completion:?}")
                 };
                 assert_eq!(of, key, "{method}");

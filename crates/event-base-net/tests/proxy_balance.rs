@@ -101,19 +101,3 @@ fn a_connection_nobody_takes_is_closed_after_each_was_tried_once() {
     // Also when both are passed over: then they are tried all the same.
     assert_eq!(stats.upstreams.iter().map(|one| one.refused).collect::<Vec<_>>(), [5, 5]);
 }
-
-#[test]
-fn the_addresses_of_an_upstream_are_tried_in_turn_and_the_good_one_is_kept() {
-    let _turn = alone();
-    let server = Server::start(b'a');
-    let (dead, _kept) = refusing();
-    let mut upstream = server.upstream();
-    upstream.addresses.insert(0, event_base_net::Address::Internet(dead));
-    let proxy = Running::to(vec![upstream], 2);
-    for _ in 0..4 {
-        assert_eq!(proxy.ask(), Some(b'a'));
-    }
-    let stats = proxy.until("all ended", |stats| stats.total.open == 0);
-    assert_eq!((stats.upstreams[0].connected, stats.upstreams[0].refused), (4, 0));
-    assert!(proxy.take_problems().is_empty());
-}

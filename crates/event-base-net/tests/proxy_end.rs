@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use event_base::Error;
-use event_base_net::proxy::{Door, HealthOptions, Proxy, ProxyOptions};
+use event_base_net::proxy::{Endpoint, HealthOptions, Proxy, ProxyOptions};
 use event_base_net::socket::{self, BindOptions};
 use event_base_net::{Address, RateLimit};
 use nix::errno::Errno;
@@ -155,7 +155,7 @@ fn an_address_in_use_is_refused_also_where_a_proxy_has_it() {
     let proxy = Running::to(vec![server.upstream()], 2);
     let before = open_descriptors();
     for threads in [1, 2, 4] {
-        let door = Door::At(proxy.address().clone(), BindOptions::default());
+        let door = Endpoint::Bind(proxy.address().clone(), BindOptions::default());
         let options = ProxyOptions { threads, ..ProxyOptions::new(door, vec![server.upstream()]) };
         let refused = Proxy::start(options, || {}).expect_err("somebody is there");
         assert_eq!(errno(&refused), (Errno::EADDRINUSE, "bind"));
@@ -171,7 +171,8 @@ fn two_proxies_share_an_address_where_both_ask_for_it() {
         return;
     }
     let server = Server::start(b'a');
-    let shared = |address| Door::At(address, BindOptions { reuse_port: true, ..BindOptions::default() });
+    let shared =
+        |address| Endpoint::Bind(address, BindOptions { reuse_port: true, ..BindOptions::default() });
     let start = |address| {
         let door = shared(address);
         Running::start(ProxyOptions { threads: 2, ..ProxyOptions::new(door, vec![server.upstream()]) })
@@ -217,7 +218,7 @@ fn threads_share_a_path_or_an_inherited_socket() {
     let inherited: OwnedFd =
         socket::listen(&Address::internet("127.0.0.1", 0).expect("it is numeric"), &BindOptions::default())
             .expect("a port is free");
-    for door in [Door::At(address, BindOptions::default()), Door::Inherited(inherited)] {
+    for door in [Endpoint::Bind(address, BindOptions::default()), Endpoint::Inherited(inherited)] {
         let options = ProxyOptions { threads: 3, ..ProxyOptions::new(door, vec![server.upstream()]) };
         let proxy = Running::start(options);
         for _ in 0..10 {
@@ -233,7 +234,7 @@ fn threads_share_a_path_or_an_inherited_socket() {
         }
         assert_eq!(proxy.stats().threads.iter().map(|one| one.accepted).sum::<u64>(), 10);
     }
-    std::fs::remove_file(path).expect("it stays when the socket is closed");
+    assert!(!path.exists(), "a proxy removes the path that it bound");
 }
 
 #[test]

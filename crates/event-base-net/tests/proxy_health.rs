@@ -30,7 +30,7 @@ fn after_failures_in_a_row_it_is_passed_over_and_told() {
     assert_eq!(stats.upstreams[1].state, UpstreamState::Up);
     let problems = proxy.take_problems();
     let (
-        Some(Problem::ConnectFailed { upstream, error, times: 1 }),
+        Some(Problem::ConnectFailed { upstream, error, times: 1, .. }),
         Some(Problem::UpstreamDown { retry_after, .. }),
     ) = (problems.first(), problems.last())
     else {

@@ -91,10 +91,10 @@ fn encode(completion: Completion) -> Option<(i32, Numbers, Option<CompletionDeta
                 Some(CompletionDetail::Failure(error)),
             )
         }
-        Completion::Connected { key, result: Ok(fd) } => {
+        Completion::Connected { key, result: Ok(fd), .. } => {
             (CONNECTED, [bits(key), fd.into_raw_fd().into(), 0.0, 0.0, 0.0, 0.0, 0.0], None)
         }
-        Completion::Connected { key, result: Err(error) } => {
+        Completion::Connected { key, result: Err(error), .. } => {
             (CONNECTED, [bits(key), -1.0, 0.0, 0.0, 0.0, 0.0, 0.0], Some(CompletionDetail::Failure(error)))
         }
         Completion::RelayEnded { key, end } => {

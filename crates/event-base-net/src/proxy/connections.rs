@@ -1,4 +1,4 @@
-//! The connections of one thread, by the key of the source that now stands for each.
+//! The connections of one thread, by the key of the source that currently stands for each.
 
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -8,40 +8,37 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::source::SourceKey;
 
-use super::upstreams::{Choice, Target, Upstreams};
+use super::server::Server;
+use super::upstreams::{Choice, Upstreams};
 
-/// The list of upstreams as one thread holds it: counting its users costs no other thread anything.
+/// The list of upstreams as one thread holds it, so that counting its users touches no memory of other threads.
 pub(super) type List = Rc<Arc<Upstreams>>;
 
-/// A connection on its way to an upstream.
+/// A connection that waits for the connect to a server.
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) client: OwnedFd,
     pub(super) peer: Address,
-    /// The list when the connection came.
+    /// The list in use when the connection was accepted.
     pub(super) list: List,
     pub(super) choice: Choice,
-    /// The upstreams tried so far, the one of `choice` included.
-    pub(super) tried: Vec<u16>,
-    /// Which of the upstream's addresses is being tried.
-    pub(super) address: usize,
-    /// How many of them were tried before.
-    pub(super) addresses_tried: usize,
+    /// The servers tried so far, the one of `choice` included.
+    pub(super) tried: Vec<u32>,
     /// When the connect began.
     pub(super) begun: Duration,
 }
 
 impl Attempt {
-    pub(super) fn target(&self) -> &Arc<Target> {
-        &self.list.entry(self.choice.index).target
+    pub(super) fn server(&self) -> &Arc<Server> {
+        self.list.server(self.choice.server)
     }
 }
 
-/// A connection that an upstream took.
+/// A connection between a client and a server.
 #[derive(Debug)]
 pub(super) struct Flowing {
-    pub(super) target: Arc<Target>,
-    /// Bytes that are counted already, up and down, or not to be counted.
+    pub(super) server: Arc<Server>,
+    /// Bytes from the client and from the server that are counted already, or are not to be counted.
     pub(super) counted: [u64; 2],
 }
 

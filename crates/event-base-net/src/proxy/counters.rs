@@ -1,7 +1,7 @@
-//! What is counted, without a lock.
+//! Counters that are read without a lock.
 //!
-//! Every number has one thread that writes it and any number that read it, so adding is a load and a store.
-//! Each thread's numbers have cache lines of their own.
+//! Each counter is written by one thread and read by any, so adding is a load and a store. The counters of each
+//! thread have cache lines of their own.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -29,7 +29,7 @@ impl Counter {
     }
 }
 
-/// What one thread did in all.
+/// The counters of one thread.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(super) struct ThreadCounters {
@@ -41,7 +41,7 @@ pub(super) struct ThreadCounters {
     pub(super) bytes_b_to_a: Counter,
 }
 
-/// What one thread did with one upstream.
+/// The counters of one thread for one upstream.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(super) struct UpstreamCounters {
@@ -50,8 +50,8 @@ pub(super) struct UpstreamCounters {
     pub(super) failed: Counter,
     pub(super) bytes_a_to_b: Counter,
     pub(super) bytes_b_to_a: Counter,
-    /// Nanoseconds that connects took which succeeded.
+    /// The duration of all successful connects, in nanoseconds.
     pub(super) connecting: Counter,
-    /// The longest of them.
+    /// The duration of the longest one.
     pub(super) longest: Counter,
 }

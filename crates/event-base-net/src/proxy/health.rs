@@ -1,9 +1,9 @@
-//! Whether an upstream is worth trying, from what became of the connects to it.
+//! The health of a server, from the outcomes of connects to it.
 //!
-//! So many failures in a row take it out for a time. When that is over, one connection may try it while all
-//! others still pass it over: with its success the upstream is back, with its failure it is out for twice as
-//! long. Any other success brings it back as well; any other failure changes nothing while it is out, since
-//! it belongs to a connect from before, or to one that was made because nobody else was left.
+//! After a number of consecutive failures a server is passed over for a time. Then one connection, the probe, is
+//! given to it, while all others still pass it over: if the probe succeeds the server is up again, if it fails the
+//! time doubles. Any other success brings the server up as well. Any other failure changes nothing while the server
+//! is down: that connect began before, or no other server was left.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,26 +12,26 @@ use parking_lot::Mutex;
 
 use super::options::HealthOptions;
 
-/// Whether a connection may be given to an upstream.
+/// Whether a connection may be given to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claim {
     Up,
-    /// By this connection alone, to find out. Its outcome has to be told, or that there will be none.
+    /// This connection alone. Its outcome has to be reported, or [`abandon_probe`](Health::abandon_probe) called.
     Probe,
     Down,
 }
 
-/// What an upstream is at the moment.
+/// Whether an upstream gets connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpstreamState {
     /// It gets connections.
     Up,
     /// It is passed over.
     Down {
-        /// For how much longer.
+        /// The time until it is probed, or its name is looked up.
         retry_after: Duration,
     },
-    /// It was passed over, and the next connection tries it, or one is doing so.
+    /// It was passed over; the next connection probes it, or a probe is in progress.
     Probing,
 }
 
@@ -48,11 +48,11 @@ struct Down {
     probing: bool,
 }
 
-/// The times are since any one moment, the same for all calls.
+/// All times are since one moment that all calls share.
 #[derive(Debug)]
 pub(super) struct Health {
     options: HealthOptions,
-    /// There is something in the record; as long as there is not, nobody locks.
+    /// Whether there is something in the record. While there is not, no call locks.
     blemished: AtomicBool,
     record: Mutex<Record>,
 }
@@ -76,7 +76,7 @@ impl Health {
         }
     }
 
-    /// A connect succeeded: whether that brought the upstream back.
+    /// A connect succeeded. Returns whether the server was down.
     pub(super) fn succeeded(&self) -> bool {
         if !self.blemished.load(Ordering::Acquire) {
             return false;
@@ -86,7 +86,7 @@ impl Health {
         std::mem::take(&mut *record).down.is_some()
     }
 
-    /// A connect failed: for how long the upstream is out, if that is why.
+    /// A connect failed. Returns the time for which the server is passed over, if this failure is the reason.
     pub(super) fn failed(&self, now: Duration, probe: bool) -> Option<Duration> {
         let mut record = self.record.lock();
         self.blemished.store(true, Ordering::Release);
@@ -101,7 +101,7 @@ impl Health {
         Some(backoff)
     }
 
-    /// The connection that was to find out came to nothing for a reason of its own.
+    /// The probe ended without an outcome; the next connection is the probe.
     pub(super) fn abandon_probe(&self) {
         if let Some(down) = &mut self.record.lock().down {
             down.probing = false;
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn only_failures_in_a_row_take_it_out() {
+    fn only_consecutive_failures_take_a_server_down() {
         let health = health();
         assert_eq!(health.failed(SECOND, false), None);
         assert!(!health.succeeded());
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn one_connection_tries_it_and_the_time_doubles_up_to_the_longest() {
+    fn one_connection_probes_a_server_and_the_backoff_doubles_up_to_its_maximum() {
         let health = health();
         health.failed(Duration::ZERO, false);
         let mut now = Duration::ZERO;
@@ -155,19 +155,19 @@ mod tests {
             assert_eq!(health.claim(|| now), Claim::Probe);
             assert_eq!(health.state(now), UpstreamState::Probing);
             assert_eq!(health.claim(|| now), Claim::Down, "one at a time");
-            assert_eq!(health.failed(now, false), None, "not the one that was to find out");
+            assert_eq!(health.failed(now, false), None, "not the probe");
             backoff = health.failed(now, true);
         }
         now += 5 * SECOND;
         assert_eq!(health.claim(|| now), Claim::Probe);
         assert!(health.succeeded());
         assert_eq!((health.claim(|| now), health.state(now)), (Claim::Up, UpstreamState::Up));
-        assert_eq!(health.failed(now, false), None, "it begins again");
+        assert_eq!(health.failed(now, false), None, "counting starts anew");
         assert_eq!(health.failed(now, false), Some(SECOND));
     }
 
     #[test]
-    fn a_try_that_came_to_nothing_leaves_it_to_the_next() {
+    fn an_abandoned_probe_leaves_it_to_the_next_connection() {
         let health = health();
         health.failed(Duration::ZERO, false);
         health.failed(Duration::ZERO, false);

@@ -1,22 +1,32 @@
-//! A whole proxy on threads of its own.
+//! A TCP proxy on threads of its own.
 //!
-//! Ground rules:
-//! - Each thread has a base, a [`Net`](crate::Net) and a listener; a connection stays on the thread that
-//!   accepted it.
-//! - On the path of bytes nobody locks: what threads share there are the atomics of `counters.rs`, and whose
-//!   turn an upstream is. Locks are taken for a connect that failed, for commands and for problems, each for
-//!   moments.
-//! - Commands go through a queue for each thread and the wake-up of its base, so whoever gives one waits for
-//!   nobody. Problems go the other way through one bounded queue.
-//! - A thread that panics or fails takes the other threads along, and never the process.
+//! - Each thread has a base, a [`Net`](crate::Net) and a listener. A connection stays on the thread that accepted
+//!   it.
+//! - No lock is taken to forward bytes or to choose a server that is up: there, threads share atomics only
+//!   (`counters.rs`, `upstreams.rs`). Failed connects, commands and problems take locks for a moment.
+//! - Commands go through a queue for each thread, whose base they wake, so that the caller never waits. Problems
+//!   return through one bounded queue.
+//! - The addresses of names are looked up on threads that do nothing else (`lookups.rs`). Each change makes a new
+//!   list of servers, which replaces the old one for new connections.
+//! - A thread that panics or fails ends the other threads, and never the process.
 
+mod balance;
+mod bound_path;
+mod clock;
+mod commands;
 mod connections;
 mod counters;
-mod doors;
+mod directory;
+mod forward;
 mod header;
 mod health;
+mod listeners;
+mod lookups;
+mod names;
 mod options;
-mod problem;
+mod problems;
+mod resolver;
+mod server;
 mod shared;
 mod stats;
 mod threads;
@@ -28,38 +38,46 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use commands::{Command, ThreadState};
+use directory::Directory;
 pub use health::UpstreamState;
+use listeners::Listeners;
+use names::LookupTimes;
 pub use options::{
-    Balance, Door, HealthOptions, MAX_THREADS, MAX_UPSTREAMS, MAX_WEIGHT, ProxyOptions, ProxyProtocol,
-    Upstream,
+    AddressUse, Balance, Endpoint, HealthOptions, MAX_ADDRESSES, MAX_THREADS, MAX_UPSTREAMS, MAX_WEIGHT,
+    ProxyOptions, ProxyProtocol, Upstream, UpstreamTarget,
 };
 use parking_lot::Mutex;
-use problem::Outbox;
-pub use problem::Problem;
-use shared::{Command, Fixed, Shared, ThreadShared};
+pub use problems::Problem;
+use problems::Problems;
+pub use resolver::{Resolver, SystemResolver};
+use shared::{Settings, Shared};
 pub use stats::{ProxyStats, Traffic, UpstreamStats};
-use upstreams::Upstreams;
+use upstreams::ListSettings;
 
 use crate::address::Address;
 use crate::failure::Result;
 use crate::relay::{RateGroup, RelayOptions};
 
-/// A TCP proxy that runs on native threads. Its calls may be made from any thread and wait for nothing, but
-/// for [`join`](Self::join).
+/// The limit of a look-up where connects have no timeout.
+const LOOKUP_LIMIT: Duration = Duration::from_secs(10);
+
+/// A TCP proxy that runs on native threads. Its methods may be called on any thread and do not wait, except
+/// [`join`](Self::join).
 ///
-/// Dropping it ends it at once, and returns when its threads have ended, which takes them a pass of their
-/// loops.
+/// Dropping it ends it, and returns when its threads have ended, which takes them a pass of their loops. A look-up
+/// that is in progress is not waited for.
 ///
 /// ```
 /// use std::io::{Read, Write};
 /// use std::net::{TcpListener, TcpStream};
 /// use event_base_net::{Address, socket::BindOptions};
-/// use event_base_net::proxy::{Door, Proxy, ProxyOptions, Upstream};
+/// use event_base_net::proxy::{Endpoint, Proxy, ProxyOptions, Upstream};
 ///
 /// let server = TcpListener::bind("127.0.0.1:0")?;
 /// let upstream = Upstream::new("the server", Address::Internet(server.local_addr()?));
-/// let door = Door::At(Address::internet("127.0.0.1", 0)?, BindOptions::default());
-/// let proxy = Proxy::start(ProxyOptions { threads: 2, ..ProxyOptions::new(door, vec![upstream]) }, || {})?;
+/// let listen = Endpoint::Bind(Address::internet("127.0.0.1", 0)?, BindOptions::default());
+/// let proxy = Proxy::start(ProxyOptions { threads: 2, ..ProxyOptions::new(listen, vec![upstream]) }, || {})?;
 ///
 /// let Address::Internet(address) = proxy.address() else { unreachable!() };
 /// let mut client = TcpStream::connect(address)?;
@@ -82,22 +100,27 @@ impl fmt::Debug for Proxy {
 }
 
 impl Proxy {
-    /// Binds every listener, then starts the threads. `bell` is called, on any of them, when there are
-    /// [problems](Self::take_problems) and when the last thread [has ended](Self::is_over); it must not block.
+    /// Binds every listener, then starts the threads. `notify` is called on any of them when there are
+    /// [problems](Self::take_problems), and when the last thread [has ended](Self::is_over). It must not block.
+    ///
+    /// Names are looked up afterwards. Connections are accepted once a server is known, or the first look-up of each
+    /// name has ended; until then they wait in the kernel's queue.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`](event_base::Error::OutOfRange) for options outside their ranges; otherwise what
-    /// the kernel refused, of `socket`, `bind` (`EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`), `listen`,
-    /// `epoll_create1`, `pthread_create` (`EAGAIN`) and others. Nothing is left open then, and nothing was
-    /// accepted.
-    pub fn start(options: ProxyOptions, bell: impl Fn() + Send + Sync + 'static) -> Result<Self> {
+    /// [`Error::OutOfRange`](event_base::Error::OutOfRange) for options outside their ranges; otherwise a failure of
+    /// `socket`, `bind` (`EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`), `listen`, `epoll_create1`, `pthread_create`
+    /// (`EAGAIN`) and others. Nothing is left open or running then, and nothing was accepted.
+    pub fn start(options: ProxyOptions, notify: impl Fn() + Send + Sync + 'static) -> Result<Self> {
         options.check()?;
         let ProxyOptions {
-            door,
+            listen,
             accept,
             threads,
             upstreams,
             balance,
+            addresses,
+            lookup_interval,
+            resolver,
             connect_timeout,
             idle_timeout,
             limit,
@@ -106,30 +129,39 @@ impl Proxy {
             health,
         } = options;
         let count = threads as usize;
-        let upstreams = Upstreams::new(upstreams, balance, count, health, None)?;
-        let (doors, address) = doors::open(door, count)?;
+        let times = LookupTimes {
+            interval: lookup_interval,
+            backoff: health.backoff,
+            max_backoff: health.max_backoff,
+            limit: connect_timeout.unwrap_or(LOOKUP_LIMIT),
+        };
+        let list_settings = ListSettings { balance, addresses, health, threads: count };
+        let directory = Directory::new(upstreams, list_settings, times)?;
+        let Listeners { sockets, address, path } = listeners::open(listen, count)?;
         let group = total_limit.map(RateGroup::new).transpose()?;
         let relay = RelayOptions { idle_timeout, limit, group, ..RelayOptions::default() };
-        let fixed = Fixed { accept, balance, connect_timeout, relay, proxy_protocol, health };
-        let bases = (0..count).map(|_| ThreadShared::new()).collect::<Result<_>>()?;
-        let shared = Arc::new(Shared::new(fixed, bases, upstreams, Outbox::new(Box::new(bell))));
-        let threads = Mutex::new(threads::start(&shared, doors)?);
+        let settings = Settings { accept, connect_timeout, relay, proxy_protocol };
+        let states = (0..count).map(|_| ThreadState::new()).collect::<Result<_>>()?;
+        let problems = Problems::new(Box::new(notify));
+        let shared = Shared::new(settings, states, directory, resolver, problems, path);
+        shared.lookups.start()?;
+        let threads = Mutex::new(threads::start(&shared, sockets)?);
         Ok(Proxy { shared, address, threads })
     }
 
-    /// Where it listens; after port 0, with the port that was chosen.
+    /// Where it listens. Port 0 was replaced with the port that the kernel chose.
     #[must_use]
     pub fn address(&self) -> &Address {
         &self.address
     }
 
-    /// How many threads it was started with.
+    /// The number of threads.
     #[must_use]
     pub fn thread_count(&self) -> usize {
         self.shared.threads.len()
     }
 
-    /// What it has done so far.
+    /// The statistics so far.
     #[must_use]
     pub fn stats(&self) -> ProxyStats {
         let mut total = Traffic::default();
@@ -157,51 +189,52 @@ impl Proxy {
             total.bytes_a_to_b += one.bytes_a_to_b;
             total.bytes_b_to_a += one.bytes_b_to_a;
         }
-        ProxyStats { total, threads, upstreams: self.shared.upstreams().stats(self.shared.clock.now()) }
+        let next_lookup = |host: &str| self.shared.lookups.retry_after(host);
+        let upstreams = self.shared.upstreams().stats(self.shared.clock.now(), next_lookup);
+        ProxyStats { total, threads, upstreams }
     }
 
-    /// Forwards new connections to these upstreams. Those under way go on, also to upstreams that are not
-    /// among them; one that is keeps its numbers and what is known of its health.
+    /// Forwards new connections to these upstreams. Open connections continue, also those to upstreams that are not
+    /// in the list. An upstream that stays keeps its statistics, its health and the addresses of its name.
+    ///
+    /// Names are looked up. The list is used from when it has a server, or the first look-up of each name has ended;
+    /// the old list is used until then.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`](event_base::Error::OutOfRange) for a list that is empty or too long, a weight
-    /// outside its range, an upstream without an address, or two with one name. The old list stays then.
+    /// [`Error::OutOfRange`](event_base::Error::OutOfRange) for a list that is empty or too long, a weight outside its
+    /// range, an upstream without an address or a host, or two upstreams with one name; the old list stays then.
+    /// `pthread_create` where the first name needs a thread that cannot be made.
     pub fn set_upstreams(&self, list: Vec<Upstream>) -> Result<()> {
-        let Fixed { balance, health, .. } = self.shared.options;
-        let old = self.shared.upstreams();
-        let new = Upstreams::new(list, balance, self.shared.threads.len(), health, Some(&old))?;
-        self.shared.set_upstreams(Arc::new(new));
-        Ok(())
+        self.shared.lookups.set(list)
     }
 
-    /// Accepts no more, except what waits in the kernel's queue, and ends when the last connection has ended,
-    /// or after `timeout`, with those that are left then. A second call can only make that sooner.
+    /// Accepts no more connections, except those in the kernel's queue, and ends when the last connection has ended.
+    /// After `timeout` it ends those that are left. A second call can only make that sooner.
     pub fn drain(&self, timeout: Option<Duration>) {
-        self.shared.tell_all(Command::Drain(timeout));
+        self.shared.end(Command::Drain(timeout));
     }
 
-    /// Ends everything at once.
+    /// Ends all connections, and the threads.
     pub fn stop(&self) {
-        self.shared.tell_all(Command::Stop);
+        self.shared.end(Command::Stop);
     }
 
-    /// Whether every thread has ended, and all that belonged to it is closed.
+    /// Whether every thread has ended, and all its descriptors are closed.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.shared.is_over()
     }
 
-    /// What went wrong since the last call, the oldest first.
+    /// The problems since the last call, the oldest first.
     #[must_use]
     pub fn take_problems(&self) -> Vec<Problem> {
-        self.shared.outbox.take()
+        self.shared.problems.take()
     }
 
-    /// Waits until every thread has ended, which without [`stop`](Self::stop) or [`drain`](Self::drain) they
-    /// do not. Not for a thread that others rely on.
+    /// Blocks until every thread has ended, which they do after [`stop`](Self::stop) or [`drain`](Self::drain).
     pub fn join(&self) {
         for thread in std::mem::take(&mut *self.threads.lock()) {
-            // It caught its own panic.
+            // It catches its own panic.
             let _ = thread.join();
         }
     }
@@ -226,21 +259,21 @@ mod tests {
     fn a_panic_ends_the_proxy_and_nothing_else() {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let upstream = Upstream::new("server", Address::Internet(server.local_addr().unwrap()));
-        let door = Door::At(Address::internet("127.0.0.1", 0).unwrap(), BindOptions::default());
-        let (ring, rung) = channel();
-        let options = ProxyOptions { threads: 3, ..ProxyOptions::new(door, vec![upstream]) };
-        let proxy = Proxy::start(options, move || ring.send(()).unwrap()).unwrap();
+        let listen = Endpoint::Bind(Address::internet("127.0.0.1", 0).unwrap(), BindOptions::default());
+        let (notify, notified) = channel();
+        let options = ProxyOptions { threads: 3, ..ProxyOptions::new(listen, vec![upstream]) };
+        let proxy = Proxy::start(options, move || notify.send(()).unwrap()).unwrap();
         let Address::Internet(address) = *proxy.address() else { panic!("it is an internet address") };
         let _client = TcpStream::connect(address).unwrap();
         let _arrived = server.accept().unwrap();
 
-        proxy.shared.threads[1].tell(Command::Panic);
+        proxy.shared.threads[1].send(Command::Panic);
         while !proxy.is_over() {
-            rung.recv().unwrap();
+            notified.recv().unwrap();
         }
-        let reason = "a thread of the proxy panicked: a test asked for it".to_owned();
+        let reason = "a thread of the proxy panicked: a test requested it".to_owned();
         assert_eq!(proxy.take_problems(), [Problem::ThreadFailed { reason }]);
-        // Later commands find nobody.
+        // Later commands have no effect.
         proxy.drain(None);
         proxy.stop();
         proxy.join();

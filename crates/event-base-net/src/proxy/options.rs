@@ -1,65 +1,110 @@
-//! What a proxy is told.
+//! The options of a proxy.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use event_base::Error;
 
+use super::resolver::{Resolver, SystemResolver};
 use crate::accept::ListenOptions;
 use crate::address::Address;
 use crate::failure::Result;
 use crate::relay::RateLimit;
 use crate::socket::BindOptions;
 
-/// More native threads than this are a mistake.
+/// The largest number of native threads of a proxy.
 pub const MAX_THREADS: u32 = 1024;
-/// More upstreams than this are a mistake.
+/// The largest number of upstreams of a proxy.
 pub const MAX_UPSTREAMS: usize = 1024;
-/// The heaviest an upstream can be.
+/// The largest weight of an upstream.
 pub const MAX_WEIGHT: u32 = 256;
+/// The largest number of addresses that a proxy uses of one name; the resolver's first ones.
+pub const MAX_ADDRESSES: usize = 64;
 
 /// Where a proxy accepts.
 #[derive(Debug)]
-pub enum Door {
-    /// It binds, and closes what it bound.
-    At(Address, BindOptions),
-    /// A socket that listens already, an inherited one for instance. The proxy owns it.
+pub enum Endpoint {
+    /// An address that the proxy binds. It removes the path of a unix socket as soon as it stops accepting.
+    Bind(Address, BindOptions),
+    /// A socket that listens already, such as an inherited one. The proxy owns it; its path stays.
     Inherited(OwnedFd),
 }
 
-/// One place to forward to.
+/// Where an upstream is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpstreamTarget {
+    /// One address.
+    Address(Address),
+    /// A host that the proxy's [`resolver`](ProxyOptions::resolver) looks up.
+    Name {
+        /// The host's name; not empty.
+        host: String,
+        /// The port at each of its addresses.
+        port: u16,
+    },
+}
+
+/// A server, or a name of several, that connections are forwarded to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
-    /// Tells it from the others, and recognises it in [`Proxy::set_upstreams`](super::Proxy::set_upstreams).
+    /// Identifies the upstream in statistics, and in [`Proxy::set_upstreams`](super::Proxy::set_upstreams).
     pub name: String,
-    /// Its addresses, at least one. Those after the first are tried where the ones before do not answer, and
-    /// the one that answered is tried first from then on.
-    pub addresses: Vec<Address>,
-    /// How many connections it gets in proportion to the others: 1 to [`MAX_WEIGHT`].
+    /// Where it is.
+    pub target: UpstreamTarget,
+    /// The share of connections in proportion to other upstreams: 1 to [`MAX_WEIGHT`]. Each address of a name has
+    /// this weight under [`AddressUse::All`].
     pub weight: u32,
 }
 
 impl Upstream {
-    /// An upstream with one address and the weight 1.
+    /// An upstream at one address, with weight 1.
     #[must_use]
     pub fn new(name: impl Into<String>, address: Address) -> Self {
-        Upstream { name: name.into(), addresses: vec![address], weight: 1 }
+        Upstream { name: name.into(), target: UpstreamTarget::Address(address), weight: 1 }
     }
+
+    /// An upstream at the addresses of `host`, with weight 1.
+    #[must_use]
+    pub fn named(name: impl Into<String>, host: impl Into<String>, port: u16) -> Self {
+        let target = UpstreamTarget::Name { host: host.into(), port };
+        Upstream { name: name.into(), target, weight: 1 }
+    }
+
+    /// The name that has to be looked up.
+    pub(super) fn host(&self) -> Option<&str> {
+        match &self.target {
+            UpstreamTarget::Address(_) => None,
+            UpstreamTarget::Name { host, .. } => Some(host),
+        }
+    }
+}
+
+/// How several addresses of one name are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AddressUse {
+    /// Each address is a server: it has the upstream's weight, takes part in balancing, and has a health of its
+    /// own.
+    #[default]
+    All,
+    /// All addresses are one server. Each connect races them (RFC 8305), beginning with the address that the last
+    /// successful connect reached.
+    One,
 }
 
 /// How connections are spread over upstreams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Balance {
-    /// Each gets its turn, all threads taken together; where weights differ, the turns of the heavy ones are
-    /// spread evenly between those of the others.
+    /// Each server in turn, counted over all threads. The turns of a server with a larger weight are spread evenly
+    /// between those of the others.
     #[default]
     RoundRobin,
-    /// Whichever has the fewest connections open for its weight, those being made included, all threads taken
-    /// together. Between equals it is whose turn it is.
+    /// The server with the fewest open connections in proportion to its weight, connects in progress included,
+    /// counted over all threads. Among equals, the next in turn.
     LeastConnections,
 }
 
-/// Which header tells the upstream where a connection came from: HAProxy's PROXY protocol.
+/// Which header of HAProxy's PROXY protocol informs the upstream of the client's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyProtocol {
     /// One line of text.
@@ -68,14 +113,16 @@ pub enum ProxyProtocol {
     V2,
 }
 
-/// When an upstream that cannot be connected to is passed over. No connection is made only to find out.
+/// When a server that cannot be connected to is passed over. The health of a server is passive: no connection is
+/// made only to check it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HealthOptions {
-    /// After how many failed connects in a row; at least 1.
+    /// The number of consecutive failed connects after which it is passed over; at least 1.
     pub failures: u32,
-    /// For how long at first. Then one connection tries it again; while those fail, the time doubles.
+    /// The first time for which it is passed over. One connection then probes it; each failed probe doubles the
+    /// time. A failed look-up of a name is retried at the same intervals, but not sooner than after 100 ms.
     pub backoff: Duration,
-    /// The longest it gets; at least `backoff`.
+    /// The longest such time; at least `backoff`.
     pub max_backoff: Duration,
 }
 
@@ -90,39 +137,51 @@ impl Default for HealthOptions {
 #[derive(Debug)]
 pub struct ProxyOptions {
     /// Where it accepts.
-    pub door: Door,
+    pub listen: Endpoint,
     /// How each thread accepts.
     pub accept: ListenOptions,
-    /// How many native threads, each with a base of its own: 1 to [`MAX_THREADS`].
+    /// The number of native threads, each with a base of its own: 1 to [`MAX_THREADS`].
     pub threads: u32,
-    /// Where it forwards to: 1 to [`MAX_UPSTREAMS`], no two with one name.
+    /// Where it forwards to: 1 to [`MAX_UPSTREAMS`] upstreams with distinct names.
     pub upstreams: Vec<Upstream>,
-    /// How connections are spread over them.
+    /// How connections are spread over the servers.
     pub balance: Balance,
-    /// How long a connect to one address may take. `None`: as long as the kernel tries, which is minutes.
+    /// How several addresses of one name are used.
+    pub addresses: AddressUse,
+    /// The time between two look-ups of one name. `None`: a name is looked up again only after a failure: of the
+    /// look-up, or of a connect to one of its addresses.
+    pub lookup_interval: Option<Duration>,
+    /// Looks names up.
+    pub resolver: Arc<dyn Resolver>,
+    /// The longest time a connect to one server may take, all addresses that are raced included. A look-up that
+    /// takes longer is reported as failed; its answer is used when it arrives. `None`: as long as the kernel tries,
+    /// which is minutes, and 10 s for look-ups.
     pub connect_timeout: Option<Duration>,
-    /// Ends a connection in which nothing has moved for so long. `None`: never.
+    /// Ends a connection in which no byte has moved for this time. `None`: never.
     pub idle_timeout: Option<Duration>,
-    /// How fast bytes may move in a connection, each direction for itself.
+    /// The rate of each connection, for each direction.
     pub limit: Option<RateLimit>,
-    /// How fast bytes may move in all connections together, each direction for itself.
+    /// The rate of all connections together, for each direction.
     pub total_limit: Option<RateLimit>,
-    /// Which header is sent ahead of a connection's bytes.
+    /// The header that is sent to the upstream ahead of a connection's bytes.
     pub proxy_protocol: Option<ProxyProtocol>,
-    /// When an upstream is passed over.
+    /// When a server is passed over.
     pub health: HealthOptions,
 }
 
 impl ProxyOptions {
-    /// A proxy on one thread from `door` to `upstreams`, everything else as it is by default.
+    /// A proxy on one thread from `listen` to `upstreams`, with the defaults otherwise.
     #[must_use]
-    pub fn new(door: Door, upstreams: Vec<Upstream>) -> Self {
+    pub fn new(listen: Endpoint, upstreams: Vec<Upstream>) -> Self {
         ProxyOptions {
-            door,
+            listen,
             accept: ListenOptions::default(),
             threads: 1,
             upstreams,
             balance: Balance::default(),
+            addresses: AddressUse::default(),
+            lookup_interval: Some(Duration::from_secs(30)),
+            resolver: Arc::new(SystemResolver),
             connect_timeout: Some(Duration::from_secs(10)),
             idle_timeout: None,
             limit: None,
@@ -141,6 +200,9 @@ impl ProxyOptions {
         }
         for limit in [&self.limit, &self.total_limit].into_iter().flatten() {
             limit.check()?;
+        }
+        if self.lookup_interval.is_some_and(|interval| interval.is_zero()) {
+            return Err(Error::OutOfRange("look-up interval"));
         }
         let HealthOptions { failures, backoff, max_backoff } = self.health;
         if failures == 0 {

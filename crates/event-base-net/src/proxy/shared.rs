@@ -1,89 +1,69 @@
-//! What the threads of a proxy and its holder share.
+//! What the threads of a proxy and its owner share.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use event_base::{Base, EventId, EventSpec, What};
 use parking_lot::Mutex;
 
-use super::counters::ThreadCounters;
-use super::options::{Balance, HealthOptions, ProxyProtocol};
-use super::problem::Outbox;
-use super::upstreams::{Clock, Upstreams};
+use super::bound_path::BoundPath;
+use super::clock::Clock;
+use super::commands::{Command, ThreadState};
+use super::directory::Directory;
+use super::lookups::Lookups;
+use super::options::ProxyProtocol;
+use super::problems::Problems;
+use super::resolver::Resolver;
+use super::upstreams::Upstreams;
 use crate::accept::ListenOptions;
-use crate::failure::Result;
 use crate::relay::RelayOptions;
 
-/// What stays as it was said at the beginning.
+/// The options that do not change while a proxy runs.
 #[derive(Debug)]
-pub(super) struct Fixed {
+pub(super) struct Settings {
     pub(super) accept: ListenOptions,
-    pub(super) balance: Balance,
     pub(super) connect_timeout: Option<Duration>,
     pub(super) relay: RelayOptions,
     pub(super) proxy_protocol: Option<ProxyProtocol>,
-    pub(super) health: HealthOptions,
-}
-
-/// What a thread is told to do.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Command {
-    /// There is a new list.
-    SetUpstreams,
-    Drain(Option<Duration>),
-    Stop,
-    #[cfg(test)]
-    Panic,
-}
-
-/// One thread, seen from outside.
-#[derive(Debug)]
-pub(super) struct ThreadShared {
-    pub(super) base: Base,
-    pub(super) counters: ThreadCounters,
-    /// Brings the thread to its commands.
-    wake: EventId,
-    commands: Mutex<Vec<Command>>,
-}
-
-impl ThreadShared {
-    pub(super) fn new() -> Result<Self> {
-        let base = Base::new()?;
-        let wake = base.create(EventSpec::user())?;
-        Ok(ThreadShared { base, counters: ThreadCounters::default(), wake, commands: Mutex::default() })
-    }
-
-    /// Gives the thread a command, which waits for nothing. A thread that has ended does not hear it.
-    pub(super) fn tell(&self, command: Command) {
-        self.commands.lock().push(command);
-        let _ = self.base.activate(self.wake, What::READ);
-    }
-
-    pub(super) fn take_commands(&self) -> Vec<Command> {
-        std::mem::take(&mut *self.commands.lock())
-    }
 }
 
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) options: Fixed,
-    pub(super) threads: Box<[ThreadShared]>,
-    pub(super) outbox: Outbox,
+    pub(super) settings: Settings,
+    pub(super) threads: Box<[ThreadState]>,
+    pub(super) problems: Problems,
+    pub(super) lookups: Arc<Lookups>,
     pub(super) clock: Clock,
     upstreams: Mutex<Arc<Upstreams>>,
+    /// Whether connections can be given to `upstreams`; not before the first look-ups have ended.
+    is_ready: AtomicBool,
+    path: Mutex<Option<BoundPath>>,
     running: Mutex<usize>,
 }
 
 impl Shared {
     pub(super) fn new(
-        options: Fixed,
-        threads: Box<[ThreadShared]>,
-        upstreams: Upstreams,
-        outbox: Outbox,
-    ) -> Self {
-        let running = Mutex::new(threads.len());
-        let upstreams = Mutex::new(Arc::new(upstreams));
-        Shared { options, threads, outbox, clock: Clock::start(), upstreams, running }
+        settings: Settings,
+        threads: Box<[ThreadState]>,
+        directory: Directory,
+        resolver: Arc<dyn Resolver>,
+        problems: Problems,
+        path: Option<BoundPath>,
+    ) -> Arc<Self> {
+        let clock = Clock::start();
+        let upstreams = directory.upstreams(None);
+        let is_ready = AtomicBool::new(directory.is_ready(&upstreams));
+        Arc::new_cyclic(|proxy: &Weak<Shared>| Shared {
+            running: Mutex::new(threads.len()),
+            settings,
+            threads,
+            problems,
+            lookups: Arc::new(Lookups::new(directory, resolver, clock, proxy.clone())),
+            clock,
+            upstreams: Mutex::new(Arc::new(upstreams)),
+            is_ready,
+            path: Mutex::new(path),
+        })
     }
 
     pub(super) fn upstreams(&self) -> Arc<Upstreams> {
@@ -93,27 +73,51 @@ impl Shared {
     pub(super) fn set_upstreams(&self, list: Arc<Upstreams>) {
         let old = std::mem::replace(&mut *self.upstreams.lock(), list);
         drop(old);
-        self.tell_all(Command::SetUpstreams);
+        self.is_ready.store(true, Ordering::Release);
+        self.send_all(Command::SetUpstreams);
     }
 
-    pub(super) fn tell_all(&self, command: Command) {
+    pub(super) fn is_ready(&self) -> bool {
+        self.is_ready.load(Ordering::Acquire)
+    }
+
+    fn send_all(&self, command: Command) {
         for thread in &self.threads {
-            thread.tell(command);
+            thread.send(command);
         }
+    }
+
+    /// Ends the threads, and the look-ups, which serve new connections only.
+    pub(super) fn end(&self, command: Command) {
+        self.lookups.close();
+        self.send_all(command);
+    }
+
+    /// Removes the path of the listening socket, so that another socket can be bound there.
+    pub(super) fn release_path(&self) {
+        let path = self.path.lock().take();
+        drop(path);
     }
 
     /// A thread has ended.
     pub(super) fn thread_ended(&self) {
         let mut running = self.running.lock();
         *running -= 1;
-        let last = *running == 0;
+        let is_last = *running == 0;
         drop(running);
-        if last {
-            self.outbox.ring();
+        if is_last {
+            self.problems.notify();
         }
     }
 
     pub(super) fn is_over(&self) -> bool {
         *self.running.lock() == 0
+    }
+}
+
+impl Drop for Shared {
+    /// Also after a start that failed.
+    fn drop(&mut self) {
+        self.lookups.close();
     }
 }

@@ -1,61 +1,61 @@
-//! What a proxy tells of itself.
+//! The statistics of a proxy.
 
 use std::time::Duration;
 
 use super::health::UpstreamState;
 
-/// What a proxy, or one thread of it, has done.
+/// The connections and bytes of a proxy, or of one thread of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Connections accepted.
     pub accepted: u64,
-    /// Connections under way, those still being made to an upstream included.
+    /// Open connections, those that wait for an upstream included.
     pub open: u64,
-    /// Connections that no upstream took.
+    /// Connections that ended before an upstream was connected: no upstream could be, or the client closed first.
     pub refused: u64,
-    /// Connections that an upstream took and that ended by an error.
+    /// Connections to an upstream that ended with an error.
     pub failed: u64,
-    /// Bytes towards upstreams.
+    /// Bytes from clients to upstreams.
     pub bytes_a_to_b: u64,
-    /// Bytes from upstreams.
+    /// Bytes from upstreams to clients.
     pub bytes_b_to_a: u64,
 }
 
-/// What became of the connections to one upstream.
+/// The connections and bytes of one upstream, all of its addresses together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamStats {
-    /// Which.
+    /// The upstream's name.
     pub name: String,
-    /// Its share.
+    /// Its weight, or that of each of its addresses.
     pub weight: u32,
-    /// Whether it gets connections.
+    /// Whether it gets connections: the best state of its servers.
     pub state: UpstreamState,
-    /// Connections it took.
+    /// Connects that succeeded.
     pub connected: u64,
-    /// Connections under way, those still being made included.
+    /// Open connections, connects in progress included.
     pub open: u64,
-    /// Connects that failed. A connection that another upstream took then counts here all the same.
+    /// Connects that failed, also where another server then took the connection.
     pub refused: u64,
-    /// Connections that ended by an error.
+    /// Connections that ended with an error.
     pub failed: u64,
-    /// Bytes towards it.
+    /// Bytes from clients to the upstream.
     pub bytes_a_to_b: u64,
-    /// Bytes from it.
+    /// Bytes from the upstream to clients.
     pub bytes_b_to_a: u64,
-    /// The time that connects took which succeeded, all together.
+    /// The duration of all successful connects together.
     pub connect_time: Duration,
-    /// The longest of them.
+    /// The duration of the longest one.
     pub longest_connect: Duration,
 }
 
-/// What a proxy has done so far. The numbers are read one after the other while its threads go on.
+/// The statistics of a proxy. Its threads continue while the numbers are read, one after the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyStats {
-    /// All of it.
+    /// The sums over all threads.
     pub total: Traffic,
     /// By thread.
     pub threads: Vec<Traffic>,
-    /// By upstream, in the order of the list now in force. What upstreams did that are no longer in it is in
-    /// the total.
+    /// By upstream, in the order of the list in use. Upstreams that are no longer in the list count in the total
+    /// only.
     pub upstreams: Vec<UpstreamStats>,
 }

@@ -1,6 +1,7 @@
 //! Starting the threads of a proxy, and how each ends.
 
 use std::any::Any;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,45 +11,51 @@ use std::thread::{Builder, JoinHandle};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
-use super::problem::Problem;
-use super::shared::{Command, Shared};
+use super::commands::Command;
+use super::problems::Problem;
+use super::shared::Shared;
 use super::worker::Worker;
 use crate::failure::{Result, system};
 
-/// Starts a thread for each door. They accept once all of them are ready; if one cannot be, all end.
-pub(super) fn start(shared: &Arc<Shared>, doors: Vec<OwnedFd>) -> Result<Vec<JoinHandle<()>>> {
-    let (tell_ready, ready) = channel();
+/// Starts a thread for each listening socket. They accept once all of them are ready; if one cannot be, all end.
+pub(super) fn start(shared: &Arc<Shared>, listeners: Vec<OwnedFd>) -> Result<Vec<JoinHandle<()>>> {
+    start_with(shared, listeners, |name, run| Builder::new().name(name).spawn(run))
+}
+
+type Run = Box<dyn FnOnce() + Send>;
+
+fn start_with(
+    shared: &Arc<Shared>,
+    listeners: Vec<OwnedFd>,
+    mut spawn: impl FnMut(String, Run) -> io::Result<JoinHandle<()>>,
+) -> Result<Vec<JoinHandle<()>>> {
+    let (report, reports) = channel();
     let mut gates: Vec<Sender<()>> = Vec::new();
     let mut threads = Vec::new();
     let mut outcome = Ok(());
-    let count = doors.len();
     let mask = SignalMask::block();
-    for (index, door) in doors.into_iter().enumerate() {
-        let (gate, open) = channel();
-        let (shared, tell_ready) = (Arc::clone(shared), tell_ready.clone());
-        let spawned = Builder::new()
-            .name(format!("proxy {index}"))
-            .spawn(move || live(&shared, index, door, &tell_ready, &open));
-        match spawned {
+    for (index, listener) in listeners.into_iter().enumerate() {
+        let (gate, opened) = channel();
+        let (shared, report) = (Arc::clone(shared), report.clone());
+        let run = Box::new(move || live(&shared, index, listener, &report, &opened));
+        match spawn(format!("proxy {index}"), run) {
             Ok(thread) => {
                 gates.push(gate);
                 threads.push(thread);
             }
             Err(error) => {
-                let errno = error.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw);
-                outcome = Err(system(errno, "pthread_create", None));
+                outcome = Err(spawn_failed(&error));
                 break;
             }
         }
     }
     drop(mask);
-    drop(tell_ready);
-    // Each that was spawned says one thing.
-    for made in ready.iter().take(count) {
+    // Each thread that was spawned reports once, and then waits for its gate.
+    for made in reports.iter().take(threads.len()) {
         outcome = outcome.and(made);
     }
     if let Err(error) = outcome {
-        // A gate that goes without a word ends its thread.
+        // A gate that is dropped ends its thread.
         drop(gates);
         for thread in threads {
             let _ = thread.join();
@@ -61,24 +68,37 @@ pub(super) fn start(shared: &Arc<Shared>, doors: Vec<OwnedFd>) -> Result<Vec<Joi
     Ok(threads)
 }
 
+/// Starts a thread that takes no signals and that no other thread waits for.
+pub(super) fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<()> {
+    let mask = SignalMask::block();
+    let spawned = Builder::new().name(name).spawn(run);
+    drop(mask);
+    spawned.map(drop).map_err(|error| spawn_failed(&error))
+}
+
+fn spawn_failed(error: &io::Error) -> event_base::Error {
+    let errno = error.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw);
+    system(errno, "pthread_create", None)
+}
+
 /// The life of a thread.
 fn live(
     shared: &Arc<Shared>,
     index: usize,
-    door: OwnedFd,
-    tell_ready: &Sender<Result<()>>,
-    open: &Receiver<()>,
+    listener: OwnedFd,
+    report: &Sender<Result<()>>,
+    opened: &Receiver<()>,
 ) {
     let lived = catch_unwind(AssertUnwindSafe(|| {
-        let mut worker = match Worker::new(Arc::clone(shared), index, door) {
+        let mut worker = match Worker::new(Arc::clone(shared), index, listener) {
             Ok(worker) => worker,
             Err(error) => {
-                let _ = tell_ready.send(Err(error));
+                let _ = report.send(Err(error));
                 return Ok(());
             }
         };
-        let _ = tell_ready.send(Ok(()));
-        if open.recv().is_err() {
+        let _ = report.send(Ok(()));
+        if opened.recv().is_err() {
             return Ok(());
         }
         worker.run()
@@ -86,25 +106,25 @@ fn live(
     let reason = match lived {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(error.to_string()),
-        Err(panic) => Some(words(&*panic)),
+        Err(panic) => Some(reason_of(&*panic)),
     };
     if let Some(reason) = reason {
-        shared.outbox.put(Problem::ThreadFailed { reason });
-        shared.tell_all(Command::Stop);
+        shared.problems.put(Problem::ThreadFailed { reason });
+        shared.end(Command::Stop);
     }
-    // Its descriptors go with the base; handles outside keep only the shell.
+    // This closes its descriptors; other threads may still hold the base.
     let _ = shared.threads[index].base.close();
     shared.thread_ended();
 }
 
-fn words(panic: &(dyn Any + Send)) -> String {
+fn reason_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("a thread of the proxy panicked: {}", text.unwrap_or("without words"))
+    format!("a thread of the proxy panicked: {}", text.unwrap_or("without a message"))
 }
 
-/// Keeps signals from the threads that are made while it exists, so that handlers run where the program
-/// expects them. Those by which the kernel tells a thread of its own fault stay.
+/// Blocks signals in the threads that are made while it exists, so that handlers run on the threads of the program.
+/// The signals that the kernel sends to a thread for its own fault stay unblocked.
 struct SignalMask(Option<SigSet>);
 
 impl SignalMask {

@@ -129,9 +129,7 @@ impl End {
         if !what.contains(What::WRITE) {
             return Err(system(Errno::ETIMEDOUT, "connect", number));
         }
-        if let Some(error) = socket::error(&self.fd, "connect")? {
-            return Err(Error::System(error));
-        }
+        socket::connect_outcome(&self.fd)?;
         self.connecting = false;
         if let Some(event) = self.write.event {
             base.remove_timer(event)?;

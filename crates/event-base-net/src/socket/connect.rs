@@ -1,10 +1,12 @@
 //! Connecting, from an address of choice.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
 
+use event_base::Error;
 use nix::errno::Errno;
-use socket2::Socket;
+use socket2::{SockRef, Socket};
 
 use super::configure::set_option;
 use super::open::open;
@@ -67,6 +69,31 @@ pub fn connect_with(address: &Address, options: &ConnectOptions) -> Result<Owned
             },
         }
     }
+}
+
+/// The outcome of a connect that was in progress, once its socket is writable.
+///
+/// A connect to a port of this host that no socket listens on can connect to itself: the kernel chooses that port as
+/// the local one, and both ends of the handshake (RFC 9293, section 3.5, simultaneous open) are one socket. That is
+/// reported as the refusal it should have been, and closing the socket then resets it, so that the port is free
+/// immediately.
+///
+/// # Errors
+/// `connect`: the socket's pending failure (`SO_ERROR`), or `ECONNREFUSED` for a socket that is connected to itself;
+/// `getsockopt`: `ENOTSOCK`, `EBADF`.
+pub fn connect_outcome(fd: impl AsFd) -> Result<()> {
+    let fd = fd.as_fd();
+    if let Some(error) = super::error(fd, "connect")? {
+        return Err(Error::System(error));
+    }
+    let socket = SockRef::from(&fd);
+    let local = socket.local_addr().ok().and_then(|address| address.as_socket());
+    let peer = || socket.peer_addr().ok().and_then(|address| address.as_socket());
+    if local.is_none_or(|local| peer() != Some(local)) {
+        return Ok(());
+    }
+    let _ = socket.set_linger(Some(Duration::ZERO));
+    Err(system(Errno::ECONNREFUSED, "connect", Some(fd.as_raw_fd())))
 }
 
 impl ConnectOptions {

@@ -19,7 +19,7 @@ mod query;
 mod transfer;
 
 pub use configure::{get_option, set_option};
-pub use connect::{ConnectOptions, connect, connect_with};
+pub use connect::{ConnectOptions, connect, connect_outcome, connect_with};
 pub use datagram::{
     Datagram, DatagramOptions, MOST_DATAGRAMS, bind_datagram, connect_datagram, receive_many, send_many,
 };

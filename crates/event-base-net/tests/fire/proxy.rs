@@ -114,7 +114,7 @@ impl Proxy {
                     Err(error) => self.fail(route, &error),
                 }
             }
-            Completion::Connected { key, result } => {
+            Completion::Connected { key, result, .. } => {
                 let (route, near) = self.connecting.remove(&key).expect("it was begun");
                 let options = self.routes[route].terms.options();
                 match result {

@@ -1,20 +1,21 @@
 //! A proxy between clients and servers that are plain blocking sockets.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use event_base_net::Address;
-use event_base_net::proxy::{Door, Problem, Proxy, ProxyOptions, ProxyStats, Upstream};
+use event_base_net::proxy::{Endpoint, Problem, Proxy, ProxyOptions, ProxyStats, Resolver, Upstream};
 use event_base_net::socket::BindOptions;
 
 use super::PATIENCE;
 
-pub fn loopback() -> Door {
-    Door::At(Address::internet("127.0.0.1", 0).expect("it is numeric"), BindOptions::default())
+pub fn loopback() -> Endpoint {
+    Endpoint::Bind(Address::internet("127.0.0.1", 0).expect("it is numeric"), BindOptions::default())
 }
 
 /// A proxy whose ends are awaited.
@@ -96,14 +97,32 @@ impl Running {
     }
 }
 
-fn greeting(client: &mut TcpStream) -> Option<u8> {
+/// The byte that a server greets with; `None` where the connection ends.
+pub fn greeting(client: &mut TcpStream) -> Option<u8> {
     let mut byte = [0];
     match client.read(&mut byte) {
         Ok(0) => None,
         Ok(_) => Some(byte[0]),
         // Closed with something unread is a reset.
-        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => None,
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => None,
         Err(error) => panic!("{error}"),
+    }
+}
+
+/// The number of threads of this process with a name, where the system lists them.
+pub fn threads_named(name: &str) -> usize {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return 0 };
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|found| found.trim() == name).count()
+}
+
+/// Waits until no thread has a name.
+#[track_caller]
+pub fn until_no_threads(name: &str) {
+    let give_up = Instant::now() + PATIENCE;
+    while threads_named(name) > 0 {
+        assert!(Instant::now() < give_up, "{} threads do not end", threads_named(name));
+        std::thread::sleep(std::time::Duration::from_millis(1));
     }
 }
 
@@ -196,5 +215,86 @@ impl Silent {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
         Silent { address, _door: door, _waiting: waiting }
+    }
+}
+
+/// A server at each of two addresses of one host, with one port. They greet with `a` and `b`.
+pub fn twins() -> [Server; 2] {
+    loop {
+        let first = Server::start(b'a');
+        let other = SocketAddr::new("::1".parse().expect("it is an address"), first.address.port());
+        // The port may be in use for the other family.
+        if let Ok(door) = TcpListener::bind(other) {
+            drop(door);
+            return [first, Server::start_at(other, b'b')];
+        }
+    }
+}
+
+/// The hosts of [`twins`].
+pub fn twin_hosts() -> [IpAddr; 2] {
+    ["127.0.0.1", "::1"].map(|host| host.parse().expect("it is an address"))
+}
+
+#[derive(Clone, Debug)]
+pub enum Answer {
+    Addresses(Vec<IpAddr>),
+    Failure(&'static str),
+    /// No answer until there is another one.
+    Hang,
+}
+
+/// A resolver with the answers that a test sets. Names without an answer hang.
+#[derive(Debug, Default)]
+pub struct Script {
+    answers: Mutex<HashMap<String, Answer>>,
+    calls: Mutex<HashMap<String, usize>>,
+    changed: Condvar,
+}
+
+impl Script {
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    pub fn set(&self, host: &str, answer: Answer) {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), answer);
+        self.changed.notify_all();
+    }
+
+    pub fn addresses(&self, host: &str, addresses: &[IpAddr]) {
+        self.set(host, Answer::Addresses(addresses.to_vec()));
+    }
+
+    /// The number of look-ups of `host` so far.
+    pub fn calls(&self, host: &str) -> usize {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).get(host).copied().unwrap_or(0)
+    }
+
+    /// Waits for a look-up beyond the first `count`.
+    #[track_caller]
+    pub fn until_calls(&self, host: &str, count: usize) {
+        let give_up = Instant::now() + PATIENCE;
+        while self.calls(host) <= count {
+            assert!(Instant::now() < give_up, "only {} look-ups", self.calls(host));
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+}
+
+impl Resolver for Script {
+    fn resolve(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
+        *self.calls.lock().unwrap_or_else(PoisonError::into_inner).entry(host.to_owned()).or_default() += 1;
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match answers.get(host) {
+                Some(Answer::Addresses(addresses)) => {
+                    return Ok(addresses.iter().map(|host| SocketAddr::new(*host, 0)).collect());
+                }
+                Some(Answer::Failure(reason)) => return Err(io::Error::other(*reason)),
+                Some(Answer::Hang) | None => {}
+            }
+            answers = self.changed.wait(answers).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 }

@@ -1,0 +1,206 @@
+//! The threads on which names are looked up.
+//!
+//! One thread waits for the next look-up to become due. Before it makes that look-up it has another thread wait in
+//! its place, so that a look-up which hangs delays no other one. At most [`MAX_THREADS`] look-ups are in progress at
+//! a time; `getaddrinfo(3)` cannot be interrupted, but `resolv.conf(5)` limits how long it takes. A proxy without
+//! names has none of these threads.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use super::clock::Clock;
+use super::directory::Directory;
+use super::names::Settled;
+use super::options::Upstream;
+use super::problems::Problem;
+use super::resolver::Resolver;
+use super::shared::Shared;
+use super::threads;
+use crate::failure::Result;
+
+/// Look-ups in progress, and threads in all: one more that waits.
+const MAX_THREADS: usize = 8;
+/// Threads that are kept when there is nothing to look up.
+const KEPT_THREADS: usize = 2;
+
+#[derive(Debug)]
+struct State {
+    directory: Directory,
+    threads: usize,
+    /// Threads that wait for the next look-up.
+    idle: usize,
+    closed: bool,
+}
+
+/// The configured upstreams, and the threads that keep their addresses current.
+///
+/// A thread in a look-up that hangs holds this and nothing else of the proxy, which can end without it.
+#[derive(Debug)]
+pub(super) struct Lookups {
+    state: Mutex<State>,
+    /// Notified when something is due sooner than planned.
+    changed: Condvar,
+    resolver: Arc<dyn Resolver>,
+    clock: Clock,
+    proxy: Weak<Shared>,
+}
+
+impl Lookups {
+    pub(super) fn new(
+        directory: Directory,
+        resolver: Arc<dyn Resolver>,
+        clock: Clock,
+        proxy: Weak<Shared>,
+    ) -> Self {
+        let state = Mutex::new(State { directory, threads: 0, idle: 0, closed: false });
+        Lookups { state, changed: Condvar::new(), resolver, clock, proxy }
+    }
+
+    /// Starts the first thread, where there is a name.
+    ///
+    /// # Errors
+    /// `pthread_create`.
+    pub(super) fn start(self: &Arc<Self>) -> Result<()> {
+        let mut state = self.state.lock();
+        if state.threads > 0 || !state.directory.has_names() {
+            return Ok(());
+        }
+        self.spawn(&mut state)
+    }
+
+    /// Replaces the list of upstreams.
+    ///
+    /// # Errors
+    /// [`OutOfRange`](event_base::Error::OutOfRange), and `pthread_create` where the first name needs a thread that
+    /// cannot be made. The old list stays then.
+    pub(super) fn set(self: &Arc<Self>, list: Vec<Upstream>) -> Result<()> {
+        let mut state = self.state.lock();
+        if state.threads == 0 && list.iter().any(|upstream| upstream.host().is_some()) {
+            self.spawn(&mut state)?;
+        }
+        state.directory.set(list, self.clock.now())?;
+        self.publish(&state);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Looks `host` up again soon, since a connect to one of its addresses failed.
+    pub(super) fn suspect(&self, host: &str) {
+        if self.state.lock().directory.names.suspect(host, self.clock.now()) {
+            self.changed.notify_one();
+        }
+    }
+
+    /// The time until `host` is looked up again.
+    pub(super) fn retry_after(&self, host: &str) -> Duration {
+        self.state.lock().directory.names.retry_after(host, self.clock.now())
+    }
+
+    /// Ends the threads. Does not wait for them: one whose look-up hangs ends when that returns.
+    pub(super) fn close(&self) {
+        self.state.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    fn spawn(self: &Arc<Self>, state: &mut State) -> Result<()> {
+        let lookups = Arc::clone(self);
+        threads::spawn("proxy names".to_owned(), move || lookups.run())?;
+        state.threads += 1;
+        state.idle += 1;
+        Ok(())
+    }
+
+    /// The life of a thread. It begins and ends idle.
+    fn run(self: &Arc<Self>) {
+        let mut state = self.state.lock();
+        while !state.closed {
+            let now = self.clock.now();
+            let overdue = state.directory.names.take_overdue(now);
+            if !overdue.is_empty() {
+                self.publish(&state);
+                let problems = overdue.into_iter().flat_map(|one| state.directory.problems_of(one)).collect();
+                MutexGuard::unlocked(&mut state, || self.report(problems));
+                continue;
+            }
+            if state.directory.names.has_due(now) && self.may_leave(&mut state) {
+                self.look_up(&mut state, now);
+                if state.idle > KEPT_THREADS {
+                    break;
+                }
+                continue;
+            }
+            match state.directory.names.next_after(now) {
+                Some(next) => drop(self.changed.wait_for(&mut state, next - now)),
+                // The end of a look-up, or a new list, notifies.
+                None => self.changed.wait(&mut state),
+            }
+        }
+        state.idle -= 1;
+        state.threads -= 1;
+    }
+
+    /// Whether this thread may make a look-up: another one waits, or there cannot be more threads at all.
+    fn may_leave(self: &Arc<Self>, state: &mut State) -> bool {
+        if state.idle > 1 {
+            return true;
+        }
+        let may_spawn = state.threads <= MAX_THREADS;
+        may_spawn && self.spawn(state).is_ok() || state.threads == 1
+    }
+
+    fn look_up(&self, state: &mut MutexGuard<'_, State>, now: Duration) {
+        let Some(host) = state.directory.names.take_due(now) else { return };
+        state.idle -= 1;
+        // The thread that waits has to know of the limit of this look-up.
+        self.changed.notify_one();
+        let answer = MutexGuard::unlocked(state, || {
+            let answer = catch_unwind(AssertUnwindSafe(|| self.resolver.resolve(&host)));
+            let answer = answer.unwrap_or_else(|_| Err(std::io::Error::other("the resolver panicked")));
+            answer.map_err(|error| reason(&error))
+        });
+        state.idle += 1;
+        let Settled { has_changed, is_back, failure } =
+            state.directory.names.settle(&host, answer, self.clock.now());
+        if has_changed {
+            self.publish(state);
+        }
+        self.changed.notify_one();
+        let problems: Vec<_> = match failure {
+            Some(failure) => state.directory.problems_of(failure).collect(),
+            None if is_back => {
+                let names = state.directory.names_at(&host);
+                names.map(|upstream| Problem::UpstreamUp { upstream }).collect()
+            }
+            None => return,
+        };
+        MutexGuard::unlocked(state, || self.report(problems));
+    }
+
+    /// Hands the list of servers to the threads of the proxy. Under the lock, so that a newer list is never replaced
+    /// by an older one.
+    fn publish(&self, state: &State) {
+        let Some(proxy) = self.proxy.upgrade() else { return };
+        let upstreams = state.directory.upstreams(Some(&proxy.upstreams()));
+        if state.directory.is_ready(&upstreams) {
+            proxy.set_upstreams(Arc::new(upstreams));
+        }
+    }
+
+    /// Without the lock, as it calls back.
+    fn report(&self, problems: Vec<Problem>) {
+        let Some(proxy) = self.proxy.upgrade() else { return };
+        for problem in problems {
+            proxy.problems.put(problem);
+        }
+    }
+}
+
+/// The resolver's reason, without the words that the standard library puts ahead of it.
+fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let bare = text.strip_prefix("failed to lookup address information: ").map(str::to_owned);
+    bare.unwrap_or(text)
+}
