@@ -3,7 +3,7 @@
 import { closedError } from './errors.js'
 import { RESULTS } from './event.js'
 import { native, NO_TIMEOUT, type NativeRemote } from './native.js'
-import { checkBits, checkInteger, checkTimeout, wrongType } from './validate.js'
+import { checkBits, checkInteger, checkObject, checkTimeout, wrongType } from './validate.js'
 
 /**
  * Names a base to other threads of this process: a plain object, which `postMessage`, `workerData` and a
@@ -42,10 +42,10 @@ export class RemoteBase {
 
   /** @internal */
   constructor(token: SharedBase) {
-    if (typeof token !== 'object' || token === null || typeof token.eventBase !== 'string') {
-      throw wrongType('token', 'what EventBase.share() returned', token)
-    }
-    this.#native = native.remoteConnect(token.eventBase)
+    const { eventBase } = checkObject('token', token)
+    if (typeof eventBase !== 'string')
+      throw wrongType('token', 'the value that EventBase.share() returned', token)
+    this.#native = native.remoteConnect(eventBase)
   }
 
   /**

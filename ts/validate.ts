@@ -8,7 +8,11 @@ function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value)
   if (typeof value === 'function') return `function ${value.name}`
   if (typeof value === 'object') return `an instance of ${value.constructor?.name ?? 'Object'}`
-  return `type ${typeof value} (${String(value).slice(0, 40)})`
+  return `type ${typeof value} (${shorten(String(value), 40)})`
+}
+
+function shorten(text: string, most: number): string {
+  return text.length > most ? `${text.slice(0, most)}...` : text
 }
 
 /** The error for a value of the wrong type. */
@@ -17,9 +21,10 @@ export function wrongType(name: string, expected: string, value: unknown): Event
   return new EventError('ERR_INVALID_ARG_TYPE', text)
 }
 
-/** The error for a number outside its range. */
+/** The error for a number outside its range, or for a value that is not one of those allowed. */
 export function outOfRange(name: string, range: string, value: unknown): EventError {
-  const text = `The value of "${name}" is out of range. It must be ${range}. Received ${String(value)}`
+  const received = typeof value === 'object' ? describe(value) : shorten(String(value), 128)
+  const text = `The value of "${name}" is out of range. It must be ${range}. Received ${received}`
   return new EventError('ERR_OUT_OF_RANGE', text)
 }
 

@@ -1,7 +1,15 @@
 /** Datagrams: sockets for them, and batches of them that cost one call. */
 
 import { crossing, native } from '../native.js'
-import { checkBoolean, checkBytes, checkFd, checkInteger, outOfRange, wrongType } from '../validate.js'
+import {
+  checkBoolean,
+  checkBytes,
+  checkFd,
+  checkInteger,
+  checkObject,
+  outOfRange,
+  wrongType,
+} from '../validate.js'
 import {
   at,
   checkNumericTarget,
@@ -96,9 +104,9 @@ export class DatagramBatch {
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   constructor(options: DatagramBatchOptions = {}) {
-    if (typeof options !== 'object' || options === null) throw wrongType('options', 'of type object', options)
-    this.slots = checkInteger('options.slots', options.slots ?? 16, 1, MOST_SLOTS)
-    this.size = checkInteger('options.size', options.size ?? 2048, 1, 65_535)
+    const given = checkObject('options', options)
+    this.slots = checkInteger('options.slots', given.slots ?? 16, 1, MOST_SLOTS)
+    this.size = checkInteger('options.size', given.size ?? 2048, 1, 65_535)
     this.data = Buffer.alloc(this.slots * this.size)
     this.#records = Buffer.alloc(this.slots * RECORD)
   }
@@ -211,9 +219,10 @@ function checkBatch(batch: DatagramBatch): DatagramBatch {
  * @throws {SystemError} `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`, ... with `address` and `port`
  */
 export function bindDatagram(target: DatagramTarget): number {
-  const place = checkInternet('target', target)
-  const reusePort = checkBoolean('target.reusePort', target.reusePort)
-  const ipv6Only = checkBoolean('target.ipv6Only', target.ipv6Only)
+  const given = checkObject('target', target)
+  const place = checkInternet('target', given)
+  const reusePort = checkBoolean('target.reusePort', given.reusePort)
+  const ipv6Only = checkBoolean('target.ipv6Only', given.ipv6Only)
   return at(place, () => native.datagramBind(place.place, place.port, reusePort, ipv6Only))
 }
 
