@@ -1,12 +1,12 @@
-// Runs `npm start` and `npm test` on a fresh clone, where only Node and Rust exist.
-// Plain JavaScript on purpose: nothing is installed yet that could run TypeScript.
+// Runs `npm start` and `npm test` on a fresh clone, with only Node and Rust installed.
+// This is JavaScript, because no package that runs TypeScript is installed yet.
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
 
-/** What each job runs once the dependencies are installed and the build is current. */
+/** The script of each job, which runs after dependencies are installed and the build is current. */
 const jobs = {
   start: ['examples/main-job.ts'],
   test: ['scripts/test.ts'],
@@ -39,7 +39,7 @@ function requireRust() {
   }
 }
 
-/** Whether node_modules holds what the lock file asks for; npm keeps its own record of that. */
+/** Whether node_modules has the packages of the lock file, according to npm's record. */
 function dependenciesAreCurrent() {
   const record = 'node_modules/.package-lock.json'
   if (!existsSync(join(root, record))) return false
@@ -48,14 +48,14 @@ function dependenciesAreCurrent() {
   return wanted.every(([path, entry]) => {
     if (path === '') return true
     const found = installed[path]
-    // An optional package for another platform is in the lock file but never on disk.
+    // Optional packages for other platforms are in the lock file and not installed.
     if (found === undefined) return entry.optional === true
     return found.version === entry.version && found.integrity === entry.integrity
   })
 }
 
 /**
- * Runs a command with this terminal and ends the process if it fails.
+ * Runs a command on this terminal and ends the process if it fails.
  * @param {string} command
  * @param {string[]} args
  */

@@ -1,4 +1,4 @@
-// Proves the packages as a user gets them: both tarballs in an empty folder, no Rust in reach.
+// Installs and uses the packed packages in an empty folder, with no compiler on the PATH.
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,7 +13,7 @@ import {
 import { closingLine, isGreen } from './lib/results.js'
 import { demand, main, root, run, tool } from './lib/run.js'
 
-/** The smoke test's body; both module systems run it on what they loaded. */
+/** The body of the smoke test, for both module systems. */
 const smoke = `
 let fired = 0
 const base = new EventBase()
@@ -53,7 +53,7 @@ async function pack(folder: string, into: string): Promise<string> {
   return join(into, text.trim().split('\n').at(-1) ?? '')
 }
 
-/** Packs the root as it will be published: with its platform packages named in the manifest. */
+/** Packs the root as it will be published, with the platform packages in its manifest. */
 async function packRoot(manifest: Manifest, into: string): Promise<string> {
   const plain = await pack(root, into)
   await demand('tar', ['-xzf', plain, '-C', into])
@@ -73,7 +73,7 @@ async function packPlatform(manifest: Manifest, into: string): Promise<string> {
   return pack(folder, into)
 }
 
-/** An environment whose PATH holds Node, npm and a shell, and no compiler. */
+/** An environment whose PATH has Node, npm and a shell, and no compiler. */
 async function bareEnvironment(folder: string): Promise<NodeJS.ProcessEnv> {
   const bin = join(folder, 'bin')
   await mkdir(bin)
@@ -90,7 +90,7 @@ async function bareEnvironment(folder: string): Promise<NodeJS.ProcessEnv> {
   }
   for (const name of ['cargo', 'rustc', 'cc']) {
     const { code } = await run('sh', ['-c', `command -v ${name}`], { env, quiet: true })
-    if (code === 0) throw new Error(`${name} is still in reach of the smoke test`)
+    if (code === 0) throw new Error(`${name} is on the PATH of the smoke test`)
   }
   return env
 }
@@ -113,7 +113,7 @@ await main(async () => {
     await writeFile(join(user, 'smoke.mjs'), viaImport + pin + smoke)
     await writeFile(join(user, 'smoke.cjs'), viaRequire + pin + smoke)
 
-    // Offline, since the other platforms' packages must not be needed and may not be published.
+    // Offline: the packages of other platforms are not needed, and may not be published yet.
     const install = ['install', '--offline', '--no-audit', '--no-fund', '--ignore-scripts']
     const steps: readonly (readonly [string, () => ReturnType<typeof run>])[] = [
       ['install both tarballs', () => run('npm', [...install, rootTarball, platformTarball], use)],

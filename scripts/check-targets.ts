@@ -1,22 +1,23 @@
-// Type-checks the crates for systems that are not this one, with Debian's compiler and the standard library's sources.
-// Arguments are targets; without any, those of the platform packages that have no Linux kernel.
+// Type-checks the crates for other systems, with Debian's compiler and the sources of the standard library.
+// The arguments are targets, by default those of the platform packages that do not run on Linux.
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { targetFolder, unstableOptions } from './lib/cargo.js'
 import { readManifest } from './lib/platforms.js'
 import { closingLine, isGreen } from './lib/results.js'
-import { demand, main, root, run } from './lib/run.js'
+import { demand, main, run } from './lib/run.js'
 
 const cargo = '/usr/bin/cargo'
 const rustc = '/usr/bin/rustc'
-// What is published; then with the tests, which those systems run, and which switch on a feature of the engine's.
+// The published code; then all code, with the tests, which enable a feature of the engine.
 const scopes = [[], ['--all-targets']]
 const packages = ['rustc-web', 'cargo-web', 'rust-web-src']
 
-/** The standard library's workspace, or why there is none. */
+/** Returns the workspace of the standard library. Throws if something is not installed. */
 async function findLibrary(): Promise<string> {
-  const install = `install what is missing: apt-get install ${packages.join(' ')}`
+  const install = `install it: apt-get install ${packages.join(' ')}`
   if (!existsSync(cargo) || !existsSync(rustc)) throw new Error(`no ${cargo} or ${rustc}; ${install}`)
   const sysroot = (await demand(rustc, ['--print', 'sysroot'])).trim()
   const path = join(sysroot, 'lib/rustlib/src/rust/library')
@@ -24,7 +25,7 @@ async function findLibrary(): Promise<string> {
   return path
 }
 
-/** One folder with every dependency, this project's and the standard library's, since cargo looks in one place. */
+/** Puts the dependencies of the project and of the standard library into one folder, because cargo reads only one. */
 async function vendor(folder: string, library: string): Promise<void> {
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true })
@@ -40,8 +41,7 @@ await main(async () => {
   const { napi } = await readManifest()
   const named = process.argv.slice(2)
   const targets = named.length > 0 ? named : napi.targets.filter((target) => !target.includes('linux'))
-  // Apart from the usual folder: another compiler's output would be thrown away there.
-  const output = join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), 'other-targets')
+  const output = targetFolder('other-targets')
   const folder = join(output, 'vendor')
   await vendor(folder, library)
   const totals = { passed: 0, failed: 0, skipped: 0 }
@@ -63,8 +63,7 @@ await main(async () => {
           env: {
             ...process.env,
             CARGO_TARGET_DIR: output,
-            // -Z needs a nightly compiler, or one that is told to be as good.
-            RUSTC_BOOTSTRAP: '1',
+            ...unstableOptions,
             RUSTC: rustc,
             RUSTFLAGS: '-D warnings',
           },

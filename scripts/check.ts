@@ -1,25 +1,20 @@
-// Every check but the tests, in one command. All run even after one failed.
+// Runs every check that is not a test. A failed check does not stop the others.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { failureLines } from './lib/failures.js'
+import { conclude } from './lib/failures.js'
 import { generatePlatformPackages, readManifest, readTexts } from './lib/platforms.js'
-import { closingLine, isGreen, type TestResult } from './lib/results.js'
-import { main, root, run, tool } from './lib/run.js'
+import type { TestResult } from './lib/results.js'
+import { lastLines, main, root, run, tool } from './lib/run.js'
 
-/** Returns what is wrong; nothing where all is well. */
+/** Returns the problem, or `undefined` if the check passes. */
 type Check = () => Promise<string | undefined>
 
-/** The last lines of what a command printed. */
-function tail(output: string): string {
-  return output.trimEnd().split('\n').slice(-6).join('\n')
-}
-
-/** A check that a command's exit code decides. */
+/** A check that passes if the command exits with code 0. */
 function command(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Check {
   return async () => {
     const { code, output } = await run(program, args, { env: { ...process.env, ...env } })
-    return code === 0 ? undefined : `${program} ended with ${code}\n${tail(output)}`
+    return code === 0 ? undefined : `${program} ended with ${code}\n${lastLines(output)}`
   }
 }
 
@@ -27,12 +22,12 @@ async function readOrEmpty(file: string): Promise<string> {
   return readFile(join(root, file), 'utf8').catch(() => '')
 }
 
-/** Builds the addon and compares the loader and the declarations with what stood there before. */
+/** Builds the addon and checks that the loader and the declarations do not change. */
 async function generatedBindingIsCurrent(): Promise<string | undefined> {
   const files = ['binding.js', 'binding.d.ts']
   const before = await Promise.all(files.map(readOrEmpty))
   const { code, output } = await run('npm', ['run', '--silent', 'build:native'])
-  if (code !== 0) return `the addon does not build\n${tail(output)}`
+  if (code !== 0) return `the addon does not build\n${lastLines(output)}`
   const after = await Promise.all(files.map(readOrEmpty))
   const stale = files.filter((_, index) => before[index] !== after[index])
   return stale.length === 0 ? undefined : `${stale.join(' and ')} changed with the build; commit the new text`
@@ -46,7 +41,7 @@ async function platformPackagesAreCurrent(): Promise<string | undefined> {
   return stale.length === 0 ? undefined : `npm/${stale.join(', npm/')}: run npm run platform-packages`
 }
 
-/** The crates' version and the package's are one, since the loader compares it with the binary's package. */
+/** The crates and the package have one version, which the loader compares with that of the binary's package. */
 async function versionsAgree(): Promise<string | undefined> {
   const { version } = await readManifest()
   const cargo = await readFile(join(root, 'Cargo.toml'), 'utf8')
@@ -62,7 +57,7 @@ async function lockFileNamesNoHost(): Promise<string | undefined> {
 async function peersLint(): Promise<string | undefined> {
   const found = await run('pkg-config', ['--exists', 'libevent'], { quiet: true })
   if (found.code !== 0) {
-    console.log('crates/conformance is left out: libevent-dev is not installed')
+    console.log('crates/conformance is skipped: libevent-dev is not installed')
     return undefined
   }
   return command('cargo', [
@@ -106,6 +101,6 @@ await main(async () => {
     results.push({ name, outcome, ...(problem === undefined ? {} : { message: problem }) })
     lines.push(`${problem === undefined ? 'ok  ' : 'FAIL'} ${name} (${seconds} s)`)
   }
-  console.log(['', ...lines, ...failureLines(results), closingLine(totals)].join('\n'))
-  return isGreen(totals)
+  console.log(['', ...lines].join('\n'))
+  return conclude([{ totals, results }])
 })

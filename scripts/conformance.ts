@@ -1,6 +1,6 @@
 // Prints each row of docs/conformance.json with the outcome of the tests that carry its id: `c_001` in the name
 // of a Rust test, run once on each backend in each mode, and `C-001` in the title of a spec.
-// `--markdown` writes the summary into docs/backends.md; a further word picks backends and modes by their names.
+// `--markdown` writes the summary into docs/backends.md; further arguments select backends and modes by name.
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -20,7 +20,7 @@ const RULED: ReadonlySet<string> = new Set(['plain', 'shared', 'debug', 'changel
 const RULES = /[/\\]rules-[0-9a-f]+(?:\.exe)?$/
 const document = join(root, 'docs/backends.md')
 
-/** The backends of this build; one that is another's way of working counts as a mode. */
+/** The backends of this build. A variant of another one (`epoll (with changelist)`) counts as a mode. */
 function backends(): Backend[] {
   const methods = EventBase.supportedMethods()
   return methods
@@ -38,7 +38,7 @@ function backendsOf(chosen: readonly Combination[]): string[] {
   return [...new Set(chosen.map(({ backend }) => backend.name))]
 }
 
-/** The specs that have rows: loading the others takes longer than running these. */
+/** The specs that have rows. Loading the others takes longer than running these. */
 async function specsWithRows(): Promise<string[]> {
   const files = await readdir(join(root, '__test__'), { recursive: true })
   const specs = files.filter((file) => file.endsWith('.spec.ts') && !file.startsWith('scripts'))
@@ -68,7 +68,7 @@ await main(async () => {
   const chosen = combinations(backends()).filter(
     ({ backend, mode }) => picked.length === 0 || picked.includes(backend.name) || picked.includes(mode.name),
   )
-  if (chosen.length === 0) throw new Error(`no backend and no mode is called ${picked.join(' or ')}`)
+  if (chosen.length === 0) throw new Error(`no backend or mode has the name ${picked.join(' or ')}`)
   const built = await buildTests()
   const binaries = await withTests(built, FILTER)
   const reports: CombinationReport[] = []
@@ -76,11 +76,11 @@ await main(async () => {
     console.log(`--- ${combination.backend.name}, ${combination.mode.name}: ${combination.mode.what}`)
     reports.push(await runIn(combination, binaries, FILTER))
   }
-  // The engine's own rules, on each backend in the modes that are other code.
+  // The rules of the engine, on each backend in the modes that run different code.
   const rules = built.filter(({ path }) => RULES.test(path))
   const ruled: CombinationReport[] = []
   for (const combination of chosen.filter(({ mode }) => RULED.has(mode.name))) {
-    console.log(`--- ${combination.backend.name}, ${combination.mode.name}: the engine's own rules`)
+    console.log(`--- ${combination.backend.name}, ${combination.mode.name}: the rules of the engine`)
     ruled.push(await runIn(combination, rules, ''))
   }
   const specs = await vitest([
@@ -124,11 +124,11 @@ await main(async () => {
   for (const id of unknownRows(rows, everything)) {
     totals.failed += 1
     failures.push({
-      name: `${id} is carried by a test, but docs/conformance.json has no such row`,
+      name: `a test has the id ${id}, which docs/conformance.json does not list`,
       outcome: 'failed',
     })
   }
-  // What broke outside the rows must not hide behind rows that passed.
+  // A failure outside the rows counts too.
   const outside = everything.some(({ outcome }) => outcome === 'failed') && totals.failed === 0
   if (outside) totals.failed += 1
   if (isMarkdown)

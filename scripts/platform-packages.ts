@@ -1,4 +1,4 @@
-// Writes npm/<platform>/package.json and README.md; `npm run check` proves them current.
+// Writes npm/<platform>/package.json and README.md; `npm run check` checks that they are current.
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 

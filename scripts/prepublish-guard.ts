@@ -1,5 +1,5 @@
-// Keeps `npm publish` from sending a root package that cannot find its binaries.
-// `npm publish --dry-run` runs this hook too and is let through.
+// Refuses `npm publish` outside the release workflow, because the package would not find its binaries.
+// `npm publish --dry-run` runs this hook too and is allowed.
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -12,7 +12,7 @@ await main(async () => {
   }
   if (process.env['npm_config_dry_run'] === 'true') return true
   if (process.env['EVENT_BASE_RELEASE'] !== '1') {
-    throw new Error('Publishing is the release workflow’s job; see CONTRIBUTING.md.')
+    throw new Error('Only the release workflow publishes: see CONTRIBUTING.md.')
   }
   const manifest = await readManifest()
   const named = manifest.optionalDependencies ?? {}

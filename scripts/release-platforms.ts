@@ -1,24 +1,24 @@
-// Publishes the platform packages and names them in package.json, right before the root is published.
-// The release workflow runs it after `napi artifacts`. `--dry-run` publishes nothing and leaves package.json.
+// Publishes the platform packages and adds them to package.json, before the root package is published.
+// The release workflow runs it after `napi artifacts`. `--dry-run` publishes nothing and does not change package.json.
 import { access, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { platformDependencies, platformPackage, platforms, readManifest } from './lib/platforms.js'
 import { main, root, run } from './lib/run.js'
 
-/** Whether npm already has this version, as after a release that broke off half-way. */
+/** Whether npm already has this version, as after a release that failed in the middle. */
 async function isPublished(name: string, version: string): Promise<boolean> {
   const { code, output } = await run('npm', ['view', `${name}@${version}`, 'version'], { quiet: true })
   if (code === 0) return output.includes(version)
   if (output.includes('E404')) return false
-  throw new Error(`could not ask npm for ${name}:\n${output}`)
+  throw new Error(`npm could not be queried for ${name}:\n${output}`)
 }
 
 await main(async () => {
   const dryRun = process.argv.includes('--dry-run')
   const manifest = await readManifest()
 
-  // All are looked at before the first is published, since nothing published can be taken back.
+  // All are checked before the first is published, because publishing cannot be undone.
   for (const platform of platforms(manifest)) {
     const folder = join(root, 'npm', platform)
     await access(join(folder, `${manifest.napi.binaryName}.${platform}.node`))
@@ -33,7 +33,7 @@ await main(async () => {
   for (const platform of platforms(manifest)) {
     const name = platformPackage(platform)
     if (!dryRun && (await isPublished(name, manifest.version))) {
-      console.log(`${name} ${manifest.version} is published already`)
+      console.log(`${name} ${manifest.version} is already published`)
       continue
     }
     const args = [
@@ -48,8 +48,8 @@ await main(async () => {
   if (dryRun) return true
 
   const file = join(root, 'package.json')
-  const whole = JSON.parse(await readFile(file, 'utf8')) as object
-  const published = { ...whole, optionalDependencies: platformDependencies(manifest) }
+  const repository = JSON.parse(await readFile(file, 'utf8')) as object
+  const published = { ...repository, optionalDependencies: platformDependencies(manifest) }
   await writeFile(file, `${JSON.stringify(published, null, 2)}\n`)
   return true
 })

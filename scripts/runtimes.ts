@@ -1,5 +1,5 @@
-// The vitest suite on every supported Node, and the smoke suite on Bun and Deno.
-// The runtimes come from npm as packages and live in a cache folder, outside the lock file.
+// Runs the specs on every supported Node, and the smoke suite on Bun and Deno.
+// The runtimes are npm packages in a cache folder, outside the lock file.
 import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
@@ -9,7 +9,7 @@ import { closingLine, isGreen, sum, type Totals } from './lib/results.js'
 import { demand, main, root, run } from './lib/run.js'
 import { vitest } from './lib/vitest.js'
 
-/** A runtime's package, where its binary lies in there, and how it runs the tests. */
+/** A runtime: its package, the path of its binary in the package, and how it runs the tests. */
 interface Runtime {
   readonly label: string
   readonly package: string
@@ -18,7 +18,7 @@ interface Runtime {
   readonly suite: (binary: string) => Promise<Totals>
 }
 
-/** Upper bound for a smoke suite, in milliseconds: a runtime that hangs fails instead. */
+/** Upper bound for a smoke suite, in milliseconds. */
 const smokeLimit = 120_000
 
 const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'event-base', 'runtimes')
@@ -28,7 +28,7 @@ async function specs(binary: string): Promise<Totals> {
   return (await vitest(['--project=!types'], binary)).totals
 }
 
-/** Runs the smoke suite, which closes with `N passed, N failed`. Without that line it failed. */
+/** Runs the smoke suite, whose last line is `N passed, N failed`. Without that line it has failed. */
 function smoke(...args: readonly string[]): (binary: string) => Promise<Totals> {
   return async (binary) => {
     const script = join(root, '__test__/smoke/smoke.mjs')
@@ -74,7 +74,7 @@ const runtimes: readonly Runtime[] = [
   },
 ]
 
-/** Installs a runtime into the cache and returns its binary. A cached one serves when npm is out of reach. */
+/** Installs a runtime into the cache and returns its binary. Uses a cached one if npm cannot be reached. */
 async function install(runtime: Runtime): Promise<string> {
   const folder = join(cache, `${runtime.package.replace('/', '+')}@${runtime.version}`)
   const binary = join(folder, 'node_modules', runtime.package, runtime.binary)
@@ -91,7 +91,7 @@ await main(async () => {
   const chosen = runtimes.filter(
     ({ label }) => wanted.length === 0 || wanted.some((name) => label.toLowerCase().includes(name)),
   )
-  if (chosen.length === 0) throw new Error(`no runtime is called ${wanted.join(' or ')}`)
+  if (chosen.length === 0) throw new Error(`no runtime has the name ${wanted.join(' or ')}`)
   const rows: { readonly line: string; readonly totals: Totals }[] = []
   for (const runtime of chosen) {
     const isThis = runtime.label === `Node ${process.versions.node.split('.')[0]}`

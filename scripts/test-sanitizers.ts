@@ -1,13 +1,14 @@
-// Tests under AddressSanitizer and ThreadSanitizer: `npm run test:sanitizers -- address` or `-- thread` runs one.
+// Runs tests under AddressSanitizer and ThreadSanitizer: `npm run test:sanitizers -- address` or `-- thread` runs one.
 //
-// The runtimes come with rustup's compiler. Its standard library was not compiled for ThreadSanitizer, whose false
-// reports about that are left out by name: see thread-sanitizer.txt.
+// The runtimes come with rustup's compiler. Its standard library is not compiled for ThreadSanitizer; thread-sanitizer.txt
+// suppresses the false reports that result.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
+import { targetFolder, unstableOptions } from './lib/cargo.js'
 import { cargoTest } from './lib/cargo-test.js'
-import { failureLines } from './lib/failures.js'
-import { closingLine, isGreen, sum, type Report } from './lib/results.js'
+import { conclude } from './lib/failures.js'
+import type { Report } from './lib/results.js'
 import { demand, main, root, run } from './lib/run.js'
 
 interface Sanitizer {
@@ -15,7 +16,7 @@ interface Sanitizer {
   readonly runtime: string
   readonly flags: string
   readonly options: NodeJS.ProcessEnv
-  /** What `cargo test` is told, once for each run. */
+  /** The arguments of `cargo test`, for each run. */
   readonly runs: readonly (readonly string[])[]
 }
 
@@ -24,9 +25,9 @@ const sanitizers: readonly Sanitizer[] = [
     name: 'address',
     runtime: 'asan',
     flags: '-Zsanitizer=address',
-    // What is never freed is reported, too.
+    // Leaks are reported too.
     options: { ASAN_OPTIONS: 'detect_leaks=1:detect_stack_use_after_return=1' },
-    // The network layer with the engine below it, and handlers that interrupt whatever runs.
+    // The network layer with the engine below it, and signal handlers.
     runs: [
       ['--package=event-base-net', '--tests'],
       ['--package=event-base', '--test=signals'],
@@ -35,10 +36,10 @@ const sanitizers: readonly Sanitizer[] = [
   {
     name: 'thread',
     runtime: 'tsan',
-    // The standard library was compiled without it, and is linked all the same.
+    // Links the standard library although it was compiled without the sanitizer.
     flags: '-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer',
     options: { TSAN_OPTIONS: `suppressions=${join(root, 'scripts', 'thread-sanitizer.txt')}:history_size=7` },
-    // Threads against a running loop, wake-ups, deletes that wait for callbacks; handlers on other threads.
+    // Threads that use a running loop, wake-ups, deletions that wait for callbacks; signal handlers on other threads.
     runs: [
       [
         '--package=event-base',
@@ -52,8 +53,8 @@ const sanitizers: readonly Sanitizer[] = [
         'blocking_delete::',
         'base_without_locks::',
       ],
-      // A signal for the whole process may wait in the harness's main thread, whose sleep the sanitizer cannot see, so
-      // only those run that a thread sends to itself. Descriptors are not counted: the symbolizer takes some.
+      // The sanitizer delays a signal for the process while the harness's main thread sleeps, so only tests run in which a
+      // thread sends a signal to itself. Descriptors are not counted, because the symbolizer opens some.
       [
         '--package=event-base',
         '--test=signals',
@@ -66,14 +67,14 @@ const sanitizers: readonly Sanitizer[] = [
   },
 ]
 
-/** Refuses where something is missing, and says what. */
+/** Throws if a tool is missing. */
 async function checkTools(target: string, chosen: readonly Sanitizer[]): Promise<void> {
   const sysroot = (await demand('rustc', ['--print', 'sysroot'])).trim()
   for (const { name, runtime } of chosen) {
     const library = join(sysroot, 'lib/rustlib', target, 'lib', `librustc-stable_rt.${runtime}.a`)
     if (!existsSync(library)) {
       throw new Error(
-        `The runtime of the ${name} sanitizer is missing (${library}); use rustup's stable compiler.`,
+        `The runtime of the ${name} sanitizer is missing (${library}); install rustup's stable compiler.`,
       )
     }
   }
@@ -85,25 +86,23 @@ await main(async () => {
   const named = process.argv.slice(2)
   const chosen = sanitizers.filter(({ name }) => named.length === 0 || named.includes(name))
   if (chosen.length === 0 || named.some((name) => !sanitizers.some((known) => known.name === name))) {
-    throw new Error(`unknown sanitizer; there are ${sanitizers.map(({ name }) => name).join(' and ')}`)
+    throw new Error(`unknown sanitizer; use ${sanitizers.map(({ name }) => name).join(' or ')}`)
   }
   const target = /^host: (.+)$/m.exec(await demand('rustc', ['--version', '--verbose']))?.[1] ?? ''
   await checkTools(target, chosen)
   const parts: Report[] = []
   for (const { name, flags, options, runs } of chosen) {
     console.log(`--- ${name}`)
-    const output = join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), 'sanitizers', name)
     const env = {
       ...process.env,
       ...options,
-      CARGO_TARGET_DIR: output,
+      CARGO_TARGET_DIR: join(targetFolder('sanitizers'), name),
       RUSTFLAGS: flags,
-      // -Z needs a nightly compiler, or one that is told to be as good.
-      RUSTC_BOOTSTRAP: '1',
+      ...unstableOptions,
     }
     for (const args of runs) {
       const { totals, results } = await cargoTest([`--target=${target}`, ...args], { env })
-      // A run in which nothing ran has found nothing.
+      // A run without a test counts as a failure.
       const empty = totals.passed + totals.failed === 0
       if (empty) console.log(`No test ran: ${args.join(' ')}`)
       parts.push({
@@ -112,8 +111,5 @@ await main(async () => {
       })
     }
   }
-  const total = sum(parts.map(({ totals }) => totals))
-  const lines = failureLines(parts.flatMap(({ results }) => results))
-  console.log([...lines, closingLine(total)].join('\n'))
-  return isGreen(total)
+  return conclude(parts)
 })

@@ -2,9 +2,8 @@ import { addonProblem } from './lib/addon.js'
 import { buildProblem } from './lib/build.js'
 
 /**
- * Refuses to run the specs against a missing or outdated addon, which would test something else than
- * the sources say, and brings `dist` up to date: specs that need a process or a worker of their own run
- * what is shipped. An addon named by EVENT_BASE_ADDON is taken as it is.
+ * Refuses to run the specs with a missing addon, or one that is older than the sources, and builds `dist`, which specs
+ * with a process or a worker of their own run. An addon named by EVENT_BASE_ADDON is not checked.
  */
 export default async function setup(): Promise<void> {
   if (!process.env['EVENT_BASE_ADDON']) {

@@ -1,13 +1,14 @@
+// Checks that the addon is not older than its sources.
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { readManifest, thisPlatform } from './platforms.js'
 import { root } from './run.js'
 
-/** Folders whose files never end up in the addon. */
+/** Folders whose files are not part of the addon. */
 const elsewhere = /[/\\](?:tests|benches|examples|target)[/\\]|[/\\]crates[/\\]conformance[/\\]/
 
-/** Everything that the addon is built from: Rust sources and Cargo's own files. */
+/** The files that the addon is built from: Rust sources and Cargo's files. */
 async function sources(): Promise<string[]> {
   const entries = await readdir(join(root, 'crates'), { recursive: true, withFileTypes: true })
   const below = entries
@@ -21,7 +22,7 @@ async function modified(path: string): Promise<number> {
   return (await stat(path)).mtimeMs
 }
 
-/** Why this machine's addon cannot stand for the sources beside it, or `undefined` when it can. */
+/** Why the addon of this platform is not current, or `undefined` if it is. */
 export async function addonProblem(): Promise<string | undefined> {
   const manifest = await readManifest()
   const name = `${manifest.napi.binaryName}.${thisPlatform(manifest)}.node`

@@ -1,17 +1,18 @@
+// The table of backends and modes in docs/backends.md.
 import type { Verdict } from './conformance.js'
 import type { Combination } from './matrix.js'
 
 const BEGIN = '<!-- conformance matrix -->'
 const END = '<!-- end of the conformance matrix -->'
 
-/** A row's name and its verdict. */
+/** A row and its outcome. */
 export interface JudgedRow {
   readonly id: string
   readonly test: string
   readonly verdict: Verdict
 }
 
-/** How the rows ended on each backend and in each mode, and which have no meaning where. */
+/** The outcomes of the rows on each backend in each mode, and the combinations in which rows are not applicable. */
 export function conformanceTable(combinations: readonly Combination[], judged: readonly JudgedRow[]): string {
   const counts = combinations.map(({ backend, mode }, index) => {
     const count = (word: string): number =>
@@ -26,7 +27,7 @@ export function conformanceTable(combinations: readonly Combination[], judged: r
     return reasons.size === 0 ? [] : [`| ${id} | ${test} | ${[...reasons].join('; ')} |`]
   })
   return [
-    '| backend | mode | which is | passed | not applicable | failed |',
+    '| backend | mode | meaning | passed | not applicable | failed |',
     '|---|---|---|---|---|---|',
     ...counts,
     '',
@@ -36,9 +37,9 @@ export function conformanceTable(combinations: readonly Combination[], judged: r
   ].join('\n')
 }
 
-/** Puts the table between its marks in a text. Throws where the text has no marks. */
+/** Replaces the table between the two markers of a text. Throws if the text has no markers. */
 export function withTable(text: string, table: string): string {
   const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)]
-  if (begin < 0 || end < begin) throw new Error(`there is no place for the table: ${BEGIN}, ${END}`)
+  if (begin < 0 || end < begin) throw new Error(`the text has no markers for the table: ${BEGIN}, ${END}`)
   return `${text.slice(0, begin + BEGIN.length)}\n\n${table}\n\n${text.slice(end)}`
 }

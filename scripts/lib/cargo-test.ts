@@ -1,19 +1,17 @@
-import { run, type RunOptions } from './run.js'
+// Runs `cargo test` and reads its output.
+import { lastLines, run, type RunOptions } from './run.js'
 import type { Report, TestResult, Totals } from './results.js'
 
 const testLine = /^test (.+?)(?: - should panic)? \.\.\. (ok|FAILED|ignored)/gm
 const resultLine = /^test result: .*? (\d+) passed; (\d+) failed; (\d+) ignored/gm
 
-/** Standard output and error of one failed test; it ends where the next one's begins, or the list of names. */
+/** The output of one failed test. It ends where the output of the next test starts, or the list of names. */
 const printedByTest = /^---- (.+?) stdout ----\n([^]*?)(?=\n---- .+? stdout ----\n|\nfailures:\n)/gm
 const deadLine = /^\s*process didn't exit successfully: `([^` ]+)[^`]*` \((.+?)\)/gm
 
-/** How much of the output before a process died is its message. */
-const LAST_LINES = 6
-
 const outcomes = { ok: 'passed', FAILED: 'failed', ignored: 'skipped' } as const
 
-/** What the failed tests of all binaries printed, by name, in the order of the binaries. */
+/** The output of the failed tests of all binaries, by name, in the order of the binaries. */
 function messages(output: string): Map<string, string[]> {
   const found = new Map<string, string[]>()
   for (const [, name = '', text = ''] of output.matchAll(printedByTest)) {
@@ -22,20 +20,20 @@ function messages(output: string): Map<string, string[]> {
   return found
 }
 
-/** Test binaries that were ended by a signal, or left in another way than by failing: they have no summary line. */
+/** Test binaries that a signal or an exit ended: they have no summary line. */
 function deadBinaries(output: string): TestResult[] {
   return [...output.matchAll(deadLine)].map(({ 1: binary = '', 2: how = '', index }) => {
     const name = binary.replace(/^.*\/|-[0-9a-f]{16}.*$/g, '')
-    const before = output.slice(0, index).trimEnd().split('\n').slice(-LAST_LINES)
-    return { name, outcome: 'failed', message: [`the process died: ${how}`, ...before].join('\n') }
+    const message = `the process died: ${how}\n${lastLines(output.slice(0, index))}`
+    return { name, outcome: 'failed', message }
   })
 }
 
 /**
- * Reads the text that `cargo test` printed. Totals come from its summary lines, names from its test lines.
+ * Reads the output of `cargo test`. Totals come from its summary lines, names from its test lines.
  *
- * @param output both streams; cargo tells of processes that died on the standard error
- * @param stdout the harness's own stream, whose lines are whole
+ * @param output both streams; cargo reports processes that died on the standard error
+ * @param stdout the standard output of the harness, whose lines are complete
  */
 export function parseCargoTest(output: string, stdout: string = output): Report {
   const results: TestResult[] = []
@@ -58,17 +56,17 @@ export function parseCargoTest(output: string, stdout: string = output): Report 
 
 /**
  * Runs `cargo test` over the workspace's default members, all test binaries even after a failure.
- * A build that fails or a test binary that dies counts as one failure, since it has no summary line.
+ * A failed build or a test binary that dies counts as one failure, because it has no summary line.
  *
  * @param args further arguments of `cargo test`, such as a name to filter by
- * @param options how cargo is run
+ * @param options options of the process
  */
 export async function cargoTest(args: readonly string[] = [], options: RunOptions = {}): Promise<Report> {
   const { code, output, stdout } = await run('cargo', ['test', '--no-fail-fast', ...args], options)
   const report = parseCargoTest(output, stdout)
   if (code === 0 || report.totals.failed > 0) return report
   const errors = output.split('\n').filter((line) => /^(?:error|thread '.*' panicked)/.test(line))
-  const message = (errors.length > 0 ? errors : output.trimEnd().split('\n').slice(-LAST_LINES)).join('\n')
+  const message = errors.length > 0 ? errors.join('\n') : lastLines(output)
   const failure: TestResult = { name: `cargo test ended with ${code}`, outcome: 'failed', message }
   const totals: Totals = { ...report.totals, failed: 1 }
   return { totals, results: [...report.results, failure] }

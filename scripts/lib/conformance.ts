@@ -1,25 +1,26 @@
+// Finds the tests of each row of docs/conformance.json and decides its outcome.
 import { needs as knownNeeds, whyNot, type Combination, type Need } from './matrix.js'
 import type { TestResult } from './results.js'
 
-/** One row of docs/conformance.json: a test of libevent's own suite and what becomes of it here. */
+/** One row of docs/conformance.json: a test of libevent's own suite. */
 export interface Row {
   /** `C-001` to `C-116`. */
   readonly id: string
   /** The test's name in libevent. */
   readonly test: string
-  /** `later` excuses a missing test, `n/a` means that there can be none. Both need a reason. */
+  /** `later`: a test may be missing. `n/a`: no test is possible. Both need a reason. */
   readonly scope: 'now' | 'later' | 'n/a'
-  /** Without these it means nothing: a backend's features, several threads, a handler, or a backend. */
+  /** The conditions for the row: features of a backend, several threads, a signal handler, or a certain backend. */
   readonly needs?: readonly Need[]
   readonly reason?: string
   readonly note?: string
 }
 
-/** How the tests ended in one combination of backend and mode. */
+/** The results of the tests in one combination of backend and mode. */
 export interface CombinationReport {
   readonly combination: Combination
   readonly results: readonly TestResult[]
-  /** What tests said that mean nothing there: name and reason. */
+  /** Tests that reported not to be applicable: name and reason. */
   readonly notApplicable: ReadonlyMap<string, string>
 }
 
@@ -29,7 +30,7 @@ export interface Cell {
   readonly detail?: string
 }
 
-/** What is printed for a row, and under which total it counts. */
+/** The outcome of a row, and the total under which it counts. */
 export interface Verdict {
   readonly word: 'pass' | 'fail' | 'later' | 'n/a'
   readonly counts: 'passed' | 'failed' | 'skipped'
@@ -41,13 +42,13 @@ export interface Verdict {
 
 const scopes = new Set(['now', 'later', 'n/a'])
 
-/** Reads the rows. Throws where an id repeats or is malformed, a reason is missing or a need is unknown. */
+/** Reads the rows. Throws if an id is repeated or malformed, a reason missing or a need unknown. */
 export function parseRows(text: string): Row[] {
   const rows = JSON.parse(text) as Row[]
   const seen = new Set<string>()
   for (const { id, scope, reason, needs = [] } of rows) {
     if (!/^C-\d{3}$/.test(id)) throw new Error(`malformed row id ${id}`)
-    if (seen.has(id)) throw new Error(`row ${id} stands twice`)
+    if (seen.has(id)) throw new Error(`row ${id} is repeated`)
     seen.add(id)
     if (!scopes.has(scope)) throw new Error(`row ${id} has the unknown scope ${scope}`)
     if (scope !== 'now' && !reason) throw new Error(`row ${id} is "${scope}" without a reason`)
@@ -57,17 +58,17 @@ export function parseRows(text: string): Row[] {
   return rows
 }
 
-/** The rows that a test's name carries. */
+/** The rows in the name of a test. */
 function rowsOf(name: string): string[] {
   return [...name.matchAll(/(?<![a-zA-Z0-9])(?:c_|C-)(\d{3})(?!\d)/g)].map(([, digits]) => `C-${digits}`)
 }
 
-/** The executed and skipped tests that carry a row's id. */
+/** The executed and skipped tests of a row. */
 function testsOf(id: string, results: readonly TestResult[]): TestResult[] {
   return results.filter(({ name }) => rowsOf(name).includes(id))
 }
 
-/** A row's outcome among the results of one run: it passes when a test that carries its id passed and none failed. */
+/** A row's outcome among the results of one run: it passes if a test of the row passed and none failed. */
 function cellOf(id: string, results: readonly TestResult[]): Cell {
   const tests = testsOf(id, results)
   const failed = tests.filter(({ outcome }) => outcome === 'failed')
@@ -76,19 +77,19 @@ function cellOf(id: string, results: readonly TestResult[]): Cell {
   return tests.length > 0 ? { word: 'fail', detail: 'every test of the row was skipped' } : { word: 'none' }
 }
 
-/** A row's outcome in a combination. What a test says of itself and what the row's needs say has to be one. */
+/** A row's outcome in a combination. What its tests report and its needs have to agree. */
 function cellIn({ id, needs = [] }: Row, report: CombinationReport): Cell {
   const { combination, results, notApplicable } = report
   const cell = cellOf(id, results)
   if (cell.word === 'fail') return cell
   const expected = whyNot(needs, combination)
-  const said = testsOf(id, results).flatMap(({ name }) => notApplicable.get(name) ?? [])
+  const reported = testsOf(id, results).flatMap(({ name }) => notApplicable.get(name) ?? [])
   if (expected === undefined) {
-    return said.length === 0
+    return reported.length === 0
       ? cell
-      : { word: 'fail', detail: `a test says "${said[0]}", and the row has no such need` }
+      : { word: 'fail', detail: `a test reports "${reported[0]}", but the row has no such need` }
   }
-  return cell.word === 'pass' && said.length === 0
+  return cell.word === 'pass' && reported.length === 0
     ? { word: 'fail', detail: `passed, but ${expected}` }
     : { word: 'n/a', detail: expected }
 }
@@ -97,7 +98,7 @@ function passes({ word }: Cell): boolean {
   return word === 'pass'
 }
 
-/** Judges one row: it passes when every combination passes, or is excused by what the row needs. */
+/** The outcome of one row: it passes if every combination passes or does not meet the row's needs. */
 export function judge(
   row: Row,
   reports: readonly CombinationReport[],
@@ -120,7 +121,7 @@ export function judge(
     return verdict('n/a', 'skipped', row.reason)
   }
   if (cells.some(passes) && cells.some(({ word }) => word === 'none')) {
-    return verdict('fail', 'failed', 'it has no test in some combinations')
+    return verdict('fail', 'failed', 'it has no test in some of the combinations')
   }
   if (passed) {
     return verdict('pass', 'passed', row.scope === 'later' ? 'marked later, can be marked now' : undefined)
@@ -128,10 +129,10 @@ export function judge(
   if (row.scope === 'later') return verdict('later', 'skipped', row.reason)
   const excused = cells.find(({ word }) => word === 'n/a')
   if (excused !== undefined) return verdict('n/a', 'skipped', excused.detail)
-  return verdict('fail', 'failed', 'no test carries this id')
+  return verdict('fail', 'failed', 'no test has this id')
 }
 
-/** Ids that tests carry and no row has: a typing error in a test's name would else go unseen. */
+/** Ids in the names of tests that no row has, such as misspelt ones. */
 export function unknownRows(rows: readonly Row[], results: readonly TestResult[]): string[] {
   const known = new Set(rows.map(({ id }) => id))
   const carried = new Set(results.flatMap(({ name }) => rowsOf(name)))

@@ -1,17 +1,18 @@
+// The end of a test command: the failures and the closing line.
 import { relative } from 'node:path'
 
-import type { TestResult } from './results.js'
+import { closingLine, isGreen, sum, type Report, type TestResult } from './results.js'
 import { root } from './run.js'
 
-/** The line that begins the list of failures. `.ci/run` repeats what stands between it and the closing line. */
+/** The first line of the list of failures. `.ci/run` repeats the lines between it and the closing line. */
 export const failuresHeading = '--- failed'
 
-/** How many failures are shown with their message; of the others there is only the name. */
+/** How many failures are printed with their message; the others only with their name. */
 const SHOWN_IN_FULL = 12
 const LINES_EACH = 8
 const LINE_LENGTH = 240
 
-/** The part of a message worth repeating: its first lines, without empty ones and stack frames. */
+/** The first lines of a message, without empty ones and stack frames. */
 function excerpt(message: string): string[] {
   const lines = message
     .split('\n')
@@ -21,8 +22,8 @@ function excerpt(message: string): string[] {
 }
 
 /**
- * What failed, for the end of a log that may be cut off at its beginning: a heading, each failed test by name
- * and the first lines of why. Empty where nothing failed.
+ * The failures, for the end of a log: a heading, the name of each failed test and the first lines of its message. Empty if
+ * no test failed.
  */
 export function failureLines(results: readonly TestResult[]): string[] {
   const failed = results.filter(({ outcome }) => outcome === 'failed')
@@ -35,4 +36,12 @@ export function failureLines(results: readonly TestResult[]): string[] {
       return [`FAIL ${where}${name}`, ...why.map((line) => `     ${line}`)]
     }),
   ]
+}
+
+/** Prints the failures and the closing line of a command. Returns whether it has succeeded. */
+export function conclude(reports: readonly Report[]): boolean {
+  const totals = sum(reports.map((report) => report.totals))
+  const lines = failureLines(reports.flatMap(({ results }) => results))
+  console.log(['', ...lines, closingLine(totals)].join('\n'))
+  return isGreen(totals)
 }

@@ -1,3 +1,4 @@
+// Checks that the system's libevent is installed.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -6,7 +7,7 @@ import { root, run } from './run.js'
 /** The manifest of the crate that runs the engine beside the system's libevent. */
 export const peersManifest = 'crates/conformance/Cargo.toml'
 
-/** Throws with what to install where libevent's headers are missing. */
+/** Throws if libevent's headers are missing, with the packages to install. */
 export async function requireLibevent(): Promise<void> {
   if (!existsSync(join(root, peersManifest))) throw new Error(`${peersManifest} is missing`)
   const found = await run('pkg-config', ['--exists', 'libevent'], { quiet: true })

@@ -1,9 +1,10 @@
-/** One way to build a base, as the tests of the engine know it: `EVENT_BASE_TEST_MODE`. */
+// Backends, modes, and the needs of conformance rows.
+/** One way to build a base, which the tests of the engine read from `EVENT_BASE_TEST_MODE`. */
 export interface Mode {
   readonly name: string
-  /** What it is, for the legend. */
+  /** Its meaning, for the legend. */
   readonly what: string
-  /** Whether it is worth a run of its own on a backend. */
+  /** Whether it applies to a backend. */
   readonly suits: (backend: string) => boolean
 }
 
@@ -22,7 +23,7 @@ export const modes: readonly Mode[] = [
 /** A backend of this build. */
 export interface Backend {
   readonly name: string
-  /** Names of what it can do: `ET`, `O1`, `FDS`, `EARLY_CLOSE`. */
+  /** Names of its features: `ET`, `O1`, `FDS`, `EARLY_CLOSE`. */
   readonly features: readonly string[]
 }
 
@@ -32,14 +33,14 @@ export interface Combination {
   readonly mode: Mode
 }
 
-/** Every combination that is worth a run. */
+/** Every combination of a backend and a mode that applies to it. */
 export function combinations(backends: readonly Backend[]): Combination[] {
   return backends.flatMap((backend) =>
     modes.filter(({ suits }) => suits(backend.name)).map((mode) => ({ backend, mode })),
   )
 }
 
-/** What a row of the conformance table asks of a base; `handler`, that signals come by one. */
+/** The needs that a row can have. `handler`: the base receives signals with a handler. */
 export const needs = [
   'ET',
   'EARLY_CLOSE',
@@ -56,7 +57,7 @@ export type Need = (typeof needs)[number]
 
 const features: ReadonlySet<string> = new Set<Need>(['ET', 'EARLY_CLOSE', 'FDS', 'O1'])
 
-/** Why a row that has these needs means nothing in a combination; `undefined` where it does. */
+/** Why a row with these needs is not applicable in a combination; `undefined` if it is. */
 export function whyNot(wanted: readonly Need[], { backend, mode }: Combination): string | undefined {
   for (const need of wanted) {
     if (features.has(need)) {
@@ -65,7 +66,7 @@ export function whyNot(wanted: readonly Need[], { backend, mode }: Combination):
       if (mode.name === 'plain') return 'a base without locks belongs to one thread'
     } else if (need === 'handler') {
       if (mode.name === 'signalfd')
-        return 'a signalfd tells a signal to one base only; libevent skips it there too'
+        return 'a signalfd reports a signal to one base only; libevent skips the test there too'
     } else if (backend.name !== need) return `is about ${need}`
   }
   return undefined

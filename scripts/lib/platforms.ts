@@ -1,3 +1,4 @@
+// Names and generated files of the platform packages.
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -33,12 +34,12 @@ export function platformPackage(platform: string): string {
   return `@event-base/${platform}`
 }
 
-/** The `optionalDependencies` that the published root manifest carries; the one in the repository has none. */
+/** The `optionalDependencies` of the published root manifest; the manifest in the repository has none. */
 export function platformDependencies(manifest: Manifest): Record<string, string> {
   return Object.fromEntries(platforms(manifest).map((name) => [platformPackage(name), manifest.version]))
 }
 
-/** The platform this script runs on. Throws where nothing is built for it. */
+/** The platform this script runs on. Throws if there is no package for it. */
 export function thisPlatform(manifest: Manifest): string {
   const { platform, arch, report } = process
   const { header } = report.getReport() as { header: { glibcVersionRuntime?: string } }
@@ -49,29 +50,29 @@ export function thisPlatform(manifest: Manifest): string {
 }
 
 /**
- * Gives the platform packages their names in a text that the napi command generated.
+ * Replaces the names of the platform packages in a text that the napi command generated.
  *
- * That command names a package `<packageName>-<platform>` and cannot do without the part before the
- * hyphen. Ours are called `@event-base/<platform>`, so the placeholder is cut out of the loader, the
- * manifests and the read-me files. It occurs nowhere else.
+ * That command names a package `<packageName>-<platform>` and requires the part before the hyphen. The packages of this
+ * project are called `@event-base/<platform>`, so the placeholder is removed from the loader, the manifests and the
+ * README files. It occurs nowhere else.
  */
 export function namePlatforms(generated: string, { name, napi }: Manifest): string {
   return generated.replaceAll(`${napi.packageName}-`, platformPackage('')).replaceAll(napi.packageName, name)
 }
 
-/** Puts the platform packages' names into the generated loader. Throws where one of them is then missing. */
+/** Replaces the names of the platform packages in the generated loader. Throws if one of them is missing then. */
 export async function namePlatformsInLoader(file: string): Promise<void> {
   const manifest = await readManifest()
   const loader = namePlatforms(await readFile(file, 'utf8'), manifest)
   for (const platform of platforms(manifest)) {
     if (!loader.includes(`require('${platformPackage(platform)}')`)) {
-      throw new Error(`the generated loader does not look for ${platformPackage(platform)}`)
+      throw new Error(`the generated loader does not load ${platformPackage(platform)}`)
     }
   }
   await writeFile(file, loader)
 }
 
-/** Generates the platform packages' manifests and read-me files: path below npm/ → text. */
+/** Generates the manifests and README files of the platform packages: path below npm/ → text. */
 export async function generatePlatformPackages(): Promise<Map<string, string>> {
   const manifest = await readManifest()
   const folder = await mkdtemp(join(tmpdir(), 'event-base-npm-'))
@@ -89,7 +90,7 @@ export async function generatePlatformPackages(): Promise<Map<string, string>> {
   }
 }
 
-/** Reads every file below a folder but the binaries: path → text, sorted by path. */
+/** Reads every file below a folder except binaries: path → text, sorted by path. */
 export async function readTexts(folder: string): Promise<Map<string, string>> {
   const texts = new Map<string, string>()
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })

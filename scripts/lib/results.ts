@@ -1,15 +1,16 @@
-/** How one executed or skipped test ended. */
+// Results and totals of tests.
+/** The outcome of one executed or skipped test. */
 export interface TestResult {
   /** Full name: module path in Rust, titles from the outside in for vitest. */
   readonly name: string
   readonly outcome: 'passed' | 'failed' | 'skipped'
   /** The file of a spec. */
   readonly file?: string
-  /** What a failed test said. */
+  /** The message of a failed test. */
   readonly message?: string
 }
 
-/** How many tests ended each way. */
+/** The number of tests by outcome. */
 export interface Totals {
   readonly passed: number
   readonly failed: number
@@ -33,12 +34,12 @@ export function sum(all: readonly Totals[]): Totals {
   return total
 }
 
-/** The closing line of every test command; skipped tests are named only where there are some. */
+/** The closing line of every test command. It mentions skipped tests only if there are any. */
 export function closingLine({ passed, failed, skipped }: Totals): string {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
 }
 
-/** Whether a run may count as green: nothing failed and something was really executed. */
+/** Whether a run has succeeded: no test failed and at least one was executed. */
 export function isGreen({ passed, failed }: Totals): boolean {
   return failed === 0 && passed > 0
 }

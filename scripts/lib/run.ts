@@ -1,28 +1,30 @@
+// Runs commands.
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 
 /** The repository's root folder. */
 export const root: string = join(import.meta.dirname, '..', '..')
 
-/** How a command ended and what it printed on both streams, in order of arrival. */
+/** The exit code of a command and its output. */
 export interface Outcome {
-  /** Exit code; 128 for a process ended by a signal or never started. */
+  /** 128 if a signal ended the process or it could not be started. */
   readonly code: number
+  /** Both streams, in the order of arrival. A line of one may interrupt a line of the other. */
   readonly output: string
-  /** What it printed on the standard output alone: in both together, a line of one may break a line of the other. */
+  /** The standard output alone. */
   readonly stdout: string
 }
 
 export interface RunOptions {
   readonly cwd?: string
   readonly env?: NodeJS.ProcessEnv
-  /** Keeps the output from the terminal; it is returned either way. */
+  /** Does not copy the output to the terminal. */
   readonly quiet?: boolean
   /** Milliseconds after which the command is killed; none by default. */
   readonly timeout?: number
 }
 
-/** Runs a command to its end, showing its output as it comes. Never rejects: a failure is an outcome. */
+/** Runs a command to its end and copies its output to the terminal. Never rejects: a failure is an outcome. */
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   return new Promise((resolve) => {
     const { cwd = root, env = process.env, quiet = false, timeout } = options
@@ -49,7 +51,7 @@ export function run(command: string, args: readonly string[], options: RunOption
   })
 }
 
-/** Runs a command quietly and returns what it printed. Throws with that output when it fails. */
+/** Runs a command quietly and returns its output. Throws an error with the output if the command fails. */
 export async function demand(
   command: string,
   args: readonly string[],
@@ -60,12 +62,17 @@ export async function demand(
   return output
 }
 
-/** The path of a program that a development dependency brings. */
+/** The path of a program of a development dependency. */
 export function tool(name: string): string {
   return join(root, 'node_modules', '.bin', name)
 }
 
-/** Runs a script's main function; an error becomes its message and exit code 1. */
+/** The last lines of an output. */
+export function lastLines(output: string): string {
+  return output.trimEnd().split('\n').slice(-8).join('\n')
+}
+
+/** Runs the main function of a script. For an error, prints its message and sets exit code 1. */
 export async function main(body: () => Promise<boolean>): Promise<void> {
   try {
     process.exitCode = (await body()) ? 0 : 1

@@ -1,3 +1,4 @@
+// Builds the Rust tests once and runs them for a backend and a mode.
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -6,12 +7,12 @@ import { parseCargoTest } from './cargo-test.js'
 import type { CombinationReport } from './conformance.js'
 import type { Combination } from './matrix.js'
 import type { TestResult } from './results.js'
-import { demand, root, run } from './run.js'
+import { demand, lastLines, root, run } from './run.js'
 
 /** A test binary that cargo built. */
 export interface TestBinary {
   readonly path: string
-  /** Where cargo would run it. */
+  /** The folder in which cargo runs it. */
   readonly cwd: string
 }
 
@@ -22,7 +23,7 @@ interface CargoMessage {
   readonly profile?: { readonly test: boolean }
 }
 
-/** Builds the workspace's tests once, and returns their binaries. */
+/** Builds the tests of the workspace and returns their binaries. */
 export async function buildTests(): Promise<TestBinary[]> {
   const format = '--message-format=json-render-diagnostics'
   const output = await demand('cargo', ['test', '--no-run', format])
@@ -36,7 +37,7 @@ export async function buildTests(): Promise<TestBinary[]> {
     )
 }
 
-/** Those of the binaries that have tests of that name. */
+/** The binaries with tests that match the filter. */
 export async function withTests(binaries: readonly TestBinary[], filter: string): Promise<TestBinary[]> {
   const listed = await Promise.all(
     binaries.map(async (binary) => {
@@ -47,7 +48,7 @@ export async function withTests(binaries: readonly TestBinary[], filter: string)
   return listed.flat()
 }
 
-/** Runs the tests of that name, or all of them for an empty one, in one combination of backend and mode. */
+/** Runs the tests that match the filter, or all if it is empty, in one combination of backend and mode. */
 export async function runIn(
   combination: Combination,
   binaries: readonly TestBinary[],
@@ -64,14 +65,13 @@ export async function runIn(
   try {
     const results: TestResult[] = []
     for (const { path, cwd } of binaries) {
-      // With one thread the harness runs tests on its own, which does not bear their names.
+      // With one thread the harness runs tests on its own thread, which does not have their names.
       const args = [...(filter === '' ? [] : [filter]), '--test-threads=2']
       const { code, output, stdout } = await run(path, args, { cwd, env, quiet: true })
       const report = parseCargoTest(output, stdout)
       results.push(...report.results)
       if (code !== 0 && report.totals.failed === 0) {
-        const message = output.trimEnd().split('\n').slice(-8).join('\n')
-        results.push({ name: `${path} ended with ${code}`, outcome: 'failed', message })
+        results.push({ name: `${path} ended with ${code}`, outcome: 'failed', message: lastLines(output) })
       }
     }
     return { combination, results, notApplicable: parseReport(await readFile(file, 'utf8').catch(() => '')) }
@@ -80,7 +80,7 @@ export async function runIn(
   }
 }
 
-/** Reads what tests said that mean nothing in a combination. */
+/** Reads the report of tests that are not applicable in a combination: name → reason. */
 export function parseReport(text: string): Map<string, string> {
   return new Map([...text.matchAll(/^n\/a\t(.+?)\t(.+)$/gm)].map(([, name = '', why = '']) => [name, why]))
 }

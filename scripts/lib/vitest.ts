@@ -1,15 +1,13 @@
+// Runs vitest and reads its report.
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 
-import { root, run } from './run.js'
+import { lastLines, root, run } from './run.js'
 import type { Report, TestResult, Totals } from './results.js'
 
-/** How much of the output of a run that died is its message. */
-const LAST_LINES = 8
-
-/** The part of vitest's JSON report that is read here. */
+/** The parts of vitest's JSON report that this module reads. */
 interface VitestReport {
   readonly numPassedTests: number
   readonly numFailedTests: number
@@ -18,7 +16,7 @@ interface VitestReport {
   readonly testResults: readonly {
     readonly name: string
     readonly status: string
-    /** Why the file broke before its first test. */
+    /** The error of a file that failed before its first test. */
     readonly message?: string
     readonly assertionResults: readonly {
       readonly fullName: string
@@ -57,11 +55,11 @@ export function parseVitest(report: VitestReport): Report {
   return { totals, results: [...results, ...broken] }
 }
 
-/** A run that failed without a failed test: an unhandled error, or a process that died. */
+/** The failure of a run without a failed test: an unhandled error, or a process that died. */
 function failureOfTheRun(code: number, output: string): TestResult {
   const plain = stripVTControlCharacters(output)
   const from = plain.search(/Unhandled (?:Errors?|Rejections?)/)
-  const message = from < 0 ? plain.trimEnd().split('\n').slice(-LAST_LINES).join('\n') : plain.slice(from)
+  const message = from < 0 ? lastLines(plain) : plain.slice(from)
   return { name: `vitest ended with ${code}`, outcome: 'failed', message }
 }
 
@@ -69,7 +67,7 @@ function failureOfTheRun(code: number, output: string): TestResult {
  * Runs vitest once. A run that dies without a report counts as one failure.
  *
  * @param args further arguments of `vitest run`
- * @param node the Node binary that runs vitest and so every spec
+ * @param node the Node binary that runs vitest and the specs
  */
 export async function vitest(args: readonly string[] = [], node: string = process.execPath): Promise<Report> {
   const folder = await mkdtemp(join(tmpdir(), 'event-base-vitest-'))
