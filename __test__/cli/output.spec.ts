@@ -5,6 +5,7 @@ import { expect, onTestFinished, test } from 'vitest'
 
 import { socket } from '../../net.js'
 import { Output } from '../../ts/cli/output.js'
+import { reportOn } from '../../ts/cli/report.js'
 import { closedPort, dial, drain, sleep, until } from '../net/support.js'
 import { Running } from './support.js'
 
@@ -62,30 +63,51 @@ class Unread extends Writable {
   }
 }
 
+function outputOn(stream: Unread): Output {
+  return new Output(stream as unknown as ConstructorParameters<typeof Output>[0])
+}
+
+/** Reads all that is pending. */
+async function readAll(stream: Unread): Promise<void> {
+  while (stream.writableLength > 0) {
+    stream.read()
+    await sleep(0)
+  }
+}
+
 test('what a reader does not take is bounded, and the number of dropped messages precedes the next one', async () => {
   const stream = new Unread()
-  const out = new Output(stream as unknown as ConstructorParameters<typeof Output>[0])
+  const out = outputOn(stream)
   const message = `${'x'.repeat(999)}\n`
   let written = 0
   while (out.write(message)) written += 1
   expect(written).toBe(65)
   expect(stream.writableLength).toBeLessThanOrEqual(65_536)
   expect([out.write(message), out.write(message)]).toEqual([false, false])
-  while (stream.writableLength > 0) {
-    stream.read()
-    await sleep(0)
-  }
+  await readAll(stream)
   expect(out.write('the next\n')).toBe(true)
-  while (stream.writableLength > 0) {
-    stream.read()
-    await sleep(0)
-  }
+  await readAll(stream)
   expect(stream.text).toBe(`${message.repeat(65)}3 messages were dropped\nthe next\n`)
+})
+
+test('with --stats the number of dropped messages is a line of JSON', async () => {
+  const stream = new Unread()
+  const report = reportOn(outputOn(stream), true)
+  const problem = { kind: 'upstreamUp', upstream: 'x'.repeat(999) } as const
+  for (let round = 0; round < 70; round++) report.problem(problem)
+  await readAll(stream)
+  report.problem(problem)
+  await readAll(stream)
+  const lines = stream.text.trimEnd().split('\n')
+  const parsed = lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+  const [dropped, last] = parsed.slice(-2)
+  expect(dropped).toMatchObject({ type: 'dropped', lines: 70 - (parsed.length - 2) })
+  expect(last).toMatchObject({ type: 'problem', ...problem })
 })
 
 test('the end does not wait for a reader that reads nothing', async () => {
   const stream = new Unread()
-  const out = new Output(stream as unknown as ConstructorParameters<typeof Output>[0])
+  const out = outputOn(stream)
   out.write('never read\n')
   await out.close(1)
   expect(stream.writableLength).toBe(11)

@@ -10,7 +10,6 @@ export function describeMethods(): string[] {
   return methods.map((method) => {
     const config = new EventConfig().setFlags(BaseFlag.IGNORE_ENV)
     for (const other of methods) if (other !== method) config.avoidMethod(other)
-    if (method === 'epoll (with changelist)') config.setFlags(BaseFlag.EPOLL_USE_CHANGELIST)
     const base = config.build()
     const { features } = base
     base.close()
