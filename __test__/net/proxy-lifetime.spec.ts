@@ -1,4 +1,4 @@
-/** Proxies and the processes and workers they run in. */
+/** Proxies, and the ends of the processes and workers in which they run. */
 
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -30,7 +30,7 @@ async function echoes(port: number): Promise<string> {
   return String(await drain(client))
 }
 
-test('a running proxy keeps the process alive, until it is closed by its end', async () => {
+test('a running proxy keeps the process alive', async () => {
   const { process, port, ended } = await child('stays')
   expect(await echoes(port)).toBe('hello')
   process.disconnect()
@@ -40,13 +40,13 @@ test('a running proxy keeps the process alive, until it is closed by its end', a
   expect(await ended).toEqual([null, 'SIGTERM'])
 })
 
-test('one that is not referred to does not', async () => {
+test('after unref() it does not', async () => {
   const { process, ended } = await child('unref')
   process.disconnect()
   expect(await ended).toEqual([0, null])
 })
 
-test('process.exit() and an uncaught error end it with connections under way', async () => {
+test('process.exit() and an uncaught error end it with open connections', async () => {
   for (const [how, code] of [
     ['exit', 7],
     ['throw', 1],
@@ -61,19 +61,19 @@ test('process.exit() and an uncaught error end it with connections under way', a
   }
 })
 
-test('it forwards while JavaScript does nothing', async () => {
+test('it forwards while JavaScript is blocked', async () => {
   const { port } = await child('busy')
   for (let round = 0; round < 5; round++) expect(await echoes(port)).toBe('hello')
 })
 
-test('a worker that is terminated takes its proxy along, threads and descriptors', async () => {
+test('the end of a worker closes the threads and descriptors of its proxy', async () => {
   const upstream = await serve((peer) => peer.pipe(peer))
   const start = async (): Promise<{ worker: Worker; port: number }> => {
     const worker = new Worker(program, { workerData: [String(upstream), 'stays'] })
     const [port] = (await once(worker, 'message')) as [number]
     return { worker, port }
   }
-  // The first one loads what stays open.
+  // The first one opens what stays open.
   await (await start()).worker.terminate()
   const before = openDescriptors()
   for (let round = 0; round < 3; round++) {

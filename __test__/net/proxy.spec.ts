@@ -19,7 +19,7 @@ import {
 
 const anywhere = { host: LOOPBACK, port: 0 }
 
-/** A proxy that is closed after the test. */
+/** Starts a proxy; it is closed after the test. */
 async function started(options: Partial<ProxyOptions> & Pick<ProxyOptions, 'upstream'>): Promise<TcpProxy> {
   const made = await proxy({ listen: anywhere, threads: 2, ...options })
   onTestFinished(() => made.close().catch(() => {}))
@@ -30,26 +30,26 @@ function isDown({ kind }: ProxyProblem): boolean {
   return kind === 'upstreamDown'
 }
 
-/** A server that sends back what it gets; its address. */
+/** The address of a server that sends back what it receives. */
 async function echo(): Promise<{ host: string; port: number }> {
   return { host: LOOPBACK, port: await serve((peer) => peer.pipe(peer)) }
 }
 
-test('bytes go both ways over every thread, and are counted', async () => {
+test('bytes pass in both directions on every thread, and are counted', async () => {
   const upstream = await echo()
-  const door = await started({ upstream, threads: 3 })
+  const running = await started({ upstream, threads: 3 })
   const bytes = pattern(1_000_000, 1)
   for (let round = 0; round < 5; round++) {
-    const client = await dial(portOf(door.address))
+    const client = await dial(portOf(running.address))
     client.end(bytes)
     expect((await drain(client)).equals(bytes)).toBe(true)
   }
-  await until(() => door.stats.open === 0)
+  await until(() => running.stats.open === 0)
   const sums = { accepted: 5, open: 0, refused: 0, failed: 0, bytesAToB: 5_000_000, bytesBToA: 5_000_000 }
-  const { threads, upstreams, ...total } = door.stats
+  const { threads, upstreams, ...total } = running.stats
   expect(total).toEqual(sums)
   expect(threads).toHaveLength(3)
-  expect(door.threads).toBe(3)
+  expect(running.threads).toBe(3)
   const { accepted, ...rest } = sums
   expect(upstreams).toEqual([
     {
@@ -65,35 +65,35 @@ test('bytes go both ways over every thread, and are counted', async () => {
   expect(upstreams[0]?.connectMs).toBeGreaterThan(0)
 })
 
-test('bytes of a connection under way are counted', async () => {
-  const door = await started({ upstream: await echo() })
-  const client = await dial(portOf(door.address))
+test('bytes of an open connection are counted', async () => {
+  const running = await started({ upstream: await echo() })
+  const client = await dial(portOf(running.address))
   client.write('12345')
-  await until(() => door.stats.bytesBToA === 5)
-  expect(door.stats).toMatchObject({ accepted: 1, open: 1, bytesAToB: 5 })
+  await until(() => running.stats.bytesBToA === 5)
+  expect(running.stats).toMatchObject({ accepted: 1, open: 1, bytesAToB: 5 })
   client.destroy()
 })
 
 test('a host name is an upstream with all its addresses', async () => {
   const { port } = await echo()
-  const door = await started({ upstream: { host: 'localhost', port } })
-  const client = await dial(portOf(door.address))
+  const running = await started({ upstream: { host: 'localhost', port } })
+  const client = await dial(portOf(running.address))
   client.end('over a name')
   expect(String(await drain(client))).toBe('over a name')
-  expect(door.stats.upstreams[0]).toMatchObject({ name: `localhost:${port}`, connected: 1, refused: 0 })
+  expect(running.stats.upstreams[0]).toMatchObject({ name: `localhost:${port}`, connected: 1, refused: 0 })
 })
 
-test('what happens to upstreams is told', async () => {
+test('failed connects and an upstream that is passed over are reported', async () => {
   const problems: ProxyProblem[] = []
   const dead = { host: LOOPBACK, port: closedPort() }
   const alive = await echo()
-  const door = await started({
+  const running = await started({
     upstream: [dead, alive],
     health: { failures: 2, backoff: 3_600_000 },
     onProblem: (problem) => problems.push(problem),
   })
   while (!problems.some(isDown)) {
-    const client = await dial(portOf(door.address))
+    const client = await dial(portOf(running.address))
     client.end('x')
     expect(String(await drain(client))).toBe('x')
   }
@@ -106,41 +106,41 @@ test('what happens to upstreams is told', async () => {
     error,
     retryAfter: 3_600_000,
   })
-  expect(door.stats.upstreams).toMatchObject([
+  expect(running.stats.upstreams).toMatchObject([
     { state: 'down', connected: 0, retryAfter: expect.any(Number) },
     { state: 'up', refused: 0 },
   ])
 })
 
-test('the list of upstreams is replaced while connections go on', async () => {
+test('setUpstreams() replaces the list while connections continue', async () => {
   const [first, second] = [await echo(), await serve((peer) => peer.end('second'))]
-  const door = await started({ upstream: first })
-  const old = await dial(portOf(door.address))
+  const running = await started({ upstream: first })
+  const old = await dial(portOf(running.address))
   old.write('still')
-  await until(() => door.stats.bytesBToA === 5)
-  await door.setUpstreams([{ host: LOOPBACK, port: second, weight: 2 }])
-  // Each thread takes the list up when it comes round.
+  await until(() => running.stats.bytesBToA === 5)
+  await running.setUpstreams([{ host: LOOPBACK, port: second, weight: 2 }])
+  // Each thread uses the list from its next pass on.
   for (;;) {
-    const client = await dial(portOf(door.address))
+    const client = await dial(portOf(running.address))
     client.end()
     if (String(await drain(client)) === 'second') break
   }
   old.end(' here')
   expect(String(await drain(old))).toBe('still here')
-  expect(door.stats.upstreams).toMatchObject([{ name: `${LOOPBACK}:${second}`, weight: 2 }])
-  await expect(door.setUpstreams([])).rejects.toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
-  expect(door.stats.upstreams).toHaveLength(1)
+  expect(running.stats.upstreams).toMatchObject([{ name: `${LOOPBACK}:${second}`, weight: 2 }])
+  await expect(running.setUpstreams([])).rejects.toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
+  expect(running.stats.upstreams).toHaveLength(1)
 })
 
-test('a drain lets connections end; newcomers are refused', async () => {
-  const door = await started({ upstream: await echo() })
-  const client = await dial(portOf(door.address))
+test('a drain lets connections end, and refuses further ones', async () => {
+  const running = await started({ upstream: await echo() })
+  const client = await dial(portOf(running.address))
   client.write('one')
-  await until(() => door.stats.bytesBToA === 3)
-  const drained = door.drain()
+  await until(() => running.stats.bytesBToA === 3)
+  const drained = running.drain()
   for (;;) {
-    const refused: unknown = await dial(portOf(door.address)).then(
-      (newcomer) => newcomer.destroy() && undefined,
+    const refused: unknown = await dial(portOf(running.address)).then(
+      (another) => another.destroy() && undefined,
       (error: unknown) => error,
     )
     if (refused !== undefined) {
@@ -151,52 +151,52 @@ test('a drain lets connections end; newcomers are refused', async () => {
   client.end('two')
   expect(String(await drain(client))).toBe('onetwo')
   await drained
-  expect(door.stats).toMatchObject({ open: 0, failed: 0 })
+  expect(running.stats).toMatchObject({ open: 0, failed: 0 })
 })
 
-test('a drain takes no longer than it may', async () => {
-  const door = await started({ upstream: await echo() })
-  const client = await dial(portOf(door.address))
+test('a drain ends after its timeout', async () => {
+  const running = await started({ upstream: await echo() })
+  const client = await dial(portOf(running.address))
   client.write('one')
-  await until(() => door.stats.bytesBToA === 3)
+  await until(() => running.stats.bytesBToA === 3)
   const start = performance.now()
-  await door.drain({ timeout: 60 })
+  await running.drain({ timeout: 60 })
   expect(performance.now() - start).toBeGreaterThanOrEqual(59)
   expect(String(await drain(client))).toBe('one')
 })
 
-test('closing leaves no descriptor, and is done once', async () => {
+test('close() leaves no descriptor open, and is idempotent', async () => {
   const upstream = await echo()
   const before = openDescriptors()
-  const door = await proxy({ listen: anywhere, upstream, threads: 4 })
+  const running = await proxy({ listen: anywhere, upstream, threads: 4 })
   expect(openDescriptors()).toBeGreaterThan(before + 4)
-  await door.close()
-  await door.close()
-  await door.closed
+  await running.close()
+  await running.close()
+  await running.closed
   expect(openDescriptors()).toBe(before)
-  // What a closed one is asked, it answers.
-  expect(door.stats).toMatchObject({ accepted: 0, open: 0 })
-  await door.drain()
-  await door.setUpstreams(upstream)
+  // Every method of a closed proxy works.
+  expect(running.stats).toMatchObject({ accepted: 0, open: 0 })
+  await running.drain()
+  await running.setUpstreams(upstream)
 })
 
 test('it is closed at the end of its scope', async () => {
   let port = 0
   {
-    await using door = await proxy({ listen: anywhere, upstream: await echo(), threads: 1 })
-    port = portOf(door.address)
+    await using running = await proxy({ listen: anywhere, upstream: await echo(), threads: 1 })
+    port = portOf(running.address)
   }
   await expect(dial(port)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
 })
 
 test('a total limit holds for all connections together', async () => {
   const totalLimit = { rate: 200_000, burst: 20_000 }
-  const door = await started({ upstream: await echo(), threads: 2, totalLimit })
+  const running = await started({ upstream: await echo(), threads: 2, totalLimit })
   const bytes = pattern(60_000, 1)
   const start = performance.now()
   const back = await Promise.all(
     [1, 2].map(async () => {
-      const client = await dial(portOf(door.address))
+      const client = await dial(portOf(running.address))
       client.end(bytes)
       return await drain(client)
     }),
@@ -205,9 +205,9 @@ test('a total limit holds for all connections together', async () => {
   expect(back.every((one) => one.equals(bytes))).toBe(true)
 })
 
-test('a path is taken away again, a descriptor is taken over', async () => {
+test('a bound path is removed, and an inherited descriptor is used', async () => {
   const upstream = await echo()
-  const path = join(folder(), 'door')
+  const path = join(folder(), 'socket')
   const atPath = await started({ upstream, listen: { path } })
   expect(atPath.address).toEqual({ path })
   expect(existsSync(path)).toBe(true)
@@ -228,11 +228,11 @@ test("a descriptor that does not listen stays the caller's", async () => {
   socket.close(other)
 })
 
-test('an address in use is refused with the address', async () => {
+test('an address in use is refused, and the error has the address', async () => {
   const upstream = await echo()
-  const door = await started({ upstream })
+  const running = await started({ upstream })
   const before = openDescriptors()
-  const port = portOf(door.address)
+  const port = portOf(running.address)
   for (const threads of [1, 3]) {
     await expect(proxy({ listen: { host: LOOPBACK, port }, upstream, threads })).rejects.toMatchObject({
       code: 'EADDRINUSE',
@@ -242,6 +242,12 @@ test('an address in use is refused with the address', async () => {
     })
   }
   expect(openDescriptors()).toBe(before)
+})
+
+test('with one thread no other socket can listen at the address, even with reusePort', async () => {
+  const running = await started({ upstream, threads: 1 })
+  const place = { host: LOOPBACK, port: portOf(running.address), reusePort: true }
+  expect(() => socket.listen(place)).toThrow(expect.objectContaining({ code: 'EADDRINUSE' }))
 })
 
 const upstream = { host: LOOPBACK, port: 9 }

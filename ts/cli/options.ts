@@ -16,6 +16,8 @@ export type OptionName =
   | 'upstream'
   | 'threads'
   | 'balance'
+  | 'addresses'
+  | 'lookup-interval'
   | 'connect-timeout'
   | 'idle-timeout'
   | 'rate'
@@ -45,6 +47,18 @@ export const OPTIONS: Readonly<Record<OptionName, Option>> = {
   },
   threads: { value: 'N', help: ['native threads, or auto: one for each processor', '(default 1)'] },
   balance: { value: 'HOW', help: ['round-robin (default) or least-connections'] },
+  addresses: {
+    value: 'HOW',
+    help: [
+      'all (default): each address of a name is a server,',
+      'or one: they are one server, and each connect races',
+      'them',
+    ],
+  },
+  'lookup-interval': {
+    value: 'S',
+    help: ['seconds between two look-ups of a name (default 30);', '0: only after a failure'],
+  },
   'connect-timeout': { value: 'S', help: ['seconds that a connect may take (default 10);', '0: no limit'] },
   'idle-timeout': {
     value: 'S',

@@ -108,6 +108,12 @@ export function parseBalance(option: string, text: string): NonNullable<ProxyOpt
   throw new UsageError(`${option} must be round-robin or least-connections, not ${quote(text)}`)
 }
 
+/** How several addresses of a name are used. */
+export function parseAddresses(option: string, text: string): NonNullable<ProxyOptions['addresses']> {
+  if (text === 'all' || text === 'one') return text
+  throw new UsageError(`${option} must be all or one, not ${quote(text)}`)
+}
+
 /** The version of the PROXY protocol. */
 export function parseProtocol(option: string, text: string): 1 | 2 {
   if (text === '1') return 1

@@ -6,6 +6,7 @@ import type { ProxyOptions } from '../net/proxy-options.js'
 import { nearest } from './nearest.js'
 import { OPTIONS, type OptionName } from './options.js'
 import {
+  parseAddresses,
   parseBalance,
   parseBytes,
   parseListen,
@@ -97,6 +98,8 @@ export function parseSettings(args: string[]): Settings {
       upstream: parseUpstreams('--upstream', upstreams),
       threads: parsed('threads', parseThreads) ?? 1,
       balance: parsed('balance', parseBalance),
+      addresses: parsed('addresses', parseAddresses),
+      lookupInterval: parsed('lookup-interval', parseSeconds),
       connectTimeout: parsed('connect-timeout', parseSeconds),
       idleTimeout: parsed('idle-timeout', parseSeconds),
       limit: rate === undefined ? undefined : { rate },

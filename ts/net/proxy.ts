@@ -15,15 +15,15 @@ import {
 } from './proxy-options.js'
 import { problemFromNative, type ProxyProblem } from './proxy-problem.js'
 
-/** What a proxy, or one thread of it, has done. */
+/** The counters of a proxy, or of one of its threads. */
 export interface ProxyTraffic {
-  /** Connections accepted. */
+  /** Accepted connections. */
   accepted: number
-  /** Connections under way, those still being made to an upstream included. */
+  /** Open connections, those that wait for a connect to an upstream included. */
   open: number
-  /** Connections that no upstream took. */
+  /** Connections that ended before an upstream was connected: every connect failed, or the client closed first. */
   refused: number
-  /** Connections that an upstream took and that ended by an error. */
+  /** Connections to an upstream that ended with an error. */
   failed: number
   /** Bytes from clients to upstreams. */
   bytesAToB: number
@@ -31,55 +31,55 @@ export interface ProxyTraffic {
   bytesBToA: number
 }
 
-/** What became of the connections to one upstream. */
+/** The counters of one upstream. */
 export interface UpstreamStats {
-  /** `host:port`, `[IPv6]:port`, or the path, as it was given. */
+  /** `host:port`, `[IPv6]:port`, or the path, as in the options. */
   name: string
-  /** Its share. */
+  /** Its share of connections, in proportion to the other upstreams. */
   weight: number
-  /** Whether it gets connections; `'probing'`: it was passed over, and the next connection tries it. */
+  /** Whether it gets connections; `'probing'`: it was passed over, and the next connection probes it, or does so now. */
   state: 'up' | 'down' | 'probing'
-  /** Milliseconds until it is tried again; only while it is down. */
+  /** Milliseconds until it is probed, or its name is looked up; only while it is down. */
   retryAfter?: number
-  /** Connections it took. */
+  /** Connects that succeeded. */
   connected: number
-  /** Connections under way, those still being made included. */
+  /** Open connections, connects in progress included. */
   open: number
-  /** Connects that failed. A connection that another upstream took then counts here all the same. */
+  /** Connects that failed, also those after which another upstream was connected. */
   refused: number
-  /** Connections that ended by an error. */
+  /** Connections that ended with an error. */
   failed: number
   /** Bytes from clients to it. */
   bytesAToB: number
   /** Bytes from it to clients. */
   bytesBToA: number
-  /** Milliseconds that a connect took on average, of those that succeeded; 0 without any. */
+  /** The average duration of a successful connect, in milliseconds; 0 without any. */
   connectMs: number
-  /** The longest of them. */
+  /** The longest duration of a successful connect, in milliseconds. */
   longestConnectMs: number
 }
 
-/** What a proxy has done so far. The numbers are read one after the other while its threads go on. */
+/** The statistics of a proxy. The counters are read one after the other while its threads run. */
 export interface ProxyStats extends ProxyTraffic {
-  /** The same by thread. */
+  /** The counters of each thread. */
   threads: ProxyTraffic[]
-  /** By upstream, in the order of the list in force. What those did that are no longer in it is in the sums. */
+  /** The counters of each upstream, in the order of the current list. The sums include removed upstreams. */
   upstreams: UpstreamStats[]
 }
 
 type Owner = ReturnType<typeof native.proxyStart>
 
-/** What keeps a process with nothing else to do alive; it never fires. */
+/** The interval of the timer that keeps the process alive, in milliseconds; the longest that Node has. */
 const LONG = 0x7fff_ffff
 
-/** The proxies of this thread that have not ended: their threads go on whoever holds them. */
+/** The proxies of this thread that have not ended. Their threads run also if no other code refers to them. */
 const running: Set<TcpProxy> = new Set()
 
 let listensForExit = false
 
-/** A proxy on native threads. Made by {@link proxy}. */
+/** A TCP proxy on native threads. Made by {@link proxy}. */
 export class TcpProxy implements AsyncDisposable {
-  /** Settles when all threads have ended and everything is closed; rejects when one of them failed. */
+  /** Settles when all threads have ended and every descriptor is closed; rejects if a thread failed. */
   readonly closed: Promise<void>
   readonly #owner: Owner
   readonly #address: SocketAddress
@@ -96,11 +96,11 @@ export class TcpProxy implements AsyncDisposable {
     this.closed = new Promise((resolve, reject) => {
       this.#settle = (failure) => (failure === undefined ? resolve() : reject(failure))
     })
-    // Whoever does not look at it has a warning, see below.
+    // A failure that is not awaited is reported as a warning by `#finish`.
     this.closed.catch(() => {})
     this.#threads = checked.threads
     this.#onProblem = onProblem
-    const start = (): Owner => native.proxyStart(checked, () => this.#hear())
+    const start = (): Owner => native.proxyStart(checked, () => this.#takeProblems())
     try {
       this.#owner = checked.listen === undefined ? start() : at(checked.listen, start)
     } catch (error) {
@@ -111,23 +111,23 @@ export class TcpProxy implements AsyncDisposable {
     running.add(this)
     if (listensForExit) return
     listensForExit = true
-    // The threads must not outlive what they use. Where an environment ends without this, its end stops them.
+    // The threads must end before the process does. The end of a worker stops them too.
     process.on('exit', () => {
       for (const one of running) one.#end()
     })
   }
 
-  /** Where it listens; after port 0, with the port that was chosen. */
+  /** The address of its listener, with the port that the system chose for port 0. */
   get address(): SocketAddress {
     return this.#address
   }
 
-  /** How many native threads it was started with. */
+  /** The number of its native threads. */
   get threads(): number {
     return this.#threads
   }
 
-  /** What it has done so far. Waits for none of its threads. */
+  /** The current statistics. Reading them does not wait for its threads. */
   get stats(): ProxyStats {
     const { total, threads, upstreams } = native.proxyStats(this.#owner)
     return {
@@ -156,9 +156,10 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   /**
-   * Accepts no more, except for what waits in the system's queue, and lets the connections under way end.
+   * Stops accepting, except for connections in the system's queue, and ends with the last open connection. A second call
+   * can only end it sooner.
    *
-   * @param options `timeout`: milliseconds after which those that are left are ended; default: none
+   * @param options `timeout`: milliseconds after which the remaining connections are closed; default: no limit
    * @returns {@link closed}
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
@@ -172,7 +173,7 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   /**
-   * Ends everything at once. Idempotent.
+   * Stops accepting, and closes all connections immediately. Idempotent.
    *
    * @returns {@link closed}
    */
@@ -186,36 +187,36 @@ export class TcpProxy implements AsyncDisposable {
     return this.close()
   }
 
-  /** Keeps the process alive until it is closed, which is how it begins. */
+  /** Keeps the process alive until it is closed. This is the initial state. */
   ref(): this {
     this.#alive.ref()
     return this
   }
 
-  /** No longer keeps the process alive by itself. */
+  /** Does not keep the process alive. */
   unref(): this {
     this.#alive.unref()
     return this
   }
 
-  /** The bell rang. */
-  #hear(): void {
+  /** Called when there are problems, and when the last thread has ended. */
+  #takeProblems(): void {
     if (this.#over) return
-    // Asked first: what a thread told before it ended is there by now.
+    // Read first: a thread that has ended reported its problems before.
     const isOver = native.proxyIsOver(this.#owner)
     for (const problem of native.proxyTake(this.#owner).map(problemFromNative)) {
       if (problem instanceof EventError) this.#failure ??= problem
-      else this.#tell(problem)
+      else this.#report(problem)
     }
     if (isOver) this.#finish()
   }
 
-  #tell(problem: ProxyProblem): void {
+  #report(problem: ProxyProblem): void {
     if (this.#onProblem === undefined) return
     try {
       this.#context.runInAsyncScope(this.#onProblem, undefined, problem)
     } catch (error) {
-      // The next problem is told all the same.
+      // Uncaught, after the remaining problems are reported.
       process.nextTick(() => {
         throw error
       })
@@ -233,33 +234,33 @@ export class TcpProxy implements AsyncDisposable {
     this.#settle(this.#failure)
   }
 
-  /** The environment ends. */
+  /** Called when the process or worker ends. */
   #end(): void {
     native.proxyEnd(this.#owner)
   }
 }
 
 /**
- * Starts a TCP proxy on native threads. Each has an event base and a listener of its own, and no JavaScript is on the
- * path of a connection: the proxy works at full speed while this thread is busy, and this thread never waits for it.
+ * Starts a TCP proxy on native threads. Each has an event base, and no JavaScript is on the path of a connection: the
+ * proxy runs at full speed while this thread is busy, and this thread never waits for it.
  *
  * ```ts server
  * import { proxy } from 'event-base/net'
  *
- * const door = await proxy({
+ * const running = await proxy({
  *   listen: { host: '127.0.0.1', port: Number(process.env['PORT'] ?? 8080) },
  *   upstream: [{ host: '127.0.0.1', port: Number(process.env['UPSTREAM_PORT'] ?? 9000) }],
  *   threads: 2,
  *   onProblem: (problem) => console.error(problem),
  * })
- * process.once('SIGINT', () => void door.drain({ timeout: 10_000 }))
- * if ('port' in door.address) console.log('listening at', door.address.port)
- * await door.closed
+ * process.once('SIGINT', () => void running.drain({ timeout: 10_000 }))
+ * if ('port' in running.address) console.log('listening at', running.address.port)
+ * await running.closed
  * ```
  *
  * A failed connect is repeated at the next server, at each one once; if all fail, the connection is closed. After some
  * consecutive failures a server is passed over for a time, which doubles while its probes fail; where all are passed
- * over, they are tried all the same. A name that cannot be looked up is an upstream that is down: `onProblem` is called,
+ * over, they are tried nevertheless. A name that cannot be looked up is an upstream that is down: `onProblem` is called,
  * and the look-up is retried.
  *
  * @returns the proxy, once it is bound and its threads run. Connections wait in the system's queue until a server is
