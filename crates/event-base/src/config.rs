@@ -1,4 +1,4 @@
-//! How a base is to be built (`struct event_config`).
+//! The configuration of a base (`struct event_config`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::time::{Clock, SystemClock, coarse_clock};
 
 /// The highest number of priorities a base can have.
 ///
-/// libevent's constant says 256, its check refuses 256; here the constant and the check agree.
+/// libevent's constant is 256, but its check refuses 256; here constant and check agree.
 pub const MAX_PRIORITIES: u8 = 255;
 
 /// Limits on how long one pass may run callbacks before the backend is polled again.
@@ -19,7 +19,7 @@ pub(crate) struct DispatchLimits {
     pub(crate) min_priority: u8,
 }
 
-/// How a base is to be built. Reusable; every method takes and returns it by value.
+/// The configuration of a base. Reusable; every method takes and returns it by value.
 ///
 /// ```
 /// use event_base::{Base, Config, Features};
@@ -91,9 +91,9 @@ impl Config {
         self
     }
 
-    /// Polls again after `interval` or `callbacks`, for priorities from `min_priority` downwards
+    /// Ends a pass after `interval` or `callbacks`, for `min_priority` and less urgent priorities
     /// (`event_config_set_max_dispatch_interval`). `None` means no limit of that kind; a limit of zero
-    /// callbacks polls after each one.
+    /// callbacks ends the pass after each one.
     #[must_use]
     pub fn set_max_dispatch_interval(
         mut self,
@@ -105,7 +105,7 @@ impl Config {
         self
     }
 
-    /// Starts with `count` priorities, 1 to [`MAX_PRIORITIES`]; checked when the base is built.
+    /// Sets the number of priorities, 1 to [`MAX_PRIORITIES`]; checked when the base is built.
     #[must_use]
     pub fn set_priorities(mut self, count: u8) -> Self {
         self.priorities = count;
@@ -120,11 +120,11 @@ impl Config {
         self
     }
 
-    /// Takes the time from the clock that moves once a tick of the kernel, 1 to 10 ms, and is cheaper to read:
-    /// `CLOCK_MONOTONIC_COARSE`, libevent's default. Systems without one keep the precise clock.
+    /// Uses the clock that advances once in a tick of the kernel, 1 to 10 ms, and is cheaper to read:
+    /// `CLOCK_MONOTONIC_COARSE` of Linux, libevent's default. Systems without one use the precise clock.
     ///
     /// A timeout counts from the last tick. By the precise clock a timer fires between a tick too early and a
-    /// tick too late, by the base's own never early. [`BaseFlags::PRECISE_TIMER`] takes this back, and so does
+    /// tick too late; by the coarse clock it is never early. [`BaseFlags::PRECISE_TIMER`] overrides this, and so does
     /// the variable `EVENT_PRECISE_TIMER`, unless [`BaseFlags::IGNORE_ENV`] is set.
     #[must_use]
     pub fn use_coarse_clock(mut self) -> Self {
@@ -132,7 +132,7 @@ impl Config {
         self
     }
 
-    /// Whether the environment sets this variable, to anything, and has a say.
+    /// Whether the environment is not ignored and sets this variable, to any value.
     pub(crate) fn is_set(&self, variable: &str) -> bool {
         !self.flags.contains(BaseFlags::IGNORE_ENV) && std::env::var_os(variable).is_some()
     }
@@ -145,30 +145,30 @@ impl Config {
         if self.coarse && !precise { coarse_clock() } else { Arc::new(SystemClock) }
     }
 
-    /// Checks what costs too much to be checked always (`event_enable_debug_mode`). `EVENT_DEBUG_MODE` in the
-    /// environment, set to anything, does the same, unless the configuration ignores it.
+    /// Enables checks that cost too much to be always made (`event_enable_debug_mode`). The variable
+    /// `EVENT_DEBUG_MODE`, set to any value, does the same, unless [`BaseFlags::IGNORE_ENV`] is set.
     ///
     /// - A socket, pipe or FIFO in blocking mode cannot be added: [`Error::Blocking`](crate::Error::Blocking).
-    ///   Descriptors 0 to 2 and of other kinds are let through.
-    /// - After each pass, with more than 64 events after every few, the engine looks whether its own structures
-    ///   agree with each other: [`Error::Internal`](crate::Error::Internal) out of the loop.
+    ///   Descriptors 0 to 2, and those of other kinds, are accepted.
+    /// - After each pass, with more than 64 events after every few, the engine checks that its own structures
+    ///   agree with each other; if not, the loop fails with [`Error::Internal`](crate::Error::Internal).
     #[must_use]
     pub fn set_debug(mut self, debug: bool) -> Self {
         self.debug = debug;
         self
     }
 
-    /// Takes the time from `clock`, so that a test can move it.
+    /// Uses `clock` for the time, so that a test can advance it.
     #[must_use]
     pub fn set_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self
     }
 
-    /// Has the handler that the process had for a signal called as well while the base watches that signal, if it
-    /// is one after which the program goes on (installed with `SA_RESTART` and without `SA_RESETHAND`). For a host
-    /// with signals of its own, which uses [`reassert_signal`](crate::reassert_signal), too. libevent does not call
-    /// it, and so it is here without this.
+    /// Also calls the handler that the process had installed for a signal while the base watches that signal, if the
+    /// program continues after it (it was installed with `SA_RESTART` and without `SA_RESETHAND`). For a host that
+    /// handles signals itself, which also calls [`reassert_signal`](crate::reassert_signal). The default is not to call
+    /// it, as libevent.
     #[must_use]
     pub fn share_signals(mut self, share: bool) -> Self {
         self.shares_signals = share;

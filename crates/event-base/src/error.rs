@@ -1,21 +1,20 @@
-//! The one error type of the engine.
+//! The error type of the engine.
 //!
-//! Two families: a *refusal* says that the call made no sense (a stale id, flags that contradict each
-//! other, a loop inside its own callback), and [`Error::System`] carries what the kernel answered.
-//! Only [`Base::add`](crate::Base::add), [`Base::once`](crate::Base::once), making a base, re-making its
-//! kernel objects, asking for a signal again and the wait itself reach the kernel, so only they return the second family.
+//! Two kinds: a refusal of a call that is not valid (a stale id, contradictory flags, a loop inside its own callback),
+//! and [`Error::System`] with the error of a system call. Calls that only change the state of a base do not return the
+//! second kind.
 
 use std::fmt;
 use std::os::fd::RawFd;
 
-/// What the kernel refused.
+/// A system call that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SystemError {
     /// The positive `errno`.
     pub errno: i32,
     /// The system call's name.
     pub syscall: &'static str,
-    /// The descriptor it was about, where there was one.
+    /// The descriptor it was called with, if any.
     pub fd: Option<RawFd>,
 }
 
@@ -25,23 +24,23 @@ pub struct SystemError {
 pub enum Error {
     /// No backend satisfies the configuration.
     NoMethod,
-    /// The base is closed, or the id names an event that no longer exists.
+    /// The base is closed, or the id is that of an event that no longer exists.
     Closed,
     /// The loop is already running.
     Reentrant,
     /// The flags contradict each other.
     BadFlags(&'static str),
-    /// The event, or some event of the base, is active.
+    /// The event, or an event of the base, is active.
     Active,
     /// The event is being finalized.
     Finalizing,
-    /// A base without locks was used from a second thread, or a loop in steps by one that did not enter it.
+    /// A base without locks was used on a second thread, or a step was taken on a thread that did not enter the loop.
     WrongThread,
-    /// This process is a forked child, and the base was not [made anew](crate::Base::reinit) in it.
+    /// This process is a forked child that has not called [`reinit`](crate::Base::reinit) for the base.
     Forked,
     /// A number is outside its range.
     OutOfRange(&'static str),
-    /// Debug mode: a socket, pipe or FIFO in blocking mode, which would block the loop sooner or later.
+    /// Debug mode: a socket, pipe or FIFO in blocking mode, which can block the loop.
     Blocking(RawFd),
     /// Debug mode: the engine's own structures contradict each other. Always a bug of the engine.
     Internal(&'static str),
@@ -77,11 +76,11 @@ impl fmt::Display for Error {
             Error::Finalizing => f.write_str("the event is being finalized"),
             Error::WrongThread => f.write_str("the base, or its loop, belongs to another thread"),
             Error::Forked => {
-                f.write_str("the process was forked and the base was not made anew in the child")
+                f.write_str("the process was forked and the base was not reinitialized in the child")
             }
             Error::OutOfRange(what) => write!(f, "{what} is out of range"),
             Error::Blocking(fd) => write!(f, "descriptor {fd} is in blocking mode (O_NONBLOCK is not set)"),
-            Error::Internal(what) => write!(f, "the engine contradicts itself: {what}"),
+            Error::Internal(what) => write!(f, "internal inconsistency: {what}"),
             Error::System(error) => error.fmt(f),
         }
     }

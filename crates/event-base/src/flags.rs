@@ -3,10 +3,10 @@
 use bitflags::bitflags;
 
 bitflags! {
-    /// What an event waits for, and what it was woken by (`EV_*`).
+    /// What an event waits for, and why it fired (`EV_*`).
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
     pub struct What: u8 {
-        /// The deadline passed (`EV_TIMEOUT`). A result only; ignored when an event is made.
+        /// The deadline passed (`EV_TIMEOUT`). Only in results; ignored when an event is created.
         const TIMEOUT = 0x01;
         /// The descriptor is readable (`EV_READ`).
         const READ = 0x02;
@@ -16,9 +16,9 @@ bitflags! {
         const SIGNAL = 0x08;
         /// The event stays pending after it fired (`EV_PERSIST`).
         const PERSIST = 0x10;
-        /// Edge-triggered: reported once per change of readiness (`EV_ET`).
+        /// Edge-triggered: reported once for each change of readiness (`EV_ET`).
         const ET = 0x20;
-        /// The result a finalizer is handed (`EV_FINALIZE`).
+        /// The event is being finalized (`EV_FINALIZE`). Only in results.
         const FINALIZE = 0x40;
         /// The peer closed its side (`EV_CLOSED`).
         const CLOSED = 0x80;
@@ -26,13 +26,13 @@ bitflags! {
 }
 
 impl What {
-    /// The three kinds of interest a backend knows.
+    /// The kinds of interest in a descriptor.
     pub const IO: What = What::READ.union(What::WRITE).union(What::CLOSED);
 
     /// What an event can be registered for.
     pub(crate) const REGISTERED: What = What::IO.union(What::SIGNAL);
 
-    /// The bits of `self` that a backend knows.
+    /// The interests in a descriptor in `self`.
     #[must_use]
     pub const fn io(self) -> What {
         self.intersection(What::IO)
@@ -40,16 +40,16 @@ impl What {
 }
 
 bitflags! {
-    /// What a backend can do (`EV_FEATURE_*`).
+    /// What a backend supports (`EV_FEATURE_*`).
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
     pub struct Features: u8 {
         /// Edge-triggered events (`EV_FEATURE_ET`).
         const ET = 0x01;
         /// One ready event costs the same however many are registered (`EV_FEATURE_O1`).
         const O1 = 0x02;
-        /// Any kind of descriptor, regular files too (`EV_FEATURE_FDS`).
+        /// Descriptors of any kind, including regular files (`EV_FEATURE_FDS`).
         const FDS = 0x04;
-        /// Detects a peer's close without reading (`EV_FEATURE_EARLY_CLOSE`).
+        /// Reports that the peer closed before its data was read (`EV_FEATURE_EARLY_CLOSE`).
         const EARLY_CLOSE = 0x08;
     }
 }
@@ -64,18 +64,18 @@ bitflags! {
         const IGNORE_ENV = 0x02;
         /// Windows only; accepted and without effect (`EVENT_BASE_FLAG_STARTUP_IOCP`).
         const STARTUP_IOCP = 0x04;
-        /// Every question for the time reads the clock (`EVENT_BASE_FLAG_NO_CACHE_TIME`).
+        /// The time is never cached: each use reads the clock (`EVENT_BASE_FLAG_NO_CACHE_TIME`).
         const NO_CACHE_TIME = 0x08;
-        /// epoll is told of most changes when it waits, not one by one (`EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST`).
+        /// epoll gets most changes together before it waits, not one by one
+        /// (`EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST`).
         const EPOLL_USE_CHANGELIST = 0x10;
-        /// The clock is the precise one, which it is anyway unless
-        /// [`Config::use_coarse_clock`](crate::Config::use_coarse_clock) asks for the other
-        /// (`EVENT_BASE_FLAG_PRECISE_TIMER`).
+        /// Uses the precise clock, the default, in spite of
+        /// [`Config::use_coarse_clock`](crate::Config::use_coarse_clock) (`EVENT_BASE_FLAG_PRECISE_TIMER`).
         const PRECISE_TIMER = 0x20;
         /// Accepted; a blocking wait never uses a timerfd (`EVENT_BASE_FLAG_EPOLL_DISALLOW_TIMERFD`).
         const EPOLL_DISALLOW_TIMERFD = 0x40;
-        /// Signals come through a descriptor, on Linux; the thread that adds an event for one holds it back
-        /// (`EVENT_BASE_FLAG_USE_SIGNALFD`). Equal signals that wait together are one then.
+        /// On Linux, signals are read from a signalfd; the thread that adds an event for a signal blocks the signal
+        /// (`EVENT_BASE_FLAG_USE_SIGNALFD`). Equal signals that are pending together are reported once.
         const USE_SIGNALFD = 0x80;
     }
 }
@@ -84,9 +84,9 @@ bitflags! {
     /// How long a loop runs (`EVLOOP_*`).
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
     pub struct LoopFlags: u8 {
-        /// Blocks for the first activity, runs it and returns (`EVLOOP_ONCE`).
+        /// Waits for the first active events, runs their callbacks and returns (`EVLOOP_ONCE`).
         const ONCE = 0x01;
-        /// Runs what is ready now and returns (`EVLOOP_NONBLOCK`).
+        /// Polls once without waiting, runs the callbacks of active events and returns (`EVLOOP_NONBLOCK`).
         const NONBLOCK = 0x02;
         /// Waits even when nothing is pending (`EVLOOP_NO_EXIT_ON_EMPTY`).
         const NO_EXIT_ON_EMPTY = 0x04;
@@ -97,11 +97,11 @@ bitflags! {
     /// Which counters are added up (`EVENT_BASE_COUNT_*`).
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
     pub struct CountFlags: u8 {
-        /// Events whose callback is due (`EVENT_BASE_COUNT_ACTIVE`).
+        /// Active events (`EVENT_BASE_COUNT_ACTIVE`).
         const ACTIVE = 1;
-        /// Tokens that keep the loop alive without an event (`EVENT_BASE_COUNT_VIRTUAL`).
+        /// Calls of [`Base::retain`](crate::Base::retain) that were not undone (`EVENT_BASE_COUNT_VIRTUAL`).
         const VIRTUAL = 2;
-        /// Memberships of events in the map, the timers and the queues (`EVENT_BASE_COUNT_ADDED`).
+        /// Memberships of events in the map of descriptors, the timers and the queues (`EVENT_BASE_COUNT_ADDED`).
         const ADDED = 4;
     }
 }

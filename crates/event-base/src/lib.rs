@@ -1,9 +1,8 @@
 //! libevent's `event_base` as a memory-safe engine.
 //!
-//! A [`Base`] watches descriptors and deadlines and says whose turn it is. It stores no callback: events are
-//! ids, and whoever runs the loop is handed a [`Ready`] for each event that fired and does what it likes
-//! with it. The same loop can be run [whole](Base::run), or [step by step](Base::next) by a host that has a
-//! loop of its own.
+//! A [`Base`] watches descriptors, signals and deadlines and dispatches events. It stores no callback: an event is an
+//! id, and the loop returns a [`Ready`] for each event that fired, whose callback the caller runs. The loop can be
+//! run [until it ends](Base::run), or [in steps](Base::next) by a host that has a loop of its own.
 //!
 //! ```
 //! use std::time::Duration;
@@ -50,8 +49,8 @@
 //!
 //! # Forks
 //!
-//! In a forked child every call on a base of its parent's fails with [`Error::Forked`], apart from
-//! [`Base::reinit`], which makes the base the child's own, and [`Base::close`].
+//! In a forked child every call on a base of its parent fails with [`Error::Forked`], except
+//! [`Base::reinit`], which makes the base usable in the child, and [`Base::close`].
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -1,10 +1,10 @@
-//! Messages for whoever looks after a program: what the engine put right by itself, or could not.
+//! Messages for the operator of a program: problems that the engine handled by itself, or could not handle.
 //!
-//! Ground rules:
-//! - A message replaces no error: whatever a caller can be told is told to the caller.
-//! - The callback is called without any lock, so that it may use any base and set another callback. What is
-//!   found under a base's lock is noted there and told once the lock is dropped.
-//! - What a callback logs itself, through the engine, goes to the standard error and not to the callback.
+//! Rules:
+//! - A message does not replace an error: whatever can be returned to a caller is returned.
+//! - The callback runs without any lock, so that it may use any base and set another callback. A message that is found
+//!   under a base's lock is recorded there and reported once the lock is released.
+//! - Messages that a callback causes itself are written to standard error and not passed to the callback.
 
 use std::cell::Cell;
 use std::fmt;
@@ -14,22 +14,22 @@ use std::sync::Arc;
 
 use crate::sync::RwLock;
 
-/// How much a message matters (`EVENT_LOG_*`, with libevent's numbers).
+/// The severity of a message (`EVENT_LOG_*`, with libevent's numbers).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Severity {
-    /// For the curious.
+    /// Details.
     Debug = 0,
-    /// Something that was asked for.
+    /// Information that the user requested.
     Message = 1,
-    /// Something is wrong in the program or its surroundings; the engine dealt with it.
+    /// A problem of the program or its environment, which the engine handled.
     Warning = 2,
-    /// The engine could not deal with it.
+    /// A problem that the engine could not handle.
     Error = 3,
 }
 
 impl Severity {
-    /// libevent's word for it: `debug`, `msg`, `warn` or `err`.
+    /// libevent's name of it: `debug`, `msg`, `warn` or `err`.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -45,13 +45,13 @@ impl Severity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogMessage<'a> {
-    /// How much it matters.
+    /// Its severity.
     pub severity: Severity,
-    /// The message itself, for people: one line, whose words may change.
+    /// The text, one line. Not part of the contract: it may change.
     pub text: &'a str,
-    /// The [number](crate::Base::number) of the base it is about, if there is one already.
+    /// The [number](crate::Base::number) of the base, if it was created already.
     pub base: Option<u64>,
-    /// The name of the backend it is about, if it is about one.
+    /// The name of the backend, if the message is about one.
     pub method: Option<&'static str>,
 }
 
@@ -63,28 +63,28 @@ impl fmt::Display for LogMessage<'_> {
 }
 
 impl LogMessage<'_> {
-    /// Writes the message to the standard error, as happens without a callback: all but those for the
-    /// curious. A standard error that cannot be written to is no reason to fail.
+    /// Writes the message to standard error, as happens without a callback; nothing for [`Severity::Debug`]. Ignores
+    /// errors of standard error.
     pub fn print(&self) {
         if self.severity > Severity::Debug {
-            // In one write, so that what others write does not stand in the middle of the line.
+            // One write, so that the line is not mixed with output of other threads.
             _ = std::io::stderr().write_all(format!("{self}\n").as_bytes());
         }
     }
 }
 
-/// What is called with each message, on the thread where it arose, whichever that is.
+/// A callback for messages. It runs on the thread that caused the message, which can be any.
 pub type LogCallback = Arc<dyn Fn(&LogMessage<'_>) + Send + Sync>;
 
 static CALLBACK: RwLock<Option<LogCallback>> = RwLock::new(None);
 
-thread_local!(static TELLING: Cell<bool> = const { Cell::new(false) });
+thread_local!(static IS_REPORTING: Cell<bool> = const { Cell::new(false) });
 
-/// Has every message of the process told to `callback` from now on (`event_set_log_callback`). With `None`
-/// warnings, errors and what was asked for go to the standard error, which is how it begins.
+/// Passes every message of the process to `callback` from now on (`event_set_log_callback`). With `None`, the default,
+/// messages are written to standard error, except those of [`Severity::Debug`].
 ///
-/// The callback may do whatever it likes, use bases and set callbacks included; if it panics, the message
-/// goes to the standard error. A message under way on another thread may still reach the callback before.
+/// The callback may use bases and set callbacks; if it panics, the message is written to standard error. Another thread
+/// that is reporting a message may still call the callback that was set before.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -95,25 +95,25 @@ thread_local!(static TELLING: Cell<bool> = const { Cell::new(false) });
 /// ```
 pub fn set_log_callback(callback: Option<LogCallback>) {
     let before = std::mem::replace(&mut *CALLBACK.write(), callback);
-    // Only now: what it holds may log when it goes.
+    // Outside the lock: dropping what it captured may report messages.
     drop(before);
 }
 
-/// Tells a message. Never under a base's lock.
-pub(crate) fn tell(message: &LogMessage<'_>) {
-    struct Told;
-    impl Drop for Told {
+/// Reports a message. Must not be called under a base's lock.
+pub(crate) fn report(message: &LogMessage<'_>) {
+    struct Reported;
+    impl Drop for Reported {
         fn drop(&mut self) {
-            TELLING.set(false);
+            IS_REPORTING.set(false);
         }
     }
-    // The guard is gone before the call.
+    // The guard is dropped before the call.
     let callback = CALLBACK.read().clone();
     let Some(callback) = callback else { return message.print() };
-    if TELLING.replace(true) {
+    if IS_REPORTING.replace(true) {
         return message.print();
     }
-    let _told = Told;
+    let _reported = Reported;
     if catch_unwind(AssertUnwindSafe(|| callback(message))).is_err() {
         message.print();
     }

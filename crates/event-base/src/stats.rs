@@ -1,4 +1,4 @@
-//! What a base has done so far, as a record to look at.
+//! The statistics of a base.
 
 use std::time::Duration;
 
@@ -8,75 +8,74 @@ use crate::time::{Nanos, nanos};
 /// The number of buckets of a [`Histogram`].
 pub const BUCKETS: usize = 32;
 
-/// What a base has done since it was made, or since its statistics were last reset.
+/// What a base has done since it was created, or since its statistics were last reset.
 ///
 /// The counters are always on. Times are measured only in a base built with
 /// [`Config::set_timing`](crate::Config::set_timing).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Passes of the loop: each polls once and serves one priority.
+    /// Passes of the loop: each polls and dispatches one priority.
     pub passes: u64,
-    /// Times the backend was asked what is ready, whether or not that slept. A pass that finds the room for
-    /// answers full asks again.
+    /// Waits of the backend, with or without sleep. A pass in which a wait fills the whole result buffer waits again.
     pub waits: u64,
-    /// Events handed out.
+    /// Events dispatched.
     pub events: EventCounts,
-    /// Times the notifier was written to, to wake a loop that sleeps or a host that waits.
+    /// Writes to the notifier, to wake a loop that sleeps or a host that waits.
     pub wakeups_sent: u64,
-    /// Times a wait found the notifier written to. Several writes may be found at once.
+    /// Waits that found the notifier written to. One wait may find several writes.
     pub wakeups_received: u64,
-    /// Where the time went; `None` unless it is measured.
+    /// Times; `None` unless they are measured.
     pub timing: Option<Timing>,
 }
 
-/// Events handed out, by their result.
+/// Events dispatched, by their result.
 ///
-/// A result with several bits counts once, as the first of these that fits: a descriptor (READ, WRITE or
+/// A result with several bits counts once, as the first of these that applies: a descriptor (READ, WRITE or
 /// CLOSED), a signal, a timer (TIMEOUT), a finalizer (FINALIZE); one without any of them, as a user event.
-/// What the event was made for does not matter: activated by hand with READ, a timer counts as a descriptor.
+/// The kind of the event does not matter: a timer that is activated with READ counts as a descriptor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EventCounts {
-    /// READ, WRITE or CLOSED in the result.
+    /// Results with READ, WRITE or CLOSED.
     pub io: u64,
-    /// Else SIGNAL.
+    /// Other results with SIGNAL.
     pub signal: u64,
-    /// Else TIMEOUT.
+    /// Other results with TIMEOUT.
     pub timer: u64,
-    /// Else FINALIZE.
+    /// Other results with FINALIZE.
     pub finalizer: u64,
-    /// None of these.
+    /// All other results.
     pub user: u64,
 }
 
-/// Where the time of a base went.
+/// Times of a base.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timing {
-    /// Waits for the backend, sleep included. Under a host that waits by itself only the looks are counted.
+    /// Waits of the backend, including sleep. If a host makes the waits, only the polls in between are measured.
     pub polling: Histogram,
-    /// Callbacks: from when an event is handed out to when the next one is asked for, the pass ends, or
-    /// [`Base::callback_ended`](crate::Base::callback_ended) is called.
+    /// Callbacks: from the step that dispatches an event to the next step, or to
+    /// [`Base::callback_ended`](crate::Base::callback_ended).
     pub callbacks: Histogram,
-    /// How long after their deadlines the loop noticed timers.
+    /// The times between the deadlines of timers and when the loop found them expired.
     pub timer_lag: Histogram,
-    /// The event whose callback took longest, and how long that was.
+    /// The event with the longest callback, and its duration.
     pub slowest: Option<(EventId, Duration)>,
 }
 
-/// Durations, counted by their order of magnitude.
+/// Durations, counted by their binary order of magnitude.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Histogram {
-    /// How many.
+    /// How many durations.
     pub count: u64,
     /// Their sum.
     pub total: Duration,
-    /// The longest.
+    /// The longest duration.
     pub max: Duration,
-    /// How many of them are below 1 µs (the first bucket), below 2 µs, below 4 µs and so on, each bucket
-    /// without those before it; the last holds all from 2^30 µs, some 18 minutes.
+    /// How many of them are below 1 µs (the first bucket), from 1 µs to below 2 µs, from 2 µs to below 4 µs and so on; the
+    /// last bucket holds all from 2^30 µs, about 18 minutes.
     pub buckets: [u64; BUCKETS],
 }
 
@@ -95,7 +94,7 @@ impl Histogram {
         self.buckets[bucket(time)] += 1;
     }
 
-    /// The duration that a bucket begins with.
+    /// The least duration of a bucket.
     ///
     /// ```
     /// use std::time::Duration;
@@ -114,7 +113,7 @@ impl Histogram {
     }
 }
 
-/// The number of binary digits of the whole microseconds.
+/// The bucket of a duration: the number of binary digits of its whole microseconds.
 fn bucket(time: Nanos) -> usize {
     let microseconds = time / nanos(Duration::from_micros(1));
     ((u64::BITS - microseconds.leading_zeros()) as usize).min(BUCKETS - 1)

@@ -1,13 +1,9 @@
-//! The one place that names locks.
+//! The only module that uses types of locks.
 //!
-//! A base has one lock around all its state. Its kind is chosen when the base is built: parking_lot's
-//! mutex, or for `NOLOCK` one that only checks that every caller is the same thread. The state is reached
-//! through [`Lock::lock`] alone, so a model checker's types can take the place of parking_lot's: they do in a
-//! build with `--cfg event_base_model`.
-#![expect(
-    unsafe_code,
-    reason = "implementing `RawMutex` is a promise of exclusion, and a guard relies on it"
-)]
+//! A base has one lock around its state. Its kind is chosen when the base is built: parking_lot's mutex, or for
+//! `NOLOCK` one that only checks that every caller is the same thread. The state is accessed only through [`Lock::lock`],
+//! so that a build with `--cfg event_base_model` can replace parking_lot's types by those of a model checker.
+#![expect(unsafe_code, reason = "`RawMutex` guarantees exclusion, and a guard relies on it")]
 
 #[cfg(not(event_base_model))]
 mod native;
@@ -24,26 +20,26 @@ use lock_api::{GuardNoSend, RawMutex};
 #[cfg(event_base_model)]
 pub(crate) use native::Bell;
 pub(crate) use native::thread_token;
-/// For what belongs to the whole process and is hardly ever written.
+/// For state of the whole process that is rarely written.
 pub(crate) use parking_lot::RwLock;
 
 use crate::error::Error;
 
-/// Excludes by belonging to one thread: the first that locks it.
+/// A lock that belongs to one thread: the first that locks it.
 #[derive(Debug)]
 pub(crate) struct OwnerOnly {
     owner: AtomicUsize,
     held: AtomicBool,
 }
 
-// SAFETY: the lock is given only to the thread whose token is in `owner`, which is written once, and only
-// while `held`, which that thread alone touches, is false; so there is never a second holder.
+// SAFETY: only the thread whose token is in `owner`, which is written once, can take the lock, and only while `held`,
+// which that thread alone accesses, is false; so there is never a second holder.
 unsafe impl RawMutex for OwnerOnly {
     const INIT: Self = OwnerOnly { owner: AtomicUsize::new(0), held: AtomicBool::new(false) };
 
     type GuardMarker = GuardNoSend;
 
-    /// Panics where [`try_lock`](Self::try_lock) refuses: waiting could not help.
+    /// Panics if [`try_lock`](Self::try_lock) refuses: waiting would not change that.
     fn lock(&self) {
         assert!(self.try_lock(), "a base without locks belongs to one thread");
     }
@@ -70,9 +66,9 @@ unsafe impl RawMutex for OwnerOnly {
     }
 }
 
-/// Some state behind a lock of either kind.
+/// State behind a lock of either kind.
 ///
-/// The state lies beside the lock, not in it: whoever holds the lock reaches it without asking which kind it is.
+/// The state is beside the lock and not in it, so that a guard accesses it without checking the kind of the lock.
 #[derive(Debug)]
 pub(crate) struct Lock<T> {
     kind: Kind,
@@ -85,17 +81,17 @@ enum Kind {
     Owned(lock_api::Mutex<OwnerOnly, ()>),
 }
 
-// SAFETY: the state is reached through a `Guard` alone, and both kinds of lock give one at a time. So threads pass
-// the state on to one another, which is what `Send` allows.
+// SAFETY: the state is accessed only through a `Guard`, of which both kinds of lock allow one at a time. So it is passed
+// from thread to thread, which `Send` allows.
 unsafe impl<T: Send> Sync for Lock<T> {}
 
-/// The state, until this is dropped.
+/// Access to the state until it is dropped.
 pub(crate) struct Guard<'a, T> {
     state: &'a UnsafeCell<T>,
     held: Held<'a>,
 }
 
-/// That the lock is taken; dropping it gives it back.
+/// The lock, which is released when this is dropped.
 enum Held<'a> {
     Shared(native::MutexGuard<'a, ()>),
     Owned(#[expect(dead_code, reason = "held, to be dropped")] lock_api::MutexGuard<'a, OwnerOnly, ()>),
@@ -112,7 +108,7 @@ impl<T> Lock<T> {
 
     /// # Errors
     /// [`Error::WrongThread`] if this kind of lock belongs to another thread; [`Error::Forked`] in a forked
-    /// child if the lock was taken at the fork, by a thread that is not here to give it back.
+    /// child if the lock was held at the fork, by a thread that the child does not have.
     #[inline]
     pub(crate) fn lock(&self) -> Result<Guard<'_, T>, Error> {
         let held = match &self.kind {
@@ -122,7 +118,7 @@ impl<T> Lock<T> {
         Ok(Guard { state: &self.state, held })
     }
 
-    /// From now on this process is the one that the lock was made in; called with the lock taken.
+    /// Makes this process the one that the lock belongs to. Called with the lock held.
     pub(crate) fn adopt(&self) {
         if let Kind::Shared(mutex) = &self.kind {
             mutex.adopt();
@@ -134,13 +130,13 @@ impl<T> Lock<T> {
     }
 }
 
-/// What threads wait for with the lock given up meanwhile.
+/// A condition variable, which releases the lock during the wait.
 #[derive(Debug, Default)]
 pub(crate) struct Condition(native::Condvar);
 
 impl Condition {
-    /// Returns when [`notify_all`](Self::notify_all) was called, or for no reason: the caller looks whether what
-    /// it waits for has come. A base of one thread has nobody to wait for.
+    /// Returns when [`notify_all`](Self::notify_all) was called, or spuriously: the caller checks what it waits for.
+    /// Returns immediately for a lock of one thread, which no other thread could notify.
     pub(crate) fn wait<'a, T>(&self, guard: Guard<'a, T>) -> Guard<'a, T> {
         let Guard { state, held } = guard;
         let held = match held {
@@ -160,7 +156,7 @@ impl<T> Deref for Guard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the lock is held as long as the guard lives, and no other guard is there meanwhile.
+        // SAFETY: the lock is held as long as the guard exists, so there is no other guard.
         unsafe { &*self.state.get() }
     }
 }
@@ -168,7 +164,7 @@ impl<T> Deref for Guard<'_, T> {
 impl<T> DerefMut for Guard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as above, and this guard is borrowed as long as the reference lives.
+        // SAFETY: as above, and this guard is borrowed as long as the reference exists.
         unsafe { &mut *self.state.get() }
     }
 }

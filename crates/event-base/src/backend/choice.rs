@@ -13,7 +13,7 @@ use super::scripted::Scripted;
 use crate::config::Config;
 use crate::error::Error;
 use crate::flags::{BaseFlags, Features};
-use crate::log::{LogMessage, Severity, tell};
+use crate::log::{LogMessage, Severity, report};
 
 /// One way to wait.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Backend {
                     if config.is_set("EVENT_SHOW_METHOD") {
                         let text = format!("event-base using: {}", backend.name());
                         let method = Some(backend.name());
-                        tell(&LogMessage { severity: Severity::Message, text: &text, base: None, method });
+                        report(&LogMessage { severity: Severity::Message, text: &text, base: None, method });
                     }
                     return Ok(backend);
                 }

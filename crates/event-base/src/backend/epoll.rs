@@ -16,7 +16,7 @@ use super::operation::{Operation, operation};
 use super::{Applied, Change, Internal, Readiness};
 use crate::error::Error;
 use crate::flags::{Features, What};
-use crate::log::{LogMessage, Severity, tell};
+use crate::log::{LogMessage, Severity, report};
 use crate::sys::fd::with_fd;
 use crate::sys::fork;
 use crate::sys::pwait2::epoll_pwait2;
@@ -245,7 +245,7 @@ impl EpollWaiter {
                     if !PWAIT2_REFUSED.swap(true, Ordering::Relaxed) {
                         let text = "epoll_pwait2 is refused; waits are rounded up to milliseconds";
                         let method = Some(NAME);
-                        tell(&LogMessage { severity: Severity::Debug, text, base: None, method });
+                        report(&LogMessage { severity: Severity::Debug, text, base: None, method });
                     }
                 }
                 result => return result,

@@ -94,8 +94,8 @@ impl EventSpec {
     /// creates events only when they are first used. An event older than the current pass can become active in
     /// it.
     #[must_use]
-    pub fn age(mut self, hand_outs: u32) -> Self {
-        self.age = hand_outs;
+    pub fn age(mut self, dispatches: u32) -> Self {
+        self.age = dispatches;
         self
     }
 }

@@ -1,8 +1,8 @@
-//! A model checker's mutex and condition variable, in place of [`native`](super)'s.
+//! The mutex and condition variable of the model checker loom, in place of parking_lot's.
 //!
-//! loom runs a test again and again, each time with the threads' steps in another order, until none is left. A
-//! step is whatever is done to one of these types, so all that threads share has to be behind them. A model has
-//! no kernel: its notifier is a [`Bell`], which the scripted backend waits for.
+//! loom runs a test once for each interleaving of its threads. It switches threads only at operations on its own types,
+//! so everything that threads share must be behind them. A model has no kernel: its notifier is a [`Bell`], which the
+//! scripted backend waits for.
 
 use std::fmt;
 use std::fs::File;
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::error::Error;
 
-/// A number that no two running threads share; never 0. The threads of a model are one to the system.
+/// A number that no two running threads share; never 0. The threads of a model are one thread of the system.
 pub(crate) fn thread_token() -> usize {
     let mut hasher = DefaultHasher::new();
     loom::thread::current().id().hash(&mut hasher);
@@ -39,11 +39,11 @@ impl<T> Mutex<T> {
     pub(super) fn adopt(&self) {}
 }
 
-/// The first wait ends at once, for no reason. loom's never do, and a wait that counts on that must not pass.
+/// A condition variable whose first wait ends spuriously. loom's never do, and code that relies on that must fail.
 #[derive(Debug)]
 pub(super) struct Condvar {
     inner: loom::sync::Condvar,
-    /// No step of the model: whoever looks holds the lock.
+    /// Not a type of loom: the thread that accesses it holds the lock.
     has_waited: AtomicBool,
 }
 
@@ -66,11 +66,11 @@ impl Condvar {
     }
 }
 
-/// What an eventfd and the wait for it are to a model.
+/// The notifier of a model, and the wait for it.
 pub(crate) struct Bell {
     rung: loom::sync::Mutex<bool>,
     changed: loom::sync::Condvar,
-    /// Stands for the descriptor, which the scripted backend takes no notice of.
+    /// In place of a descriptor, which the scripted backend ignores.
     file: File,
 }
 
@@ -85,7 +85,7 @@ impl Bell {
         self.changed.notify_all();
     }
 
-    /// Lets time pass, or something else that who waits may have waited for.
+    /// Calls `change`, which changes what the waiting thread waits for.
     pub(crate) fn change(&self, change: impl FnOnce()) {
         let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
         change();
@@ -93,7 +93,7 @@ impl Bell {
         self.changed.notify_all();
     }
 
-    /// Until it is rung, or `is_over`.
+    /// Waits until it is rung or `is_over` returns `true`.
     pub(crate) fn wait(&self, is_over: impl Fn() -> bool) {
         let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
         while !*rung && !is_over() {

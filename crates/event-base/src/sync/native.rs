@@ -8,7 +8,7 @@ use parking_lot::RawMutex;
 use crate::error::Error;
 use crate::sys::fork;
 
-/// How long a lock may be waited for before it is asked whether its holder exists.
+/// The wait for a lock after which it checks whether the holder can exist.
 const SUSPICIOUS: Duration = Duration::from_millis(100);
 
 /// A number that no two running threads share; never 0.
@@ -19,10 +19,10 @@ pub(crate) fn thread_token() -> usize {
 
 pub(super) type MutexGuard<'a, T> = lock_api::MutexGuard<'a, RawMutex, T>;
 
-/// A mutex that a fork cannot make wait for ever.
+/// A mutex that does not wait for ever in a forked child for a thread of the parent.
 #[derive(Debug)]
 pub(crate) struct Mutex<T> {
-    /// The process in which every holder of the lock exists.
+    /// The [generation](fork::generation) of the process that the holders of the lock belong to.
     process: AtomicU32,
     state: lock_api::Mutex<RawMutex, T>,
 }
@@ -32,7 +32,7 @@ impl<T> Mutex<T> {
         Mutex { process: AtomicU32::new(fork::generation()), state: lock_api::Mutex::new(state) }
     }
 
-    /// Takes as long as the plain lock where that is free.
+    /// Costs the same as the plain lock if it is free.
     #[inline]
     pub(super) fn lock(&self) -> Result<MutexGuard<'_, T>, Error> {
         match self.state.try_lock() {

@@ -136,6 +136,23 @@ fn a_timer_added_by_another_thread_counts_from_the_current_time() {
     assert_eq!(bed.base.expires_at(late).unwrap(), Some(started + ms(35)));
 }
 
+#[test]
+fn an_exit_requested_by_another_thread_counts_from_the_current_time() {
+    if shared_base().is_none() {
+        return;
+    }
+    let bed = Bed::new();
+    bed.timer(ms(10));
+    bed.base.retain().unwrap();
+    let result = bed.base.run(WAIT, |base, _| {
+        bed.clock.advance(ms(30));
+        std::thread::scope(|scope| {
+            scope.spawn(|| base.loop_exit(Some(ms(5))).unwrap());
+        });
+    });
+    assert_eq!((result, bed.elapsed()), (Ok(LoopResult::Stopped), ms(45)));
+}
+
 /// Counts the readings of the wall clock.
 #[derive(Debug, Default)]
 struct Calendar {

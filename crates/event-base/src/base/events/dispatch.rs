@@ -38,7 +38,7 @@ impl super::Events {
 impl Inner {
     /// Prepares an event that was taken out of its queue, and returns what is dispatched.
     #[inline(always)]
-    pub(in crate::base) fn hand_out(&mut self, index: u32) -> Ready {
+    pub(in crate::base) fn dispatch(&mut self, index: u32) -> Ready {
         let id = self.events.table.id(index);
         let record = self.events.table.at(index);
         record.pass = self.run.pass_number();
@@ -53,7 +53,7 @@ impl Inner {
             self.delete(index);
         }
         let is_special = state.intersects(State::TRANSIENT | State::FINALIZING) | queued.contains(REPEATS);
-        let released = is_special && self.settle_handed_out(index, queued);
+        let released = is_special && self.settle_dispatched(index, queued);
         self.run.begin_call(id);
         Ready { id, fd, what: result, data, released, orphaned: false }
     }
@@ -61,7 +61,7 @@ impl Inner {
     /// Records that an event is to be dispatched several times, or releases one that is dispatched for the last
     /// time; returns whether it was released.
     #[inline]
-    fn settle_handed_out(&mut self, index: u32, queued: What) -> bool {
+    fn settle_dispatched(&mut self, index: u32, queued: What) -> bool {
         if queued.contains(REPEATS) {
             let left = self.events.signals.take_calls(index);
             self.run.begin_repeats(index, left, queued - REPEATS);

@@ -98,9 +98,9 @@ impl Inner {
     }
 
     /// The time from which a timeout counts: for callbacks of the loop the cached time; for other threads the
-    /// current time, since the cached one lags by the length of the running callback and the timer would fire early.
+    /// current time, since the cached one lags by the length of the running callback, and the timeout would end early.
     #[inline]
-    pub(super) fn now_for_caller(&mut self) -> Nanos {
+    pub(in crate::base) fn now_for_caller(&mut self) -> Nanos {
         if self.run.is_running() && !self.run.is_owner() { self.time.fresh() } else { self.time.now() }
     }
 

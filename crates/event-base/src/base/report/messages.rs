@@ -2,7 +2,7 @@
 
 use crate::base::{Base, Inner};
 use crate::error::Error;
-use crate::log::{LogMessage, Severity, tell};
+use crate::log::{LogMessage, Severity, report};
 use crate::sync::Guard;
 
 /// A message that was not reported yet.
@@ -54,7 +54,7 @@ impl Base {
 
     fn report_all(&self, messages: Vec<Message>) {
         for Message { severity, text } in messages {
-            tell(&LogMessage { severity, text: &text, base: Some(self.number()), method: None });
+            report(&LogMessage { severity, text: &text, base: Some(self.number()), method: None });
         }
     }
 }

@@ -74,7 +74,8 @@ impl Base {
     /// Leaves the loop at the end of the pass, now or when `after` has passed (`event_base_loopexit`).
     ///
     /// An exit without a delay while no loop runs makes the next loop run a single pass. Several may be pending;
-    /// each ends one loop and keeps it from being empty. Any thread.
+    /// each ends one loop and keeps it from being empty. `after` counts from the cached time in callbacks, and from
+    /// the current time on other threads. Any thread.
     pub fn loop_exit(&self, after: Option<Duration>) -> Result<(), Error> {
         self.with(|inner| {
             let after = after.unwrap_or_default();
@@ -83,7 +84,7 @@ impl Base {
                 inner.kernel.request_wake();
                 return;
             }
-            let deadline = inner.time.now().saturating_add(nanos(after));
+            let deadline = inner.now_for_caller().saturating_add(nanos(after));
             let exits = &mut inner.run.control.exits;
             let place = exits.partition_point(|other| *other > deadline);
             exits.insert(place, deadline);
@@ -93,7 +94,7 @@ impl Base {
 
     /// Leaves the loop after the current callback; events still active stay so (`event_base_loopbreak`).
     ///
-    /// While no loop runs, the next one returns at once. Any thread.
+    /// While no loop runs, the next one returns immediately. Any thread.
     pub fn loop_break(&self) -> Result<(), Error> {
         self.with(|inner| {
             if inner.run.is_running() {

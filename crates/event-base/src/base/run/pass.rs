@@ -153,7 +153,7 @@ impl Inner {
             self.run.pass.close();
             return None;
         };
-        Some(self.hand_out(index))
+        Some(self.dispatch(index))
     }
 
     /// Whether the pass ends before its queue is empty.
