@@ -1,9 +1,10 @@
-//! A listener: bounded batches of accepts, and patience when descriptors run out.
+//! A listener: it accepts in bounded batches, and pauses while the system lacks descriptors or memory.
 //!
-//! When no descriptor is free the kernel keeps the connection waiting and the listener stays readable, so
-//! asking again at once would spin. The listener stops watching instead and tries again after a pause that
-//! doubles from [`FIRST_PAUSE`] to [`LONGEST_PAUSE`] until an accept succeeds. Level-triggered readiness
-//! makes that loss-free: whatever still waits is reported as soon as it watches again.
+//! When no descriptor is free the kernel leaves the connection in the queue and the listener stays readable, so
+//! repeating the call immediately would keep the loop busy. The listener is deregistered instead, and tries again
+//! after a pause that doubles from 10 ms to 1 s until an accept succeeds. The same pause follows when the kernel
+//! has no room to register the listener again. No connection is lost: readiness is level-triggered, so whatever
+//! still waits in the queue is reported once the listener is registered.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
@@ -12,19 +13,17 @@ use event_base::{Base, Error, EventId, EventSpec, SystemError, What};
 use nix::errno::Errno;
 
 use crate::address::Address;
-use crate::failure::Result;
+use crate::backoff::Backoff;
+use crate::failure::{Result, is_resource_shortage};
+#[cfg(test)]
+use crate::faults;
 use crate::socket;
 use crate::source::{Role, SourceKey};
-
-/// The pause after the first accept that found no free descriptor.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-/// The pause between tries in a long shortage.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How a listener accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenOptions {
-    /// How many connections it accepts per pass of the loop before others get their turn; at least 1.
+    /// The most connections that it accepts per pass of the loop; at least 1.
     pub batch: u32,
     /// Whether it waits for [`Net::resume`](crate::Net::resume) before it accepts anything.
     pub paused: bool,
@@ -39,21 +38,23 @@ impl Default for ListenOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Watching,
-    /// By the user.
+    /// [`Listener::pause`] was called.
     Paused,
-    /// Until the timer fires.
+    /// A shortage lasts; the timer is armed.
     Waiting,
+    /// The pause is over; the next step registers the listener again.
+    Returning,
 }
 
-/// What one step of accepting came to.
+/// The result of one step of accepting.
 #[derive(Debug)]
 pub(crate) enum Step {
     Accepted(OwnedFd, Address),
-    /// The batch is used up, nothing waits, or the listener does not watch.
+    /// The batch is used up, no connection waits, or the listener is not registered.
     Over,
-    /// Tries again by itself; `Some` where it is to be told.
+    /// The listener tries again by itself. `Some` for the first failure of a run.
     Shortage(Option<(Error, Duration)>),
-    /// The listener is of no more use.
+    /// The listener cannot work any more.
     Dead(Error),
 }
 
@@ -65,8 +66,7 @@ pub(crate) struct Listener {
     state: State,
     batch: u32,
     left: u32,
-    /// The pause that a shortage led to last; zero when the last accept succeeded.
-    pause: Duration,
+    backoff: Backoff,
 }
 
 impl Listener {
@@ -86,7 +86,7 @@ impl Listener {
             state: if options.paused { State::Paused } else { State::Watching },
             batch: options.batch,
             left: 0,
-            pause: Duration::ZERO,
+            backoff: Backoff::new(),
         };
         if options.paused {
             return Ok(listener);
@@ -100,62 +100,103 @@ impl Listener {
         }
     }
 
-    /// Called when one of its events fired: whether [`step`](Self::step) is to be called.
-    pub(crate) fn ready(&mut self, base: &Base, role: Role) -> Result<bool> {
-        match role {
-            Role::Deadline if self.state == State::Waiting => {
-                self.state = State::Watching;
-                base.add(self.read, None)?;
-                Ok(false)
+    /// Called when one of its events fired. Returns whether [`step`](Self::step) has to be called.
+    pub(crate) fn ready(&mut self, role: Role) -> bool {
+        match (role, self.state) {
+            (Role::Deadline, State::Waiting) => {
+                self.state = State::Returning;
+                true
             }
-            Role::Read(_) if self.state == State::Watching => {
+            (Role::Read(_), State::Watching) => {
                 self.left = self.batch;
-                Ok(true)
+                true
             }
-            _ => Ok(false),
+            _ => false,
         }
     }
 
-    /// Accepts one connection. One at a time, so that none is in between when the listener is paused or
-    /// closed by the one before.
+    fn register(&self, base: &Base) -> Result<()> {
+        #[cfg(test)]
+        if let Some(errno) = faults::next(faults::Call::Register) {
+            return Err(crate::failure::system(errno, "epoll_ctl", Some(self.fd.as_raw_fd())));
+        }
+        base.add(self.read, None)
+    }
+
+    /// Accepts one connection. The caller may pause or close the listener between two connections.
     pub(crate) fn step(&mut self, base: &Base) -> Step {
+        if self.state == State::Returning {
+            self.left = 0;
+            return self.watch_again(base);
+        }
         loop {
             if self.state != State::Watching || self.left == 0 {
                 return Step::Over;
             }
+            let is_first = self.left == self.batch;
             self.left -= 1;
-            let error = match socket::accept(&self.fd) {
+            let error = match self.accept() {
                 Ok(Some((fd, peer))) => {
-                    self.pause = Duration::ZERO;
+                    self.backoff.reset();
                     return Step::Accepted(fd, peer);
                 }
+                Ok(None) if is_first => return self.confirm(base),
                 Ok(None) => return Step::Over,
                 Err(error) => error,
             };
             let Error::System(SystemError { errno, .. }) = error else { return Step::Dead(error) };
             match Errno::from_raw(errno) {
-                Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM => {
-                    return self.wait(base, error);
-                }
+                errno if is_resource_shortage(errno) => return self.wait(base, error),
                 Errno::EBADF | Errno::EINVAL | Errno::ENOTSOCK | Errno::EOPNOTSUPP | Errno::EFAULT => {
                     return Step::Dead(error);
                 }
-                // ECONNABORTED, EPROTO, EPERM (a firewall), and the errors of the new connection's network
-                // that Linux hands to accept: they concern one connection, which is gone by now.
+                // ECONNABORTED, EPROTO, EPERM (a firewall), and the errors of the new connection's network that
+                // Linux returns from accept (accept(2)): they concern one connection, which was dropped.
                 _ => {}
             }
         }
     }
 
+    fn accept(&self) -> Result<Option<(OwnedFd, Address)>> {
+        #[cfg(test)]
+        if let Some(errno) = faults::next(faults::Call::Accept) {
+            return Err(crate::failure::system(errno, "accept", Some(self.fd.as_raw_fd())));
+        }
+        socket::accept(&self.fd)
+    }
+
+    /// Called when readiness found no connection. A registration that the kernel refused late is reported as
+    /// readiness and no longer exists.
+    fn confirm(&mut self, base: &Base) -> Step {
+        match base.pending(self.read, What::READ) {
+            Ok(pending) if pending.is_empty() => self.watch_again(base),
+            Ok(_) => Step::Over,
+            Err(error) => Step::Dead(error),
+        }
+    }
+
+    fn watch_again(&mut self, base: &Base) -> Step {
+        match self.register(base) {
+            Ok(()) => {
+                self.state = State::Watching;
+                Step::Over
+            }
+            Err(Error::System(error)) if is_resource_shortage(Errno::from_raw(error.errno)) => {
+                self.wait(base, Error::System(error))
+            }
+            Err(error) => Step::Dead(error),
+        }
+    }
+
     fn wait(&mut self, base: &Base, error: Error) -> Step {
-        let first = self.pause.is_zero();
-        self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
-        let waiting = base.del(self.read).and_then(|()| base.add(self.timer, Some(self.pause)));
+        let is_first = self.backoff.failures() == 0;
+        let pause = self.backoff.next_pause();
+        let waiting = base.del(self.read).and_then(|()| base.add(self.timer, Some(pause)));
         if let Err(error) = waiting {
             return Step::Dead(error);
         }
         self.state = State::Waiting;
-        Step::Shortage(first.then_some((error, self.pause)))
+        Step::Shortage(is_first.then_some((error, pause)))
     }
 
     pub(crate) fn pause(&mut self, base: &Base) -> Result<()> {

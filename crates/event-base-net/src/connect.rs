@@ -4,12 +4,11 @@
 //! beginning with the family of the first address; the next attempt starts when the one before has failed, or
 //! after the attempt delay; the first attempt that connects wins, and the descriptors of the others are closed.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use event_base::{Base, Error, EventId, EventSpec, Ready, What};
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv};
 
 use crate::address::Address;
@@ -247,7 +246,7 @@ impl Connecting {
     /// The time is over. After a pause of the process (`SIGSTOP`, a suspended machine) a connection may be
     /// established that the loop has not reported yet: `epoll_wait` then fails with `EINTR` (`signal(7)`).
     fn on_deadline(&mut self, base: &Base) -> Result<Outcome> {
-        while let Some(position) = self.attempts.iter().position(|attempt| is_writable(&attempt.fd)) {
+        while let Some(position) = self.attempts.iter().position(|attempt| socket::is_writable(&attempt.fd)) {
             self.waiting.clear();
             if let Some(outcome) = self.finish_attempt(base, position)? {
                 return Ok(outcome);
@@ -294,10 +293,6 @@ impl Connecting {
         }
         self.failures
     }
-}
-
-fn is_writable(fd: &OwnedFd) -> bool {
-    poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)], PollTimeout::ZERO).is_ok_and(|count| count > 0)
 }
 
 /// The order of attempts, as indices: the address `first`, then the families in turn, each in its own order.

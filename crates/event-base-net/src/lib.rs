@@ -47,9 +47,12 @@
 
 mod accept;
 mod address;
+mod backoff;
 mod completion;
 mod connect;
 mod failure;
+#[cfg(test)]
+mod faults;
 mod net;
 pub mod proxy;
 mod relay;

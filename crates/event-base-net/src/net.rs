@@ -12,7 +12,9 @@ use crate::address::Address;
 use crate::completion::Completion;
 use crate::connect::{ConnectRequest, Connecting, Outcome};
 use crate::failure::Result;
-use crate::relay::{EndReason, Pools, Relay, RelayOptions, RelayStats};
+use crate::relay::{
+    EndReason, Lingering, Pools, Relay, RelayEnd, RelayOptions, RelayStats, Verdict, WindDown,
+};
 use crate::socket::ConnectOptions;
 use crate::source::{Role, SourceKey, Sources};
 
@@ -25,6 +27,7 @@ enum Source {
     Connecting(Connecting),
     // Boxed: relays are several times the size of the others.
     Relay(Box<Relay>),
+    Lingering(Box<Lingering>),
 }
 
 #[derive(Debug)]
@@ -158,8 +161,8 @@ impl Net {
             (relay, verdict) = Relay::new(base, key, pools, [a, b], options, known)?;
             Ok(Source::Relay(Box::new(relay)))
         })?;
-        if let Some((reason, error)) = verdict {
-            self.end_relay(key, reason, error);
+        if verdict.is_some() {
+            self.wind_down(key, verdict);
             self.wake()?;
         }
         Ok(key)
@@ -172,19 +175,23 @@ impl Net {
         let Some((key, role)) = Role::of(ready.data) else { return };
         match self.sources.get_mut(key) {
             None => {}
-            Some(Source::Listener(listener)) => match listener.ready(&self.base, role) {
-                Ok(true) => self.pending.push_back(Pending::Accepting(key)),
-                Ok(false) => {}
-                Err(error) => self.listener_died(key, error),
-            },
+            Some(Source::Listener(listener)) => {
+                if listener.ready(role) {
+                    self.pending.push_back(Pending::Accepting(key));
+                }
+            }
             Some(Source::Connecting(connecting)) => {
                 if let Some(outcome) = connecting.ready(&self.base, role, ready) {
                     self.end_connect(key, outcome);
                 }
             }
             Some(Source::Relay(relay)) => {
-                if let Some((reason, error)) = relay.ready(&self.base, &mut self.pools, role, ready.what) {
-                    self.end_relay(key, reason, error);
+                let verdict = relay.ready(&self.base, &mut self.pools, role, ready.what);
+                self.wind_down(key, verdict);
+            }
+            Some(Source::Lingering(lingering)) => {
+                if lingering.ready(&self.base, &mut self.pools) {
+                    self.end_relay(key, EndReason::Error);
                 }
             }
         }
@@ -232,6 +239,7 @@ impl Net {
         match self.sources.get_mut(key) {
             Some(Source::Listener(listener)) => listener.pause(&self.base),
             Some(Source::Relay(relay)) => relay.pause(&self.base),
+            Some(Source::Lingering(_)) => Ok(()),
             _ => Err(Error::Closed),
         }
     }
@@ -244,6 +252,7 @@ impl Net {
         match self.sources.get_mut(key) {
             Some(Source::Listener(listener)) => listener.resume(&self.base),
             Some(Source::Relay(relay)) => relay.resume(&self.base),
+            Some(Source::Lingering(_)) => Ok(()),
             _ => Err(Error::Closed),
         }
     }
@@ -257,8 +266,8 @@ impl Net {
     pub fn close(&mut self, key: SourceKey) -> Result<()> {
         match self.sources.get(key) {
             None => return self.forget_connected(key),
-            Some(Source::Relay(_)) => {
-                self.end_relay(key, EndReason::Closed, None);
+            Some(Source::Relay(_) | Source::Lingering(_)) => {
+                self.end_relay(key, EndReason::Closed);
                 return self.wake();
             }
             Some(_) => {}
@@ -278,6 +287,7 @@ impl Net {
     pub fn stats(&self, key: SourceKey) -> Result<RelayStats> {
         match self.sources.get(key) {
             Some(Source::Relay(relay)) => Ok(relay.stats(&self.base)),
+            Some(Source::Lingering(lingering)) => Ok(lingering.stats(&self.base)),
             _ => Err(Error::Closed),
         }
     }
@@ -298,6 +308,7 @@ impl Net {
     pub(crate) fn moved(&self, key: SourceKey) -> Option<[u64; 2]> {
         match self.sources.get(key) {
             Some(Source::Relay(relay)) => Some(relay.moved()),
+            Some(Source::Lingering(lingering)) => Some(lingering.moved()),
             _ => None,
         }
     }
@@ -322,9 +333,36 @@ impl Net {
         self.pending.push_back(Pending::Done(completion));
     }
 
-    fn end_relay(&mut self, key: SourceKey, reason: EndReason, error: Option<Error>) {
-        if let Some(Source::Relay(relay)) = self.sources.remove(key) {
-            let end = relay.end(&self.base, &mut self.pools, reason, error);
+    /// Acts on a verdict. The relay ends, now or once its peers have received what was sent to them.
+    fn wind_down(&mut self, key: SourceKey, verdict: Verdict) {
+        let Some((reason, error)) = verdict else { return };
+        let (base, pools) = (&self.base, &mut self.pools);
+        let mut ended = None;
+        self.sources.change(key, |source| match source {
+            Source::Relay(relay) => match relay.wind_down(base, pools, reason, error) {
+                WindDown::Ended(end) => {
+                    ended = Some(end);
+                    None
+                }
+                WindDown::Lingers(lingering) => Some(Source::Lingering(lingering)),
+            },
+            other => Some(other),
+        });
+        self.relay_ended(key, ended);
+    }
+
+    /// Ends a relay immediately. One that lingers keeps its own reason.
+    fn end_relay(&mut self, key: SourceKey, reason: EndReason) {
+        let end = match self.sources.remove(key) {
+            Some(Source::Relay(relay)) => relay.end(&self.base, &mut self.pools, reason, None),
+            Some(Source::Lingering(lingering)) => lingering.end(&self.base),
+            _ => return,
+        };
+        self.relay_ended(key, Some(end));
+    }
+
+    fn relay_ended(&mut self, key: SourceKey, end: Option<RelayEnd>) {
+        if let Some(end) = end {
             self.pending.push_back(Pending::Done(Completion::RelayEnded { key, end }));
         }
     }
@@ -349,6 +387,9 @@ impl Drop for Net {
                 Source::Connecting(connecting) => drop(connecting.close(&self.base)),
                 Source::Relay(relay) => {
                     relay.end(&self.base, &mut self.pools, EndReason::Closed, None);
+                }
+                Source::Lingering(lingering) => {
+                    lingering.end(&self.base);
                 }
             }
         }

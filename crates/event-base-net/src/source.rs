@@ -54,8 +54,8 @@ pub(crate) enum Role {
     Closed(usize),
     /// The source's deadline.
     Deadline,
-    /// Tokens have come in.
-    Refill,
+    /// The end of a pause.
+    Alarm,
 }
 
 impl Role {
@@ -66,7 +66,7 @@ impl Role {
             Role::Write(end) => 2 + end,
             Role::Closed(end) => 4 + end,
             Role::Deadline => 6,
-            Role::Refill => 7,
+            Role::Alarm => 7,
         };
         key.to_bits() << ROLE_BITS | role as u64
     }
@@ -78,7 +78,7 @@ impl Role {
             end @ 2..=3 => Role::Write(end - 2),
             end @ 4..=5 => Role::Closed(end - 4),
             6 => Role::Deadline,
-            _ => Role::Refill,
+            _ => Role::Alarm,
         };
         Some((key, role))
     }
@@ -138,11 +138,29 @@ impl<T> Sources<T> {
             return None;
         }
         let source = slot.source.take()?;
+        self.retire(key.index);
+        Some(source)
+    }
+
+    /// Replaces a source by what `change` makes of it. `None` removes it, and its key with it.
+    pub(crate) fn change(&mut self, key: SourceKey, change: impl FnOnce(T) -> Option<T>) {
+        let Some(slot) = self.slots.get_mut(key.index as usize) else { return };
+        if slot.generation != key.generation {
+            return;
+        }
+        let Some(source) = slot.source.take() else { return };
+        slot.source = change(source);
+        if slot.source.is_none() {
+            self.retire(key.index);
+        }
+    }
+
+    fn retire(&mut self, index: u32) {
+        let Some(slot) = self.slots.get_mut(index as usize) else { return };
         slot.generation += 1;
         if slot.generation >> GENERATION_BITS == 0 {
-            self.free.push(key.index);
+            self.free.push(index);
         }
-        Some(source)
     }
 
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> {
@@ -169,7 +187,7 @@ mod tests {
                 Role::Closed(0),
                 Role::Closed(1),
                 Role::Deadline,
-                Role::Refill,
+                Role::Alarm,
             ] {
                 assert_ne!(role.tag(key), 0);
                 assert_eq!(Role::of(role.tag(key)), Some((key, role)));

@@ -105,6 +105,7 @@ fn what_is_meant_for_the_end_of_a_pipe_that_is_read_is_an_error() {
         let (tcp, mut peer) = connection();
         let key = bed.net.relay(read, tcp, options(transfer)).expect("both can be watched");
         peer.write_all(b"nobody takes this").expect("it is connected");
+        finished(&peer);
         File::from(write).write_all(b"this is heard").expect("it fits");
         let end = bed.run_to_end(key);
         assert_eq!(end.reason, EndReason::Error, "{what}");

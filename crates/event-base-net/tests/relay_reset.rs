@@ -4,13 +4,14 @@ mod support;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::thread;
 use std::time::Duration;
 
 use event_base::Features;
 use event_base_net::{EndReason, RelayOptions};
 use nix::errno::Errno;
 use socket2::SockRef;
-use support::{each_method, errno, open_descriptors};
+use support::{each_method, errno, open_descriptors, read_to_reset};
 
 /// Closes the connection so that the other side gets a reset.
 fn reset(stream: TcpStream) {
@@ -39,12 +40,12 @@ fn a_reset_is_passed_on_and_not_taken_for_an_end() {
 }
 
 #[test]
-fn a_source_that_vanishes_while_its_sink_is_full_is_noticed() {
+fn what_arrived_before_a_reset_is_delivered_to_a_full_sink() {
     each_method(|method, bed| {
         if !bed.base.features().expect("the base is open").contains(Features::EARLY_CLOSE) {
             return;
         }
-        let (key, client, server) = bed.relay(RelayOptions::default());
+        let (key, client, mut server) = bed.relay(RelayOptions::default());
         client.set_nonblocking(true).expect("it is a socket");
         // Filled until neither the relay nor the kernel takes more.
         let mut quiet = 0;
@@ -53,10 +54,17 @@ fn a_source_that_vanishes_while_its_sink_is_full_is_noticed() {
             bed.run_for(Duration::from_millis(10));
         }
         reset(client);
+        let stats = bed.net.stats(key).expect("it is running");
+        let read = stats.bytes_a_to_b + stats.held_a_to_b as u64;
+        // The sink is full, so the reset waits behind the bytes.
+        assert!(bed.run_for(Duration::from_millis(50)).is_empty(), "{method}");
+        let reading = thread::spawn(move || read_to_reset(&mut server));
         let end = bed.run_to_end(key);
         assert_eq!(end.reason, EndReason::Error, "{method}");
         assert_eq!(errno(&end.error.expect("it failed")).0, Errno::ECONNRESET, "{method}");
-        drop(server);
+        let received = reading.join().expect("the server is content");
+        assert_eq!(received.len() as u64, end.bytes_a_to_b, "{method}");
+        assert!(end.bytes_a_to_b > read, "{method}: what the kernel held was dropped");
     });
 }
 

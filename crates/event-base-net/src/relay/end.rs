@@ -1,21 +1,21 @@
-//! One end of a relay: its descriptor and what the engine watches on it.
+//! One end of a relay: its descriptor, and the events registered for it.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-
 use std::time::Duration;
 
 use event_base::{Base, Error, EventId, EventSpec, SystemError, What};
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv};
 use socket2::SockRef;
 
 use crate::failure::{Result, system};
+#[cfg(test)]
+use crate::faults;
 use crate::socket;
 use crate::source::{Role, SourceKey};
 
-/// An event that is made when it is first wanted, and remembers whether it is added, so that asking for
-/// what already holds costs nothing.
+/// An event that is created when it is first needed. It remembers whether it is added, so that a change to the
+/// current state costs nothing.
 #[derive(Debug)]
 struct Watch {
     interest: What,
@@ -41,6 +41,10 @@ impl Watch {
             }
         };
         if wanted {
+            #[cfg(test)]
+            if let Some(errno) = faults::next(faults::Call::Register) {
+                return Err(system(errno, "epoll_ctl", Some(fd.as_raw_fd())));
+            }
             base.add(event, None)?
         } else {
             base.del(event)?
@@ -49,9 +53,19 @@ impl Watch {
         Ok(())
     }
 
+    /// Adds the event again if it was added and the engine has dropped it.
+    fn confirm(&mut self, base: &Base, fd: &OwnedFd) -> Result<()> {
+        let Some(event) = self.event.filter(|_| self.added) else { return Ok(()) };
+        if base.pending(event, self.interest)?.is_empty() {
+            self.added = false;
+            self.set(base, fd, true)?;
+        }
+        Ok(())
+    }
+
     fn free(&self, base: &Base) {
         if let Some(event) = self.event {
-            // A closed base has freed it already.
+            // The events of a closed base are freed already.
             let _ = base.free(event);
         }
     }
@@ -60,53 +74,54 @@ impl Watch {
 #[derive(Debug)]
 pub(super) struct End {
     fd: OwnedFd,
-    socket: bool,
+    is_socket: bool,
+    is_tcp: bool,
     read: Watch,
     write: Watch,
     closed: Watch,
-    /// The peer's half-close has been reported, so watching for it would only report it again.
+    /// The half-close or reset of the peer was reported, and watching for it would only report it again.
     half_closed: bool,
     connecting: bool,
-    /// Why it was of no use to begin with.
-    failure: Option<Error>,
-    /// A write was told that the connection had failed. The kernel tells it once: after it, reading ends as if the
-    /// peer had ended its stream.
+    /// The error with which the connect had failed before the relay was created.
+    connect_failure: Option<Error>,
+    /// The error with which the connection failed, if a write or a check received it. The kernel reports such an
+    /// error once; afterwards a read returns what has arrived and then 0, as at the end of a stream.
     broken: Option<Error>,
 }
 
 impl End {
-    /// Makes `fd` fit for a relay. `index` is 0 or 1.
+    /// Prepares `fd` for a relay. `index` is 0 or 1.
     ///
-    /// `known` says that it is non-blocking and connected already, which saves asking.
+    /// `known` means that it is non-blocking and connected already, which saves the checks.
     pub(super) fn new(fd: OwnedFd, key: SourceKey, index: usize, known: bool) -> Result<Self> {
         if !known {
             socket::set_nonblocking(&fd, true)?;
         }
-        // Says in the same breath whether it is a socket; ENOPROTOOPT and the like: not TCP.
+        // The result also shows the kind: ENOTSOCK for no socket, another error for a socket that is not TCP.
         let no_delay = SockRef::from(&fd).set_tcp_nodelay(true);
         let is_tcp = no_delay.is_ok();
         let errno = no_delay.err().and_then(|error| error.raw_os_error());
-        let socket = errno != Some(Errno::ENOTSOCK as i32);
-        // A path is connected at once or not at all.
-        let on_its_way = if is_tcp && !known { is_on_its_way(&fd) } else { Ok(false) };
-        let connecting = on_its_way == Ok(true);
+        let is_socket = errno != Some(Errno::ENOTSOCK as i32);
+        // A connect to a path succeeds or fails immediately.
+        let in_progress = if is_tcp && !known { is_connecting(&fd) } else { Ok(false) };
         Ok(End {
             fd,
-            socket,
-            // The end of the stream is told along with its last bytes, and costs no pass of its own.
+            is_socket,
+            is_tcp,
+            // The end of the stream is reported together with its last bytes, and costs no pass of its own.
             read: Watch::new(What::READ | What::CLOSED, Role::Read(index), key),
             write: Watch::new(What::WRITE, Role::Write(index), key),
             closed: Watch::new(What::CLOSED, Role::Closed(index), key),
             half_closed: false,
-            connecting,
-            failure: on_its_way.err(),
+            connecting: in_progress == Ok(true),
+            connect_failure: in_progress.err(),
             broken: None,
         })
     }
 
-    /// Why its connect failed, where it has failed already. Once.
-    pub(super) fn take_failure(&mut self) -> Option<Error> {
-        self.failure.take()
+    /// The error of a connect that had failed already. Returned once.
+    pub(super) fn take_connect_failure(&mut self) -> Option<Error> {
+        self.connect_failure.take()
     }
 
     /// Whether its connect is still in progress.
@@ -114,7 +129,7 @@ impl End {
         self.connecting
     }
 
-    /// Waits for the outcome of its connect; none within `timeout` is told by the same event.
+    /// Waits for the outcome of its connect. The same event reports that `timeout` has expired.
     pub(super) fn watch_connect(&mut self, base: &Base, timeout: Option<Duration>) -> Result<()> {
         self.write.set(base, &self.fd, true)?;
         match (self.write.event, timeout) {
@@ -123,11 +138,10 @@ impl End {
         }
     }
 
-    /// Called when that event fired: how the connect went.
+    /// Called when that event fired. Returns the error if the connect failed or timed out.
     pub(super) fn on_connected(&mut self, base: &Base, what: What) -> Result<()> {
-        let number = Some(self.fd.as_raw_fd());
-        if !what.contains(What::WRITE) {
-            return Err(system(Errno::ETIMEDOUT, "connect", number));
+        if !what.contains(What::WRITE) && !socket::is_writable(&self.fd) {
+            return Err(system(Errno::ETIMEDOUT, "connect", Some(self.fd.as_raw_fd())));
         }
         socket::connect_outcome(&self.fd)?;
         self.connecting = false;
@@ -135,6 +149,11 @@ impl End {
             base.remove_timer(event)?;
         }
         self.watch_write(base, false)
+    }
+
+    /// Whether its connect has ended, well or not, without an event that reported it.
+    pub(super) fn has_connect_ended(&self) -> bool {
+        self.connecting && socket::is_writable(&self.fd)
     }
 
     pub(super) fn watch_read(&mut self, base: &Base, wanted: bool) -> Result<()> {
@@ -145,59 +164,118 @@ impl End {
         self.write.set(base, &self.fd, wanted)
     }
 
-    /// Watches for the peer's reset while nothing is read, on backends that can.
+    /// Called when an event found nothing to do. A registration that the kernel refused late is reported as
+    /// readiness and no longer exists: it is made again, which returns the kernel's error.
+    pub(super) fn confirm_watches(&mut self, base: &Base) -> Result<()> {
+        self.read.confirm(base, &self.fd)?;
+        self.write.confirm(base, &self.fd)
+    }
+
+    /// Watches for the peer's reset while nothing is read, on backends that support it.
     pub(super) fn watch_closed(&mut self, base: &Base) -> Result<()> {
         if self.half_closed { Ok(()) } else { self.closed.set(base, &self.fd, true) }
     }
 
-    /// Called when the watch for the peer's close fired: why the connection failed, where it did and no
-    /// read is going to tell.
-    pub(super) fn on_closed(&mut self, base: &Base) -> Result<Option<Error>> {
+    /// Called when the watch for the peer's close fired. Returns the error if the connection has failed and
+    /// nothing is left to read in front of it. With `drop_unread`, bytes that are left to read do not matter.
+    pub(super) fn on_closed(&mut self, base: &Base, drop_unread: bool) -> Result<Option<Error>> {
         self.half_closed = true;
         self.closed.set(base, &self.fd, false)?;
-        if self.read.added || !self.socket {
+        if self.read.added || !self.is_socket {
             return Ok(None);
         }
-        Ok(socket::error(&self.fd, "read")?.map(Error::System))
+        if drop_unread {
+            return Ok(socket::error(&self.fd, "read")?.map(Error::System));
+        }
+        // Bytes that arrived before a reset are returned first. A failure that is returned here is not
+        // returned again.
+        match recv(self.fd.as_raw_fd(), &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
+            Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
+            Err(errno) => {
+                let error = system(errno, "read", Some(self.fd.as_raw_fd()));
+                Ok(Some(*self.broken.get_or_insert(error)))
+            }
+        }
     }
 
     pub(super) fn receive(&self, buffer: &mut [u8]) -> nix::Result<Option<usize>> {
-        socket::receive(self.fd.as_fd(), self.socket, buffer)
+        #[cfg(test)]
+        if let Some(errno) = faults::next(faults::Call::Receive) {
+            return Err(errno);
+        }
+        socket::receive(self.fd.as_fd(), self.is_socket, buffer)
     }
 
     pub(super) fn send(&self, buffer: &[u8]) -> nix::Result<Option<usize>> {
-        socket::send(self.fd.as_fd(), self.socket, buffer)
+        #[cfg(test)]
+        if let Some(errno) = faults::next(faults::Call::Send) {
+            return Err(errno);
+        }
+        socket::send(self.fd.as_fd(), self.is_socket, buffer)
     }
 
-    /// Called when a write failed. `EPIPE` says no more than that the peer takes nothing; what it sends may still
-    /// come to its end.
+    /// Called when a write failed. `EPIPE` means only that the peer takes nothing more; its own stream may still
+    /// end properly.
     pub(super) fn write_failed(&mut self, error: Error) {
         if !matches!(error, Error::System(SystemError { errno, .. }) if errno == Errno::EPIPE as i32) {
             self.broken.get_or_insert(error);
         }
     }
 
-    /// Why the end of what is read here is not the end of the peer's stream.
+    /// Called when a read failed.
+    pub(super) fn read_failed(&mut self, error: Error) {
+        self.broken.get_or_insert(error);
+    }
+
+    /// The error with which the connection failed: the end of what is read here is not the end of the peer's
+    /// stream.
     pub(super) fn broken(&self) -> Option<Error> {
         self.broken
     }
 
     /// Passes the end of the stream on.
     pub(super) fn finish(&self) {
-        // ENOTCONN: the peer has reset the connection meanwhile, which reading from it tells. ENOTSOCK: not
-        // a kind that can be half closed.
+        // ENOTCONN: the peer has reset the connection, which a read reports. ENOTSOCK: a descriptor that cannot
+        // be half closed.
         let _ = socket::shutdown(&self.fd, socket::Direction::Write);
     }
 
-    /// Makes closing the descriptor a reset, so that the peer does not take a stream which broke off for a
-    /// complete one.
+    pub(super) fn is_socket(&self) -> bool {
+        self.is_socket
+    }
+
+    pub(super) fn is_tcp(&self) -> bool {
+        self.is_tcp
+    }
+
+    /// Watches for reading at most.
+    pub(super) fn watch_read_only(&mut self, base: &Base, wanted: bool) -> Result<()> {
+        self.write.set(base, &self.fd, false)?;
+        self.closed.set(base, &self.fd, false)?;
+        self.read.set(base, &self.fd, wanted)
+    }
+
+    /// Bytes that the peer's kernel has not acknowledged, and that a reset would discard. 0 for anything but TCP:
+    /// what was written to a unix socket stays readable for the peer after a close.
+    pub(super) fn unacknowledged(&self) -> usize {
+        if self.is_tcp && self.broken.is_none() { socket::unacknowledged(self.fd.as_fd()) } else { 0 }
+    }
+
+    /// Whether the connection has failed, so that nothing more reaches the peer.
+    pub(super) fn has_failed(&self) -> bool {
+        self.broken.is_some() || !matches!(socket::error(&self.fd, "read"), Ok(None))
+    }
+
+    /// Makes closing a TCP socket a reset (`SO_LINGER` of 0, socket(7)), so that the peer does not take an
+    /// incomplete stream for a complete one. Unix sockets have no reset: Linux reports `ECONNRESET` to a peer whose
+    /// bytes were not all read, and the end of the stream to others.
     pub(super) fn reset_on_close(&self) {
-        if self.socket {
+        if self.is_socket {
             let _ = SockRef::from(&self.fd).set_linger(Some(Duration::ZERO));
         }
     }
 
-    /// Takes it out of the engine and closes the descriptor.
+    /// Frees its events and closes the descriptor.
     pub(super) fn close(self, base: &Base) {
         for watch in [&self.read, &self.write, &self.closed] {
             watch.free(base);
@@ -205,18 +283,19 @@ impl End {
     }
 }
 
-/// How far a TCP socket is on its way to its peer: whether the connect is still in progress.
+/// Whether the connect of a TCP socket is still in progress. Returns the error if the socket has no peer because
+/// the connect was refused or because the connection was reset.
 ///
-/// One that has no peer any more was refused, or connected and then reset. Reading tells which: what arrived
-/// before a reset is still to be passed on, and is only looked at.
-fn is_on_its_way(fd: &OwnedFd) -> Result<bool> {
+/// A read distinguishes the two. Bytes that arrived before a reset still have to be passed on, so the read only
+/// peeks.
+fn is_connecting(fd: &OwnedFd) -> Result<bool> {
     let has_peer = SockRef::from(fd).peer_addr();
     let is_unconnected =
         has_peer.err().and_then(|error| error.raw_os_error()) == Some(Errno::ENOTCONN as i32);
     if !is_unconnected {
         return Ok(false);
     }
-    if poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)], PollTimeout::ZERO) == Ok(0) {
+    if !socket::is_writable(fd) {
         return Ok(true);
     }
     match recv(fd.as_raw_fd(), &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {

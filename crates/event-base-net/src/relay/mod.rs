@@ -1,34 +1,44 @@
-//! A relay: bytes between two descriptors, both ways.
+//! A relay moves bytes between two descriptors, in both directions.
 //!
-//! Ground rules:
+//! Rules:
 //!
-//! * **Level-triggered.** Both ends are watched for reading as long as their bytes can be passed on; for
-//!   writing only while a sink is full. A message that is passed on at once costs one read and one write and
-//!   no change of interest, and a short read ends the turn without a read that finds nothing, which an
-//!   edge-triggered relay cannot do safely: urgent data, and descriptors passed along, make a read short
-//!   while more is there.
-//! * **Back-pressure.** While a sink is full its source is not read, so its sender is slowed by its own
-//!   transport. The source is then watched for a reset, where the backend can tell.
-//! * **Half-close.** The end of a stream is passed on behind its last byte; the other direction goes on.
-//! * **Failures.** A failed read ends the relay. A failed write ends its direction, but what the failed end
-//!   has sent is still passed on: a server that answers early and closes is heard. A peer whose incoming
-//!   stream broke off because of a failure is reset, so that it does not mistake it for a complete one; also
-//!   where the write was told of the reset, and the reads behind it only see an end.
-//! * **Adaptive.** A small piece is copied through one buffer of the whole base. A stream that turns out large
-//!   is spliced through a pipe, where the system can, so that its bytes never come up: [`gait`]. What `splice`
-//!   has no bytes for is asked again by a read, which alone tells the end of a stream and gets past urgent data.
-//! * **Fairness.** A direction moves at most [`flow::TURN`] bytes per pass of the loop.
-//! * Every descriptor and event is released in [`Relay::end`], which takes the relay by value.
+//! * **Level-triggered.** Both ends are watched for reading as long as their bytes can be passed on, and for
+//!   writing only while a sink is full. A message that is passed on immediately costs one read, one write and no
+//!   change of interest, and a short read ends the pass without a read that finds nothing. An edge-triggered relay
+//!   could not end there: urgent data, and descriptors that are passed along, make a read short while more is
+//!   there.
+//! * **Back-pressure.** While a sink is full its source is not read, so that the source's transport slows its
+//!   sender. The source is then watched for a reset, where the backend supports it.
+//! * **Half-close.** The end of a stream is passed on behind its last byte. The other direction continues.
+//! * **Failures.** A failed read ends the relay. A failed write ends its direction; what the failed end has sent is
+//!   still passed on, so the answer of a server that answers early and closes arrives. Bytes that were received
+//!   before a reset are delivered before the reset is passed on. A call that fails for lack of memory is repeated.
+//! * **Incomplete streams.** A peer whose incoming stream was cut, for whatever reason, is reset. A stream ends
+//!   properly only where its source ended it.
+//! * **Lingering.** After a failure, ends whose peers have not received everything yet stay open for a bounded
+//!   time: [`linger`].
+//! * **Adaptive.** A small piece is copied through one buffer that all relays of the base share. A stream of large
+//!   pieces is spliced through a pipe where the system supports it: [`transfer`]. Where `splice` finds no bytes, a
+//!   read follows, because only a read reports the end of a stream and gets past urgent data.
+//! * **Fairness.** A direction moves at most [`flow::PASS_LIMIT`] bytes per pass of the loop.
+//! * **Readiness before timers.** A timer that expires reads what has arrived before it ends a relay: after a
+//!   pause of the process both are due.
+//! * Every descriptor and event is released in [`Relay::end`] and [`Relay::wind_down`], which take the relay by
+//!   value.
 
 mod buffers;
+mod discard;
 mod end;
 mod flow;
-mod gait;
 mod group;
 mod limit;
+mod linger;
 mod pipes;
 mod report;
+#[cfg(test)]
+mod tests;
 mod throttle;
+mod transfer;
 mod waits;
 
 use std::os::fd::OwnedFd;
@@ -37,22 +47,24 @@ use std::time::Duration;
 use event_base::{Base, Error, EventSpec, What};
 
 use buffers::Buffers;
+use discard::Discard;
 use end::End;
-use flow::{Flow, Halt, Way};
-pub use gait::Transfer;
+use flow::{Ends, Flow, Halt};
 use group::Member;
 pub use group::RateGroup;
 use limit::Bucket;
 pub use limit::RateLimit;
+pub(crate) use linger::{Lingering, WindDown};
 use pipes::Pipes;
 pub use report::{EndReason, RelayEnd, RelayOptions, RelayStats};
 use throttle::Throttle;
-use waits::{Idle, Refill};
+pub use transfer::Transfer;
+use waits::{Alarm, Idle};
 
 use crate::failure::Result;
 use crate::source::{Role, SourceKey};
 
-/// What the relays of one [`Net`](crate::Net) move bytes through.
+/// The buffers and pipes of the relays of one [`Net`](crate::Net).
 #[derive(Debug)]
 pub(crate) struct Pools {
     buffers: Buffers,
@@ -61,12 +73,12 @@ pub(crate) struct Pools {
 }
 
 impl Pools {
-    /// Nothing is taken before the first relay reads.
+    /// Nothing is allocated before the first relay reads.
     pub(crate) fn new() -> Self {
         Pools { buffers: Buffers::new(), pipes: Pipes::default(), relays: 0 }
     }
 
-    /// Where nobody relays, no descriptor is kept.
+    /// With the last relay, the pipes that are kept are closed.
     fn leave(&mut self) {
         self.relays -= 1;
         if self.relays == 0 {
@@ -75,28 +87,31 @@ impl Pools {
     }
 }
 
-/// Why a relay is to be ended, and the failure where there was one.
+/// Why a relay has to end, and the error if it failed.
 pub(crate) type Verdict = Option<(EndReason, Option<Error>)>;
 
 #[derive(Debug)]
 pub(crate) struct Relay {
+    key: SourceKey,
     ends: [End; 2],
     /// `flows[i]` goes from `ends[i]` to `ends[1 - i]`.
     flows: [Flow; 2],
+    /// What `ends[i]` still sends after `flows[i]` has failed.
+    discards: [Option<Discard>; 2],
     idle: Option<Idle>,
     connect_timeout: Option<Duration>,
-    refill: Option<Refill>,
-    /// Which flows wait for tokens.
-    throttled: [bool; 2],
+    alarm: Option<Alarm>,
+    /// Which flows wait for the alarm.
+    delayed: [bool; 2],
     paused: bool,
     started: Duration,
-    /// The first failure that did not end the relay at once.
+    /// The first failure that did not end the relay.
     failure: Option<Error>,
 }
 
 impl Relay {
-    /// Both descriptors are owned from here on; `known` says that they are non-blocking and connected. The verdict is
-    /// to be told as if an event had led to it.
+    /// Takes ownership of both descriptors. `known` means that they are non-blocking and connected. The verdict
+    /// is one that an event could have returned.
     pub(crate) fn new(
         base: &Base,
         key: SourceKey,
@@ -108,7 +123,7 @@ impl Relay {
         if let Some(limit) = &options.limit {
             limit.check()?;
         }
-        let [there, back] = match &options.group {
+        let [member_a, member_b] = match &options.group {
             Some(group) => Member::both(group)?.map(Some),
             None => [None, None],
         };
@@ -117,58 +132,43 @@ impl Relay {
             let bucket = options.limit.map(|limit| Bucket::new(limit, now));
             Flow::new(Throttle::new(bucket, member), options.transfer, prefix)
         };
-        let is_limited = options.limit.is_some() || options.group.is_some();
         let mut relay = Relay {
+            key,
             ends: [End::new(a, key, 0, known)?, End::new(b, key, 1, known)?],
-            flows: [flow(there, options.prefix_a_to_b), flow(back, options.prefix_b_to_a)],
+            flows: [flow(member_a, options.prefix_a_to_b), flow(member_b, options.prefix_b_to_a)],
+            discards: [None; 2],
             idle: None,
             connect_timeout: options.connect_timeout,
-            refill: None,
-            throttled: [false; 2],
+            alarm: None,
+            delayed: [false; 2],
             paused: false,
             started: now,
             failure: None,
         };
-        match relay.start(base, key, pools, options.idle_timeout, is_limited) {
-            Ok(verdict) => {
-                pools.relays += 1;
-                Ok((relay, verdict))
-            }
+        pools.relays += 1;
+        match relay.start(base, pools, options.idle_timeout) {
+            Ok(verdict) => Ok((relay, verdict)),
             Err(error) => {
-                for flow in &mut relay.flows {
-                    flow.drop_all(pools);
-                }
-                relay.release(base);
+                relay.end(base, pools, EndReason::Error, Some(error));
                 Err(error)
             }
         }
     }
 
-    fn start(
-        &mut self,
-        base: &Base,
-        key: SourceKey,
-        pools: &mut Pools,
-        idle_timeout: Option<Duration>,
-        is_limited: bool,
-    ) -> Result<Verdict> {
-        if let Some(error) = self.ends.iter_mut().find_map(End::take_failure) {
+    fn start(&mut self, base: &Base, pools: &mut Pools, idle_timeout: Option<Duration>) -> Result<Verdict> {
+        if let Some(error) = self.ends.iter_mut().find_map(End::take_connect_failure) {
             return Ok(Some((EndReason::Error, Some(error))));
         }
         if let Some(timeout) = idle_timeout {
-            let timer = base.create(EventSpec::timer().data(Role::Deadline.tag(key)))?;
+            let timer = base.create(EventSpec::timer().data(Role::Deadline.tag(self.key)))?;
             self.idle = Some(Idle { timeout, timer, last_moved: self.started });
             base.add(timer, Some(timeout))?;
-        }
-        if is_limited {
-            let timer = base.create(EventSpec::timer().data(Role::Refill.tag(key)))?;
-            self.refill = Some(Refill { timer, due: Duration::MAX });
         }
         if !self.is_connecting() {
             return self.open(base, pools);
         }
         for end in &mut self.ends {
-            // Nothing is read while there is nobody to pass it on to. A peer that gives up meanwhile is noticed.
+            // Nothing is read before both ends are connected. A peer that resets meanwhile is noticed.
             if end.is_connecting() {
                 end.watch_connect(base, self.connect_timeout)?
             } else {
@@ -196,33 +196,37 @@ impl Relay {
         Ok(None)
     }
 
-    /// Called when one of its events fired: why it is to be ended, if it is.
+    /// Called when one of its events fired. Returns the verdict if the relay has to end.
     pub(crate) fn ready(&mut self, base: &Base, pools: &mut Pools, role: Role, what: What) -> Verdict {
         let outcome = match role {
             Role::Read(end) => self.advance(base, pools, end, what.contains(What::CLOSED)),
             Role::Write(end) if self.ends[end].is_connecting() => self.on_connected(base, pools, end, what),
             Role::Write(end) => self.advance(base, pools, 1 - end, false),
             Role::Closed(end) => self.on_closed(base, end),
-            Role::Deadline => self.on_deadline(base),
-            Role::Refill => self.on_refill(base, pools),
+            Role::Deadline => self.on_idle(base, pools),
+            Role::Alarm => self.on_alarm(base, pools),
         };
         outcome.unwrap_or_else(|error| Some((EndReason::Error, Some(error))))
     }
 
-    /// Lets `flows[index]` go on and waits for what it then lacks.
+    /// Lets `flows[index]` move bytes, and waits for what it lacks afterwards.
     fn advance(&mut self, base: &Base, pools: &mut Pools, index: usize, ending: bool) -> Result<Verdict> {
-        if self.throttled[index] {
+        if self.delayed[index] {
             return Ok(None);
+        }
+        if self.flows[index].has_sink_failed() {
+            return self.discard(base, pools, index);
         }
         let [first, second] = &mut self.ends;
         let (source, sink) = if index == 0 { (first, second) } else { (second, first) };
         let flow = &mut self.flows[index];
         let before = flow.progress();
-        let way = Way { source, sink, ending, paused: self.paused };
-        let halt = flow.advance(way, pools, || base.monotonic())?;
-        if let Some(idle) = &mut self.idle
-            && flow.progress() != before
-        {
+        let ends = Ends { source, sink, ending, paused: self.paused };
+        let halt = flow.advance(ends, pools, || base.monotonic())?;
+        if flow.progress() == before {
+            source.confirm_watches(base)?;
+            sink.confirm_watches(base)?;
+        } else if let Some(idle) = &mut self.idle {
             idle.last_moved = base.monotonic()?;
         }
         match halt {
@@ -235,12 +239,12 @@ impl Relay {
                 source.watch_closed(base)?;
                 source.watch_read(base, false)?;
             }
-            Halt::Throttled(_) | Halt::Paused => {
+            Halt::Delayed(_) | Halt::Paused => {
                 sink.watch_write(base, false)?;
                 source.watch_closed(base)?;
                 source.watch_read(base, false)?;
-                if let Halt::Throttled(wait) = halt {
-                    self.await_tokens(base, index, wait)?;
+                if let Halt::Delayed(pause) = halt {
+                    self.delay(base, index, pause)?;
                 }
             }
             Halt::Over => {
@@ -249,13 +253,34 @@ impl Relay {
             }
             Halt::SinkFailed(error) => {
                 sink.watch_write(base, false)?;
-                source.watch_read(base, false)?;
                 sink.write_failed(error);
+                let is_broken = sink.broken().is_some();
+                source.watch_read(base, !self.paused)?;
                 self.failure.get_or_insert(error);
+                self.discards[index] = Some(Discard::new(base.monotonic()?));
+                if is_broken && !self.flows[1 - index].is_over() {
+                    // What has arrived from the failed end is all that comes, and no event announces its end.
+                    return self.advance(base, pools, 1 - index, true);
+                }
             }
             Halt::SourceFailed(error) => {
+                source.read_failed(error);
                 return Ok(Some((EndReason::Error, Some(self.failure.unwrap_or(error)))));
             }
+        }
+        Ok(self.verdict())
+    }
+
+    /// Reads and drops what a source sends whose sink has failed. A peer that sends everything before it reads
+    /// gets to the answer that way, and one that is not read would be reset by the kernel when its descriptor is
+    /// closed, ahead of the answer.
+    fn discard(&mut self, base: &Base, pools: &mut Pools, index: usize) -> Result<Verdict> {
+        let is_over = match &mut self.discards[index] {
+            Some(discard) => discard.advance(&self.ends[index], pools, base.monotonic()?).is_over(),
+            None => true,
+        };
+        if is_over {
+            self.ends[index].watch_read(base, false)?;
         }
         Ok(self.verdict())
     }
@@ -275,13 +300,16 @@ impl Relay {
         if self.is_connecting() {
             return Ok(None);
         }
-        self.rest_idle(base)?;
+        self.restart_idle(base)?;
         self.open(base, pools)
     }
 
     fn on_closed(&mut self, base: &Base, end: usize) -> Result<Verdict> {
-        let failure = self.ends[end].on_closed(base)?;
-        Ok(failure.map(|error| (EndReason::Error, Some(error))))
+        // While an end is connecting, a peer that resets does not want the connection any more.
+        let failure = self.ends[end].on_closed(base, self.is_connecting())?;
+        // What is held goes out first. The read that follows it reports the failure again.
+        let is_held_up = self.flows[end].held() > 0 && !self.is_connecting();
+        Ok(failure.filter(|_| !is_held_up).map(|error| (EndReason::Error, Some(error))))
     }
 
     /// Bytes taken, from the first descriptor and from the second.
@@ -296,14 +324,14 @@ impl Relay {
             held_a_to_b: self.flows[0].held(),
             held_b_to_a: self.flows[1].held(),
             bytes_spliced: self.flows[0].spliced + self.flows[1].spliced,
-            // A closed base has no clock; its relays end without telling.
+            // A closed base has no clock.
             duration: base.monotonic().map_or(Duration::ZERO, |now| now.saturating_sub(self.started)),
         }
     }
 
-    /// Releases everything and says what there is to say.
+    /// Ends the relay immediately and releases everything.
     pub(crate) fn end(
-        mut self,
+        self,
         base: &Base,
         pools: &mut Pools,
         reason: EndReason,
@@ -311,30 +339,24 @@ impl Relay {
     ) -> RelayEnd {
         let stats = self.stats(base);
         for index in [0, 1] {
-            if reason == EndReason::Error && !self.flows[index].is_complete() {
+            if !self.flows[index].is_complete() {
                 self.ends[1 - index].reset_on_close();
             }
-            self.flows[index].drop_all(pools);
         }
-        self.release(base);
-        pools.leave();
-        RelayEnd {
-            bytes_a_to_b: stats.bytes_a_to_b,
-            bytes_b_to_a: stats.bytes_b_to_a,
-            bytes_spliced: stats.bytes_spliced,
-            duration: stats.duration,
-            reason,
-            error,
-        }
+        self.release(base, pools).into_iter().for_each(|end| end.close(base));
+        stats.into_end(reason, error)
     }
 
-    fn release(self, base: &Base) {
-        let timers = [self.idle.map(|idle| idle.timer), self.refill.map(|refill| refill.timer)];
+    /// Releases everything but the ends.
+    fn release(mut self, base: &Base, pools: &mut Pools) -> [End; 2] {
+        for flow in &mut self.flows {
+            flow.release_all(pools);
+        }
+        let timers = [self.idle.map(|idle| idle.timer), self.alarm.map(|alarm| alarm.timer)];
         for timer in timers.into_iter().flatten() {
             let _ = base.free(timer);
         }
-        for end in self.ends {
-            end.close(base);
-        }
+        pools.leave();
+        self.ends
     }
 }

@@ -1,30 +1,31 @@
-//! What a relay is told and what it tells.
+//! Options, statistics and results of relays.
 
 use std::time::Duration;
 
 use event_base::Error;
 
-use super::gait::Transfer;
 use super::group::RateGroup;
 use super::limit::RateLimit;
+use super::transfer::Transfer;
 
 /// How a relay works.
 #[derive(Clone, Debug, Default)]
 pub struct RelayOptions {
-    /// Ends the relay when nothing has moved in either direction for so long. `None`: never.
+    /// Ends the relay when no byte has moved in either direction for this long. `None`: never. Both peers are reset,
+    /// except one that got its whole stream.
     pub idle_timeout: Option<Duration>,
     /// How long to wait for an end whose connect is still in progress. `None`: as long as the kernel tries
-    /// (minutes), or until the idle timeout is over.
+    /// (minutes), or until the idle timeout expires.
     pub connect_timeout: Option<Duration>,
-    /// How fast bytes may move. `None`: as fast as they do.
+    /// How fast bytes may move. `None`: no limit.
     pub limit: Option<RateLimit>,
     /// A limit shared with other relays, beside its own.
     pub group: Option<RateGroup>,
-    /// Bytes that were read from the first descriptor already, and go to the second before all others. They
-    /// count as moved, but cost no tokens.
+    /// Bytes that were read from the first descriptor already, and are written to the second before all others.
+    /// They count as moved, but cost no tokens.
     pub prefix_a_to_b: Vec<u8>,
-    /// The same from the second to the first. It is not written before both ends are connected, so a proxy
-    /// can let its "connection established" wait for that.
+    /// The same from the second to the first. They are not written before both ends are connected, so a proxy can
+    /// pass its "connection established" here.
     pub prefix_b_to_a: Vec<u8>,
     /// How bytes are moved.
     pub transfer: Transfer,
@@ -33,17 +34,17 @@ pub struct RelayOptions {
 /// Why a relay ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndReason {
-    /// Both directions came to their end.
+    /// Both directions have ended.
     End,
     /// An end could not be connected, or reading from it or writing to it failed.
     Error,
-    /// Nothing moved for the idle timeout.
+    /// No byte moved for the idle timeout.
     Idle,
     /// [`Net::close`](crate::Net::close) was called.
     Closed,
 }
 
-/// What a relay did.
+/// The result of a relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RelayEnd {
     /// Bytes from the first descriptor that the second took.
@@ -52,17 +53,17 @@ pub struct RelayEnd {
     pub bytes_b_to_a: u64,
     /// Those of both that were spliced and not copied.
     pub bytes_spliced: u64,
-    /// From the making of the relay to its end.
+    /// From the creation of the relay to its end.
     pub duration: Duration,
     /// Why it ended.
     pub reason: EndReason,
-    /// What failed, for [`EndReason::Error`]: a system error of `connect`, `read` or `write` with the
-    /// descriptor's number, which is closed by now. `ETIMEDOUT` of `connect` also stands for the connect
-    /// timeout.
+    /// The first failure, for [`EndReason::Error`]: a system error of `connect`, `read` or `write` with the
+    /// descriptor's number, which is closed by now. `ETIMEDOUT` of `connect` also reports the connect timeout. An
+    /// error of another call means that a descriptor could not be watched.
     pub error: Option<Error>,
 }
 
-/// What a relay has done so far.
+/// The state of a relay that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RelayStats {
     /// Bytes from the first descriptor that the second has taken.
@@ -75,6 +76,19 @@ pub struct RelayStats {
     pub held_b_to_a: usize,
     /// Bytes taken, in both directions together, that were spliced and not copied.
     pub bytes_spliced: u64,
-    /// Since the making of the relay.
+    /// Since the creation of the relay.
     pub duration: Duration,
+}
+
+impl RelayStats {
+    pub(super) fn into_end(self, reason: EndReason, error: Option<Error>) -> RelayEnd {
+        RelayEnd {
+            bytes_a_to_b: self.bytes_a_to_b,
+            bytes_b_to_a: self.bytes_b_to_a,
+            bytes_spliced: self.bytes_spliced,
+            duration: self.duration,
+            reason,
+            error,
+        }
+    }
 }

@@ -1,14 +1,15 @@
-//! What a relay waits for besides its ends: silence, tokens, and being resumed.
+//! Timers of a relay, and pausing it.
 
 use std::time::Duration;
 
-use event_base::{Base, EventId};
+use event_base::{Base, EventId, EventSpec, What};
 
 use super::{EndReason, Pools, Relay, Verdict};
 use crate::failure::Result;
+use crate::source::Role;
 
-/// Ends a relay that moves nothing. The timer is not touched when bytes move; it looks at when they last
-/// did when it fires, and goes back to sleep for what is left.
+/// Ends a relay in which no byte moves. Moving bytes does not touch the timer: when it expires it compares the
+/// time of the last movement, and is armed again for the rest.
 #[derive(Debug)]
 pub(super) struct Idle {
     pub(super) timeout: Duration,
@@ -16,44 +17,89 @@ pub(super) struct Idle {
     pub(super) last_moved: Duration,
 }
 
-/// Wakes the flows that wait for tokens: one timer for both, set to the one that waits less.
+/// Lets delayed flows continue: one timer for both, armed for the earlier of the two.
 #[derive(Debug)]
-pub(super) struct Refill {
+pub(super) struct Alarm {
     pub(super) timer: EventId,
     pub(super) due: Duration,
 }
 
 impl Relay {
-    pub(super) fn on_deadline(&mut self, base: &Base) -> Result<Verdict> {
-        // Waiting for tokens, for being resumed and for a connect that has a time of its own is not the peers'
-        // doing.
-        let rests = self.throttled.contains(&true)
-            || self.paused
-            || (self.connect_timeout.is_some() && self.is_connecting());
+    pub(super) fn on_idle(&mut self, base: &Base, pools: &mut Pools) -> Result<Verdict> {
+        let quiet = self.quiet_time(base)?;
         let Some(idle) = &self.idle else { return Ok(None) };
-        let quiet = base.monotonic()?.saturating_sub(idle.last_moved);
-        if quiet >= idle.timeout && !rests {
+        if quiet < idle.timeout || self.is_idle_suspended() {
+            return self.rearm_idle(base);
+        }
+        // After a pause of the process, or of the machine, bytes may have arrived that no event reported yet.
+        if let Some(verdict) = self.catch_up(base, pools)? {
+            return Ok(Some(verdict));
+        }
+        if self
+            .idle
+            .as_ref()
+            .is_some_and(|idle| self.quiet_time(base).is_ok_and(|quiet| quiet >= idle.timeout))
+            && !self.is_idle_suspended()
+        {
             return Ok(Some((EndReason::Idle, None)));
         }
-        let rest = if rests { idle.timeout } else { idle.timeout - quiet };
-        base.add(idle.timer, Some(rest))?;
+        self.rearm_idle(base)
+    }
+
+    /// Whether the relay waits for tokens, for memory, for being resumed or for a connect with a timeout of its own,
+    /// none of which depends on the peers.
+    fn is_idle_suspended(&self) -> bool {
+        self.delayed.contains(&true)
+            || self.paused
+            || (self.connect_timeout.is_some() && self.is_connecting())
+    }
+
+    fn quiet_time(&self, base: &Base) -> Result<Duration> {
+        let last_moved = self.idle.as_ref().map_or(Duration::ZERO, |idle| idle.last_moved);
+        Ok(base.monotonic()?.saturating_sub(last_moved))
+    }
+
+    fn rearm_idle(&mut self, base: &Base) -> Result<Verdict> {
+        let quiet = self.quiet_time(base)?;
+        let is_suspended = self.is_idle_suspended();
+        if let Some(idle) = &self.idle {
+            let rest = if is_suspended { idle.timeout } else { idle.timeout.saturating_sub(quiet) };
+            base.add(idle.timer, Some(rest))?;
+        }
+        Ok(None)
+    }
+
+    /// Handles readiness that no event has reported yet.
+    fn catch_up(&mut self, base: &Base, pools: &mut Pools) -> Result<Verdict> {
+        for index in [0, 1] {
+            let verdict = if self.ends[index].has_connect_ended() {
+                self.on_connected(base, pools, index, What::WRITE)?
+            } else if self.is_connecting() || self.flows[index].is_over() {
+                None
+            } else {
+                self.advance(base, pools, index, false)?
+            };
+            if verdict.is_some() {
+                return Ok(verdict);
+            }
+        }
         Ok(None)
     }
 
     /// The idle time is counted from now.
-    pub(super) fn rest_idle(&mut self, base: &Base) -> Result<()> {
+    pub(super) fn restart_idle(&mut self, base: &Base) -> Result<()> {
         if let Some(idle) = &mut self.idle {
             idle.last_moved = base.monotonic()?;
         }
         Ok(())
     }
 
-    pub(super) fn on_refill(&mut self, base: &Base, pools: &mut Pools) -> Result<Verdict> {
-        if let Some(refill) = &mut self.refill {
-            refill.due = Duration::MAX;
+    pub(super) fn on_alarm(&mut self, base: &Base, pools: &mut Pools) -> Result<Verdict> {
+        if let Some(alarm) = &mut self.alarm {
+            alarm.due = Duration::MAX;
         }
-        let waiting = std::mem::take(&mut self.throttled);
-        for index in [0, 1].into_iter().filter(|index| waiting[*index]) {
+        let delayed = std::mem::take(&mut self.delayed);
+        for index in [0, 1].into_iter().filter(|index| delayed[*index]) {
             if let Some(verdict) = self.advance(base, pools, index, false)? {
                 return Ok(Some(verdict));
             }
@@ -61,14 +107,21 @@ impl Relay {
         Ok(None)
     }
 
-    pub(super) fn await_tokens(&mut self, base: &Base, index: usize, wait: Duration) -> Result<()> {
-        self.throttled[index] = true;
-        let Some(refill) = &mut self.refill else { return Ok(()) };
-        let due = base.monotonic()? + wait;
-        if due < refill.due {
-            refill.due = due;
-            base.add(refill.timer, Some(wait))?;
+    /// Lets `flows[index]` continue after `pause`.
+    pub(super) fn delay(&mut self, base: &Base, index: usize, pause: Duration) -> Result<()> {
+        let alarm = match &mut self.alarm {
+            Some(alarm) => alarm,
+            None => {
+                let timer = base.create(EventSpec::timer().data(Role::Alarm.tag(self.key)))?;
+                self.alarm.insert(Alarm { timer, due: Duration::MAX })
+            }
+        };
+        let due = base.monotonic()? + pause;
+        if due < alarm.due {
+            base.add(alarm.timer, Some(pause))?;
+            alarm.due = due;
         }
+        self.delayed[index] = true;
         Ok(())
     }
 
@@ -81,8 +134,8 @@ impl Relay {
         for index in [0, 1] {
             if !self.flows[index].is_over() {
                 self.ends[index].watch_closed(base)?;
-                self.ends[index].watch_read(base, false)?;
             }
+            self.ends[index].watch_read(base, false)?;
         }
         Ok(())
     }
@@ -92,14 +145,15 @@ impl Relay {
         if !std::mem::take(&mut self.paused) {
             return Ok(());
         }
-        self.rest_idle(base)?;
+        self.restart_idle(base)?;
         if self.is_connecting() {
             return Ok(());
         }
         for index in [0, 1] {
             let flow = &self.flows[index];
-            // One that holds bytes waits for its sink, and reads when that has taken them.
-            if !flow.is_over() && !self.throttled[index] && flow.held() == 0 {
+            // A flow that holds bytes waits for its sink, and reads once the sink has taken them.
+            let may_read = !flow.is_over() && !self.delayed[index] && flow.held() == 0;
+            if may_read || self.discards[index].is_some_and(|discard| !discard.is_over()) {
                 self.ends[index].watch_read(base, true)?;
             }
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use event_base::Error;
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{SockRef, Socket};
 
 use super::configure::set_option;
@@ -94,6 +95,11 @@ pub fn connect_outcome(fd: impl AsFd) -> Result<()> {
     }
     let _ = socket.set_linger(Some(Duration::ZERO));
     Err(system(Errno::ECONNREFUSED, "connect", Some(fd.as_raw_fd())))
+}
+
+/// Whether the descriptor is ready for writing, or has failed.
+pub(crate) fn is_writable(fd: &OwnedFd) -> bool {
+    poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)], PollTimeout::ZERO).is_ok_and(|count| count > 0)
 }
 
 impl ConnectOptions {

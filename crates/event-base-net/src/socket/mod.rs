@@ -17,6 +17,7 @@ mod open;
 mod option;
 mod query;
 mod transfer;
+mod unsent;
 
 pub use configure::{get_option, set_option};
 pub use connect::{ConnectOptions, connect, connect_outcome, connect_with};
@@ -29,4 +30,6 @@ pub use option::{OptionKind, OptionValue, SocketOption};
 pub use query::{address, error, peer, set_close_on_exec, set_nonblocking};
 pub use transfer::{Direction, close, peek, read, shutdown, write, write_vectored};
 
+pub(crate) use connect::is_writable;
 pub(crate) use transfer::{receive, send};
+pub(crate) use unsent::unacknowledged;

@@ -4,6 +4,7 @@
 
 pub mod proxy;
 
+use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -240,6 +241,15 @@ pub fn silent_port() -> (OwnedFd, Address, Vec<TcpStream>) {
         assert!(waiting.len() < 10, "the queue never fills");
     }
     (door, address, waiting)
+}
+
+/// Reads the rest of a stream that was cut: it ends with a reset, and not as a complete one.
+#[track_caller]
+pub fn read_to_reset(stream: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let cut = stream.read_to_end(&mut bytes).expect_err("the stream was cut");
+    assert_eq!(cut.kind(), ErrorKind::ConnectionReset);
+    bytes
 }
 
 /// The errno of a system error.

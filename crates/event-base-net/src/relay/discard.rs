@@ -1,0 +1,102 @@
+//! Reading and dropping what a peer sends after its bytes can no longer be passed on.
+
+use std::time::Duration;
+
+use super::Pools;
+use super::end::End;
+use super::flow::PASS_LIMIT;
+
+/// The most bytes that are dropped.
+const DISCARD_LIMIT: usize = 64 << 20;
+/// The longest time for which bytes are dropped.
+pub(super) const DISCARD_TIME: Duration = Duration::from_secs(30);
+
+/// What reading found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// The peer has sent nothing more so far.
+    Nothing,
+    /// There may be more.
+    More,
+    /// The peer has ended its stream, or one of the limits is reached.
+    End,
+    /// The connection has failed.
+    Failure,
+}
+
+impl Found {
+    /// Whether there is no reason to read again.
+    pub(super) fn is_over(self) -> bool {
+        matches!(self, Found::End | Found::Failure)
+    }
+}
+
+/// How much of a stream may still be dropped, and until when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Discard {
+    left: usize,
+    pub(super) deadline: Duration,
+    over: Option<Found>,
+}
+
+impl Discard {
+    pub(super) fn new(now: Duration) -> Self {
+        Discard { left: DISCARD_LIMIT, deadline: now + DISCARD_TIME, over: None }
+    }
+
+    /// Nothing has to be read: the peer has ended its stream.
+    pub(super) fn ended(now: Duration) -> Self {
+        Discard { over: Some(Found::End), ..Discard::new(now) }
+    }
+
+    /// Whether bytes were dropped since `before`.
+    pub(super) fn has_read_since(self, before: Discard) -> bool {
+        self.left < before.left
+    }
+
+    /// Whether the peer has ended its stream, or the number of bytes is reached.
+    pub(super) fn is_over(self) -> bool {
+        self.over.is_some()
+    }
+
+    /// Reads until nothing is left, or until the share of one pass is used up.
+    pub(super) fn advance(&mut self, source: &End, pools: &mut Pools, now: Duration) -> Found {
+        if let Some(over) = self.over {
+            return over;
+        }
+        if now >= self.deadline {
+            return Found::End;
+        }
+        let found = self.read(source, pools);
+        if found.is_over() {
+            self.over = Some(found);
+        }
+        found
+    }
+
+    /// The same number of bytes, for the whole time from now on.
+    pub(super) fn renewed(self, now: Duration) -> Self {
+        Discard { deadline: now + DISCARD_TIME, ..self }
+    }
+
+    fn read(&mut self, source: &End, pools: &mut Pools) -> Found {
+        let mut share = PASS_LIMIT;
+        while share > 0 {
+            if self.left == 0 {
+                return Found::End;
+            }
+            let room = pools.buffers.scratch();
+            let want = room.len().min(share).min(self.left);
+            match source.receive(&mut room[..want]) {
+                Ok(None) => return Found::Nothing,
+                Ok(Some(0)) => return Found::End,
+                Ok(Some(count)) => {
+                    share -= count;
+                    self.left -= count;
+                }
+                Err(_) => return Found::Failure,
+            }
+        }
+        Found::More
+    }
+}

@@ -1,0 +1,255 @@
+//! The last phase of a relay that failed: its ends stay open until their peers have received what was sent to them.
+//!
+//! Closing a descriptor can destroy bytes that its peer has not received. A reset discards the send queue, and the
+//! kernel sends one by itself when a TCP socket is closed with unread bytes, or receives more after the close
+//! (RFC 9293, section 3.6; RFC 1122, section 4.2.2.13).
+//!
+//! So after a failure such an end is read, and what arrives is dropped, until its peer
+//!
+//! * has ended its stream, as HTTP servers do (RFC 9112, section 9.6), or has acknowledged everything and sent
+//!   nothing for [`SILENCE`]: it has sent all it had, and waits or reads;
+//! * and, if its incoming stream was cut, has acknowledged everything. Then it is reset. A peer that was not sending
+//!   when the relay failed is reset without waiting for silence.
+//!
+//! All of it is bounded: reading by [`DISCARD_TIME`](super::discard::DISCARD_TIME) and a number of bytes; waiting for
+//! acknowledgements by [`QUIET_TIME`] without progress and [`LINGER_TIME`] in total. The kernel does not report an
+//! acknowledgement, so a timer checks for it.
+
+use std::time::Duration;
+
+use event_base::{Base, Error, EventId, EventSpec};
+
+use super::discard::{Discard, Found};
+use super::end::End;
+use super::report::{EndReason, RelayEnd, RelayStats};
+use super::{Pools, Relay};
+use crate::source::Role;
+
+/// A peer that acknowledges nothing for this long, or for the relay's idle timeout if that is shorter, is reset.
+const QUIET_TIME: Duration = Duration::from_secs(30);
+/// The longest time that a peer may take to acknowledge everything.
+const LINGER_TIME: Duration = Duration::from_secs(600);
+/// A peer that sends nothing for this long has sent everything, or waits for an answer.
+const SILENCE: Duration = Duration::from_secs(1);
+/// The first pause between two checks for acknowledgements. It doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// The result of winding a relay down.
+#[derive(Debug)]
+pub(crate) enum WindDown {
+    /// Both descriptors are closed.
+    Ended(RelayEnd),
+    /// At least one of them stays open for a while.
+    Lingers(Box<Lingering>),
+}
+
+/// An end that stays open.
+#[derive(Debug)]
+struct Open {
+    end: End,
+    /// The peer's incoming stream was cut, so the end is reset.
+    is_cut: bool,
+    /// For how long the peer has to send nothing.
+    silence: Duration,
+    discard: Discard,
+    /// The bytes that were not acknowledged at the last check.
+    unacknowledged: usize,
+    /// When that number last became smaller.
+    last_progress: Duration,
+    /// When the peer last sent something.
+    last_arrival: Duration,
+}
+
+/// The ends that stay open after a relay failed.
+#[derive(Debug)]
+pub(crate) struct Lingering {
+    ends: [Option<Open>; 2],
+    timer: EventId,
+    pause: Duration,
+    quiet_time: Duration,
+    started: Duration,
+    deadline: Duration,
+    stats: RelayStats,
+    /// Why the relay ended.
+    result: (EndReason, Option<Error>),
+}
+
+impl Relay {
+    /// Ends the relay. After a failure, ends whose peers have not received everything stay open.
+    pub(crate) fn wind_down(
+        self,
+        base: &Base,
+        pools: &mut Pools,
+        reason: EndReason,
+        error: Option<Error>,
+    ) -> WindDown {
+        let silences = [0, 1].map(|index| self.needs_silence(index));
+        if reason != EndReason::Error || silences == [None, None] {
+            return WindDown::Ended(self.end(base, pools, reason, error));
+        }
+        let spec = EventSpec::timer().data(Role::Alarm.tag(self.key));
+        let (Ok(now), Ok(timer)) = (base.monotonic(), base.create(spec)) else {
+            return WindDown::Ended(self.end(base, pools, reason, error));
+        };
+        let mut lingering = self.linger(base, pools, silences, now, timer);
+        lingering.result = (reason, error);
+        if lingering.check(base, pools, now) {
+            WindDown::Ended(lingering.end(base))
+        } else {
+            WindDown::Lingers(Box::new(lingering))
+        }
+    }
+
+    /// For how long the peer of `ends[index]` has to send nothing before the end is closed. `None`: the end can be
+    /// closed immediately.
+    fn needs_silence(&self, index: usize) -> Option<Duration> {
+        let (inbound, outbound, end) = (&self.flows[1 - index], &self.flows[index], &self.ends[index]);
+        if inbound.moved == 0 || inbound.has_sink_failed() || end.broken().is_some() {
+            None
+        } else if inbound.is_complete() {
+            let has_ended = outbound.has_source_ended() || self.discards[index].is_some_and(Discard::is_over);
+            (end.is_socket() && !has_ended).then_some(SILENCE)
+        } else {
+            let is_sending = outbound.has_sink_failed() || outbound.held() > 0;
+            end.is_tcp().then_some(if is_sending { SILENCE } else { Duration::ZERO })
+        }
+    }
+
+    fn linger(
+        self,
+        base: &Base,
+        pools: &mut Pools,
+        silences: [Option<Duration>; 2],
+        now: Duration,
+        timer: EventId,
+    ) -> Lingering {
+        let idle_timeout = self.idle.as_ref().map_or(QUIET_TIME, |idle| idle.timeout);
+        let (stats, started) = (self.stats(base), self.started);
+        let complete = [0, 1].map(|index| self.flows[1 - index].is_complete());
+        let discards = [0, 1].map(|index| match self.discards[index] {
+            Some(discard) => discard.renewed(now),
+            None if self.flows[index].has_source_ended() => Discard::ended(now),
+            None => Discard::new(now),
+        });
+        let mut index = 0;
+        let ends = self.release(base, pools).map(|end| {
+            let this = index;
+            index += 1;
+            match silences[this] {
+                Some(silence) => Some(Open::new(end, !complete[this], silence, discards[this], now)),
+                None => {
+                    if !complete[this] {
+                        end.reset_on_close();
+                    }
+                    end.close(base);
+                    None
+                }
+            }
+        });
+        Lingering {
+            ends,
+            timer,
+            pause: FIRST_PAUSE,
+            quiet_time: QUIET_TIME.min(idle_timeout),
+            started,
+            deadline: now + LINGER_TIME,
+            stats,
+            result: (EndReason::Error, None),
+        }
+    }
+}
+
+impl Open {
+    fn new(end: End, is_cut: bool, silence: Duration, discard: Discard, now: Duration) -> Self {
+        let unacknowledged = end.unacknowledged();
+        Open { unacknowledged, end, is_cut, silence, discard, last_progress: now, last_arrival: now }
+    }
+
+    /// Whether the end can be closed. `false` means that it waits for its peer or for the timer.
+    fn check(&mut self, base: &Base, pools: &mut Pools, now: Duration, quiet_time: Duration) -> bool {
+        let before = self.discard;
+        let found = self.discard.advance(&self.end, pools, now);
+        if self.discard.has_read_since(before) {
+            self.last_arrival = now;
+            self.silence = SILENCE;
+        }
+        self.is_done(found, now, quiet_time) || self.end.watch_read_only(base, !found.is_over()).is_err()
+    }
+
+    fn is_done(&mut self, found: Found, now: Duration, quiet_time: Duration) -> bool {
+        let unacknowledged = self.end.unacknowledged();
+        if unacknowledged < self.unacknowledged {
+            self.last_progress = now;
+        }
+        self.unacknowledged = unacknowledged;
+        match found {
+            Found::Failure => true,
+            Found::End if !self.is_cut || unacknowledged == 0 => true,
+            Found::Nothing if unacknowledged == 0 && now >= self.last_arrival + self.silence => true,
+            _ => now >= self.last_progress.max(self.last_arrival) + quiet_time || self.end.has_failed(),
+        }
+    }
+
+    fn close(self, base: &Base) {
+        if self.is_cut {
+            self.end.reset_on_close();
+        }
+        self.end.close(base);
+    }
+}
+
+impl Lingering {
+    /// Called when one of its events fired. Returns whether all ends are closed.
+    pub(crate) fn ready(&mut self, base: &Base, pools: &mut Pools) -> bool {
+        // A closed base has no clock, and frees everything.
+        base.monotonic().map_or(true, |now| self.check(base, pools, now))
+    }
+
+    fn check(&mut self, base: &Base, pools: &mut Pools, now: Duration) -> bool {
+        for slot in &mut self.ends {
+            let is_done = slot
+                .as_mut()
+                .is_some_and(|open| now >= self.deadline || open.check(base, pools, now, self.quiet_time));
+            if is_done && let Some(open) = slot.take() {
+                open.close(base);
+            }
+        }
+        let Some(next) = self.next_check(now) else { return true };
+        // Without a timer nothing bounds the wait.
+        base.add(self.timer, Some(next.saturating_sub(now))).is_err()
+    }
+
+    /// When the timer has to fire next; `None` once all ends are closed.
+    fn next_check(&mut self, now: Duration) -> Option<Duration> {
+        let open = || self.ends.iter().flatten();
+        open().next()?;
+        let is_settled = open().all(|open| open.unacknowledged == 0);
+        let silence = open().map(|open| open.last_arrival + open.silence).filter(|due| *due > now).min();
+        let pause = self.pause;
+        if is_settled && let Some(due) = silence {
+            return Some(due.min(self.deadline));
+        }
+        self.pause = (pause * 2).min(LONGEST_PAUSE);
+        Some((now + pause).min(self.deadline))
+    }
+
+    /// Bytes taken, from the first descriptor and from the second.
+    pub(crate) fn moved(&self) -> [u64; 2] {
+        [self.stats.bytes_a_to_b, self.stats.bytes_b_to_a]
+    }
+
+    pub(crate) fn stats(&self, base: &Base) -> RelayStats {
+        let duration = base.monotonic().map_or(self.stats.duration, |now| now.saturating_sub(self.started));
+        RelayStats { held_a_to_b: 0, held_b_to_a: 0, duration, ..self.stats }
+    }
+
+    /// Closes what is open.
+    pub(crate) fn end(self, base: &Base) -> RelayEnd {
+        let stats = self.stats(base);
+        let (reason, error) = self.result;
+        self.ends.into_iter().flatten().for_each(|open| open.close(base));
+        let _ = base.free(self.timer);
+        stats.into_end(reason, error)
+    }
+}

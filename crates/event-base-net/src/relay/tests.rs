@@ -1,0 +1,318 @@
+//! Relays whose system calls fail.
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use event_base::{Base, Error, EventSpec, LoopFlags, Ready, SystemError, What};
+use nix::errno::Errno;
+
+use super::{EndReason, RelayEnd, RelayOptions, Transfer};
+use crate::accept::ListenOptions;
+use crate::address::Address;
+use crate::completion::Completion;
+use crate::faults::{self, Call};
+use crate::net::Net;
+use crate::socket;
+use crate::source::{Role, SourceKey};
+
+struct Bed {
+    base: Base,
+    net: Net,
+}
+
+impl Bed {
+    fn new() -> Self {
+        let base = Base::new().expect("a base can be made");
+        Bed { net: Net::new(base.clone()), base }
+    }
+
+    /// A relay between two pairs of unix sockets, and its two peers.
+    fn relay(&mut self, options: RelayOptions) -> (SourceKey, OwnedFd, OwnedFd) {
+        let (a, client) = socket::pair().expect("a pair");
+        let (b, server) = socket::pair().expect("a pair");
+        (self.net.relay(a, b, options).expect("both can be watched"), client, server)
+    }
+
+    /// Handles what is ready now.
+    fn pass(&mut self) -> Vec<Completion> {
+        let (base, mut completions) = (self.base.clone(), Vec::new());
+        base.run(LoopFlags::NONBLOCK, |_, ready| {
+            self.net.ready(&ready);
+            while let Some(completion) = self.net.completion() {
+                completions.push(completion);
+            }
+        })
+        .expect("the loop runs");
+        completions
+    }
+
+    /// Dispatches an event of a source, whether or not it is due.
+    fn dispatch(&mut self, key: SourceKey, role: Role, what: What) -> Option<Completion> {
+        let id = self.base.create(EventSpec::user()).expect("the base is open");
+        self.net.ready(&Ready { id, fd: -1, what, data: role.tag(key), released: false, orphaned: false });
+        self.base.free(id).expect("the base is open");
+        self.net.completion()
+    }
+
+    /// Runs passes until the relay ends.
+    fn run_to_end(&mut self, key: SourceKey) -> RelayEnd {
+        for _ in 0..10_000 {
+            match self.pass().pop() {
+                Some(Completion::RelayEnded { key: of, end }) if of == key => return end,
+                Some(other) => panic!("unexpected: {other:?}"),
+                None => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+        panic!("the relay does not end");
+    }
+
+    fn is_running(&self, key: SourceKey) -> bool {
+        self.net.stats(key).is_ok()
+    }
+}
+
+fn with(transfer: Transfer) -> RelayOptions {
+    RelayOptions { transfer, ..RelayOptions::default() }
+}
+
+fn send(to: &OwnedFd, bytes: &[u8]) {
+    assert_eq!(socket::write(to, bytes), Ok(Some(bytes.len())));
+}
+
+/// Everything that has arrived.
+fn received(from: &OwnedFd) -> Vec<u8> {
+    let (mut bytes, mut part) = (Vec::new(), [0; 4096]);
+    while let Ok(Some(count)) = socket::read(from, &mut part)
+        && count > 0
+    {
+        bytes.extend_from_slice(&part[..count]);
+    }
+    bytes
+}
+
+#[track_caller]
+fn assert_failed(end: &RelayEnd, errno: Errno, syscall: &str) {
+    assert_eq!(end.reason, EndReason::Error);
+    match end.error {
+        Some(Error::System(SystemError { errno: number, syscall: of, .. })) => {
+            assert_eq!((Errno::from_raw(number), of), (errno, syscall));
+        }
+        other => panic!("not a system error: {other:?}"),
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pipe_whose_content_is_uncertain_serves_no_other_relay() {
+    for drain in [Errno::EINVAL, Errno::ENOMEM, Errno::EIO] {
+        let mut bed = Bed::new();
+        let (first, client, server) = bed.relay(with(Transfer::Splice));
+        // Another relay keeps the pool.
+        let (second, other_client, other_server) = bed.relay(with(Transfer::Splice));
+        faults::inject(Call::DrainPipe, drain);
+        faults::inject(Call::ReadPipe, Errno::EIO);
+        send(&client, b"of the first connection");
+        let end = bed.run_to_end(first);
+        assert_failed(&end, Errno::EIO, if drain == Errno::EIO { "write" } else { "read" });
+        assert_eq!(received(&server), b"");
+        drop(client);
+
+        send(&other_client, b"of the second");
+        bed.pass();
+        assert_eq!(received(&other_server), b"of the second");
+        assert!(bed.is_running(second));
+        while faults::next(Call::ReadPipe).is_some() {}
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_splice_from_the_source_that_fails_leaves_no_pipe_in_use() {
+    let mut bed = Bed::new();
+    for errno in [Errno::EIO, Errno::ECONNRESET] {
+        let (key, client, _server) = bed.relay(with(Transfer::Splice));
+        faults::inject(Call::FillPipe, errno);
+        send(&client, b"lost");
+        assert_failed(&bed.run_to_end(key), errno, "read");
+    }
+    // The kernel has no memory for the pages of a pipe: the piece is copied.
+    let (key, client, server) = bed.relay(with(Transfer::Splice));
+    faults::inject(Call::FillPipe, Errno::ENOMEM);
+    send(&client, b"copied");
+    bed.pass();
+    assert_eq!(received(&server), b"copied");
+    send(&client, b"spliced");
+    bed.pass();
+    assert_eq!(received(&server), b"spliced");
+    assert_eq!(bed.net.stats(key).expect("it is running").bytes_spliced, 7);
+}
+
+#[test]
+fn a_call_that_lacks_memory_is_repeated() {
+    for transfer in [Transfer::Copy, Transfer::Splice] {
+        for errno in [Errno::ENOBUFS, Errno::ENOMEM] {
+            for call in [Call::Send, Call::Receive] {
+                let mut bed = Bed::new();
+                let (key, client, server) = bed.relay(with(transfer));
+                for _ in 0..3 {
+                    faults::inject(Call::DrainPipe, errno);
+                    faults::inject(Call::FillPipe, errno);
+                    faults::inject(call, errno);
+                }
+                for bytes in [b"first ", b"second"] {
+                    send(&client, bytes);
+                    let mut arrived = Vec::new();
+                    while arrived.len() < bytes.len() {
+                        assert!(bed.pass().is_empty(), "{transfer:?}, {errno}");
+                        arrived.extend(received(&server));
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                    assert_eq!(arrived, bytes, "{transfer:?}, {errno}");
+                }
+                assert!(bed.is_running(key));
+                for call in [Call::DrainPipe, Call::FillPipe, call] {
+                    while faults::next(call).is_some() {}
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lack_of_memory_that_lasts_ends_the_relay() {
+    for (call, syscall) in [(Call::Send, "write"), (Call::Receive, "read")] {
+        let mut bed = Bed::new();
+        let (key, client, _server) = bed.relay(with(Transfer::Copy));
+        for _ in 0..40 {
+            faults::inject(call, Errno::ENOBUFS);
+        }
+        send(&client, b"held");
+        assert!(bed.pass().is_empty());
+        let mut ended = None;
+        for _ in 0..40 {
+            ended = bed.dispatch(key, Role::Alarm, What::TIMEOUT);
+            if ended.is_some() {
+                break;
+            }
+        }
+        let Some(Completion::RelayEnded { end, .. }) = ended else { panic!("the relay does not end") };
+        assert_failed(&end, Errno::ENOBUFS, syscall);
+        while faults::next(call).is_some() {}
+    }
+}
+
+#[test]
+fn a_write_that_fails_ends_both_ends_with_its_error() {
+    for (transfer, call) in [(Transfer::Copy, Call::Send), (Transfer::Splice, Call::DrainPipe)] {
+        if call == Call::DrainPipe && !cfg!(target_os = "linux") {
+            continue;
+        }
+        let mut bed = Bed::new();
+        let (key, client, server) = bed.relay(with(transfer));
+        // What has arrived from the failed end is passed on, though the event for it comes second.
+        send(&client, b"fails");
+        send(&server, b"an answer");
+        faults::inject(call, Errno::EIO);
+        let end = bed.run_to_end(key);
+        assert_failed(&end, Errno::EIO, "write");
+        assert_eq!((received(&client), end.bytes_b_to_a), (b"an answer".to_vec(), 9), "{transfer:?}");
+        assert_eq!(socket::read(&server, &mut [0; 8]).ok().flatten(), Some(0), "{transfer:?}: not closed");
+    }
+}
+
+#[test]
+fn an_idle_timeout_reads_what_has_arrived_before_it_ends_a_relay() {
+    let mut bed = Bed::new();
+    let idle_timeout = Some(Duration::from_millis(1));
+    let (key, client, server) = bed.relay(RelayOptions { idle_timeout, ..with(Transfer::Copy) });
+    std::thread::sleep(Duration::from_millis(5));
+    send(&client, b"there");
+    // The timer is dispatched first, as after a wait that a signal interrupted.
+    assert!(bed.dispatch(key, Role::Deadline, What::TIMEOUT).is_none(), "ended with bytes to read");
+    assert_eq!(received(&server), b"there");
+    assert!(bed.is_running(key));
+    assert_eq!(bed.run_to_end(key).reason, EndReason::Idle);
+}
+
+#[test]
+fn a_connect_timeout_does_not_refuse_a_connection_that_is_established() {
+    let mut bed = Bed::new();
+    let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
+    let options = socket::BindOptions { backlog: 0, ..socket::BindOptions::default() };
+    let listener = socket::listen(&any, &options).expect("a port is free");
+    let address = socket::address(&listener).expect("it is bound");
+    // A connect stays in progress while the queue is full.
+    let mut queued = Vec::new();
+    let connecting = loop {
+        let fd = socket::connect(&address).expect("it listens");
+        std::thread::sleep(Duration::from_millis(100));
+        if !socket::is_writable(&fd) {
+            break fd;
+        }
+        queued.push(fd);
+        assert!(queued.len() < 10, "the queue never fills");
+    };
+    let watched = connecting.try_clone().expect("a descriptor is free");
+    let (near, _client) = socket::pair().expect("a pair");
+    let connect_timeout = Some(Duration::from_secs(60));
+    let key = bed
+        .net
+        .relay(near, connecting, RelayOptions { connect_timeout, ..RelayOptions::default() })
+        .expect("both can be watched");
+    while !socket::is_writable(&watched) {
+        let _ = socket::accept(&listener).expect("it listens");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // The timer is dispatched before the readiness.
+    let ended = bed.dispatch(key, Role::Write(1), What::TIMEOUT);
+    assert!(ended.is_none() && bed.is_running(key), "{ended:?}");
+}
+
+#[test]
+fn a_relay_that_cannot_be_watched_ends_alone() {
+    let mut bed = Bed::new();
+    let (other, other_client, other_server) = bed.relay(with(Transfer::Copy));
+    for errno in [Errno::ENOSPC, Errno::ENOMEM] {
+        let (a, client) = socket::pair().expect("a pair");
+        let (b, _server) = socket::pair().expect("a pair");
+        faults::inject(Call::Register, errno);
+        bed.net.relay(a, b, RelayOptions::default()).expect_err("it is refused");
+        assert_eq!(socket::read(&client, &mut [0; 8]), Ok(Some(0)), "closed");
+
+        // Later, when its sink is full and has to be watched.
+        let (key, client, _server) = bed.relay(with(Transfer::Copy));
+        faults::inject(Call::Register, errno);
+        while matches!(socket::write(&client, &[7; 65_536]), Ok(Some(_))) {}
+        assert_failed(&bed.run_to_end(key), errno, "epoll_ctl");
+    }
+    send(&other_client, b"goes on");
+    bed.pass();
+    assert_eq!(received(&other_server), b"goes on");
+    assert!(bed.is_running(other));
+}
+
+#[test]
+fn a_listener_that_cannot_be_watched_again_is_tried_again() {
+    let mut bed = Bed::new();
+    let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
+    let listener = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
+    let address = socket::address(&listener).expect("it is bound");
+    let key = bed.net.listen(listener, ListenOptions::default()).expect("it can be watched");
+    let _client = socket::connect(&address).expect("it listens");
+    faults::inject(Call::Accept, Errno::EMFILE);
+    for errno in [Errno::ENOSPC, Errno::ENOMEM] {
+        faults::inject(Call::Register, errno);
+    }
+    let mut seen = Vec::new();
+    while !matches!(seen.last(), Some(Completion::Accepted { .. })) {
+        seen.extend(bed.pass());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(faults::left(), 0);
+    match seen.as_slice() {
+        [Completion::AcceptFailed { key: of, retry_after: Some(_), .. }, Completion::Accepted { .. }] => {
+            assert_eq!(*of, key);
+        }
+        other => panic!("unexpected: {other:?}"),
+    }
+}
