@@ -1,4 +1,5 @@
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { Writable } from 'node:stream'
 
 import { expect, onTestFinished, test } from 'vitest'
@@ -6,7 +7,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { socket } from '../../net.js'
 import { Output } from '../../ts/cli/output.js'
 import { reportOn } from '../../ts/cli/report.js'
-import { closedPort, dial, drain, sleep, until } from '../net/support.js'
+import { closedPort, dial, drain, portOf, sleep, until } from '../net/support.js'
 import { Running } from './support.js'
 
 test.each([
@@ -26,24 +27,63 @@ test.each([
   expect(await running.ended).toMatchObject({ code: 0, signal: null })
 })
 
+/** The command `proxy` on a pseudo terminal, which only script(1) of util-linux makes here: Node cannot. */
+class OnTerminal {
+  readonly ended: Promise<unknown>
+  out = ''
+  readonly #script: ChildProcessWithoutNullStreams
+
+  /** @param before a command of the shell that precedes it */
+  constructor(before: string, listen: string, ...more: string[]) {
+    const command = [process.execPath, '--import', 'tsx', 'ts/cli/main.ts', 'proxy']
+    const where = ['--listen', listen, '--upstream', `127.0.0.1:${closedPort()}`]
+    const line = `echo pid $$; ${before}; exec ${[...command, ...where, ...more].join(' ')}`
+    this.#script = spawn('script', ['-qefc', line, '/dev/null'], { stdio: 'pipe' })
+    onTestFinished(() => void this.#script.kill('SIGKILL'))
+    this.#script.stdout.on('data', (chunk) => (this.out += String(chunk)))
+    this.ended = new Promise((resolve) => {
+      this.#script.once('exit', resolve)
+    })
+  }
+
+  get pid(): number {
+    return Number(/pid (\d+)/.exec(this.out)?.[1])
+  }
+
+  /** Whether the process has a handler for SIGHUP: proc_pid_status(5). */
+  get catchesHangUp(): boolean {
+    const status = readFileSync(`/proc/${this.pid}/status`, 'latin1')
+    return (BigInt(`0x${/^SigCgt:\s*(\w+)$/m.exec(status)?.[1]}`) & 1n) === 1n
+  }
+
+  type(text: string): void {
+    this.#script.stdin.write(text)
+  }
+}
+
+const STOP = '\x13'
+
 test('SIGTERM ends the process while its terminal is stopped', async () => {
-  const command = [process.execPath, '--import', 'tsx', 'ts/cli/main.ts', 'proxy', '--stats']
-  const where = ['--listen', '127.0.0.1:0', '--upstream', `127.0.0.1:${closedPort()}`]
-  // Only script(1) of util-linux makes a pseudo terminal here; Node cannot.
-  const line = `echo pid $$; exec ${[...command, ...where].join(' ')}`
-  const script = spawn('script', ['-qefc', line, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] })
-  onTestFinished(() => void script.kill('SIGKILL'))
-  let out = ''
-  script.stdout.on('data', (chunk) => (out += String(chunk)))
-  const ended = new Promise((resolve) => {
-    script.once('exit', resolve)
-  })
-  await until(() => /up 0:00:0/.test(out), 'the table')
-  script.stdin.write('\x13')
+  const terminal = new OnTerminal('true', '127.0.0.1:0', '--stats')
+  await until(() => terminal.out.includes('up 0:00:0'), 'the table')
+  terminal.type(STOP)
   let length = -1
-  while (length !== (length = out.length)) await sleep(2500)
-  process.kill(Number(/pid (\d+)/.exec(out)?.[1]), 'SIGTERM')
-  expect(await ended).toBe(0)
+  while (length !== (length = terminal.out.length)) await sleep(2500)
+  process.kill(terminal.pid, 'SIGTERM')
+  expect(await terminal.ended).toBe(0)
+})
+
+test('SIGTERM ends the process whose terminal was stopped before it started', async () => {
+  const reserved = socket.listen({ host: '127.0.0.1', port: 0 })
+  const port = portOf(socket.address(reserved))
+  socket.close(reserved)
+  const terminal = new OnTerminal('read line', `127.0.0.1:${port}`)
+  await until(() => /pid \d+/.test(terminal.out), 'the shell')
+  terminal.type(`${STOP}\n`)
+  await until(() => terminal.catchesHangUp, 'the handlers')
+  process.kill(terminal.pid, 'SIGTERM')
+  expect(await terminal.ended).toBe(0)
+  expect(terminal.out).not.toContain('listening')
 })
 
 /** A stream without a reader, until `read` is called. */
@@ -109,6 +149,6 @@ test('the end does not wait for a reader that reads nothing', async () => {
   const stream = new Unread()
   const out = outputOn(stream)
   out.write('never read\n')
-  await out.close(1)
+  await out.close()
   expect(stream.writableLength).toBe(11)
 })

@@ -7,9 +7,6 @@ import { nearest } from './nearest.js'
 import { Output, settled } from './output.js'
 import { PROXY_USAGE, USAGE, UsageError } from './usage.js'
 
-/** Milliseconds that a slow reader of stdout and stderr has for the last messages. */
-const PATIENCE = 500
-
 const COMMANDS = ['proxy', 'methods']
 
 /** Imports what loads the addon; `--help` and `--version` do without. */
@@ -74,6 +71,6 @@ export async function command(args: string[]): Promise<number> {
     output.write(`event-base: ${describe(error, args[0])}\n`)
     code = error instanceof UsageError ? 2 : 1
   }
-  await Promise.all([output.close(PATIENCE), settled(() => process.stdout.writableLength, PATIENCE)])
+  await Promise.all([output.close(), settled(() => process.stdout.writableLength)])
   return code
 }

@@ -50,9 +50,8 @@ export const OPTIONS: Readonly<Record<OptionName, Option>> = {
   addresses: {
     value: 'HOW',
     help: [
-      'all (default): each address of a name is a server,',
-      'or one: they are one server, and each connect races',
-      'them',
+      'all (default): each address of a name is a server;',
+      'one: each connect races all addresses of a name',
     ],
   },
   'lookup-interval': {

@@ -1,6 +1,6 @@
 /**
- * Messages on the standard error, which is possibly not read: a pipe without a reader, a terminal that was stopped
- * with Ctrl+S, a dead connection to it. What it does not take is dropped and counted; nothing waits for it.
+ * Messages on stdout and stderr, which are possibly not read: a pipe without a reader, a terminal that was stopped with
+ * Ctrl+S, a dead connection to it. What is not taken is dropped and counted; nothing waits for a reader.
  *
  * Node writes to a file synchronously, which does not block. It queues what a pipe or a socket does not take, without
  * a bound, and ends only when the queue is empty. To a terminal it writes synchronously and blocks. So a pipe's queue
@@ -9,6 +9,9 @@
 
 import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
+
+/** Milliseconds that a slow reader has for the last messages. */
+const PATIENCE = 500
 
 /** The most bytes that wait for a reader. */
 const LIMIT = 64 * 1024
@@ -141,16 +144,16 @@ export class Output implements Terminal {
     return true
   }
 
-  /** Gives a slow reader `patience` milliseconds for what waits, and drops the rest. */
-  async close(patience: number): Promise<void> {
-    await settled(() => this.#sink.pending, patience)
+  /** Gives a slow reader half a second for what is pending, and drops the rest. */
+  async close(): Promise<void> {
+    await settled(() => this.#sink.pending)
     this.#terminal?.close()
   }
 }
 
-/** Waits until nothing is pending, for at most `patience` milliseconds. */
-export async function settled(pending: () => number, patience: number): Promise<void> {
-  const deadline = performance.now() + patience
+/** Waits until nothing is pending, for half a second at most. */
+export async function settled(pending: () => number): Promise<void> {
+  const deadline = performance.now() + PATIENCE
   while (pending() > 0 && performance.now() < deadline) {
     // One attempt after the other is what is meant.
     // oxlint-disable-next-line no-await-in-loop

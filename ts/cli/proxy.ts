@@ -1,7 +1,7 @@
 /** `event-base proxy`. */
 
 import { proxy as start } from '../net/proxy.js'
-import type { Output } from './output.js'
+import { Output } from './output.js'
 import { formatWhere } from './parse.js'
 import { reportOn } from './report.js'
 import { parseSettings } from './settings.js'
@@ -32,12 +32,14 @@ export async function proxy(args: string[], output: Output): Promise<void> {
   const at = formatWhere(running.address)
   const upstreams = [settings.proxy.upstream].flat().map(formatWhere).join(', ')
   const threads = running.threads === 1 ? '1 thread' : `${running.threads} threads`
-  process.stdout.write(`listening at ${at}, forwarding to ${upstreams} (${threads})\n`)
+  const stdout = new Output(process.stdout)
+  stdout.write(`listening at ${at}, forwarding to ${upstreams} (${threads})\n`)
   report.begin(`event-base proxy at ${at} (${threads})`, () => running.stats)
   try {
     await running.closed
   } finally {
     report.end()
     for (const signal of SIGNALS) process.off(signal, stop)
+    await stdout.close()
   }
 }
