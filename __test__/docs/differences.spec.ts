@@ -7,14 +7,14 @@ import { filesBelow, read, root } from './documents.js'
 
 const FILE = 'docs/differences.md'
 
-/** The Rust tests, and the unit tests beside the sources, by the last part of their file's name. */
+/** The files of Rust tests, and the sources with unit tests. */
 const sources = ['event-base', 'event-base-net'].flatMap((crate) =>
   ['tests', 'src'].flatMap((folder) => filesBelow(`crates/${crate}/${folder}`, '.rs')),
 )
 
-/** Whether a test, or a file of tests, is called so: `rules::deadlines`, `rules::deadlines::a_test`, `a_test`. */
+/** Whether a test or a file of tests has the name: `rules::deadlines`, `rules::deadlines::a_test`, `a_test`. */
 function exists(path: string): boolean {
-  // Unit tests stand in a module of their own within their file.
+  // Unit tests are in a module of their file.
   const parts = path.replace('::tests::', '::').split('::')
   const name = parts.at(-1) ?? ''
   const file = parts.length > 1 ? parts.at(-2) : undefined
@@ -29,7 +29,7 @@ const rows = read(FILE)
   .filter((line) => line.startsWith('| ') && !/^\| (?:libevent|weakness)? ?\|/.test(line))
   .map((line) => line.split('|').map((cell) => cell.trim()))
 
-test('every test that is named exists', () => {
+test('every named test exists', () => {
   const named = rows.flatMap((cells) =>
     [...(cells.at(-2) ?? '').matchAll(/`([^`]+)`/g)].map(([, name = '']) => name),
   )
@@ -40,7 +40,7 @@ test('every test that is named exists', () => {
   expect(files.filter((file) => !existsSync(join(root, file)))).toEqual([])
 })
 
-test('every known weakness has a verdict, and what is fixed a test', () => {
+test('every known weakness has a verdict, and every fixed one a test', () => {
   const verdicts = new Map(
     rows.filter(([, id = '']) => /^[WP]\d+$/.test(id)).map(([, id = '', ...cells]) => [id, cells]),
   )

@@ -1,4 +1,4 @@
-/** The project's own texts, and the code blocks in them. */
+/** The documents of the project and their code blocks. */
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
@@ -7,20 +7,20 @@ import { fileURLToPath } from 'node:url'
 /** The repository's root folder. */
 export const root: string = fileURLToPath(new URL('../..', import.meta.url))
 
-/** A fenced block of a text. */
+/** A fenced block of a document. */
 export interface Block {
-  /** The file it stands in, relative to the root. */
+  /** Its file, relative to the root. */
   readonly file: string
-  /** The line of its first fence, from 1. */
+  /** The line of its opening fence, from 1. */
   readonly line: number
-  /** What follows the fence: the language, and words about it. */
+  /** The text after the fence: the language and further words. */
   readonly info: string
   readonly code: string
-  /** Nothing but blank lines between the end of the block before and this one. */
+  /** Whether only blank lines are between the previous block and this one. */
   readonly follows: boolean
 }
 
-/** Every file below `folder` with that ending, relative to the root, sorted. */
+/** Every file below `folder` with an ending, relative to the root, sorted. */
 export function filesBelow(folder: string, ending: string): string[] {
   return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith(ending))
@@ -33,7 +33,7 @@ export function read(file: string): string {
   return readFileSync(join(root, file), 'utf8')
 }
 
-/** Every Markdown file that was written by hand. */
+/** Every Markdown file that is not generated. */
 export function documents(): string[] {
   const atTop = readdirSync(root).filter((name) => name.endsWith('.md'))
   const crates = readdirSync(join(root, 'crates'))
@@ -62,7 +62,7 @@ export function blocksOf(file: string, lines: readonly string[], first = 1): Blo
       isBlankSinceBlock = false
     }
   })
-  if (open !== undefined) throw new Error(`${file}:${open.line}: the block is never closed`)
+  if (open !== undefined) throw new Error(`${file}:${open.line}: the block is not closed`)
   return blocks
 }
 

@@ -5,15 +5,15 @@ import { describe, expect, test } from 'vitest'
 
 import { filesBelow, read, root } from './documents.js'
 
-/** What the page names that is not built yet. */
+/** Names in the page that are not implemented yet. */
 const coming = new Set<string>()
 
-/** What stands in back quotes. */
+/** The texts in back quotes. */
 function quoted(cell: string): string[] {
   return [...cell.matchAll(/`([^`]+)`/g)].map(([, code = '']) => code)
 }
 
-/** The rows of a page's tables: names, TypeScript, Rust unless there is nothing in Rust, and a note. */
+/** The rows of a page's tables: names, TypeScript, Rust if the page has such a column, and a note. */
 function rowsOf(
   file: string,
   hasRust: boolean,
@@ -44,12 +44,12 @@ test('every public name of libevent has one row', () => {
   }
 })
 
-test('where nothing corresponds there is a word why', () => {
+test('a name without a counterpart has a note', () => {
   const silent = rows.filter(({ script, rust, note }) => script === '–' && rust === '–' && note === '')
   expect(silent.map(({ names }) => names[0])).toEqual([])
 })
 
-describe('what stands in place of a name exists', () => {
+describe('the counterpart of a name exists', () => {
   const entries = ['dist/index.d.ts', 'dist/net.d.ts'].map((name) => join(root, name))
   const declarations = ts.createProgram(entries, { noLib: true, skipLibCheck: true })
   const checker = declarations.getTypeChecker()

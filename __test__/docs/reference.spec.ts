@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 
 import { documents, filesBelow, read, root } from './documents.js'
 
-/** The anchors that a Markdown file's headings get. */
+/** The anchors of a Markdown file's headings. */
 function anchors(file: string): string[] {
   return [...read(file).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
     heading
@@ -15,14 +15,14 @@ function anchors(file: string): string[] {
   )
 }
 
-/** The first cells of the tables' rows that are one word in back quotes. */
+/** The first cells of table rows, if they are one text in back quotes. */
 function firstCells(file: string, shape: RegExp): string[] {
   return [...read(file).matchAll(/^\| `([^`]+)` \|/gm)]
     .map((match) => match[1] ?? '')
     .filter((cell) => shape.test(cell))
 }
 
-test('every link inside the project leads somewhere', () => {
+test('every link inside the project has a target', () => {
   const broken: string[] = []
   for (const file of documents()) {
     for (const [, target = ''] of read(file).matchAll(/\]\(([^)\s]+)\)/g)) {
@@ -54,15 +54,15 @@ test('errors.md lists every code', () => {
 test('environment.md lists the environment variables that the code reads', () => {
   const crates = ['event-base', 'event-base-net', 'event-base-napi']
   const rust = crates.flatMap((crate) => filesBelow(`crates/${crate}/src`, '.rs'))
-  // Without comments, whose examples read variables of their own.
+  // Comments are removed, because their examples read other variables.
   const lines = [...rust, ...filesBelow('ts', '.ts')].flatMap((file) => read(file).split('\n'))
   const text = lines.filter((line) => !/^\s*(?:\*|\/)/.test(line)).join('\n')
   const found = text.matchAll(/(?:env::var(?:_os)?|is_set)\("(\w+)"\)|process\.env(?:\.(\w+)|\['(\w+)'\])/g)
   const names = new Set([...found].map(([, first, second, third]) => first ?? second ?? third))
-  // The generated loader reads some more, for hosts that this package has no addon for.
+  // The generated loader reads more variables, for hosts without an addon.
   expect(read('binding.js')).toContain('process.env.NAPI_RS_NATIVE_LIBRARY_PATH')
   names.add('NAPI_RS_NATIVE_LIBRARY_PATH')
-  // Names that are put together from a backend's.
+  // Names that contain the name of a backend.
   expect(text).toContain('"EVENT_NO"')
   for (const method of ['EPOLL', 'KQUEUE', 'POLL', 'SELECT']) names.add(`EVENT_NO${method}`)
   const rows = [...read('docs/environment.md').matchAll(/^\| (`(?:EVENT|LISTEN|NAPI)_[^|]*)\|/gm)].map(

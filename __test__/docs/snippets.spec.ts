@@ -21,7 +21,7 @@ test('every example passes the compiler', () => {
   expect(problems).toEqual([])
 })
 
-test('every block says what it is, and every output belongs to an example', () => {
+test('every block has a known language, and every output follows an example', () => {
   for (const file of documents()) {
     const blocks = markdownBlocks(file)
     for (const [index, { line, info, follows }] of blocks.entries()) {
@@ -55,7 +55,7 @@ describe('an example serves', () => {
   )
 })
 
-test('the compiler objects to a wrong example, and says where', () => {
+test('the compiler reports a wrong example with its place', () => {
   const [snippet] = all
   if (snippet === undefined) throw new Error('there is no example')
   const wrong = { ...snippet, name: 'wrong', code: "import { EV } from 'event-base'\nEV.READ = 7\n" }

@@ -1,4 +1,4 @@
-/** Compiling and running the examples of the documentation, as a user's own files. */
+/** Compiles and runs the examples of the documentation in a folder that has the package installed. */
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -8,30 +8,20 @@ import { join } from 'node:path'
 
 import ts from 'typescript'
 
+import { ended, PATIENCE, type Ended } from '../support/child.js'
 import { commentBlocks, documents, filesBelow, markdownBlocks, root, type Block } from './documents.js'
 
 /** An example that is run. */
 export interface Snippet extends Block {
-  /** Where it is compiled to, in a {@link Workshop}. */
+  /** The name of its file in a {@link Workshop}. */
   readonly name: string
-  /** Serves until SIGINT, as the word `server` behind the language says. */
+  /** Whether it serves until SIGINT: the block is `ts server`. */
   readonly isServer: boolean
-  /** What it must print: the block `text output` right behind it. */
+  /** What it must print: the `text output` block directly behind it. */
   readonly output: string | undefined
 }
 
-/** How a program ended. */
-export interface Ended {
-  readonly code: number | null
-  readonly signal: NodeJS.Signals | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-/** Milliseconds after which a program is killed. Long: only one that hangs gets there. */
-const PATIENCE = 100_000
-
-/** Every TypeScript block of the texts and of the documentation comments. */
+/** Every TypeScript block of the documents and of the documentation comments. */
 export function snippets(): Snippet[] {
   const sources = [
     ...documents().map(markdownBlocks),
@@ -42,7 +32,8 @@ export function snippets(): Snippet[] {
       const [language, ...words] = block.info.split(/\s+/)
       if (language !== 'ts') return []
       const unknown = words.filter((word) => word !== 'server')
-      if (unknown.length > 0) throw new Error(`${block.file}:${block.line}: what is "${unknown.join(' ')}"?`)
+      if (unknown.length > 0)
+        throw new Error(`${block.file}:${block.line}: unknown word "${unknown.join(' ')}"`)
       const next = blocks[index + 1]
       const output = next?.follows === true && next.info === 'text output' ? next.code : undefined
       const name = `${block.file.replaceAll(/[^\w]/g, '_')}_${block.line}`
@@ -51,7 +42,7 @@ export function snippets(): Snippet[] {
   )
 }
 
-/** A folder of a user who has the package installed. */
+/** A temporary folder that has the package installed. */
 export class Workshop {
   readonly #folder: string = mkdtempSync(join(tmpdir(), 'event-base-docs-'))
 
@@ -61,7 +52,7 @@ export class Workshop {
     writeFileSync(join(this.#folder, 'package.json'), '{ "private": true, "type": "module" }\n')
   }
 
-  /** Compiles the examples, as strictly as the project itself. Returns what the compiler objects to. */
+  /** Compiles the examples with the project's settings. Returns the errors of the compiler. */
   compile(all: readonly Snippet[]): string[] {
     const config = ts.getParsedCommandLineOfConfigFile(
       join(root, 'tsconfig.json'),
@@ -80,7 +71,7 @@ export class Workshop {
     if (config === undefined) throw new Error('tsconfig.json cannot be read')
     const sources = all.map(({ name, code }) => {
       const file = join(this.#folder, `${name}.ts`)
-      // An example without an import is a module all the same.
+      // Makes an example without an import a module too.
       writeFileSync(file, `${code}export {}\n`)
       return file
     })
@@ -101,8 +92,7 @@ export class Workshop {
   }
 
   /**
-   * Runs an example that serves: sends it some bytes, which have to come back, whether it is an echo or a proxy
-   * in front of one, and ends it.
+   * Runs an example that serves: sends bytes, which an echo or a proxy in front of an echo returns, and ends it.
    */
   async serve({ name }: Snippet): Promise<Ended & { readonly echo: string }> {
     const upstream = createServer((peer) => peer.on('error', () => {}).pipe(peer))
@@ -115,7 +105,7 @@ export class Workshop {
     try {
       const echo = await Promise.race([
         listeningPort(child).then((front) => echoOf(front, 'some bytes\n')),
-        end.then(({ stderr }) => Promise.reject(new Error(`it ended by itself: ${stderr}`))),
+        end.then(({ stderr }) => Promise.reject(new Error(`the server ended by itself: ${stderr}`))),
       ])
       child.kill('SIGINT')
       return { echo, ...(await end) }
@@ -140,16 +130,6 @@ export class Workshop {
   }
 }
 
-function ended(child: ChildProcess): Promise<Ended> {
-  return new Promise((resolve, reject) => {
-    let [stdout, stderr] = ['', '']
-    child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text))
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text))
-    child.on('error', reject)
-    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
-  })
-}
-
 /** The port at the end of the first line that a server prints. */
 function listeningPort(child: ChildProcess): Promise<number> {
   return new Promise((resolve) => {
@@ -162,7 +142,7 @@ function listeningPort(child: ChildProcess): Promise<number> {
   })
 }
 
-/** What comes back for `text`, until the other end closes. */
+/** The answer to `text`, until the server closes. */
 function echoOf(port: number, text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const client = connect({ host: '127.0.0.1', port, allowHalfOpen: true })

@@ -8,11 +8,11 @@ import { closingLine, isGreen, sum, type TestResult } from '../../scripts/lib/re
 import { root } from '../../scripts/lib/run.js'
 import { parseVitest } from '../../scripts/lib/vitest.js'
 
-/** What a failed Rust test leaves in the list of failures. */
+/** The output of a failed Rust test in the list of failures. */
 const printed = (name: string, line: number): string =>
   `---- ${name} stdout ----\n\nthread '${name}' panicked at a.rs:${line}:5:\nleft is not right\n`
 
-/** What a test binary prints of which two tests failed. */
+/** The output of a test binary with two failed tests. */
 const binary = (line: number): string =>
   [
     'test once ... FAILED',
@@ -30,7 +30,7 @@ const binary = (line: number): string =>
     'test result: FAILED. 0 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s',
   ].join('\n')
 
-describe('what cargo test printed', () => {
+describe('the output of cargo test', () => {
   const output = [
     'running 3 tests',
     'test heap::c_086_randomized ... ok',
@@ -41,11 +41,11 @@ describe('what cargo test printed', () => {
     'test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.20s',
   ].join('\n')
 
-  it('adds up over all test binaries', () => {
+  it('has totals that sum all test binaries', () => {
     expect(parseCargoTest(output).totals).toEqual({ passed: 2, failed: 1, skipped: 1 })
   })
 
-  it('names each test without its remarks', () => {
+  it('names each test without remarks', () => {
     expect(parseCargoTest(output).results).toEqual([
       { name: 'heap::c_086_randomized', outcome: 'passed' },
       { name: 'heap::needs_root', outcome: 'skipped' },
@@ -56,7 +56,7 @@ describe('what cargo test printed', () => {
 })
 
 describe('a failure of cargo test', () => {
-  it('carries what its own test printed, where several binaries have a test of that name', () => {
+  it('has the output of its own test if several binaries have a test of that name', () => {
     const { results } = parseCargoTest(`${binary(7)}\n${binary(9)}`)
     expect(results.map(({ name, message }) => [name, /a\.rs:\d/.exec(message ?? '')?.[0]])).toEqual([
       ['once', 'a.rs:7'],
@@ -67,14 +67,14 @@ describe('a failure of cargo test', () => {
     expect(results[0]?.message).not.toContain('twice')
   })
 
-  it('is found although the other stream broke its line', () => {
+  it('is found if the other stream interrupts its line', () => {
     const whole = 'test rules::one ... ok\ntest rules::two ... ok\n'
     const broken = whole.replace('test rules::two', '[warn] a descriptor test rules::two')
     expect(parseCargoTest(broken).results).toHaveLength(1)
     expect(parseCargoTest(broken, whole).results).toHaveLength(2)
   })
 
-  it('is counted for a binary that died beside others that failed', () => {
+  it('is counted for a binary that died beside failed tests', () => {
     const died = [
       'memory allocation of 8 bytes failed',
       'error: test failed, to rerun pass `-p event-base --test rules`',
@@ -89,7 +89,7 @@ describe('a failure of cargo test', () => {
   })
 })
 
-describe('what failed', () => {
+describe('the list of failures', () => {
   const failed: TestResult = {
     name: 'a list > sorts',
     outcome: 'failed',
@@ -97,7 +97,7 @@ describe('what failed', () => {
     message: 'Error: one\n\ntwo\n    at sort (/x/list.ts:3:4)\n    at /x/list.spec.ts:5:6\n',
   }
 
-  it('is named with its file and the message, without frames', () => {
+  it('has file, name and message of a test, without stack frames', () => {
     expect(failureLines([failed, { name: 'fine', outcome: 'passed' }])).toEqual([
       '--- failed',
       'FAIL __test__/list.spec.ts > a list > sorts',
@@ -106,11 +106,11 @@ describe('what failed', () => {
     ])
   })
 
-  it('is nothing where all passed', () => {
+  it('is empty if all tests passed', () => {
     expect(failureLines([{ name: 'fine', outcome: 'passed' }])).toEqual([])
   })
 
-  it('is all named, however many failed and however much they said', () => {
+  it('names every failed test and bounds the length of messages', () => {
     const many = Array.from({ length: 50 }, (_, index) => ({
       ...failed,
       name: `number ${index}`,
@@ -133,7 +133,7 @@ describe('a report of vitest', () => {
     ],
   }
 
-  it('counts tests that were left out as skipped', () => {
+  it('counts pending tests as skipped', () => {
     expect(parseVitest({ ...counts, testResults: [spec] }).totals).toEqual({
       passed: 1,
       failed: 0,
@@ -141,14 +141,14 @@ describe('a report of vitest', () => {
     })
   })
 
-  it('counts a file that broke before its first test as a failure', () => {
+  it('counts a file that failed before its first test as a failure', () => {
     const broken = { name: 'b.spec.ts', status: 'failed', message: 'no such module', assertionResults: [] }
     const report = parseVitest({ ...counts, testResults: [spec, broken] })
     expect(report.totals.failed).toBe(1)
     expect(report.results).toContainEqual({ name: 'b.spec.ts', outcome: 'failed', message: 'no such module' })
   })
 
-  it('keeps why a test failed', () => {
+  it('keeps the message of a failed test', () => {
     const result = {
       fullName: 'reads',
       status: 'failed',
@@ -162,7 +162,7 @@ describe('a report of vitest', () => {
 })
 
 describe('the closing line', () => {
-  it('names skipped tests only where there are some', () => {
+  it('mentions skipped tests only if there are any', () => {
     const one = { passed: 3, failed: 0, skipped: 0 }
     expect(closingLine(one)).toBe('3 passed, 0 failed')
     expect(closingLine(sum([one, { passed: 1, failed: 2, skipped: 4 }]))).toBe(
@@ -170,7 +170,7 @@ describe('the closing line', () => {
     )
   })
 
-  it('is green only when something ran and nothing failed', () => {
+  it('is green only if a test ran and none failed', () => {
     expect(isGreen({ passed: 1, failed: 0, skipped: 9 })).toBe(true)
     expect(isGreen({ passed: 0, failed: 0, skipped: 9 })).toBe(false)
     expect(isGreen({ passed: 9, failed: 1, skipped: 0 })).toBe(false)

@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { LoopFlag, type Event, type EventBase } from '../../index.js'
-import { openBase } from '../support/base.js'
-import { isCaught, listen, raise, SIGCHLD, SIGUSR2, until } from '../support/signals.js'
+import { openBase, until } from '../support/base.js'
+import { isCaught, listen, raise, SIGCHLD, SIGUSR2 } from '../support/signals.js'
 
 /** An event that counts, on a base that is run until the test is over. */
 function counting(signal: 'SIGUSR2' | 'SIGCHLD'): { base: EventBase; event: Event; calls: () => number } {

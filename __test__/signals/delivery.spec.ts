@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 
 import { BaseFlag, CountFlag, EV, EventConfig, LoopFlag, LoopResult } from '../../index.js'
-import { never, openBase } from '../support/base.js'
-import { isCaught, raise, SIGHUP, SIGUSR1, SIGUSR2, until } from '../support/signals.js'
+import { never, openBase, until } from '../support/base.js'
+import { isCaught, raise, SIGHUP, SIGUSR1, SIGUSR2 } from '../support/signals.js'
 
 const { STOPPED, EMPTY } = LoopResult
 

@@ -12,7 +12,7 @@ function own<T extends readonly number[]>(fds: T): T {
   return fds
 }
 
-/** Two connected sockets, closed when the test is over unless it closed them itself. */
+/** Two connected sockets, closed at the end of the test unless the test closes them. */
 export function openPair(): [number, number] {
   return own(socket.pair())
 }
@@ -23,7 +23,7 @@ export function reopenAsPair(fd: number): [number, number] {
   return openPairAt(fd)
 }
 
-/** Opens a pair whose first end gets a number that is free. Should another thread take it, it is waited for. */
+/** Opens a pair whose first end gets a number that is free. Retries while another thread uses the number. */
 export function openPairAt(fd: number): [number, number] {
   for (let attempt = 0; attempt < 1000; attempt += 1) {
     const pair = openPair()
@@ -33,7 +33,7 @@ export function openPairAt(fd: number): [number, number] {
   throw new Error(`the number ${fd} is not free again`)
 }
 
-/** A pipe: the end to read from, the end to write to. Closed as a pair is. */
+/** A pipe, `[read, write]`. Closed like a pair. */
 export function openPipe(): [number, number] {
   return own(socket.pipe())
 }
@@ -44,20 +44,20 @@ export function close(fd: number): void {
   socket.close(fd)
 }
 
-/** Writes a text that fits. */
+/** Writes a text that the descriptor accepts as a whole. */
 export function say(fd: number, text: string): void {
   const taken = socket.write(fd, Buffer.from(text))
-  if (taken !== text.length) throw new Error(`only ${taken} bytes were taken`)
+  if (taken !== text.length) throw new Error(`only ${taken} bytes were written`)
 }
 
-/** Reads all that is there: a text, `''` at the end of the stream, `undefined` if there is nothing. */
+/** Reads what has arrived: a text, `''` at the end of the stream, `undefined` if there is nothing. */
 export function hear(fd: number): string | undefined {
   const buffer = Buffer.alloc(65_536)
   const count = socket.read(fd, buffer)
   return count < 0 ? undefined : buffer.toString('latin1', 0, count)
 }
 
-/** Writes until nothing more is taken; returns how much was. */
+/** Writes until the descriptor accepts no more; returns the number of bytes. */
 export function fill(fd: number): number {
   const buffer = Buffer.alloc(65_536)
   let sum = 0
@@ -65,7 +65,7 @@ export function fill(fd: number): number {
   return sum
 }
 
-/** Reads until there is nothing; returns how much there was. */
+/** Reads until there is nothing; returns the number of bytes. */
 export function empty(fd: number): number {
   const buffer = Buffer.alloc(65_536)
   let sum = 0
@@ -73,7 +73,7 @@ export function empty(fd: number): number {
   return sum
 }
 
-/** How many descriptors this process has open. */
+/** The number of open descriptors of this process. */
 export function countOpen(): number {
   return readdirSync('/dev/fd').length
 }

@@ -2,7 +2,7 @@ import { expect } from 'vitest'
 
 import { EventError, type EventErrorCode, type SystemError } from '../../index.js'
 
-/** What a call throws. */
+/** The value that a call throws. */
 export function thrownBy(call: () => unknown): unknown {
   let result: unknown
   try {
@@ -10,10 +10,10 @@ export function thrownBy(call: () => unknown): unknown {
   } catch (error) {
     return error
   }
-  throw new Error(`nothing was thrown, but ${String(result)} returned`)
+  throw new Error(`the call returned ${String(result)} and did not throw`)
 }
 
-/** What a promise is rejected with. */
+/** The reason with which a promise rejects. */
 export async function rejectionOf(promise: Promise<unknown>): Promise<unknown> {
   const outcome = await promise.then(
     (value) => ({ value }),
@@ -29,7 +29,7 @@ export function codeOf(error: unknown): EventErrorCode {
   return (error as EventError).code
 }
 
-/** The code a call throws an EventError with. */
+/** The code of the EventError that a call throws. */
 export function refusal(call: () => unknown): EventErrorCode {
   return codeOf(thrownBy(call))
 }

@@ -9,19 +9,19 @@ export async function collect(): Promise<void> {
   await setImmediate()
 }
 
-/** Milliseconds that garbage is collected for. Long: what compiles in the background holds on to objects too. */
+/** Milliseconds for which garbage is collected: long, because compilation in the background keeps objects alive too. */
 const PATIENCE = 60_000
 
 /**
  * Collects garbage until `isGone` holds, for a bounded time. Finalizers run in between.
  *
- * @returns whether it came to hold
+ * @returns whether `isGone` returned true
  */
 export async function collectUntil(isGone: () => boolean): Promise<boolean> {
   const giveUp = performance.now() + PATIENCE
   for (let round = 0; round < 30 || performance.now() < giveUp; round += 1) {
     if (round >= 30) await setTimeout(20)
-    // Asking a WeakRef keeps its target alive until the end of the turn.
+    // Dereferencing a WeakRef keeps its target alive until the end of the job.
     await setImmediate()
     globalThis.gc?.()
     await setImmediate()

@@ -3,18 +3,18 @@ import { Worker } from 'node:worker_threads'
 
 import { fixture } from './child.js'
 
-/** Starts a worker of the folder of fixtures and waits for its first message. */
+/** Starts a worker from the folder of fixtures and waits for its first message. */
 export async function startWorker(name: string, workerData: unknown): Promise<Worker> {
   const worker = new Worker(fixture(name), { workerData })
   await Promise.race([once(worker, 'message'), exitOf(worker).then(endedEarly)])
   return worker
 }
 
-/** The exit code. To be asked before anything is waited for: a worker may send its message and end in one turn. */
+/** The exit code. Call it before waiting for anything else: a worker may send a message and end in one turn of Node's loop. */
 export function exitOf(worker: Worker): Promise<number> {
   return new Promise((resolve) => void worker.once('exit', resolve))
 }
 
 function endedEarly(): never {
-  throw new Error('the worker ended before it said anything')
+  throw new Error('the worker ended before it sent a message')
 }
