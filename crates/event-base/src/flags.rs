@@ -58,7 +58,8 @@ bitflags! {
     /// How a base is built (`EVENT_BASE_FLAG_*`).
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
     pub struct BaseFlags: u8 {
-        /// No locking: the base belongs to the thread that first uses it (`EVENT_BASE_FLAG_NOLOCK`).
+        /// No locking: the base belongs to the first thread that enters its loop (`EVENT_BASE_FLAG_NOLOCK`). Before, one
+        /// thread may use it after the other, for example to set it up.
         const NOLOCK = 0x01;
         /// Environment variables are not read (`EVENT_BASE_FLAG_IGNORE_ENV`).
         const IGNORE_ENV = 0x02;

@@ -44,8 +44,8 @@
 //!
 //! # Threads
 //!
-//! A base may be used from any thread, except one built with [`BaseFlags::NOLOCK`], which belongs to the
-//! first thread that uses it. Only one thread at a time runs the loop.
+//! A base may be used from any thread. One built with [`BaseFlags::NOLOCK`] may be used by one thread after the other
+//! until a thread enters its loop, and belongs to that thread from then on. Only one thread at a time runs the loop.
 //!
 //! # Forks
 //!

@@ -1,7 +1,7 @@
 //! The only module that uses types of locks.
 //!
 //! A base has one lock around its state. Its kind is chosen when the base is built: parking_lot's mutex, or for
-//! `NOLOCK` one that only checks that every caller is the same thread. The state is accessed only through [`Lock::lock`],
+//! `NOLOCK` one that only checks that its callers are on one thread. The state is accessed only through [`Lock::lock`],
 //! so that a build with `--cfg event_base_model` can replace parking_lot's types by those of a model checker.
 #![expect(unsafe_code, reason = "`RawMutex` guarantees exclusion, and a guard relies on it")]
 
@@ -25,17 +25,40 @@ pub(crate) use parking_lot::RwLock;
 
 use crate::error::Error;
 
-/// A lock that belongs to one thread: the first that locks it.
+/// A lock of one thread at a time, until it is [pinned](Self::pin) to one.
+///
+/// Before, any thread can take it, and passes the state on to the next one; a thread that finds it held is refused.
+/// Afterwards taking it costs two plain loads and a store, and every other thread is refused.
 #[derive(Debug)]
 pub(crate) struct OwnerOnly {
+    /// The token of the thread that it is pinned to, or 0.
     owner: AtomicUsize,
+    /// Held before it was pinned. Stays set once it is, so that no thread can take it in this way any more.
+    held_by_any: AtomicBool,
+    /// Held by the owner, which alone accesses this.
     held: AtomicBool,
 }
 
-// SAFETY: only the thread whose token is in `owner`, which is written once, can take the lock, and only while `held`,
-// which that thread alone accesses, is false; so there is never a second holder.
+impl OwnerOnly {
+    /// Pins a lock that this thread holds to it; without effect if it is pinned.
+    fn pin(&self) {
+        if self.owner.load(Ordering::Relaxed) == 0 {
+            self.held.store(true, Ordering::Relaxed);
+            self.owner.store(thread_token(), Ordering::Relaxed);
+        }
+    }
+}
+
+// SAFETY: until the lock is pinned, `held_by_any` excludes all threads but one, and releasing it publishes what that
+// thread wrote to the next. Its holder alone sets `owner`, once, and leaves `held_by_any` set. From then on only the
+// thread whose token is in `owner` can take the lock, and only while `held`, which that thread alone accesses, is false.
+// So there is never a second holder.
 unsafe impl RawMutex for OwnerOnly {
-    const INIT: Self = OwnerOnly { owner: AtomicUsize::new(0), held: AtomicBool::new(false) };
+    const INIT: Self = OwnerOnly {
+        owner: AtomicUsize::new(0),
+        held_by_any: AtomicBool::new(false),
+        held: AtomicBool::new(false),
+    };
 
     type GuardMarker = GuardNoSend;
 
@@ -46,23 +69,24 @@ unsafe impl RawMutex for OwnerOnly {
 
     #[inline]
     fn try_lock(&self) -> bool {
-        let me = thread_token();
         let owner = self.owner.load(Ordering::Relaxed);
-        if owner != me
-            && (owner != 0
-                || self.owner.compare_exchange(0, me, Ordering::Relaxed, Ordering::Relaxed).is_err())
-        {
-            return false;
+        if owner == 0 {
+            return !self.held_by_any.swap(true, Ordering::Acquire);
         }
-        let free = !self.held.load(Ordering::Relaxed);
-        if free {
+        let is_free = owner == thread_token() && !self.held.load(Ordering::Relaxed);
+        if is_free {
             self.held.store(true, Ordering::Relaxed);
         }
-        free
+        is_free
     }
 
+    #[inline]
     unsafe fn unlock(&self) {
-        self.held.store(false, Ordering::Relaxed);
+        if self.owner.load(Ordering::Relaxed) == 0 {
+            self.held_by_any.store(false, Ordering::Release);
+        } else {
+            self.held.store(false, Ordering::Relaxed);
+        }
     }
 }
 
@@ -94,7 +118,7 @@ pub(crate) struct Guard<'a, T> {
 /// The lock, which is released when this is dropped.
 enum Held<'a> {
     Shared(native::MutexGuard<'a, ()>),
-    Owned(#[expect(dead_code, reason = "held, to be dropped")] lock_api::MutexGuard<'a, OwnerOnly, ()>),
+    Owned(lock_api::MutexGuard<'a, OwnerOnly, ()>),
 }
 
 impl<T> Lock<T> {
@@ -107,7 +131,7 @@ impl<T> Lock<T> {
     }
 
     /// # Errors
-    /// [`Error::WrongThread`] if this kind of lock belongs to another thread; [`Error::Forked`] in a forked
+    /// [`Error::WrongThread`] if this kind of lock is [pinned](Guard::pin) to another thread, or held; [`Error::Forked`] in a forked
     /// child if the lock was held at the fork, by a thread that the child does not have.
     #[inline]
     pub(crate) fn lock(&self) -> Result<Guard<'_, T>, Error> {
@@ -127,6 +151,16 @@ impl<T> Lock<T> {
 
     pub(crate) fn is_shared(&self) -> bool {
         matches!(self.kind, Kind::Shared(_))
+    }
+}
+
+impl<T> Guard<'_, T> {
+    /// From here on, a lock without locking belongs to this thread.
+    pub(crate) fn pin(&self) {
+        if let Held::Owned(guard) = &self.held {
+            // SAFETY: the raw lock is not released through this reference.
+            unsafe { lock_api::MutexGuard::mutex(guard).raw() }.pin();
+        }
     }
 }
 
@@ -174,9 +208,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_without_locking_refuses_a_second_thread() {
+    fn a_lock_without_locking_refuses_a_second_thread_once_it_is_pinned() {
         let lock = Lock::owned(0);
-        *lock.lock().unwrap() += 1;
+        let mut state = lock.lock().unwrap();
+        *state += 1;
+        state.pin();
+        state.pin();
+        drop(state);
         std::thread::scope(|scope| {
             let other = scope.spawn(|| lock.lock().map(|state| *state));
             assert_eq!(other.join().unwrap(), Err(Error::WrongThread));
@@ -187,9 +225,67 @@ mod tests {
     #[test]
     fn a_lock_without_locking_refuses_a_second_hold() {
         let lock = Lock::owned(0);
-        let held = lock.lock().unwrap();
-        assert_eq!(lock.lock().map(|state| *state), Err(Error::WrongThread));
-        drop(held);
+        for _ in 0..3 {
+            let held = lock.lock().unwrap();
+            assert_eq!(lock.lock().map(|state| *state), Err(Error::WrongThread));
+            held.pin();
+            assert_eq!(lock.lock().map(|state| *state), Err(Error::WrongThread));
+        }
         assert!(lock.lock().is_ok());
+    }
+
+    #[test]
+    fn a_lock_without_locking_is_passed_from_thread_to_thread_until_it_is_pinned() {
+        let lock = Lock::owned(0);
+        let accepted = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..10_000 {
+                        if let Ok(mut state) = lock.lock() {
+                            *state += 1;
+                            accepted.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                });
+            }
+        });
+        let state = lock.lock().unwrap();
+        assert_eq!(*state, accepted.into_inner());
+        assert!(*state > 0);
+    }
+
+    #[test]
+    fn pinning_while_others_try_leaves_one_thread() {
+        for _ in 0..200 {
+            let lock = Lock::owned(0);
+            let pinned = AtomicBool::new(false);
+            let later = AtomicUsize::new(0);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !pinned.load(Ordering::Acquire) {
+                        _ = lock.lock().map(|mut state| *state += 1);
+                    }
+                    later.fetch_add(usize::from(lock.lock().is_ok()), Ordering::Relaxed);
+                });
+                let mut state = loop {
+                    match lock.lock() {
+                        Ok(state) => break state,
+                        Err(_) => std::hint::spin_loop(),
+                    }
+                };
+                state.pin();
+                pinned.store(true, Ordering::Release);
+                let before = *state;
+                *state += 1;
+                drop(state);
+                for count in 1..100 {
+                    let mut state = lock.lock().unwrap();
+                    assert_eq!(*state, before + count);
+                    *state += 1;
+                }
+            });
+            assert_eq!(later.into_inner(), 0);
+        }
     }
 }

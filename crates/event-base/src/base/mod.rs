@@ -45,7 +45,8 @@ use crate::sys::fork;
 /// # Errors
 /// Every call can fail with these, so the documentation of a function names only others:
 /// - [`Error::Closed`] once the base is closed, and for an id of an event that no longer exists;
-/// - [`Error::WrongThread`] on a base with [`BaseFlags::NOLOCK`] that belongs to another thread;
+/// - [`Error::WrongThread`] on a base with [`BaseFlags::NOLOCK`] whose loop another thread has entered, or that another
+///   thread is calling;
 /// - [`Error::Forked`] in a forked child, before [`reinit`](Self::reinit).
 #[derive(Clone, Debug)]
 pub struct Base {
@@ -159,7 +160,7 @@ impl Base {
         self.shared.state.is_shared()
     }
 
-    /// Whether the base was closed. Any thread; also `true` if the base belongs to another thread.
+    /// Whether the base was closed. Any thread; also `true` if the base refuses this thread.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared.state.lock().map_or(true, |inner| inner.closed)

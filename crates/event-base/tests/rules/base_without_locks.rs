@@ -1,4 +1,4 @@
-//! NOLOCK: the base belongs to the first thread that uses it.
+//! NOLOCK: the base belongs to the first thread that enters its loop.
 
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
@@ -8,7 +8,7 @@ use event_base::{
     Step, Wait, WatcherId, What,
 };
 
-use crate::support::{WAIT, fd, ms, next_event, pair, run};
+use crate::support::{POLL, WAIT, fd, ms, next_event, pair, run};
 
 fn base() -> Base {
     Base::with_config(&Config::new().set_flags(BaseFlags::NOLOCK)).unwrap()
@@ -126,8 +126,9 @@ fn calls(base: &Base, parts: Parts) -> Vec<(&'static str, Result<(), Error>)> {
 const QUIET: [&str; 4] = ["has_lock", "is_closed", "leave", "number"];
 
 #[test]
-fn every_call_of_a_second_thread_is_refused() {
+fn every_call_of_a_second_thread_is_refused_once_a_loop_was_entered() {
     let base = base();
+    base.run(POLL, |_, _| {}).unwrap();
     let parts = Parts::of(&base);
     let id = parts.id;
     std::thread::scope(|scope| {
@@ -175,14 +176,46 @@ fn the_table_of_calls_is_complete() {
 }
 
 #[test]
-fn it_may_be_created_on_one_thread_and_used_on_another() {
+fn it_may_be_set_up_on_one_thread_and_run_on_another() {
     let base = base();
-    std::thread::spawn(move || {
-        let timer = base.create_and_add(EventSpec::timer(), Some(ms(1))).unwrap();
-        assert_eq!(run(&base, WAIT).1, [(timer, What::TIMEOUT)]);
-    })
-    .join()
-    .unwrap();
+    let (socket, _peer) = pair();
+    let timer = base.create_and_add(EventSpec::timer(), Some(ms(1))).unwrap();
+    let writer = base.create_and_add(EventSpec::io(fd(&socket), What::WRITE), None).unwrap();
+    std::thread::scope(|scope| {
+        let base = &base;
+        let other = scope.spawn(move || {
+            let user = base.create(EventSpec::user()).unwrap();
+            base.activate(user, What::READ).unwrap();
+            (user, run(base, WAIT).1)
+        });
+        let (user, trace) = other.join().unwrap();
+        assert_eq!(trace, [(user, What::READ), (writer, What::WRITE), (timer, What::TIMEOUT)]);
+    });
+    assert_eq!(base.add(timer, None), Err(Error::WrongThread), "the loop belongs to the other thread");
+}
+
+#[test]
+fn a_loop_that_was_entered_in_steps_pins_it_too() {
+    let base = base();
+    base.enter(WAIT).unwrap();
+    base.leave();
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| base.create(EventSpec::user()));
+        assert_eq!(other.join().unwrap(), Err(Error::WrongThread));
+    });
+    assert!(base.create(EventSpec::user()).is_ok());
+}
+
+/// Two threads that use it at the same time would be a data race, so one of them is refused.
+#[test]
+fn threads_that_set_it_up_at_the_same_time_lose_nothing_that_was_accepted() {
+    let base = base();
+    let create = || (0..5_000).filter(|_| base.create(EventSpec::user()).is_ok()).count();
+    let accepted: usize = std::thread::scope(|scope| {
+        let threads = [(); 3].map(|()| scope.spawn(create));
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(base.live_events(), Ok(accepted));
 }
 
 #[test]

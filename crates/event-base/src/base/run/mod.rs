@@ -149,20 +149,20 @@ impl Base {
     }
 
     /// Enters the loop, to be run in steps: [`next`](Self::next) until it returns [`Step::Done`], then
-    /// [`leave`](Self::leave).
+    /// [`leave`](Self::leave). A base without locks belongs to this thread from then on.
     ///
     /// # Errors
     /// [`Error::Reentrant`] if a loop runs on this base already.
     pub fn enter(&self, flags: LoopFlags) -> Result<(), Error> {
-        self.try_with(|inner| {
-            if inner.run.is_running() {
-                return Err(Error::Reentrant);
-            }
-            inner.run.current = Current { owner: thread_token(), flags, ..Current::default() };
-            inner.time.forget();
-            inner.run.control.enter();
-            Ok(())
-        })
+        let mut inner = self.open()?;
+        if inner.run.is_running() {
+            return Err(Error::Reentrant);
+        }
+        inner.run.current = Current { owner: thread_token(), flags, ..Current::default() };
+        inner.time.forget();
+        inner.run.control.enter();
+        inner.pin();
+        Ok(())
     }
 
     /// Runs the loop up to its next step: takes the next active event of the pass out of its queue, or begins
