@@ -87,6 +87,11 @@ export function checkFd(name: string, value: number): number {
  */
 export function checkObject<T extends object>(name: string, value: T): T {
   if (typeof value !== 'object' || value === null) throw wrongType(name, 'of type object', value)
+  return ownProperties(value)
+}
+
+/** A copy of an object that inherits nothing. */
+export function ownProperties<T extends object>(value: T): T {
   return { __proto__: null, ...value }
 }
 

@@ -6,10 +6,11 @@ import { NO_TIMEOUT, type native } from '../native.js'
 import {
   checkCallback,
   checkInteger,
+  checkObject,
   checkOptions,
   checkTimeout,
   outOfRange,
-  wrongType,
+  ownProperties,
 } from '../validate.js'
 import { checkNumericTarget, checkTarget, type Target } from './address.js'
 import { checkBindOptions } from './bind.js'
@@ -117,8 +118,9 @@ export function upstreamName(upstream: Upstream): string {
 export function checkUpstreams(name: string, list: Upstream | readonly Upstream[]): NativeUpstream[] {
   const all = Array.isArray(list) ? (list as readonly Upstream[]) : [list as Upstream]
   if (all.length === 0) throw outOfRange(name, 'at least one upstream', 'none')
-  const checked = all.map((upstream, index) => {
+  const checked = all.map((one, index) => {
     const each = all.length === 1 ? name : `${name}[${index}]`
+    const upstream = checkObject(each, one)
     const target = checkTarget(each, upstream)
     if (target.place === '') throw outOfRange(`${each}.host`, 'an address or a name', target.place)
     const weight = checkInteger(`${each}.weight`, upstream.weight ?? 1, 1, MOST_WEIGHT)
@@ -133,13 +135,12 @@ export function checkUpstreams(name: string, list: Upstream | readonly Upstream[
 function checkListen(
   listen: ProxyOptions['listen'],
 ): Pick<CheckedProxyOptions, 'listen' | 'fd' | 'bind' | 'batch'> {
-  if (typeof listen !== 'object' || listen === null)
-    throw wrongType('options.listen', 'of type object', listen)
-  const batch = checkInteger('options.listen.batch', listen.batch ?? 64, 1, 0x7fff_ffff)
-  if ('fd' in listen && listen.fd !== undefined) {
-    return { fd: adopt('options.listen', listen), batch, bind: checkBindOptions('options.listen', {}) }
+  const given = checkObject('options.listen', listen)
+  const batch = checkInteger('options.listen.batch', given.batch ?? 64, 1, 0x7fff_ffff)
+  if ('fd' in given && given.fd !== undefined) {
+    return { fd: adopt('options.listen', given), batch, bind: checkBindOptions('options.listen', {}) }
   }
-  const target = listen as ListenTarget
+  const target = given as ListenTarget
   return {
     listen: checkNumericTarget('options.listen', target),
     fd: -1,
@@ -166,7 +167,7 @@ function orNone(timeout: number): number {
 
 /** Checks the options. */
 export function checkProxyOptions(options: ProxyOptions): CheckedProxyOptions {
-  if (typeof options !== 'object' || options === null) throw wrongType('options', 'of type object', options)
+  const given = checkObject('options', options)
   const {
     threads = availableParallelism(),
     balance = 'round-robin',
@@ -176,7 +177,7 @@ export function checkProxyOptions(options: ProxyOptions): CheckedProxyOptions {
     limit,
     totalLimit,
     onProblem,
-  } = options
+  } = given
   if (balance !== 'round-robin' && balance !== 'least-connections') {
     throw outOfRange('options.balance', "'round-robin' or 'least-connections'", balance)
   }
@@ -189,20 +190,21 @@ export function checkProxyOptions(options: ProxyOptions): CheckedProxyOptions {
   if (onProblem !== undefined) checkCallback('options.onProblem', onProblem)
   const one = limit === undefined ? UNLIMITED : checkLimit('options.limit', limit)
   const all = totalLimit === undefined ? UNLIMITED : checkLimit('options.totalLimit', totalLimit)
-  return {
-    ...checkListen(options.listen),
+  // The native layer reads `listen`, which may be missing.
+  return ownProperties({
+    ...checkListen(given.listen),
     threads: checkInteger('options.threads', threads, 1, MOST_THREADS),
-    upstreams: checkUpstreams('options.upstream', options.upstream),
+    upstreams: checkUpstreams('options.upstream', given.upstream),
     addressesAsOne: addresses === 'one',
     lookupInterval: orNone(checkTimeout('options.lookupInterval', lookupInterval)),
     leastConnections: balance === 'least-connections',
-    connectTimeout: orNone(checkTimeout('options.connectTimeout', options.connectTimeout ?? CONNECT_TIMEOUT)),
-    idleTimeout: orNone(checkTimeout('options.idleTimeout', options.idleTimeout ?? 0)),
+    connectTimeout: orNone(checkTimeout('options.connectTimeout', given.connectTimeout ?? CONNECT_TIMEOUT)),
+    idleTimeout: orNone(checkTimeout('options.idleTimeout', given.idleTimeout ?? 0)),
     rate: one.rate,
     burst: one.burst,
     totalRate: all.rate,
     totalBurst: all.burst,
     proxyProtocol: proxyProtocol ?? 0,
-    ...checkHealth(checkOptions(options.health) ?? {}),
-  }
+    ...checkHealth(checkOptions(given.health) ?? {}),
+  })
 }

@@ -4,7 +4,7 @@ import { AsyncResource } from 'node:async_hooks'
 
 import { EventError } from '../errors.js'
 import { native, NO_TIMEOUT } from '../native.js'
-import { checkOptions, checkTimeout } from '../validate.js'
+import { checkObject, checkOptions, checkTimeout } from '../validate.js'
 import { at, toAddress, type SocketAddress } from './address.js'
 import {
   checkProxyOptions,
@@ -270,5 +270,6 @@ export class TcpProxy implements AsyncDisposable {
  *   `EAGAIN` of `pthread_create`, ...
  */
 export async function proxy(options: ProxyOptions): Promise<TcpProxy> {
-  return new TcpProxy(checkProxyOptions(options), options.onProblem)
+  const given = checkObject('options', options)
+  return new TcpProxy(checkProxyOptions(given), given.onProblem)
 }

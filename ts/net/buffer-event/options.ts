@@ -8,7 +8,6 @@ import {
   checkInteger,
   checkTimeout,
   outOfRange,
-  wrongType,
 } from '../../validate.js'
 import type { DirectionLimit } from './buckets.js'
 import type { BufferEvent } from './buffer-event.js'
@@ -119,10 +118,4 @@ export function checkCallbacks({ onRead, onWrite, onEvent }: BufferEventCallback
 /** `true` unless it is given as `false`. */
 export function checkSwitchedOn(name: string, value: boolean | undefined): boolean {
   return value === undefined || checkBoolean(name, value)
-}
-
-/** An object with something in it that is required. */
-export function checkObject<T extends object>(name: string, value: T): T {
-  if (typeof value !== 'object' || value === null) throw wrongType(name, 'of type object', value)
-  return value
 }

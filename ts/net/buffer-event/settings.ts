@@ -3,7 +3,15 @@
 import { EV } from '../../constants.js'
 import { EventBase } from '../../event-base.js'
 import { closedError } from '../../errors.js'
-import { checkBits, checkBoolean, checkInteger, checkOptions, outOfRange, wrongType } from '../../validate.js'
+import {
+  checkBits,
+  checkBoolean,
+  checkInteger,
+  checkObject,
+  checkOptions,
+  outOfRange,
+  wrongType,
+} from '../../validate.js'
 import { EVERY_BIT } from './bits.js'
 import { checkLimit, type DirectionLimit } from './buckets.js'
 import type { BufferEvent } from './buffer-event.js'
@@ -16,7 +24,6 @@ import {
   applyWatermarks,
   checkCallbacks,
   checkDirections,
-  checkObject,
   type BufferEventCallbacks,
   type BufferEventOptions,
   type Caps,
