@@ -132,6 +132,14 @@ impl Config {
         self
     }
 
+    /// Whether the base gets the scripted backend.
+    pub(crate) fn is_scripted(&self) -> bool {
+        #[cfg(feature = "test-util")]
+        return self.script.is_some();
+        #[cfg(not(feature = "test-util"))]
+        false
+    }
+
     /// Whether the environment is not ignored and sets this variable, to any value.
     pub(crate) fn is_set(&self, variable: &str) -> bool {
         !self.flags.contains(BaseFlags::IGNORE_ENV) && std::env::var_os(variable).is_some()

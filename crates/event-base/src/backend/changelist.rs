@@ -53,6 +53,12 @@ pub(super) struct Changelist {
 }
 
 impl Changelist {
+    /// Whether no change is deferred.
+    #[cfg_attr(not(has_kqueue), allow(dead_code, reason = "only kqueue needs it"))]
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// Decides about a change.
     pub(super) fn offer(&mut self, change: &Change) -> Verdict {
         let wanted = change.wanted();

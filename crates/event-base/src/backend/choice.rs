@@ -1,86 +1,115 @@
-//! Which backend a base gets.
+//! Which backends a build has, and which of them a base gets.
 
 use nix::errno::Errno;
 
-use super::Backend;
-#[cfg(has_epoll)]
-use super::epoll::{self, Epoll};
-#[cfg(has_kqueue)]
-use super::kqueue::{self, Kqueue};
-use super::level::{Level, PollSet, SelectSet, Set};
-#[cfg(feature = "test-util")]
-use super::scripted::Scripted;
+use super::level::{Level, PollSet, SelectSet};
+use super::method::Method;
 use crate::config::Config;
 use crate::error::Error;
-use crate::flags::{BaseFlags, Features};
+use crate::flags::Features;
 use crate::log::{LogMessage, Severity, report};
 
-/// One way to wait.
+/// Defines [`Backend`], [`Waiter`], [`CHOICES`] and `dispatch!` from one list. The first argument is a `$`.
+macro_rules! backends {
+    ($d:tt $($(#[$condition:meta])? $variant:ident($method:ty),)+) => {
+        /// The backend of a base.
+        #[derive(Debug)]
+        pub(crate) enum Backend {
+            $($(#[$condition])? $variant($method),)+
+        }
+
+        /// The waiter of a [`Backend`].
+        #[derive(Debug)]
+        pub(crate) enum Waiter {
+            $($(#[$condition])? $variant(<$method as Method>::Waiter),)+
+        }
+
+        /// Every backend of this build, in order of preference.
+        const CHOICES: &[Choice] = &[$(
+            $(#[$condition])?
+            Choice {
+                name: <$method as Method>::NAME,
+                features: <$method as Method>::FEATURES,
+                for_tests: <$method as Method>::FOR_TESTS,
+                open: |config| <$method as Method>::open(config).map(Backend::$variant),
+            },
+        )+];
+
+        impl Backend {
+            /// See [`Method::start_wait`].
+            #[inline]
+            pub(crate) fn start_wait(&mut self) -> Waiter {
+                match self {
+                    $($(#[$condition])? Backend::$variant(method) => Waiter::$variant(method.start_wait()),)+
+                }
+            }
+
+            /// See [`Method::finish_wait`]. A waiter of another backend is dropped.
+            #[inline]
+            pub(crate) fn finish_wait(&mut self, waiter: Waiter) {
+                match (self, waiter) {
+                    $(
+                        $(#[$condition])?
+                        (Backend::$variant(method), Waiter::$variant(waiter)) => method.finish_wait(waiter),
+                    )+
+                    _ => {}
+                }
+            }
+        }
+
+        /// Evaluates an expression for whichever variant a [`Backend`] or a [`Waiter`] is.
+        macro_rules! dispatch {
+            ($d value:expr, $d kind:ident, $d inner:ident => $d result:expr) => {
+                match $d value {
+                    $($(#[$condition])? $d kind::$variant($d inner) => $d result,)+
+                }
+            };
+        }
+        pub(super) use dispatch;
+    };
+}
+
+backends! { $
+    #[cfg(has_epoll)]
+    Epoll(super::epoll::Epoll),
+    #[cfg(has_kqueue)]
+    Kqueue(super::kqueue::Kqueue),
+    Poll(Level<PollSet>),
+    Select(Level<SelectSet>),
+    #[cfg(feature = "test-util")]
+    Scripted(super::scripted::Scripted),
+}
+
+/// A backend that a base can have.
 #[derive(Debug)]
-struct Descriptor {
+struct Choice {
     name: &'static str,
     features: Features,
-    open: fn(&Options) -> Result<Backend, Error>,
+    for_tests: bool,
+    open: fn(&Config) -> Result<Backend, Error>,
 }
 
-/// What a configuration says to one backend or another.
-#[derive(Clone, Copy, Debug)]
-struct Options {
-    #[cfg_attr(not(has_epoll), expect(dead_code, reason = "only epoll has a choice of its own"))]
-    with_changelist: bool,
+impl Choice {
+    fn suits(&self, config: &Config) -> bool {
+        self.for_tests == config.is_scripted()
+            && !config.avoided.iter().any(|name| name == self.name)
+            && self.features.contains(config.features)
+            && !is_disabled(config, self.name)
+    }
 }
-
-/// Every backend of this build, in order of preference.
-const BACKENDS: &[Descriptor] = &[
-    #[cfg(has_epoll)]
-    Descriptor {
-        name: epoll::NAME,
-        features: epoll::FEATURES,
-        open: |options| Epoll::new(options.with_changelist).map(Backend::Epoll),
-    },
-    #[cfg(has_kqueue)]
-    Descriptor {
-        name: kqueue::NAME,
-        features: kqueue::FEATURES,
-        open: |_| Kqueue::new().map(Backend::Kqueue),
-    },
-    Descriptor {
-        name: PollSet::NAME,
-        features: PollSet::FEATURES,
-        open: |_| Level::new().map(Backend::Poll),
-    },
-    Descriptor {
-        name: SelectSet::NAME,
-        features: SelectSet::FEATURES,
-        open: |_| Level::new().map(Backend::Select),
-    },
-];
 
 /// The names of the backends of this build, in order of preference (`event_get_supported_methods`).
 #[must_use]
 pub fn supported_methods() -> Vec<&'static str> {
-    BACKENDS.iter().map(|backend| backend.name).collect()
+    CHOICES.iter().filter(|choice| !choice.for_tests).map(|choice| choice.name).collect()
 }
 
 impl Backend {
-    /// The first backend that `config` and the environment allow (`event_base_new_with_config`).
+    /// Opens the first backend that `config` and the environment allow (`event_base_new_with_config`).
     pub(crate) fn select(config: &Config) -> Result<Self, Error> {
-        #[cfg(feature = "test-util")]
-        if let Some(script) = &config.script {
-            return Ok(Backend::Scripted(Scripted::new(script.clone())));
-        }
-        let options = Options {
-            with_changelist: config.flags.contains(BaseFlags::EPOLL_USE_CHANGELIST)
-                || config.is_set("EVENT_EPOLL_USE_CHANGELIST"),
-        };
         let mut failure = Error::NoMethod;
-        let candidates = BACKENDS
-            .iter()
-            .filter(|backend| !config.avoided.iter().any(|name| name == backend.name))
-            .filter(|backend| backend.features.contains(config.features))
-            .filter(|backend| !is_disabled(config, backend.name));
-        for candidate in candidates {
-            match (candidate.open)(&options) {
+        for choice in CHOICES.iter().filter(|choice| choice.suits(config)) {
+            match (choice.open)(config) {
                 Ok(backend) => {
                     if config.is_set("EVENT_SHOW_METHOD") {
                         let text = format!("event-base using: {}", backend.name());
@@ -97,14 +126,14 @@ impl Backend {
     }
 }
 
-/// Whether this kernel, or the sandbox around the process, does not have the system call at all. A shortage is
-/// told instead: the next backend would do with less, and be slower without anybody knowing why.
+/// Whether this kernel, or a sandbox around the process, does not have the system call. A shortage of descriptors or
+/// memory is returned to the caller instead: the next backend would do with less, and be slower without notice.
 fn is_missing(error: &Error) -> bool {
     const MISSING: [i32; 3] = [Errno::ENOSYS as i32, Errno::EPERM as i32, Errno::EACCES as i32];
     matches!(error, Error::System(error) if MISSING.contains(&error.errno))
 }
 
-/// `EVENT_NOEPOLL` and its like: the name in capitals, set to anything.
+/// Whether `EVENT_NOEPOLL` or its like is set, to any value: `EVENT_NO` and the letters of the name in capitals.
 fn is_disabled(config: &Config, name: &str) -> bool {
     let variable: String = "EVENT_NO".chars().chain(name.chars().filter(char::is_ascii_alphabetic)).collect();
     config.is_set(&variable.to_ascii_uppercase())

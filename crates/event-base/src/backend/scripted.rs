@@ -1,8 +1,7 @@
-//! A backend without a kernel: a test says what becomes ready when, and reads what was asked for.
+//! A backend without a kernel: a test sets what becomes ready and when, and reads the changes that the engine made.
 //!
-//! A wait takes the next scripted outcome. It moves the clock to the outcome's time, or by the whole timeout
-//! where that ends earlier. A wait without limit and without an outcome would never end, so it fails with
-//! `EDEADLK`.
+//! A wait takes the next scripted outcome. It advances the clock to the time of the outcome, or by the whole timeout
+//! if that is shorter. A wait without limit and without an outcome would never end, so it fails with `EDEADLK`.
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{BorrowedFd, RawFd};
@@ -11,17 +10,21 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::method::{Method, MethodWaiter};
 use super::{Applied, Change, Internal, Readiness};
+use crate::config::Config;
 use crate::error::{Error, SystemError};
 use crate::flags::{Features, What};
-use crate::time::{ManualClock, Nanos};
+use crate::time::ManualClock;
+#[cfg(event_base_model)]
+use crate::time::Nanos;
 
-/// A change the engine asked for.
+/// A change that the engine made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScriptedChange {
     /// The descriptor.
     pub fd: RawFd,
-    /// What is registered once the change is made; empty: nothing.
+    /// The interests registered after the change; empty: the registration was removed.
     pub wanted: What,
     /// Whether the registration is edge-triggered.
     pub edge: bool,
@@ -37,7 +40,7 @@ struct State {
     gone: Vec<RawFd>,
 }
 
-/// The handle a test keeps.
+/// The handle that a test keeps.
 #[derive(Clone, Debug)]
 pub struct Script {
     clock: Arc<ManualClock>,
@@ -47,7 +50,7 @@ pub struct Script {
 }
 
 impl Script {
-    /// A script that moves `clock`.
+    /// A script that advances `clock`.
     #[must_use]
     pub fn new(clock: Arc<ManualClock>) -> Self {
         Script {
@@ -58,13 +61,13 @@ impl Script {
         }
     }
 
-    /// Moves the clock, which ends a wait of a model that lasts until then.
+    /// Advances the clock, which ends a wait of a model whose timeout has passed then.
     #[cfg(event_base_model)]
     pub fn pass(&self, time: Duration) {
         self.bell.change(|| self.clock.advance(time));
     }
 
-    /// `after` into some later wait these descriptors become ready, once.
+    /// Adds an outcome: these descriptors become ready once, `after` into the wait that follows the outcomes before.
     pub fn then(&self, after: Duration, ready: &[(RawFd, What)]) {
         self.state.lock().outcomes.push_back((after, ready.to_vec()));
     }
@@ -74,19 +77,19 @@ impl Script {
         self.state.lock().failures.push_back(errno);
     }
 
-    /// The descriptor was closed behind the engine's back.
+    /// Drops the registration of a descriptor, as a kernel does when the descriptor is closed.
     pub fn forget(&self, fd: RawFd) {
         self.state.lock().registered.remove(&fd);
         self.state.lock().gone.push(fd);
     }
 
-    /// The changes since the last call.
+    /// Returns the changes since the last call.
     #[must_use]
     pub fn take_changes(&self) -> Vec<ScriptedChange> {
         std::mem::take(&mut self.state.lock().changes)
     }
 
-    /// The timeouts of the waits since the last call.
+    /// Returns the timeouts of the waits since the last call.
     #[must_use]
     pub fn take_waits(&self) -> Vec<Option<Duration>> {
         std::mem::take(&mut self.state.lock().waits)
@@ -99,34 +102,32 @@ pub(crate) struct Scripted {
     script: Script,
 }
 
-/// A wait under way.
+/// The waiter.
 #[derive(Debug)]
 pub(crate) struct ScriptedWaiter {
     script: Script,
     found: Vec<Readiness>,
-    /// The timeout counts from here.
+    /// When the timeout began.
     #[cfg(event_base_model)]
     start: Nanos,
 }
 
-impl Scripted {
-    pub(super) fn new(script: Script) -> Self {
-        Scripted { script }
+impl Method for Scripted {
+    const NAME: &'static str = "scripted";
+    const FEATURES: Features = Features::all();
+    const FOR_TESTS: bool = true;
+
+    type Waiter = ScriptedWaiter;
+
+    fn open(config: &Config) -> Result<Self, Error> {
+        config.script.clone().map(|script| Scripted { script }).ok_or(Error::NoMethod)
     }
 
-    pub(super) fn name(&self) -> &'static str {
-        "scripted"
+    fn has_descriptors(&self) -> bool {
+        false
     }
 
-    pub(super) fn features(&self) -> Features {
-        Features::all()
-    }
-
-    pub(super) fn descriptor(&self) -> Option<RawFd> {
-        None
-    }
-
-    pub(super) fn change(&mut self, change: &Change) -> Result<Applied, Error> {
+    fn change(&mut self, change: &Change) -> Result<Applied, Error> {
         let mut state = self.script.state.lock();
         let Change { fd, edge, token, registered, .. } = *change;
         if let Some(errno) = state.failures.pop_front() {
@@ -148,13 +149,7 @@ impl Scripted {
         Ok(Applied::Done)
     }
 
-    pub(super) fn watch_internal(&mut self, _: BorrowedFd<'_>, _: Internal) -> Result<(), Error> {
-        Ok(())
-    }
-
-    pub(super) fn unwatch_internal(&mut self, _: BorrowedFd<'_>) {}
-
-    pub(super) fn start_wait(&mut self) -> ScriptedWaiter {
+    fn start_wait(&mut self) -> ScriptedWaiter {
         ScriptedWaiter {
             script: self.script.clone(),
             found: Vec::new(),
@@ -163,33 +158,31 @@ impl Scripted {
         }
     }
 
-    #[cfg(event_base_model)]
-    pub(super) fn bell(&self) -> Arc<crate::sync::Bell> {
-        Arc::clone(&self.script.bell)
-    }
+    fn finish_wait(&mut self, _: ScriptedWaiter) {}
 
-    pub(super) fn open_timer(&mut self) -> Result<(), Error> {
+    fn watch_internal(&mut self, _: BorrowedFd<'_>, _: Internal) -> Result<(), Error> {
         Ok(())
     }
 
-    pub(super) fn arm_timer(&mut self, _: Option<Nanos>) -> Result<(), Error> {
-        Ok(())
-    }
+    fn unwatch_internal(&mut self, _: BorrowedFd<'_>) {}
 
-    pub(super) fn renew(&mut self) -> Result<(), Error> {
+    fn renew(&mut self) -> Result<(), Error> {
         self.script.state.lock().registered.clear();
         Ok(())
     }
+}
 
-    pub(super) fn renew_after_fork(&mut self) -> Result<(), Error> {
-        self.renew()
+#[cfg(event_base_model)]
+impl Scripted {
+    pub(super) fn bell(&self) -> Arc<crate::sync::Bell> {
+        Arc::clone(&self.script.bell)
     }
 }
 
-impl ScriptedWaiter {
-    /// In a model other threads end the wait, and time passes when one of them says so.
+impl MethodWaiter for ScriptedWaiter {
+    /// In a model other threads end the wait, and time passes when one of them advances it.
     #[cfg(event_base_model)]
-    pub(super) fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+    fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
         let end = timeout.map(|timeout| self.start.saturating_add(crate::time::nanos(timeout)));
         let clock = &self.script.clock;
         self.script.bell.wait(|| end.is_some_and(|end| crate::time::Clock::monotonic(&**clock) >= end));
@@ -197,7 +190,8 @@ impl ScriptedWaiter {
     }
 
     #[cfg(not(event_base_model))]
-    pub(super) fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+    fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+        self.found.clear();
         let mut state = self.script.state.lock();
         state.waits.push(timeout);
         let after = state.outcomes.front().map(|outcome| outcome.0);
@@ -228,11 +222,11 @@ impl ScriptedWaiter {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.found.len()
     }
 
-    pub(super) fn get(&self, index: usize) -> Readiness {
+    fn get(&self, index: usize) -> Readiness {
         self.found[index]
     }
 }

@@ -32,7 +32,7 @@ impl Until {
 }
 
 impl Base {
-    /// Asks the backend what is ready, without the lock while it waits.
+    /// Makes active what the backend reports. The lock is released while the wait sleeps.
     pub(super) fn poll<'a>(
         &'a self,
         mut inner: Guard<'a, Inner>,
@@ -41,23 +41,15 @@ impl Base {
         if inner.kernel.is_wait_away() {
             return Err(Error::Reentrant);
         }
-        let until = if inner.flush_changes(true) { Until::Now } else { until };
+        let until = if inner.flush_changes() { Until::Now } else { until };
         let mut waiter = inner.kernel.backend()?.start_wait();
         let mut since = inner.start_watch();
-        let mut result = Ok(());
-        let mut may_sleep = until != Until::Now;
-        if !may_sleep || waiter.has_changes() {
+        let mut result;
+        if until == Until::Now {
             result = waiter.wait(Some(Duration::ZERO));
-            may_sleep &= result.is_ok() && waiter.is_idle();
-            if may_sleep {
-                // The changes have to be done with before other threads make theirs.
-                inner.kernel.backend()?.finish_wait(waiter);
-                waiter = inner.kernel.backend()?.start_wait();
-            }
-        }
-        if may_sleep {
-            // From a fresh reading: the time that callbacks took must not make timers late.
+        } else {
             let deadline = until.deadline();
+            // The time is read again: what callbacks took must not delay timers.
             let timeout = deadline.map(|deadline| inner.time.until(deadline));
             inner.kernel.begin_sleep(deadline);
             drop(inner);
@@ -68,8 +60,7 @@ impl Base {
         inner.time.begin_pass();
         for waits in 1.. {
             inner.stop_watch(since);
-            // A wait that failed found nothing; the waiter still holds what the one before found.
-            let full = result.is_ok() && inner.collect(&waiter);
+            let full = inner.collect(&waiter);
             inner.kernel.backend()?.finish_wait(waiter);
             if !full || waits == MOST_WAITS {
                 break;

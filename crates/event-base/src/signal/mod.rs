@@ -67,7 +67,7 @@ pub(crate) struct Signals {
 
 impl Signals {
     pub(crate) fn new(backend: &Backend, use_signalfd: bool, shared: bool) -> Self {
-        let delivery = if backend.tells_signals() { Delivery::Backend } else { by_process(use_signalfd) };
+        let delivery = if backend.reports_signals() { Delivery::Backend } else { by_process(use_signalfd) };
         Signals {
             delivery,
             lists: Vec::new(),

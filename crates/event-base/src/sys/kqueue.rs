@@ -126,12 +126,6 @@ impl Kevent {
         self
     }
 
-    /// For a change that is only heard of if it is refused.
-    pub(crate) fn without_receipt(mut self) -> Self {
-        self.0.flags &= !abi::EV_RECEIPT;
-        self
-    }
-
     pub(crate) fn with_note(mut self, fflags: u32, data: isize) -> Self {
         self.0.fflags |= fflags;
         self.0.data = data as _;
@@ -263,15 +257,9 @@ impl Kqueue {
         receipts.first().map_or(Ok(()), Kevent::result)
     }
 
-    /// Makes the changes, then waits for at most `timeout`, without limit if there is none. A change that is
-    /// refused comes back as an event with `EV_ERROR`, for which there has to be room, and ends the wait.
-    pub(crate) fn wait(
-        &self,
-        changes: &[Kevent],
-        events: &mut [Kevent],
-        timeout: Option<Duration>,
-    ) -> nix::Result<usize> {
-        self.call(changes, events, timeout)
+    /// Waits for at most `timeout`, without limit if there is none.
+    pub(crate) fn wait(&self, events: &mut [Kevent], timeout: Option<Duration>) -> nix::Result<usize> {
+        self.call(&[], events, timeout)
     }
 
     fn call(

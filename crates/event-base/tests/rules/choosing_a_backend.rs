@@ -4,6 +4,8 @@ use std::process::Command;
 
 use event_base::{Base, BaseFlags, Config, Error, Features, supported_methods};
 
+use crate::support::only;
+
 fn method(config: &Config) -> Result<&'static str, Error> {
     Base::with_config(config).and_then(|base| base.method())
 }
@@ -12,12 +14,24 @@ fn config() -> Config {
     Config::new().set_flags(BaseFlags::IGNORE_ENV)
 }
 
-#[cfg(all(target_os = "linux", not(feature = "libkqueue")))]
+/// Every backend in order of preference: its name, whether this build has it, and the features that it has in libevent.
+fn backends() -> [(&'static str, bool, Features); 4] {
+    let early_close = if cfg!(target_os = "linux") { Features::EARLY_CLOSE } else { Features::empty() };
+    let edge_triggered = Features::ET | Features::O1 | Features::EARLY_CLOSE;
+    [
+        ("epoll", cfg!(has_epoll), edge_triggered),
+        ("kqueue", cfg!(has_kqueue), edge_triggered | Features::FDS),
+        ("poll", true, Features::FDS | early_close),
+        ("select", true, Features::FDS),
+    ]
+}
+
 #[test]
-fn linux_has_epoll_poll_and_select_in_this_order() {
-    assert_eq!(supported_methods(), ["epoll", "poll", "select"]);
+fn the_backends_of_a_system_are_chosen_in_this_order() {
+    let expected: Vec<_> = backends().iter().filter(|(_, is_here, _)| *is_here).map(|row| row.0).collect();
+    assert_eq!(supported_methods(), expected);
     let mut config = config();
-    for name in supported_methods() {
+    for name in expected {
         assert_eq!(method(&config), Ok(name));
         config = config.avoid_method(name);
     }
@@ -38,39 +52,12 @@ fn required_features_select_the_first_backend_that_has_them_all() {
     assert_eq!(method(&impossible), Err(Error::NoMethod));
 }
 
-#[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
-#[test]
-fn the_bsds_have_kqueue_poll_and_select_in_this_order() {
-    assert_eq!(supported_methods(), ["kqueue", "poll", "select"]);
-    let mut config = config();
-    for name in supported_methods() {
-        assert_eq!(method(&config), Ok(name));
-        config = config.avoid_method(name);
-    }
-    assert_eq!(method(&config), Err(Error::NoMethod));
-}
-
 #[test]
 fn each_backend_has_the_features_it_has_in_libevent() {
-    let early = if cfg!(target_os = "linux") { Features::EARLY_CLOSE } else { Features::empty() };
-    let expected = [
-        ("epoll", Features::ET | Features::O1 | Features::EARLY_CLOSE),
-        ("poll", Features::FDS | early),
-        ("select", Features::FDS),
-    ];
-    for (name, features) in expected {
-        if supported_methods().contains(&name) {
-            let base = Base::with_config(&only(name)).unwrap();
-            assert_eq!((base.method(), base.features()), (Ok(name), Ok(features)));
-        }
+    for (name, _, features) in backends().into_iter().filter(|(_, is_here, _)| *is_here) {
+        let base = Base::with_config(&only(config(), name)).unwrap();
+        assert_eq!((base.method(), base.features()), (Ok(name), Ok(features)));
     }
-}
-
-fn only(name: &str) -> Config {
-    supported_methods()
-        .into_iter()
-        .filter(|other| *other != name)
-        .fold(config(), |config, other| config.avoid_method(other))
 }
 
 #[cfg(target_os = "linux")]

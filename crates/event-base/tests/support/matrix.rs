@@ -81,7 +81,12 @@ pub(crate) fn config_by_handler() -> Config {
 
 fn on_the_backend(config: Config) -> Config {
     let Some(wanted) = variable("EVENT_BASE_TEST_BACKEND") else { return config };
-    let others = supported_methods().into_iter().filter(|method| *method != wanted);
+    only(config, &wanted)
+}
+
+/// `config`, with every backend but this one avoided.
+pub(crate) fn only(config: Config, name: &str) -> Config {
+    let others = supported_methods().into_iter().filter(|method| *method != name);
     others.fold(config, Config::avoid_method)
 }
 

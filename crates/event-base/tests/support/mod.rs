@@ -25,7 +25,7 @@ use event_base::{
 #[allow(unused_imports, reason = "each test binary uses a part of this")]
 pub(crate) use matrix::{
     base, base_from, base_with, base_without, config, config_by_handler, in_mode, in_mode_by_handler,
-    not_applicable, shared_base,
+    not_applicable, only, shared_base,
 };
 
 /// The longest that a test waits for something that should happen immediately. Long, because the machine may be busy:

@@ -1,34 +1,29 @@
-//! Signals as the kernel's own filter tells them, with how often each arrived.
+//! Signals, which the filter `EVFILT_SIGNAL` reports with the number of times each arrived.
 //!
-//! The filter sees a signal before what the process does on it, so the process may ignore it; and every kqueue that
-//! asks is told.
+//! The filter sees a signal before its disposition, so the process may ignore the signal; and each kqueue with such a
+//! filter reports it (kqueue(2)).
 
-use std::os::fd::RawFd;
-
-use super::Kqueue;
 use crate::backend::signals::signal_token;
 use crate::backend::{Internal, Readiness};
 use crate::error::Error;
 use crate::flags::What;
-use crate::sys::kqueue::{Kevent, abi};
+use crate::sys::kqueue::{Kevent, Kqueue as Kernel, abi};
 
-impl Kqueue {
-    pub(in crate::backend) fn watch_signal(&mut self, number: i32) -> Result<(), Error> {
-        self.one(filter(number).with_flags(abi::EV_ADD | abi::EV_CLEAR))
-            .map_err(|errno| Error::system(errno, "kevent", None))
-    }
-
-    /// Without effect on a signal that is not watched.
-    pub(in crate::backend) fn unwatch_signal(&mut self, number: i32) {
-        _ = self.one(filter(number).with_flags(abi::EV_DELETE));
-    }
+pub(super) fn watch(kernel: &Kernel, number: i32) -> Result<(), Error> {
+    kernel
+        .one(filter(number).with_flags(abi::EV_ADD | abi::EV_CLEAR))
+        .map_err(|errno| Error::system(errno, "kevent", None))
 }
 
-fn filter(number: RawFd) -> Kevent {
+pub(super) fn unwatch(kernel: &Kernel, number: i32) {
+    _ = kernel.one(filter(number).with_flags(abi::EV_DELETE));
+}
+
+fn filter(number: i32) -> Kevent {
     Kevent::new(number as usize, abi::EVFILT_SIGNAL, Internal::Signal.token())
 }
 
-/// What a record of this filter says.
+/// What a record of this filter means.
 pub(super) fn to_readiness(event: &Kevent) -> Readiness {
     let times = u64::try_from(event.data()).unwrap_or(0).max(1);
     Readiness { token: signal_token(event.ident() as i32, times), what: What::SIGNAL }

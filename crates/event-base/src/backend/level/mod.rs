@@ -1,13 +1,11 @@
-//! poll and select: level-triggered, and told everything anew in each wait.
+//! poll and select: level-triggered, with the whole set of descriptors passed to each wait.
 //!
-//! Ground rules:
-//! - What is registered is a [`Set`] in this process. The waiter owns it while a wait is under way, so nothing
-//!   is copied for a wait; changes made meanwhile are kept aside and made when it comes back, and the loop is
-//!   woken for them.
-//! - The kernel keeps nothing, so it cannot say whether a registration still stands. The file's
-//!   [identity](identity) does, for which each change costs an `fstat`.
-//! - A descriptor found closed by a wait is lost: see [`Backend::take_lost`](super::Backend::take_lost).
-//! - Nothing is edge-triggered. Events that ask for it are told as long as they are ready.
+//! - The registrations are a [`Set`] in this process. The waiter owns it while a wait is in progress, so a wait copies
+//!   nothing. Changes made meanwhile are queued until the waiter comes back, and wake the loop.
+//! - The kernel keeps no registrations, so it cannot report that one no longer stands. The file's
+//!   [identity](identity) shows it instead, at the cost of an `fstat` for each change.
+//! - A descriptor that a wait finds closed is lost: see [`Method::take_lost`].
+//! - Nothing is edge-triggered. Events with ET are reported for as long as they are ready.
 
 mod host;
 mod identity;
@@ -25,10 +23,11 @@ use identity::{Identities, Identity};
 pub(crate) use poll::PollSet;
 pub(crate) use select::SelectSet;
 
+use super::method::{Method, MethodWaiter};
 use super::{Applied, Change, Internal, Readiness};
+use crate::config::Config;
 use crate::error::Error;
 use crate::flags::{Features, What};
-use crate::time::Nanos;
 
 /// What a wait found.
 #[derive(Debug, Default)]
@@ -38,25 +37,25 @@ pub(crate) struct Found {
     pub(crate) lost: Vec<(RawFd, u64)>,
 }
 
-/// The descriptors of a wait, in the form in which a system call takes them.
+/// The registered descriptors, in the form that the system call takes.
 pub(crate) trait Set: Default + fmt::Debug + Send {
     const NAME: &'static str;
     const SYSCALL: &'static str;
     const FEATURES: Features;
 
-    /// Whether the system call can be told of this descriptor at all.
+    /// Whether the system call can take this descriptor.
     fn accept(_: RawFd) -> nix::Result<()> {
         Ok(())
     }
 
-    /// Makes the interests in a descriptor what they are to be; none takes it out.
+    /// Sets the interests in a descriptor; an empty set removes it.
     fn update(&mut self, fd: RawFd, interests: What, token: u64);
 
-    /// Adds what it finds to `found`.
+    /// Adds what it finds to `found`, or nothing if it fails.
     fn wait(&mut self, timeout: Option<Duration>, found: &mut Found) -> nix::Result<()>;
 }
 
-/// A change made while the set was away.
+/// A change made while a wait was in progress.
 #[derive(Clone, Copy, Debug)]
 struct Update {
     fd: RawFd,
@@ -67,19 +66,19 @@ struct Update {
 /// The backend.
 #[derive(Debug)]
 pub(crate) struct Level<S> {
-    /// Out while a wait is under way.
+    /// `None` while a wait is in progress.
     waiter: Option<Box<LevelWaiter<S>>>,
-    /// What the waiter has yet to hear of.
+    /// Changes that the waiter's set does not have yet.
     updates: Vec<Update>,
     identities: Identities,
     /// Tokens of registrations whose descriptor is closed.
     lost: Vec<u64>,
     host: Option<HostWatch>,
-    /// Counts how often everything was dropped, so that a waiter of before is not taken back.
+    /// Counts the calls of `renew`, to recognise a waiter from before.
     age: u32,
 }
 
-/// A wait under way.
+/// The waiter. Boxed, because a waiter is moved twice in every pass and this one is large.
 #[derive(Debug)]
 pub(crate) struct LevelWaiter<S> {
     set: S,
@@ -87,10 +86,15 @@ pub(crate) struct LevelWaiter<S> {
     age: u32,
 }
 
-impl<S: Set> Level<S> {
-    pub(super) fn new() -> Result<Self, Error> {
+impl<S: Set> Method for Level<S> {
+    const NAME: &'static str = S::NAME;
+    const FEATURES: Features = S::FEATURES;
+
+    type Waiter = Box<LevelWaiter<S>>;
+
+    fn open(_: &Config) -> Result<Self, Error> {
         Ok(Level {
-            waiter: Some(Box::new(LevelWaiter { set: S::default(), found: Found::default(), age: 0 })),
+            waiter: Some(LevelWaiter::new(0)),
             updates: Vec::new(),
             identities: Identities::default(),
             lost: Vec::new(),
@@ -99,20 +103,7 @@ impl<S: Set> Level<S> {
         })
     }
 
-    pub(super) fn name(&self) -> &'static str {
-        S::NAME
-    }
-
-    pub(super) fn features(&self) -> Features {
-        S::FEATURES
-    }
-
-    /// There is no kernel object that a host could watch.
-    pub(super) fn descriptor(&self) -> Option<RawFd> {
-        None
-    }
-
-    pub(super) fn change(&mut self, change: &Change) -> Result<Applied, Error> {
+    fn change(&mut self, change: &Change) -> Result<Applied, Error> {
         let Change { fd, registered, token, .. } = *change;
         let wanted = change.wanted();
         if wanted.is_empty() {
@@ -136,63 +127,22 @@ impl<S: Set> Level<S> {
         Ok(Applied::Done)
     }
 
-    fn drop_registration(&mut self, fd: RawFd) {
-        self.identities.forget(fd);
-        self.update(fd, What::empty(), 0);
-    }
-
-    fn update(&mut self, fd: RawFd, interests: What, token: u64) {
-        match &mut self.waiter {
-            Some(waiter) => waiter.set.update(fd, interests, token),
-            None => self.updates.push(Update { fd, interests, token }),
-        }
-    }
-
-    /// Level-triggered: who watches has to take back what made the descriptor readable. The host's, which is
-    /// not ours to read, is watched through something that is edge-triggered.
-    pub(super) fn watch_internal(&mut self, fd: BorrowedFd<'_>, internal: Internal) -> Result<(), Error> {
-        let mut number = fd.as_raw_fd();
-        if internal == Internal::Host {
-            let watch = HostWatch::over(fd)?;
-            number = watch.number();
-            self.unwatch_host();
-            self.host = Some(watch);
-        }
-        S::accept(number).map_err(|errno| Error::system(errno, S::SYSCALL, Some(number)))?;
-        self.update(number, What::READ, internal.token());
-        Ok(())
-    }
-
-    /// Without effect on a descriptor that is not watched.
-    pub(super) fn unwatch_internal(&mut self, fd: BorrowedFd<'_>) {
-        if self.host.as_ref().is_some_and(|host| host.watches(fd)) {
-            self.unwatch_host();
-        } else {
-            self.update(fd.as_raw_fd(), What::empty(), 0);
-        }
-    }
-
-    fn unwatch_host(&mut self) {
-        if let Some(host) = self.host.take() {
-            self.update(host.number(), What::empty(), 0);
-        }
-    }
-
-    /// Whether a wait is under way that does not know of every change.
-    pub(super) fn is_behind(&self) -> bool {
+    /// Updates are queued only while a wait is in progress, which must end for them.
+    #[inline]
+    fn flush(&mut self) -> bool {
         !self.updates.is_empty()
     }
 
-    pub(super) fn take_lost(&mut self) -> Option<u64> {
+    #[inline]
+    fn take_lost(&mut self) -> Option<u64> {
         self.lost.pop()
     }
 
-    pub(super) fn start_wait(&mut self) -> Box<LevelWaiter<S>> {
-        let fresh = || Box::new(LevelWaiter { set: S::default(), found: Found::default(), age: self.age });
-        self.waiter.take().unwrap_or_else(fresh)
+    fn start_wait(&mut self) -> Box<LevelWaiter<S>> {
+        self.waiter.take().unwrap_or_else(|| LevelWaiter::new(self.age))
     }
 
-    pub(super) fn finish_wait(&mut self, mut waiter: Box<LevelWaiter<S>>) {
+    fn finish_wait(&mut self, mut waiter: Box<LevelWaiter<S>>) {
         if waiter.age != self.age {
             return;
         }
@@ -208,7 +158,7 @@ impl<S: Set> Level<S> {
         for (fd, token) in waiter.found.lost.drain(..) {
             match Internal::of(token) {
                 None => self.lost.push(token),
-                // Somebody closed one of the base's own. Nothing can be told of it any more.
+                // User code closed a descriptor of the base itself. It cannot become ready again.
                 Some(_) => waiter.set.update(fd, What::empty(), 0),
             }
         }
@@ -216,48 +166,82 @@ impl<S: Set> Level<S> {
         self.waiter = Some(waiter);
     }
 
-    /// The end of a wait is kept by its timeout: whoever drives the base from outside waits with a waiter.
-    pub(super) fn open_timer(&mut self) -> Result<(), Error> {
+    /// A descriptor of the base stays ready until it is read. The host's descriptor is not the engine's to read, so an
+    /// edge-triggered object watches it, and the set watches that object.
+    fn watch_internal(&mut self, fd: BorrowedFd<'_>, internal: Internal) -> Result<(), Error> {
+        let mut number = fd.as_raw_fd();
+        if internal == Internal::Host {
+            let watch = HostWatch::over(fd)?;
+            number = watch.number();
+            self.unwatch_host();
+            self.host = Some(watch);
+        }
+        S::accept(number).map_err(|errno| Error::system(errno, S::SYSCALL, Some(number)))?;
+        self.update(number, What::READ, internal.token());
         Ok(())
     }
 
-    pub(super) fn arm_timer(&mut self, _: Option<Nanos>) -> Result<(), Error> {
-        Ok(())
+    fn unwatch_internal(&mut self, fd: BorrowedFd<'_>) {
+        if self.host.as_ref().is_some_and(|host| host.watches(fd)) {
+            self.unwatch_host();
+        } else {
+            self.update(fd.as_raw_fd(), What::empty(), 0);
+        }
     }
 
-    pub(super) fn renew(&mut self) -> Result<(), Error> {
+    fn renew(&mut self) -> Result<(), Error> {
         self.age = self.age.wrapping_add(1);
-        self.waiter = None;
-        let fresh = self.start_wait();
-        self.waiter = Some(fresh);
+        self.waiter = Some(LevelWaiter::new(self.age));
         self.updates.clear();
         self.identities.clear();
         self.lost.clear();
         self.host = None;
         Ok(())
     }
+}
 
-    /// There is nothing in the kernel that a child would share.
-    pub(super) fn renew_after_fork(&mut self) -> Result<(), Error> {
-        self.renew()
+impl<S: Set> Level<S> {
+    fn drop_registration(&mut self, fd: RawFd) {
+        self.identities.forget(fd);
+        self.update(fd, What::empty(), 0);
+    }
+
+    fn update(&mut self, fd: RawFd, interests: What, token: u64) {
+        match &mut self.waiter {
+            Some(waiter) => waiter.set.update(fd, interests, token),
+            None => self.updates.push(Update { fd, interests, token }),
+        }
+    }
+
+    fn unwatch_host(&mut self) {
+        if let Some(host) = self.host.take() {
+            self.update(host.number(), What::empty(), 0);
+        }
     }
 }
 
 impl<S: Set> LevelWaiter<S> {
-    pub(super) fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
-        self.found.ready.clear();
-        self.found.lost.clear();
-        match self.set.wait(timeout, &mut self.found) {
+    fn new(age: u32) -> Box<Self> {
+        Box::new(LevelWaiter { set: S::default(), found: Found::default(), age })
+    }
+}
+
+impl<S: Set> MethodWaiter for Box<LevelWaiter<S>> {
+    fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+        let LevelWaiter { set, found, .. } = &mut **self;
+        found.ready.clear();
+        found.lost.clear();
+        match set.wait(timeout, found) {
             Ok(()) | Err(Errno::EINTR) => Ok(()),
             Err(errno) => Err(Error::system(errno, S::SYSCALL, None)),
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.found.ready.len()
     }
 
-    pub(super) fn get(&self, index: usize) -> Readiness {
+    fn get(&self, index: usize) -> Readiness {
         self.found.ready[index]
     }
 }

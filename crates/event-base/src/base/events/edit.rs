@@ -138,7 +138,7 @@ impl Inner {
     #[inline]
     fn settle_change(&mut self) {
         if self.kernel.is_asleep() {
-            self.flush_changes(false);
+            self.flush_changes();
         }
     }
 

@@ -60,11 +60,10 @@ impl Inner {
     }
 
     /// Passes deferred changes to the kernel and handles refusals; returns whether that made an event active.
-    /// Changes that a wait can submit are left to it if `wait_follows`.
     #[inline]
-    pub(in crate::base) fn flush_changes(&mut self, wait_follows: bool) -> bool {
+    pub(in crate::base) fn flush_changes(&mut self) -> bool {
         let Ok(backend) = self.kernel.backend() else { return false };
-        if backend.flush(wait_follows) {
+        if backend.flush() {
             self.kernel.request_wake();
         }
         self.settle_lost()

@@ -125,7 +125,7 @@ impl Base {
                 Some(notifier) => Arc::clone(notifier),
                 None => inner.kernel.install_notifier()?,
             };
-            inner.flush_changes(false);
+            inner.flush_changes();
             let deadline = if inner.events.has_work() { Some(0) } else { inner.next_deadline() };
             // After an idle step it sleeps already, and each change since then requested a wake-up.
             if !inner.kernel.is_asleep() {

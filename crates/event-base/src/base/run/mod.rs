@@ -247,7 +247,7 @@ impl Base {
             inner.end_pass();
             inner.time.forget();
             // The next loop may be entered much later, or never.
-            inner.flush_changes(false);
+            inner.flush_changes();
             inner.run.current.owner = 0;
             inner.release();
         }
