@@ -41,6 +41,16 @@ describe('a pair', () => {
     expect(second.stats.bytesRead).toBe(14)
   })
 
+  test('moves all of its bytes although its limit refills while they are moved', () => {
+    const { base, first, second } = openLinked({ limit: { rate: 1000, burst: 10 } })
+    let now = base.monotonic()
+    base.monotonic = () => (now += 1000)
+    second.enable(EV.READ)
+    first.write(Buffer.alloc(95))
+    base.dispatch()
+    expect(second.input.length).toBe(95)
+  })
+
   test('has no descriptor', () => {
     const { first } = openLinked()
     expect(first.fd).toBe(-1)

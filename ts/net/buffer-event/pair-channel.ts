@@ -76,7 +76,8 @@ export class PairChannel implements Channel {
     if (partner === undefined) return
     partner.#partner = undefined
     const flow = partner.#flow
-    if (flow.closed) return
+    // The base closes both.
+    if (flow.closed || flow.base.closed) return
     if (partner.#reading) flow.stop(EV.READ, BEV.EOF)
     if (flow.output.length > 0) partner.#transfer(false)
   }
@@ -95,14 +96,22 @@ export class PairChannel implements Channel {
       return
     }
     const to = partner.#flow
-    if (!to.mayRead && !(ignoresWatermark && (to.enabled & EV.READ) !== 0)) return
-    const most = Math.min(from.output.length, from.limit(EV.WRITE), to.limit(EV.READ))
-    const room = to.readHigh === 0 || ignoresWatermark ? most : to.readHigh - to.input.length
-    const count = Math.min(most, room)
-    if (count > 0) {
+    const mayMove = (): boolean =>
+      from.mayWrite && (to.mayRead || (ignoresWatermark && (to.enabled & EV.READ) !== 0))
+    if (!mayMove()) return
+    let moved = 0
+    // A limit that has refilled meanwhile does not hold its direction: the rest is moved here or never.
+    while (from.output.length > 0 && mayMove()) {
+      const most = Math.min(from.output.length, from.limit(EV.WRITE), to.limit(EV.READ))
+      const room = to.readHigh === 0 || ignoresWatermark ? most : to.readHigh - to.input.length
+      const count = Math.min(most, room)
+      if (count <= 0) break
       from.output.moveTo(to.input, count)
       from.went(count)
       to.came(count)
+      moved += count
+    }
+    if (moved > 0) {
       partner.adjustTimeouts()
       to.trigger(EV.READ)
       from.trigger(EV.WRITE)
@@ -110,7 +119,7 @@ export class PairChannel implements Channel {
     if (from.output.length === 0 && from.ending && !from.ended) {
       from.ended = true
       to.stop(EV.READ, BEV.EOF)
-      if (count <= 0) from.trigger(EV.WRITE)
+      if (moved === 0) from.trigger(EV.WRITE)
     }
   }
 
