@@ -70,6 +70,15 @@ export function checkTimeout(name: string, value: number): number {
   return value
 }
 
+/** Bytes: an array of any realm, in memory that is not shared with other threads. */
+export function checkBytes(name: string, value: Uint8Array): Uint8Array<ArrayBuffer> {
+  if (!types.isUint8Array(value)) throw wrongType(name, 'an instance of Buffer or Uint8Array', value)
+  if (types.isSharedArrayBuffer(value.buffer)) {
+    throw wrongType(name, 'not shared with other threads', value.buffer)
+  }
+  return value as Uint8Array<ArrayBuffer>
+}
+
 /** Something to call. */
 export function checkCallback<T>(name: string, value: T): T {
   if (typeof value !== 'function') throw wrongType(name, 'of type function', value)
@@ -114,14 +123,5 @@ export function checkBytes(name: string, value: Uint8Array): Uint8Array {
 export function checkBoolean(name: string, value: boolean | undefined): boolean {
   if (value === undefined) return false
   if (typeof value !== 'boolean') throw wrongType(name, 'of type boolean', value)
-  return value
-}
-
-/** An AbortSignal, or nothing. */
-export function checkSignal(value: AbortSignal | undefined): AbortSignal | undefined {
-  if (value === undefined) return undefined
-  if (typeof value !== 'object' || value === null || !('aborted' in value)) {
-    throw wrongType('options.signal', 'an instance of AbortSignal', value)
-  }
   return value
 }

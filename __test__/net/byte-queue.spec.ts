@@ -10,6 +10,19 @@ function queueOf(...texts: string[]): ByteQueue {
   return queue
 }
 
+/** Moves bytes to another queue, and returns the first chunk there. */
+function movedFrom(queue: ByteQueue, count: number): Buffer | undefined {
+  const target = new ByteQueue()
+  queue.moveTo(target, count)
+  return target.shift()
+}
+
+/** Detaches the memory of some bytes, as transferring it to a worker does. */
+function transfer(bytes: Uint8Array): void {
+  const buffer = bytes.buffer as ArrayBuffer
+  structuredClone(buffer, { transfer: [buffer] })
+}
+
 describe('taking out', () => {
   test('reads pieces of any length, across chunks', () => {
     const queue = queueOf('ab', 'cde', 'f')
@@ -22,13 +35,26 @@ describe('taking out', () => {
     expect(queue.length).toBe(0)
   })
 
-  test('copies nothing that lies in one chunk', () => {
+  test('returns whole chunks without copying them', () => {
     const bytes = Buffer.from('one chunk')
-    const queue = new ByteQueue().append(bytes)
-    const piece = queue.read(3)
-    bytes.write('ONE')
-    expect(String(piece)).toBe('ONE')
-    expect(queue.shift()?.buffer).toBe(bytes.buffer)
+    expect(new ByteQueue().append(bytes).shift()).toBe(bytes)
+    expect(new ByteQueue().append(bytes).read()).toBe(bytes)
+    expect(new ByteQueue().append(bytes).peek(3)?.buffer).toBe(bytes.buffer)
+  })
+
+  test.each([
+    ['read() of a short piece', (queue: ByteQueue) => queue.read(2)],
+    ['read() of a long piece', (queue: ByteQueue) => queue.read(7)],
+    ['read() across chunks', (queue: ByteQueue) => queue.read(11)],
+    ['readLine()', (queue: ByteQueue) => queue.readLine()],
+    ['moveTo() of a part', (queue: ByteQueue) => movedFrom(queue, 4)],
+  ])('%s returns memory that the queue does not refer to', (_name, take) => {
+    const text = 'abc\ndefghijklm'
+    const queue = queueOf(text.slice(0, 10), text.slice(10))
+    const piece = take(queue) as Buffer
+    const rest = text.slice(text.length - queue.length)
+    transfer(piece)
+    expect(String(queue.read())).toBe(rest)
   })
 
   test('what is looked at stays, and is one piece from then on', () => {
@@ -127,6 +153,59 @@ describe('looking for bytes', () => {
   test.each(lines)('takes out lines that end with %s: %j', (end, chunks, expected) => {
     const queue = queueOf(...chunks)
     for (const line of expected) expect(queue.readLine(end)?.toString()).toBe(line)
+  })
+})
+
+describe('bytes whose memory was transferred while they were in the queue', () => {
+  const calls: [string, (queue: ByteQueue) => unknown][] = [
+    ['shift', (queue) => queue.shift()],
+    ['read', (queue) => queue.read()],
+    ['read of a part', (queue) => queue.read(1)],
+    ['peek', (queue) => queue.peek()],
+    ['peek at a part', (queue) => queue.peek(1)],
+    ['drain of a part', (queue) => queue.drain(1)],
+    ['moveTo', (queue) => queue.moveTo(new ByteQueue())],
+    ['moveTo of a part', (queue) => queue.moveTo(new ByteQueue(), 1)],
+    ['indexOf', (queue) => queue.indexOf('f')],
+    ['readLine', (queue) => queue.readLine()],
+    ['chunks', (queue) => queue.chunks],
+  ]
+  test.each(calls)('are reported once by %s, which leaves the other bytes', (_name, call) => {
+    const lost = Uint8Array.from(Buffer.from('lost'))
+    const queue = queueOf('kept')
+      .prepend(lost)
+      .append(Uint8Array.from(Buffer.from('also')))
+    transfer(lost)
+    expect(refusal(() => call(queue))).toBe('ERR_OUT_OF_RANGE')
+    expect(queue.length).toBe(8)
+    expect(String(queue.read())).toBe('keptalso')
+    expect(queue.shift()).toBeUndefined()
+  })
+
+  test('behind other bytes are reported when they are reached', () => {
+    const lost = Uint8Array.from(Buffer.from('lost'))
+    const queue = queueOf('kept').append(lost)
+    transfer(lost)
+    expect(String(queue.read(4))).toBe('kept')
+    expect(refusal(() => queue.read(1))).toBe('ERR_OUT_OF_RANGE')
+    expect(queue.length).toBe(0)
+  })
+
+  test('can be discarded with all others', () => {
+    const lost = Uint8Array.from(Buffer.from('lost'))
+    const queue = queueOf('kept').append(lost)
+    transfer(lost)
+    expect(queue.drain()).toBe(8)
+    expect(queue.length).toBe(0)
+    expect(String(queue.append('new').read())).toBe('new')
+  })
+
+  test('of a resizable buffer that shrank are lost too', () => {
+    const memory = Reflect.construct(ArrayBuffer, [8, { maxByteLength: 16 }]) as ArrayBuffer
+    const queue = new ByteQueue().append(new Uint8Array(memory)).append('rest')
+    ;(memory as unknown as { resize(length: number): void }).resize(4)
+    expect(refusal(() => queue.read())).toBe('ERR_OUT_OF_RANGE')
+    expect(String(queue.read())).toBe('rest')
   })
 })
 

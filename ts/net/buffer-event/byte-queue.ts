@@ -1,56 +1,73 @@
-/** Bytes in a row, without copies. */
+/** A queue of bytes. */
 
-import { checkInteger, outOfRange, wrongType } from '../../validate.js'
+import { EventError } from '../../errors.js'
+import { checkBytes, checkInteger, outOfRange, wrongType } from '../../validate.js'
 import { find, findLineEnd, LINE_ENDS, type LineEnd } from './search.js'
 
-/** What can be written: bytes, which are referred to and not copied, or a text, as UTF-8. */
+/** What can be written: bytes, which are referenced and not copied, or text, which is encoded as UTF-8. */
 export type Writable = Uint8Array | string
 
-/** Called when bytes came or went. */
+/** Called when bytes were added or removed. */
 export type ByteQueueListener = (added: number, removed: number) => void
 
 const MOST = Number.MAX_SAFE_INTEGER
+const EMPTY: Buffer = Buffer.alloc(0)
 
-/** Checks what is to be written, and has it as a view on the same memory. */
+/** Checks data to write, and returns it as a Buffer of a fixed length on the same memory. */
 export function toBuffer(name: string, data: Writable): Buffer {
   if (typeof data === 'string') return Buffer.from(data)
-  if (!(data instanceof Uint8Array)) {
+  if (typeof data !== 'object') {
     throw wrongType(name, 'of type string or an instance of Buffer or Uint8Array', data)
   }
-  if (data.buffer instanceof SharedArrayBuffer) {
-    throw wrongType(name, 'not shared with other threads', data.buffer)
-  }
-  if (Buffer.isBuffer(data)) return data
-  return Buffer.from(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength)
+  const { buffer, byteOffset, byteLength } = checkBytes(name, data)
+  // A view of a resizable buffer may change its length later.
+  const isResizable = (buffer as { resizable?: boolean }).resizable === true
+  return Buffer.isBuffer(data) && !isResizable ? data : Buffer.from(buffer, byteOffset, byteLength)
+}
+
+/** Copies bytes into memory that nothing else refers to. */
+export function copyOf(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length)
+  copy.set(bytes)
+  return copy
 }
 
 /**
- * Bytes in a row: put in behind, taken out in front (`evbuffer`). A row of chunks, which are referred to and never
- * copied, unless one piece is asked for that lies in several. What was put in must not be changed by its owner until
- * it has left; what is taken out is the taker's.
+ * A queue of bytes (`evbuffer`): added at the back, removed from the front. It holds chunks by reference and copies
+ * only what is stated at each method.
+ *
+ * Bytes that were added must not be changed before they have left the queue. Bytes that were removed belong to the
+ * caller: neither this queue nor another refers to their memory, so it may be changed or transferred to a worker. If
+ * the memory of bytes that are still in the queue is transferred, these bytes are lost: the next call that reaches them
+ * removes them and throws `ERR_OUT_OF_RANGE`; the other bytes stay.
  */
 export class ByteQueue {
-  /** Those from `#first` on are there. */
+  /** The chunks from index `#first` on are in the queue. None is empty, unless its memory was transferred. */
   #chunks: Buffer[] = []
   #first = 0
   #length = 0
   #listener: ByteQueueListener | undefined
 
-  /** How many bytes there are (`evbuffer_get_length`). */
+  /** The number of bytes (`evbuffer_get_length`). */
   get length(): number {
     return this.#length
   }
 
-  /** The chunks, front to back, as they lie in memory (`evbuffer_peek`). */
+  /**
+   * The chunks from front to back, which stay in the queue (`evbuffer_peek`).
+   *
+   * @throws {EventError} `ERR_OUT_OF_RANGE` if the memory of a chunk was transferred
+   */
   get chunks(): readonly Buffer[] {
     if (this.#first > 0) this.#compact()
+    this.#checkIntact(this.#length)
     return this.#chunks
   }
 
   /**
-   * Puts bytes behind all others (`evbuffer_add`, `evbuffer_add_reference`).
+   * Adds bytes at the back (`evbuffer_add`, `evbuffer_add_reference`).
    *
-   * @param data bytes that are not changed until they have left the queue, or a text
+   * @param data bytes that are not changed until they have left the queue, or text
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, also for memory shared with other threads
    */
   append(data: Writable): this {
@@ -58,8 +75,9 @@ export class ByteQueue {
     const added = chunk.length
     if (added === 0) return this
     const last = this.#length === 0 ? undefined : this.#chunks.at(-1)
-    if (last?.buffer === chunk.buffer && last.byteOffset + last.length === chunk.byteOffset) {
-      // It goes on where the one before ends.
+    const isNext = last !== undefined && last.byteOffset + last.length === chunk.byteOffset
+    if (isNext && last.length > 0 && last.buffer === chunk.buffer) {
+      // Adjacent in memory.
       const joined = Buffer.from(chunk.buffer as ArrayBuffer, last.byteOffset, last.length + added)
       this.#chunks[this.#chunks.length - 1] = joined
     } else {
@@ -71,7 +89,7 @@ export class ByteQueue {
   }
 
   /**
-   * Puts bytes before all others (`evbuffer_prepend`).
+   * Adds bytes at the front (`evbuffer_prepend`).
    *
    * @param data as for {@link append}
    * @throws {EventError} as {@link append}
@@ -91,88 +109,102 @@ export class ByteQueue {
   }
 
   /**
-   * Takes bytes out as one piece (`evbuffer_remove`). Copies only if they lie in several chunks; {@link shift} never
-   * does.
+   * Removes bytes and returns them as one Buffer (`evbuffer_remove`). Bytes of several chunks are copied into one; where
+   * the cut is inside a chunk, the shorter part of it is copied. {@link shift} never copies.
    *
-   * @param most how many at most. Default all
-   * @returns the bytes, as many as there are up to `most`; `undefined` when there are none
+   * @param most the maximum number. Default all
+   * @returns up to `most` bytes; `undefined` when there are none
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
-  read(most?: number): Buffer | undefined {
-    const piece = this.peek(most)
-    if (piece !== undefined) this.#remove(piece.length)
+  read(most: number = this.#length): Buffer | undefined {
+    const count = this.#checkCount(most)
+    if (count === 0) return undefined
+    this.#checkIntact(count)
+    const piece = this.#take(count)
+    this.#removed(count)
     return piece
   }
 
-  /** Takes out the first chunk as it is, whatever its length; `undefined` when there is none. */
+  /**
+   * Removes the first chunk and returns it without copying; `undefined` when there is none.
+   *
+   * @throws {EventError} `ERR_OUT_OF_RANGE` if its memory was transferred
+   */
   shift(): Buffer | undefined {
-    const chunk = this.#chunks[this.#first]
-    if (chunk !== undefined) this.#remove(chunk.length)
+    if (this.#length === 0) return undefined
+    this.#checkIntact(1)
+    const chunk = this.#pop()
+    this.#removed(chunk.length)
     return chunk
   }
 
   /**
-   * Has a look at the first bytes, as one piece (`evbuffer_pullup`). If they lie in several chunks they are copied
-   * into one, once.
+   * Returns the first bytes as one Buffer, and leaves them in the queue (`evbuffer_pullup`). Bytes of several chunks are
+   * copied into one chunk, once.
    *
-   * @param most how many at most. Default all
+   * @param most the maximum number. Default all
    * @returns as {@link read}
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   peek(most: number = this.#length): Buffer | undefined {
-    const count = Math.min(checkInteger('most', most, 0, MOST), this.#length)
-    const chunk = this.#chunks[this.#first]
-    if (chunk === undefined || count === 0) return undefined
-    if (chunk.length === count) return chunk
-    if (chunk.length > count) return chunk.subarray(0, count)
-    return this.#join(count)
+    const count = this.#checkCount(most)
+    if (count === 0) return undefined
+    this.#checkIntact(count)
+    const chunk = this.#join(count)
+    return chunk.length === count ? chunk : chunk.subarray(0, count)
   }
 
   /**
-   * Drops the first bytes (`evbuffer_drain`).
+   * Discards the first bytes (`evbuffer_drain`).
    *
-   * @param most how many at most. Default all
-   * @returns how many there were to drop
+   * @param most the maximum number. Default all
+   * @returns how many were discarded
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   drain(most: number = this.#length): number {
-    const count = Math.min(checkInteger('most', most, 0, MOST), this.#length)
-    this.#remove(count)
+    const count = this.#checkCount(most)
+    if (count === 0) return 0
+    if (count < this.#length) {
+      this.#checkIntact(count)
+      this.#discard(count)
+    }
+    this.#removed(count)
     return count
   }
 
   /**
-   * Takes bytes out of this queue and puts them behind those of another, without copying (`evbuffer_add_buffer`,
-   * `evbuffer_remove_buffer`).
+   * Removes bytes from this queue and adds them at the back of another (`evbuffer_add_buffer`,
+   * `evbuffer_remove_buffer`). Whole chunks are not copied; where the cut is inside a chunk, the shorter part of it is.
    *
    * @param target another queue
-   * @param most how many at most. Default all
+   * @param most the maximum number. Default all
    * @returns how many were moved
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, also for the same queue
    */
   moveTo(target: ByteQueue, most: number = this.#length): number {
     if (!(target instanceof ByteQueue)) throw wrongType('target', 'an instance of ByteQueue', target)
     if (target === this) throw outOfRange('target', 'another queue', 'the same')
-    const count = Math.min(checkInteger('most', most, 0, MOST), this.#length)
+    const count = this.#checkCount(most)
+    if (count === 0) return 0
+    this.#checkIntact(count)
     const moved: Buffer[] = []
-    let rest = count
-    for (let index = this.#first; rest > 0; index += 1) {
-      const chunk = this.#chunks[index] as Buffer
-      moved.push(chunk.length > rest ? chunk.subarray(0, rest) : chunk)
-      rest -= Math.min(chunk.length, rest)
+    for (let rest = count; rest > 0;) {
+      const { length } = this.#chunks[this.#first] as Buffer
+      moved.push(length > rest ? this.#cut(rest) : this.#pop())
+      rest -= Math.min(length, rest)
     }
-    this.#remove(count)
+    this.#removed(count)
     for (const chunk of moved) target.append(chunk)
     return count
   }
 
   /**
-   * Where bytes stand first (`evbuffer_search`).
+   * Finds the first occurrence of some bytes (`evbuffer_search`).
    *
-   * @param what the bytes, or a text
-   * @param from where to begin. Default the front
-   * @returns how many bytes there are before it, or -1
-   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, also for nothing to look for
+   * @param what the bytes, or text
+   * @param from the position to begin at. Default the front
+   * @returns the number of bytes before the occurrence, or -1
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, also for an empty `what`
    */
   indexOf(what: Writable, from = 0): number {
     const needle = toBuffer('what', what)
@@ -181,10 +213,10 @@ export class ByteQueue {
   }
 
   /**
-   * Takes out a line (`evbuffer_readln`).
+   * Removes a line and its end, and returns the line as {@link read} does (`evbuffer_readln`).
    *
-   * @param end how it ends. Default `'crlf'`: LF, with or without a CR before it
-   * @returns the line without its end, empty where two ends follow each other; `undefined` while there is no end
+   * @param end how a line ends. Default `'crlf'`: LF, with or without a CR before it
+   * @returns the line without its end, empty between two adjacent ends; `undefined` while there is no end
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   readLine(end: LineEnd = 'crlf'): Buffer | undefined {
@@ -192,27 +224,71 @@ export class ByteQueue {
     if (!LINE_ENDS.includes(end)) throw outOfRange('end', `one of ${LINE_ENDS.join(', ')}`, end)
     const found = findLineEnd(this.chunks, end)
     if (found === undefined) return undefined
-    const line = this.peek(found.at) ?? Buffer.alloc(0)
-    this.#remove(found.at + found.length)
+    const line = found.at === 0 ? Buffer.alloc(0) : this.#take(found.at)
+    this.#discard(found.length)
+    this.#removed(found.at + found.length)
     return line
   }
 
-  #remove(count: number): void {
-    if (count === 0) return
-    let rest = count
-    while (rest > 0) {
-      const chunk = this.#chunks[this.#first]
-      // A chunk whose memory was taken away is shorter than it was.
-      if (chunk === undefined) break
-      if (chunk.length > rest) {
-        this.#chunks[this.#first] = chunk.subarray(rest)
-        break
-      }
-      rest -= chunk.length
-      // The chunk's memory is not held any longer than its bytes are.
-      this.#chunks[this.#first] = EMPTY
-      this.#first += 1
+  #checkCount(most: number): number {
+    return Math.min(checkInteger('most', most, 0, MOST), this.#length)
+  }
+
+  /** Throws if any of the first `count` bytes are lost, and removes all that are. */
+  #checkIntact(count: number): void {
+    let seen = 0
+    for (let index = this.#first; seen < count; index += 1) {
+      const length = this.#chunks[index]?.length ?? 0
+      if (length === 0) this.#removeLost()
+      seen += length
     }
+  }
+
+  #removeLost(): never {
+    const before = this.#length
+    this.#chunks = this.#chunks.slice(this.#first).filter((chunk) => chunk.length > 0)
+    this.#first = 0
+    this.#length = this.#chunks.reduce((sum, { length }) => sum + length, 0)
+    this.#listener?.(0, before - this.#length)
+    throw new EventError('ERR_OUT_OF_RANGE', 'The memory of bytes in the queue was transferred')
+  }
+
+  /** Removes the first chunk. */
+  #pop(): Buffer {
+    const chunk = this.#chunks[this.#first] as Buffer
+    // The array does not keep the chunk's memory alive.
+    this.#chunks[this.#first] = EMPTY
+    this.#first += 1
+    return chunk
+  }
+
+  /** Removes the first `count` bytes of the first chunk, which is longer. The two parts share no memory afterwards. */
+  #cut(count: number): Buffer {
+    const chunk = this.#chunks[this.#first] as Buffer
+    const front = chunk.subarray(0, count)
+    const back = chunk.subarray(count)
+    const copiesFront = front.length <= back.length
+    this.#chunks[this.#first] = copiesFront ? back : copyOf(back)
+    return copiesFront ? copyOf(front) : front
+  }
+
+  /** Removes the first `count` bytes, as one Buffer. */
+  #take(count: number): Buffer {
+    return this.#join(count).length === count ? this.#pop() : this.#cut(count)
+  }
+
+  /** Removes the first `count` bytes, which are not needed. */
+  #discard(count: number): void {
+    for (let rest = count; rest > 0;) {
+      const chunk = this.#chunks[this.#first] as Buffer
+      if (chunk.length > rest) this.#chunks[this.#first] = chunk.subarray(rest)
+      else this.#pop()
+      rest -= Math.min(chunk.length, rest)
+    }
+  }
+
+  /** Records that the first `count` bytes were removed from the chunks. */
+  #removed(count: number): void {
     this.#length -= count
     if (this.#length === 0) {
       this.#chunks.length = 0
@@ -228,9 +304,11 @@ export class ByteQueue {
     this.#first = 0
   }
 
-  /** Makes the first `count` bytes one chunk. */
+  /** Copies chunks together until the first one has `count` bytes or more, and returns it. */
   #join(count: number): Buffer {
-    const whole = Buffer.allocUnsafe(count)
+    const first = this.#chunks[this.#first] as Buffer
+    if (first.length >= count) return first
+    const whole = Buffer.allocUnsafeSlow(count)
     let filled = 0
     let index = this.#first
     while (filled < count) {
@@ -246,7 +324,19 @@ export class ByteQueue {
   }
 
   /**
-   * Lets the owner of a queue hear of every change.
+   * The first chunks, which stay in the queue.
+   *
+   * @internal
+   * @throws {EventError} `ERR_OUT_OF_RANGE` if the memory of one of them was transferred
+   */
+  static front(queue: ByteQueue, most: number): Buffer[] {
+    const chunks = queue.#chunks.slice(queue.#first, queue.#first + most)
+    if (chunks.some(({ length }) => length === 0)) queue.#removeLost()
+    return chunks
+  }
+
+  /**
+   * Sets the listener, which is called after each change.
    *
    * @internal
    */
@@ -254,5 +344,3 @@ export class ByteQueue {
     queue.#listener = listener
   }
 }
-
-const EMPTY: Buffer = Buffer.alloc(0)

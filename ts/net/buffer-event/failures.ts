@@ -2,7 +2,7 @@
 
 import { constants } from 'node:os'
 
-import { EventError, systemError } from '../../errors.js'
+import { systemError } from '../../errors.js'
 import { native } from '../../native.js'
 
 /** The failure of a connection that was under way, from the number that waited on its socket. */
@@ -26,9 +26,4 @@ export function endOfDescriptor(fd: number): void {
     // The peer is gone already, or it is no socket.
     if (code !== 'ENOTCONN' && code !== 'ENOTSOCK') throw error
   }
-}
-
-/** What was to be written is no longer there. */
-export function detached(): Error {
-  return new EventError('ERR_OUT_OF_RANGE', 'The memory of bytes that were to be written was transferred')
 }

@@ -1,31 +1,33 @@
 /** Memory to read into. */
 
 import { crossing } from '../../native.js'
+import { copyOf } from './byte-queue.js'
 
-/** Bytes of a slab, as in Node's own streams; more where more are read at once. */
-const SLAB = 65_536
+/** The most bytes that one read takes, whatever the stream allows. */
+const MOST = 1 << 20
 
-let slab: Buffer = Buffer.alloc(0)
-let used = 0
+/** What the next read of any stream of this thread is put into. Nothing else refers to it. */
+let room: Buffer = Buffer.alloc(0)
 
-/** What {@link receive} answers when nothing is there yet. */
+/** What {@link receive} returns when the read would block. */
 export const NOTHING: unique symbol = Symbol('nothing')
 
 /**
- * Reads up to `most` bytes of a descriptor into a slab that all streams of the thread share one behind the other, so
- * that little reads take little memory. At the end of the stream what came is empty.
+ * Reads up to `most` bytes of a descriptor, fewer than `most` only if fewer are there or `most` is above 1 MiB. The
+ * result is empty at the end of the stream.
  *
- * @throws {SystemError} what `read` throws
+ * The caller owns the memory: the room itself if it was filled, else a copy of the length of what was read, so that
+ * small reads take little memory and a result holds nothing else.
+ *
+ * @throws {SystemError} as `read`
  */
 export function receive(fd: number, most: number): Buffer | typeof NOTHING {
-  // A read that gets less room than it may take costs another one.
-  if (slab.length - used < Math.min(most, SLAB) / 2) {
-    slab = Buffer.allocUnsafeSlow(Math.max(most, SLAB))
-    used = 0
-  }
-  const begin = used
-  const count = crossing.socketRead(fd, slab, begin, Math.min(most, slab.length - begin))
+  const size = Math.min(most, MOST)
+  if (room.length < size) room = Buffer.allocUnsafeSlow(size)
+  const count = crossing.socketRead(fd, room, 0, size)
   if (count < 0) return NOTHING
-  used += count
-  return slab.subarray(begin, begin + count)
+  if (count < room.length) return copyOf(room.subarray(0, count))
+  const full = room
+  room = Buffer.alloc(0)
+  return full
 }

@@ -6,9 +6,10 @@ import { crossing, native } from '../../native.js'
 import { at, withAddress, type Place } from '../address.js'
 import { timedOut } from '../lookup.js'
 import { BEV } from './bits.js'
+import { ByteQueue } from './byte-queue.js'
 import type { Channel } from './channel.js'
 import type { Flow } from './flow.js'
-import { connectFailure, detached, endOfDescriptor } from './failures.js'
+import { connectFailure, endOfDescriptor } from './failures.js'
 import { NOTHING, receive } from './slab.js'
 
 /** How many chunks are written in one go. */
@@ -48,7 +49,7 @@ export class SocketChannel implements Channel {
     this.#fd = fd
     if (fd < 0) return
     const flow = this.#flow
-    if (flow.mayRead) this.setReading(true)
+    this.#startReading()
     if (flow.mayWrite && flow.hasToWrite) this.kick()
   }
 
@@ -57,7 +58,12 @@ export class SocketChannel implements Channel {
     this.#forget()
     this.#fd = at(place, () => native.socketConnect(place.place, place.port))
     this.#connecting = place
-    this.#wait()
+    try {
+      this.#wait()
+    } catch (error) {
+      this.close(true)
+      throw error
+    }
     if (timeout === undefined) return
     const expire = (): void => this.#flow.callbacks.enter(() => this.#connectFailed(timedOut(place)))
     this.#deadline = this.#flow.base.newTimer(expire, { priority: this.#priority() }).add(timeout)
@@ -150,34 +156,30 @@ export class SocketChannel implements Channel {
     if (sent > 0 || had === 0) flow.trigger(EV.WRITE)
   }
 
-  /** Writes until something is not taken; what was taken leaves the output. */
+  /** Writes until the descriptor takes less than all, and removes from the output what it took. */
   #sendAll(most: number): number {
     const { output } = this.#flow
     let sent = 0
-    for (let goesOn = true; goesOn;) {
-      // More chunks than leave in one go: there may be room for the others too.
-      goesOn = output.chunks.length > MOST_CHUNKS
-      const count = this.#send(most - sent)
+    while (output.length > 0 && sent < most && this.#flow.mayWrite) {
+      const chunks = ByteQueue.front(output, MOST_CHUNKS)
+      const count = this.#send(chunks, most - sent)
       if (count > 0) {
         sent += count
         output.drain(count)
         this.#flow.went(count)
       }
-      goesOn &&= count > 0 && sent < most && this.#flow.mayWrite
+      // After fewer chunks than fit in one call, the kernel's answer is final.
+      if (count <= 0 || chunks.length < MOST_CHUNKS) break
     }
     return sent
   }
 
-  #send(most: number): number {
-    const { output } = this.#flow
-    const { chunks } = output
-    const [first] = chunks
-    if (first === undefined || first.length === 0) throw detached()
+  #send(chunks: Buffer[], most: number): number {
+    const [first] = chunks as [Buffer]
     if (first.length >= most || chunks.length === 1) {
       return crossing.socketWrite(this.#fd, first, 0, Math.min(first.length, most))
     }
-    const batch = chunks.length > MOST_CHUNKS ? chunks.slice(0, MOST_CHUNKS) : chunks
-    return crossing.socketWriteMany(this.#fd, batch as Buffer[], most)
+    return crossing.socketWriteMany(this.#fd, chunks, most)
   }
 
   #end(): void {
@@ -237,13 +239,19 @@ export class SocketChannel implements Channel {
   /** A connection is there. */
   #begin(defer: boolean): void {
     const flow = this.#flow
+    this.#startReading()
+    if (flow.mayWrite && flow.hasToWrite) flow.callbacks.wantFlush()
+    flow.callbacks.tellEvent(BEV.CONNECTED, undefined, defer)
+  }
+
+  /** Reads if that is enabled; a failure is reported by the callback for events, in the loop. */
+  #startReading(): void {
+    const flow = this.#flow
     try {
       this.setReading(flow.mayRead)
     } catch (error) {
       flow.stop(EV.READ, BEV.ERROR, error as Error, true)
     }
-    if (flow.mayWrite && flow.hasToWrite) flow.callbacks.wantFlush()
-    flow.callbacks.tellEvent(BEV.CONNECTED, undefined, defer)
   }
 
   #connectFailed(error: Error): void {

@@ -1,0 +1,117 @@
+import { once } from 'node:events'
+import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
+
+import { expect, test } from 'vitest'
+
+import { EV, LoopFlag } from '../../index.js'
+import { BufferEvent, socket, type ByteQueue } from '../../net.js'
+import { openBase } from '../support/base.js'
+import { openPair, say } from '../support/descriptors.js'
+import { running, until } from './support.js'
+
+/** Sends bytes to another thread with their memory, and returns all of the memory that it got. */
+function sendAway(bytes: Buffer): Buffer {
+  const { port1, port2 } = new MessageChannel()
+  port1.postMessage(bytes, [bytes.buffer as ArrayBuffer])
+  const { message } = receiveMessageOnPort(port2) as { message: Uint8Array }
+  port1.close()
+  return Buffer.from(message.buffer)
+}
+
+const ways: [string, (input: ByteQueue) => Buffer | undefined][] = [
+  ['shift()', (input) => input.shift()],
+  ['read()', (input) => input.read()],
+  ['read() of a part', (input) => input.read(3)],
+  ['readLine()', (input) => input.readLine()],
+  ['chunks', (input) => input.chunks[0]],
+  ['peek()', (input) => input.peek()],
+]
+
+test.each(ways)('memory from %s holds no byte of another stream and is not used by one', (_name, take) => {
+  const base = openBase()
+  const open = (text: string): BufferEvent => {
+    const [near, far] = openPair()
+    say(far, text)
+    return new BufferEvent(base, near, { closeOnFree: false }).enable(EV.READ)
+  }
+  const first = open('first\nline')
+  const second = open('the secret')
+  base.loop(LoopFlag.NONBLOCK)
+  const sent = sendAway(take(first.input) as Buffer)
+  expect(sent.includes('secret')).toBe(false)
+  expect(String(second.read())).toBe('the secret')
+})
+
+test('memory of a large read holds no byte of another stream and is not used by one', () => {
+  const base = openBase()
+  const streams = [1, 2, 3].map((fill) => {
+    const [near, far] = openPair()
+    socket.write(far, Buffer.alloc(12_000, fill))
+    return new BufferEvent(base, near, { closeOnFree: false }).enable(EV.READ)
+  })
+  base.loop(LoopFlag.NONBLOCK)
+  const sent = sendAway(streams[0]?.input.shift() as Buffer)
+  expect(sent.equals(Buffer.alloc(12_000, 1))).toBe(true)
+  for (const [index, stream] of streams.slice(1).entries()) {
+    expect(stream.read()?.equals(Buffer.alloc(12_000, index + 2))).toBe(true)
+  }
+})
+
+test('what is left of a stream stays when the memory of a line is transferred', () => {
+  const base = openBase()
+  const [near, far] = openPair()
+  say(far, 'one\ntwo\nthree')
+  const stream = new BufferEvent(base, near, { closeOnFree: false }).enable(EV.READ)
+  base.loop(LoopFlag.NONBLOCK)
+  for (const line of ['one', 'two']) {
+    const memory = sendAway(stream.input.readLine() as Buffer)
+    expect(memory.includes('three')).toBe(false)
+    expect(String(memory.subarray(0, line.length))).toBe(line)
+  }
+  expect(String(stream.read())).toBe('three')
+})
+
+test('a chunk of a Duplex belongs to its reader', async () => {
+  const base = await running()
+  const [[one, other], [second, far]] = [openPair(), openPair()]
+  const duplex = new BufferEvent(base, one, { closeOnFree: false }).toDuplex()
+  const stream = new BufferEvent(base, second, { closeOnFree: false }).enable(EV.READ)
+  say(far, 'the secret')
+  say(other, 'public')
+  const [chunk] = (await once(duplex, 'data')) as [Buffer]
+  expect(sendAway(chunk).includes('secret')).toBe(false)
+  duplex.destroy()
+  await until(() => stream.input.length > 0)
+  expect(String(stream.read())).toBe('the secret')
+})
+
+test('a Duplex whose input was transferred is destroyed with an error', async () => {
+  const base = await running()
+  const [near, far] = openPair()
+  const stream = new BufferEvent(base, near, { closeOnFree: false })
+  stream.enable(EV.READ)
+  say(far, 'bytes')
+  await new Promise<void>((resolve) => stream.setCallbacks({ onRead: () => resolve() }))
+  sendAway(stream.input.peek() as Buffer)
+  const duplex = stream.toDuplex()
+  duplex.resume()
+  const [error] = (await once(duplex, 'error')) as [NodeJS.ErrnoException]
+  expect(error.code).toBe('ERR_OUT_OF_RANGE')
+  expect(duplex.destroyed).toBe(true)
+})
+
+test('an output with a hole is not written across it', () => {
+  const base = openBase()
+  const [near, far] = openPair()
+  const failures: unknown[] = []
+  const stream = new BufferEvent(base, near, {
+    closeOnFree: false,
+    onEvent: (_what, _stream, error) => failures.push((error as NodeJS.ErrnoException).code),
+  })
+  const [before, hole, after] = ['before', 'hole', 'after'].map((text) => Uint8Array.from(Buffer.from(text)))
+  for (const bytes of [before, hole, after]) stream.write(bytes as Uint8Array)
+  sendAway(Buffer.from((hole as Uint8Array).buffer))
+  base.loop(LoopFlag.NONBLOCK)
+  expect(failures).toEqual(['ERR_OUT_OF_RANGE'])
+  expect(socket.read(far, Buffer.alloc(100))).toBe(-1)
+})
