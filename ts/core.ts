@@ -3,6 +3,7 @@
 import type { Event } from './event.js'
 import type { EventBase } from './event-base.js'
 import { closedError } from './errors.js'
+import { WeakValues } from './weak-values.js'
 import type { Watcher } from './watcher.js'
 import { native, type NativeHandle, type NativeOwner } from './native.js'
 
@@ -20,7 +21,7 @@ export class Core {
   readonly nativeOwner: NativeOwner
   readonly owner: EventBase
   readonly events: (Event | undefined)[] = []
-  readonly named: Map<number, WeakRef<Event>> = new Map()
+  readonly named: WeakValues<Event> = new WeakValues()
   /** What waits for the base and must hear that it was closed. */
   readonly waiting: Set<(reason: Error) => void> = new Set()
   /** What to call when an event that is being finalized has had its last turn. */

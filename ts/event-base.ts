@@ -2,14 +2,16 @@
 
 import { isMainThread } from 'node:worker_threads'
 
+import { checkAbortSignal } from './abort.js'
+import { callAll } from './call-all.js'
 import { type CommonTimeout, makeCommonTimeout } from './common-timeout.js'
 import { EventConfig, setConstructor } from './config.js'
 import { EV, LoopFlag, type LoopResult, type Method, type SignalMethod } from './constants.js'
 import { Core } from './core.js'
 import { tellOfBase } from './diagnostics.js'
-import { EventError } from './errors.js'
+import { closedError, EventError } from './errors.js'
 import { Event, type EventCallback, type EventOptions } from './event.js'
-import { rejectWaiting, Watch, waitOnce } from './iterate.js'
+import { Watch, waitOnce } from './iterate.js'
 import { fetchMessages, forget, introduce, listen } from './log.js'
 import { crossing, isWatcherStep, native, NO_SLOT, NO_TIMEOUT, StepCode } from './native.js'
 import { RemoteBase, type SharedBase } from './remote.js'
@@ -24,7 +26,6 @@ import {
   checkInteger,
   checkOptions,
   checkPriority,
-  checkSignal,
   checkTimeout,
   wrongType,
 } from './validate.js'
@@ -273,7 +274,12 @@ export class EventBase {
   ): Promise<number> {
     const { timeout, signal } = checkOptions(options) ?? {}
     if (timeout !== undefined) checkTimeout('options.timeout', timeout)
-    return await waitOnce(this.#core, this.#interest(fd, what), timeout, checkSignal(signal))
+    return await waitOnce(
+      this.#core,
+      this.#interest(fd, what),
+      timeout,
+      checkAbortSignal('options.signal', signal),
+    )
   }
 
   /**
@@ -294,7 +300,7 @@ export class EventBase {
     options?: { signal?: AbortSignal },
   ): AsyncIterableIterator<number, undefined> {
     const { signal } = checkOptions(options) ?? {}
-    return new Watch(this.#core, this.#interest(fd, what), checkSignal(signal))
+    return new Watch(this.#core, this.#interest(fd, what), checkAbortSignal('options.signal', signal))
   }
 
   #interest(fd: number, what: number): { fd: number; what: number; priority: number } {
@@ -397,7 +403,7 @@ export class EventBase {
     return await run(this.#core, {
       flags: 0,
       keepAlive: this.#keepsAlive,
-      signal: checkSignal(signal),
+      signal: checkAbortSignal('options.signal', signal),
       onStep: (step) => this.#onStep(step),
     })
   }
@@ -612,9 +618,7 @@ export class EventBase {
     return native.baseEvents(core.handle).map(({ native: isNative, expiresAt, ...record }) => ({
       ...record,
       expiresAt: expiresAt < 0 ? undefined : expiresAt,
-      event: isNative
-        ? undefined
-        : (core.events[record.id & NO_SLOT] ?? core.named.get(record.id & NO_SLOT)?.deref()),
+      event: isNative ? undefined : (core.events[record.id & NO_SLOT] ?? core.named.get(record.id & NO_SLOT)),
     }))
   }
 
@@ -733,17 +737,19 @@ export class EventBase {
   close(): void {
     const core = this.#core
     if (core.closed) return
-    native.baseClose(core.handle)
-    forget(core.handle, this)
     core.closed = true
+    forget(core.handle, this)
     core.events.length = 0
     core.named.clear()
     core.kept.clear()
     core.finalizers.clear()
     unshareSignals(core)
     core.watchers.clear()
-    rejectWaiting(core)
-    tellOfBase(this, 'closed')
+    callAll('Parts of the base failed to close', [
+      () => native.baseClose(core.handle),
+      ...closersOf(core),
+      () => tellOfBase(this, 'closed'),
+    ])
   }
 
   /** {@link close}, for `using`. */
@@ -772,6 +778,11 @@ export class EventBase {
  */
 function lookUp(): void {
   JSON.parse('0', (_key, value: unknown) => value)
+}
+
+/** Calls that notify everything which waits for the base, or is part of it, that it was closed. */
+function closersOf(core: Core): (() => void)[] {
+  return [...core.waiting].map((notify) => () => notify(closedError('base')))
 }
 
 function badFlags(message: string): never {

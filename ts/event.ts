@@ -134,7 +134,7 @@ export class Event {
       if (this.#id === NONE) this.#id = this.#create()
       native.eventKeep(this.#core.handle, this.#id)
       this.#named = true
-      this.#core.named.set(this.#id & NO_SLOT, new WeakRef(this))
+      this.#core.named.set(this.#id & NO_SLOT, this)
       if (this.#core.shared) this.#core.kept.add(this)
       forgotten.register(this, { handle: this.#core.handle, id: this.#id }, this)
     }
@@ -356,10 +356,7 @@ export class Event {
    */
   static share(core: Core): void {
     core.shared = true
-    for (const reference of core.named.values()) {
-      const event = reference.deref()
-      if (event !== undefined) core.kept.add(event)
-    }
+    for (const event of core.named.values()) core.kept.add(event)
   }
 
   /**
@@ -380,7 +377,7 @@ export class Event {
    */
   static deliver(core: Core, code: number, inContext: boolean): void {
     const slot = code & NO_SLOT
-    const event = core.events[slot] ?? core.named.get(slot)?.deref()
+    const event = core.events[slot] ?? core.named.get(slot)
     if (event === undefined) return
     let what = code >>> 24
     if ((what & RELEASED) !== 0) {

@@ -1,10 +1,8 @@
 /** Readiness as promises and as an asynchronous iterable. */
 
-import { addAbortListener } from 'node:events'
-
+import { type AbortSource, onAbort, throwIfAborted } from './abort.js'
 import { EV } from './constants.js'
 import type { Core } from './core.js'
-import { closedError } from './errors.js'
 import { Event, type EventParts } from './event.js'
 
 /** Waits for one readiness. */
@@ -12,15 +10,14 @@ export function waitOnce(
   core: Core,
   parts: Omit<EventParts, 'core' | 'callback'>,
   timeout: number | undefined,
-  signal: AbortSignal | undefined,
+  signal: AbortSource | undefined,
 ): Promise<number> {
   return new Promise((resolve, reject) => {
     core.check()
-    signal?.throwIfAborted()
-    let listening: Disposable | undefined
+    throwIfAborted(signal)
     const settle = (): void => {
       core.waiting.delete(onClose)
-      listening?.[Symbol.dispose]()
+      stopListening()
     }
     const onClose = (reason: Error): void => {
       settle()
@@ -30,14 +27,18 @@ export function waitOnce(
       settle()
       resolve(what)
     }
-    const event = new Event({ core, callback, ...parts }).add(timeout)
-    core.waiting.add(onClose)
-    if (signal !== undefined) {
-      listening = addAbortListener(signal, () => {
-        event.close()
-        onClose(signal.reason as Error)
-      })
+    const event = new Event({ core, callback, ...parts })
+    const stopListening = onAbort(signal, (reason) => {
+      event.close()
+      onClose(reason)
+    })
+    try {
+      event.add(timeout)
+    } catch (error) {
+      stopListening()
+      throw error
     }
+    core.waiting.add(onClose)
   })
 }
 
@@ -52,30 +53,31 @@ export class Watch implements AsyncIterableIterator<number, undefined> {
   readonly #core: Core
   readonly #event: Event
   readonly #isEdge: boolean
-  readonly #signal: AbortSignal | undefined
-  readonly #listening: Disposable | undefined
+  readonly #stopListening: () => void
   /** Those who asked and have not been answered. */
   readonly #asked: PromiseWithReject[] = []
+  readonly #onClose = (reason: Error): void => this.#fail(reason)
   #seen = 0
   #failure: { reason: unknown } | undefined
   #done = false
 
-  constructor(core: Core, parts: Omit<EventParts, 'core' | 'callback'>, signal: AbortSignal | undefined) {
+  constructor(core: Core, parts: Omit<EventParts, 'core' | 'callback'>, signal: AbortSource | undefined) {
     core.check()
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     this.#core = core
     this.#isEdge = (parts.what & EV.ET) !== 0
     const what = this.#isEdge ? parts.what | EV.PERSIST : parts.what & ~EV.PERSIST
     const callback = (_fd: number, result: number): void => this.#onReady(result)
     this.#event = new Event({ core, callback, ...parts, what })
-    if (this.#isEdge) this.#event.add()
+    this.#stopListening = onAbort(signal, this.#onClose)
+    try {
+      if (this.#isEdge) this.#event.add()
+    } catch (error) {
+      this.#stopListening()
+      throw error
+    }
     core.waiting.add(this.#onClose)
-    this.#signal = signal
-    this.#listening =
-      signal === undefined ? undefined : addAbortListener(signal, () => this.#fail(this.#signal?.reason))
   }
-
-  readonly #onClose = (reason: Error): void => this.#fail(reason)
 
   next(): Promise<IteratorResult<number, undefined>> {
     if (this.#failure !== undefined) {
@@ -130,7 +132,7 @@ export class Watch implements AsyncIterableIterator<number, undefined> {
   #end(): void {
     this.#done = true
     this.#core.waiting.delete(this.#onClose)
-    this.#listening?.[Symbol.dispose]()
+    this.#stopListening()
     this.#event.close()
   }
 }
@@ -138,9 +140,4 @@ export class Watch implements AsyncIterableIterator<number, undefined> {
 interface PromiseWithReject {
   resolve: (result: IteratorResult<number, undefined>) => void
   reject: (reason: Error) => void
-}
-
-/** Tells everybody who waits for the base that it is closed. */
-export function rejectWaiting(core: Core): void {
-  for (const tell of core.waiting) tell(closedError('base'))
 }

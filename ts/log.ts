@@ -10,6 +10,7 @@ import { type LogMessage, type LogSeverity, logChannel } from './diagnostics.js'
 import type { EventBase } from './event-base.js'
 import { native, type NativeHandle } from './native.js'
 import { checkCallback } from './validate.js'
+import { WeakValues } from './weak-values.js'
 
 /** By the engine's numbers. */
 const SEVERITIES: readonly LogSeverity[] = Object.freeze(['debug', 'message', 'warning', 'error'])
@@ -22,7 +23,7 @@ const WORDS: Readonly<Record<LogSeverity, string>> = Object.freeze({
   error: 'err',
 })
 
-const bases = new Map<NativeHandle, WeakRef<EventBase>>()
+const bases = new WeakValues<EventBase>()
 const forgotten = new FinalizationRegistry<NativeHandle>((handle) => bases.delete(handle))
 
 let callback: ((message: LogMessage) => void) | undefined
@@ -61,7 +62,7 @@ export function listen(): void {
 
 /** Lets messages about a base name it. */
 export function introduce(handle: NativeHandle, base: EventBase): void {
-  bases.set(handle, new WeakRef(base))
+  bases.set(handle, base)
   forgotten.register(base, handle, base)
 }
 
@@ -77,7 +78,7 @@ export function fetchMessages(): void {
     tell({
       severity: SEVERITIES[severity] ?? 'error',
       message: text,
-      base: bases.get(base)?.deref(),
+      base: bases.get(base),
       method: method as Method | undefined,
     })
   }

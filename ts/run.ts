@@ -1,7 +1,6 @@
-/** The base inside the host's own event loop. */
+/** Running a base inside the host's event loop. */
 
-import { addAbortListener } from 'node:events'
-
+import { type AbortSource, onAbort, throwIfAborted } from './abort.js'
 import { LoopResult } from './constants.js'
 import type { Core } from './core.js'
 import { closedError, EventError, systemError } from './errors.js'
@@ -10,42 +9,41 @@ import { isWatcherStep, native, NO_SLOT, StepCode } from './native.js'
 import { deliverWatcher } from './watcher.js'
 
 /**
- * Whether the host's libuv can be relied on. Bun and Deno have its names, not its behaviour. A backend without a
- * descriptor of its own has a thread wait for it in any case.
+ * Whether the driver on libuv is used. Bun and Deno export libuv's symbols without its behaviour. A backend without a
+ * descriptor is waited for by a thread in any case.
  */
 const hasUv: boolean =
   process.versions['bun'] === undefined &&
   process.versions['deno'] === undefined &&
   process.env['EVENT_BASE_DRIVER'] !== 'thread'
 
-/** What a run needs besides the base. */
+/** How to run, besides what the base has. */
 export interface RunSettings {
   /** Bits of `LoopFlag`. */
   flags: number
   /** Whether the run keeps the process alive. */
   keepAlive: boolean
   /** Ends the run. */
-  signal: AbortSignal | undefined
-  /** Called for a code that concerns no event of JavaScript's. */
+  signal: AbortSource | undefined
+  /** Called with each step code that names no event and no watcher. */
   onStep: (step: number) => void
 }
 
-/** Runs the loop until it has a reason to end. */
+/** Runs the loop until it ends. */
 export function run(core: Core, settings: RunSettings): Promise<LoopResult> {
   const { flags, keepAlive, signal, onStep } = settings
   return new Promise((resolve, reject) => {
-    signal?.throwIfAborted()
-    let listening: Disposable | undefined
+    throwIfAborted(signal)
     const end = (): void => {
       core.waiting.delete(onClose)
-      listening?.[Symbol.dispose]()
+      stopListening()
     }
     // A base that is closed leaves its loop as after a break.
     const onClose = (): void => {
       end()
       resolve(LoopResult.STOPPED)
     }
-    const listener = (code: number, errno: number): void => {
+    const receive = (code: number, errno: number): void => {
       if ((code & NO_SLOT) !== NO_SLOT) {
         try {
           Event.deliver(core, code, true)
@@ -60,30 +58,34 @@ export function run(core: Core, settings: RunSettings): Promise<LoopResult> {
         resolve(step)
       } else if (step === StepCode.FAILED) {
         end()
-        // 0: the base was closed during the run.
-        reject(errno === 0 ? closedError('base') : waitFailed(native.baseMethod(core.handle), errno))
+        reject(runFailed(core, errno))
       } else if (isWatcherStep(step)) {
         deliverWatcher(core, step, true)
       } else {
         onStep(step)
       }
     }
-    native.runStart(core.handle, flags, hasUv, keepAlive, listener)
-    core.waiting.add(onClose)
-    if (signal !== undefined) {
-      listening = addAbortListener(signal, () => {
-        end()
-        if (!core.closed) native.runStop(core.handle)
-        reject(signal.reason as Error)
-      })
+    const stopListening = onAbort(signal, (reason) => {
+      end()
+      if (!core.closed) native.runStop(core.handle)
+      reject(reason)
+    })
+    try {
+      native.runStart(core.handle, flags, hasUv, keepAlive, receive)
+    } catch (error) {
+      stopListening()
+      throw error
     }
+    core.waiting.add(onClose)
   })
 }
 
-/** The system call that waits. */
+/** The system call in which a backend waits. */
 const WAITS: Partial<Record<string, string>> = { kqueue: 'kevent', poll: 'poll', select: 'select' }
 
-function waitFailed(method: string, errno: number): Error {
+/** The error of a run. An `errno` of 0 means that the base was closed, one below 0 that debug mode found a fault. */
+function runFailed(core: Core, errno: number): Error {
+  if (errno === 0) return closedError('base')
   if (errno < 0) return new EventError('ERR_EVENT_INTERNAL', 'The structures of the base are inconsistent')
-  return systemError(-errno, WAITS[method] ?? 'epoll_wait')
+  return systemError(-errno, WAITS[native.baseMethod(core.handle)] ?? 'epoll_wait')
 }

@@ -70,15 +70,6 @@ export function checkTimeout(name: string, value: number): number {
   return value
 }
 
-/** Bytes: an array of any realm, in memory that is not shared with other threads. */
-export function checkBytes(name: string, value: Uint8Array): Uint8Array<ArrayBuffer> {
-  if (!types.isUint8Array(value)) throw wrongType(name, 'an instance of Buffer or Uint8Array', value)
-  if (types.isSharedArrayBuffer(value.buffer)) {
-    throw wrongType(name, 'not shared with other threads', value.buffer)
-  }
-  return value as Uint8Array<ArrayBuffer>
-}
-
 /** Something to call. */
 export function checkCallback<T>(name: string, value: T): T {
   if (typeof value !== 'function') throw wrongType(name, 'of type function', value)
@@ -110,13 +101,13 @@ export function checkOptions<T extends object>(value: T | undefined): T | undefi
 }
 
 /** A typed array of bytes, of any realm, whose memory no other thread can change. */
-export function checkBytes(name: string, value: Uint8Array): Uint8Array {
+export function checkBytes(name: string, value: Uint8Array): Uint8Array<ArrayBuffer> {
   if (!types.isUint8Array(value)) throw wrongType(name, 'an instance of Buffer or Uint8Array', value)
   const memory = value.buffer
   if (!(memory instanceof ArrayBuffer) && types.isSharedArrayBuffer(memory)) {
     throw wrongType(name, 'not shared with other threads', memory)
   }
-  return value
+  return value as Uint8Array<ArrayBuffer>
 }
 
 /** `true` or `false`, or nothing, which means `false`. */

@@ -18,6 +18,17 @@ describe('resident memory stays flat over half a million', () => {
   })
 })
 
+describe('the heap stays flat over many', () => {
+  it.each(['events that are named and closed in one loop', 'bases that are closed in one loop'])(
+    '%s',
+    async (what) => {
+      const { code, stdout, stderr } = await runFixture('growth.mjs', what)
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+      expect(Number(stdout) / MEBIBYTE).toBeLessThan(2)
+    },
+  )
+})
+
 describe('resident memory stays flat over ten thousand', () => {
   it('bases that are built, used and closed', async () => {
     const { code, stdout, stderr } = await runFixture('growth.mjs', 'bases')

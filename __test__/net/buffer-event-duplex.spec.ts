@@ -10,7 +10,17 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { EV, LoopResult, type EventBase } from '../../index.js'
 import { BufferEvent, socket, type BufferEventDuplex, type DuplexOptions } from '../../net.js'
 import { refusal } from '../support/errors.js'
-import { baseOn, connection, drain, LOOPBACK, openDescriptors, pattern, running, until } from './support.js'
+import {
+  baseOn,
+  connection,
+  drain,
+  LOOPBACK,
+  openDescriptors,
+  pattern,
+  running,
+  sleep,
+  until,
+} from './support.js'
 
 /** A stream over one end of a TCP connection, whose other end is a socket of Node's. */
 async function open(
@@ -315,6 +325,31 @@ describe('what users of net.Socket call', () => {
     expect(duplex.setTimeout(0).timeout).toBeUndefined()
     expect(refusal(() => duplex.setTimeout(-1))).toBe('ERR_OUT_OF_RANGE')
     expect(refusal(() => duplex.setTimeout(1, 1 as unknown as () => void))).toBe('ERR_INVALID_ARG_TYPE')
+  })
+
+  test('a timeout longer than the timers of the host can be does not fire early', async () => {
+    const { duplex } = await open()
+    let count = 0
+    const warnings: Error[] = []
+    const onWarning = (warning: Error): void => void warnings.push(warning)
+    process.on('warning', onWarning)
+    onTestFinished(() => void process.off('warning', onWarning))
+    duplex.on('timeout', () => (count += 1))
+    for (const timeout of [2 ** 31, 3e9, 1e12]) {
+      expect(duplex.setTimeout(timeout).timeout).toBe(timeout)
+      await sleep(10)
+    }
+    expect(count).toBe(0)
+    expect(warnings).toEqual([])
+  })
+
+  test('a timeout fires although the timers of the host are replaced', async () => {
+    const { duplex } = await open()
+    const { setTimeout } = globalThis
+    onTestFinished(() => void (globalThis.setTimeout = setTimeout))
+    globalThis.setTimeout = (() => ({ unref: () => ({}) })) as never
+    duplex.setTimeout(5)
+    await once(duplex, 'timeout')
   })
 
   test("a timeout of the buffer event's own is told, and the direction goes on", async () => {

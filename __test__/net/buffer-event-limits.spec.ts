@@ -91,8 +91,19 @@ describe('a limit', () => {
     base.loop(3)
     expect(stream.input.length).toBe(0)
     stream.spendLimit(EV.READ, -100_000)
+    stream.spendLimit(EV.READ, Number.MAX_SAFE_INTEGER).spendLimit(EV.READ, -Number.MAX_SAFE_INTEGER)
     loopUntil(base, () => stream.input.length === 9)
     stream.close()
+  })
+
+  test('of a group is not shared with a stream that was refused', () => {
+    const base = openBase()
+    const group = new BufferEventGroup(base, { rate: 1000 })
+    expect(() => new BufferEvent(base, -2, { group })).toThrow(
+      expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }),
+    )
+    expect(() => new BufferEvent(base, -1, { group, closeOnFree: 1 as never })).toThrow('closeOnFree')
+    expect(group.size).toBe(0)
   })
 
   test('of a burst of one byte moves byte by byte', () => {

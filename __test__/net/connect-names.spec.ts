@@ -298,6 +298,23 @@ describe('a look-up', () => {
     await expect(closed).rejects.toMatchObject({ code: 'ERR_EVENT_CLOSED' })
   })
 
+  test('that never answers times out although the timers of the host are replaced', async () => {
+    const { setTimeout } = globalThis
+    onTestFinished(() => void (globalThis.setTimeout = setTimeout))
+    globalThis.setTimeout = (() => ({})) as never
+    await expect(
+      connect(base, { host: name, port: 1 }, { lookup: silent, timeout: 10 }),
+    ).rejects.toMatchObject({ code: 'ETIMEDOUT' })
+  })
+
+  test('that never answers ends with the timeout of a blocking loop', async () => {
+    const own = baseOn()
+    const attempt = connect(own, { host: name, port: 1 }, { lookup: silent, timeout: 1 })
+    own.dispatch()
+    await expect(attempt).rejects.toMatchObject({ code: 'ETIMEDOUT' })
+    own.close()
+  })
+
   test('that answers too late, or twice, changes nothing', async () => {
     let late: (() => void) | undefined
     const lookup: LookupFunction = (_host, _options, answer) => {
@@ -326,6 +343,7 @@ describe('a look-up', () => {
     ['localPort "1"', 'ERR_INVALID_ARG_TYPE', { localPort: '1' }],
     ['transparent 1', 'ERR_INVALID_ARG_TYPE', { transparent: 1 }],
     ['freeBind 1', 'ERR_INVALID_ARG_TYPE', { freeBind: 1 }],
+    ['signal { aborted }', 'ERR_INVALID_ARG_TYPE', { signal: { aborted: false } }],
   ])('is not begun with %s: %s', async (_what, code, options) => {
     await expect(connect(base, { host: LOOPBACK, port: 1 }, options)).rejects.toMatchObject({ code })
   })

@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events'
 
 import { describe, expect, it } from 'vitest'
 
-import { LoopResult } from '../../index.js'
+import { LoopFlag, LoopResult } from '../../index.js'
 import { openBase } from '../support/base.js'
 import { codeOf, rejectionOf } from '../support/errors.js'
 
@@ -73,6 +73,41 @@ describe('an abort', () => {
   })
 })
 
+it('an object that behaves like an AbortSignal ends a run', async () => {
+  const listeners = new Set<() => void>()
+  const reason = new Error('the reason')
+  const signal = {
+    aborted: false,
+    reason,
+    addEventListener: (_type: string, listener: () => void) => void listeners.add(listener),
+    removeEventListener: (_type: string, listener: () => void) => void listeners.delete(listener),
+  }
+  const base = openBase()
+  const timer = base.newTimer(() => {}).add(60_000)
+  const aborted = rejectionOf(base.run({ signal: signal as never }))
+  for (const listener of listeners) listener()
+  expect(await aborted).toBe(reason)
+  const second = base.run({ signal: signal as never })
+  timer.del()
+  expect(await second).toBe(LoopResult.EMPTY)
+  expect(listeners.size).toBe(0)
+  signal.aborted = true
+  expect(await rejectionOf(base.run({ signal: signal as never }))).toBe(reason)
+})
+
+it('run() starts nothing when listening to the abort signal fails', async () => {
+  const failure = new Error('no listeners')
+  const signal = Object.assign(new AbortController().signal, {
+    addEventListener: () => {
+      throw failure
+    },
+  })
+  const base = openBase()
+  base.newTimer(() => {}).add(60_000)
+  expect(await rejectionOf(base.run({ signal }))).toBe(failure)
+  expect(base.loop(LoopFlag.NONBLOCK)).toBe(LoopResult.STOPPED)
+})
+
 describe('run() is rejected', () => {
   it('while the base is run already', async () => {
     const base = openBase()
@@ -83,10 +118,22 @@ describe('run() is rejected', () => {
     expect(await first).toBe(LoopResult.EMPTY)
   })
 
-  it('for a signal that is none', async () => {
-    for (const signal of [null, 1, {}, new AbortController()]) {
-      const error = await rejectionOf(openBase().run({ signal: signal as never }))
+  it('for an object that is no abort signal, without starting to run', async () => {
+    const candidates = [
+      null,
+      1,
+      {},
+      new AbortController(),
+      { aborted: false },
+      { aborted: false, addEventListener: 1, removeEventListener: () => {} },
+      { aborted: 'no', addEventListener: () => {}, removeEventListener: () => {} },
+    ]
+    for (const signal of candidates) {
+      const base = openBase()
+      base.newTimer(() => {}).add(60_000)
+      const error = await rejectionOf(base.run({ signal: signal as never }))
       expect(codeOf(error)).toBe('ERR_INVALID_ARG_TYPE')
+      expect(base.loop(LoopFlag.NONBLOCK)).toBe(LoopResult.STOPPED)
     }
     expect(codeOf(await rejectionOf(openBase().run(null as never)))).toBe('ERR_INVALID_ARG_TYPE')
   })

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { EV, LoopResult } from '../../index.js'
 import { openBase } from '../support/base.js'
 import { close, openPair, say } from '../support/descriptors.js'
-import { asSystemError, codeOf, rejectionOf } from '../support/errors.js'
+import { asSystemError, codeOf, refusal, rejectionOf } from '../support/errors.js'
 
 describe('wait()', () => {
   it('resolves with the bits that came', async () => {
@@ -98,6 +98,26 @@ describe('wait() is rejected', () => {
     const waiting = base.wait(openPair()[0], EV.READ, { signal: AbortSignal.abort(reason) })
     expect(await rejectionOf(waiting)).toBe(reason)
     expect(base.countEvents(7)).toBe(0)
+  })
+
+  it('for an object that is no abort signal, and waits for nothing', async () => {
+    const base = openBase()
+    const [left] = openPair()
+    const signal = { aborted: false } as never
+    expect(codeOf(await rejectionOf(base.wait(left, EV.READ, { signal })))).toBe('ERR_INVALID_ARG_TYPE')
+    expect(refusal(() => base.watch(left, EV.READ | EV.ET, { signal }))).toBe('ERR_INVALID_ARG_TYPE')
+    expect(base.countEvents(7)).toBe(0)
+  })
+
+  it('with what the system refuses, and leaves no listener behind', async () => {
+    const controller = new AbortController()
+    const base = openBase()
+    const [left] = openPair()
+    close(left)
+    const waiting = base.wait(left, EV.READ, { signal: controller.signal })
+    expect(asSystemError(await rejectionOf(waiting)).code).toBe('EBADF')
+    expect(() => base.watch(left, EV.READ | EV.ET, { signal: controller.signal })).toThrow('EBADF')
+    expect(getEventListeners(controller.signal, 'abort')).toEqual([])
   })
 
   it('with ERR_EVENT_CLOSED when the base is closed', async () => {

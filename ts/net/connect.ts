@@ -1,11 +1,11 @@
 /** Connecting. */
 
-import { addAbortListener } from 'node:events'
 import { isIP } from 'node:net'
 
+import { type AbortSource, checkAbortSignal, onAbort, throwIfAborted } from '../abort.js'
 import type { EventBase } from '../event-base.js'
 import { native, NO_TIMEOUT } from '../native.js'
-import { checkCallback, checkOptions, checkSignal, checkTimeout, outOfRange } from '../validate.js'
+import { checkCallback, checkOptions, checkTimeout, outOfRange } from '../validate.js'
 import { at, checkTarget, isNumeric, withAddress, type Place, type Target } from './address.js'
 import { interleave, race } from './happy-eyeballs.js'
 import { checkLocal, type Local, type LocalOptions } from './local.js'
@@ -37,18 +37,28 @@ const LEAST_DELAY = 10
 function attempt(
   sources: Sources,
   place: Place,
-  options: { timeout: number; signal: AbortSignal | undefined; local: Local | undefined },
+  options: { timeout: number; signal: AbortSource | undefined; local: Local | undefined },
 ): Promise<number> {
   const { timeout, signal, local } = options
   return new Promise((resolved, reject) => {
     const { core } = sources
     core.check()
-    signal?.throwIfAborted()
-    const key = at(place, () => native.netConnect(core.handle, place.place, place.port, timeout, local))
-    let listening: Disposable | undefined
+    throwIfAborted(signal)
     const settle = (): void => {
       sources.remove(key)
-      listening?.[Symbol.dispose]()
+      stopListening()
+    }
+    const stopListening = onAbort(signal, (reason) => {
+      settle()
+      if (!core.closed) native.netClose(core.handle, key)
+      reject(reason)
+    })
+    let key: number
+    try {
+      key = at(place, () => native.netConnect(core.handle, place.place, place.port, timeout, local))
+    } catch (error) {
+      stopListening()
+      throw error
     }
     sources.add(key, {
       tell(completion) {
@@ -61,12 +71,6 @@ function attempt(
         settle()
         reject(reason)
       },
-    })
-    if (signal === undefined) return
-    listening = addAbortListener(signal, () => {
-      settle()
-      if (!core.closed) native.netClose(core.handle, key)
-      reject(signal.reason as Error)
     })
   })
 }
@@ -126,16 +130,17 @@ export async function connect(base: EventBase, target: Target, options?: Connect
   }
   if (lookup !== undefined) checkCallback('options.lookup', lookup)
   const local = checkLocal('options', how)
-  checkSignal(signal)?.throwIfAborted()
+  throwIfAborted(checkAbortSignal('options.signal', signal))
   if (isNumeric(place))
     return await attempt(sources, place, { timeout: timeout ?? NO_TIMEOUT, signal, local })
 
-  const deadline = timeout === undefined ? Infinity : performance.now() + timeout
-  const left = (): number => (timeout === undefined ? NO_TIMEOUT : Math.max(deadline - performance.now(), 0))
   const { core } = sources
+  const now = (): number => native.baseMonotonic(core.handle)
+  const deadline = timeout === undefined ? Infinity : now() + timeout
+  const left = (): number => (timeout === undefined ? NO_TIMEOUT : Math.max(deadline - now(), 0))
   const found = await resolve(core, place, { lookup, timeout: left(), signal })
   core.check()
-  signal?.throwIfAborted()
+  throwIfAborted(signal)
   const order = interleave(reachable(found, local))
   const places = order.map((address) => ({ place: address, port: place.port }))
   const [only] = places

@@ -6,9 +6,9 @@
  * others are given up.
  */
 
-import { addAbortListener } from 'node:events'
 import { isIP } from 'node:net'
 
+import { type AbortSource, onAbort } from '../abort.js'
 import type { Event } from '../event.js'
 import type { SystemError } from '../errors.js'
 import { native, NO_TIMEOUT } from '../native.js'
@@ -47,7 +47,7 @@ export interface RaceOptions {
   attemptDelay: number
   /** Milliseconds until all is given up, or negative. */
   timeout: number
-  signal: AbortSignal | undefined
+  signal: AbortSource | undefined
   local: Local | undefined
 }
 
@@ -58,7 +58,7 @@ class Race {
   readonly #options: RaceOptions
   readonly #won: (fd: number) => void
   readonly #lost: (reason: Error) => void
-  readonly #listening: Disposable | undefined
+  readonly #stopListening: () => void
   readonly #deadline: Event | undefined
   readonly #delay: Event
   /** The attempts on their way, by their keys: which address each is for. */
@@ -83,7 +83,7 @@ class Race {
     this.#options = options
     this.#won = won
     this.#lost = lost
-    this.#listening = signal && addAbortListener(signal, () => this.#lose(signal.reason as Error))
+    this.#stopListening = onAbort(signal, (reason) => this.#lose(reason))
     this.#delay = owner.newTimer(() => this.#begin())
     if (timeout >= 0) {
       this.#deadline = owner.newTimer(() => this.#lose(timedOut(target))).add(timeout)
@@ -140,7 +140,7 @@ class Race {
   /** Gives up whatever is on its way. */
   #end(): void {
     const { core } = this.#sources
-    this.#listening?.[Symbol.dispose]()
+    this.#stopListening()
     this.#delay.close()
     this.#deadline?.close()
     for (const key of this.#open.keys()) {

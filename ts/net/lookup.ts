@@ -1,10 +1,10 @@
 /** Looking names up. */
 
 import { lookup as lookupInNode } from 'node:dns'
-import { addAbortListener } from 'node:events'
 import { isIP } from 'node:net'
 import { constants } from 'node:os'
 
+import { type AbortSource, onAbort } from '../abort.js'
 import type { Core } from '../core.js'
 import { systemError } from '../errors.js'
 import { outOfRange, wrongType } from '../validate.js'
@@ -30,9 +30,6 @@ export type LookupFunction = (
   options: { all: true },
   callback: (error: Error | null, found: LookupAnswer, family?: number) => void,
 ) => unknown
-
-/** The longest time Node's timers know. */
-const LONGEST_TIMER = 0x7fff_ffff
 
 /** The error of a connect whose time is over. */
 export function timedOut(place: Place): Error {
@@ -71,19 +68,18 @@ function isPromise(value: unknown): value is PromiseLike<LookupAnswer> {
 export function resolve(
   core: Core,
   place: Place,
-  options: { lookup: LookupFunction | undefined; timeout: number; signal: AbortSignal | undefined },
+  options: { lookup: LookupFunction | undefined; timeout: number; signal: AbortSource | undefined },
 ): Promise<string[]> {
   const { lookup = lookupInNode as LookupFunction, timeout, signal } = options
   const host = place.place
   return new Promise((resolved, reject) => {
-    const isTimed = timeout >= 0 && timeout <= LONGEST_TIMER
-    const timer = isTimed ? setTimeout(() => fail(timedOut(place)), timeout) : undefined
-    const listening = signal && addAbortListener(signal, () => fail(signal.reason))
+    const timer = timeout < 0 ? undefined : core.owner.newTimer(() => fail(timedOut(place))).add(timeout)
+    const stopListening = onAbort(signal, fail)
     core.waiting.add(fail)
 
     function leave(): void {
-      clearTimeout(timer)
-      listening?.[Symbol.dispose]()
+      timer?.close()
+      stopListening()
       core.waiting.delete(fail)
     }
     function fail(reason: unknown): void {

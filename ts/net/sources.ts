@@ -1,6 +1,7 @@
 /** What a base runs natively, and who is to hear of it. */
 
 import { EventBase } from '../event-base.js'
+import { callAll } from '../call-all.js'
 import type { Core } from '../core.js'
 import { StepCode } from '../native.js'
 import { wrongType } from '../validate.js'
@@ -68,6 +69,9 @@ export class Sources {
   #baseClosed(reason: Error): void {
     const all = [...this.#byKey.values()]
     this.#byKey.clear()
-    for (const source of all) source.baseClosed(reason)
+    callAll(
+      'Sources of the base failed to close',
+      all.map((source) => () => source.baseClosed(reason)),
+    )
   }
 }

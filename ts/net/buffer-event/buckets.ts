@@ -10,6 +10,8 @@ import type { Direction } from './flow.js'
 export type DirectionLimit = RateLimit | { read?: RateLimit | undefined; write?: RateLimit | undefined }
 
 const SECOND = 1000
+/** The longest wait for an empty bucket, in milliseconds, after which it is checked again. */
+const DAY = 86_400_000
 /** Milliseconds' worth of bytes that an empty bucket waits for, lest every few bytes wake the loop. */
 const REST = 20
 
@@ -50,7 +52,7 @@ export class Bucket {
   get rest(): number {
     const missing = this.worth - this.tokens
     // Rounded up, so that they are there at the end of the time.
-    return missing <= 0 ? 0 : Math.ceil(((missing + 1) * SECOND * 1000) / this.rate) / 1000
+    return missing <= 0 ? 0 : Math.min(Math.ceil(((missing + 1) * SECOND * 1000) / this.rate) / 1000, DAY)
   }
 }
 

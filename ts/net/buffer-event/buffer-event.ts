@@ -1,17 +1,12 @@
 /** The public face of a buffered stream. */
 
+import { checkAbortSignal, onAbort, throwIfAborted } from '../../abort.js'
+import { callAll } from '../../call-all.js'
 import { EV } from '../../constants.js'
 import { EventBase } from '../../event-base.js'
 import { closedError, EventError } from '../../errors.js'
 import { native } from '../../native.js'
-import {
-  checkInteger,
-  checkOptions,
-  checkSignal,
-  checkTimeout,
-  outOfRange,
-  wrongType,
-} from '../../validate.js'
+import { checkInteger, checkOptions, checkTimeout, outOfRange, wrongType } from '../../validate.js'
 import { checkTarget, isNumeric, type Target } from '../address.js'
 import { connect, type ConnectOptions } from '../connect.js'
 import type { ByteQueue, Writable } from './byte-queue.js'
@@ -63,9 +58,11 @@ export class BufferEvent extends BufferEventSettings {
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
    */
   constructor(base: EventBase, fd: number, options?: BufferEventOptions) {
-    super(base, checkOptions(options) ?? {})
+    const given = checkOptions(options) ?? {}
     checkInteger('fd', fd, -1, 0x7fff_ffff)
-    this.#closesDescriptor = checkSwitchedOn('options.closeOnFree', options?.closeOnFree)
+    const closesDescriptor = checkSwitchedOn('options.closeOnFree', given.closeOnFree)
+    super(base, given)
+    this.#closesDescriptor = closesDescriptor
     const socket = new SocketChannel(this.flow, () => this.callbacks.priority)
     this.flow.channel = socket
     socket.open(fd)
@@ -255,16 +252,22 @@ export class BufferEvent extends BufferEventSettings {
     const place = checkTarget('target', target)
     const { timeout, ...others } = checkOptions(options) ?? {}
     if (timeout !== undefined) checkTimeout('options.timeout', timeout)
-    checkSignal(others.signal)?.throwIfAborted()
+    throwIfAborted(checkAbortSignal('options.signal', others.signal))
     if (socket.fd >= 0 || socket.connecting) {
       throw new EventError('ERR_EVENT_ACTIVE', 'The stream has a descriptor, or is connecting')
     }
     if (isNumeric(place) && Object.values(others).every((value) => value === undefined)) {
       socket.connect(place, timeout)
     } else {
-      socket.connectBy(place, (closed) => {
-        const signal = others.signal === undefined ? closed : AbortSignal.any([others.signal, closed])
-        return connect(this.flow.base, target, { ...options, signal })
+      socket.connectBy(place, async (closed) => {
+        const attempt = new AbortController()
+        const abort = (reason: Error): void => attempt.abort(reason)
+        const listeners = [onAbort(others.signal, abort), onAbort(closed, abort)]
+        try {
+          return await connect(this.flow.base, target, { ...options, signal: attempt.signal })
+        } finally {
+          for (const stopListening of listeners) stopListening()
+        }
       })
     }
     return this
@@ -329,10 +332,12 @@ export class BufferEvent extends BufferEventSettings {
   #shut(): void {
     const { flow } = this
     flow.closed = true
-    this.callbacks.close()
-    for (const limiter of flow.limiters) limiter.close()
-    flow.channel.close(this.#closesDescriptor)
-    flow.onClose?.()
+    callAll('Parts of the stream failed to close', [
+      () => this.callbacks.close(),
+      ...[...flow.limiters].map((limiter) => () => limiter.close()),
+      () => flow.channel.close(this.#closesDescriptor),
+      () => flow.onClose?.(),
+    ])
   }
 
   #channel(): SocketChannel {

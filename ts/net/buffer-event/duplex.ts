@@ -24,6 +24,11 @@ export interface DuplexOptions {
 /** Bytes that are read ahead of the stream's own buffer, at least: reading is not stopped and begun for each piece. */
 const AHEAD = 65_536
 
+/** The host's timers, which test frameworks may replace after this module is loaded. */
+const { setTimeout, clearTimeout } = globalThis
+/** The longest time of a host's timer, in milliseconds: 24.8 days. */
+const LONGEST = 0x7fff_ffff
+
 type Done = (error?: Error | null) => void
 
 /**
@@ -145,7 +150,7 @@ export class BufferEventDuplex extends Duplex {
   /**
    * Emits `'timeout'` when nothing has moved for so long; nothing else happens. What moves then begins it anew.
    *
-   * @param timeout milliseconds; 0 for never
+   * @param timeout milliseconds; 0 for never. More than 2147483647, which are 24.8 days, count as that
    * @param callback called the first time
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
@@ -160,7 +165,7 @@ export class BufferEventDuplex extends Duplex {
     }
     if (callback !== undefined) this.once('timeout', callback)
     this.#moved = this.bytesRead + this.#flow.bytesWritten
-    this.#idle = setTimeout(() => this.#expired(), timeout).unref()
+    this.#idle = setTimeout(() => this.#expired(), Math.min(timeout, LONGEST)).unref()
     return this
   }
 

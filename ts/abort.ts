@@ -1,0 +1,36 @@
+/** Abort signals: those of this realm, of another one, and objects that behave like one. */
+
+import { wrongType } from './validate.js'
+
+/** What is used of an AbortSignal. */
+export type AbortSource = Pick<AbortSignal, 'aborted' | 'reason' | 'addEventListener' | 'removeEventListener'>
+
+/** An AbortSignal, or `undefined`. An object without its methods is refused before anything is started. */
+export function checkAbortSignal(name: string, value: AbortSource | undefined): AbortSource | undefined {
+  if (value === undefined) return undefined
+  const isAbortSignal =
+    typeof value === 'object' &&
+    value !== null &&
+    typeof value.aborted === 'boolean' &&
+    typeof value.addEventListener === 'function' &&
+    typeof value.removeEventListener === 'function'
+  if (!isAbortSignal) throw wrongType(name, 'an instance of AbortSignal', value)
+  return value
+}
+
+/** Throws the reason of an abort signal that is aborted. */
+export function throwIfAborted(signal: AbortSource | undefined): void {
+  if (signal?.aborted === true) throw signal.reason as Error
+}
+
+/**
+ * Calls `listener` with the reason when a signal that is not aborted yet is aborted.
+ *
+ * @returns a function that removes the listener
+ */
+export function onAbort(signal: AbortSource | undefined, listener: (reason: Error) => void): () => void {
+  if (signal === undefined) return () => {}
+  const call = (): void => listener(signal.reason as Error)
+  signal.addEventListener('abort', call, { once: true })
+  return () => signal.removeEventListener('abort', call)
+}

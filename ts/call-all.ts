@@ -1,0 +1,22 @@
+/** Work of which every part is done, whatever the others throw. */
+
+/**
+ * Runs every call, and then throws what was thrown: one error as it is, several as an AggregateError that has the
+ * properties of the first, such as `code`.
+ *
+ * @param message of the AggregateError
+ */
+export function callAll(message: string, calls: Iterable<() => void>): void {
+  const errors: unknown[] = []
+  for (const call of calls) {
+    try {
+      call()
+    } catch (error) {
+      if (error instanceof AggregateError) errors.push(...(error.errors as unknown[]))
+      else errors.push(error)
+    }
+  }
+  if (errors.length === 0) return
+  const [first] = errors
+  throw errors.length === 1 ? first : Object.assign(new AggregateError(errors, message), first)
+}
