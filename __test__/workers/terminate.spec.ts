@@ -1,5 +1,6 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 
+import { socket, type InternetAddress } from '../../net.js'
 import { until } from '../support/base.js'
 import { countOpen } from '../support/descriptors.js'
 import { startWorker } from '../support/worker.js'
@@ -25,6 +26,27 @@ describe('terminate() promptly ends a worker that is', () => {
     const start = performance.now()
     expect(await worker.terminate()).toBe(1)
     expect(performance.now() - start).toBeLessThan(PROMPTLY)
+  })
+})
+
+describe('terminate() closes the connection of', () => {
+  it.each([
+    'a buffered stream',
+    'a buffered stream that was given a descriptor',
+    'a buffered stream whose numeric target is connected to',
+    'a Duplex',
+    'a relay',
+  ])('%s', async (name) => {
+    const listening = socket.listen({ host: '127.0.0.1', port: 0 })
+    onTestFinished(() => socket.close(listening))
+    const { port } = socket.address(listening) as InternetAddress
+    const worker = await startWorker('worker.mjs', { name, port })
+    let fd = -1
+    await until(() => (fd = socket.accept(listening)) >= 0, 'the connection')
+    onTestFinished(() => socket.close(fd))
+    expect(socket.read(fd, Buffer.alloc(1))).toBe(-1)
+    await worker.terminate()
+    await until(() => socket.read(fd, Buffer.alloc(1)) === 0, 'the end of the connection')
   })
 })
 

@@ -63,7 +63,7 @@ export class BufferEvent extends BufferEventSettings {
     const closesDescriptor = checkSwitchedOn('options.closeOnFree', given.closeOnFree)
     super(base, given)
     this.#closesDescriptor = closesDescriptor
-    const socket = new SocketChannel(this.flow, () => this.callbacks.priority)
+    const socket = new SocketChannel(this.flow, closesDescriptor, () => this.callbacks.priority)
     this.flow.channel = socket
     socket.open(fd)
     EventBase.coreOf(base).waiting.add(this.#onBaseClosed)
@@ -335,7 +335,7 @@ export class BufferEvent extends BufferEventSettings {
     callAll('Parts of the stream failed to close', [
       () => this.callbacks.close(),
       ...[...flow.limiters].map((limiter) => () => limiter.close()),
-      () => flow.channel.close(this.#closesDescriptor),
+      () => flow.channel.close(),
       () => flow.onClose?.(),
     ])
   }

@@ -21,5 +21,5 @@ export interface Channel {
   /** The same, and more if more is possible; directions are bits of `EV`. */
   flush(what: number): void
   /** Gives everything back; nothing is called afterwards. */
-  close(closesDescriptor: boolean): void
+  close(): void
 }

@@ -2,6 +2,7 @@
 
 import { EV } from '../../constants.js'
 import type { Event } from '../../event.js'
+import { EventBase } from '../../event-base.js'
 import { crossing, native } from '../../native.js'
 import { at, withAddress, type Place } from '../address.js'
 import { timedOut } from '../lookup.js'
@@ -19,6 +20,8 @@ const MOST_CHUNKS = 64
 export class SocketChannel implements Channel {
   readonly #flow: Flow
   readonly #priority: () => number
+  /** Whether the descriptor is closed with the stream, and so at the end of the environment. */
+  readonly #isOwner: boolean
   #fd = -1
   #readable: Event | undefined
   #writable: Event | undefined
@@ -30,8 +33,9 @@ export class SocketChannel implements Channel {
   #lookUp: AbortController | undefined
   #deadline: Event | undefined
 
-  constructor(flow: Flow, priority: () => number) {
+  constructor(flow: Flow, isOwner: boolean, priority: () => number) {
     this.#flow = flow
+    this.#isOwner = isOwner
     this.#priority = priority
   }
 
@@ -46,7 +50,7 @@ export class SocketChannel implements Channel {
   /** Goes on with another descriptor, or with none; the one before is the caller's. */
   open(fd: number): void {
     this.#forget()
-    this.#fd = fd
+    this.#replace(fd)
     if (fd < 0) return
     const flow = this.#flow
     this.#startReading()
@@ -56,12 +60,12 @@ export class SocketChannel implements Channel {
   /** Begins to connect. Its end is told like everything else. */
   connect(place: Place, timeout: number | undefined): void {
     this.#forget()
-    this.#fd = at(place, () => native.socketConnect(place.place, place.port))
+    this.#replace(at(place, () => native.socketConnect(place.place, place.port)))
     this.#connecting = place
     try {
       this.#wait()
     } catch (error) {
-      this.close(true)
+      native.socketClose(this.#release())
       throw error
     }
     if (timeout === undefined) return
@@ -92,7 +96,7 @@ export class SocketChannel implements Channel {
     }
     this.#connecting = undefined
     this.#lookUp = undefined
-    this.#fd = fd
+    this.#replace(fd)
     this.#begin(true)
   }
 
@@ -119,11 +123,9 @@ export class SocketChannel implements Channel {
     if (this.#waiting) adjust(this.#writable, this.#flow.writeTimeout)
   }
 
-  close(closesDescriptor: boolean): void {
-    const fd = this.#fd
-    this.#forget()
-    this.#fd = -1
-    if (closesDescriptor && fd >= 0) native.socketClose(fd)
+  close(): void {
+    const fd = this.#release()
+    if (this.#isOwner && fd >= 0) native.socketClose(fd)
   }
 
   flush(what: number): void {
@@ -256,10 +258,7 @@ export class SocketChannel implements Channel {
 
   #connectFailed(error: Error): void {
     const place = this.#connecting as Place
-    const fd = this.#fd
-    this.#fd = -1
-    this.#forget()
-    native.socketClose(fd)
+    native.socketClose(this.#release())
     this.#failed(withAddress(error, place) as Error, false)
   }
 
@@ -280,6 +279,24 @@ export class SocketChannel implements Channel {
     if (!this.#waiting) return
     this.#waiting = false
     this.#writable?.del()
+  }
+
+  /** Sets the descriptor. The one before stays open. */
+  #replace(fd: number): void {
+    if (this.#isOwner) {
+      const { handle } = EventBase.coreOf(this.#flow.base)
+      if (this.#fd >= 0) crossing.disownDescriptor(handle, this.#fd)
+      if (fd >= 0) crossing.ownDescriptor(handle, fd)
+    }
+    this.#fd = fd
+  }
+
+  /** Stops using the descriptor, and returns it. */
+  #release(): number {
+    const fd = this.#fd
+    this.#forget()
+    this.#replace(-1)
+    return fd
   }
 
   /** Drops everything that belongs to the descriptor. */
