@@ -7,9 +7,9 @@
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use event_base::{Base, Error, EventId, EventSpec, Ready, What};
+use event_base::{Base, Error, EventId, EventSpec, Features, Ready, What};
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, recv};
+use nix::sys::socket::{MsgFlags, SockaddrStorage, getpeername, recv};
 
 use crate::address::Address;
 use crate::failure::{Result, is_shortage, system};
@@ -35,8 +35,8 @@ pub struct ConnectRequest<'a> {
     pub options: ConnectOptions,
     /// A connection on whose behalf this connect is made. The connect ends with
     /// [`ConnectAbandoned`](crate::Completion::ConnectAbandoned) when the client resets that connection, or closes
-    /// it without having sent a byte. It is watched once the connect has taken `attempt_delay`, on backends that
-    /// report a close. The descriptor has to stay open until the connect has ended.
+    /// it without having sent a byte: one that has sent bytes may wait for the answer. It is watched once the connect
+    /// has taken `attempt_delay`. The descriptor has to stay open until the connect has ended.
     pub client: Option<BorrowedFd<'a>>,
 }
 
@@ -235,7 +235,10 @@ impl Connecting {
         if let Some(client) = &mut self.client
             && client.event.is_none()
         {
-            let interest = EventSpec::io(client.fd, What::CLOSED).data(Role::Closed(0).tag(self.key));
+            // A backend that does not report a close reports the end of the stream to readers, until bytes arrive.
+            let reports_close = base.features()?.contains(Features::EARLY_CLOSE);
+            let what = if reports_close { What::CLOSED } else { What::READ };
+            let interest = EventSpec::io(client.fd, what).data(Role::Closed(0).tag(self.key));
             let event = *client.event.insert(base.create(interest)?);
             base.add(event, None)?;
         }
@@ -265,6 +268,10 @@ impl Connecting {
     /// answer.
     fn check_client(&self) -> Result<Option<Outcome>> {
         let Some(client) = &self.client else { return Ok(None) };
+        // Bytes that arrived before a reset can still be read, but a connection that was reset has no peer.
+        if getpeername::<SockaddrStorage>(client.fd) == Err(Errno::ENOTCONN) {
+            return Ok(Some(Outcome::Abandoned));
+        }
         match recv(client.fd, &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
             Ok(1..) | Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
             Ok(_) | Err(_) => Ok(Some(Outcome::Abandoned)),
@@ -322,5 +329,21 @@ mod tests {
         assert_eq!(order(&addresses, 2), [2, 3, 0, 4, 1]);
         assert_eq!(order(&addresses, 4), [4, 0, 3, 1, 2]);
         assert_eq!(order(&addresses[..1], 0), [0]);
+    }
+
+    #[test]
+    fn a_connection_that_is_established_when_the_deadline_expires_is_not_late() {
+        let base = Base::new().unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let addresses = [Address::Internet(listener.local_addr().unwrap())];
+        let key = SourceKey::from_bits(1 << 24).unwrap();
+        let timeout = Some(Duration::ZERO);
+        let request = ConnectRequest { timeout, ..ConnectRequest::new(&addresses) };
+        let mut connecting = Connecting::new(&base, key, &request).unwrap();
+        let _peer = listener.accept().unwrap();
+        // The timer is dispatched without a poll before it, as after a wait that a signal broke off.
+        let outcome = connecting.on_timer(&base);
+        assert!(matches!(outcome, Ok(Some(Outcome::Connected(_, 0)))), "{outcome:?}");
+        connecting.close(&base);
     }
 }

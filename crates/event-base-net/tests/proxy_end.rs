@@ -5,12 +5,13 @@ mod support;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use event_base::Error;
-use event_base_net::proxy::{Endpoint, HealthOptions, Proxy, ProxyOptions};
+use event_base_net::proxy::{Endpoint, HealthOptions, Proxy, ProxyOptions, Upstream};
 use event_base_net::socket::{self, BindOptions};
 use event_base_net::{Address, RateLimit};
 use nix::errno::Errno;
@@ -113,10 +114,7 @@ fn a_stop_with_live_connections_leaves_no_descriptor_and_no_thread() {
     let silent = Silent::new();
     let before = open_descriptors();
     for round in 0..5 {
-        let list = vec![
-            server.upstream(),
-            event_base_net::proxy::Upstream::new("silent", Address::Internet(silent.address)),
-        ];
+        let list = vec![server.upstream(), Upstream::new("silent", Address::Internet(silent.address))];
         let proxy = Running::to(list, 4);
         let clients: Vec<_> = (0..20).map(|_| proxy.dial()).collect();
         // Half of them flow, the others are being connected.
@@ -225,7 +223,7 @@ fn threads_share_a_path_or_an_inherited_socket() {
             let mut byte = [0];
             match proxy.address() {
                 Address::Path(_) => {
-                    let mut client = std::os::unix::net::UnixStream::connect(&path).expect("it accepts");
+                    let mut client = UnixStream::connect(&path).expect("it accepts");
                     client.read_exact(&mut byte).expect("somebody greets");
                 }
                 _ => byte[0] = proxy.ask().expect("somebody greets"),
@@ -235,6 +233,85 @@ fn threads_share_a_path_or_an_inherited_socket() {
         assert_eq!(proxy.stats().threads.iter().map(|one| one.accepted).sum::<u64>(), 10);
     }
     assert!(!path.exists(), "a proxy removes the path that it bound");
+}
+
+/// A proxy at a path, in a folder of its own.
+fn at_path(name: &str, threads: u32, upstream: Upstream) -> (Running, PathBuf) {
+    let path = std::env::temp_dir().join(format!("event-base-{name}-{}", std::process::id()));
+    let address = Address::path(path.to_str().expect("it is text")).expect("it fits");
+    let listen = Endpoint::Bind(address, BindOptions::default());
+    (Running::start(ProxyOptions { threads, ..ProxyOptions::new(listen, vec![upstream]) }), path)
+}
+
+#[test]
+fn a_path_is_free_for_a_successor_as_soon_as_accepting_ends() {
+    let _turn = alone();
+    let server = Server::start(b'a');
+    let (proxy, path) = at_path("drained", 3, server.upstream());
+    let mut client = UnixStream::connect(&path).expect("it accepts");
+    client.read_exact(&mut [0]).expect("a server greets");
+    proxy.drain(None);
+    let give_up = Instant::now() + support::PATIENCE;
+    while path.exists() {
+        assert!(Instant::now() < give_up, "the path stays");
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert!(!proxy.is_over());
+    let (successor, same) = at_path("drained", 2, server.upstream());
+    assert_eq!(same, path);
+    client.write_all(b"open").expect("it is open");
+    drop(client);
+    proxy.until_over();
+    drop(proxy);
+    // The end of the first proxy leaves the successor's path.
+    let mut client = UnixStream::connect(&path).expect("the successor accepts");
+    client.read_exact(&mut [0]).expect("a server greets");
+    successor.stop();
+    successor.until_over();
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_path_that_another_socket_has_by_then_stays() {
+    let _turn = alone();
+    let server = Server::start(b'a');
+    let (proxy, path) = at_path("replaced", 1, server.upstream());
+    std::fs::remove_file(&path).expect("it is there");
+    let _other = std::os::unix::net::UnixListener::bind(&path).expect("the path is free");
+    proxy.stop();
+    proxy.until_over();
+    assert!(path.exists());
+    std::fs::remove_file(&path).expect("it is there");
+}
+
+#[test]
+fn a_path_that_was_removed_already_does_not_keep_a_proxy_from_ending() {
+    let _turn = alone();
+    let server = Server::start(b'a');
+    let (proxy, path) = at_path("removed", 2, server.upstream());
+    std::fs::remove_file(&path).expect("it is there");
+    proxy.drain(None);
+    proxy.until_over();
+    assert!(proxy.take_problems().is_empty());
+}
+
+#[test]
+fn a_client_that_gives_up_while_its_upstream_does_not_answer_holds_no_descriptor() {
+    let _turn = alone();
+    let silent = Silent::new();
+    let before = open_descriptors();
+    let upstream = Upstream::new("silent", Address::Internet(silent.address));
+    let options = ProxyOptions { connect_timeout: None, ..ProxyOptions::new(loopback(), vec![upstream]) };
+    let proxy = Running::start(options);
+    let idle = open_descriptors();
+    let clients: Vec<_> = (0..10).map(|_| proxy.dial()).collect();
+    proxy.until("all accepted", |stats| stats.total.open == 10);
+    drop(clients);
+    let stats = proxy.until("all given up", |stats| stats.total.open == 0);
+    assert_eq!((stats.total.refused, stats.upstreams[0].open, stats.upstreams[0].refused), (10, 0, 0));
+    await_descriptors(idle);
+    drop(proxy);
+    await_descriptors(before);
 }
 
 #[test]

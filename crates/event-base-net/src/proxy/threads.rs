@@ -144,3 +144,77 @@ impl Drop for SignalMask {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::address::Address;
+    use crate::proxy::options::{AddressUse, Balance, Endpoint, HealthOptions, Upstream};
+    use crate::proxy::{
+        Directory, ListSettings, Listeners, LookupTimes, Problems, Settings, ThreadState, listeners,
+    };
+    use crate::relay::RelayOptions;
+    use crate::socket::BindOptions;
+
+    /// A resolver that does not return before the proxy is dropped.
+    #[derive(Debug)]
+    struct Hanging(parking_lot::Mutex<Receiver<()>>);
+
+    impl crate::proxy::Resolver for Hanging {
+        fn resolve(&self, _: &str) -> io::Result<Vec<std::net::SocketAddr>> {
+            let _ = self.0.lock().recv();
+            Ok(Vec::new())
+        }
+    }
+
+    #[test]
+    fn where_a_thread_cannot_be_made_those_before_it_end_and_nothing_is_left() {
+        let path = std::env::temp_dir().join(format!("event-base-no-thread-{}", std::process::id()));
+        let address = Address::path(path.to_str().unwrap()).unwrap();
+        let endpoint = Endpoint::Bind(address, BindOptions::default());
+        let Listeners { sockets, path: bound, .. } = listeners::open(endpoint, 4).unwrap();
+        assert!(path.exists());
+        let health = HealthOptions::default();
+        let list_settings =
+            ListSettings { balance: Balance::RoundRobin, addresses: AddressUse::All, health, threads: 4 };
+        let second = Duration::from_secs(1);
+        let times = LookupTimes { interval: None, backoff: second, max_backoff: second, limit: second };
+        let list = vec![Upstream::named("name", "name", 1)];
+        let directory = Directory::new(list, list_settings, times).unwrap();
+        let settings = Settings {
+            accept: crate::accept::ListenOptions::default(),
+            connect_timeout: None,
+            relay: RelayOptions::default(),
+            proxy_protocol: None,
+        };
+        let states = (0..4).map(|_| ThreadState::new().unwrap()).collect();
+        let (release, released) = channel::<()>();
+        let resolver = Arc::new(Hanging(parking_lot::Mutex::new(released)));
+        let problems = Problems::new(Box::new(|| {}));
+        let shared = Shared::new(settings, states, directory, resolver, problems, bound);
+        shared.lookups.start().unwrap();
+
+        let mut left = 2;
+        let started = start_with(&shared, sockets, |name, run| {
+            if left == 0 {
+                return Err(io::Error::from_raw_os_error(Errno::EAGAIN as i32));
+            }
+            left -= 1;
+            Builder::new().name(name).spawn(run)
+        });
+        let refused = started.map(|threads| threads.len());
+        assert_eq!(refused, Err(system(Errno::EAGAIN, "pthread_create", None)));
+        let weak = Arc::downgrade(&shared);
+        drop(shared);
+        // A look-up in progress does not hold anything of the proxy but itself.
+        let give_up = Instant::now() + Duration::from_secs(60);
+        while weak.upgrade().is_some() {
+            assert!(Instant::now() < give_up, "a thread holds the proxy");
+            std::thread::yield_now();
+        }
+        assert!(!path.exists());
+        drop(release);
+    }
+}
