@@ -147,6 +147,8 @@ impl Listener {
             let Error::System(SystemError { errno, .. }) = error else { return Step::Dead(error) };
             match Errno::from_raw(errno) {
                 errno if is_resource_shortage(errno) => return self.wait(base, error),
+                // It was shut down elsewhere, where it can be made to listen again; not so a socket with a peer.
+                Errno::EINVAL if socket::peer(&self.fd).is_err() => return self.wait(base, error),
                 Errno::EBADF | Errno::EINVAL | Errno::ENOTSOCK | Errno::EOPNOTSUPP | Errno::EFAULT => {
                     return Step::Dead(error);
                 }

@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, SockaddrStorage, getpeername, recv};
 
 use crate::address::Address;
-use crate::failure::{Result, is_shortage, system};
+use crate::failure::{Result, errno, is_shortage, system};
 use crate::socket::{self, ConnectOptions};
 use crate::source::{Role, SourceKey};
 
@@ -207,11 +207,22 @@ impl Connecting {
         }
     }
 
-    /// An attempt has ended. Where it failed, the next one starts.
+    /// An attempt is reported to have ended. Where it failed, the next one starts.
     fn finish_attempt(&mut self, base: &Base, position: usize) -> Result<Option<Outcome>> {
         let Attempt { index, fd, event } = self.attempts.remove(position);
+        let mut outcome = socket::connect_outcome(&fd);
+        if outcome.as_ref().is_err_and(|error| errno(error) == Some(Errno::EINPROGRESS)) {
+            // A registration that the kernel refused late is reported as readiness, and has to be made again.
+            match base.add(event, None) {
+                Ok(()) => {
+                    self.attempts.insert(position, Attempt { index, fd, event });
+                    return Ok(None);
+                }
+                refused => outcome = refused,
+            }
+        }
         let _ = base.free(event);
-        match socket::connect_outcome(&fd) {
+        match outcome {
             Ok(()) => return Ok(Some(Outcome::Connected(fd, index))),
             Err(error) => self.failures.push((index, error)),
         }
@@ -249,8 +260,8 @@ impl Connecting {
     /// The time is over. After a pause of the process (`SIGSTOP`, a suspended machine) a connection may be
     /// established that the loop has not reported yet: `epoll_wait` then fails with `EINTR` (`signal(7)`).
     fn on_deadline(&mut self, base: &Base) -> Result<Outcome> {
+        self.waiting.clear();
         while let Some(position) = self.attempts.iter().position(|attempt| socket::is_writable(&attempt.fd)) {
-            self.waiting.clear();
             if let Some(outcome) = self.finish_attempt(base, position)? {
                 return Ok(outcome);
             }
@@ -329,6 +340,27 @@ mod tests {
         assert_eq!(order(&addresses, 2), [2, 3, 0, 4, 1]);
         assert_eq!(order(&addresses, 4), [4, 0, 3, 1, 2]);
         assert_eq!(order(&addresses[..1], 0), [0]);
+    }
+
+    #[test]
+    fn readiness_without_a_connection_is_waited_for_again() {
+        let base = Base::new().unwrap();
+        // Its queue is full, so that connects get no answer.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::new(0).unwrap()).unwrap();
+        let limit = Duration::from_millis(250);
+        let queue: Vec<_> = std::iter::from_fn(|| std::net::TcpStream::connect_timeout(&address, limit).ok())
+            .take(9)
+            .collect();
+        let addresses = [Address::Internet(address)];
+        let key = SourceKey::from_bits(1 << 24).unwrap();
+        let mut connecting = Connecting::new(&base, key, &ConnectRequest::new(&addresses)).unwrap();
+        assert!(matches!(connecting.finish_attempt(&base, 0), Ok(None)));
+        let attempt = &connecting.attempts[0];
+        assert_eq!(base.pending(attempt.event, What::WRITE), Ok(What::WRITE));
+        connecting.close(&base);
+        drop(queue);
     }
 
     #[test]

@@ -113,6 +113,33 @@ fn a_listener_closed_in_the_middle_of_a_batch_accepts_no_more() {
 }
 
 #[test]
+fn a_listener_that_was_shut_down_elsewhere_accepts_when_it_listens_again() {
+    each_method(|method, bed| {
+        let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
+        let door = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
+        let other = door.try_clone().expect("a descriptor is free");
+        let key = bed.net.listen(door, ListenOptions::default()).expect("it can be watched");
+        socket::shutdown(&other, socket::Direction::Both).expect("it listens");
+        bed.run_until(|_, completion| {
+            let Completion::AcceptFailed { key: of, error, retry_after: Some(_) } = completion else {
+                panic!("unexpected: {completion:?}");
+            };
+            assert_eq!(of, key);
+            assert_eq!(errno(&error), (Errno::EINVAL, "accept"), "{method}");
+            true
+        });
+        socket::check_listening(&other, Some(8)).expect("it can listen again");
+        // The kernel chose the port, and chooses another one.
+        let Ok(Address::Internet(address)) = socket::address(&other) else { panic!("it is bound") };
+        let _client = TcpStream::connect(address).expect("it listens");
+        bed.run_until(|_, completion| {
+            assert!(matches!(completion, Completion::Accepted { .. }), "{method}: {completion:?}");
+            true
+        });
+    });
+}
+
+#[test]
 fn what_does_not_listen_is_told_and_closed() {
     each_method(|method, bed| {
         let before = open_descriptors();

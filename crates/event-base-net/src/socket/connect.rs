@@ -80,17 +80,22 @@ pub fn connect_with(address: &Address, options: &ConnectOptions) -> Result<Owned
 /// immediately.
 ///
 /// # Errors
-/// `connect`: the socket's pending failure (`SO_ERROR`), or `ECONNREFUSED` for a socket that is connected to itself;
-/// `getsockopt`: `ENOTSOCK`, `EBADF`.
+/// `connect`: the socket's pending failure (`SO_ERROR`), `ECONNREFUSED` for a socket that is connected to itself, or
+/// `EINPROGRESS` where the connect has not ended; `getsockopt`: `ENOTSOCK`, `EBADF`.
 pub fn connect_outcome(fd: impl AsFd) -> Result<()> {
     let fd = fd.as_fd();
     if let Some(error) = super::error(fd, "connect")? {
         return Err(Error::System(error));
     }
     let socket = SockRef::from(&fd);
-    let local = socket.local_addr().ok().and_then(|address| address.as_socket());
-    let peer = || socket.peer_addr().ok().and_then(|address| address.as_socket());
-    if local.is_none_or(|local| peer() != Some(local)) {
+    let peer = match socket.peer_addr() {
+        Err(error) if error.raw_os_error() == Some(Errno::ENOTCONN as i32) => {
+            return Err(system(Errno::EINPROGRESS, "connect", Some(fd.as_raw_fd())));
+        }
+        // On macOS, EINVAL stands for a connection that was reset already; reading reports that.
+        peer => peer.ok().and_then(|address| address.as_socket()),
+    };
+    if peer.is_none() || socket.local_addr().ok().and_then(|address| address.as_socket()) != peer {
         return Ok(());
     }
     let _ = socket.set_linger(Some(Duration::ZERO));
