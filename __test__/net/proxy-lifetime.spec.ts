@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads'
 
 import { expect, onTestFinished, test } from 'vitest'
 
-import { dial, drain, openDescriptors, serve, until } from './support.js'
+import { dial, drain, openDescriptors, readToReset, serve, until } from './support.js'
 
 const program = fileURLToPath(new URL('../fixtures/proxy.mjs', import.meta.url))
 
@@ -80,7 +80,7 @@ test('the end of a worker closes the threads and descriptors of its proxy', asyn
     const { worker, port } = await start()
     expect(await echoes(port)).toBe('hello')
     const client = await dial(port)
-    const everything = drain(client)
+    const everything = readToReset(client)
     client.write('x')
     await once(client, 'data')
     await worker.terminate()

@@ -97,6 +97,20 @@ export function drain(stream: Readable): Promise<Buffer> {
   })
 }
 
+/** Reads a stream that is cut: resolves with its bytes when it is reset, and rejects where it ends as if complete. */
+export function readToReset(stream: Readable): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+    stream.once('end', () => reject(new Error('the stream ended as if it were complete')))
+    stream.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNRESET') resolve(Buffer.concat(chunks))
+      else reject(error)
+    })
+    stream.resume()
+  })
+}
+
 /** A connection: a descriptor for the code under test, and the other end as a socket of Node's. */
 export async function connection(): Promise<{ fd: number; far: Socket }> {
   const door = socket.listen({ host: LOOPBACK, port: 0 })

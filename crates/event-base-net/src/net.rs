@@ -313,6 +313,14 @@ impl Net {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn relay_of(&self, key: SourceKey) -> Option<&Relay> {
+        match self.sources.get(key) {
+            Some(Source::Relay(relay)) => Some(relay),
+            _ => None,
+        }
+    }
+
     fn listener_died(&mut self, key: SourceKey, error: Error) {
         if let Some(Source::Listener(listener)) = self.sources.remove(key) {
             listener.close(&self.base);

@@ -51,6 +51,23 @@ fn bytes_in_one_direction_keep_both_alive() {
 }
 
 #[test]
+fn a_relay_ends_one_idle_time_after_its_last_byte() {
+    let _turn = alone();
+    at_some_pace(|pace| {
+        let idle = IDLE * pace;
+        let mut bed = Bed::new();
+        let (key, _client, mut server) =
+            bed.relay(RelayOptions { idle_timeout: Some(idle), ..RelayOptions::default() });
+        assert!(bed.run_for(idle / 2).is_empty());
+        server.write_all(b"the last").expect("the relay reads");
+        bed.run_to(|bed| bed.net.stats(key).is_ok_and(|stats| stats.bytes_b_to_a == 8));
+        let last = Instant::now();
+        assert_eq!(bed.run_to_end(key).reason, EndReason::Idle);
+        if last.elapsed() < idle * 5 / 4 { Ok(()) } else { Err(format!("{:?} later", last.elapsed())) }
+    });
+}
+
+#[test]
 fn waiting_for_tokens_is_not_idle() {
     let _turn = alone();
     let mut bed = Bed::new();

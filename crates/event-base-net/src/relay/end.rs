@@ -275,6 +275,12 @@ impl End {
         }
     }
 
+    /// Deletes the event for reading in the engine alone, as the engine does after a late refusal.
+    #[cfg(test)]
+    pub(super) fn forget_registration(&self, base: &Base) {
+        base.del(self.read.event.expect("it is watched")).expect("the base is open");
+    }
+
     /// Frees its events and closes the descriptor.
     pub(super) fn close(self, base: &Base) {
         for watch in [&self.read, &self.write, &self.closed] {

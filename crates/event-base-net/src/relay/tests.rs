@@ -1,12 +1,12 @@
 //! Relays whose system calls fail.
 
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use event_base::{Base, Error, EventSpec, LoopFlags, Ready, SystemError, What};
 use nix::errno::Errno;
 
-use super::{EndReason, RelayEnd, RelayOptions, Transfer};
+use super::{EndReason, RateLimit, RelayEnd, RelayOptions, Transfer};
 use crate::accept::ListenOptions;
 use crate::address::Address;
 use crate::completion::Completion;
@@ -235,7 +235,7 @@ fn an_idle_timeout_reads_what_has_arrived_before_it_ends_a_relay() {
 }
 
 #[test]
-fn a_connect_timeout_does_not_refuse_a_connection_that_is_established() {
+fn a_connect_timeout_does_not_refuse_a_connection_that_is_established_and_idle_time_starts_then() {
     let mut bed = Bed::new();
     let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
     let options = socket::BindOptions { backlog: 0, ..socket::BindOptions::default() };
@@ -255,9 +255,11 @@ fn a_connect_timeout_does_not_refuse_a_connection_that_is_established() {
     let watched = connecting.try_clone().expect("a descriptor is free");
     let (near, _client) = socket::pair().expect("a pair");
     let connect_timeout = Some(Duration::from_secs(60));
+    let idle_timeout = Some(Duration::from_millis(500));
+    let begin = Instant::now();
     let key = bed
         .net
-        .relay(near, connecting, RelayOptions { connect_timeout, ..RelayOptions::default() })
+        .relay(near, connecting, RelayOptions { connect_timeout, idle_timeout, ..RelayOptions::default() })
         .expect("both can be watched");
     while !socket::is_writable(&watched) {
         let _ = socket::accept(&listener).expect("it listens");
@@ -266,6 +268,11 @@ fn a_connect_timeout_does_not_refuse_a_connection_that_is_established() {
     // The timer is dispatched before the readiness.
     let ended = bed.dispatch(key, Role::Write(1), What::TIMEOUT);
     assert!(ended.is_none() && bed.is_running(key), "{ended:?}");
+    // The idle time starts when the connect is done, and not with the relay.
+    let connected = Instant::now();
+    let ended = bed.dispatch(key, Role::Deadline, What::TIMEOUT);
+    let is_late = connected.elapsed() >= Duration::from_millis(500);
+    assert!(is_late || begin.elapsed() >= Duration::from_millis(500) && ended.is_none(), "{ended:?}");
 }
 
 #[test]
@@ -315,4 +322,40 @@ fn a_listener_that_cannot_be_watched_again_is_tried_again() {
         }
         other => panic!("unexpected: {other:?}"),
     }
+}
+
+#[test]
+fn the_earlier_of_two_delays_ends_first() {
+    let mut bed = Bed::new();
+    let limit = Some(RateLimit { rate: 1, burst: 1 });
+    let (_key, client, server) = bed.relay(RelayOptions { limit, ..with(Transfer::Copy) });
+    // The second byte waits for a token, for a second.
+    send(&client, b"ab");
+    bed.pass();
+    assert_eq!(received(&server), b"a");
+    // The other direction waits for memory, for a hundredth of that.
+    faults::inject(Call::Send, Errno::ENOBUFS);
+    send(&server, b"c");
+    bed.pass();
+    assert_eq!((faults::left(), received(&client)), (0, Vec::new()));
+    let mut back = Vec::new();
+    while back.is_empty() {
+        std::thread::sleep(Duration::from_millis(1));
+        assert!(bed.pass().is_empty());
+        back = received(&client);
+    }
+    assert_eq!((back.as_slice(), received(&server).as_slice()), (&b"c"[..], &b""[..]));
+}
+
+#[test]
+fn a_registration_that_no_longer_exists_is_made_again() {
+    let mut bed = Bed::new();
+    let (key, client, server) = bed.relay(with(Transfer::Copy));
+    // The engine drops what the kernel refuses late, and reports it as readiness.
+    let Some(super::Relay { ends, .. }) = bed.net.relay_of(key) else { panic!("it is running") };
+    ends[0].forget_registration(&bed.base);
+    assert!(bed.dispatch(key, Role::Read(0), What::READ).is_none());
+    send(&client, b"noticed");
+    bed.pass();
+    assert_eq!(received(&server), b"noticed");
 }
