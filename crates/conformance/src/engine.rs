@@ -82,7 +82,8 @@ impl<H: Handler> Peer for Engine<H> {
     }
 
     fn activate(&self, event: EventId, what: What) -> Result<(), Failure> {
-        Ok(self.base.activate(event, what)?)
+        self.base.activate(event, what)?;
+        Ok(())
     }
 
     fn run(&self, pass: Pass) -> Result<(), Failure> {
@@ -112,6 +113,7 @@ pub struct EngineWaker {
 
 impl Waker for EngineWaker {
     fn wake(&self) -> Result<(), Failure> {
-        Ok(self.base.activate(self.event, What::READ)?)
+        self.base.activate(self.event, What::READ)?;
+        Ok(())
     }
 }

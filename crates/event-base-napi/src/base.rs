@@ -14,7 +14,7 @@ pub fn base_close(handle: Handle) -> Outcome<()> {
     handle.detach();
     drop(handle.shared.take());
     handle.net_close();
-    handle.base().close().into()
+    handle.base().close().map(drop).into()
 }
 
 /// Replaces the kernel's objects of the base, as a forked child must.

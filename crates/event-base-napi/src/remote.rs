@@ -64,7 +64,7 @@ pub fn remote_connect(name: String) -> Outcome<External<Remote>> {
 #[napi(catch_unwind)]
 pub fn remote_activate(remote: &External<Remote>, event: f64, what: u32) -> Outcome<()> {
     let what = What::from_bits_truncate(what as u8);
-    remote.event(event).and_then(|id| remote.base.activate(id, what)).into()
+    remote.event(event).and_then(|id| remote.base.activate(id, what)).map(drop).into()
 }
 
 /// Adds an event.

@@ -35,5 +35,5 @@ pub fn base_activate_by_signal(handle: Handle, number: i32) -> Outcome<()> {
 #[napi(catch_unwind)]
 pub fn event_activate_signal(handle: Handle, event: f64, what: u32, calls: u32) -> Outcome<()> {
     let what = What::from_bits_truncate(what as u8);
-    handle.base().activate_signal(EventId::from_bits(event as u64), what, calls).into()
+    handle.base().activate_signal(EventId::from_bits(event as u64), what, calls).map(drop).into()
 }

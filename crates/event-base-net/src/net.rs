@@ -380,7 +380,7 @@ impl Net {
             Some(event) => event,
             None => *self.wake.insert(self.base.create(EventSpec::user().data(WAKE))?),
         };
-        self.base.activate(event, What::READ)
+        self.base.activate(event, What::READ).map(drop)
     }
 }
 

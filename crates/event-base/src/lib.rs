@@ -28,7 +28,7 @@
 //! | `event_add`, `event_del`, `event_remove_timer` | [`Base::add`], [`Base::del`], [`Base::remove_timer`] |
 //! | `event_del_block`, `event_del_noblock` | [`Base::del_block`], [`Base::del`] |
 //! | `event_reinit` | [`Base::reinit`] |
-//! | `event_active`, `event_active_later_` | [`Base::activate`], [`Base::activate_later`] |
+//! | `event_active`, `event_active_later_`, `event_deferred_cb_schedule_` | [`Base::activate`], [`Base::activate_later`], [`Base::defer`] |
 //! | `event_pending`, `event_priority_set` | [`Base::pending`], [`Base::set_priority`] |
 //! | `event_assign`, `event_finalize`, `event_free_finalize` | [`Base::assign`], [`Base::finalize_keep`], [`Base::finalize`] |
 //! | `evsignal_new`, `event_base_get_signal_method`, `_active_by_signal` | [`EventSpec::signal`], [`Base::signal_method`], [`Base::activate_by_signal`] |

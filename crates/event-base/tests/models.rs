@@ -140,7 +140,7 @@ fn a_request_to_stop_ends_the_wait() {
     let stops: [Stop; 4] = [
         |base| base.loop_break().unwrap(),
         |base| base.loop_exit(None).unwrap(),
-        |base| base.close().unwrap(),
+        |base| drop(base.close().unwrap()),
         |base| base.release().unwrap(),
     ];
     for stop in stops {

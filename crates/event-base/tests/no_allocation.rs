@@ -208,7 +208,7 @@ fn user_events() {
     on_each_base(|base| {
         let events = created(base, 1000, |data| EventSpec::user().data(data));
         let allocations = allocations_of(|| {
-            events.iter().for_each(|&event| base.activate(event, What::READ).unwrap());
+            events.iter().for_each(|&event| assert!(base.activate(event, What::READ).unwrap()));
             pass_until(base, events.len());
         });
         assert_eq!(allocations, 0);

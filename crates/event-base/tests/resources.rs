@@ -85,7 +85,7 @@ fn a_base_closed_under_a_loop_releases_its_descriptors_when_the_loop_ends() {
     let before = open_descriptors();
     let base = Base::new().unwrap();
     base.create_and_add(EventSpec::timer(), Some(ms(1))).unwrap();
-    run_watched(&base, WAIT, |base, _| base.close().unwrap());
+    run_watched(&base, WAIT, |base, _| drop(base.close().unwrap()));
     assert_eq!(open_descriptors(), before);
 
     let base = Base::new().unwrap();

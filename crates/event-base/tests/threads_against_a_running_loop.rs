@@ -40,8 +40,8 @@ fn disturb(base: &Base, seed: u64, shared: &[EventId], sockets: &[&UnixStream]) 
             0..=2 => base.add(id, Some(Duration::from_micros(random.below(500)))),
             3 => base.add(id, None),
             4 | 5 => base.del(id),
-            6 => base.activate(id, What::READ),
-            7 => base.activate_later(id, What::WRITE),
+            6 => base.activate(id, What::READ).map(drop),
+            7 => base.activate_later(id, What::WRITE).map(drop),
             8 => base.remove_timer(id),
             9 if own.len() < 50 => {
                 let spec = match random.below(3) {

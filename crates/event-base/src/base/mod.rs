@@ -35,6 +35,7 @@ pub use run::{Step, Wait, WatcherCall, WatcherId};
 use crate::backend::{Backend, wants_signalfd};
 use crate::config::Config;
 use crate::error::Error;
+use crate::event::Ready;
 use crate::flags::{BaseFlags, Features};
 use crate::signal::Signals;
 use crate::sync::{Guard, Lock};
@@ -133,17 +134,18 @@ impl Base {
     /// call fails with [`Error::Closed`]. A running loop returns as after a break, and releases the kernel's objects
     /// then.
     ///
-    /// Descriptors of events belong to the user and stay open. Finalizers that have not run yet do not run. May be
+    /// Descriptors of events belong to the user and stay open. Finalizers that were not dispatched are returned, in the
+    /// order in which the loop would have dispatched them: the caller runs them, or releases what they use. May be
     /// called in a forked child: the parent's base is not affected.
-    pub fn close(&self) -> Result<(), Error> {
+    pub fn close(&self) -> Result<Vec<Ready>, Error> {
         let mut inner = self.shared.state.lock()?;
         if inner.closed {
-            return Ok(());
+            return Ok(Vec::new());
         }
         if !inner.is_current() {
             inner.disown();
         }
-        inner.delete_all();
+        let finalizers = inner.delete_all();
         inner.run.remove_watchers();
         inner.closed = true;
         inner.process = fork::NO_GENERATION;
@@ -151,7 +153,7 @@ impl Base {
         inner.release();
         inner.kernel.request_wake();
         self.unlock(inner);
-        Ok(())
+        Ok(finalizers)
     }
 
     /// Whether several threads may use the base: it was built without `NOLOCK`.

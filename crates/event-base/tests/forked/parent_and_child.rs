@@ -18,7 +18,7 @@ fn a_child_does_not_affect_the_parent() {
     base.descriptor().unwrap();
     base.enter(WAIT).unwrap();
     assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
-    in_child(|| base.close().unwrap());
+    in_child(|| drop(base.close().unwrap()));
     in_child(|| drop(base.clone()));
     in_child(|| {
         base.reinit().unwrap();
@@ -97,7 +97,7 @@ fn a_loop_of_another_thread_has_ended_in_the_child() {
             });
         });
         // Closed without `reinit`: the parent's loop is not woken, and continues.
-        in_child(|| base.close().unwrap());
+        in_child(|| drop(base.close().unwrap()));
         assert_eq!(base.enter(WAIT), Err(Error::Reentrant));
         base.del(timer).unwrap();
     });

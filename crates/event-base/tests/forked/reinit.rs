@@ -55,7 +55,7 @@ fn reinit_works_on_a_base_without_locks() {
         base.reinit().unwrap();
         assert_eq!(run(&base, POLL).1, [(event, What::WRITE)]);
     });
-    in_child(|| base.close().unwrap());
+    in_child(|| drop(base.close().unwrap()));
     assert_eq!(run(&base, POLL).1, [(event, What::WRITE)]);
 }
 
@@ -98,7 +98,7 @@ fn reinit_works_on_every_backend() {
         base.enter(WAIT).unwrap();
         base.del(deleted).unwrap();
         in_child(|| base.leave());
-        in_child(|| base.close().unwrap());
+        in_child(|| drop(base.close().unwrap()));
         in_child(|| {
             base.leave();
             base.reinit().unwrap();

@@ -48,8 +48,8 @@ impl Engine {
             }
             Step::Del(event) => base.del(id(event)),
             Step::RemoveTimer(event) => base.remove_timer(id(event)),
-            Step::Activate(event, what) => base.activate(id(event), *what),
-            Step::ActivateLater(event, what) => base.activate_later(id(event), *what),
+            Step::Activate(event, what) => base.activate(id(event), *what).map(drop),
+            Step::ActivateLater(event, what) => base.activate_later(id(event), *what).map(drop),
             Step::SetPriority(event, priority) => base.set_priority(id(event), *priority),
             Step::Break => base.loop_break(),
             Step::Continue => base.loop_continue(),

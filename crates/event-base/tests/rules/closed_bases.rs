@@ -2,7 +2,7 @@
 
 use event_base::{CountFlags, Error, EventSpec, LoopResult, Step, Wait, What};
 
-use crate::support::{Bed, WAIT, fd, ms, next_event, pair};
+use crate::support::{Bed, POLL, WAIT, fd, ms, next_event, pair};
 
 #[test]
 fn every_call_on_a_closed_base_fails() {
@@ -89,4 +89,35 @@ fn a_clone_is_the_same_base() {
     drop(base);
     assert!(!clone.is_closed());
     clone.close().unwrap();
+}
+
+#[test]
+fn closing_returns_the_finalizers_that_were_not_dispatched_in_their_order() {
+    let bed = Bed::with(|config| config.set_priorities(2));
+    let create = |data, priority| bed.base.create(EventSpec::user().data(data).priority(priority)).unwrap();
+    let [less_urgent, urgent, kept, active, done] =
+        [(1, 1), (2, 0), (3, 0), (4, 0), (5, 0)].map(|(data, priority)| create(data, priority));
+    bed.base.finalize(done).unwrap();
+    bed.run(POLL);
+    bed.base.finalize(less_urgent).unwrap();
+    bed.base.finalize(urgent).unwrap();
+    bed.base.finalize_keep(kept).unwrap();
+    bed.base.activate(active, What::READ).unwrap();
+    let finalizers = bed.base.close().unwrap();
+    let expected = [(urgent, 2), (kept, 3), (less_urgent, 1)];
+    assert_eq!(finalizers.iter().map(|ready| (ready.id, ready.data)).collect::<Vec<_>>(), expected);
+    assert!(finalizers.iter().all(|ready| ready.what == What::FINALIZE && ready.released));
+    assert_eq!(bed.base.close(), Ok(vec![]));
+}
+
+#[test]
+fn closing_in_a_finalizer_returns_those_that_are_left() {
+    let bed = Bed::new();
+    let events = [(); 3].map(|()| bed.user());
+    for event in events {
+        bed.base.finalize(event).unwrap();
+    }
+    let mut left = vec![];
+    bed.base.run(WAIT, |base, _| left = base.close().unwrap()).unwrap();
+    assert_eq!(left.iter().map(|ready| ready.id).collect::<Vec<_>>(), events[1..]);
 }

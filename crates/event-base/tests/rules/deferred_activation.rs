@@ -1,6 +1,6 @@
 //! Activation for the next pass, and `defer`, which becomes that when too many events are deferred.
 
-use event_base::{EventId, LoopResult, What};
+use event_base::{Error, EventId, EventSpec, LoopResult, What};
 
 use crate::support::{Bed, ONE_PASS, WAIT, ms};
 
@@ -136,4 +136,78 @@ fn a_one_shot_event_activated_by_hand_is_no_longer_pending_afterwards() {
     bed.base.activate(reader, What::WRITE).unwrap();
     assert_eq!(bed.run(WAIT), (LoopResult::Empty, vec![(reader, What::WRITE)]));
     assert_eq!(bed.script.take_changes().last().map(|change| change.wanted), Some(What::empty()));
+}
+
+#[test]
+fn activation_reports_whether_it_queued_the_event() {
+    let bed = Bed::new();
+    let event = bed.user();
+    assert_eq!(bed.base.activate(event, What::READ), Ok(true));
+    assert_eq!(bed.base.activate(event, What::WRITE), Ok(false));
+    assert_eq!(bed.base.activate_later(event, What::WRITE), Ok(false));
+    assert_eq!(bed.base.defer(event, What::WRITE), Ok(false));
+    bed.base.del(event).unwrap();
+    assert_eq!(bed.base.activate_later(event, What::READ), Ok(true));
+    assert_eq!(bed.base.activate_later(event, What::READ), Ok(false));
+    assert_eq!(bed.base.activate(event, What::READ), Ok(false), "it was queued for the next pass");
+    bed.base.del(event).unwrap();
+    assert_eq!(bed.base.defer(event, What::READ), Ok(true));
+    bed.base.finalize_keep(event).unwrap();
+    assert_eq!(bed.base.activate(event, What::READ), Ok(false), "it is being finalized");
+    assert_eq!(bed.base.activate_later(event, What::READ), Ok(false));
+    assert_eq!(bed.base.defer(event, What::READ), Ok(false));
+}
+
+#[test]
+fn activation_in_the_events_own_callback_queues_it_for_the_next_pass() {
+    let bed = Bed::new();
+    let event = bed.user();
+    bed.base.activate(event, What::READ).unwrap();
+    let result = bed.base.run(ONE_PASS, |base, _| {
+        assert_eq!(base.activate(event, What::READ), Ok(true));
+        assert_eq!(base.activate(event, What::READ), Ok(false));
+    });
+    assert_eq!(result, Ok(LoopResult::Stopped));
+}
+
+#[test]
+fn a_signal_event_reports_whether_its_calls_queued_it() {
+    let bed = Bed::new();
+    let event = bed.base.create(EventSpec::signal(libc::SIGUSR1)).unwrap();
+    assert_eq!(bed.base.activate_signal(event, What::SIGNAL, 0), Ok(false));
+    assert_eq!(bed.base.activate_signal(event, What::SIGNAL, 2), Ok(true));
+    assert_eq!(bed.base.activate_signal(event, What::SIGNAL, 2), Ok(false));
+}
+
+#[test]
+fn creating_and_activating_is_one_call_at_any_priority() {
+    let bed = Bed::with(|config| config.set_priorities(3));
+    let spec = |priority| EventSpec::user().priority(priority).transient();
+    let [last, first] =
+        [2, 0].map(|priority| bed.base.create_and_activate(spec(priority), What::WRITE).unwrap());
+    let middle = bed.base.create_and_defer(spec(1), What::READ).unwrap();
+    assert_eq!(bed.run(WAIT).1, [(first, What::WRITE), (middle, What::READ), (last, What::WRITE)]);
+    assert_eq!(bed.base.live_events(), Ok(0));
+    let refused = Err(Error::OutOfRange("the priority"));
+    assert_eq!(bed.base.create_and_activate(spec(3), What::READ), refused);
+    assert_eq!(bed.base.create_and_defer(spec(3), What::READ), refused);
+    assert_eq!(bed.base.live_events(), Ok(0));
+}
+
+#[test]
+fn events_that_are_created_and_deferred_count_towards_the_limit() {
+    let bed = Bed::new();
+    let starter = bed.user();
+    bed.base.activate(starter, What::READ).unwrap();
+    let mut dispatched = 0;
+    let result = bed.base.run(ONE_PASS, |base, ready| {
+        if ready.id == starter {
+            // Older than the pass, so that they can join it.
+            let spec = EventSpec::user().age(u32::MAX).transient();
+            (0..50).for_each(|_| _ = base.create_and_defer(spec, What::READ).unwrap());
+        } else {
+            dispatched += 1;
+        }
+    });
+    assert_eq!((result, dispatched), (Ok(LoopResult::Stopped), 33));
 }

@@ -41,11 +41,11 @@ fn sleeper() -> Option<(Base, event_base::EventId)> {
 #[test]
 fn activation_wakes_the_loop() {
     let Some((base, timer)) = sleeper() else { return };
-    let seen = change_while_asleep(&base, WAIT, |base| base.activate(timer, What::WRITE).unwrap());
+    let seen = change_while_asleep(&base, WAIT, |base| assert!(base.activate(timer, What::WRITE).unwrap()));
     assert_eq!(seen, (LoopResult::Empty, vec![What::WRITE]));
     for kind in [Base::activate_later, Base::defer] {
         let Some((base, timer)) = sleeper() else { return };
-        let seen = change_while_asleep(&base, WAIT, |base| kind(base, timer, What::WRITE).unwrap());
+        let seen = change_while_asleep(&base, WAIT, |base| assert!(kind(base, timer, What::WRITE).unwrap()));
         assert_eq!(seen, (LoopResult::Empty, vec![What::WRITE]));
     }
 }

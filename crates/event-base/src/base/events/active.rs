@@ -9,62 +9,89 @@ use std::os::fd::RawFd;
 use crate::backend::Readiness;
 use crate::base::{Base, Inner};
 use crate::error::Error;
-use crate::event::{EventId, List, NONE, REPEATS, Source, State};
+use crate::event::{EventId, EventSpec, List, NONE, REPEATS, Source, State};
 use crate::flags::What;
 
 /// Deferred activations in one pass; more wait for the next (libevent's `MAX_DEFERREDS_QUEUED`).
 const MAX_DEFERRED: u32 = 32;
 
 impl Inner {
-    /// Makes an event active, or adds to the result of one that is (`event_active_nolock_`).
+    /// Makes an event active, or adds to the result of one that is (`event_active_nolock_`). Returns whether it was
+    /// queued by this.
     #[inline]
-    pub(super) fn make_active(&mut self, index: u32, what: What) {
+    pub(super) fn make_active(&mut self, index: u32, what: What) -> bool {
         let record = self.events.table.at(index);
         let is_idle = !record.state.intersects(State::QUEUED.union(State::ANY_FINALIZING));
         if !is_idle || self.run.was_dispatched(record.pass) {
-            self.make_active_again(index, what);
-            return;
+            return self.make_active_again(index, what);
         }
         record.result = what;
         self.run.preempt(record.priority);
         self.queue_now(index);
+        true
     }
 
     /// [`make_active`](Self::make_active) for an event that is active already, or was dispatched in this pass.
-    fn make_active_again(&mut self, index: u32, what: What) {
+    fn make_active_again(&mut self, index: u32, what: What) -> bool {
         let record = self.events.table.at(index);
         let (state, priority) = (record.state, record.priority);
         if state.intersects(State::ANY_FINALIZING) {
-            return;
+            return false;
         }
-        if state.intersects(State::QUEUED) {
+        let was_queued = state.intersects(State::QUEUED);
+        if was_queued {
             record.result |= what;
         } else {
             record.result = what;
         }
         let was_dispatched = self.run.was_dispatched(record.pass);
-        if state.contains(State::ACTIVE) || (was_dispatched && state.contains(State::ACTIVE_LATER)) {
-            return;
+        if state.contains(State::ACTIVE) || (was_dispatched && was_queued) {
+            return false;
         }
         self.run.preempt(priority);
-        if state.contains(State::ACTIVE_LATER) {
+        if was_queued {
             self.events.withdraw(index);
         }
-        if was_dispatched { self.queue_later(index) } else { self.queue_now(index) }
+        if was_dispatched {
+            self.queue_later(index)
+        } else {
+            self.queue_now(index)
+        }
+        !was_queued
     }
 
-    /// Makes an event active in the next pass (`event_active_later_`); one that is active already stays so.
-    fn make_active_later(&mut self, index: u32, what: What) {
+    /// Makes an event active in the next pass (`event_active_later_`); one that is active already stays so. Returns
+    /// whether it was queued by this.
+    fn make_active_later(&mut self, index: u32, what: What) -> bool {
         let record = self.events.table.at(index);
         if record.state.intersects(State::ANY_FINALIZING) {
-            return;
+            return false;
         }
         if record.state.intersects(State::QUEUED) {
             record.result |= what;
-            return;
+            return false;
         }
         record.result = what;
         self.queue_later(index);
+        true
+    }
+
+    /// Creates an event and makes it active.
+    pub(super) fn create_and_activate(&mut self, spec: &EventSpec, what: What) -> Result<EventId, Error> {
+        let id = self.create(spec)?;
+        self.make_active(id.index, what);
+        Ok(id)
+    }
+
+    /// Makes an event active, in the next pass if too many were deferred in this one. Returns whether it was queued by
+    /// this.
+    fn make_deferred(&mut self, index: u32, what: What) -> bool {
+        if self.events.queues.deferred > MAX_DEFERRED {
+            return self.make_active_later(index, what);
+        }
+        let is_new = self.make_active(index, what);
+        self.events.queues.deferred += u32::from(is_new);
+        is_new
     }
 
     #[inline]
@@ -127,41 +154,54 @@ impl super::Events {
 }
 
 impl Base {
-    /// Makes an event active, pending or not, with `what` as its result (`event_active`).
+    /// Makes an event active, pending or not, with `what` as its result (`event_active`). Returns whether it was queued
+    /// by this call: it was neither active nor being finalized.
     ///
     /// If it is active already, `what` is added to its result. An event more urgent than the one whose
     /// callback runs ends the pass, so that it is dispatched next. Any thread.
-    pub fn activate(&self, id: EventId, what: What) -> Result<(), Error> {
+    pub fn activate(&self, id: EventId, what: What) -> Result<bool, Error> {
         self.try_with(|inner| {
             let index = inner.events.table.find(id)?;
-            inner.make_active(index, what - REPEATS);
-            Ok(())
+            Ok(inner.make_active(index, what - REPEATS))
         })
     }
 
     /// Makes an event active in the next pass, after descriptors and timers were polled (`event_active_later_`).
-    /// Any thread.
-    pub fn activate_later(&self, id: EventId, what: What) -> Result<(), Error> {
+    /// Returns whether it was queued by this call. Any thread.
+    pub fn activate_later(&self, id: EventId, what: What) -> Result<bool, Error> {
         self.try_with(|inner| {
             let index = inner.events.table.find(id)?;
-            inner.make_active_later(index, what - REPEATS);
-            Ok(())
+            Ok(inner.make_active_later(index, what - REPEATS))
         })
     }
 
     /// Makes an event active now, or in the next pass if more than 32 were deferred in this one
-    /// (`event_deferred_cb_schedule_`). Any thread.
-    pub fn defer(&self, id: EventId, what: What) -> Result<(), Error> {
+    /// (`event_deferred_cb_schedule_`). Returns whether it was queued by this call. Any thread.
+    pub fn defer(&self, id: EventId, what: What) -> Result<bool, Error> {
         self.try_with(|inner| {
             let index = inner.events.table.find(id)?;
-            if inner.events.queues.deferred > MAX_DEFERRED {
-                inner.make_active_later(index, what - REPEATS);
-            } else {
-                let was_queued = inner.events.table.at(index).state.intersects(State::QUEUED);
-                inner.make_active(index, what - REPEATS);
-                inner.events.queues.deferred += u32::from(!was_queued);
-            }
-            Ok(())
+            Ok(inner.make_deferred(index, what - REPEATS))
+        })
+    }
+
+    /// Creates an event and makes it active, in one call: with [`EventSpec::priority`] at any priority, and with
+    /// [`EventSpec::transient`] without keeping its id. Any thread.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_and_activate(&self, spec: EventSpec, what: What) -> Result<EventId, Error> {
+        self.try_with(|inner| inner.create_and_activate(&spec, what - REPEATS))
+    }
+
+    /// Creates an event and [defers](Self::defer) it, in one call. Any thread.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_and_defer(&self, spec: EventSpec, what: What) -> Result<EventId, Error> {
+        self.try_with(|inner| {
+            let id = inner.create(&spec)?;
+            inner.make_deferred(id.index, what - REPEATS);
+            Ok(id)
         })
     }
 

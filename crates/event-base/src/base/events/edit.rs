@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::base::{Base, Inner};
 use crate::error::Error;
-use crate::event::{EventId, EventSpec, Period, REPEATS, State};
+use crate::event::{EventId, EventSpec, Period, REPEATS, Ready, State};
 use crate::flags::What;
 use crate::log::Severity;
 use crate::signal::is_signal as is_signal_number;
@@ -36,7 +36,7 @@ impl Inner {
         Ok(priority)
     }
 
-    fn create(&mut self, spec: &EventSpec) -> Result<EventId, Error> {
+    pub(super) fn create(&mut self, spec: &EventSpec) -> Result<EventId, Error> {
         let priority = self.check_spec(spec)?;
         // While callbacks run, a new event counts as dispatched in this pass: see `active`.
         self.events.table.insert(spec, priority, self.run.pass_of_new(spec.age))
@@ -142,8 +142,14 @@ impl Inner {
         }
     }
 
-    /// Deletes every event, and the memory of the slots with them.
-    pub(in crate::base) fn delete_all(&mut self) {
+    /// Deletes every event. Returns the finalizers that were not dispatched, in the order in which they would have been.
+    pub(in crate::base) fn delete_all(&mut self) -> Vec<Ready> {
+        let mut finalizers = Vec::new();
+        for index in self.events.queues.slots(&mut self.events.table) {
+            if self.events.table.at(index).state.intersects(State::ANY_FINALIZING) {
+                finalizers.push(Ready { released: true, ..self.events.ready(index, What::FINALIZE) });
+            }
+        }
         for index in self.events.table.indices() {
             if self.events.table.at(index).state.contains(State::LIVE) {
                 self.delete(index);
@@ -151,6 +157,7 @@ impl Inner {
             }
         }
         self.events.departed.clear();
+        finalizers
     }
 
     /// Deletes an event that is not being finalized.
@@ -314,9 +321,7 @@ impl Base {
         let spec = EventSpec::io(fd, interest).data(data).transient();
         self.try_with(|inner| {
             if interest.is_empty() && timeout.is_none_or(|timeout| timeout.is_zero()) {
-                let id = inner.create(&spec)?;
-                inner.make_active(id.index, What::TIMEOUT);
-                return Ok(id);
+                return inner.create_and_activate(&spec, What::TIMEOUT);
             }
             inner.create_and_add(&spec, timeout)
         })

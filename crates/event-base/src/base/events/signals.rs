@@ -42,24 +42,24 @@ impl Inner {
     }
 
     /// Makes a signal event active, to be dispatched `calls` times; one that is active already, `calls` times more.
-    /// Any other event is dispatched once.
-    fn make_active_times(&mut self, index: u32, what: What, calls: u64) {
+    /// Any other event is dispatched once. Returns whether it was queued by this.
+    fn make_active_times(&mut self, index: u32, what: What, calls: u64) -> bool {
         let record = self.events.table.at(index);
         let (state, result) = (record.state, record.result);
         if !record.what.contains(What::SIGNAL) || state.intersects(State::ANY_FINALIZING) {
-            self.make_active(index, what);
-            return;
+            return self.make_active(index, what);
         }
         if calls == 0 {
-            return;
+            return false;
         }
         let was_queued = state.intersects(State::QUEUED);
-        self.make_active(index, what);
+        let is_new = self.make_active(index, what);
         let more = if was_queued { calls } else { calls - 1 };
         if more > 0 {
             self.events.signals.note_calls(index, more, !(was_queued && result.contains(REPEATS)));
             self.events.table.at(index).result |= REPEATS;
         }
+        is_new
     }
 
     /// Renews what signals need after a fork, once the notifier and the backend were renewed: the counters of the
@@ -118,12 +118,12 @@ impl Base {
     /// Makes a signal event active, pending or not, to be dispatched `calls` times with `what` as its result
     /// (`event_active` with its `ncalls`). If it is active already, the calls are added to those left and `what`
     /// to its result; in its own callback they are dispatched in the next pass. Without effect with 0 calls. An
-    /// event that is not for a signal is dispatched once, as with [`activate`](Self::activate). Any thread.
-    pub fn activate_signal(&self, id: EventId, what: What, calls: u32) -> Result<(), Error> {
+    /// event that is not for a signal is dispatched once, as with [`activate`](Self::activate). Returns whether it was
+    /// queued by this call. Any thread.
+    pub fn activate_signal(&self, id: EventId, what: What, calls: u32) -> Result<bool, Error> {
         self.try_with(|inner| {
             let index = inner.events.table.find(id)?;
-            inner.make_active_times(index, what - REPEATS, u64::from(calls));
-            Ok(())
+            Ok(inner.make_active_times(index, what - REPEATS, u64::from(calls)))
         })
     }
 
