@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { connect as connectNode } from 'node:net'
 import { join } from 'node:path'
 
 import { expect, onTestFinished, test } from 'vitest'
@@ -221,6 +222,43 @@ test('a bound path is removed, and an inherited descriptor is used', async () =>
   const client = await dial(portOf(inherited.address))
   client.end('x')
   expect(String(await drain(client))).toBe('x')
+})
+
+test('a path is removed at the start of a drain, and the path of a successor stays', async () => {
+  const upstream = await echo()
+  const path = join(folder(), 'socket')
+  const first = await started({ upstream, listen: { path } })
+  const client = connectNode(path)
+  client.write('one')
+  await until(() => first.stats.bytesBToA === 3)
+  const drained = first.drain()
+  await until(() => !existsSync(path), 'the end of the path')
+  const second = await started({ upstream, listen: { path } })
+  client.end('two')
+  expect(String(await drain(client))).toBe('onetwo')
+  await drained
+  expect(existsSync(path)).toBe(true)
+  await second.close()
+  expect(existsSync(path)).toBe(false)
+})
+
+test('a client that closes while its upstream does not answer ends the connect', async () => {
+  const silent = socket.listen({ ...anywhere, backlog: 1 })
+  onTestFinished(() => socket.close(silent))
+  const port = portOf(socket.address(silent))
+  // Two connections fill the queue of the listener, which then ignores further ones.
+  for (let index = 0; index < 2; index++) {
+    const fd = socket.connect({ host: LOOPBACK, port })
+    onTestFinished(() => socket.close(fd))
+  }
+  const running = await started({ upstream: { host: LOOPBACK, port }, connectTimeout: 0 })
+  const clients = [await dial(portOf(running.address)), await dial(portOf(running.address))]
+  await until(() => running.stats.open === 2)
+  clients[0]?.resetAndDestroy()
+  clients[1]?.destroy()
+  await until(() => running.stats.open === 0, 'the end of both connects')
+  expect(running.stats).toMatchObject({ accepted: 2, refused: 2, failed: 0 })
+  expect(running.stats.upstreams).toMatchObject([{ open: 0, connected: 0, refused: 0 }])
 })
 
 test("a descriptor that does not listen stays the caller's", async () => {
