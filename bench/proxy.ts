@@ -1,6 +1,6 @@
-// Proxies beside one another: the native relay with its policy in TypeScript, the threaded proxy, Node's own
-// sockets, HAProxy, and libevent's buffered events. `npm run bench:proxy -- --help` lists the options;
-// docs/performance.md says how it is measured.
+// Compares proxies: the native relay with its policy in TypeScript, the threaded proxy, Node's sockets, HAProxy, and
+// libevent's buffered events. `npm run bench:proxy -- --help` lists the options; docs/performance.md describes the
+// method.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -29,18 +29,18 @@ const CASES: readonly Case[] = [bulk(1), bulk(8), keepAlive, connections, idle, 
 const HELP = `Usage: npm run bench:proxy -- [--quick] [--only NAME]... [--proxy NAME]... [--rounds N] [--seconds N]
                                [--idle N] [--markdown] [--no-build]
 
---quick     one round of a second, 200 idle connections: whether every proxy carries, not how fast
---only      loads whose name starts like this: ${CASES.map(({ name }) => name).join('; ')}
---proxy     these proxies alone: ${CONTENDERS.map(({ name }) => name).join('; ')}
---rounds    how often the proxies take turns; 5 by default
---seconds   how long each is loaded for one sample; 2 by default
---idle      how many connections are left idle; 5000 by default
---markdown  the tables as Markdown
---no-build  measure what was built before
+--quick     one round of a second, 200 idle connections: only checks that all bytes arrive
+--only      loads whose name starts with this: ${CASES.map(({ name }) => name).join('; ')}
+--proxy     only these proxies: ${CONTENDERS.map(({ name }) => name).join('; ')}
+--rounds    number of rounds; 5 by default
+--seconds   seconds of load for one sample; 2 by default
+--idle      number of idle connections; 5000 by default
+--markdown  print the tables as Markdown
+--no-build  do not build before measuring
 
-The tables go to standard output, progress to standard error, everything to bench/results/proxy.json.
-The last line counts a proxy under a load as passed where all bytes arrived as they should have. The exit code is
-1 where one failed or, unless --quick, an aim was missed, and 2 where the command line is wrong.
+Prints the tables on standard output and progress on standard error, and writes bench/results/proxy.json.
+The last line counts a proxy under a load as passed if all bytes arrived. The exit code is 1 if one failed or, unless
+--quick is given, an aim was missed, and 2 if the command line is wrong.
 `
 
 await main(async () => {
@@ -92,7 +92,7 @@ async function compare(
   return conclude(results, options.quick || judged.every(({ met }) => met))
 }
 
-/** Prints what failed and the closing line; whether all is well. */
+/** Prints failures and the closing line. Returns whether all contenders have passed. */
 function conclude(results: readonly Result[], aimsMet: boolean): boolean {
   const failures = results.flatMap(({ load, outcomes }) =>
     outcomes.flatMap(({ contender, failure }) =>

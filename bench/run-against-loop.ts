@@ -1,6 +1,6 @@
 /**
- * The same work under `run()`, inside Node's own loop, and under `loop()`: a byte that travels round a ring
- * of sockets, one hop a callback, and user events that activate one another.
+ * The same work under `run()`, inside Node's loop, and under `loop()`: a byte that is passed around a ring of sockets, by
+ * one callback for each hop, and user events that activate each other.
  */
 import { EV, type Event, type EventBase } from '../index.js'
 import { socket } from '../net.js'
@@ -11,7 +11,7 @@ import { type Sample, type Sampler, takeTurns } from './lib/rounds.js'
 import { expectCount, figures, main } from './lib/subject.js'
 
 const RING = 100
-/** Bytes that travel at the same time: with one, every hop is a pass of the host's loop. */
+/** Bytes in the ring at the same time: with one, every hop is an iteration of the host's loop. */
 const TRAVELLERS = [1, 50]
 /** Hops in a sample. */
 const HOPS = 20_000
@@ -25,7 +25,7 @@ await main(async (options) => {
   return all
 })
 
-/** Starts the work; the base's loop ends by itself when it is done. */
+/** Starts the work; the base's loop ends when it is done. */
 interface Task {
   readonly base: EventBase
   start(): void

@@ -1,6 +1,6 @@
-// All benchmarks: the engine and the TypeScript layer beside libevent, Node and themselves.
-// `npm run bench -- --help` lists the options; docs/performance.md says how to read the table. Proxies have a
-// benchmark of their own: proxy.ts.
+// Runs all benchmarks of the engine and of the TypeScript layer, and compares them with libevent and Node.
+// `npm run bench -- --help` lists the options; docs/performance.md describes the table. Proxies have a benchmark of
+// their own: proxy.ts.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -15,11 +15,11 @@ import { verdicts } from './lib/verdict.js'
 
 interface Subject {
   readonly name: string
-  /** What the native program's names of it start with. */
+  /** The prefix of the names of its figures in the native program. */
   readonly native?: string
   /** The file in this folder. */
   readonly typescript?: string
-  /** Whether it runs with locks, without, or both; both by default. */
+  /** Whether it runs with locks, without locks, or both, which is the default. */
   readonly locks?: readonly boolean[]
 }
 
@@ -41,14 +41,14 @@ const SUBJECTS: readonly Subject[] = [
 
 const HELP = `Usage: npm run bench -- [--quick] [--only NAME]... [--rounds N] [--markdown] [--no-build]
 
---quick     fewer rounds, smaller counts: a look, not a figure
---only      these subjects alone: ${SUBJECTS.map(({ name }) => name).join(', ')}
---rounds    how often the native and the TypeScript programs take turns; 3 by default, 1 with --quick
---markdown  the table as Markdown
---no-build  measure what was built before
+--quick     fewer rounds and smaller counts
+--only      run only these subjects: ${SUBJECTS.map(({ name }) => name).join(', ')}
+--rounds    how often the native and the TypeScript programs alternate; 3 by default, 1 with --quick
+--markdown  print the table as Markdown
+--no-build  do not build before measuring
 
-The table goes to standard output, progress to standard error, everything to bench/results/latest.json.
-The exit code is 1 where an aim was missed, unless --quick, and 2 where something is wrong or missing.
+Prints the table on standard output and progress on standard error, and writes bench/results/latest.json.
+The exit code is 1 if an aim was missed, unless --quick is given, and 2 if a requirement is missing.
 `
 
 await main(async () => {
@@ -77,7 +77,7 @@ await main(async () => {
 
 function choose({ only }: RunOptions): readonly Subject[] {
   const unknown = only.find((name) => !SUBJECTS.some((subject) => subject.name === name))
-  if (unknown !== undefined) refuse(`There is no subject ${unknown}; npm run bench -- --help lists them.`)
+  if (unknown !== undefined) refuse(`unknown subject ${unknown}; npm run bench -- --help lists the subjects`)
   return only.length === 0 ? SUBJECTS : SUBJECTS.filter(({ name }) => only.includes(name))
 }
 

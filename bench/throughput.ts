@@ -1,7 +1,7 @@
 /**
- * Ready events among many idle descriptors, in the shape of libevent's own bench program: a persistent read
- * event on each pair of sockets, a few of them readable; every callback receives one byte and, while the
- * budget lasts, sends one to the next pair. Timed: passes until all that was sent has been received.
+ * Ready events among many idle descriptors, as in libevent's own benchmark: a persistent read event on each pair of
+ * sockets, of which a few are readable. Every callback receives a byte and, up to a limit, sends one to the next pair. The
+ * time is measured until all bytes are received.
  */
 import { EV, LoopFlag } from '../index.js'
 import { socket } from '../net.js'
@@ -11,7 +11,7 @@ import type { SubjectOptions } from './lib/options.js'
 import { type Sample, takeTurns } from './lib/rounds.js'
 import { expectCount, figures, main } from './lib/subject.js'
 
-/** Pairs, pairs active at first, further writes. */
+/** The number of pairs, of pairs that are active at the start, and of further writes. */
 type Shape = readonly [pairs: number, active: number, writes: number]
 
 const SHAPES: readonly Shape[] = [
@@ -19,7 +19,7 @@ const SHAPES: readonly Shape[] = [
   [1000, 100, 1000],
   [9900, 1000, 20_000],
 ]
-/** A sample repeats the timed part until about this many deliveries. */
+/** A sample repeats the timed part until it has about this number of deliveries. */
 const DELIVERIES = 20_000
 const POLL = LoopFlag.ONCE | LoopFlag.NONBLOCK
 

@@ -1,7 +1,6 @@
 /**
- * A million timers against Node's: made and added with random durations, cleared in random order, put off,
- * and fired. Timers that fire all fall due while the thread sleeps, so that what is timed is the work of
- * firing and not the waiting.
+ * A million timers compared with Node's: made and added with random durations, cleared in random order, postponed and
+ * fired. Timers that fire expire while the thread sleeps, so that the time of firing is measured and not the wait.
  */
 import type { Event, EventBase } from '../index.js'
 import { benchBase } from './lib/base.js'
@@ -9,11 +8,11 @@ import { Random } from './lib/random.js'
 import { type Sample, takeTurns } from './lib/rounds.js'
 import { expectCount, figures, main } from './lib/subject.js'
 
-/** Durations of timers that are cleared: 10 to 110 minutes. Whole milliseconds, which is all Node has. */
+/** Durations of timers that are cleared: 10 to 110 minutes, in whole milliseconds, the resolution of Node's timers. */
 const FAR = { from: 600_000, range: 6_000_000 }
 /** Durations of timers that fire. */
 const NEAR = { from: 1, range: 500 }
-/** Slept past the last deadline: more than any clock's granularity. */
+/** Milliseconds of sleep after the last deadline: more than the resolution of any clock. */
 const MARGIN = 50
 
 interface Work {
@@ -93,19 +92,19 @@ async function nodes({ count, far, near, order }: Work): Promise<Sample> {
 }
 
 interface Parts {
-  /** Made and added: `newTimer().add()` against `setTimeout()`. */
+  /** Making and adding: `newTimer().add()` against `setTimeout()`. */
   readonly create: number
-  /** An idle timer added: `add()` against `setTimeout()`. */
+  /** Adding an idle timer: `add()` against `setTimeout()`. */
   readonly add: number
-  /** A pending timer put off: `add()` against `refresh()`. */
+  /** Postponing a pending timer: `add()` against `refresh()`. */
   readonly again: number
   /** `del()` against `clearTimeout()`. */
   readonly clear: number
-  /** Given up for good: `close()` against `clearTimeout()`. */
+  /** Closing: `close()` against `clearTimeout()`. */
   readonly close: number
-  /** Fired by `loop()` against Node's own loop. */
+  /** Firing under `loop()` against Node's own loop. */
   readonly loop: number
-  /** Fired by `run()`, which drains microtasks after each as Node does. */
+  /** Firing under `run()`, which drains microtasks after each callback, as Node does. */
   readonly run: number
 }
 

@@ -1,6 +1,6 @@
 /**
- * User events: activated by hand, handed out by the next pass, one TypeScript callback for each. The native
- * engine's figures have the same names.
+ * User events: activated by the program and dispatched by the next pass, with one TypeScript callback for each. The
+ * native figures have the same names.
  */
 import { EV, LoopFlag } from '../index.js'
 import { benchBase } from './lib/base.js'
@@ -9,7 +9,7 @@ import type { SubjectOptions } from './lib/options.js'
 import { type Sample, takeTurns } from './lib/rounds.js'
 import { expectCount, figures, main } from './lib/subject.js'
 
-/** Events handed out in a sample. */
+/** Events dispatched in a sample. */
 const OPERATIONS = 200_000
 const POLL = LoopFlag.ONCE | LoopFlag.NONBLOCK
 

@@ -1,5 +1,5 @@
 /**
- * An echo server on raw descriptors, with what a real one needs: it stops reading from a client that does not read.
+ * An echo server on raw descriptors with back-pressure: it does not read from a client that does not read.
  *
  *     npx tsx examples/echo-server.ts --listen 127.0.0.1:7000
  *     nc 127.0.0.1 7000
@@ -22,7 +22,7 @@ class Connection {
   readonly #buffer = Buffer.alloc(16_384)
   readonly #readable: Event
   readonly #writable: Event
-  /** What waits to be sent back: a part of the buffer. */
+  /** The part of the buffer that has not been sent back. */
   #from = 0
   #to = 0
 
@@ -33,7 +33,7 @@ class Connection {
     this.#readable.add()
   }
 
-  /** Whatever fails, such as a reset, ends this client and nobody else. */
+  /** A failure, such as a reset, ends this client only. */
   #guard(step: () => void): void {
     try {
       step()
@@ -58,7 +58,7 @@ class Connection {
     const taken = socket.write(this.#fd, this.#buffer, this.#from, this.#to - this.#from)
     this.#from += Math.max(taken, 0)
     if (this.#from < this.#to) {
-      // The client is slow. Nothing more is read until it has taken this.
+      // The client is slow: it is not read until it has accepted these bytes.
       this.#readable.del()
       this.#writable.add()
     } else {

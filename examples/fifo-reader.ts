@@ -1,11 +1,11 @@
 /**
- * Reads lines from a FIFO, whoever writes them: writers come, go and come again.
+ * Reads lines from a FIFO that several writers open and close.
  *
  *     mkfifo /tmp/orders
  *     npx tsx examples/fifo-reader.ts /tmp/orders
  *     echo hello > /tmp/orders
  *
- * Node's own `fs.createReadStream` blocks a thread of its pool until the first writer comes, and ends with the last.
+ * Node's `fs.createReadStream` blocks a thread of its pool until the first writer opens the FIFO, and ends with the last.
  */
 
 import { closeSync, constants, fstatSync, openSync } from 'node:fs'
@@ -24,10 +24,10 @@ Prints each line that is written to the FIFO at PATH, until SIGINT or SIGTERM.
 /** A line longer than this is printed in pieces. */
 const MOST_LINE = 65_536
 
-/** Bytes as lines, however they arrive. */
+/** Splits bytes into lines. */
 export class Lines {
   readonly #print: (line: string) => void
-  /** What has come of a line that has not ended. As bytes: a character may be torn, too. */
+  /** The beginning of an incomplete line, as bytes, because a character may be incomplete too. */
   #begun: Buffer = Buffer.alloc(0)
 
   constructor(print: (line: string) => void) {
@@ -44,22 +44,22 @@ export class Lines {
     if (rest.length >= MOST_LINE) this.end()
   }
 
-  /** What is left has no end of line. */
+  /** The last line, without an end of line. */
   end(): void {
     if (this.#begun.length > 0) this.#print(this.#begun.toString('utf8'))
     this.#begun = Buffer.alloc(0)
   }
 }
 
-/** Opens a FIFO to read; does not wait for a writer. */
+/** Opens a FIFO for reading without waiting for a writer. */
 function open(path: string): number {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   if (fstatSync(fd).isFIFO()) return fd
   closeSync(fd)
-  throw new Error(`${path} is no FIFO`)
+  throw new Error(`${path} is not a FIFO`)
 }
 
-/** Reads a FIFO until `stop` says that its end is the end. */
+/** Reads a FIFO; with `once`, until its last writer closes it. */
 class Reader {
   readonly #base: EventBase
   readonly #path: string
@@ -91,8 +91,8 @@ class Reader {
   }
 
   /**
-   * After its last writer a FIFO stays "readable", which would make the loop spin; opened anew it is quiet until the
-   * next one comes. It is opened before it is closed: what a writer leaves in between would be lost otherwise.
+   * After the last writer has closed it, a FIFO stays readable, and the loop would spin. Opened again, it is not readable
+   * until the next writer. It is opened before the old descriptor is closed, so that no data is lost in between.
    */
   #reopen(): void {
     const old = this.#fd

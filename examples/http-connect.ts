@@ -1,5 +1,5 @@
 /**
- * An HTTP proxy for the method CONNECT (RFC 9110, section 9.3.6): who may go where is decided in TypeScript; the bytes
+ * An HTTP proxy for the method CONNECT (RFC 9110, section 9.3.6). TypeScript decides which targets are allowed; the bytes
  * of the tunnel are moved natively.
  *
  *     npx tsx examples/http-connect.ts --listen 127.0.0.1:3128 --allow '*.example.org' --deny 'admin.example.org'
@@ -27,21 +27,21 @@ A RULE is HOST[:PORT]: the port is 443 unless given, and * for any; the host is 
 address ([IPv6]), *.DOMAIN for every name below it, or * for any. A rule that denies
 wins. It is the host as asked for that is judged, not the address that a name leads to.
   --listen HOST:PORT         where to listen (default 127.0.0.1:0, any free port)
-  --allow RULE               who may be reached; can be given again
-  --deny RULE                who may not; can be given again
-  --head-timeout SECONDS     how long a request may take to arrive (default 10)
-  --connect-timeout SECONDS  how long a host may take to answer (default 10)
+  --allow RULE               allowed targets; can be repeated
+  --deny RULE                refused targets; can be repeated
+  --head-timeout SECONDS     time limit for the request (default 10)
+  --connect-timeout SECONDS  time limit for connecting (default 10)
 `
 
-/** The longest request line and fields that are read. */
+/** The maximum size of the request line and fields. */
 const MOST_HEAD = 8192
 
-/** Milliseconds that a client whose request was refused is given to read the answer. */
+/** Milliseconds for a client to read the answer to a refused request. */
 const LINGER = 1000
 
 const ESTABLISHED = Buffer.from('HTTP/1.1 200 Connection Established\r\n\r\n')
 
-/** Why a request is refused. */
+/** The reason to refuse a request. */
 class Refusal extends Error {
   readonly status: number
 
@@ -65,7 +65,7 @@ export function parseRule(what: string, text: string): (target: HostAndPort) => 
 }
 
 /**
- * What a request asks for.
+ * Parses the target of a request.
  *
  * @param head the request line and the fields, without the empty line
  * @throws {Refusal} 400, 405 or 505
@@ -74,20 +74,20 @@ export function parseRequest(head: string): HostAndPort {
   const [line = ''] = head.split('\r\n', 1)
   const match = /^(?<method>[!#$%&'*+.^_`|~\w-]+) (?<target>\S+) HTTP\/(?<major>\d)\.\d$/.exec(line)
   const { method, target = '', major } = match?.groups ?? {}
-  if (method === undefined) throw new Refusal(400, 'this is no HTTP request')
-  if (major !== '1') throw new Refusal(505, 'only HTTP/1 is spoken')
-  if (method !== 'CONNECT') throw new Refusal(405, 'only CONNECT is served')
+  if (method === undefined) throw new Refusal(400, 'not an HTTP request')
+  if (major !== '1') throw new Refusal(505, 'only HTTP/1 is supported')
+  if (method !== 'CONNECT') throw new Refusal(405, 'only CONNECT is supported')
   try {
     const { host, port } = parseHostAndPort('the target', target)
-    if (port === 0) throw new UsageError('there is no port 0')
-    // The root's dot at the end changes nothing about where a name leads, and must not get past a rule.
+    if (port === 0) throw new UsageError('port 0 is not allowed')
+    // A trailing dot does not change the target of a name, so it must not bypass a rule.
     return { host: host.toLowerCase().replace(/\.$/, ''), port }
   } catch (error) {
     throw new Refusal(400, (error as Error).message)
   }
 }
 
-/** Reads until the empty line: the head, and what came behind it. */
+/** Reads up to the empty line. Returns the head and the bytes after it. */
 async function readHead(
   base: EventBase,
   fd: number,
@@ -101,9 +101,9 @@ async function readHead(
       throw new Refusal(408, 'the request took too long')
     }
     const more = socket.read(fd, buffer, count)
-    if (more === 0) throw new Refusal(400, 'the request broke off')
+    if (more === 0) throw new Refusal(400, 'the request is incomplete')
     if (more < 0) continue
-    // The empty line may have begun in what was there before.
+    // The empty line may start in the bytes read before.
     const end = buffer.subarray(0, count + more).indexOf('\r\n\r\n', Math.max(count - 3, 0))
     count += more
     if (end >= 0) return [buffer.toString('latin1', 0, end), buffer.subarray(end + 4, count)]
@@ -111,7 +111,7 @@ async function readHead(
   throw new Refusal(431, `the request has more than ${MOST_HEAD} bytes`)
 }
 
-/** Writes all of it, waiting where the client is slow. */
+/** Writes all bytes, and waits while the client is slow. */
 async function write(base: EventBase, fd: number, bytes: Uint8Array): Promise<void> {
   for (let from = 0; from < bytes.length;) {
     const taken = socket.write(fd, bytes, from)
@@ -120,7 +120,7 @@ async function write(base: EventBase, fd: number, bytes: Uint8Array): Promise<vo
   }
 }
 
-/** Answers, and gives the client time to read it: closing with unread bytes would take the answer back. */
+/** Answers, and gives the client time to read the answer: a close with unread bytes would reset the connection. */
 async function refuse(base: EventBase, fd: number, { status, message }: Refusal): Promise<void> {
   const body = `${message}\n`
   const head = [
@@ -140,7 +140,7 @@ async function refuse(base: EventBase, fd: number, { status, message }: Refusal)
   }
 }
 
-/** Why a tunnel could not be opened. */
+/** The reason why a tunnel could not be opened. */
 function unreachable(error: unknown): Refusal {
   const { code, message } = error as NodeJS.ErrnoException
   return new Refusal(code === 'ETIMEDOUT' ? 504 : 502, message)
@@ -172,7 +172,7 @@ await main(import.meta.url, USAGE, options, async (values) => {
       throw unreachable(error)
     })
     console.log(from, 'to', formatAddress(target))
-    // What came behind the head goes first, and so does the answer, however slow either side is.
+    // The relay sends the answer, and the bytes after the head, before it reads.
     const prefix = { aToB: rest, bToA: ESTABLISHED }
     relay(base, fd, there, { prefix }, ({ reason, bytesAToB, bytesBToA }) => {
       console.log(
@@ -190,7 +190,7 @@ await main(import.meta.url, USAGE, options, async (values) => {
     } catch (error) {
       if (base.closed) return
       console.log(from, error instanceof Refusal ? error.status : 'failed', (error as Error).message)
-      // The client may be gone, and then there is nobody to tell.
+      // The client may have closed the connection.
       if (error instanceof Refusal) await refuse(base, fd, error).catch(() => {})
       if (!base.closed) socket.close(fd)
     }

@@ -1,9 +1,9 @@
 /**
- * Reads an input device of Linux (evdev): a keyboard, a mouse, a touch screen, or anything that sends such records.
+ * Reads a Linux input device (evdev): a keyboard, a mouse, a touch screen or the like.
  *
  *     sudo npx tsx examples/input-reader.ts /dev/input/event0
  *
- * Needs a machine whose words have 64 bits, as the layout of the records depends on it.
+ * Needs a 64-bit machine, because the layout of the records depends on the word size.
  */
 
 import { closeSync, constants, fstatSync, openSync } from 'node:fs'
@@ -25,13 +25,13 @@ function open(path: string): number {
   const found = fstatSync(fd)
   if (found.isCharacterDevice() || found.isFIFO()) return fd
   closeSync(fd)
-  throw new Error(`${path} is no device`)
+  throw new Error(`${path} is not a device`)
 }
 
 await main(import.meta.url, USAGE, {}, async (_values, positionals) => {
   const fd = open(onlyArgument('PATH', positionals))
   const base = new EventBase()
-  // A device hands out whole records and refuses a buffer that is too small for one.
+  // A device returns whole records and refuses a buffer that is smaller than one.
   const buffer = Buffer.alloc(64 * RECORD)
   const input = new InputEvents()
   let failure: Error | undefined
@@ -40,7 +40,7 @@ await main(import.meta.url, USAGE, {}, async (_values, positionals) => {
     const count = socket.read(fd, buffer)
     if (count < 0) return
     if (count === 0) {
-      if (input.torn) failure = new Error('the device is gone in the middle of a report')
+      if (input.torn) failure = new Error('the device ended in the middle of a report')
       base.loopBreak()
       return
     }
@@ -49,7 +49,7 @@ await main(import.meta.url, USAGE, {}, async (_values, positionals) => {
       const events = report.map(({ type, code, value }) => ({ type: typeName(type), code, value }))
       console.log(JSON.stringify({ time: report[0]?.time, events }))
     }
-    if (input.dropped > before) console.error('the device was faster: reports were dropped')
+    if (input.dropped > before) console.error('reports were dropped: the reader is too slow')
   }
 
   base
@@ -57,7 +57,7 @@ await main(import.meta.url, USAGE, {}, async (_values, positionals) => {
       try {
         read()
       } catch (error) {
-        // Among others ENODEV: it was unplugged.
+        // For example ENODEV, if the device was unplugged.
         failure = error as Error
         base.loopBreak()
       }

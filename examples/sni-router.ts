@@ -1,6 +1,6 @@
 /**
- * A router for TLS by server name: it looks at the ClientHello without taking it from the socket, chooses the upstream
- * by the name in it (RFC 6066, section 3), and relays. Nothing is decrypted, and no byte passes through JavaScript.
+ * Routes TLS connections by server name: peeks at the ClientHello, chooses the upstream by the name in it (RFC 6066,
+ * section 3), and relays. Nothing is decrypted, and relayed bytes do not pass through JavaScript.
  *
  *     npx tsx examples/sni-router.ts --listen 127.0.0.1:8443 \
  *       --route one.example.org=127.0.0.1:9001 --route '*.example.org=127.0.0.1:9002'
@@ -27,13 +27,13 @@ Forwards TLS connections by the name their clients ask for, until SIGINT or SIGT
 connection with another name, or with none, is closed, unless there is a default; so is
 one that does not begin as TLS does.
   --listen HOST:PORT       where to listen (default 127.0.0.1:0, any free port)
-  --route NAME=ADDRESS     where a name leads; can be given again. *.DOMAIN is every name
+  --route NAME=ADDRESS     the upstream of a name; can be repeated. *.DOMAIN is every name
                            below it. An ADDRESS is HOST:PORT or unix:PATH
-  --default ADDRESS        where every other name leads, and a hello without one
-  --hello-timeout SECONDS  how long a hello may take to arrive (default 10)
+  --default ADDRESS        the upstream of other names, and of a hello without a name
+  --hello-timeout SECONDS  time limit for the hello (default 10)
 `
 
-/** Where names lead. */
+/** The upstreams by name. */
 export class Routes {
   readonly #exact = new Map<string, Target>()
   readonly #below = new Map<string, Target>()
@@ -49,7 +49,7 @@ export class Routes {
     this.#default = fallback
   }
 
-  /** The name itself, or else the nearest domain above it that has a route. */
+  /** The route of the name, or of the nearest parent domain that has one. */
   find(name: string | undefined): Target | undefined {
     if (name === undefined) return this.#default
     const exact = this.#exact.get(name)
@@ -62,25 +62,25 @@ export class Routes {
   }
 }
 
-/** More than any hello that a client sends: a hello of 16 KiB in records of a byte each would be told as too long. */
+/** More than the hello of any real client: a hello of 16 KiB in records of one byte each is refused as too long. */
 const LOOKED_AT = Buffer.alloc(32_768)
 
 /**
- * The name that a client asks for, `undefined` if for none. Throws when what it sends is no hello, or is not whole in
- * time.
+ * Returns the name that a client requests, `undefined` if there is none. Throws if the client does not send a complete
+ * hello in time.
  */
 async function serverName(base: EventBase, fd: number, patience: number): Promise<string | undefined> {
-  // What was looked at stays in the socket and keeps it readable, so only an edge tells that there is more.
+  // Peeked bytes stay in the socket and keep it readable, so only an edge reports more bytes.
   const signal = AbortSignal.timeout(patience)
   for await (const what of base.watch(fd, EV.READ | EV.CLOSED | EV.ET, { signal })) {
     const count = socket.peek(fd, LOOKED_AT)
     if (count < 0) continue
     const hello = parseServerName(LOOKED_AT.subarray(0, count))
     if (hello.whole) return hello.name
-    if (count === 0 || (what & EV.CLOSED) !== 0) throw new Error('the hello broke off')
+    if (count === 0 || (what & EV.CLOSED) !== 0) throw new Error('the hello is incomplete')
     if (count === LOOKED_AT.length) throw new Error('the hello is too long')
   }
-  throw new Error('the hello never came')
+  throw new Error('the hello took too long')
 }
 
 const options = {

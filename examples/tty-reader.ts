@@ -1,10 +1,10 @@
 /**
- * Reads keys from a terminal in raw mode, and names them. An Escape that nothing follows for a moment is the key of
- * that name; else it begins another key's sequence: a timer of the base decides.
+ * Reads keys from a terminal in raw mode and prints their names. An Escape is the Escape key if no byte follows within a
+ * timeout; otherwise it starts the sequence of another key.
  *
  *     npx tsx examples/tty-reader.ts
  *
- * macOS: /dev/tty cannot be watched by kqueue there; poll and select can (`EVENT_NOKQUEUE=1`).
+ * On macOS kqueue cannot watch /dev/tty; use poll or select (`EVENT_NOKQUEUE=1`).
  */
 
 import { closeSync, constants, openSync } from 'node:fs'
@@ -20,26 +20,26 @@ usage: tty-reader.ts [--escape-delay MS] [PATH]
 
 Prints the name of each key that is pressed on a terminal, until Ctrl+C or Ctrl+D, SIGINT
 or SIGTERM. PATH is the terminal's (default /dev/tty).
-  --escape-delay MS  how long an Escape waits for what may follow it (default 50)
+  --escape-delay MS  time limit for the rest of an escape sequence (default 50)
 `
 
-/** Opens a terminal. Not as the one that controls this process, and without waiting for a carrier. */
+/** Opens a terminal, not as the controlling one, and without waiting for a carrier. */
 function open(path: string): number {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
   if (isatty(fd)) return fd
   closeSync(fd)
-  throw new Error(`${path} is no terminal`)
+  throw new Error(`${path} is not a terminal`)
 }
 
 const options = { 'escape-delay': { type: 'string', default: '50' } } as const
 
 await main(import.meta.url, USAGE, options, async (values, [path = '/dev/tty', ...others]) => {
-  if (others.length > 0) throw new UsageError(`only one PATH is taken, not "${others.join(' ')}" too`)
+  if (others.length > 0) throw new UsageError(`one PATH is expected, unexpected "${others.join(' ')}"`)
   const delay = parseCount('--escape-delay', values['escape-delay'], 0, 10_000)
   const base = new EventBase()
   const fd = open(path)
-  // Node knows how to change a terminal's mode, and changes it back when the process ends in its own way. It never
-  // reads from this stream, which has a descriptor of its own.
+  // Node sets the mode of the terminal and restores it at the exit of the process. It does not read from this stream,
+  // which has a descriptor of its own.
   const terminal = new ReadStream(open(path))
   const buffer = Buffer.alloc(1024)
   const keys = new Keys()
@@ -68,7 +68,7 @@ await main(import.meta.url, USAGE, options, async (values, [path = '/dev/tty', .
   try {
     event.add()
     const stopped = runUntilStopped(base)
-    console.log('press keys, and Ctrl+D to end')
+    console.log('press keys; Ctrl+D ends')
     await stopped
   } finally {
     terminal.setRawMode(false)

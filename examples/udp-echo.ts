@@ -1,5 +1,5 @@
 /**
- * A UDP echo server that moves many datagrams with each system call.
+ * A UDP echo server that moves many datagrams in each system call.
  *
  *     npx tsx examples/udp-echo.ts --listen 127.0.0.1:7000
  *     nc -u 127.0.0.1 7000
@@ -16,7 +16,7 @@ Sends back the datagrams it receives, until SIGINT or SIGTERM, and then tells ho
   --listen HOST:PORT  where to receive (default 127.0.0.1:0, any free port)
   --batch COUNT       datagrams in a system call, 1 to 64 (default 16)
   --size BYTES        the largest datagram that is sent back (default 2048)
-  --buffer BYTES      of the system's buffers each way; the system may grant less (default 1048576)
+  --buffer BYTES      size of the system's buffers; the system may limit it (default 1048576)
 `
 
 const options = {
@@ -26,13 +26,13 @@ const options = {
   buffer: { type: 'string', default: '1048576' },
 } as const
 
-/** Receives a batch, sends it back, and receives the next only then. */
+/** Receives a batch, sends it back, and then receives the next one. */
 export class Echo {
-  /** What happened to the datagrams so far. */
+  /** Counters of datagrams. */
   readonly counts = { received: 0, batches: 0, echoed: 0, truncated: 0, failed: 0 }
   readonly #fd: number
   readonly #batch: DatagramBatch
-  /** The first datagram of the batch that is still to be sent. */
+  /** The first datagram of the batch that is not sent yet. */
   #next = 0
 
   constructor(fd: number, batch: DatagramBatch) {
@@ -40,14 +40,14 @@ export class Echo {
     this.#batch = batch
   }
 
-  /** Does what can be done now; `false` once it has to wait until the socket is writable. */
+  /** Sends and receives until a call would block. Returns `false` if it has to wait until the socket is writable. */
   step(): boolean {
     if (!this.#send()) return false
     let count: number
     try {
       count = socket.receiveMany(this.#fd, this.#batch)
     } catch {
-      // A network's answer to something sent before; the next call tells of the next thing.
+      // An error that an earlier datagram caused; the next call continues.
       this.counts.failed += 1
       return true
     }
@@ -61,7 +61,7 @@ export class Echo {
   #send(): boolean {
     const batch = this.#batch
     while (this.#next < batch.count) {
-      // Half a datagram would be no echo.
+      // A truncated datagram is not echoed.
       if (batch.truncated(this.#next)) {
         this.counts.truncated += 1
         this.#next += 1
@@ -75,7 +75,7 @@ export class Echo {
         this.counts.echoed += sent
         this.#next += sent
       } catch {
-        // This one cannot be sent, for example through a firewall. The others can.
+        // This datagram cannot be sent, for example because of a firewall. The others can.
         this.counts.failed += 1
         this.#next += 1
       }

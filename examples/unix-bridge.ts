@@ -1,5 +1,5 @@
 /**
- * A bridge between a unix socket and TCP, either way round. The bytes never pass through JavaScript.
+ * A bridge between a unix socket and TCP, in either direction. The bytes do not pass through JavaScript.
  *
  *     npx tsx examples/unix-bridge.ts --listen 127.0.0.1:2375 --to unix:/var/run/docker.sock
  *     npx tsx examples/unix-bridge.ts --listen unix:/tmp/database --to db.example.org:5432
@@ -16,7 +16,7 @@ usage: unix-bridge.ts --listen ADDRESS --to ADDRESS [--idle-timeout SECONDS]
 
 Forwards connections until SIGINT or SIGTERM, and then removes the socket file it made.
 An ADDRESS is HOST:PORT, unix:PATH, or unix:@NAME in Linux's abstract namespace.
-  --idle-timeout SECONDS  ends a connection that moves no byte for so long (default 0: never)
+  --idle-timeout SECONDS  ends a connection without traffic for this time (default 0: never)
 `
 
 const options = {
@@ -43,7 +43,7 @@ await main(import.meta.url, USAGE, options, async (values) => {
     console.log(`listening at ${formatAddress(listener.address)}, forwarding to ${formatAddress(there)}`)
     await stopped
   } finally {
-    // What is bound to a path leaves it behind.
+    // A bound path is not removed when its socket is closed.
     if ('path' in here && !here.path.startsWith('\0')) rmSync(here.path, { force: true })
   }
 })

@@ -13,12 +13,12 @@ import { client, example, portOf, stop, type Client } from './support.js'
 const fixture = (name: string): Buffer =>
   readFileSync(new URL(`../fixtures/tls/${name}.pem`, import.meta.url))
 
-/** The proxy, letting everything through to this machine unless told otherwise. */
+/** The proxy, which allows every target on this machine by default. */
 function proxy(...args: string[]): Running {
   return example('http-connect', '--allow', `${LOOPBACK}:*`, '--allow', 'localhost:*', ...args)
 }
 
-/** Sends a head, and waits until the answer and the end of the stream have come. */
+/** Sends a head, and waits for the answer and the end of the stream. */
 async function answer(port: number, ...pieces: string[]): Promise<string> {
   const far = client({ port, host: LOOPBACK })
   for (const piece of pieces) far.socket.write(piece, 'latin1')
@@ -28,7 +28,7 @@ async function answer(port: number, ...pieces: string[]): Promise<string> {
   return far.received.toString('latin1')
 }
 
-/** A tunnel as Node's own client opens it. */
+/** A tunnel that Node's HTTP client opens. */
 function tunnel(
   port: number,
   path: string,
@@ -52,7 +52,7 @@ async function tunnelled(port: number, head: string): Promise<Client> {
   return far
 }
 
-test("Node's own client tunnels TLS through it", async () => {
+test("Node's HTTP client tunnels TLS through the proxy", async () => {
   const server = createTlsServer({ key: fixture('key'), cert: fixture('cert') }, (peer) => {
     peer.on('error', () => {})
     peer.pipe(peer)
@@ -81,7 +81,7 @@ test("Node's own client tunnels TLS through it", async () => {
   await stop(running)
 })
 
-test('what comes right behind the head goes first, and in order', async () => {
+test('bytes directly after the head are sent first, and in order', async () => {
   const upstream = await serve((peer) => peer.pipe(peer))
   const running = proxy()
   const far = client({ port: await portOf(running), host: LOOPBACK })
@@ -96,7 +96,7 @@ test('what comes right behind the head goes first, and in order', async () => {
   await stop(running)
 })
 
-test('a head in pieces of a byte is the same head', async () => {
+test('a head may arrive byte by byte', async () => {
   const upstream = await serve((peer) => peer.end('welcome'))
   const running = proxy()
   const far = client({ port: await portOf(running), host: LOOPBACK })
@@ -110,7 +110,7 @@ test('a head in pieces of a byte is the same head', async () => {
   await stop(running, 'SIGINT')
 })
 
-test('a host that is not allowed, or denied, is 403, and nobody connects to it', async () => {
+test('a host that is not allowed, or denied, results in 403 without a connect', async () => {
   let connected = 0
   const upstream = await serve((peer) => {
     connected += 1
@@ -124,18 +124,18 @@ test('a host that is not allowed, or denied, is 403, and nobody connects to it',
       /^HTTP\/1\.1 403 Forbidden\r\n(?:.+\r\n)*Connection: close\r\n(?:.+\r\n)*\r\n.* is not allowed\n$/,
     )
   }
-  // The rule that denies is about port 443 only.
+  // The deny rule is for port 443 only.
   await tunnelled(port, `CONNECT localhost:${upstream} HTTP/1.1\r\n\r\n`)
   await until(() => connected > 0)
   expect(connected).toBe(1)
   await stop(running)
 })
 
-test('a host that does not answer is 502 or 504', async () => {
+test('a host that does not answer results in 502 or 504', async () => {
   const running = proxy('--connect-timeout', '0.2')
   const port = await portOf(running)
   expect(await answer(port, `CONNECT ${LOOPBACK}:${closedPort()} HTTP/1.1\r\n\r\n`)).toMatch(
-    /^HTTP\/1\.1 502 Bad Gateway\r\n(?:.+\r\n)*\r\nECONNREFUSED/,
+    /^HTTP\/1\.1 502 Bad Gateway\r\n(?:.+\r\n)*\r\nconnect ECONNREFUSED/,
   )
   expect(await answer(port, `CONNECT ${LOOPBACK}:${await silentPort()} HTTP/1.1\r\n\r\n`)).toMatch(
     /^HTTP\/1\.1 504 Gateway Timeout\r\n(?:.+\r\n)*\r\nETIMEDOUT/,
@@ -143,7 +143,7 @@ test('a host that does not answer is 502 or 504', async () => {
   await stop(running)
 })
 
-test('what is no request for a tunnel is told so', async () => {
+test('a request that is not for a tunnel is refused', async () => {
   const running = proxy('--head-timeout', '0.2')
   const port = await portOf(running)
   const told: [string, number][] = [
@@ -164,11 +164,11 @@ test('what is no request for a tunnel is told so', async () => {
   const quitter = client({ port, host: LOOPBACK })
   quitter.socket.end('CONNECT a.exam')
   await until(() => quitter.ended)
-  expect(quitter.received.toString()).toMatch(/^HTTP\/1\.1 400 (?:.|\r\n)*broke off\n$/)
+  expect(quitter.received.toString()).toMatch(/^HTTP\/1\.1 400 (?:.|\r\n)*is incomplete\n$/)
   await stop(running)
 })
 
-test('clients that vanish at any time cost nobody else anything', async () => {
+test('a client that disconnects does not affect others', async () => {
   const upstream = await serve((peer) => peer.pipe(peer))
   const running = proxy()
   const port = await portOf(running)
@@ -191,7 +191,7 @@ test('clients that vanish at any time cost nobody else anything', async () => {
   await stop(running)
 })
 
-test('rules say what they mean', () => {
+test('rules match hosts and ports', () => {
   const rules: [string, string, number, boolean][] = [
     ['example.org', 'example.org', 443, true],
     ['example.org', 'example.org', 80, false],
@@ -211,7 +211,7 @@ test('rules say what they mean', () => {
   }
 })
 
-test('a request is read as it is written', () => {
+test('a request is parsed strictly', () => {
   expect(parseRequest('CONNECT Www.Example.org.:443 HTTP/1.1\r\nHost: other')).toEqual({
     host: 'www.example.org',
     port: 443,

@@ -1,4 +1,4 @@
-/** The examples that read what is no socket: a FIFO, a terminal, an input device. */
+/** The examples that read a FIFO, a terminal and an input device. */
 
 import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { constants, openSync, readFileSync, writeSync, closeSync } from 'node:fs'
@@ -23,7 +23,7 @@ function fifo(): string {
   return path
 }
 
-/** Opens a FIFO that is being read, writes to it, and closes it. */
+/** Opens a FIFO that has a reader, writes to it, and closes it. */
 function put(path: string, ...pieces: (string | Uint8Array)[]): void {
   const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
   for (const piece of pieces) {
@@ -33,7 +33,7 @@ function put(path: string, ...pieces: (string | Uint8Array)[]): void {
   closeSync(fd)
 }
 
-/** Stops a reader, which said on its standard error that it reads, and nothing else. */
+/** Stops a reader, which must have printed only one line on its standard error. */
 async function stopped(running: Running, signal: NodeJS.Signals): Promise<string> {
   running.process.kill(signal)
   const { code, out, err } = await running.ended
@@ -41,13 +41,13 @@ async function stopped(running: Running, signal: NodeJS.Signals): Promise<string
   return out
 }
 
-test('fifo-reader reads what one writer after the other writes', async () => {
+test('fifo-reader reads from several writers in sequence', async () => {
   const path = fifo()
   const running = example('fifo-reader', path)
   await running.said(/reading/)
   put(path, 'one\ntw', 'o\n')
   await running.said(/two/)
-  // Writers that come before the reader noticed that the last has gone, and some that say nothing.
+  // Writers that open the FIFO before the reader has noticed the end of the previous one, and some that write nothing.
   for (let index = 0; index < 50; index++) {
     if (index % 3 === 0) put(path)
     put(path, `line ${index}\n`)
@@ -62,7 +62,7 @@ test('fifo-reader reads what one writer after the other writes', async () => {
   expect(await stopped(running, 'SIGTERM')).toBe(wanted.join('\n'))
 })
 
-test('fifo-reader waits for its first writer, and for the next, without spinning', async () => {
+test('fifo-reader waits for its first and its next writer without spinning', async () => {
   const path = fifo()
   const running = example('fifo-reader', path)
   await running.said(/reading/)
@@ -71,7 +71,7 @@ test('fifo-reader waits for its first writer, and for the next, without spinning
     return Number(fields[11]) + Number(fields[12])
   }
   for (const line of ['first', 'second']) {
-    // A loop that spins takes all the time there is; one that waits, next to none.
+    // A loop that spins uses all processor time; one that waits uses almost none.
     let least = Infinity
     for (let attempt = 0; attempt < 5 && least > 20; attempt++) {
       const before = ticks()
@@ -87,7 +87,7 @@ test('fifo-reader waits for its first writer, and for the next, without spinning
   expect(await stopped(running, 'SIGINT')).toBe('first\nsecond\n')
 })
 
-test('fifo-reader --once ends with its last writer', async () => {
+test('fifo-reader --once ends when its last writer closes', async () => {
   const path = fifo()
   const running = example('fifo-reader', '--once', path)
   await running.said(/reading/)
@@ -98,7 +98,7 @@ test('fifo-reader --once ends with its last writer', async () => {
   expect(await running.ended).toMatchObject({ code: 0, out: 'second\nfirst\n' })
 })
 
-test('lines are the same wherever they are torn', () => {
+test('lines are the same however their bytes are split', () => {
   const bytes = Buffer.from('ä\n\nlong line\n€uro')
   for (let size = 1; size <= bytes.length; size++) {
     const seen: string[] = []
@@ -150,7 +150,7 @@ class OnTerminal {
   }
 }
 
-test('tty-reader names the keys that are pressed, one by one, and gives the terminal back', async () => {
+test('tty-reader prints the names of keys and restores the terminal', async () => {
   const terminal = new OnTerminal('tty-reader', '--escape-delay', '2000')
   await terminal.said('press keys')
   await terminal.type('a', 'a\r\n')
@@ -158,9 +158,9 @@ test('tty-reader names the keys that are pressed, one by one, and gives the term
   await terminal.type('\r', 'Enter\r\n')
   await terminal.type('\x1b[A\x1b[3~\x1bOP', 'Up\r\nDelete\r\nF1\r\n')
   await terminal.type('\x1bx', 'Alt+x\r\n')
-  // An Escape alone is the key, once nothing has followed it.
+  // An Escape is the Escape key if no byte follows it.
   await terminal.type('\x1b', 'Escape\r\n')
-  // What is typed is not echoed besides: the mode is raw.
+  // Input is not echoed, because the mode is raw.
   expect(terminal.out).toBe('Escape\r\n')
   await terminal.type('\x04', 'Ctrl+D\r\n')
   expect(await terminal.ended).toBe(0)
@@ -173,7 +173,7 @@ test('tty-reader leaves Ctrl+C to itself, and ends', async () => {
   expect(await terminal.ended).toBe(0)
 })
 
-test('keys are the same wherever they are torn', () => {
+test('keys are the same however their bytes are split', () => {
   const typed: [string, string][] = [
     ['a', 'a'],
     ['ä', 'ä'],
@@ -200,7 +200,7 @@ test('keys are the same wherever they are torn', () => {
   }
 })
 
-test('what is no key is told as it is, and nothing waits for ever', () => {
+test('bytes that are not a key are reported as they are, and no byte waits forever', () => {
   const keys = new Keys()
   expect(keys.add(Buffer.from([0xff, 0x80, 0x41]))).toEqual(['ff', '80', 'A'])
   expect(keys.add(Buffer.from('\x1b'))).toEqual([])
@@ -213,7 +213,7 @@ test('what is no key is told as it is, and nothing waits for ever', () => {
   expect(keys.flush()).toEqual(['Escape'])
 })
 
-/** Records as a device writes them. */
+/** Records in the form of a device. */
 function records(...events: [type: number, code: number, value: number][]): Buffer {
   return Buffer.concat(
     events.map(([type, code, value]) => {
@@ -232,7 +232,7 @@ function records(...events: [type: number, code: number, value: number][]): Buff
 
 const SYN: [number, number, number] = [0, 0, 0]
 
-test('input-reader reads reports, however their bytes arrive, until the device is gone', async () => {
+test('input-reader reads reports, however their bytes are split, until the device ends', async () => {
   const path = fifo()
   const running = example('input-reader', path)
   await running.said(/reading/)
@@ -265,7 +265,7 @@ test('input-reader reads reports, however their bytes arrive, until the device i
   ])
 })
 
-test('input-reader says so when the device is gone in the middle of a report', async () => {
+test('input-reader reports a device that ends in the middle of a report', async () => {
   const path = fifo()
   const running = example('input-reader', path)
   await running.said(/reading/)
@@ -273,10 +273,10 @@ test('input-reader says so when the device is gone in the middle of a report', a
   const { code, out, err } = await running.ended
   expect(code).toBe(1)
   expect(out.trim().split('\n')).toHaveLength(1)
-  expect(err).toBe('reading\nthe device is gone in the middle of a report\n')
+  expect(err).toBe('reading\nthe device ended in the middle of a report\n')
 })
 
-test('reports that the device had to drop are left out whole', () => {
+test('reports that the device dropped are skipped as a whole', () => {
   const input = new InputEvents()
   const DROPPED: [number, number, number] = [0, 3, 0]
   const bytes = records([1, 1, 1], DROPPED, [1, 2, 1], SYN, [1, 3, 1], SYN, SYN)

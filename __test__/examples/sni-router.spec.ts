@@ -14,7 +14,7 @@ import { client, example, portOf, stop } from './support.js'
 const fixture = (name: string): Buffer =>
   readFileSync(new URL(`../fixtures/tls/${name}.pem`, import.meta.url))
 
-/** A TLS server that says its name, and the one it was asked for, and then echoes. */
+/** A TLS server that sends its name and the requested one, and then echoes. */
 async function secure(name: string): Promise<number> {
   const server = createServer({ key: fixture('key'), cert: fixture('cert') }, (peer) => {
     peer.on('error', () => {})
@@ -31,13 +31,13 @@ async function secure(name: string): Promise<number> {
 
 function dial(port: number, servername: string | undefined): TLSSocket {
   const options = { host: LOOPBACK, port, ca: fixture('cert'), checkServerIdentity: () => undefined }
-  // An empty name makes Node send none.
+  // With an empty name Node sends no name.
   const socket = connectTls({ ...options, servername: servername ?? '' })
   onTestFinished(() => void socket.destroy())
   return socket
 }
 
-/** What a server says to a client that asks for a name, and sends `bytes`, until it ends. */
+/** The answer of a server to a client that requests a name and sends `bytes`. */
 async function ask(
   port: number,
   servername: string | undefined,
@@ -54,7 +54,7 @@ async function ask(
   return Buffer.concat(chunks)
 }
 
-/** How a connection ends that never gets to an upstream. */
+/** The end of a connection that is not forwarded. */
 async function failure(port: number, servername: string | undefined): Promise<string | undefined> {
   const socket = dial(port, servername)
   let greeted = false
@@ -108,7 +108,7 @@ async function router(...args: string[]): Promise<{ running: Running; port: numb
   return { running, port: await portOf(running) }
 }
 
-test('each name leads to its upstream, whose TLS it is', async () => {
+test('each name is forwarded to its upstream, which terminates TLS', async () => {
   const [one, rest] = [await secure('one'), await secure('rest')]
   const { running, port } = await router(
     '--route',
@@ -126,7 +126,7 @@ test('each name leads to its upstream, whose TLS it is', async () => {
   await stop(running)
 })
 
-test('a name without a route, and a hello without a name, are closed, or go to the default', async () => {
+test('a name without a route and a hello without a name are closed, or forwarded to the default', async () => {
   const one = await secure('one')
   const strict = await router('--route', `one.example.org=${LOOPBACK}:${one}`)
   expect(await failure(strict.port, 'other.example.org')).toMatch(/ECONNRESET|end/)
@@ -141,7 +141,7 @@ test('a name without a route, and a hello without a name, are closed, or go to t
   await stop(open.running, 'SIGINT')
 })
 
-test('a hello in pieces, of segments or of records, is waited for', async () => {
+test('a hello may arrive in several segments or records', async () => {
   const received: Buffer[] = []
   const server = createNetServer((peer) => peer.on('data', (chunk: Buffer) => received.push(chunk)))
   await new Promise<void>((resolve) => {
@@ -157,7 +157,7 @@ test('a hello in pieces, of segments or of records, is waited for', async () => 
     onTestFinished(() => void far.destroy())
     const cuts = [0, 1, 3, 5, 6, 40, bytes.length >> 1, bytes.length - 1, bytes.length]
     for (const [index, cut] of cuts.entries()) {
-      // Nothing goes upstream before the hello is whole, and then all of it does.
+      // No byte is forwarded before the hello is complete, and then all bytes are.
       expect(received).toEqual([])
       const piece = bytes.subarray(cuts[index - 1] ?? 0, cut)
       if (piece.length > 0) {
@@ -175,14 +175,14 @@ test('a hello in pieces, of segments or of records, is waited for', async () => 
   await stop(running)
 })
 
-test('what is no hello, or never becomes one, is closed', async () => {
+test('a connection without a valid or complete hello is closed', async () => {
   const [patient, hasty] = await Promise.all(
     ['60', '0.2'].map((seconds) => router('--default', `${LOOPBACK}:1`, '--hello-timeout', seconds)),
   )
   const half = (await hello('one.example.org')).subarray(0, 60)
   const closed: [typeof patient, Buffer, RegExp][] = [
-    [patient, Buffer.from('GET / HTTP/1.1\r\n\r\n'), /closed: not TLS: no handshake/],
-    [patient, Buffer.from([22, 3, 1, 0, 4, 2, 0, 0, 0]), /closed: not TLS: no ClientHello/],
+    [patient, Buffer.from('GET / HTTP/1.1\r\n\r\n'), /closed: not TLS: not a handshake/],
+    [patient, Buffer.from([22, 3, 1, 0, 4, 2, 0, 0, 0]), /closed: not TLS: not a ClientHello/],
     [hasty, half, /closed: .*timeout/],
     [hasty, Buffer.alloc(0), /closed: .*timeout/],
   ]
@@ -195,11 +195,11 @@ test('what is no hello, or never becomes one, is closed', async () => {
   }
   const quitter = client({ port: patient?.port ?? 0, host: LOOPBACK })
   quitter.socket.end(half)
-  await patient?.running.said(/closed: the hello broke off/)
+  await patient?.running.said(/closed: the hello is incomplete/)
   for (const which of [patient, hasty]) if (which) await stop(which.running)
 })
 
-test('waiting for the rest of a hello costs no processor time', async () => {
+test('waiting for the rest of a hello uses no processor time', async () => {
   const { running, port } = await router('--default', `${LOOPBACK}:1`, '--hello-timeout', '60')
   const far = client({ port, host: LOOPBACK })
   far.socket.write((await hello('one.example.org')).subarray(0, 60))
@@ -207,7 +207,7 @@ test('waiting for the rest of a hello costs no processor time', async () => {
     const fields = readFileSync(`/proc/${running.process.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
     return Number(fields[11]) + Number(fields[12])
   }
-  // A loop that spins takes all the time there is; one that waits, next to none in two seconds.
+  // A loop that spins uses all processor time; one that waits uses almost none in two seconds.
   let least = Infinity
   await until(() => far.socket.bytesWritten === 60)
   for (let attempt = 0; attempt < 5 && least > 20; attempt++) {
@@ -221,12 +221,12 @@ test('waiting for the rest of a hello costs no processor time', async () => {
   await stop(running)
 })
 
-test('every beginning of a hello is one, and no change of a byte goes unnoticed or unbounded', async () => {
+test('every prefix of a hello is incomplete, and a hello with a changed byte is parsed or refused', async () => {
   const whole = await hello('one.example.org')
   const found = { whole: true, name: 'one.example.org' }
   for (const bytes of [whole, fragmented(whole, 7)]) {
     expect(parseServerName(bytes)).toEqual(found)
-    // Early data and what else comes behind the hello are nobody's business.
+    // Early data and other bytes after the hello are ignored.
     expect(parseServerName(Buffer.concat([bytes, Buffer.from([23, 3, 3, 0, 1, 0])]))).toEqual(found)
     for (let length = 0; length < bytes.length; length++) {
       expect([length, parseServerName(bytes.subarray(0, length))]).toEqual([length, { whole: false }])
@@ -249,7 +249,7 @@ test('every beginning of a hello is one, and no change of a byte goes unnoticed 
   expect(refused).toBeGreaterThan(20)
 })
 
-/** A number of two bytes. */
+/** A two-byte number. */
 function short(value: number): number[] {
   return [value >> 8, value & 0xff]
 }
@@ -264,7 +264,7 @@ function serverName(text: string, kind = 0): number[] {
   return [...short(bytes.length + 3), kind, ...short(bytes.length), ...bytes]
 }
 
-/** The smallest hello with these extensions, or none, and with bytes behind them. */
+/** The smallest hello with these extensions, or none, and with bytes after them. */
 function build(extensions: readonly number[] | undefined, behind: readonly number[] = []): Buffer {
   const block = extensions === undefined ? [] : [...short(extensions.length), ...extensions]
   const body = [3, 3, ...Buffer.alloc(32), 0, 0, 2, 0x13, 1, 1, 0, ...block, ...behind]
@@ -272,7 +272,7 @@ function build(extensions: readonly number[] | undefined, behind: readonly numbe
   return Buffer.from([22, 3, 1, ...short(message.length), ...message])
 }
 
-test('what a hello must not have is refused', () => {
+test('an invalid hello is refused', () => {
   expect(parseServerName(build(undefined))).toEqual({ whole: true, name: undefined })
   expect(parseServerName(build([]))).toEqual({ whole: true, name: undefined })
   expect(parseServerName(build(extension(5, [1, 0])))).toEqual({ whole: true, name: undefined })
@@ -307,7 +307,7 @@ test('what a hello must not have is refused', () => {
   }
 })
 
-test('the nearest route wins', () => {
+test('the most specific route is chosen', () => {
   const routes = new Routes(['a.example=h:1', '*.example=h:2', '*.b.example=unix:/three', 'B.Example=h:4'], {
     path: 'default',
   })

@@ -9,7 +9,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { closedPort, folder, LOOPBACK, pattern, serve, sleep, until } from '../net/support.js'
 import { client, example, portOf, stop } from './support.js'
 
-/** Sends everything and ends; what comes back. */
+/** Sends all bytes, ends, and returns the answer. */
 async function echoed(
   target: { port: number; host: string } | { path: string },
   bytes: Buffer,
@@ -31,7 +31,7 @@ test('echo-server echoes more than the system buffers, to a client that reads la
   const far = client({ port, host: LOOPBACK })
   far.socket.pause()
   far.socket.write(bytes)
-  // Long enough for the buffers on the way to be full, as a rule; what is tested holds whenever it goes on.
+  // Usually long enough to fill the buffers in between; the test holds for any pause.
   await sleep(300)
   const chunks: Buffer[] = []
   let count = 0
@@ -45,7 +45,7 @@ test('echo-server echoes more than the system buffers, to a client that reads la
   await stop(running, 'SIGINT')
 })
 
-test('echo-server outlives a client that resets', async () => {
+test('echo-server continues after a client has reset its connection', async () => {
   const running = example('echo-server')
   const port = await portOf(running)
   const rude = client({ port, host: LOOPBACK })
@@ -67,7 +67,7 @@ test('echo-server ends while clients are connected', async () => {
   await until(() => far.ended || far.error !== undefined)
 })
 
-test('proxy forwards, tells of it, and outlives an upstream that refuses', async () => {
+test('proxy forwards, reports connections, and continues after an upstream has refused', async () => {
   const upstream = await serve((peer) => peer.pipe(peer))
   const running = example('proxy', '--listen', '127.0.0.1:0', '--upstream', `127.0.0.1:${upstream}`)
   const bytes = pattern(500_000, 1)
@@ -83,7 +83,7 @@ test('proxy forwards, tells of it, and outlives an upstream that refuses', async
   expect(await alone.ended).toMatchObject({ code: 0 })
 })
 
-test('unix-bridge leads from TCP to a unix socket', async () => {
+test('unix-bridge forwards from TCP to a unix socket', async () => {
   const path = join(folder(), 'service')
   const server = createServer({ allowHalfOpen: true }, (peer) => peer.pipe(peer))
   await new Promise<void>((resolve) => {
@@ -98,7 +98,7 @@ test('unix-bridge leads from TCP to a unix socket', async () => {
   expect(existsSync(path)).toBe(true)
 })
 
-test('unix-bridge leads from a unix socket to TCP, and removes the socket', async () => {
+test('unix-bridge forwards from a unix socket to TCP, and removes the socket', async () => {
   const upstream = await serve((peer) => peer.pipe(peer))
   const path = join(folder(), 'door')
   const running = example('unix-bridge', '--listen', `unix:${path}`, '--to', `127.0.0.1:${upstream}`)
@@ -109,7 +109,7 @@ test('unix-bridge leads from a unix socket to TCP, and removes the socket', asyn
   expect(existsSync(path)).toBe(false)
 })
 
-test('two of unix-bridge meet at an abstract name', async () => {
+test('two unix-bridges connect through an abstract name', async () => {
   const upstream = await serve((peer) => peer.pipe(peer))
   const name = `unix:@event-base-bridge-${process.pid}`
   const inner = example('unix-bridge', '--listen', name, '--to', `127.0.0.1:${upstream}`)
@@ -122,7 +122,7 @@ test('two of unix-bridge meet at an abstract name', async () => {
   await stop(inner)
 })
 
-test('unix-bridge closes the client when nobody is behind it', async () => {
+test('unix-bridge closes the client if the target refuses', async () => {
   const running = example('unix-bridge', '--listen', '127.0.0.1:0', '--to', 'unix:/nonexistent/service')
   const far = client({ port: await portOf(running), host: LOOPBACK })
   await until(() => far.ended || far.error !== undefined)

@@ -1,4 +1,4 @@
-/** What the specs of the examples share. */
+/** Support of the specs of examples. */
 
 import { connect, type NetConnectOpts, type Socket } from 'node:net'
 
@@ -6,18 +6,18 @@ import { expect, onTestFinished } from 'vitest'
 
 import { Running } from '../cli/support.js'
 
-/** An example under way. */
+/** A running example. */
 export function example(name: string, ...args: string[]): Running {
   return new Running(`examples/${name}.ts`, args)
 }
 
-/** The port an example says it listens at. */
+/** The port that an example prints. */
 export async function portOf(running: Running): Promise<number> {
   const [, port] = await running.said(/(?:listening|receiving) at \S*?:(\d+)/)
   return Number(port)
 }
 
-/** A stream and what has come of it. */
+/** A stream, and what it has received. */
 export class Client {
   readonly socket: Socket
   received = Buffer.alloc(0)
@@ -35,12 +35,12 @@ export class Client {
   }
 }
 
-/** A client of Node's own. */
+/** A client with a Node socket. */
 export function client(target: NetConnectOpts): Client {
   return new Client(connect({ allowHalfOpen: true, ...target } as NetConnectOpts))
 }
 
-/** Stops an example, which has to end by itself, with 0, and without a complaint. */
+/** Stops an example, which has to exit with code 0 and without errors. */
 export async function stop(running: Running, signal: NodeJS.Signals = 'SIGTERM'): Promise<string> {
   running.process.kill(signal)
   const { code, signal: killer, out, err } = await running.ended

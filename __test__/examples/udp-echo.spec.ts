@@ -18,12 +18,12 @@ async function client(): Promise<Socket> {
   return made
 }
 
-/** How the system says that a process is. */
+/** The state of a process, from /proc. */
 function stateOf(running: Running): string | undefined {
   return readFileSync(`/proc/${running.process.pid}/stat`, 'utf8').split(') ')[1]?.[0]
 }
 
-test('every datagram of a burst comes back once, as it was sent', async () => {
+test('every datagram of a burst is returned once, unchanged', async () => {
   const running = example('udp-echo')
   const port = await portOf(running)
   const far = await client()
@@ -34,11 +34,11 @@ test('every datagram of a burst comes back once, as it was sent', async () => {
     seen.set(index, (seen.get(index) ?? 0) + 1)
     if (!bytes.subarray(4).equals(pattern(60, index))) wrong += 1
   })
-  // Loopback loses only what finds a buffer full. Even the smallest default, some 200 KiB, has room for as many of
-  // these as a burst is, of which each takes 768 bytes; a thousand at once would be the system's to drop.
+  // Loopback drops datagrams only if a buffer is full. The smallest default, about 200 KiB, has room for a burst, of which
+  // each datagram takes 768 bytes; of a thousand at a time the system could drop some.
   const burst = 200
   for (let sent = 0; sent < 1000; sent += burst) {
-    // The server is held until all of them are there.
+    // The server is stopped until all datagrams have arrived.
     running.process.kill('SIGSTOP')
     await until(() => stateOf(running) === 'T')
     for (let index = sent; index < sent + burst; index++) {
@@ -56,12 +56,12 @@ test('every datagram of a burst comes back once, as it was sent', async () => {
   expect([...seen.values()].every((count) => count === 1)).toBe(true)
   const counts = JSON.parse((await stop(running)).trim().split('\n').at(-1) ?? '') as Record<string, number>
   expect(counts).toMatchObject({ received: 1000, echoed: 1000, truncated: 0, failed: 0 })
-  // 13 for each burst, or some more where the system hands datagrams over late.
+  // 13 for each burst, or some more if the system delivers datagrams late.
   expect(counts['batches']).toBeGreaterThanOrEqual(5 * 13)
   expect(counts['batches']).toBeLessThan(500)
 })
 
-test('clients get their own datagrams, empty ones too, and too long ones not at all', async () => {
+test('clients receive their own datagrams, also empty ones, but not those that are too long', async () => {
   const running = example('udp-echo', '--size', '100', '--batch', '4')
   const port = await portOf(running)
   const clients = await Promise.all([client(), client(), client()])
@@ -85,7 +85,7 @@ test('clients get their own datagrams, empty ones too, and too long ones not at 
   })
 })
 
-test('one that cannot be sent back does not hold up the others', async () => {
+test('a datagram that cannot be sent back does not delay the others', async () => {
   const fd = socket.bindDatagram({ host: LOOPBACK, port: 0 })
   onTestFinished(() => socket.close(fd))
   const { port } = socket.address(fd) as InternetAddress
@@ -96,7 +96,7 @@ test('one that cannot be sent back does not hold up the others', async () => {
   far.on('message', (bytes) => heard.push(String(bytes)))
   const to = { host: LOOPBACK, port: far.address().port }
   batch.add(Buffer.from('one'), to)
-  // Nobody can be sent anything at the port 0.
+  // No datagram can be sent to port 0.
   batch.add(Buffer.from('two'), { host: LOOPBACK, port: 0 })
   batch.add(Buffer.from('three'), to)
   expect(echo.step()).toBe(true)

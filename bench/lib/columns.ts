@@ -1,6 +1,6 @@
-// Rows as columns, for a terminal or as Markdown.
+// Lays out rows in columns, for a terminal or as Markdown.
 
-/** A table. Columns for which `isNumber` holds stand to the right. */
+/** A table. Columns for which `isNumber` holds are aligned to the right. */
 export function columns(
   head: readonly string[],
   rows: readonly (readonly string[])[],

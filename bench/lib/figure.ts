@@ -1,34 +1,35 @@
+// Figures, and the reports of the programs that measure them.
 import type { Spread } from './statistics.js'
 
-/** What a figure must reach. */
+/** The aim of a figure. */
 export type Aim =
   /** At most this share of the reference. */
   | { readonly kind: 'at-most'; readonly of: Reference; readonly ratio: number }
-  /** At least this multiple of the reference, where more is better. */
+  /** At least this multiple of the reference, for figures of which more is better. */
   | { readonly kind: 'at-least'; readonly of: Reference; readonly ratio: number }
-  /** At most this much more than the engine measured natively, in the figure's unit. */
+  /** At most this much more than the native figure of the engine, in the figure's unit. */
   | { readonly kind: 'engine-plus'; readonly more: number }
 
-/** What a figure is measured against. */
+/** The reference of a figure. */
 export type Reference = 'libevent' | 'Node' | 'loop()'
 
 /** One figure of a TypeScript subject. */
 export interface Figure {
   /** The subject's file. */
   readonly subject: string
-  /** Its name; that of the native figure where there is one, so that the two stand in one row. */
+  /** Its name, the same as that of the native figure, so that both are in one row. */
   readonly figure: string
   readonly unit: string
-  /** The TypeScript layer. */
+  /** The values of the TypeScript layer. */
   readonly typescript: Spread
-  /** What it was measured against in the same process, taking turns. */
+  /** The reference, measured in the same process, in alternation. */
   readonly reference?: { readonly name: Reference; readonly spread: Spread }
   /** TypeScript divided by the reference, over the rounds. */
   readonly ratio?: Spread
   readonly aim?: Aim
 }
 
-/** What one run of a subject prints on standard output. */
+/** The output of a subject. */
 export interface SubjectReport {
   readonly figures: readonly Figure[]
 }
@@ -46,11 +47,11 @@ export interface NativeRow {
   /** Engine divided by libevent, over the rounds. */
   readonly ratio: Omit<Spread, 'rounds'> | null
   readonly aim: number | null
-  /** Allocations of the engine in the timed part, once warm. */
+  /** Allocations of the engine in the timed part, after the first round. */
   readonly allocations: number | null
 }
 
-/** What one run of the native program prints on standard output. */
+/** The output of the native program. */
 export interface NativeReport {
   readonly command: string
   readonly libevent: string

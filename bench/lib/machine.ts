@@ -1,9 +1,10 @@
+// The machine on which figures are measured.
 import { execFileSync } from 'node:child_process'
 import { cpus, loadavg, release } from 'node:os'
 
 import { root } from '../../scripts/lib/run.js'
 
-/** Where and on what figures were measured. */
+/** The place and time of a measurement. */
 export interface Machine {
   readonly date: string
   readonly commit: string
@@ -11,11 +12,11 @@ export interface Machine {
   readonly processors: number
   readonly kernel: string
   readonly node: string
-  /** Load over the minute before; a quiet machine is below 0.5. */
+  /** Load average of the minute before; below 0.5 on a quiet machine. */
   readonly load: number
 }
 
-/** Describes this machine before anything is measured. */
+/** Describes this machine; called before the measurement. */
 export function machine(): Machine {
   const all = cpus()
   return {

@@ -1,10 +1,11 @@
+// Command lines of subjects and of `bench/run.ts`.
 import { parseArgs } from 'node:util'
 
-/** How a subject measures. */
+/** Options of a subject. */
 export interface SubjectOptions {
-  /** Fewer rounds and smaller counts: a look, not a figure. */
+  /** Fewer rounds and smaller counts. */
   readonly quick: boolean
-  /** A shared base, with locks, in place of a `NOLOCK` one. */
+  /** A base with locks, in place of a `NOLOCK` one. */
   readonly locks: boolean
   /** At least this many rounds, in place of the default. */
   readonly rounds: number | undefined
@@ -12,7 +13,7 @@ export interface SubjectOptions {
   readonly only: string | undefined
 }
 
-/** Reads the command line of a subject, and ends the process with code 2 where it is wrong. */
+/** Reads the command line of a subject. Ends the process with code 2 if it is wrong. */
 export function subjectOptions(): SubjectOptions {
   const { quick, locks, rounds, only } = read(() =>
     parseArgs({
@@ -27,21 +28,21 @@ export function subjectOptions(): SubjectOptions {
   return { quick, locks, only, rounds: rounds === undefined ? undefined : roundCount(rounds) }
 }
 
-/** How `bench/run.ts` runs. */
+/** Options of `bench/run.ts`. */
 export interface RunOptions {
   readonly quick: boolean
   /** Subjects to run; all when empty. */
   readonly only: readonly string[]
-  /** Print Markdown in place of the plain table. */
+  /** Prints Markdown in place of the plain table. */
   readonly markdown: boolean
-  /** Measure what is there, without building first. */
+  /** Does not build before measuring. */
   readonly build: boolean
-  /** How often the native and the TypeScript programs take turns. */
+  /** How often the native and the TypeScript programs alternate. */
   readonly rounds: number
   readonly help: boolean
 }
 
-/** Reads the command line of `bench/run.ts`, and ends the process with code 2 where it is wrong. */
+/** Reads the command line of `bench/run.ts`. Ends the process with code 2 if it is wrong. */
 export function runOptions(): RunOptions {
   const values = read(() =>
     parseArgs({
@@ -75,7 +76,7 @@ function read<Values>(parse: () => { readonly values: Values }): Values {
   }
 }
 
-/** Ends the process: the command line is wrong. */
+/** Reports a wrong command line and ends the process. */
 export function refuse(message: string): never {
   console.error(message)
   process.exit(2)

@@ -1,4 +1,4 @@
-// The programs that measure: how they are built and run, and what they print.
+// Builds and runs the programs that measure.
 import { spawn } from 'node:child_process'
 import { relative } from 'node:path'
 
@@ -8,13 +8,13 @@ import { refuse } from './options.js'
 
 const NATIVE_TARGET = process.env.CARGO_TARGET_DIR ?? 'target'
 
-/** What one program printed, and the command that made it print that. */
+/** The output of a program, and its command. */
 export interface Printed<Report> {
   readonly command: string
   readonly report: Report
 }
 
-/** Ends the process with code 2 where libevent's development files are missing. */
+/** Ends the process with code 2 if libevent's development files are missing. */
 export async function requireLibevent(): Promise<void> {
   const found = await run('pkg-config', ['--exists', 'libevent_core', 'libevent_pthreads'], { quiet: true })
   if (found.code !== 0) {
@@ -33,11 +33,11 @@ export async function buildNative(): Promise<void> {
 /** Builds the addon for release, and the subjects with the package's own TypeScript. */
 export async function buildTypeScript(): Promise<void> {
   await build('npm', ['run', '--silent', 'build:native'])
-  // Compiled by tsc, as the package is: a loader that compiles on the fly adds calls of its own.
+  // Compiled by tsc, like the package: a loader that compiles at run time adds calls of its own.
   await build(tool('tsc'), ['-p', 'bench/tsconfig.json'])
 }
 
-/** Builds the proxies that are compared, and what stands around them. */
+/** Builds the proxies that are compared, their clients and upstreams. */
 export async function buildProxies(): Promise<void> {
   await build('cargo', ['build', '--release', '-p', 'event-base-conformance', '--bin', 'proxy-bench'])
   await buildTypeScript()
@@ -80,7 +80,7 @@ function standardOutput(command: string, args: readonly string[]): Promise<strin
   })
 }
 
-/** A command as a person would type it in the repository's root. */
+/** A command as typed in the root folder of the repository. */
 function shown(command: string, args: readonly string[]): string {
   const program =
     command === process.execPath ? 'node' : command.startsWith(root) ? relative(root, command) : command

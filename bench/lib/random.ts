@@ -6,7 +6,7 @@ export class Random {
     this.#state = seed >>> 0
   }
 
-  /** A whole number below `limit`. */
+  /** An integer below `limit`. */
   below(limit: number): number {
     this.#state = (this.#state + 0x9e3779b9) >>> 0
     let mixed = this.#state
@@ -15,7 +15,7 @@ export class Random {
     return Math.floor((((mixed ^ (mixed >>> 15)) >>> 0) / 2 ** 32) * limit)
   }
 
-  /** The whole numbers below `count` in a random order. */
+  /** The integers below `count` in random order. */
   order(count: number): Uint32Array {
     const order = Uint32Array.from({ length: count }, (_, index) => index)
     for (let last = count - 1; last > 0; last--) {

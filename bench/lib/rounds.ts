@@ -1,28 +1,29 @@
+// Takes samples in rounds.
 import type { SubjectOptions } from './options.js'
 import { spread } from './statistics.js'
 
-/** What one sample gives: a value for every figure. */
+/** One sample: a value for every figure. */
 export type Sample = Readonly<Record<string, number>>
 
 /** Values by figure, in the order of the rounds. */
 export type Values = ReadonlyMap<string, readonly number[]>
 
-/** Takes one sample, and throws where what was asked for did not happen. */
+/** Takes one sample. Throws if the work was not done completely. */
 export type Sampler = () => Sample | Promise<Sample>
 
-/** A ratio stands still when the middle half of its rounds is this close to its median. */
+/** A ratio is stable when the middle half of its rounds is this close to its median. */
 const STILL = 0.03
-/** Rounds and seconds after which even a restless figure is final. */
+/** Rounds and seconds after which a figure that is not stable is final. */
 const MOST = { rounds: 41, seconds: 60 }
 
 /**
- * Lets the sides take turns until their figures stand still.
+ * Takes samples of the sides in alternation until their figures are stable.
  *
- * A round is one sample of each side, directly after one another; the order flips every round. The first
- * round warms caches and the compiler and is not counted.
+ * A round is one sample of each side, directly after one another; the order is reversed in every round. The first round
+ * fills caches and compiles, and is not counted.
  *
- * @param sides one or two of them
- * @param least rounds, at the least
+ * @param sides one or two sides
+ * @param least the least number of rounds
  * @returns the values of each side
  */
 export async function takeTurns(
@@ -46,7 +47,7 @@ export async function takeTurns(
   }
 }
 
-/** The rounds' own ratios of two sides. */
+/** The ratio of two sides in each round. */
 export function ratios(values: readonly number[], reference: readonly number[]): number[] {
   return values.map((value, round) => value / (reference[round] ?? Number.NaN))
 }

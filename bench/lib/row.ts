@@ -1,4 +1,4 @@
-// Puts the figures of native and TypeScript programs side by side.
+// Combines the figures of native and TypeScript programs in rows.
 import type { Aim, Figure, NativeRow, Reference } from './figure.js'
 import { spread } from './statistics.js'
 
@@ -6,19 +6,19 @@ import { spread } from './statistics.js'
 export interface Row {
   readonly name: string
   readonly unit: string
-  /** What the ratios are to. */
+  /** The reference of the ratios. */
   readonly against: Reference | undefined
   readonly reference: number | undefined
   readonly engine: number | undefined
   readonly engineRatio: number | undefined
   readonly typescript: number | undefined
   readonly typescriptRatio: number | undefined
-  /** The engine must be at most this share of libevent. */
+  /** The highest ratio of the engine to libevent that reaches the aim. */
   readonly engineAim: number | undefined
   readonly typescriptAim: Aim | undefined
   /** Allocations of the engine in the timed parts. */
   readonly allocations: number | undefined
-  /** The commands that made the figures. */
+  /** The commands that measured the figures. */
   readonly commands: readonly string[]
 }
 
@@ -43,7 +43,7 @@ export class Gathered {
     this.#commands.add(command)
   }
 
-  /** The row, each figure being the median of the rounds' medians. */
+  /** The row. Each figure is the median of the medians of the rounds. */
   row(): Row {
     const [native] = this.#native
     const [figure] = this.#typescript

@@ -1,14 +1,14 @@
-/** Values of several rounds, boiled down. */
+/** A summary of the values of several rounds. */
 export interface Spread {
-  /** How many values there were. */
+  /** The number of values. */
   readonly rounds: number
-  /** The middle value: the figure. */
+  /** The median: the figure. */
   readonly median: number
   /** The smallest value. */
   readonly min: number
-  /** A quarter of the values are below. */
+  /** The first quartile. */
   readonly lowerQuartile: number
-  /** A quarter of the values are above. */
+  /** The third quartile. */
   readonly upperQuartile: number
 }
 

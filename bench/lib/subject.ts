@@ -1,19 +1,20 @@
+// Runs a subject and prints its report.
 import type { Aim, Figure, Reference, SubjectReport } from './figure.js'
 import { subjectOptions, type SubjectOptions } from './options.js'
 import { ratios, type Values } from './rounds.js'
 import { spread } from './statistics.js'
 
-/** How the figures of a subject are presented. */
+/** How the figures of a subject are reported. */
 export interface Presentation {
   readonly subject: string
   readonly unit: string
-  /** The aim of a figure, where it has one. */
+  /** The aim of a figure, if it has one. */
   readonly aim?: (figure: string) => Aim | undefined
   /** The name of the second side. */
   readonly reference?: Reference
 }
 
-/** Turns the values of one side, or of two that took turns, into figures. */
+/** Makes figures from the values of one side, or of two in alternation. */
 export function figures(sides: readonly Values[], shown: Presentation): Figure[] {
   const [typescript = new Map<string, readonly number[]>(), other] = sides
   return [...typescript].map(([figure, values]) => {
@@ -40,7 +41,7 @@ export async function main(run: (options: SubjectOptions) => Promise<Figure[]>):
   process.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`)
 }
 
-/** Throws unless as many things happened as should have: a wrong run has no figure. */
+/** Throws unless the count is the expected one: a wrong sample has no figure. */
 export function expectCount(what: string, happened: number, expected: number): void {
   if (happened !== expected) throw new Error(`${what}: ${happened} in place of ${expected}`)
 }

@@ -1,3 +1,4 @@
+// The table of figures.
 import { columns } from './columns.js'
 import type { Row } from './row.js'
 import { verdicts } from './verdict.js'
@@ -16,10 +17,10 @@ const HEAD = [
   'result',
   'by',
 ]
-/** Columns with numbers stand to the right. */
+/** Columns with numbers are aligned to the right. */
 const NUMBERS = new Set([3, 4, 5, 6, 7, 8])
 
-/** The rows as one table, with the commands that made them below. */
+/** The rows as one table, followed by the commands that measured them. */
 export function table(rows: readonly Row[], markdown: boolean): string {
   const commands = [...new Set(rows.flatMap((row) => row.commands))]
   const lines = rows.map((row) => cells(row, commands))

@@ -1,13 +1,14 @@
+// Aims, and whether the figures reach them.
 import type { Aim } from './figure.js'
 import type { Row } from './row.js'
 
-/** One aim of a row, and whether the figures reach it. */
+/** One aim of a row and its result. */
 export interface Verdict {
   readonly aim: string
   readonly met: boolean
 }
 
-/** The aims of a row for which there are figures. */
+/** The aims of a row that has figures for them. */
 export function verdicts(row: Row): Verdict[] {
   const all: Verdict[] = []
   if (row.engineAim !== undefined && row.engineRatio !== undefined) {

@@ -5,7 +5,7 @@ import { processorSeconds, runClient, type Server } from './process.js'
 import { echo, iperf } from './upstreams.js'
 import { native } from './workplace.js'
 
-/** Bytes that are compared, there and back, on each stream. */
+/** Bytes that are echoed and compared on each stream. */
 const CHECKED = 4 * 2 ** 20
 const GIBIBYTE = 2 ** 30
 
@@ -17,7 +17,7 @@ interface IperfReport {
   }
 }
 
-/** As many streams at the same time. */
+/** A case with a number of parallel streams. */
 export function bulk(streams: number): Case {
   const name = `bulk, ${streams} ${streams === 1 ? 'stream' : 'streams'}`
   return {
@@ -27,7 +27,7 @@ export function bulk(streams: number): Case {
       { name: 'CPU', unit: 's per GiB', aims: [atMostNode()] },
     ],
     upstream: iperf,
-    // iperf3 compares no bytes.
+    // iperf3 does not compare bytes.
     async check(start, place) {
       const upstream = await echo(place)
       let proxy: Server | undefined
@@ -45,7 +45,7 @@ export function bulk(streams: number): Case {
 
 async function sample({ proxy, place, seconds }: Bench, streams: number): ReturnType<Case['sample']> {
   const before = processorSeconds(proxy.pid)
-  // Zero-copy: the client takes the least from the processor that the upstream needs as well.
+  // Zero-copy, because the client shares its processor with the upstream.
   const command = [
     pathOf('iperf3'),
     '--client=127.0.0.1',

@@ -1,10 +1,11 @@
+// Kinds of load, their figures and aims.
 import type { Sample } from '../lib/rounds.js'
 import { HAPROXY, NODE } from './contenders.js'
 import type { Server } from './process.js'
 import type { StartUpstream } from './upstreams.js'
 import type { Workplace } from './workplace.js'
 
-/** What a figure has to reach beside that of another proxy. */
+/** The aim of a figure, relative to another proxy. */
 export interface Aim {
   /** The other proxy's column. */
   readonly against: string
@@ -19,14 +20,14 @@ export interface Metric {
   readonly aims: readonly Aim[]
 }
 
-/** What a sample is taken of. */
+/** The subject of a sample. */
 export interface Bench {
   readonly proxy: Server
   readonly upstream: Server
   readonly place: Workplace
   /** How long the load runs. */
   readonly seconds: number
-  /** How many connections are left idle. */
+  /** The number of idle connections. */
   readonly idle: number
 }
 
@@ -35,25 +36,25 @@ export interface Case {
   readonly name: string
   readonly metrics: readonly Metric[]
   readonly upstream: StartUpstream
-  /** Whether each sample is taken of a proxy that was just started. */
+  /** Whether each sample starts a new proxy. */
   readonly fresh?: boolean
-  /** Looks once, before any sample, whether a proxy in front of {@link upstream} or of its own choice is right. */
+  /** Checks once, before the first sample, that a proxy in front of {@link upstream} or of another upstream is correct. */
   check?(start: (upstream: number) => Promise<Server>, place: Workplace): Promise<void>
-  /** Loads the proxy. Throws where not all bytes arrived as they should have. */
+  /** Loads the proxy. Throws if a byte is missing or wrong. */
   sample(bench: Bench): Promise<Sample>
 }
 
-/** At least so many times HAProxy's figure. */
+/** At least this multiple of HAProxy's figure. */
 export function atLeastHaproxy(ratio: number): Aim {
   return { against: HAPROXY, kind: 'at-least', ratio }
 }
 
-/** At most so many times HAProxy's figure. */
+/** At most this multiple of HAProxy's figure. */
 export function atMostHaproxy(ratio: number): Aim {
   return { against: HAPROXY, kind: 'at-most', ratio }
 }
 
-/** At least so many times Node's figure. */
+/** At least this multiple of Node's figure. */
 export function atLeastNode(ratio = 1): Aim {
   return { against: NODE, kind: 'at-least', ratio }
 }

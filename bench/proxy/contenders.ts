@@ -12,7 +12,7 @@ import { native, type Workplace } from './workplace.js'
 export interface Contender {
   /** Its column. */
   readonly name: string
-  /** Whether it is to reach the aims. */
+  /** Whether the aims apply to it. */
   readonly judged: boolean
   /** Starts one in front of a port. */
   start(upstream: number, place: Workplace): Promise<Server>
@@ -23,7 +23,7 @@ export const HAPROXY = 'HAProxy'
 export const NODE = 'Node'
 
 const BUILD = join(root, 'bench', 'build')
-/** All of them, in the order of the columns. */
+/** All contenders, in the order of the columns. */
 export const CONTENDERS: readonly Contender[] = [
   { name: 'TypeScript', judged: true, start: program('relay') },
   { name: '1 thread', judged: true, start: program('threaded', ['1']) },
@@ -54,7 +54,7 @@ function program(
     serve([process.execPath, file, String(upstream), ...args], { processors: placement[processors] })
 }
 
-/** As most people run it: TCP mode and the timeouts it asks for; one thread. */
+/** TCP mode with the timeouts that it requires, and one thread. */
 function haproxy(options: readonly string[]): Start {
   return async (upstream, { placement, scratch }) => {
     const port = await freePort()

@@ -1,4 +1,4 @@
-// Connections that are open and silent: what they cost the proxy in memory.
+// The memory that idle connections take in the proxy.
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -7,12 +7,12 @@ import { memory, openClient, type Server } from './process.js'
 import { echo } from './upstreams.js'
 import { native, type Workplace } from './workplace.js'
 
-/** Connections before the first look, so that code and pools that every proxy has are not counted. */
+/** Connections before the first measurement, so that code and pools of the proxy are not counted. */
 const WARM_UP = 50
-/** Milliseconds until a proxy has given back what it holds for the moment only. */
+/** Milliseconds in which a proxy releases temporary memory. */
 const SETTLING = 500
 
-/** Connections, each of which carried a message and then stays open. */
+/** Connections that each carry a message and then stay open. */
 export const idle: Case = {
   name: 'idle connections',
   metrics: [
@@ -44,7 +44,7 @@ interface Opened {
 
 async function open(proxy: Server, count: number, { placement }: Workplace): Promise<Opened> {
   const { child, ended } = openClient(native('idle', proxy.port, count), placement.load)
-  // It says so once all are open, or ends with what went wrong.
+  // It prints a line when all connections are open, or ends with an error.
   if (child.stdout !== null) await Promise.race([once(child.stdout, 'data'), ended])
   return {
     close: async () => {

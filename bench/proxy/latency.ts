@@ -1,4 +1,4 @@
-// What a proxy adds to a round trip.
+// The time that a proxy adds to a round trip.
 import { atMostNode, type Case } from './case.js'
 import { runClient } from './process.js'
 import { echo } from './upstreams.js'
@@ -17,7 +17,7 @@ interface Percentiles {
   readonly p99: number
 }
 
-/** Round trips of 64 bytes at a modest rate, past the proxy and through it in turns. */
+/** Round trips of 64 bytes at a moderate rate, alternately direct and through the proxy. */
 export const latency: Case = {
   name: `round trips, ${RATE / 2} per second`,
   metrics: [

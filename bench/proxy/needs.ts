@@ -1,11 +1,11 @@
-// What has to be installed.
+// Programs that have to be installed.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { requireLibevent } from '../../scripts/lib/libevent.js'
 import { run } from '../../scripts/lib/run.js'
 
-/** Programs and the Debian packages that bring them. */
+/** Programs and their Debian packages. */
 const PROGRAMS = {
   haproxy: 'haproxy',
   nginx: 'nginx',
@@ -17,10 +17,10 @@ const PROGRAMS = {
 /** A program the benchmark runs. */
 export type Program = keyof typeof PROGRAMS
 
-// Daemons are not in the path of everybody.
+// Daemons are not in the PATH of every user.
 const FOLDERS = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/usr/local/sbin']
 
-/** Where a program is. */
+/** Finds a program. */
 export function find(program: Program): string | undefined {
   return FOLDERS.map((folder) => join(folder, program)).find((path) => existsSync(path))
 }
@@ -30,7 +30,7 @@ export function pathOf(program: Program): string {
   return find(program) ?? program
 }
 
-/** Throws with what to install where something is missing. */
+/** Throws if a program is missing, with the packages to install. */
 export async function requirePrograms(): Promise<void> {
   if (process.platform !== 'linux') throw new Error('The proxies are compared on Linux only')
   const names = Object.keys(PROGRAMS) as Program[]
@@ -44,7 +44,7 @@ export async function requirePrograms(): Promise<void> {
   await requireLibevent()
 }
 
-/** The versions of what was measured, in one line. */
+/** The versions of the programs, in one line. */
 export async function versions(): Promise<string> {
   const haproxy = await run(pathOf('haproxy'), ['-v'], { quiet: true })
   const libevent = await run('pkg-config', ['--modversion', 'libevent'], { quiet: true })

@@ -1,28 +1,29 @@
+// The command line of `bench/proxy.ts`.
 import { parseArgs } from 'node:util'
 
 import { refuse } from '../lib/options.js'
 
-/** How `bench/proxy.ts` runs. */
+/** Options of `bench/proxy.ts`. */
 export interface ProxyOptions {
-  /** One round of a second: whether everything is carried, not how fast. */
+  /** One round of a second, which checks that all bytes arrive. */
   readonly quick: boolean
   /** Cases whose name starts with one of these; all when empty. */
   readonly only: readonly string[]
   /** Proxies of these names; all when empty. */
   readonly proxies: readonly string[]
   readonly rounds: number
-  /** How long the load runs for a sample. */
+  /** Seconds of load for a sample. */
   readonly seconds: number
-  /** How many connections are left idle. */
+  /** The number of idle connections. */
   readonly idle: number
-  /** Print Markdown in place of the plain tables. */
+  /** Prints Markdown in place of the plain tables. */
   readonly markdown: boolean
-  /** Measure what is there, without building first. */
+  /** Does not build before measuring. */
   readonly build: boolean
   readonly help: boolean
 }
 
-/** Reads the command line, and ends the process with code 2 where it is wrong. */
+/** Reads the command line. Ends the process with code 2 if it is wrong. */
 export function proxyOptions(): ProxyOptions {
   const values = read()
   const { quick } = values

@@ -1,7 +1,8 @@
+// Free ports.
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 
-/** A port that was free a moment ago, for servers that cannot say which one the system chose. */
+/** A port that is free at the moment, for servers that cannot report the port that the system chose. */
 export async function freePort(): Promise<number> {
   const server = createServer()
   server.listen(0, '127.0.0.1')

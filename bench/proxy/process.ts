@@ -12,7 +12,7 @@ const PATIENCE = 20_000
 const running = new Set<ChildProcess>()
 process.on('exit', stopAll)
 
-/** Ends what is still running; nothing of it is left to keep this process alive. */
+/** Ends all processes that are still running, so that none keeps this process alive. */
 export function stopAll(): void {
   for (const child of running) child.kill('SIGKILL')
 }
@@ -27,7 +27,7 @@ export interface Server {
 /** How a server is started. */
 export interface ServerOptions {
   readonly processors: readonly number[]
-  /** Where it listens; without one, the server chooses and says so: `listening at HOST:PORT`. */
+  /** The port. Without one, the server chooses a port and prints `listening at HOST:PORT`. */
   readonly port?: number
 }
 
@@ -54,16 +54,16 @@ export async function serve(command: readonly string[], options: ServerOptions):
   }
 }
 
-/** Runs a client to its end and returns what it printed. */
+/** Runs a client to its end and returns its output. */
 export async function runClient(command: readonly string[], processors: readonly number[]): Promise<string> {
   const client = openClient(command, processors)
   return await client.ended
 }
 
-/** A client that is under way. */
+/** A running client. */
 export interface Client {
   readonly child: ChildProcess
-  /** What it printed, once it ended well. */
+  /** Resolves with its output when it exits with code 0. */
   readonly ended: Promise<string>
 }
 
@@ -81,29 +81,29 @@ export function openClient(command: readonly string[], processors: readonly numb
       else reject(new Error(`${command.join(' ')} ended with ${code ?? signal}: ${errors || output}`.trim()))
     })
   })
-  // Told to whoever waits for it.
+  // Reported to the caller that waits for the output.
   ended.catch(() => {})
   return { child, ended }
 }
 
-/** Seconds of processor time that a process has used, those of threads that ended included. */
+/** Seconds of processor time that a process has used, including threads that have ended. */
 export function processorSeconds(pid: number): number {
   const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  // The command in parentheses may hold anything; the fields behind it are numbered from 3.
+  // The command in parentheses may contain any character; the fields after it are numbered from 3 (proc_pid_stat(5)).
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
   // Linux counts in 1/100 s for user space on every architecture that Node supports.
   return (Number(fields[11]) + Number(fields[12])) / 100
 }
 
-/** Bytes of memory that a process has in use. */
+/** Bytes of memory that a process uses. */
 export interface Memory {
   /** Pages in memory. */
   readonly resident: number
-  /** The same, with pages that several processes share counted in parts. */
+  /** The same, with shared pages divided by the number of processes. */
   readonly proportional: number
 }
 
-/** What a process has in memory now. */
+/** The present memory of a process. */
 export function memory(pid: number): Memory {
   const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
   const bytes = (name: string): number =>
@@ -111,7 +111,7 @@ export function memory(pid: number): Memory {
   return { resident: bytes('Rss'), proportional: bytes('Pss') }
 }
 
-/** The most descriptors that a process here may open. */
+/** The limit of descriptors of a process. */
 export function descriptorLimit(): number {
   const text = readFileSync('/proc/self/limits', 'utf8')
   const most = /^Max open files\s+\S+\s+(\S+)/m.exec(text)?.[1]
@@ -122,7 +122,7 @@ function start([program = '', ...args]: readonly string[], stdio: ('ignore' | 'p
   const child = spawn(program, args, { stdio })
   running.add(child)
   child.once('close', () => running.delete(child))
-  // A program that cannot be started shows by its missing pid, or by how it ended.
+  // A program that cannot be started has no pid, or ends with an error.
   child.on('error', () => {})
   return child
 }
@@ -135,13 +135,13 @@ async function stop(child: ChildProcess): Promise<void> {
   if (hasEnded(child)) return
   const ended = once(child, 'exit')
   child.kill('SIGTERM')
-  // Proxies wait for connections that are still open; nobody uses those any more.
+  // Kills the process, because proxies would wait for connections that are still open.
   const impatience = setTimeout(() => child.kill('SIGKILL'), 500)
   await ended
   clearTimeout(impatience)
 }
 
-/** Whether somebody listens at a port of this machine. Asked of the kernel, for a connection would be forwarded. */
+/** Whether a process listens at a port of this machine. Reads /proc, because a proxy would forward a connection. */
 function isListening(port: number): boolean {
   if (!Number.isInteger(port)) return false
   const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`

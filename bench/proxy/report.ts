@@ -1,4 +1,4 @@
-// What is printed.
+// The output of the benchmark.
 import { columns } from '../lib/columns.js'
 import { spread } from '../lib/statistics.js'
 import type { Contender } from './contenders.js'

@@ -1,4 +1,4 @@
-// Small requests: wrk asks nginx for a few bytes.
+// Small requests: wrk requests a few bytes from nginx.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect } from 'node:net'
@@ -11,7 +11,7 @@ import { BODY, nginx } from './upstreams.js'
 
 const CONNECTIONS = 64
 
-/** wrk's own text is for people; this is the same exactly. */
+/** Prints wrk's results in a form that can be parsed, with all digits. */
 const REPORT = `
 function done(summary, latency, requests)
   local errors = summary.errors
@@ -73,11 +73,11 @@ async function sample(bench: Bench, connection: string): ReturnType<Case['sample
   }
 }
 
-/** Asks once, compares the answer, and returns its size in bytes. */
+/** Makes a request, compares the answer, and returns its size in bytes. */
 async function responseSize(port: number, connection: string): Promise<number> {
   const socket = connect(port, '127.0.0.1')
   socket.write(`GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: ${connection}\r\n\r\n`)
-  // The answer to a second request, which says that it is the last, shows where the first one ends.
+  // A second request, with `Connection: close`, marks the end of the first answer.
   if (connection !== 'close') socket.write('GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n')
   const answers = (await text(socket)).split('HTTP/1.1 200 OK').slice(1)
   const [first = ''] = answers
@@ -88,7 +88,7 @@ async function responseSize(port: number, connection: string): Promise<number> {
 }
 
 function check({ requests: count, bytes, errors }: WrkReport, size: number): void {
-  // At the end every connection may have a part of an answer that is not counted.
+  // At the end every connection may have received part of an answer, which is not counted.
   const most = (count + CONNECTIONS) * size
   if (count === 0 || errors > 0 || bytes < count * size || bytes > most) {
     throw new Error(`${count} answers of ${size} bytes came as ${bytes} bytes, with ${errors} errors`)

@@ -1,4 +1,4 @@
-// Lets the proxies take turns under one kind of load.
+// Measures the proxies in alternation under one kind of load.
 import type { Sample } from '../lib/rounds.js'
 import type { Case } from './case.js'
 import type { Contender } from './contenders.js'
@@ -6,21 +6,21 @@ import type { ProxyOptions } from './options.js'
 import type { Server } from './process.js'
 import type { Workplace } from './workplace.js'
 
-/** What one proxy came to under one kind of load. */
+/** The outcome of one proxy under one kind of load. */
 export interface Outcome {
   readonly contender: Contender
-  /** A sample for each round; none where it failed. */
+  /** A sample for each round; none if it failed. */
   readonly samples: readonly Sample[]
-  /** Why it failed. */
+  /** The reason of the failure. */
   readonly failure?: string
 }
 
-/** Seconds of load before the first round: compilers and pools get warm. */
+/** Seconds of load before the first round, for compilation and pools. */
 const WARM_UP = 2
 
 /**
- * Measures every contender under one kind of load, round by round. The order flips every round. A contender
- * that fails once is out, and has no figures.
+ * Measures every contender under one kind of load, round by round. The order is reversed in every round. A contender that
+ * fails once is not measured any more and has no figures.
  */
 export async function runCase(
   load: Case,

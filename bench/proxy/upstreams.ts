@@ -1,4 +1,4 @@
-// What stands behind the proxies.
+// The upstreams of the proxies.
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
@@ -8,16 +8,16 @@ import { freePort } from './ports.js'
 import { type Server, serve } from './process.js'
 import { native, type Workplace } from './workplace.js'
 
-/** Starts what a case needs behind a proxy. */
+/** Starts the upstream of a case. */
 export type StartUpstream = (place: Workplace) => Promise<Server>
 
-/** What nginx answers with. */
+/** The answer of nginx. */
 export const BODY = 'The quick brown fox jumps over the lazy dog.\n'
 
-/** Sends back what it gets. */
+/** An echo server. */
 export const echo: StartUpstream = ({ placement }) => serve(native('echo'), { processors: placement.load })
 
-/** Receives what iperf3's client sends. */
+/** iperf3's server. */
 export const iperf: StartUpstream = async ({ placement }) => {
   const port = await freePort()
   return await serve([pathOf('iperf3'), '--server', '--bind', '127.0.0.1', '--port', String(port)], {
@@ -26,12 +26,12 @@ export const iperf: StartUpstream = async ({ placement }) => {
   })
 }
 
-/** Answers with a few bytes, with no end to how often on one connection. */
+/** nginx, which answers with a few bytes, without a limit of requests for a connection. */
 export const nginx: StartUpstream = async ({ placement, scratch }) => {
   const port = await freePort()
   const folder = mkdtempSync(join(scratch, 'nginx-'))
   const file = join(folder, 'nginx.conf')
-  // Otherwise its workers would be a user that may not enter the folder.
+  // Otherwise its workers would run as a user that may not enter the folder.
   const { username, uid } = userInfo()
   const lines = [
     'daemon off;',

@@ -1,3 +1,4 @@
+// Aims of the proxies, and whether the figures reach them.
 import { ratios } from '../lib/rounds.js'
 import { spread } from '../lib/statistics.js'
 import type { Aim, Case, Metric } from './case.js'
@@ -9,14 +10,14 @@ export interface Result {
   readonly outcomes: readonly Outcome[]
 }
 
-/** An aim and whether it is reached. */
+/** An aim and its result. */
 export interface Verdict {
   readonly load: string
   readonly metric: string
-  /** Whose figure has to reach it. */
+  /** The proxy that it applies to. */
   readonly contender: string
   readonly aim: Aim
-  /** The median of the rounds' own ratios. */
+  /** The median of the ratios of the rounds. */
   readonly ratio: number
   readonly met: boolean
 }
@@ -26,7 +27,7 @@ export function values({ samples }: Outcome, { name }: Metric): number[] {
   return samples.map((sample) => sample[name] ?? Number.NaN)
 }
 
-/** Every aim for which there are figures. */
+/** Every aim that has figures. */
 export function verdicts({ load, outcomes }: Result): Verdict[] {
   return load.metrics.flatMap((metric) =>
     outcomes

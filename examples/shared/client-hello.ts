@@ -1,10 +1,10 @@
 /** The server name in a TLS ClientHello: RFC 8446, sections 4.1.2 and 5.1; RFC 6066, section 3. */
 
-/** What the first bytes of a connection say. */
+/** The result of parsing the first bytes of a connection. */
 export type Hello =
-  /** They are the beginning of a hello; more of it has to come. */
+  /** They are the beginning of a hello, which is incomplete. */
   | { readonly whole: false }
-  /** The hello is there; without a name if the client asks for none. */
+  /** The hello is complete; without a name if the client requests none. */
   | { readonly whole: true; readonly name: string | undefined }
 
 const HANDSHAKE = 22
@@ -12,15 +12,15 @@ const CLIENT_HELLO = 1
 const SERVER_NAME = 0
 const HOST_NAME = 0
 
-/** The most plaintext in a record. */
+/** The maximum plaintext of a record. */
 const MOST_FRAGMENT = 16_384
-/** The longest hello that is looked at. */
+/** The longest hello that is parsed. */
 const MOST_HELLO = 16_384
 
-/** Bytes before the body of a handshake message: its type, its length. */
+/** Bytes of the header of a handshake message: its type and length. */
 const HEADER = 4
 
-/** Takes fields off the front of bytes that are whole. */
+/** Reads fields from complete bytes. */
 class Fields {
   #rest: Buffer
 
@@ -33,7 +33,7 @@ class Fields {
   }
 
   take(length: number): Buffer {
-    if (length > this.#rest.length) throw new Error('not TLS: a field is longer than what holds it')
+    if (length > this.#rest.length) throw new Error('not TLS: a field is longer than its container')
     const taken = this.#rest.subarray(0, length)
     this.#rest = this.#rest.subarray(length)
     return taken
@@ -44,7 +44,7 @@ class Fields {
     return this.take(width).readUIntBE(0, width)
   }
 
-  /** A field behind its length of one or two bytes. */
+  /** A field after its length of one or two bytes. */
   vector(width: 1 | 2): Fields {
     return new Fields(this.take(this.number(width)))
   }
@@ -55,11 +55,11 @@ class Fields {
 }
 
 /**
- * Reads the name of the server in a ClientHello that may have come in part only, and in several records.
+ * Reads the server name in a ClientHello, which may be incomplete and in several records.
  *
  * @param bytes what the client has sent so far
  * @returns the name in lower case
- * @throws {Error} as soon as it is clear that this is no ClientHello
+ * @throws {Error} if the bytes cannot be a ClientHello
  */
 export function parseServerName(bytes: Buffer): Hello {
   const message = unwrap(bytes)
@@ -67,21 +67,21 @@ export function parseServerName(bytes: Buffer): Hello {
   return { whole: true, name: findName(new Fields(message)) }
 }
 
-/** The hello's body out of the records it came in, once all of it is there. What comes behind it is not looked at. */
+/** The body of the hello from its records, if it is complete. Bytes after it are ignored. */
 function unwrap(bytes: Buffer): Buffer | undefined {
   const fragments: Buffer[] = []
   let [count, wanted] = [0, Infinity]
   for (let rest = bytes; rest.length > 0;) {
-    if (rest[0] !== HANDSHAKE) throw new Error('not TLS: no handshake')
-    // The version of a record is a legacy: 3.1 for a first hello, 3.3 at most.
-    if (rest.length > 1 && rest[1] !== 3) throw new Error('not TLS: no such version')
+    if (rest[0] !== HANDSHAKE) throw new Error('not TLS: not a handshake')
+    // The legacy version of a record: 3.1 for a first hello, 3.3 at most.
+    if (rest.length > 1 && rest[1] !== 3) throw new Error('not TLS: unknown version')
     if (rest.length < 5) break
     const length = rest.readUInt16BE(3)
-    if (length === 0 || length > MOST_FRAGMENT) throw new Error('not TLS: no such length of a record')
+    if (length === 0 || length > MOST_FRAGMENT) throw new Error('not TLS: invalid length of a record')
     const fragment = rest.subarray(5, 5 + length)
     rest = rest.subarray(5 + length)
     if (count === 0 && fragment.length > 0 && fragment[0] !== CLIENT_HELLO) {
-      throw new Error('not TLS: no ClientHello')
+      throw new Error('not TLS: not a ClientHello')
     }
     fragments.push(fragment)
     count += fragment.length
@@ -102,10 +102,10 @@ function findName(hello: Fields): string | undefined {
   hello.vector(1) // the legacy session
   hello.vector(2) // the cipher suites
   hello.vector(1) // the compression methods
-  // A client of TLS 1.2 may have no extensions at all.
+  // A TLS 1.2 client may send no extensions.
   if (hello.empty) return undefined
   const extensions = hello.vector(2)
-  if (!hello.empty) throw new Error('not TLS: bytes behind the hello')
+  if (!hello.empty) throw new Error('not TLS: bytes after the hello')
   let name: string | undefined
   while (!extensions.empty) {
     const kind = extensions.number(2)
@@ -119,10 +119,10 @@ function findName(hello: Fields): string | undefined {
 
 function readName(extension: Fields): string {
   const names = extension.vector(2)
-  if (!extension.empty || names.number(1) !== HOST_NAME) throw new Error('not TLS: no server name')
+  if (!extension.empty || names.number(1) !== HOST_NAME) throw new Error('not TLS: invalid server name')
   const name = names.vector(2).all().toString('latin1').toLowerCase()
   if (!names.empty) throw new Error('not TLS: two server names')
-  // A name as DNS has it, without the root's dot; what else is there could not be a key of the routes anyway.
-  if (!/^[\w-]+(?:\.[\w-]+)*$/.test(name) || name.length > 253) throw new Error('not TLS: no host name')
+  // A DNS name without a trailing dot; other names cannot be keys of the routes.
+  if (!/^[\w-]+(?:\.[\w-]+)*$/.test(name) || name.length > 253) throw new Error('not TLS: invalid host name')
   return name
 }

@@ -1,4 +1,4 @@
-/** What the examples' command lines share. */
+/** The command lines of the examples. */
 
 import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -7,7 +7,7 @@ import { parseArgs, type ParseArgsConfig } from 'node:util'
 import type { EventBase } from '../../index.js'
 import type { HostAndPort, SocketAddress, Target } from '../../net.js'
 
-/** A command line that could not be meant: told on the standard error, exit code 2. */
+/** A wrong command line: reported on the standard error, exit code 2. */
 export class UsageError extends Error {}
 
 type Options = NonNullable<ParseArgsConfig['options']>
@@ -15,8 +15,8 @@ type Options = NonNullable<ParseArgsConfig['options']>
 type Parsed<O extends Options> = ReturnType<typeof parseArgs<{ options: O; allowPositionals: true }>>
 
 /**
- * Runs an example, if `url` is the script that node was started with, and sets the exit code: 0, or 1 for a failure,
- * or 2 for a command line that could not be meant. `--help` prints `usage`.
+ * Runs an example if `url` is the script that node was started with. Sets the exit code: 0, 1 for a failure, or 2 for a
+ * wrong command line. `--help` prints `usage`.
  */
 export async function main<O extends Options>(
   url: string,
@@ -47,8 +47,8 @@ function parse<O extends Options>(options: O): Parsed<O> {
 }
 
 /**
- * Runs a base until SIGINT or SIGTERM, then closes it, and with it its listeners and relays. From the call on the
- * signals are heard, so what says that all is ready comes behind it.
+ * Runs a base until SIGINT or SIGTERM, then closes it with its listeners and relays. The signals are handled from the
+ * call on, so print messages of readiness after it.
  */
 export async function runUntilStopped(base: EventBase): Promise<void> {
   const stop = (): void => void base.loopBreak()
@@ -82,7 +82,7 @@ export function parseTarget(what: string, text: string | undefined): Target {
   return { path: path.startsWith('@') ? `\0${path.slice(1)}` : path }
 }
 
-/** A whole number from `least` to `most`. */
+/** An integer from `least` to `most`. */
 export function parseCount(what: string, text: string, least: number, most: number): number {
   const count = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
   if (!(count >= least && count <= most)) {
@@ -91,22 +91,22 @@ export function parseCount(what: string, text: string, least: number, most: numb
   return count
 }
 
-/** Seconds, as whole milliseconds; no more than timers of Node take. */
+/** Seconds as whole milliseconds, up to the maximum of Node's timers. */
 export function parseSeconds(what: string, text: string): number {
   const seconds = /^\d{1,9}(?:\.\d+)?$/.test(text) ? Number(text) : Number.NaN
   if (!(seconds <= 1e6)) throw new UsageError(`${what} must be a number of seconds, not "${text}"`)
   return Math.ceil(seconds * 1000)
 }
 
-/** The one argument that an example takes. */
+/** The only argument of an example. */
 export function onlyArgument(what: string, positionals: readonly string[]): string {
   const [first, ...others] = positionals
   if (first === undefined) throw new UsageError(`${what} is missing`)
-  if (others.length > 0) throw new UsageError(`only one ${what} is taken, not "${others.join(' ')}" too`)
+  if (others.length > 0) throw new UsageError(`one ${what} is expected, unexpected "${others.join(' ')}"`)
   return first
 }
 
-/** An address as it is given on a command line. */
+/** An address in the form of the command line. */
 export function formatAddress(address: SocketAddress | Target): string {
   if ('path' in address) {
     return `unix:${address.path.startsWith('\0') ? `@${address.path.slice(1)}` : address.path}`

@@ -1,6 +1,6 @@
 /**
- * Records of Linux's input devices: `struct input_event` of `linux/input.h`, which is a time (two machine words), a
- * type, a code and a value, 24 bytes where a machine word has 64 bits, in the machine's own byte order.
+ * Records of Linux input devices: `struct input_event` of `linux/input.h`, a time (two machine words), a type, a code and
+ * a value, 24 bytes on 64-bit machines, in the byte order of the machine.
  */
 
 import { endianness } from 'node:os'
@@ -40,20 +40,20 @@ export function typeName(type: number): string {
   return TYPES[type] ?? String(type)
 }
 
-/** Puts records together, however their bytes arrive, and tells them in reports: what happened at once. */
+/** Assembles records from bytes, and groups them in reports of simultaneous events. */
 export class InputEvents {
   #bytes: Buffer = Buffer.alloc(0)
   #report: InputEvent[] = []
   #dropping = false
-  /** Reports left out because the reader was too slow for the device. */
+  /** The number of reports that were dropped because the reader was too slow. */
   dropped = 0
 
-  /** Whether a record, or a report, has begun and not ended. */
+  /** Whether a record or a report is incomplete. */
   get torn(): boolean {
     return this.#bytes.length > 0 || this.#report.length > 0
   }
 
-  /** The reports that are whole by now. */
+  /** Returns the reports that are complete. */
   add(bytes: Uint8Array): InputEvent[][] {
     const all = Buffer.concat([this.#bytes, bytes])
     const end = all.length - (all.length % RECORD)
@@ -66,7 +66,7 @@ export class InputEvents {
   #add(event: InputEvent, reports: InputEvent[][]): void {
     const isSyn = event.type === SYN
     if (isSyn && event.code === SYN_DROPPED) {
-      // The kernel's queue was full: what has come of this report, and what comes until its end, says nothing.
+      // The kernel's queue was full (SYN_DROPPED): this report is dropped up to its end.
       this.#dropping = true
       this.#report = []
       this.dropped += 1

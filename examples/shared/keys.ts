@@ -1,4 +1,4 @@
-/** What is typed on a terminal in raw mode, as keys: ECMA-48's sequences as xterm sends them. */
+/** Keys from the bytes of a terminal in raw mode: ECMA-48's sequences as xterm sends them. */
 
 const ESCAPE = 0x1b
 
@@ -16,7 +16,7 @@ const FINAL: Readonly<Record<string, string>> = {
   Z: 'Shift+Tab',
 }
 
-/** Of sequences that end with `~`, by their number. */
+/** Keys of sequences that end with `~`, by their number. */
 const NUMBERED: Readonly<Record<string, string>> = {
   1: 'Home',
   2: 'Insert',
@@ -44,7 +44,7 @@ const CONTROL: Readonly<Record<number, string>> = {
   127: 'Backspace',
 }
 
-/** How many bytes a character of UTF-8 has that begins with `byte`; 0 where none does. */
+/** The number of bytes of a UTF-8 character that starts with `byte`; 0 if none does. */
 function width(byte: number): number {
   if (byte < 0x80) return 1
   if (byte >= 0xc2 && byte < 0xe0) return 2
@@ -52,16 +52,16 @@ function width(byte: number): number {
   return byte >= 0xf0 && byte < 0xf5 ? 4 : 0
 }
 
-/** Cuts bytes into keys. A key may arrive in pieces. */
+/** Splits bytes into keys. A key may arrive in pieces. */
 export class Keys {
   #bytes: Buffer = Buffer.alloc(0)
 
-  /** Whether a key has begun and not ended. An Escape is one: it may be the key, or the beginning of another. */
+  /** Whether a key is incomplete. A single Escape is: it may be the key, or the beginning of another. */
   get torn(): boolean {
     return this.#bytes.length > 0
   }
 
-  /** The keys that are whole by now. */
+  /** Returns the keys that are complete. */
   add(bytes: Uint8Array): string[] {
     this.#bytes = Buffer.concat([this.#bytes, bytes])
     const keys: string[] = []
@@ -69,7 +69,7 @@ export class Keys {
     return keys
   }
 
-  /** Takes what is torn for what it is: nothing more has come. */
+  /** Returns the incomplete key as it is, because no byte has followed. */
   flush(): string[] {
     const keys: string[] = []
     while (this.#bytes.length > 0) {
@@ -90,7 +90,7 @@ export class Keys {
     return this.#take(wanted).toString('utf8')
   }
 
-  /** What Escape begins: CSI and SS3 sequences, or a key with Alt. */
+  /** A sequence that starts with Escape: CSI, SS3, or a key with Alt. */
   #sequence(second: number): string | undefined {
     const isCsi = second === 0x5b
     if (!isCsi && second !== 0x4f) {
@@ -99,7 +99,7 @@ export class Keys {
       this.#take(1)
       return `Alt+${this.#next()}`
     }
-    // Parameters and intermediates are 0x20 to 0x3f; the first byte beyond them ends the sequence.
+    // Parameters and intermediates are 0x20 to 0x3f; the first byte above them ends the sequence.
     const end = this.#bytes.findIndex((byte, index) => index > 1 && (byte < 0x20 || byte > 0x3f))
     if (end < 0) return undefined
     const sequence = this.#take(end + 1)

@@ -1,4 +1,4 @@
-/** Node's own way: two sockets, piped into one another. `node.js UPSTREAM_PORT`. */
+/** Node's sockets, piped into each other: `node.js UPSTREAM_PORT`. */
 import { type AddressInfo, connect, createServer } from 'node:net'
 
 const HOST = '127.0.0.1'

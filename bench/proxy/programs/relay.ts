@@ -1,4 +1,4 @@
-/** The native relay with its policy in TypeScript, as a user would write it: `relay.js UPSTREAM_PORT`. */
+/** The native relay with its policy in TypeScript: `relay.js UPSTREAM_PORT`. */
 import { EventBase } from '../../../index.js'
 import { listen, relay, socket } from '../../../net.js'
 
@@ -10,11 +10,11 @@ const { address } = listen(base, { host: '127.0.0.1', port: 0 }, (fd) => {
   try {
     far = socket.connect(upstream)
   } catch {
-    // No port is free, for one.
+    // For example, no port is free.
     socket.close(fd)
     return
   }
-  // It waits for the connect by itself, so that nothing comes back to JavaScript before the end.
+  // The relay waits for the connect, so JavaScript runs only at the end.
   relay(base, fd, far, { connectTimeout: 10_000 })
 })
 console.log(`listening at ${address.host}:${address.port}`)
