@@ -148,12 +148,17 @@ export function closedError(what: string): EventError {
 }
 
 /**
- * How a stack names the files of this package: by URL, or by path where a test runner or a loader rewrites it. Empty in
- * a bundle, whose one file is also the caller's.
+ * The folders of this package's files in a stack: the compiled ones, and with `--enable-source-maps` their sources. None
+ * in a bundle, whose one file has the caller's code too.
  */
-const ownFiles: readonly string[] = /\/ts\/errors\.[jt]s$/.test(import.meta.url)
-  ? [new URL('.', import.meta.url).href, fileURLToPath(new URL('.', import.meta.url))]
-  : []
+const ownFolders: readonly URL[] = import.meta.url.endsWith('/dist/ts/errors.js')
+  ? [new URL('.', import.meta.url), new URL('../../ts/', import.meta.url)]
+  : import.meta.url.endsWith('/ts/errors.ts')
+    ? [new URL('.', import.meta.url)]
+    : []
+
+/** How a stack names these folders: by URL, or by path where a loader or a test runner rewrites it. */
+const ownFiles: readonly string[] = ownFolders.flatMap((folder) => [folder.href, fileURLToPath(folder)])
 
 function isOwn(frame: string): boolean {
   return frame.endsWith('(<anonymous>)') || ownFiles.some((files) => frame.includes(files))

@@ -5,6 +5,8 @@
  * their properties as their own.
  */
 
+import { types } from 'node:util'
+
 import * as binding from '#binding'
 
 import { errorFromNative } from './errors.js'
@@ -23,7 +25,8 @@ type Call = (...args: never[]) => unknown
 function throwing(call: Call): Call {
   return (...args) => {
     const result = call(...args)
-    if (result instanceof Error) throw result
+    // `instanceof` is false for an error of another realm, as a test runner makes them.
+    if (typeof result === 'object' && types.isNativeError(result)) throw result
     return result
   }
 }

@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest'
 import { EV, type EventBase, EventError, type SystemError } from '../../index.js'
 import { connect, socket } from '../../net.js'
 import { never, openBase } from '../support/base.js'
+import { runFixtureWith } from '../support/child.js'
 import { asSystemError, rejectionOf, thrownBy } from '../support/errors.js'
 
 /** A port at which nothing listens. */
@@ -74,6 +75,14 @@ describe('the stack of an error begins at the caller of the package', () => {
   it.each(calls)('%s', (_name, call) => {
     const base = openBase()
     expect(firstFrame(thrownBy(() => call(base)))).toContain(import.meta.filename)
+  })
+
+  it.each([[], ['--enable-source-maps']])('in the compiled package, with the flags %j', async (...flags) => {
+    const { code, stdout } = await runFixtureWith(flags, 'stack.mjs')
+    expect(code).toBe(0)
+    const frames = stdout.trimEnd().split('\n')
+    expect(frames).toHaveLength(3)
+    for (const frame of frames) expect(frame).toContain('/__test__/fixtures/stack.mjs')
   })
 
   it('a call after close', () => {
