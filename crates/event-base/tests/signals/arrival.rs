@@ -1,4 +1,4 @@
-//! Signals that arrive while the base waits, runs, or is driven by a host; and how many there may be.
+//! Signals that arrive while the base waits, runs, or is run by a host; and their number.
 
 use std::time::Instant;
 
@@ -27,10 +27,10 @@ fn a_signal_ends_the_wait() {
     let base = handler_base();
     let event = watch(&base, USR1);
     let sender = later(Signal::SIGUSR1);
-    let mut told = Vec::new();
+    let mut dispatched = Vec::new();
     let start = Instant::now();
-    run_watched(&base, LOOP_ONCE, |_, ready| told.push((ready.id, ready.what)));
-    assert_eq!(told, [(event, What::SIGNAL)]);
+    run_watched(&base, LOOP_ONCE, |_, ready| dispatched.push((ready.id, ready.what)));
+    assert_eq!(dispatched, [(event, What::SIGNAL)]);
     assert!(start.elapsed() < PATIENCE);
     sender.join().unwrap();
 }
@@ -46,7 +46,7 @@ fn a_pending_signal_event_keeps_the_loop_from_being_empty() {
     assert_eq!(run(&base, WAIT).0, LoopResult::Empty);
 }
 
-/// Each call in turn: one for each signal, and nothing else.
+/// Runs the loop; returns the number of calls, which must all be for signals.
 fn count(base: &Base, flags: LoopFlags) -> usize {
     let mut calls = 0;
     run_watched(base, flags, |_, ready: Ready| {
@@ -69,7 +69,7 @@ fn more_signals_than_sixteen_bits_count_are_counted_exactly() {
 }
 
 #[test]
-fn signals_of_several_numbers_are_told_apart() {
+fn signals_of_different_numbers_are_distinguished() {
     let _alone = alone();
     let base = handler_base();
     let (one, two) = (watch(&base, USR1), watch(&base, USR2));
@@ -77,7 +77,7 @@ fn signals_of_several_numbers_are_told_apart() {
         send(USR1, first);
         send(USR2, second);
         let trace = run(&base, POLL).1;
-        let of = |event| trace.iter().filter(|told| told.0 == event).count();
+        let of = |event| trace.iter().filter(|entry| entry.0 == event).count();
         assert_eq!((of(one), of(two), trace.len()), (first, second, first + second));
     }
 }
@@ -102,7 +102,7 @@ fn raise_number(number: i32) {
 }
 
 #[test]
-fn a_more_urgent_event_comes_before_a_signal_and_the_signal_before_a_less_urgent_one() {
+fn a_signal_is_dispatched_after_more_urgent_events_and_before_less_urgent_ones() {
     let _alone = alone();
     let base = base_from(&config().set_priorities(3));
     let signal = watch(&base, USR1);
@@ -111,7 +111,7 @@ fn a_more_urgent_event_comes_before_a_signal_and_the_signal_before_a_less_urgent
     send(USR1, 1);
     base.activate(idle, What::READ).unwrap();
     base.activate(urgent, What::READ).unwrap();
-    let order: Vec<_> = run(&base, POLL).1.iter().map(|told| told.0).collect();
+    let order: Vec<_> = run(&base, POLL).1.iter().map(|entry| entry.0).collect();
     assert_eq!(order, [urgent, signal, idle]);
 }
 
@@ -121,7 +121,7 @@ fn a_base_without_locks_has_signals_too() {
     let base = base_from(&config_by_handler().set_flags(BaseFlags::NOLOCK));
     let event = watch(&base, USR1);
     let sender = later(Signal::SIGUSR1);
-    // No dog: the base belongs to this thread.
+    // No watchdog: the base belongs to this thread.
     base.loop_exit(Some(PATIENCE)).unwrap();
     let (result, trace) = run(&base, LOOP_ONCE);
     assert_eq!((result, trace), (LoopResult::Stopped, vec![(event, What::SIGNAL)]));
@@ -129,7 +129,7 @@ fn a_base_without_locks_has_signals_too() {
 }
 
 #[test]
-fn a_host_sees_the_descriptor_become_readable() {
+fn a_signal_makes_the_descriptor_of_a_host_readable() {
     let _alone = alone();
     let base = handler_base();
     let event = watch(&base, USR1);
@@ -149,7 +149,7 @@ fn a_host_sees_the_descriptor_become_readable() {
     base.leave();
 }
 
-#[expect(unsafe_code, reason = "the base lends its descriptor as a number")]
+#[expect(unsafe_code, reason = "the base returns its descriptor as a number")]
 fn is_readable(descriptor: i32) -> bool {
     // SAFETY: the base is open.
     let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(descriptor) };

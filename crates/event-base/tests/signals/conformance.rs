@@ -1,4 +1,4 @@
-//! libevent's own tests of signals, row by row of `docs/conformance.json`.
+//! libevent's own tests of signals. The number in a test's name is that of its row in `docs/conformance.json`.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ extern "C" fn foreign(_: i32) {
     FOREIGN.fetch_add(1, Ordering::SeqCst);
 }
 
-/// With a function of the program's own there before.
+/// With a handler of the program installed before.
 fn with_foreign(signal: Signal, test: impl FnOnce()) {
     let action = SigAction::new(SigHandler::Handler(foreign), SaFlags::SA_RESTART, SigSet::empty());
     let before = swap(signal, &action);
@@ -74,25 +74,25 @@ fn c_062_activation_by_signal_hits_the_events_of_that_signal_only() {
 }
 
 #[test]
-fn c_067_a_signal_is_told_and_the_previous_handler_is_not_called() {
+fn c_067_a_signal_is_dispatched_and_the_previous_handler_is_not_called() {
     let _alone = alone();
     with_foreign(Signal::SIGALRM, || {
         let base = base();
         let event = watch(&base, libc::SIGALRM);
         send(libc::SIGALRM, 1);
-        let mut told = Vec::new();
+        let mut dispatched = Vec::new();
         let result = run_watched(&base, WAIT, |base, ready| {
-            told.push((ready.id, ready.fd, ready.what));
+            dispatched.push((ready.id, ready.fd, ready.what));
             base.del(ready.id).unwrap();
         });
         assert_eq!(result, LoopResult::Empty);
-        assert_eq!(told, [(event, libc::SIGALRM, What::SIGNAL)]);
+        assert_eq!(dispatched, [(event, libc::SIGALRM, What::SIGNAL)]);
         assert_eq!(FOREIGN.load(Ordering::SeqCst), 0);
     });
 }
 
 #[test]
-fn c_068_a_signal_is_told_after_the_event_was_deleted_and_added_again() {
+fn c_068_a_signal_is_dispatched_after_the_event_was_deleted_and_added_again() {
     let _alone = alone();
     with_foreign(Signal::SIGALRM, || {
         let base = base();
@@ -108,7 +108,7 @@ fn c_068_a_signal_is_told_after_the_event_was_deleted_and_added_again() {
 }
 
 #[test]
-fn c_069_two_events_for_one_signal_are_both_told() {
+fn c_069_two_events_for_one_signal_are_both_dispatched() {
     let _alone = alone();
     let base = base();
     let (one, two) = (watch(&base, USR1), watch(&base, USR1));
@@ -121,7 +121,7 @@ fn c_069_two_events_for_one_signal_are_both_told() {
 }
 
 #[test]
-fn c_070_a_signal_that_came_before_the_loop_is_told_without_waiting() {
+fn c_070_a_signal_that_arrived_before_the_loop_is_dispatched_without_waiting() {
     let _alone = alone();
     let base = base();
     let event = watch(&base, USR1);
@@ -169,7 +169,7 @@ fn c_074_two_bases_on_one_signal_both_receive_it() {
     let _alone = alone();
     let (first, second) = (base(), base());
     if first.signal_method() == Ok("signalfd_signal") {
-        return not_applicable("a signal that is read from a descriptor reaches one base");
+        return not_applicable("a signal that is read from a descriptor is received by one base");
     }
     let (one, two) = (watch(&first, USR1), watch(&second, USR1));
     for _ in 0..2 {
@@ -194,7 +194,7 @@ fn c_075_deleting_restores_what_the_process_did_before() {
 }
 
 #[test]
-fn c_076_after_a_delete_a_signal_reaches_who_had_it_before() {
+fn c_076_after_a_delete_the_previous_handler_gets_the_signal() {
     let _alone = alone();
     with_foreign(Signal::SIGUSR1, || {
         let base = base();

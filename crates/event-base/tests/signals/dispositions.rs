@@ -1,4 +1,4 @@
-//! What the process does on a signal, before, while and after somebody watches it.
+//! The disposition of a signal before, while and after a base watches it.
 
 use nix::sys::signal::{SaFlags, SigHandler, Signal};
 
@@ -8,13 +8,13 @@ use crate::support::{POLL, base, open_descriptors, run};
 use crate::{USR1, alone, disposition, handler_base, send, watch, what_it_does};
 
 #[test]
-fn signals_that_cannot_be_had_are_refused_by_the_kernel() {
+fn signals_that_cannot_be_caught_are_refused_by_the_kernel() {
     let _alone = alone();
     let base = base();
     let not_to_be_had = [
         libc::SIGKILL,
         libc::SIGSTOP,
-        // The C library's own.
+        // Reserved by the C library.
         #[cfg(target_os = "linux")]
         32,
         #[cfg(target_os = "linux")]
@@ -32,7 +32,7 @@ fn signals_that_cannot_be_had_are_refused_by_the_kernel() {
 }
 
 #[test]
-fn the_last_event_of_the_last_base_gives_the_signal_back() {
+fn deleting_the_last_event_of_the_last_base_restores_the_disposition() {
     let _alone = alone();
     let before = what_it_does(Signal::SIGUSR1);
     let (first, second) = (handler_base(), handler_base());
@@ -46,7 +46,7 @@ fn the_last_event_of_the_last_base_gives_the_signal_back() {
 }
 
 #[test]
-fn a_base_that_is_dropped_without_being_closed_gives_everything_back() {
+fn a_base_that_is_dropped_without_being_closed_restores_all_dispositions() {
     let _alone = alone();
     let before = (what_it_does(Signal::SIGUSR1), what_it_does(Signal::SIGUSR2));
     let descriptors = open_descriptors();
@@ -61,7 +61,7 @@ fn a_base_that_is_dropped_without_being_closed_gives_everything_back() {
 }
 
 #[test]
-fn an_event_that_fired_once_gives_the_signal_back_before_it_is_handed_out() {
+fn a_one_shot_event_restores_the_disposition_before_it_is_dispatched() {
     let _alone = alone();
     let before = what_it_does(Signal::SIGUSR1);
     let base = base();
@@ -73,7 +73,7 @@ fn an_event_that_fired_once_gives_the_signal_back_before_it_is_handed_out() {
 }
 
 #[test]
-fn the_handler_lets_system_calls_go_on_and_runs_on_a_stack_of_its_own() {
+fn the_handler_restarts_system_calls_and_runs_on_the_alternate_stack() {
     let _alone = alone();
     let base = handler_base();
     if base.signal_method() != Ok("signal") {
@@ -89,7 +89,7 @@ fn the_handler_lets_system_calls_go_on_and_runs_on_a_stack_of_its_own() {
 }
 
 #[test]
-fn what_is_left_of_a_deleted_event_is_not_told_to_the_next_one() {
+fn signals_of_a_deleted_event_are_not_dispatched_to_the_next_one() {
     let _alone = alone();
     let base = handler_base();
     let first = watch(&base, USR1);

@@ -1,4 +1,4 @@
-//! Closing in the middle of it.
+//! Closing, deleting and panicking between the calls of a signal event.
 
 use event_base::{LoopResult, What};
 
@@ -6,7 +6,7 @@ use crate::support::{LOOP_ONCE, POLL, WAIT, base, open_descriptors, run, run_wat
 use crate::{USR1, alone, handler_base, send, watch};
 
 #[test]
-fn closing_the_base_in_a_callback_takes_the_other_calls_along() {
+fn closing_the_base_in_a_callback_drops_the_other_calls() {
     let _alone = alone();
     let descriptors = open_descriptors();
     let base = handler_base();
@@ -23,21 +23,21 @@ fn closing_the_base_in_a_callback_takes_the_other_calls_along() {
 }
 
 #[test]
-fn an_event_that_deletes_its_neighbour_is_not_told_for_it() {
+fn an_event_that_deletes_another_is_not_dispatched_in_its_place() {
     let _alone = alone();
     let base = handler_base();
     let (first, second) = (watch(&base, USR1), watch(&base, USR1));
     send(USR1, 2);
-    let mut told = Vec::new();
+    let mut dispatched = Vec::new();
     run_watched(&base, LOOP_ONCE, |base, ready| {
-        told.push(ready.id);
+        dispatched.push(ready.id);
         base.free(second).unwrap_or_default();
     });
-    assert_eq!(told, [first, first]);
+    assert_eq!(dispatched, [first, first]);
 }
 
 #[test]
-fn a_loop_that_is_left_by_a_panic_can_be_entered_again_and_loses_no_call() {
+fn a_loop_that_panicked_can_be_entered_again_and_loses_no_call() {
     let _alone = alone();
     let base = base();
     let event = watch(&base, USR1);

@@ -1,4 +1,4 @@
-//! What the counters and the lists say of signal events.
+//! Signal events in the counters and the list of events.
 
 use event_base::{Base, BaseFlags, Config, CountFlags, Error, EventSpec, What};
 
@@ -6,7 +6,7 @@ use crate::support::{base, ms, pair};
 use crate::{USR1, USR2, alone, handler_base, watch};
 
 #[test]
-fn the_method_is_the_handlers_unless_another_was_asked_for() {
+fn the_method_is_a_handler_unless_another_was_requested() {
     let base = handler_base();
     let expected = if base.method() == Ok("kqueue") { "kqueue_signal" } else { "signal" };
     assert_eq!(base.signal_method(), Ok(expected));
@@ -15,7 +15,7 @@ fn the_method_is_the_handlers_unless_another_was_asked_for() {
 }
 
 #[test]
-fn the_environment_asks_for_a_descriptor_unless_it_is_ignored() {
+fn the_environment_selects_a_descriptor_unless_it_is_ignored() {
     const CHILD: &str = "EVENT_BASE_SIGNALS_CHILD";
     let method = |flags| Base::with_config(&Config::new().set_flags(flags)).unwrap().signal_method().unwrap();
     if std::env::var_os(CHILD).is_some() {
@@ -23,7 +23,7 @@ fn the_environment_asks_for_a_descriptor_unless_it_is_ignored() {
         assert_eq!(method(BaseFlags::IGNORE_ENV), handler_base().signal_method().unwrap());
         return;
     }
-    let name = "inspection::the_environment_asks_for_a_descriptor_unless_it_is_ignored";
+    let name = "inspection::the_environment_selects_a_descriptor_unless_it_is_ignored";
     let child = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name])
         .env(CHILD, "1")
@@ -51,7 +51,7 @@ fn a_signal_event_counts_as_added_once_and_as_active_until_its_first_call() {
 }
 
 #[test]
-fn pending_says_signal_and_so_does_the_list_of_events() {
+fn pending_and_the_list_of_events_report_signal() {
     let _alone = alone();
     let base = base();
     let (reader, _writer) = pair();

@@ -1,5 +1,5 @@
-//! Real signals. What a process does on a signal is the whole process's business, so every test here holds one lock,
-//! and none of these runs beside other tests.
+//! Real signals. Dispositions belong to the whole process, so every test here holds one lock, and these tests have a
+//! binary of their own.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -27,13 +27,13 @@ use support::{base_from, config_by_handler, shared_base};
 pub(crate) const USR1: i32 = Signal::SIGUSR1 as i32;
 pub(crate) const USR2: i32 = Signal::SIGUSR2 as i32;
 
-/// Held by a test for as long as it has to do with signals.
+/// Held by a test while it uses signals.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A base whose signals come by the handler, whatever the mode and the environment say.
+/// A base that receives signals through the handler, whatever the mode and the environment.
 pub(crate) fn handler_base() -> Base {
     base_from(&config_by_handler())
 }
@@ -54,7 +54,7 @@ pub(crate) fn send(number: i32, times: usize) {
     }
 }
 
-/// What the process does on a signal: nothing is changed.
+/// The disposition of a signal, which is not changed.
 pub(crate) fn disposition(signal: Signal) -> SigAction {
     let current = swap(signal, &SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty()));
     swap(signal, &current);
@@ -63,17 +63,17 @@ pub(crate) fn disposition(signal: Signal) -> SigAction {
 
 #[expect(unsafe_code, reason = "`sigaction` has no safe form")]
 pub(crate) fn swap(signal: Signal, action: &SigAction) -> SigAction {
-    // SAFETY: what is installed is ignoring, the default, or a function that touches an atomic only.
+    // SAFETY: the new disposition ignores the signal, is the default, or calls a function that only accesses an atomic.
     unsafe { sigaction(signal, action) }.unwrap()
 }
 
-/// The same in a form to be compared: of a mask that the C library hands out, not all bits mean something.
+/// The same in a form that can be compared: not all bits of a mask that the C library returns are defined.
 pub(crate) fn what_it_does(signal: Signal) -> String {
     let action = disposition(signal);
     format!("{:?}, {:?}", action.handler(), action.flags())
 }
 
-/// Which function an action calls, or that it calls none.
+/// The function that an action calls, if any.
 pub(crate) fn named(handler: SigHandler) -> String {
     format!("{handler:?}")
 }

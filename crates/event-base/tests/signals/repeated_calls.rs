@@ -1,5 +1,5 @@
-//! A signal event is handed out once for each signal; what a callback does in between. No signal is needed for most
-//! of it.
+//! A signal event is dispatched once for each signal, and what a callback may do between two calls. Most of these tests
+//! raise no signal.
 
 use event_base::{Config, Error, EventSpec, LoopResult, What};
 
@@ -9,7 +9,7 @@ use crate::{USR1, USR2, alone, watch};
 const SIGNAL: What = What::SIGNAL;
 
 #[test]
-fn an_event_is_handed_out_as_often_as_it_was_activated_in_one_pass_and_in_one_go() {
+fn an_event_is_dispatched_as_often_as_it_was_activated_in_one_pass_without_others_between() {
     let _alone = alone();
     let bed = Bed::new();
     let (signal, user) = (watch(&bed.base, USR1), bed.user());
@@ -21,7 +21,7 @@ fn an_event_is_handed_out_as_often_as_it_was_activated_in_one_pass_and_in_one_go
 }
 
 #[test]
-fn no_call_at_all_leaves_the_event_alone() {
+fn zero_calls_do_not_change_the_event() {
     let _alone = alone();
     let bed = Bed::new();
     let once = bed.base.create_and_add(EventSpec::signal_once(USR1), None).unwrap();
@@ -31,7 +31,7 @@ fn no_call_at_all_leaves_the_event_alone() {
 }
 
 #[test]
-fn calls_mean_nothing_to_an_event_that_is_not_for_a_signal() {
+fn an_event_that_is_not_for_a_signal_is_dispatched_once() {
     let bed = Bed::new();
     let user = bed.user();
     for calls in [0, 1, 7] {
@@ -52,7 +52,7 @@ fn calls_add_up_while_the_event_is_queued() {
 }
 
 #[test]
-fn calls_that_its_own_callback_adds_come_in_the_next_pass() {
+fn calls_added_by_its_own_callback_are_dispatched_in_the_next_pass() {
     let _alone = alone();
     let bed = Bed::new();
     let signal = watch(&bed.base, USR1);
@@ -69,7 +69,7 @@ fn calls_that_its_own_callback_adds_come_in_the_next_pass() {
 }
 
 #[test]
-fn calls_that_its_own_callback_adds_before_a_break_join_those_that_were_left() {
+fn calls_added_by_its_own_callback_before_a_break_join_those_that_are_left() {
     let _alone = alone();
     let bed = Bed::new();
     let signal = watch(&bed.base, USR1);
@@ -84,7 +84,7 @@ fn calls_that_its_own_callback_adds_before_a_break_join_those_that_were_left() {
 }
 
 #[test]
-fn an_event_that_fires_once_and_is_added_again_stays_so_through_the_other_calls() {
+fn a_one_shot_event_that_is_added_again_stays_pending_during_the_other_calls() {
     let _alone = alone();
     let bed = Bed::new();
     let once = bed.base.create_and_add(EventSpec::signal_once(USR1), None).unwrap();
@@ -101,7 +101,7 @@ fn an_event_that_fires_once_and_is_added_again_stays_so_through_the_other_calls(
 }
 
 #[test]
-fn an_event_cannot_become_another_one_while_calls_of_it_are_due() {
+fn an_event_cannot_be_assigned_while_calls_of_it_are_left() {
     let _alone = alone();
     let bed = Bed::new();
     let once = bed.base.create(EventSpec::signal_once(USR1)).unwrap();
@@ -115,7 +115,7 @@ fn an_event_cannot_become_another_one_while_calls_of_it_are_due() {
 }
 
 #[test]
-fn an_event_that_fires_once_gets_all_the_calls_that_were_due_and_is_not_pending_during_them() {
+fn a_one_shot_event_gets_all_its_calls_and_is_not_pending_during_them() {
     let _alone = alone();
     let bed = Bed::new();
     let once = bed.base.create_and_add(EventSpec::signal_once(USR1), None).unwrap();
@@ -145,7 +145,7 @@ fn a_transient_event_is_released_with_its_last_call() {
 }
 
 #[test]
-fn deleting_in_the_callback_takes_the_other_calls_along() {
+fn deleting_in_the_callback_drops_the_other_calls() {
     let _alone = alone();
     let bed = Bed::new();
     let signal = watch(&bed.base, USR1);
@@ -163,7 +163,7 @@ fn deleting_in_the_callback_takes_the_other_calls_along() {
 }
 
 #[test]
-fn a_break_leaves_the_other_calls_to_the_next_loop() {
+fn after_a_break_the_other_calls_are_dispatched_by_the_next_loop() {
     let _alone = alone();
     let bed = Bed::new();
     let signal = watch(&bed.base, USR1);
@@ -183,7 +183,7 @@ fn a_break_leaves_the_other_calls_to_the_next_loop() {
 }
 
 #[test]
-fn a_more_urgent_event_comes_between_two_calls() {
+fn a_more_urgent_event_is_dispatched_between_two_calls() {
     let _alone = alone();
     let bed = Bed::with(|config| config.set_priorities(3));
     let urgent = bed.base.create(EventSpec::user().priority(0)).unwrap();
@@ -207,7 +207,7 @@ fn a_limit_on_callbacks_counts_each_call() {
     let bed = Bed::with(|config: Config| config.set_max_dispatch_interval(None, Some(2), 0));
     let (signal, timer) = (watch(&bed.base, USR1), bed.timer(ms(0)));
     bed.base.activate_signal(signal, SIGNAL, 4).unwrap();
-    let order: Vec<_> = bed.run(POLL).1.iter().map(|told| told.0).collect();
+    let order: Vec<_> = bed.run(POLL).1.iter().map(|entry| entry.0).collect();
     assert_eq!(order, [signal, signal, signal, signal, timer]);
     bed.base.activate_signal(signal, SIGNAL, 4).unwrap();
     _ = bed.script.take_waits();
@@ -216,26 +216,26 @@ fn a_limit_on_callbacks_counts_each_call() {
 }
 
 #[test]
-fn finalizing_in_the_callback_takes_the_other_calls_along() {
+fn finalizing_in_the_callback_drops_the_other_calls() {
     let _alone = alone();
     let bed = Bed::new();
     let signal = watch(&bed.base, USR1);
     bed.base.activate_signal(signal, SIGNAL, 3).unwrap();
-    let mut told = Vec::new();
+    let mut dispatched = Vec::new();
     bed.base
         .run(WAIT, |base, ready| {
-            told.push(ready.what);
-            if told.len() == 1 {
+            dispatched.push(ready.what);
+            if dispatched.len() == 1 {
                 base.finalize(ready.id).unwrap();
                 base.activate_signal(ready.id, SIGNAL, 2).unwrap();
             }
         })
         .unwrap();
-    assert_eq!(told, [SIGNAL, What::FINALIZE]);
+    assert_eq!(dispatched, [SIGNAL, What::FINALIZE]);
 }
 
 #[test]
-fn a_slot_that_is_used_again_inherits_no_calls() {
+fn a_reused_slot_has_no_calls_left() {
     let _alone = alone();
     let bed = Bed::new();
     let first = watch(&bed.base, USR1);

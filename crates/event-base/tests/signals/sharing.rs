@@ -1,4 +1,4 @@
-//! A base in a host that has handlers of its own: both are called.
+//! A base in a program that has handlers of its own: both are called.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -30,7 +30,7 @@ fn shared_base() -> Base {
     base_from(&config_by_handler().share_signals(true))
 }
 
-/// Begins with `action`, ends with what was there before.
+/// Runs `test` with `action` as the disposition, and restores the one before.
 fn with(action: &SigAction, test: impl FnOnce()) {
     PLAIN.store(0, SeqCst);
     INFORMED.store(0, SeqCst);
@@ -44,7 +44,7 @@ fn default_action() -> SigAction {
 }
 
 #[test]
-fn a_handler_of_either_form_that_was_there_first_is_called_too_and_put_back() {
+fn an_earlier_handler_of_either_form_is_called_too_and_restored() {
     let _alone = alone();
     let forms = [(SigHandler::Handler(plain), &PLAIN), (SigHandler::SigAction(informed), &INFORMED)];
     for (handler, calls) in forms {
@@ -63,7 +63,7 @@ fn a_handler_of_either_form_that_was_there_first_is_called_too_and_put_back() {
 }
 
 #[test]
-fn a_handler_that_is_meant_to_end_something_is_not_called() {
+fn a_handler_that_interrupts_or_resets_itself_is_not_called() {
     let _alone = alone();
     for flags in [SaFlags::empty(), SaFlags::SA_RESTART | SaFlags::SA_RESETHAND] {
         with(&action(SigHandler::Handler(plain), flags), || {
@@ -95,7 +95,7 @@ fn a_base_that_does_not_share_is_unaffected_by_one_that_does() {
 }
 
 #[test]
-fn a_handler_that_replaced_ours_is_joined_when_asked_and_kept_afterwards() {
+fn reasserting_joins_a_handler_that_replaced_ours_and_keeps_it_afterwards() {
     let _alone = alone();
     with(&default_action(), || {
         let base = shared_base();
@@ -116,7 +116,7 @@ fn a_handler_that_replaced_ours_is_joined_when_asked_and_kept_afterwards() {
 }
 
 #[test]
-fn a_handler_that_was_taken_away_is_forgotten() {
+fn a_handler_that_was_removed_is_not_called_any_more() {
     let _alone = alone();
     with(&action(SigHandler::Handler(plain), SaFlags::SA_RESTART), || {
         let base = shared_base();
@@ -132,7 +132,7 @@ fn a_handler_that_was_taken_away_is_forgotten() {
 }
 
 #[test]
-fn what_somebody_else_installed_meanwhile_is_not_undone_in_the_end() {
+fn a_handler_that_was_installed_over_ours_is_not_removed() {
     let _alone = alone();
     with(&default_action(), || {
         let base = handler_base();
@@ -145,7 +145,7 @@ fn what_somebody_else_installed_meanwhile_is_not_undone_in_the_end() {
 }
 
 #[test]
-fn asking_again_for_a_signal_that_nobody_watches_changes_nothing() {
+fn reasserting_a_signal_without_events_changes_nothing() {
     let _alone = alone();
     let before = what_it_does(Signal::SIGUSR2);
     for number in [USR2, 0, -1, 65, i32::MAX, libc::SIGKILL] {
@@ -155,7 +155,7 @@ fn asking_again_for_a_signal_that_nobody_watches_changes_nothing() {
 }
 
 #[test]
-fn our_own_handler_that_somebody_put_back_is_not_called_by_itself() {
+fn our_own_handler_does_not_call_itself_when_it_was_installed_again() {
     let _alone = alone();
     with(&default_action(), || {
         let base = shared_base();
@@ -175,10 +175,10 @@ fn our_own_handler_that_somebody_put_back_is_not_called_by_itself() {
 static OURS: std::sync::Mutex<Option<extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void)>> =
     std::sync::Mutex::new(None);
 
-/// Calls ours, as a copy of this library would that was there before it and joined it again later.
+/// Calls our handler, as another copy of this library would that was installed before it and joined it later.
 extern "C" fn circle(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     INFORMED.fetch_add(1, SeqCst);
-    // Nobody else has the lock: the signal is raised by the test itself.
+    // No other thread holds the lock: the test itself raises the signal.
     if let Ok(ours) = OURS.try_lock()
         && let Some(ours) = *ours
     {
@@ -187,7 +187,7 @@ extern "C" fn circle(number: i32, info: *mut libc::siginfo_t, context: *mut libc
 }
 
 #[test]
-fn a_circle_of_handlers_ends_and_counts_once() {
+fn a_cycle_of_handlers_ends_and_counts_once() {
     let _alone = alone();
     with(&default_action(), || {
         let base = shared_base();

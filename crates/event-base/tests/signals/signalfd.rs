@@ -21,7 +21,7 @@ fn is_held_back(signal: Signal) -> bool {
 }
 
 #[test]
-fn equal_signals_that_wait_together_are_one_and_different_ones_are_not() {
+fn equal_pending_signals_are_merged_and_different_ones_are_not() {
     let _alone = alone();
     let base = signalfd_base();
     let (one, two) = (watch(&base, USR1), watch(&base, USR2));
@@ -44,17 +44,17 @@ fn a_signal_ends_the_wait() {
             std::thread::sleep(crate::support::ms(50));
             nix::sys::pthread::pthread_kill(me, Signal::SIGUSR1).unwrap();
         });
-        let mut told = Vec::new();
+        let mut dispatched = Vec::new();
         run_watched(&base, WAIT, |base, ready| {
-            told.push(ready.id);
+            dispatched.push(ready.id);
             base.loop_break().unwrap();
         });
-        assert_eq!(told, [event]);
+        assert_eq!(dispatched, [event]);
     });
 }
 
 #[test]
-fn one_descriptor_serves_all_signals_and_goes_with_the_last() {
+fn one_descriptor_serves_all_signals_and_is_closed_with_the_last() {
     let _alone = alone();
     let base = signalfd_base();
     let before = open_descriptors();
@@ -67,7 +67,7 @@ fn one_descriptor_serves_all_signals_and_goes_with_the_last() {
 }
 
 #[test]
-fn the_thread_holds_the_signal_back_while_there_are_events_and_what_the_process_does_stays() {
+fn the_thread_blocks_the_signal_while_there_are_events_and_the_disposition_stays() {
     let _alone = alone();
     let before = what_it_does(Signal::SIGUSR1);
     let (first, second) = (signalfd_base(), signalfd_base());
@@ -82,7 +82,7 @@ fn the_thread_holds_the_signal_back_while_there_are_events_and_what_the_process_
 }
 
 #[test]
-fn a_mask_that_was_there_before_is_left_as_it_was() {
+fn a_signal_that_was_blocked_before_stays_blocked() {
     let _alone = alone();
     let mut set = SigSet::empty();
     set.add(Signal::SIGUSR2);
@@ -96,7 +96,7 @@ fn a_mask_that_was_there_before_is_left_as_it_was() {
 
 /// The default action of SIGUSR1 would end this process.
 #[test]
-fn deleting_drops_a_signal_that_waits_and_keeps_those_of_others() {
+fn deleting_drops_a_pending_signal_and_keeps_others() {
     let _alone = alone();
     let base = signalfd_base();
     let (one, two) = (watch(&base, USR1), watch(&base, USR2));
@@ -110,7 +110,7 @@ fn deleting_drops_a_signal_that_waits_and_keeps_those_of_others() {
 }
 
 #[test]
-fn real_time_signals_are_all_told() {
+fn real_time_signals_are_all_dispatched() {
     let _alone = alone();
     let base = signalfd_base();
     let number = libc::SIGRTMIN() + 4;
@@ -128,7 +128,7 @@ fn raise_number(number: i32) {
 }
 
 #[test]
-fn signals_that_cannot_be_had_are_refused() {
+fn signals_that_cannot_be_caught_are_refused() {
     let _alone = alone();
     let base = signalfd_base();
     let before = open_descriptors();
@@ -149,7 +149,7 @@ fn a_read_that_fails_is_an_error_of_the_loop() {
     let signalfd = signalfd_of_this_process();
     send(USR1, 1);
     base.enter(POLL).unwrap();
-    // A pipe that ends: a read of nothing is no record.
+    // A pipe without a writer: a read returns 0 bytes, which is not a record.
     let (ended, writer) = std::io::pipe().unwrap();
     drop(writer);
     let kept = crate::support::duplicate_of(&signalfd);
@@ -177,7 +177,7 @@ fn signalfd_of_this_process() -> Number {
 }
 
 #[test]
-fn a_host_sees_the_descriptor_become_readable() {
+fn a_signal_makes_the_descriptor_of_a_host_readable() {
     let _alone = alone();
     let base = signalfd_base();
     let event = watch(&base, USR1);

@@ -1,4 +1,4 @@
-//! Signals that arrive on other threads than the loop's, and bases that go while they do.
+//! Signals that arrive on other threads than the loop's, and bases that are closed while they do.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ fn every_signal_of_every_thread_is_counted_while_the_loop_runs() {
         for _ in 0..SENDERS {
             scope.spawn(|| {
                 for _ in 0..EACH {
-                    // To this very thread, as kill may merge equal signals that wait.
+                    // To this thread, as `kill` may merge equal pending signals.
                     pthread_kill(pthread_self(), Signal::SIGUSR1).unwrap();
                 }
             });
@@ -42,7 +42,7 @@ fn every_signal_of_every_thread_is_counted_while_the_loop_runs() {
 }
 
 #[test]
-fn loops_of_several_threads_hear_every_signal() {
+fn loops_of_several_threads_receive_every_signal() {
     const TIMES: usize = 1_000;
     let _alone = alone();
     let Some(bases) = (0..3).map(|_| shared_handler_base()).collect::<Option<Vec<_>>>() else { return };
@@ -72,7 +72,7 @@ fn loops_of_several_threads_hear_every_signal() {
     });
 }
 
-/// Stops the storm, also where a test fails in it.
+/// Ends the storm, also if a test fails during it.
 struct Calm<'a>(&'a AtomicBool);
 
 impl Drop for Calm<'_> {
@@ -81,7 +81,7 @@ impl Drop for Calm<'_> {
     }
 }
 
-/// Bases come and go for that long, and as often as that, while other threads are hit by their signals.
+/// Creates and closes bases for at least that time and that number of times, while other threads receive their signals.
 fn storm(time: Duration, least: usize, after_each: impl Fn()) {
     let keeper = handler_base();
     watch(&keeper, USR1);
@@ -110,13 +110,12 @@ fn storm(time: Duration, least: usize, after_each: impl Fn()) {
     });
 }
 
-/// A descriptor that a handler writes to after it was closed would be somebody else's by then: these are the
-/// somebodies.
+/// If a handler wrote to a descriptor after it was closed, it would write to the pipes that get its number here.
 #[test]
-fn bases_that_come_and_go_under_a_storm_of_signals_leave_other_descriptors_alone() {
+fn handlers_never_write_to_a_descriptor_that_a_closed_base_used() {
     let _alone = alone();
     storm(ms(1_500), 50, || {
-        // Takes the numbers that are free now. Whoever still writes to them writes into a pipe.
+        // Takes the numbers that are free now.
         let (reader, _writer) = std::io::pipe().unwrap();
         std::thread::yield_now();
         assert_eq!(bytes_in(&reader), 0);
@@ -124,10 +123,10 @@ fn bases_that_come_and_go_under_a_storm_of_signals_leave_other_descriptors_alone
 }
 
 #[test]
-fn of_bases_that_went_in_a_storm_of_signals_no_descriptor_stays_open() {
+fn bases_that_are_closed_while_signals_arrive_leak_no_descriptor() {
     let _alone = alone();
     let descriptors = open_descriptors();
-    // What a handler was using at the time is let go of by the next base to go, at the latest when all is calm.
+    // What a handler was using is released when the next base is closed, at the latest after the storm.
     storm(ms(300), 50, || {});
     assert_eq!(open_descriptors(), descriptors);
 }
@@ -142,7 +141,7 @@ fn bytes_in(reader: &std::io::PipeReader) -> i32 {
 }
 
 #[test]
-fn adding_and_deleting_on_another_thread_than_the_loops_works() {
+fn events_can_be_added_and_deleted_on_another_thread_than_the_loops() {
     let _alone = alone();
     let Some(base) = shared_handler_base() else { return };
     base.retain().unwrap();
@@ -156,7 +155,7 @@ fn adding_and_deleting_on_another_thread_than_the_loops_works() {
         for round in 1..=3 {
             let event = watch(&base, USR1);
             send(USR1, 20);
-            // Deleting takes what was not handed out yet along.
+            // Deleting drops the calls that were not dispatched yet.
             while calls.load(SeqCst) < 20 * round && !running.is_finished() {
                 std::thread::sleep(ms(1));
             }

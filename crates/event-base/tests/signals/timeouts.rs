@@ -5,13 +5,13 @@ use event_base::{EventSpec, LoopResult, What};
 use crate::support::{Bed, POLL, WAIT, in_mode_by_handler, ms};
 use crate::{USR1, alone, send};
 
-/// A script tells no signals: they have to come by the handler.
+/// The scripted backend reports no signals, so they are received through the handler.
 fn bed() -> Bed {
     Bed::with(|_| in_mode_by_handler())
 }
 
 #[test]
-fn one_that_fires_once_is_deleted_by_its_timeout() {
+fn a_one_shot_event_is_deleted_by_its_timeout() {
     let _alone = alone();
     let bed = bed();
     let event = bed.base.create_and_add(EventSpec::signal_once(USR1), Some(ms(10))).unwrap();
@@ -20,7 +20,7 @@ fn one_that_fires_once_is_deleted_by_its_timeout() {
 }
 
 #[test]
-fn one_that_fires_once_loses_its_deadline_by_the_signal() {
+fn the_signal_disarms_the_deadline_of_a_one_shot_event() {
     let _alone = alone();
     let bed = bed();
     let event = bed.base.create_and_add(EventSpec::signal_once(USR1), Some(ms(10))).unwrap();
@@ -30,16 +30,16 @@ fn one_that_fires_once_loses_its_deadline_by_the_signal() {
 }
 
 #[test]
-fn a_persistent_one_stays_and_its_period_begins_again() {
+fn a_persistent_event_stays_pending_and_its_period_begins_again() {
     let _alone = alone();
     let bed = bed();
     let event = bed.base.create_and_add(EventSpec::signal(USR1), Some(ms(10))).unwrap();
     let timer = bed.timer(ms(15));
-    let mut told = Vec::new();
+    let mut dispatched = Vec::new();
     bed.base.loop_exit(Some(ms(40))).unwrap();
     bed.base
         .run(WAIT, |_, ready| {
-            told.push((ready.what, bed.elapsed().as_millis()));
+            dispatched.push((ready.what, bed.elapsed().as_millis()));
             if ready.id == timer {
                 send(USR1, 1);
             }
@@ -52,13 +52,13 @@ fn a_persistent_one_stays_and_its_period_begins_again() {
         (What::TIMEOUT, 25),
         (What::TIMEOUT, 35),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(dispatched, expected);
     let pending = bed.base.pending(event, What::all()).unwrap();
     assert_eq!(pending, What::SIGNAL | What::TIMEOUT);
 }
 
 #[test]
-fn moving_the_deadline_takes_back_a_timeout_and_no_signal() {
+fn a_new_deadline_cancels_a_timeout_and_no_signal() {
     let _alone = alone();
     let bed = bed();
     let event = bed.base.create_and_add(EventSpec::signal(USR1), Some(ms(10))).unwrap();
@@ -81,7 +81,7 @@ fn a_deadline_does_not_make_the_number_of_a_signal_a_descriptor() {
 }
 
 #[test]
-fn a_signal_that_is_found_together_with_the_timeout_is_told_with_it() {
+fn a_signal_that_is_found_together_with_the_timeout_is_dispatched_with_it() {
     let _alone = alone();
     let bed = bed();
     let event = bed.base.create_and_add(EventSpec::signal_once(USR1), Some(ms(10))).unwrap();
@@ -92,7 +92,7 @@ fn a_signal_that_is_found_together_with_the_timeout_is_told_with_it() {
 }
 
 #[test]
-fn removing_the_timer_leaves_the_calls_that_are_due() {
+fn removing_the_timer_keeps_the_calls_that_are_left() {
     let _alone = alone();
     let bed = bed();
     let event = bed.base.create_and_add(EventSpec::signal(USR1), Some(ms(10))).unwrap();
