@@ -1,7 +1,7 @@
 //! Proxies on threads of their own.
 //!
-//! JavaScript holds one as an External, whose end, with the environment at the latest, ends the threads. They
-//! never call into JavaScript: they ring, and JavaScript fetches what there is to hear.
+//! JavaScript holds a proxy as an External. Its finalizer, which runs with the end of the environment at the latest,
+//! ends the threads. They never call into JavaScript: they notify, and JavaScript takes the problems.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ use crate::error::{Outcome, make};
 use crate::socket::BindingBindOptions;
 use crate::time::{duration, milliseconds};
 
-/// A version of the PROXY protocol; 0 means none.
+/// A version of the PROXY protocol. 0 means none.
 fn protocol(version: u32) -> Option<ProxyProtocol> {
     match version {
         0 => None,
@@ -31,8 +31,8 @@ fn protocol(version: u32) -> Option<ProxyProtocol> {
     }
 }
 
-/// Rings in an environment: weak, and ringing once is enough.
-type Bell = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
+/// Notifies an environment. It does not keep the environment alive, and holds one notification.
+type Notifier = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
 
 /// A proxy that runs until this is dropped.
 pub struct ProxyOwner {
@@ -63,17 +63,17 @@ pub struct BindingUpstream {
 pub struct BindingProxyOptions {
     /// Where it listens; missing for a descriptor.
     pub listen: Option<BindingAddress>,
-    /// The listening socket where there is no address; the proxy's from here on.
+    /// The listening socket where there is no address. The proxy owns it.
     pub fd: i32,
     /// How it binds.
     pub bind: BindingBindOptions,
     /// Connections accepted in one pass.
     pub batch: u32,
-    /// How many threads.
+    /// The number of threads.
     pub threads: u32,
     /// Where it forwards to.
     pub upstreams: Vec<BindingUpstream>,
-    /// The fewest connections count, not the turn.
+    /// Whether the server with the fewest connections is next, and not the next in turn.
     pub least_connections: bool,
     /// Whether the addresses of a name are one server, and not one each.
     pub addresses_as_one: bool,
@@ -81,23 +81,23 @@ pub struct BindingProxyOptions {
     pub lookup_interval: f64,
     /// Milliseconds that a connect to one server may take.
     pub connect_timeout: f64,
-    /// Milliseconds without a byte.
+    /// Milliseconds without a byte that end a connection.
     pub idle_timeout: f64,
-    /// Bytes a second in a connection.
+    /// Bytes per second of each connection.
     pub rate: f64,
-    /// Bytes at once.
+    /// The burst of each connection, in bytes.
     pub burst: f64,
-    /// Bytes a second in all connections together.
+    /// Bytes per second of all connections together.
     pub total_rate: f64,
-    /// Bytes at once in all of them.
+    /// The burst of all connections together, in bytes.
     pub total_burst: f64,
     /// The version of the header.
     pub proxy_protocol: u32,
-    /// Failures in a row.
+    /// Consecutive failures after which a server is passed over.
     pub failures: u32,
-    /// Milliseconds out at first.
+    /// Milliseconds for which it is passed over at first.
     pub backoff: f64,
-    /// Milliseconds out at most.
+    /// The longest such time.
     pub max_backoff: f64,
 }
 
@@ -121,48 +121,48 @@ fn limit(rate: f64, burst: f64) -> Option<RateLimit> {
 impl TryFrom<BindingProxyOptions> for ProxyOptions {
     type Error = Error;
 
-    fn try_from(told: BindingProxyOptions) -> Result<Self, Error> {
-        let list = upstreams(told.upstreams)?;
-        let listen = match told.listen {
-            Some(place) => Endpoint::Bind(address(place.place, place.port)?, told.bind.into()),
-            None => Endpoint::Inherited(take(told.fd, "accept")?),
+    fn try_from(options: BindingProxyOptions) -> Result<Self, Error> {
+        let list = upstreams(options.upstreams)?;
+        let listen = match options.listen {
+            Some(place) => Endpoint::Bind(address(place.place, place.port)?, options.bind.into()),
+            None => Endpoint::Inherited(take(options.fd, "accept")?),
         };
-        let standard = HealthOptions::default();
+        let defaults = HealthOptions::default();
         Ok(ProxyOptions {
-            accept: ListenOptions { batch: told.batch, ..ListenOptions::default() },
-            threads: told.threads,
-            balance: if told.least_connections { Balance::LeastConnections } else { Balance::RoundRobin },
-            addresses: if told.addresses_as_one { AddressUse::One } else { AddressUse::All },
-            lookup_interval: duration(told.lookup_interval),
-            connect_timeout: duration(told.connect_timeout),
-            idle_timeout: duration(told.idle_timeout),
-            limit: limit(told.rate, told.burst),
-            total_limit: limit(told.total_rate, told.total_burst),
-            proxy_protocol: protocol(told.proxy_protocol),
+            accept: ListenOptions { batch: options.batch, ..ListenOptions::default() },
+            threads: options.threads,
+            balance: if options.least_connections { Balance::LeastConnections } else { Balance::RoundRobin },
+            addresses: if options.addresses_as_one { AddressUse::One } else { AddressUse::All },
+            lookup_interval: duration(options.lookup_interval),
+            connect_timeout: duration(options.connect_timeout),
+            idle_timeout: duration(options.idle_timeout),
+            limit: limit(options.rate, options.burst),
+            total_limit: limit(options.total_rate, options.total_burst),
+            proxy_protocol: protocol(options.proxy_protocol),
             health: HealthOptions {
-                failures: told.failures,
-                backoff: duration(told.backoff).unwrap_or(standard.backoff),
-                max_backoff: duration(told.max_backoff).unwrap_or(standard.max_backoff),
+                failures: options.failures,
+                backoff: duration(options.backoff).unwrap_or(defaults.backoff),
+                max_backoff: duration(options.max_backoff).unwrap_or(defaults.max_backoff),
             },
             ..ProxyOptions::new(listen, list)
         })
     }
 }
 
-/// Starts a proxy. `listener` is called, from the environment's own loop, when there is something to
-/// [hear](proxy_take).
+/// Starts a proxy. `listener` is called in the environment's own loop when there are [problems](proxy_take), and when
+/// the proxy [has ended](proxy_is_over).
 #[napi(catch_unwind)]
 pub fn proxy_start(
     options: BindingProxyOptions,
     #[napi(ts_arg_type = "() => void")] listener: Function<'_, (), ()>,
 ) -> napi::Result<Outcome<External<ProxyOwner>>> {
-    let bell: Bell =
+    let notifier: Notifier =
         listener.build_threadsafe_function::<()>().weak::<true>().max_queue_size::<1>().build()?;
-    let ring = move || {
-        // Refused only where it rings already, or where nobody is left to hear it.
-        _ = bell.call((), ThreadsafeFunctionCallMode::NonBlocking);
+    let notify = move || {
+        // Fails only where a notification is queued already, or the environment has ended.
+        _ = notifier.call((), ThreadsafeFunctionCallMode::NonBlocking);
     };
-    let started = ProxyOptions::try_from(options).and_then(|options| Proxy::start(options, ring));
+    let started = ProxyOptions::try_from(options).and_then(|options| Proxy::start(options, notify));
     Ok(Outcome(started.map(|proxy| External::new(ProxyOwner { proxy }))))
 }
 
@@ -172,25 +172,25 @@ pub fn proxy_address(owner: &External<ProxyOwner>) -> BindingAddress {
     BindingAddress::from(owner.proxy.address())
 }
 
-/// Forwards new connections to other upstreams.
+/// Replaces the list of upstreams.
 #[napi(catch_unwind)]
 pub fn proxy_set_upstreams(owner: &External<ProxyOwner>, list: Vec<BindingUpstream>) -> Outcome<()> {
     upstreams(list).and_then(|list| owner.proxy.set_upstreams(list)).into()
 }
 
-/// Accepts no more and ends with the last connection; a negative timeout means none.
+/// Accepts no more connections, and ends with the last one. A negative timeout means none.
 #[napi(catch_unwind)]
 pub fn proxy_drain(owner: &External<ProxyOwner>, timeout: f64) {
     owner.proxy.drain(duration(timeout));
 }
 
-/// Ends everything at once, without waiting for it.
+/// Ends all connections and threads, without waiting for them.
 #[napi(catch_unwind)]
 pub fn proxy_stop(owner: &External<ProxyOwner>) {
     owner.proxy.stop();
 }
 
-/// Ends everything at once, and waits for it.
+/// Ends all connections and threads, and waits for them.
 #[napi(catch_unwind)]
 pub fn proxy_end(owner: &External<ProxyOwner>) {
     owner.proxy.stop();
@@ -203,21 +203,21 @@ pub fn proxy_is_over(owner: &External<ProxyOwner>) -> bool {
     owner.proxy.is_over()
 }
 
-/// What a proxy, or one thread, has done.
+/// The traffic of a proxy or of one thread.
 #[napi(object)]
 #[derive(Debug)]
 pub struct BindingTraffic {
     /// Connections accepted.
     pub accepted: f64,
-    /// Connections under way.
+    /// Open connections.
     pub open: f64,
-    /// Connections nobody took.
+    /// Connections that ended before an upstream was connected.
     pub refused: f64,
-    /// Connections that ended by an error.
+    /// Connections that ended with an error.
     pub failed: f64,
-    /// Bytes towards upstreams.
+    /// Bytes from clients to upstreams.
     pub bytes_a_to_b: f64,
-    /// Bytes from upstreams.
+    /// Bytes from upstreams to clients.
     pub bytes_b_to_a: f64,
 }
 
@@ -234,34 +234,34 @@ impl From<&Traffic> for BindingTraffic {
     }
 }
 
-/// What became of the connections to one upstream.
+/// The traffic of one upstream.
 #[napi(object)]
 #[derive(Debug)]
 pub struct BindingUpstreamStats {
-    /// Which.
+    /// Its name.
     pub name: String,
-    /// Its share.
+    /// Its weight.
     pub weight: u32,
-    /// Up, down, or being found out.
+    /// Whether it gets connections.
     #[napi(ts_type = "'up' | 'down' | 'probing'")]
     pub state: String,
-    /// Milliseconds until it is tried again; -1 unless it is down.
+    /// Milliseconds until it is probed, or its name is looked up. -1 unless it is down.
     pub retry_after: f64,
-    /// Connections it took.
+    /// Connects that succeeded.
     pub connected: f64,
-    /// Connections under way.
+    /// Open connections.
     pub open: f64,
     /// Connects that failed.
     pub refused: f64,
-    /// Connections that ended by an error.
+    /// Connections that ended with an error.
     pub failed: f64,
-    /// Bytes towards it.
+    /// Bytes from clients to it.
     pub bytes_a_to_b: f64,
-    /// Bytes from it.
+    /// Bytes from it to clients.
     pub bytes_b_to_a: f64,
-    /// Milliseconds of connects that succeeded.
+    /// The duration of all successful connects together, in milliseconds.
     pub connect_ms: f64,
-    /// The longest of them.
+    /// The duration of the longest one.
     pub longest_connect_ms: f64,
 }
 
@@ -289,11 +289,11 @@ impl From<UpstreamStats> for BindingUpstreamStats {
     }
 }
 
-/// What a proxy has done so far.
+/// The statistics of a proxy.
 #[napi(object)]
 #[derive(Debug)]
 pub struct BindingProxyStats {
-    /// All of it.
+    /// The sums.
     pub total: BindingTraffic,
     /// By thread.
     pub threads: Vec<BindingTraffic>,
@@ -301,7 +301,7 @@ pub struct BindingProxyStats {
     pub upstreams: Vec<BindingUpstreamStats>,
 }
 
-/// What it has done so far.
+/// The statistics so far.
 #[napi(catch_unwind)]
 pub fn proxy_stats(owner: &External<ProxyOwner>) -> BindingProxyStats {
     let stats = owner.proxy.stats();
@@ -312,7 +312,7 @@ pub fn proxy_stats(owner: &External<ProxyOwner>) -> BindingProxyStats {
     }
 }
 
-/// What there is to hear.
+/// The problems since the last call.
 #[napi(
     catch_unwind,
     ts_return_type = "Array<\
@@ -325,53 +325,53 @@ pub fn proxy_stats(owner: &External<ProxyOwner>) -> BindingProxyStats {
         | { kind: 'dropped', times: number }>"
 )]
 pub fn proxy_take<'env>(env: &'env Env, owner: &External<ProxyOwner>) -> napi::Result<Vec<Object<'env>>> {
-    owner.proxy.take_problems().into_iter().map(|problem| tell(env, problem)).collect()
+    owner.proxy.take_problems().into_iter().map(|problem| problem_object(env, problem)).collect()
 }
 
-fn tell(env: &Env, problem: Problem) -> napi::Result<Object<'_>> {
-    let mut told = Object::new(env)?;
+fn problem_object(env: &Env, problem: Problem) -> napi::Result<Object<'_>> {
+    let mut object = Object::new(env)?;
     match problem {
         Problem::ConnectFailed { upstream, address, error, times } => {
-            told.set("kind", "connectFailed")?;
-            told.set("upstream", upstream)?;
-            told.set("address", BindingAddress::from(&address))?;
-            told.set("error", make(env, error)?)?;
-            told.set("times", times as f64)?;
+            object.set("kind", "connectFailed")?;
+            object.set("upstream", upstream)?;
+            object.set("address", BindingAddress::from(&address))?;
+            object.set("error", make(env, error)?)?;
+            object.set("times", times as f64)?;
         }
         Problem::UpstreamDown { upstream, address, error, retry_after } => {
-            told.set("kind", "upstreamDown")?;
-            told.set("upstream", upstream)?;
-            told.set("address", BindingAddress::from(&address))?;
-            told.set("error", make(env, error)?)?;
-            told.set("retryAfter", milliseconds(retry_after))?;
+            object.set("kind", "upstreamDown")?;
+            object.set("upstream", upstream)?;
+            object.set("address", BindingAddress::from(&address))?;
+            object.set("error", make(env, error)?)?;
+            object.set("retryAfter", milliseconds(retry_after))?;
         }
         Problem::UpstreamUp { upstream } => {
-            told.set("kind", "upstreamUp")?;
-            told.set("upstream", upstream)?;
+            object.set("kind", "upstreamUp")?;
+            object.set("upstream", upstream)?;
         }
         Problem::LookupFailed { upstream, host, reason, retry_after } => {
-            told.set("kind", "lookupFailed")?;
-            told.set("upstream", upstream)?;
-            told.set("host", host)?;
-            told.set("reason", reason)?;
+            object.set("kind", "lookupFailed")?;
+            object.set("upstream", upstream)?;
+            object.set("host", host)?;
+            object.set("reason", reason)?;
             if let Some(retry_after) = retry_after {
-                told.set("retryAfter", milliseconds(retry_after))?;
+                object.set("retryAfter", milliseconds(retry_after))?;
             }
         }
         Problem::AcceptFailed { error, retry_after } => {
-            told.set("kind", "acceptFailed")?;
-            told.set("error", make(env, error)?)?;
-            told.set("retryAfter", milliseconds(retry_after))?;
+            object.set("kind", "acceptFailed")?;
+            object.set("error", make(env, error)?)?;
+            object.set("retryAfter", milliseconds(retry_after))?;
         }
         Problem::ThreadFailed { reason } => {
-            told.set("kind", "threadFailed")?;
-            told.set("reason", reason)?;
+            object.set("kind", "threadFailed")?;
+            object.set("reason", reason)?;
         }
         Problem::Dropped(times) => {
-            told.set("kind", "dropped")?;
-            told.set("times", times as f64)?;
+            object.set("kind", "dropped")?;
+            object.set("times", times as f64)?;
         }
         _ => {}
     }
-    Ok(told)
+    Ok(object)
 }

@@ -1,4 +1,4 @@
-//! Where a socket is: an internet address with a port, a path, or nowhere.
+//! Addresses of sockets: an internet address with a port, a path, or none.
 
 use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -18,16 +18,16 @@ pub enum Address {
     Internet(SocketAddr),
     /// A unix socket's path. A leading NUL byte makes it a name in Linux's abstract namespace.
     Path(Vec<u8>),
-    /// A unix socket without a name: an end of a pair, or a client that did not bind.
+    /// The address of a unix socket that is not bound: an end of a pair, or a client.
     Unnamed,
 }
 
 impl Address {
-    /// The address of `port` at a numeric IPv4 or IPv6 `host`; no name is looked up. An IPv6 address of one
-    /// link has its interface behind it, `fe80::1%eth0` or `fe80::1%2` (RFC 4007).
+    /// The address of `port` at a numeric IPv4 or IPv6 `host`; no name is looked up. A link-local IPv6 address is
+    /// followed by its interface, `fe80::1%eth0` or `fe80::1%2` (RFC 4007, section 11).
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] when `host` is not a numeric address, or names an interface that is not there.
+    /// [`Error::OutOfRange`] when `host` is not a numeric address, or its interface does not exist.
     pub fn internet(host: &str, port: u16) -> Result<Self> {
         let refused = Error::OutOfRange("host");
         let Some((address, zone)) = host.split_once('%') else {
@@ -39,14 +39,15 @@ impl Address {
         Ok(Address::Internet(SocketAddrV6::new(address, port, 0, scope).into()))
     }
 
-    /// The numeric host of an internet address, in the form that [`internet`](Self::internet) takes.
+    /// The numeric host of an internet address, in the form that [`internet`](Self::internet) takes. `None` for other
+    /// addresses.
     #[must_use]
     pub fn host(&self) -> Option<String> {
         match self {
             Address::Internet(SocketAddr::V6(address)) if address.scope_id() != 0 => {
                 let (host, scope) = (address.ip(), address.scope_id());
                 let name = if_indextoname(scope).ok().and_then(|name| name.into_string().ok());
-                // An interface that is gone has no name, or an empty one.
+                // An interface that was removed has no name, or an empty one.
                 let name = name.filter(|name| !name.is_empty());
                 Some(format!("{host}%{}", name.unwrap_or_else(|| scope.to_string())))
             }
@@ -58,8 +59,8 @@ impl Address {
     /// The unix socket at `path`, or in the abstract namespace where `path` begins with a NUL byte.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] when `path` is empty, has a NUL byte behind its first, or is longer than the
-    /// system's socket addresses hold (107 bytes on Linux).
+    /// [`Error::OutOfRange`] when `path` is empty, has a NUL byte after the first byte, or is longer than a socket
+    /// address of the system (107 bytes on Linux, unix(7)).
     pub fn path(path: impl Into<Vec<u8>>) -> Result<Self> {
         let path: Vec<u8> = path.into();
         let inner_nul = path.iter().skip(1).any(|byte| *byte == 0);
@@ -69,7 +70,7 @@ impl Address {
         Ok(Address::Path(path))
     }
 
-    /// The kernel's form of the address, for a call named `syscall`.
+    /// Converts the address for the kernel. `syscall` is the call that an error names.
     pub(crate) fn to_kernel(&self, syscall: &'static str) -> Result<SockAddr> {
         match self {
             Address::Internet(address) => Ok(SockAddr::from(*address)),
@@ -108,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_families_and_paths_survive_the_kernels_form() {
+    fn addresses_of_both_families_and_paths_are_the_same_after_a_conversion_for_the_kernel() {
         for address in [
             Address::internet("127.0.0.1", 80).unwrap(),
             Address::internet("::1", 65_535).unwrap(),
@@ -120,8 +121,8 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_one_link_bears_its_interface() {
-        // The first interface is the loopback, whatever it is called.
+    fn a_link_local_address_has_its_interface() {
+        // The first interface is the loopback.
         let name = if_indextoname(1).unwrap().into_string().unwrap();
         for zone in ["1", &name] {
             let address = Address::internet(&format!("fe80::1%{zone}"), 80).unwrap();
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn an_invalid_host_or_path_is_refused() {
         for host in ["", "localhost", "1.2.3", "1.2.3.256", "[::1]", "::1 "] {
             assert_eq!(Address::internet(host, 1), Err(Error::OutOfRange("host")), "{host:?}");
         }

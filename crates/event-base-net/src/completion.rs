@@ -1,4 +1,4 @@
-//! What a [`Net`](crate::Net) tells whoever runs its loop.
+//! What a [`Net`](crate::Net) reports to the caller that runs its loop.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -10,27 +10,28 @@ use crate::failure::Result;
 use crate::relay::RelayEnd;
 use crate::source::SourceKey;
 
-/// One thing that happened, taken out with [`Net::completion`](crate::Net::completion).
+/// One event of a source, returned by [`Net::completion`](crate::Net::completion).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Completion {
-    /// A listener accepted a connection. Whoever takes the completion owns the descriptor.
+    /// A listener accepted a connection. The caller owns the descriptor.
     Accepted {
         /// The listener.
         key: SourceKey,
         /// The connection, non-blocking and close-on-exec.
         fd: OwnedFd,
-        /// Where it came from.
+        /// The client's address.
         peer: Address,
     },
     /// A listener could not accept.
     AcceptFailed {
         /// The listener.
         key: SourceKey,
-        /// What `accept` answered.
+        /// The failure of `accept`.
         error: Error,
-        /// When it tries again by itself, told once per run of failures: descriptors or memory ran out.
-        /// `None`: it never will, the listener is closed and its key is gone.
+        /// The time until it tries again, reported once per run of failures: descriptors or memory ran out, or the
+        /// socket was shut down elsewhere. `None`: it cannot work again; the listener is closed and its key no longer
+        /// exists.
         retry_after: Option<Duration>,
     },
     /// A connect ended, and its key with it.
@@ -50,7 +51,7 @@ pub enum Completion {
         /// The connect.
         key: SourceKey,
     },
-    /// A relay ended; both descriptors are closed and its key is gone.
+    /// A relay ended; both descriptors are closed and its key no longer exists.
     RelayEnded {
         /// The relay.
         key: SourceKey,

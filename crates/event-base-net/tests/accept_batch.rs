@@ -140,7 +140,7 @@ fn a_listener_that_was_shut_down_elsewhere_accepts_when_it_listens_again() {
 }
 
 #[test]
-fn what_does_not_listen_is_told_and_closed() {
+fn a_socket_that_cannot_listen_is_reported_and_closed() {
     each_method(|method, bed| {
         let before = open_descriptors();
         let (near, far) = socket::pair().expect("a pair");

@@ -1,4 +1,4 @@
-//! Connecting: there, refused, nowhere, too late.
+//! The outcomes of a connect.
 
 mod support;
 
@@ -22,11 +22,11 @@ fn outcome(bed: &mut Bed, connect: SourceKey) -> Result<OwnedFd> {
         }
         other => panic!("unexpected: {other:?}"),
     });
-    outcome.expect("it was told")
+    outcome.expect("it has ended")
 }
 
 #[test]
-fn a_listening_port_answers_in_both_families() {
+fn a_connect_to_a_listening_port_succeeds_in_both_families() {
     each_method(|method, bed| {
         for host in ["127.0.0.1:0", "[::1]:0"] {
             let listener = TcpListener::bind(host).expect("a port is free");
@@ -44,11 +44,11 @@ fn a_listening_port_answers_in_both_families() {
 }
 
 #[test]
-fn a_path_and_an_abstract_name_answer_in_the_loop() {
+fn a_connect_to_a_path_and_to_an_abstract_name_completes_in_the_loop() {
     each_method(|method, bed| {
         let folder = std::env::temp_dir().join(format!("event-base-net-connect-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("the folder can be made");
-        let path = folder.join("door");
+        let path = folder.join("socket");
         let _listener = UnixListener::bind(&path).expect("it can be made");
         let path = Address::path(path.to_str().expect("it is text")).expect("it is short");
         let name = format!("\0event-base-net-{}", std::process::id());
@@ -66,10 +66,10 @@ fn a_path_and_an_abstract_name_answer_in_the_loop() {
 #[test]
 fn a_closed_port_refuses() {
     each_method(|method, bed| {
-        let (_door, port) = closed_port();
+        let (_listener, port) = closed_port();
         let before = open_descriptors();
         let key = bed.net.connect(&Address::Internet(port), None).expect("it begins");
-        let refused = outcome(bed, key).expect_err("nobody listens");
+        let refused = outcome(bed, key).expect_err("no socket listens");
         assert_eq!(errno(&refused), (Errno::ECONNREFUSED, "connect"), "{method}");
         assert_eq!(bed.net.close(key), Err(Error::Closed), "{method}");
         assert_eq!(open_descriptors(), before, "{method}");
@@ -77,10 +77,10 @@ fn a_closed_port_refuses() {
 }
 
 #[test]
-fn a_path_that_does_not_exist_is_refused_at_once() {
+fn a_path_that_does_not_exist_is_refused_immediately() {
     each_method(|method, bed| {
         let before = open_descriptors();
-        let nowhere = Address::path("/nonexistent/door").expect("it is short");
+        let nowhere = Address::path("/nonexistent/path").expect("it is short");
         let refused = bed.net.connect(&nowhere, None).expect_err("there is nothing");
         assert_eq!(errno(&refused), (Errno::ENOENT, "connect"), "{method}");
         assert_eq!(open_descriptors(), before, "{method}");
@@ -88,14 +88,14 @@ fn a_path_that_does_not_exist_is_refused_at_once() {
 }
 
 #[test]
-fn a_silent_host_times_out_in_time() {
+fn a_host_that_does_not_answer_times_out() {
     each_method(|method, bed| {
-        let (_door, address, _waiting) = silent_port();
+        let (_listener, address, _waiting) = silent_port();
         let before = open_descriptors();
         let limit = Duration::from_millis(150);
         let start = Instant::now();
         let key = bed.net.connect(&address, Some(limit)).expect("it begins");
-        let late = outcome(bed, key).expect_err("nobody answers");
+        let late = outcome(bed, key).expect_err("no host answers");
         assert_eq!(errno(&late), (Errno::ETIMEDOUT, "connect"), "{method}");
         let took = start.elapsed();
         // The kernel itself would go on for two minutes.
@@ -105,9 +105,9 @@ fn a_silent_host_times_out_in_time() {
 }
 
 #[test]
-fn a_connect_that_is_closed_tells_nothing() {
+fn a_connect_that_is_closed_has_no_completion() {
     each_method(|method, bed| {
-        let (_door, address, _waiting) = silent_port();
+        let (_listener, address, _waiting) = silent_port();
         let before = open_descriptors();
         let key = bed.net.connect(&address, Some(Duration::from_millis(50))).expect("it begins");
         bed.net.close(key).expect("it is on its way");
@@ -120,7 +120,7 @@ fn a_connect_that_is_closed_tells_nothing() {
 }
 
 #[test]
-fn a_connection_that_nobody_wants_any_more_is_closed_with_its_connect() {
+fn closing_a_connect_closes_the_connection_that_was_not_taken() {
     each_method(|method, bed| {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let target = Address::Internet(listener.local_addr().expect("it is bound"));
@@ -135,11 +135,11 @@ fn a_connection_that_nobody_wants_any_more_is_closed_with_its_connect() {
             };
             bed.base.run(LoopFlags::ONCE, count).expect("the loop runs");
         }
-        // Both have ended, and neither was told.
+        // Both have ended, and neither completion was taken.
         assert_eq!(net.close(keys[0]), Ok(()), "{method}");
         assert_eq!(net.close(keys[0]), Err(Error::Closed), "{method}");
         let Some(Completion::Connected { key, result: Ok(fd), .. }) = net.completion() else {
-            panic!("{method}: the other is told")
+            panic!("{method}: the other one completes")
         };
         assert_eq!(key, keys[1], "{method}");
         assert!(net.completion().is_none(), "{method}");

@@ -1,4 +1,4 @@
-//! Connecting from an address of choice.
+//! Connects from a given local address.
 
 mod support;
 
@@ -29,7 +29,7 @@ mod any_of_loopback {
     use crate::support::each_method;
 
     #[test]
-    fn the_other_end_sees_the_address_of_choice() {
+    fn the_peer_sees_the_local_address_that_was_set() {
         each_method(|method, bed| {
             let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
             let target = Address::Internet(listener.local_addr().expect("it is bound"));
@@ -46,7 +46,7 @@ mod any_of_loopback {
             });
             let (_, peer) = listener.accept().expect("it is connected");
             assert_eq!(peer.ip().to_string(), "127.0.0.42", "{method}");
-            let fd = found.expect("it was told");
+            let fd = found.expect("it has ended");
             let shared = socket::get_option(&fd, SocketOption::BindAddressNoPort);
             assert_eq!(shared, Ok(OptionValue::Switch(true)), "{method}");
         });
@@ -54,13 +54,13 @@ mod any_of_loopback {
 }
 
 #[test]
-fn a_port_of_choice_is_used_and_used_again() {
+fn a_local_port_that_was_set_is_used_and_can_be_used_again() {
     let _turn = alone();
     for host in ["127.0.0.1", "::1"] {
         let listener = TcpListener::bind((host, 0)).expect("a port is free");
         let own = listener.local_addr().expect("it is bound");
         let target = Address::Internet(own);
-        // Held, so that nobody else is given it; both sides allow the other by SO_REUSEADDR.
+        // Held, so that no other socket gets it; both sockets set SO_REUSEADDR.
         let holder = socket2::Socket::new(socket2::Domain::for_address(own), socket2::Type::STREAM, None)
             .expect("there is room");
         holder.set_reuse_address(true).expect("it is an option");
@@ -79,7 +79,7 @@ fn a_port_of_choice_is_used_and_used_again() {
 }
 
 #[test]
-fn what_cannot_be_bound_is_refused_at_once() {
+fn a_local_address_that_cannot_be_bound_is_refused_immediately() {
     let _turn = alone();
     let before = open_descriptors();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
@@ -93,7 +93,7 @@ fn what_cannot_be_bound_is_refused_at_once() {
     assert_eq!(refusal(&target, &from("::1", 0)), (Errno::EAFNOSUPPORT, "bind"));
     let v6 = Address::internet("::1", own.port()).expect("it is numeric");
     assert_eq!(refusal(&v6, &from("127.0.0.1", 0)), (Errno::EAFNOSUPPORT, "bind"));
-    let path = Address::path("/nonexistent/door").expect("it is short");
+    let path = Address::path("/nonexistent/path").expect("it is short");
     assert_eq!(refusal(&path, &from("127.0.0.1", 0)), (Errno::EAFNOSUPPORT, "bind"));
     assert_eq!(refusal(&path, &from("none", 5)), (Errno::EAFNOSUPPORT, "bind"));
     let transparent = ConnectOptions { transparent: true, ..ConnectOptions::default() };
@@ -106,13 +106,13 @@ fn what_cannot_be_bound_is_refused_at_once() {
 
 #[cfg(not(target_os = "linux"))]
 #[test]
-fn what_the_system_lacks_is_refused() {
+fn options_that_the_system_lacks_are_refused() {
     let target = Address::internet("127.0.0.1", 1).expect("it is numeric");
     for options in [
         ConnectOptions { transparent: true, ..ConnectOptions::default() },
         ConnectOptions { free_bind: true, ..ConnectOptions::default() },
     ] {
-        let refused = socket::connect_with(&target, &options).expect_err("it is Linux's");
+        let refused = socket::connect_with(&target, &options).expect_err("only Linux has it");
         assert_eq!(errno(&refused), (Errno::ENOPROTOOPT, "setsockopt"));
     }
 }

@@ -55,7 +55,7 @@ fn listener() -> (TcpListener, Address) {
 #[test]
 fn an_address_that_does_not_answer_delays_the_next_one_by_the_attempt_delay_only() {
     each_method(|method, bed| {
-        let (_door, silent, _waiting) = silent_port();
+        let (_listener, silent, _waiting) = silent_port();
         let (_listener, address) = listener();
         let before = open_descriptors();
         let addresses = [silent, address];
@@ -70,9 +70,9 @@ fn an_address_that_does_not_answer_delays_the_next_one_by_the_attempt_delay_only
 #[test]
 fn an_address_that_refuses_does_not_delay_the_next_one() {
     each_method(|method, bed| {
-        let (_door, port) = closed_port();
+        let (_listener, port) = closed_port();
         let (_listener, address) = listener();
-        let missing = Address::path("/nonexistent/door").expect("it is short");
+        let missing = Address::path("/nonexistent/path").expect("it is short");
         let addresses = [Address::Internet(port), missing, address];
         let key = begin(bed, &ConnectRequest { attempt_delay: HOUR, ..ConnectRequest::new(&addresses) });
         // The other family comes second.
@@ -96,8 +96,8 @@ fn the_first_address_is_a_choice_of_the_caller() {
 fn where_every_address_fails_each_failure_is_reported() {
     each_method(|method, bed| {
         let before = open_descriptors();
-        let (door, port) = closed_port();
-        let missing = Address::path("/nonexistent/door").expect("it is short");
+        let (listener, port) = closed_port();
+        let missing = Address::path("/nonexistent/path").expect("it is short");
         let addresses = [missing.clone(), Address::Internet(port)];
         let key = begin(bed, &ConnectRequest { attempt_delay: HOUR, ..ConnectRequest::new(&addresses) });
         let failures = vec![(0, Errno::ENOENT), (1, Errno::ECONNREFUSED)];
@@ -108,7 +108,7 @@ fn where_every_address_fails_each_failure_is_reported() {
         let key = begin(bed, &ConnectRequest::new(&addresses));
         let failures = vec![(0, Errno::ENOENT), (1, Errno::ENOENT)];
         assert_eq!(end_of(bed, key), End::Failed(Errno::ENOENT, failures), "{method}");
-        drop(door);
+        drop(listener);
         assert_eq!(open_descriptors(), before, "{method}");
     });
 }
@@ -116,7 +116,7 @@ fn where_every_address_fails_each_failure_is_reported() {
 #[test]
 fn the_timeout_covers_all_addresses_together() {
     each_method(|method, bed| {
-        let (_door, silent, _waiting) = silent_port();
+        let (_listener, silent, _waiting) = silent_port();
         let (_listener, address) = listener();
         let before = open_descriptors();
         // With a timeout for each address the second one would be connected.
@@ -132,7 +132,7 @@ fn the_timeout_covers_all_addresses_together() {
 #[test]
 fn a_race_that_is_closed_reports_nothing_and_leaves_nothing() {
     each_method(|method, bed| {
-        let (_door, silent, _waiting) = silent_port();
+        let (_listener, silent, _waiting) = silent_port();
         let before = open_descriptors();
         let addresses = [silent.clone(), silent];
         let attempt_delay = Duration::from_millis(5);
@@ -156,7 +156,7 @@ fn a_request_without_an_address_is_refused() {
 /// Begins a connect that gets no answer on behalf of a new client, does `leave` with the client's end, and returns the
 /// outcome; `None` where the connect goes on.
 fn outcome_when(bed: &mut Bed, leave: impl FnOnce(TcpStream) -> Option<TcpStream>) -> Option<End> {
-    let (_door, silent, _waiting) = silent_port();
+    let (_listener, silent, _waiting) = silent_port();
     let (near, far) = connection();
     let before = open_descriptors();
     let addresses = [silent];
@@ -213,7 +213,7 @@ fn a_connect_goes_on_for_a_client_that_has_sent_all_it_sends() {
 fn a_connect_goes_on_for_a_client_that_waits() {
     each_method(|method, bed| {
         assert_eq!(outcome_when(bed, Some), None, "{method}");
-        let (_door, silent, _waiting) = silent_port();
+        let (_listener, silent, _waiting) = silent_port();
         let (near, _far) = socket::pair().expect("descriptors are free");
         let addresses = [silent];
         let attempt_delay = Duration::from_millis(5);
@@ -226,8 +226,8 @@ fn a_connect_goes_on_for_a_client_that_waits() {
 
 /// A connect to a port that no socket listens on, from that port.
 fn from_itself() -> (Address, ConnectOptions) {
-    let (door, port) = closed_port();
-    drop(door);
+    let (listener, port) = closed_port();
+    drop(listener);
     (Address::Internet(port), ConnectOptions { local_port: port.port(), ..ConnectOptions::default() })
 }
 

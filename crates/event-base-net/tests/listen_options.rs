@@ -138,7 +138,7 @@ fn what_a_path_or_a_family_lacks_is_refused() {
 
 #[cfg(not(target_os = "linux"))]
 #[test]
-fn what_the_system_lacks_is_refused() {
+fn options_that_the_system_lacks_are_refused() {
     let _turn = alone();
     let base = BindOptions::default();
     for options in [

@@ -1,4 +1,4 @@
-//! Which upstream a connection of a proxy goes to.
+//! The choice of an upstream for a connection.
 
 mod support;
 
@@ -7,13 +7,13 @@ use support::alone;
 use support::proxy::{Running, Server, loopback, refusing};
 
 #[test]
-fn each_upstream_gets_its_turn_over_all_threads() {
+fn upstreams_take_turns_over_all_threads() {
     let _turn = alone();
     let servers = [Server::start(b'a'), Server::start(b'b'), Server::start(b'c')];
     let proxy = Running::to(servers.iter().map(Server::upstream).collect(), 3);
     let mut counts = [0; 3];
     for _ in 0..30 {
-        counts[usize::from(proxy.ask().expect("somebody greets") - b'a')] += 1;
+        counts[usize::from(proxy.greeting().expect("a server greets") - b'a')] += 1;
     }
     assert_eq!(counts, [10; 3]);
     let stats = proxy.until("all ended", |stats| stats.total.open == 0);
@@ -23,18 +23,18 @@ fn each_upstream_gets_its_turn_over_all_threads() {
 }
 
 #[test]
-fn weights_are_shares() {
+fn connections_are_spread_in_proportion_to_weights() {
     let _turn = alone();
     let servers = [Server::start(b'a'), Server::start(b'b')];
     let mut list: Vec<_> = servers.iter().map(Server::upstream).collect();
     list[0].weight = 3;
     let proxy = Running::to(list, 2);
-    let row: Vec<_> = (0..40).map(|_| proxy.ask().expect("somebody greets")).collect();
+    let row: Vec<_> = (0..40).map(|_| proxy.greeting().expect("a server greets")).collect();
     assert_eq!(row.iter().filter(|one| **one == b'a').count(), 30);
 }
 
 #[test]
-fn the_fewest_connections_win() {
+fn the_upstream_with_the_fewest_connections_is_next() {
     let _turn = alone();
     let servers = [Server::start(b'a'), Server::start(b'b')];
     let upstreams = servers.iter().map(Server::upstream).collect();
@@ -48,7 +48,7 @@ fn the_fewest_connections_win() {
     for _ in 0..10 {
         let mut client = proxy.dial();
         let mut byte = [0];
-        std::io::Read::read_exact(&mut client, &mut byte).expect("somebody greets");
+        std::io::Read::read_exact(&mut client, &mut byte).expect("a server greets");
         held[usize::from(byte[0] - b'a')].push(client);
     }
     assert_eq!(held.each_ref().map(Vec::len), [5, 5]);
@@ -57,14 +57,14 @@ fn the_fewest_connections_win() {
     for _ in 0..5 {
         let mut client = proxy.dial();
         let mut byte = [0];
-        std::io::Read::read_exact(&mut client, &mut byte).expect("somebody greets");
+        std::io::Read::read_exact(&mut client, &mut byte).expect("a server greets");
         assert_eq!(byte[0], b'b');
         held[1].push(client);
     }
 }
 
 #[test]
-fn one_that_refuses_is_tried_once_and_the_next_takes_over() {
+fn an_upstream_that_refuses_is_tried_once_and_the_next_one_takes_the_connection() {
     let _turn = alone();
     let server = Server::start(b'a');
     let (dead, _kept) = refusing();
@@ -76,7 +76,7 @@ fn one_that_refuses_is_tried_once_and_the_next_takes_over() {
     ];
     let proxy = Running::to(list, 1);
     for _ in 0..3 {
-        assert_eq!(proxy.ask(), Some(b'a'));
+        assert_eq!(proxy.greeting(), Some(b'a'));
     }
     let stats = proxy.until("all ended", |stats| stats.total.open == 0);
     assert_eq!((stats.total.accepted, stats.total.refused, stats.upstreams[1].connected), (3, 0, 3));
@@ -84,7 +84,7 @@ fn one_that_refuses_is_tried_once_and_the_next_takes_over() {
 }
 
 #[test]
-fn a_connection_nobody_takes_is_closed_after_each_was_tried_once() {
+fn a_connection_is_closed_after_each_upstream_has_refused_it_once() {
     let _turn = alone();
     let (one, _kept) = refusing();
     let (other, _kept_too) = refusing();
@@ -94,10 +94,10 @@ fn a_connection_nobody_takes_is_closed_after_each_was_tried_once() {
     ];
     let proxy = Running::to(list, 1);
     for _ in 0..5 {
-        assert_eq!(proxy.ask(), None);
+        assert_eq!(proxy.greeting(), None);
     }
     let stats = proxy.until("all ended", |stats| stats.total.open == 0);
     assert_eq!((stats.total.accepted, stats.total.refused, stats.total.failed), (5, 5, 0));
-    // Also when both are passed over: then they are tried all the same.
+    // Also when both are passed over.
     assert_eq!(stats.upstreams.iter().map(|one| one.refused).collect::<Vec<_>>(), [5, 5]);
 }

@@ -1,4 +1,4 @@
-//! How a proxy ends, and what it leaves: nothing.
+//! The end of a proxy, which leaves nothing behind.
 
 mod support;
 
@@ -19,7 +19,7 @@ use nix::sys::signal::Signal;
 use support::proxy::{Running, Server, Silent, loopback};
 use support::{alone, errno, open_descriptors, read_to_reset};
 
-/// The threads of proxies, where the system tells their names.
+/// The threads of proxies, where the system lists their names.
 fn proxy_threads() -> Vec<PathBuf> {
     let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return Vec::new() };
     let name = |task: &PathBuf| std::fs::read_to_string(task.join("comm")).unwrap_or_default();
@@ -41,20 +41,20 @@ fn greeted(proxy: &Running, count: usize) -> Vec<TcpStream> {
     (0..count)
         .map(|_| {
             let mut client = proxy.dial();
-            client.read_exact(&mut [0]).expect("somebody greets");
+            client.read_exact(&mut [0]).expect("a server greets");
             client
         })
         .collect()
 }
 
 #[test]
-fn a_drain_lets_connections_end_and_refuses_newcomers() {
+fn a_drain_lets_open_connections_end_and_accepts_no_more() {
     let _turn = alone();
     let server = Server::start(b'a');
     let proxy = Running::to(vec![server.upstream()], 3);
     let mut clients = greeted(&proxy, 6);
     proxy.drain(None);
-    // A newcomer that the drain still finds in the queue is served.
+    // A connection that is in the queue when the drain starts is served.
     while TcpStream::connect(proxy.port()).is_ok() {
         thread::sleep(Duration::from_millis(5));
     }
@@ -72,12 +72,12 @@ fn a_drain_lets_connections_end_and_refuses_newcomers() {
 }
 
 #[test]
-fn what_waits_in_the_queue_when_a_drain_begins_is_served() {
+fn connections_in_the_queue_are_served_when_a_drain_starts() {
     let _turn = alone();
     let server = Server::start(b'a');
     let proxy = Running::to(vec![server.upstream()], 2);
     for _ in 0..20 {
-        // Accepted by the kernel before the drain is asked for, whether a thread has seen it or not.
+        // Accepted by the kernel before the drain starts, whether or not a thread has accepted it.
         let clients: Vec<_> = (0..10).map(|_| proxy.dial()).collect();
         let next = Running::to(vec![server.upstream()], 2);
         let fresh: Vec<_> = (0..10).map(|_| next.dial()).collect();
@@ -93,7 +93,7 @@ fn what_waits_in_the_queue_when_a_drain_begins_is_served() {
 }
 
 #[test]
-fn a_drain_takes_no_longer_than_it_may() {
+fn a_drain_ends_what_is_left_after_its_timeout() {
     let _turn = alone();
     let server = Server::start(b'a');
     let proxy = Running::to(vec![server.upstream()], 2);
@@ -117,7 +117,7 @@ fn a_stop_with_live_connections_leaves_no_descriptor_and_no_thread() {
         let list = vec![server.upstream(), Upstream::new("silent", Address::Internet(silent.address))];
         let proxy = Running::to(list, 4);
         let clients: Vec<_> = (0..20).map(|_| proxy.dial()).collect();
-        // Half of them flow, the others are being connected.
+        // Half of them are connected, the others wait for their connects.
         let stats = proxy.until("all accepted", |stats| {
             stats.total.accepted == 20 && stats.upstreams[0].bytes_b_to_a == stats.upstreams[0].connected
         });
@@ -134,7 +134,7 @@ fn a_stop_with_live_connections_leaves_no_descriptor_and_no_thread() {
 }
 
 #[test]
-fn dropping_it_ends_it() {
+fn dropping_a_proxy_ends_it() {
     let _turn = alone();
     let server = Server::start(b'a');
     let proxy = Running::to(vec![server.upstream()], 2);
@@ -147,23 +147,23 @@ fn dropping_it_ends_it() {
 }
 
 #[test]
-fn an_address_in_use_is_refused_also_where_a_proxy_has_it() {
+fn an_address_in_use_is_refused_also_where_another_proxy_uses_it() {
     let _turn = alone();
     let server = Server::start(b'a');
     let proxy = Running::to(vec![server.upstream()], 2);
     let before = open_descriptors();
     for threads in [1, 2, 4] {
-        let door = Endpoint::Bind(proxy.address().clone(), BindOptions::default());
-        let options = ProxyOptions { threads, ..ProxyOptions::new(door, vec![server.upstream()]) };
-        let refused = Proxy::start(options, || {}).expect_err("somebody is there");
+        let listener = Endpoint::Bind(proxy.address().clone(), BindOptions::default());
+        let options = ProxyOptions { threads, ..ProxyOptions::new(listener, vec![server.upstream()]) };
+        let refused = Proxy::start(options, || {}).expect_err("the address is in use");
         assert_eq!(errno(&refused), (Errno::EADDRINUSE, "bind"));
     }
     await_descriptors(before);
-    assert_eq!(proxy.ask(), Some(b'a'));
+    assert_eq!(proxy.greeting(), Some(b'a'));
 }
 
 #[test]
-fn two_proxies_share_an_address_where_both_ask_for_it() {
+fn two_proxies_share_an_address_where_both_set_reuse_port() {
     let _turn = alone();
     if !cfg!(target_os = "linux") {
         return;
@@ -172,15 +172,15 @@ fn two_proxies_share_an_address_where_both_ask_for_it() {
     let shared =
         |address| Endpoint::Bind(address, BindOptions { reuse_port: true, ..BindOptions::default() });
     let start = |address| {
-        let door = shared(address);
-        Running::start(ProxyOptions { threads: 2, ..ProxyOptions::new(door, vec![server.upstream()]) })
+        let listener = shared(address);
+        Running::start(ProxyOptions { threads: 2, ..ProxyOptions::new(listener, vec![server.upstream()]) })
     };
     let first = start(Address::internet("127.0.0.1", 0).expect("it is numeric"));
     let second = start(first.address().clone());
-    assert_eq!(first.ask(), Some(b'a'));
+    assert_eq!(first.greeting(), Some(b'a'));
     first.drain(None);
     first.until_over();
-    assert_eq!(second.ask(), Some(b'a'));
+    assert_eq!(second.greeting(), Some(b'a'));
 }
 
 #[test]
@@ -216,17 +216,17 @@ fn threads_share_a_path_or_an_inherited_socket() {
     let inherited: OwnedFd =
         socket::listen(&Address::internet("127.0.0.1", 0).expect("it is numeric"), &BindOptions::default())
             .expect("a port is free");
-    for door in [Endpoint::Bind(address, BindOptions::default()), Endpoint::Inherited(inherited)] {
-        let options = ProxyOptions { threads: 3, ..ProxyOptions::new(door, vec![server.upstream()]) };
+    for listener in [Endpoint::Bind(address, BindOptions::default()), Endpoint::Inherited(inherited)] {
+        let options = ProxyOptions { threads: 3, ..ProxyOptions::new(listener, vec![server.upstream()]) };
         let proxy = Running::start(options);
         for _ in 0..10 {
             let mut byte = [0];
             match proxy.address() {
                 Address::Path(_) => {
                     let mut client = UnixStream::connect(&path).expect("it accepts");
-                    client.read_exact(&mut byte).expect("somebody greets");
+                    client.read_exact(&mut byte).expect("a server greets");
                 }
-                _ => byte[0] = proxy.ask().expect("somebody greets"),
+                _ => byte[0] = proxy.greeting().expect("a server greets"),
             }
             assert_eq!(byte, [b'a']);
         }
@@ -315,14 +315,14 @@ fn a_client_that_gives_up_while_its_upstream_does_not_answer_holds_no_descriptor
 }
 
 #[test]
-fn its_threads_take_no_signals() {
+fn the_threads_of_a_proxy_block_signals() {
     let _turn = alone();
     let server = Server::start(b'a');
     let _proxy = Running::to(vec![server.upstream()], 2);
     let threads = proxy_threads();
     for thread in &threads {
         let status = std::fs::read_to_string(thread.join("status")).expect("it runs");
-        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).expect("Linux tells it");
+        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).expect("Linux lists it");
         let blocked = u64::from_str_radix(blocked.trim(), 16).expect("it is hexadecimal");
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGCHLD, Signal::SIGUSR1] {
             assert_ne!(blocked & 1 << (signal as i32 - 1), 0, "{signal}");

@@ -1,4 +1,4 @@
-//! Upstreams that are passed over for a time, and how they come back.
+//! Upstreams that are passed over for a time.
 
 mod support;
 
@@ -10,7 +10,7 @@ use support::proxy::{Running, Server, loopback, refusing};
 use support::{alone, errno};
 
 #[test]
-fn after_failures_in_a_row_it_is_passed_over_and_told() {
+fn an_upstream_is_passed_over_and_reported_after_consecutive_failures() {
     let _turn = alone();
     let server = Server::start(b'a');
     let (dead, _kept) = refusing();
@@ -22,7 +22,7 @@ fn after_failures_in_a_row_it_is_passed_over_and_told() {
     };
     let proxy = Running::start(ProxyOptions { threads: 2, health, ..ProxyOptions::new(loopback(), list) });
     for _ in 0..12 {
-        assert_eq!(proxy.ask(), Some(b'a'));
+        assert_eq!(proxy.greeting(), Some(b'a'));
     }
     let stats = proxy.stats();
     assert_eq!((stats.upstreams[0].refused, stats.upstreams[1].refused), (2, 0));
@@ -41,7 +41,7 @@ fn after_failures_in_a_row_it_is_passed_over_and_told() {
 }
 
 #[test]
-fn one_connection_finds_out_that_it_is_back() {
+fn one_connection_probes_an_upstream_that_is_passed_over() {
     let _turn = alone();
     let steady = Server::start(b'a');
     let (address, kept) = refusing();
@@ -53,27 +53,27 @@ fn one_connection_finds_out_that_it_is_back() {
     };
     let proxy = Running::start(ProxyOptions { threads: 2, health, ..ProxyOptions::new(loopback(), list) });
     let down = |problem: &Problem| matches!(problem, Problem::UpstreamDown { .. });
-    assert_eq!((proxy.ask(), proxy.ask()), (Some(b'a'), Some(b'a')));
+    assert_eq!((proxy.greeting(), proxy.greeting()), (Some(b'a'), Some(b'a')));
     proxy.until_problem("going down", down);
-    // Found to be still down by a connection that does not suffer from it.
+    // The probe fails, and its connection is given to the other upstream.
     proxy.until("probing", |stats| stats.upstreams[0].state == UpstreamState::Probing);
-    assert_eq!((proxy.ask(), proxy.ask()), (Some(b'a'), Some(b'a')));
+    assert_eq!((proxy.greeting(), proxy.greeting()), (Some(b'a'), Some(b'a')));
     let problems = proxy.until_problem("staying down", down);
     assert!(!problems.contains(&Problem::UpstreamUp { upstream: "b".to_owned() }), "{problems:?}");
 
     drop(kept);
     let _back = Server::start_at(address, b'b');
     proxy.until("probing", |stats| stats.upstreams[0].state == UpstreamState::Probing);
-    let row = [proxy.ask(), proxy.ask()];
+    let row = [proxy.greeting(), proxy.greeting()];
     assert!(row.contains(&Some(b'b')) && row.contains(&Some(b'a')), "{row:?}");
     proxy.until_problem("coming back", |one| *one == Problem::UpstreamUp { upstream: "b".to_owned() });
     assert_eq!(proxy.stats().upstreams[0].state, UpstreamState::Up);
-    let row: Vec<_> = (0..4).map(|_| proxy.ask()).collect();
+    let row: Vec<_> = (0..4).map(|_| proxy.greeting()).collect();
     assert_eq!(row.iter().filter(|one| **one == Some(b'b')).count(), 2);
 }
 
 #[test]
-fn a_silent_upstream_fails_by_the_connect_timeout() {
+fn an_upstream_that_does_not_answer_fails_by_the_connect_timeout() {
     let _turn = alone();
     let server = Server::start(b'a');
     let silent = support::proxy::Silent::new();
@@ -83,7 +83,7 @@ fn a_silent_upstream_fails_by_the_connect_timeout() {
         ..ProxyOptions::new(loopback(), list)
     };
     let proxy = Running::start(options);
-    assert_eq!((proxy.ask(), proxy.ask()), (Some(b'a'), Some(b'a')));
+    assert_eq!((proxy.greeting(), proxy.greeting()), (Some(b'a'), Some(b'a')));
     let problems = proxy.until_problem("failure", |one| matches!(one, Problem::ConnectFailed { .. }));
     let Some(Problem::ConnectFailed { error, .. }) = problems.first() else { panic!("{problems:?}") };
     assert_eq!(errno(error), (nix::errno::Errno::ETIMEDOUT, "connect"));

@@ -1,4 +1,4 @@
-//! How fast a proxy lets bytes move, and when silence ends a connection.
+//! Rate limits and the idle timeout of a proxy.
 
 mod support;
 
@@ -10,7 +10,7 @@ use event_base_net::proxy::ProxyOptions;
 use support::proxy::{Running, Server, loopback};
 use support::{alone, pattern, read_to_reset};
 
-/// Sends 30 kB over each of four connections, which come back; how long that took.
+/// Sends 30 kB over each of four connections to an echo server. Returns the time until all bytes are back.
 fn echo_all(proxy: &Running) -> Duration {
     let begin = Instant::now();
     let mut clients: Vec<_> = (0..4).map(|_| proxy.dial()).collect();
@@ -37,8 +37,8 @@ fn a_total_limit_is_shared_by_all_connections_of_all_threads() {
         ..ProxyOptions::new(loopback(), vec![server.upstream()])
     };
     let proxy = Running::start(options);
-    // Each direction has 120 kB to move, 20 of them at once. Were the limit each thread's own, a third of the
-    // time would do; were it each connection's, a tenth.
+    // Each direction moves 120 kB, 20 of which are the burst. A limit for each thread would take a third of the time,
+    // one for each connection a tenth.
     assert!(echo_all(&proxy) >= Duration::from_millis(495));
     proxy.until("all ended", |stats| stats.total.open == 0 && stats.total.bytes_a_to_b == 120_000);
 }
@@ -57,7 +57,7 @@ fn a_limit_is_each_connections_own() {
 }
 
 #[test]
-fn silence_ends_a_connection() {
+fn the_idle_timeout_ends_a_connection() {
     let _turn = alone();
     let server = Server::start(b'a');
     let options = ProxyOptions {

@@ -37,7 +37,7 @@ fn localhost_is_looked_up_by_the_system() {
         let upstreams = vec![Upstream::named("local", "localhost", server.address.port())];
         let proxy = Running::start(ProxyOptions { addresses, ..ProxyOptions::new(loopback(), upstreams) });
         for _ in 0..4 {
-            assert_eq!(proxy.ask(), Some(b'a'), "{addresses:?}");
+            assert_eq!(proxy.greeting(), Some(b'a'), "{addresses:?}");
         }
     }
 }
@@ -49,7 +49,7 @@ fn a_name_that_cannot_be_looked_up_at_first_is_an_upstream_that_is_down_until_it
     let script = Script::new();
     script.set("later", Answer::Failure("unknown for now"));
     let proxy = Running::start(named(&script, &["later"], server.address.port()));
-    assert_eq!(proxy.ask(), None);
+    assert_eq!(proxy.greeting(), None);
     let stats = proxy.stats();
     assert!(matches!(stats.upstreams[0].state, UpstreamState::Down { .. }), "{stats:?}");
     let problems = proxy.until_problem("failure", |one| matches!(one, Problem::LookupFailed { .. }));
@@ -63,7 +63,7 @@ fn a_name_that_cannot_be_looked_up_at_first_is_an_upstream_that_is_down_until_it
 
     script.addresses("later", &hosts(&["127.0.0.1"]));
     proxy.until_problem("return", |one| *one == Problem::UpstreamUp { upstream: "later".to_owned() });
-    assert_eq!(proxy.ask(), Some(b'a'));
+    assert_eq!(proxy.greeting(), Some(b'a'));
     assert_eq!(proxy.stats().upstreams[0].state, UpstreamState::Up);
 }
 
@@ -89,7 +89,7 @@ fn a_look_up_without_an_answer_holds_connections_back_no_longer_than_the_connect
     let script = Script::new();
     let connect_timeout = Some(Duration::from_millis(50));
     let proxy = Running::start(ProxyOptions { connect_timeout, ..named(&script, &["silent"], 1) });
-    assert_eq!(proxy.ask(), None);
+    assert_eq!(proxy.greeting(), None);
     let problems = proxy.until_problem("failure", |one| matches!(one, Problem::LookupFailed { .. }));
     assert!(matches!(&problems[..], [Problem::LookupFailed { retry_after: None, .. }]), "{problems:?}");
     script.set("silent", Answer::Failure("released"));
@@ -102,7 +102,7 @@ fn each_address_of_a_name_gets_its_share() {
     let script = Script::new();
     script.addresses("twins", &twin_hosts());
     let proxy = Running::start(named(&script, &["twins"], servers[0].address.port()));
-    let row: Vec<_> = (0..20).map(|_| proxy.ask().expect("a server greets")).collect();
+    let row: Vec<_> = (0..20).map(|_| proxy.greeting().expect("a server greets")).collect();
     assert_eq!(row.iter().filter(|one| **one == b'a').count(), 10, "{row:?}");
     let stats = proxy.until("all ended", |stats| stats.total.open == 0);
     assert_eq!(stats.upstreams.len(), 1);
@@ -119,16 +119,16 @@ fn addresses_that_are_one_server_are_raced_and_the_one_that_answered_comes_first
     let addresses = AddressUse::One;
     let proxy = Running::start(ProxyOptions { addresses, ..named(&script, &["twins"], port) });
     for _ in 0..4 {
-        assert_eq!(proxy.ask(), Some(b'a'));
+        assert_eq!(proxy.greeting(), Some(b'a'));
     }
     drop(first);
     for _ in 0..4 {
-        assert_eq!(proxy.ask(), Some(b'b'));
+        assert_eq!(proxy.greeting(), Some(b'b'));
     }
     // The address that works now stays the first, also when the other one is back.
     let _back = Server::start_at(SocketAddr::new(twin_hosts()[0], port), b'a');
     for _ in 0..4 {
-        assert_eq!(proxy.ask(), Some(b'b'));
+        assert_eq!(proxy.greeting(), Some(b'b'));
     }
     let stats = proxy.until("all ended", |stats| stats.total.open == 0);
     assert_eq!((stats.upstreams[0].connected, stats.upstreams[0].refused), (12, 0));
@@ -145,14 +145,14 @@ fn a_name_is_looked_up_at_each_interval_and_new_connections_use_the_new_addresse
     script.addresses("moves", &[v4]);
     let options = named(&script, &["moves"], servers[0].address.port());
     let proxy = Running::start(ProxyOptions { lookup_interval: Some(Duration::from_millis(5)), ..options });
-    assert_eq!(proxy.ask(), Some(b'a'));
+    assert_eq!(proxy.greeting(), Some(b'a'));
     script.until_calls("moves", 3);
     script.addresses("moves", &[v6]);
     let give_up = Instant::now() + support::PATIENCE;
-    while proxy.ask() != Some(b'b') {
+    while proxy.greeting() != Some(b'b') {
         assert!(Instant::now() < give_up, "the new address is not used");
     }
-    assert_eq!([proxy.ask(), proxy.ask()], [Some(b'b'); 2]);
+    assert_eq!([proxy.greeting(), proxy.greeting()], [Some(b'b'); 2]);
 }
 
 #[test]
@@ -163,12 +163,12 @@ fn a_failed_connect_leads_to_another_look_up() {
     let script = Script::new();
     script.addresses("moves", &[v4]);
     let proxy = Running::start(named(&script, &["moves"], first.address.port()));
-    assert_eq!(proxy.ask(), Some(b'a'));
+    assert_eq!(proxy.greeting(), Some(b'a'));
     assert_eq!(script.calls("moves"), 1);
     script.addresses("moves", &[v6]);
     drop(first);
     let give_up = Instant::now() + support::PATIENCE;
-    while proxy.ask() != Some(b'b') {
+    while proxy.greeting() != Some(b'b') {
         assert!(Instant::now() < give_up, "the new address is not used");
     }
     assert!(script.calls("moves") >= 2);
@@ -182,10 +182,10 @@ fn a_failed_look_up_keeps_the_addresses() {
     script.addresses("kept", &hosts(&["127.0.0.1"]));
     let options = named(&script, &["kept"], server.address.port());
     let proxy = Running::start(ProxyOptions { lookup_interval: Some(Duration::from_millis(5)), ..options });
-    assert_eq!(proxy.ask(), Some(b'a'));
+    assert_eq!(proxy.greeting(), Some(b'a'));
     script.set("kept", Answer::Failure("gone"));
     proxy.until_problem("failure", |one| matches!(one, Problem::LookupFailed { .. }));
-    assert_eq!(proxy.ask(), Some(b'a'));
+    assert_eq!(proxy.greeting(), Some(b'a'));
     assert_eq!(proxy.stats().upstreams[0].state, UpstreamState::Up);
 }
 
@@ -199,7 +199,7 @@ fn a_look_up_that_hangs_delays_no_other_one() {
     let options = named(&script, &names, server.address.port());
     let proxy = Running::start(ProxyOptions { lookup_interval: Some(Duration::from_millis(5)), ..options });
     script.until_calls("quick", 5);
-    assert_eq!(proxy.ask(), Some(b'a'));
+    assert_eq!(proxy.greeting(), Some(b'a'));
     for name in &names[..3] {
         assert_eq!(script.calls(name), 1);
         script.set(name, Answer::Failure("released"));
@@ -231,15 +231,15 @@ fn a_new_list_is_used_from_when_its_names_are_looked_up() {
     let script = Script::new();
     script.addresses("old", &[v4]);
     let proxy = Running::start(named(&script, &["old"], port));
-    assert_eq!(proxy.ask(), Some(b'a'));
+    assert_eq!(proxy.greeting(), Some(b'a'));
     proxy.set_upstreams(vec![Upstream::named("new", "new", port)]).expect("the list is valid");
     script.until_calls("new", 0);
-    assert_eq!([proxy.ask(), proxy.ask()], [Some(b'a'); 2]);
+    assert_eq!([proxy.greeting(), proxy.greeting()], [Some(b'a'); 2]);
     assert_eq!(proxy.stats().upstreams[0].name, "old");
     script.addresses("new", &[v6]);
     proxy.until("the new list", |stats| stats.upstreams[0].name == "new");
     let give_up = Instant::now() + support::PATIENCE;
-    while proxy.ask() != Some(b'b') {
+    while proxy.greeting() != Some(b'b') {
         assert!(Instant::now() < give_up, "the new list is not used");
     }
 }
@@ -253,10 +253,10 @@ fn the_first_name_may_come_with_a_later_list() {
     script.addresses("name", &hosts(&["127.0.0.1"]));
     let upstreams = vec![Upstream::new("dead", event_base_net::Address::Internet(dead))];
     let proxy = Running::start(ProxyOptions { upstreams, ..named(&script, &["name"], 1) });
-    assert_eq!(proxy.ask(), None);
+    assert_eq!(proxy.greeting(), None);
     proxy.set_upstreams(vec![Upstream::named("n", "name", server.address.port())]).expect("it is valid");
     let give_up = Instant::now() + support::PATIENCE;
-    while proxy.ask() != Some(b'a') {
+    while proxy.greeting() != Some(b'a') {
         assert!(Instant::now() < give_up, "the name is not looked up");
     }
 }

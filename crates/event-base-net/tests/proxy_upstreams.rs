@@ -11,18 +11,18 @@ use support::alone;
 use support::proxy::{Running, Server};
 
 #[test]
-fn connections_under_way_go_on_and_new_ones_use_the_new_list() {
+fn open_connections_continue_and_new_ones_use_the_new_list() {
     let _turn = alone();
     let servers = [Server::start(b'a'), Server::start(b'b'), Server::start(b'c')];
     let proxy = Running::to(vec![servers[0].upstream(), servers[1].upstream()], 2);
     let mut old = [proxy.dial(), proxy.dial()];
     for client in &mut old {
-        client.read_exact(&mut [0]).expect("somebody greets");
+        client.read_exact(&mut [0]).expect("a server greets");
     }
     proxy.set_upstreams(vec![servers[1].upstream(), servers[2].upstream()]).expect("the list is sound");
-    // Each thread takes the list up when it comes round, which nobody waits for.
-    while proxy.ask() == Some(b'a') {}
-    let row: Vec<_> = (0..10).map(|_| proxy.ask().expect("somebody greets")).collect();
+    // Each thread uses the list from its next pass; the call does not wait for that.
+    while proxy.greeting() == Some(b'a') {}
+    let row: Vec<_> = (0..10).map(|_| proxy.greeting().expect("a server greets")).collect();
     assert!(row.iter().filter(|one| **one == b'c').count() >= 4, "{row:?}");
     for client in &mut old {
         client.write_all(b"still").expect("it is open");
@@ -33,33 +33,33 @@ fn connections_under_way_go_on_and_new_ones_use_the_new_list() {
     let stats = proxy.stats();
     let names: Vec<_> = stats.upstreams.iter().map(|one| one.name.as_str()).collect();
     assert_eq!(names, ["b", "c"]);
-    // What stays keeps its numbers; what went is in the total.
+    // An upstream that stays keeps its statistics; one that was removed counts in the total.
     assert!(stats.upstreams[0].connected > row.iter().filter(|one| **one == b'b').count() as u64);
     let listed: u64 = stats.upstreams.iter().map(|one| one.connected).sum();
     assert!(listed < stats.total.accepted, "{stats:?}");
 }
 
 #[test]
-fn under_load_no_connection_is_lost() {
+fn no_connection_is_lost_while_the_list_changes_under_load() {
     let _turn = alone();
     let servers = Arc::new([Server::start(b'a'), Server::start(b'b')]);
     let proxy = Arc::new(Running::to(vec![servers[0].upstream()], 2));
-    let (over, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (over, counted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let clients: Vec<_> = (0..4)
         .map(|_| {
-            let (proxy, over, asked) = (Arc::clone(&proxy), Arc::clone(&over), Arc::clone(&asked));
+            let (proxy, over, counted) = (Arc::clone(&proxy), Arc::clone(&over), Arc::clone(&counted));
             std::thread::spawn(move || {
                 while !over.load(Ordering::Relaxed) {
-                    assert!(proxy.ask().is_some(), "a connection was lost");
-                    asked.fetch_add(1, Ordering::Relaxed);
+                    assert!(proxy.greeting().is_some(), "a connection was lost");
+                    counted.fetch_add(1, Ordering::Relaxed);
                 }
             })
         })
         .collect();
     for round in 0..200 {
-        let before = asked.load(Ordering::Relaxed);
+        let before = counted.load(Ordering::Relaxed);
         proxy.set_upstreams(vec![servers[round % 2].upstream()]).expect("the list is sound");
-        while asked.load(Ordering::Relaxed) == before && !clients.iter().any(|one| one.is_finished()) {
+        while counted.load(Ordering::Relaxed) == before && !clients.iter().any(|one| one.is_finished()) {
             std::thread::yield_now();
         }
     }
@@ -69,11 +69,11 @@ fn under_load_no_connection_is_lost() {
     }
     let stats = proxy.until("all ended", |stats| stats.total.open == 0);
     assert_eq!((stats.total.refused, stats.total.failed), (0, 0));
-    assert_eq!(stats.total.accepted, asked.load(Ordering::Relaxed) as u64);
+    assert_eq!(stats.total.accepted, counted.load(Ordering::Relaxed) as u64);
 }
 
 #[test]
-fn a_list_that_makes_no_sense_leaves_the_old_one() {
+fn an_invalid_list_is_refused_and_the_old_one_stays() {
     let _turn = alone();
     let server = Server::start(b'a');
     let proxy = Running::to(vec![server.upstream()], 1);
@@ -81,5 +81,5 @@ fn a_list_that_makes_no_sense_leaves_the_old_one() {
     for wrong in [vec![], twice] {
         assert_eq!(proxy.set_upstreams(wrong), Err(Error::OutOfRange("list of upstreams")));
     }
-    assert_eq!(proxy.ask(), Some(b'a'));
+    assert_eq!(proxy.greeting(), Some(b'a'));
 }

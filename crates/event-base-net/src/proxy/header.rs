@@ -1,6 +1,5 @@
-//! The header that tells an upstream where a connection came from.
-//!
-//! Written after HAProxy's `proxy-protocol.txt` (the PROXY protocol, versions 1 and 2).
+//! The header that informs an upstream of the client's address: versions 1 and 2 of the PROXY protocol, as HAProxy's
+//! `proxy-protocol.txt` specifies them.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,18 +8,18 @@ use crate::address::Address;
 use super::options::ProxyProtocol;
 
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
-/// Version 2, and that the connection is somebody else's.
+/// Version 2, and the command PROXY: the connection is made on behalf of another node.
 const VERSION_AND_COMMAND: u8 = 0x21;
 const TCP_OVER_IPV4: u8 = 0x11;
 const TCP_OVER_IPV6: u8 = 0x21;
 const UNIX_STREAM: u8 = 0x31;
-/// The size of a path in the header.
+/// The length of a path in the header, in bytes.
 const PATH: usize = 108;
 
 /// The header for a connection from `peer` that was accepted at `local`.
 ///
-/// Version 1 says `UNKNOWN` of anything but two internet addresses of one family. Version 2 has paths too, cut to 108
-/// bytes; a socket without a name has an empty one. What came to an IPv6 socket over IPv4 is told as IPv4.
+/// Version 1 has `UNKNOWN` for anything but two internet addresses of one family. Version 2 has paths too, cut to 108
+/// bytes; the path of an unnamed socket is empty. An IPv4 client of an IPv6 socket has an IPv4 address.
 pub(super) fn header(version: ProxyProtocol, peer: &Address, local: &Address) -> Vec<u8> {
     match version {
         ProxyProtocol::V1 => text(peer, local),
@@ -28,7 +27,7 @@ pub(super) fn header(version: ProxyProtocol, peer: &Address, local: &Address) ->
     }
 }
 
-/// Both addresses in one family. What came to an IPv6 socket over IPv4 is of the latter.
+/// Both addresses, if they are internet addresses of one family. An IPv4-mapped IPv6 address counts as IPv4.
 fn internet(peer: &Address, local: &Address) -> Option<(SocketAddr, SocketAddr)> {
     let canonical = |address: &Address| match address {
         Address::Internet(address) => Some(SocketAddr::new(address.ip().to_canonical(), address.port())),
@@ -87,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv4_is_told_byte_for_byte() {
+    fn ipv4_addresses_have_these_bytes() {
         let (peer, local) = (at("192.168.0.1", 56_324), at("10.0.0.2", 443));
         assert_eq!(
             header(ProxyProtocol::V1, &peer, &local),
@@ -101,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv6_is_told_byte_for_byte() {
+    fn ipv6_addresses_have_these_bytes() {
         let (peer, local) = (at("2001:db8::1", 1), at("::1", 65_535));
         assert_eq!(header(ProxyProtocol::V1, &peer, &local), b"PROXY TCP6 2001:db8::1 ::1 1 65535\r\n");
         assert_eq!(
@@ -113,26 +112,26 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_line_is_as_long_as_the_protocol_allows() {
+    fn the_longest_line_has_the_protocols_maximum_length() {
         let far = at("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 65_535);
         assert_eq!(header(ProxyProtocol::V1, &far, &far).len(), 104);
     }
 
     #[test]
-    fn ipv4_within_ipv6_is_ipv4() {
+    fn an_ipv4_mapped_address_is_ipv4() {
         let (peer, local) = (at("::ffff:1.2.3.4", 5), at("::ffff:6.7.8.9", 10));
         assert_eq!(header(ProxyProtocol::V1, &peer, &local), b"PROXY TCP4 1.2.3.4 6.7.8.9 5 10\r\n");
         assert_eq!(header(ProxyProtocol::V2, &peer, &local)[13..16], [0x11, 0, 12]);
     }
 
     #[test]
-    fn unix_sockets_are_unknown_to_version_1_and_paths_in_version_2() {
-        let local = Address::path("/run/door").unwrap();
+    fn unix_sockets_are_unknown_in_version_1_and_paths_in_version_2() {
+        let local = Address::path("/run/proxy").unwrap();
         assert_eq!(header(ProxyProtocol::V1, &Address::Unnamed, &local), b"PROXY UNKNOWN\r\n");
         let bytes = header(ProxyProtocol::V2, &Address::Unnamed, &local);
         let mut expected = b"\r\n\r\n\0\r\nQUIT\n\x21\x31\x00\xD8".to_vec();
         expected.extend([0; 108]);
-        expected.extend(b"/run/door");
+        expected.extend(b"/run/proxy");
         expected.resize(16 + 216, 0);
         assert_eq!(bytes, expected);
     }

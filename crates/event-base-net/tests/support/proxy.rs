@@ -18,7 +18,7 @@ pub fn loopback() -> Endpoint {
     Endpoint::Bind(Address::internet("127.0.0.1", 0).expect("it is numeric"), BindOptions::default())
 }
 
-/// A proxy whose ends are awaited.
+/// A proxy with what tests wait for.
 pub struct Running(pub Proxy);
 
 impl Deref for Running {
@@ -52,12 +52,12 @@ impl Running {
         client
     }
 
-    /// Which server a new connection reaches, by the byte it greets with; `None` where it reaches none.
-    pub fn ask(&self) -> Option<u8> {
+    /// Makes a connection and returns the byte that its server greets with; `None` where it reaches none.
+    pub fn greeting(&self) -> Option<u8> {
         greeting(&mut self.dial())
     }
 
-    /// Waits until the statistics are as they should be.
+    /// Waits until the statistics meet a condition.
     #[track_caller]
     pub fn until(&self, what: &str, reached: impl Fn(&ProxyStats) -> bool) -> ProxyStats {
         let give_up = Instant::now() + PATIENCE;
@@ -81,7 +81,7 @@ impl Running {
         }
     }
 
-    /// Waits for problems until one is as it should be; answers all up to it.
+    /// Waits for problems until one meets a condition. Returns all problems up to it.
     #[track_caller]
     pub fn until_problem(&self, what: &str, wanted: impl Fn(&Problem) -> bool) -> Vec<Problem> {
         let give_up = Instant::now() + PATIENCE;
@@ -103,7 +103,7 @@ pub fn greeting(client: &mut TcpStream) -> Option<u8> {
     match client.read(&mut byte) {
         Ok(0) => None,
         Ok(_) => Some(byte[0]),
-        // Closed with something unread is a reset.
+        // A close with unread bytes is a reset.
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => None,
         Err(error) => panic!("{error}"),
     }
@@ -130,7 +130,7 @@ pub fn until_no_threads(name: &str) {
 pub struct Server {
     pub address: SocketAddr,
     pub greeting: u8,
-    door: Arc<TcpListener>,
+    listener: Arc<TcpListener>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -141,15 +141,15 @@ impl Server {
 
     /// At an address that a server had before.
     pub fn start_at(address: SocketAddr, greeting: u8) -> Self {
-        let door = Arc::new(TcpListener::bind(address).expect("the port is free"));
-        let address = door.local_addr().expect("it is bound");
-        let accepting = Arc::clone(&door);
+        let listener = Arc::new(TcpListener::bind(address).expect("the port is free"));
+        let address = listener.local_addr().expect("it is bound");
+        let accepting = Arc::clone(&listener);
         let thread = std::thread::spawn(move || {
             while let Ok((mut peer, _)) = accepting.accept() {
                 std::thread::spawn(move || serve(&mut peer, greeting));
             }
         });
-        Server { address, greeting, door, thread: Some(thread) }
+        Server { address, greeting, listener, thread: Some(thread) }
     }
 
     pub fn upstream(&self) -> Upstream {
@@ -160,7 +160,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // Ends the accept that waits.
-        let _ = socket2::SockRef::from(&*self.door).shutdown(std::net::Shutdown::Both);
+        let _ = socket2::SockRef::from(&*self.listener).shutdown(std::net::Shutdown::Both);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -179,7 +179,7 @@ fn serve(peer: &mut TcpStream, greeting: u8) {
     }
 }
 
-/// An address where nobody listens, kept from others while the value lives.
+/// An address at which no socket listens, and the socket that keeps it from others.
 pub fn refusing() -> (SocketAddr, socket2::Socket) {
     use socket2::{Domain, Socket, Type};
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket can be had");
@@ -189,18 +189,18 @@ pub fn refusing() -> (SocketAddr, socket2::Socket) {
     (address, socket)
 }
 
-/// An address whose queue is full, so that connecting to it gets no answer, as from a dead host.
+/// An address whose queue is full, so that connects get no answer, as from a host that is down.
 pub struct Silent {
     pub address: SocketAddr,
-    _door: socket2::Socket,
+    _listener: socket2::Socket,
     _waiting: Vec<socket2::Socket>,
 }
 
 impl Silent {
     pub fn new() -> Self {
         use socket2::{Domain, Socket, Type};
-        let (address, door) = refusing();
-        door.listen(0).expect("it is bound");
+        let (address, listener) = refusing();
+        listener.listen(0).expect("it is bound");
         let waiting = (0..3)
             .map(|_| {
                 let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket can be had");
@@ -214,7 +214,7 @@ impl Silent {
             assert!(Instant::now() < give_up, "the queue does not fill");
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
-        Silent { address, _door: door, _waiting: waiting }
+        Silent { address, _listener: listener, _waiting: waiting }
     }
 }
 
@@ -224,8 +224,8 @@ pub fn twins() -> [Server; 2] {
         let first = Server::start(b'a');
         let other = SocketAddr::new("::1".parse().expect("it is an address"), first.address.port());
         // The port may be in use for the other family.
-        if let Ok(door) = TcpListener::bind(other) {
-            drop(door);
+        if let Ok(listener) = TcpListener::bind(other) {
+            drop(listener);
             return [first, Server::start_at(other, b'b')];
         }
     }
