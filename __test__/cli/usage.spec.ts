@@ -127,6 +127,13 @@ test.each([
   expect([code, out, err]).toEqual([2, '', `event-base: ${message}\n`])
 })
 
+test('a path with a line feed does not break the line of a failure', async () => {
+  const args = ['proxy', '--listen', 'unix:/nonexistent/a\nb', ...upstream]
+  const { code, err } = await eventBase(...args).ended
+  expect(code).toBe(1)
+  expect(err).toMatch(/^event-base: .*ENOENT.*a b.*\n$/)
+})
+
 test('the options become those of proxy()', () => {
   const args = ['--listen=[::1]:0', '--upstream=db:1', '--upstream=unix:/run/x,weight=3', '--threads=2']
   const more = [

@@ -48,7 +48,9 @@ async function run([name, ...args]: string[], output: Output): Promise<void> {
 
 /** One line about a failure. */
 function describe(error: unknown, name: string | undefined): string {
-  const message = error instanceof Error ? error.message : String(error)
+  const text = error instanceof Error ? error.message : String(error)
+  // A path may contain a line feed.
+  const message = text.replaceAll(/[\r\n]+/g, ' ')
   const help = name === 'proxy' ? 'event-base proxy --help' : 'event-base --help'
   return error instanceof UsageError ? `${message} (see ${help})` : message
 }
