@@ -138,7 +138,7 @@ test('a host that does not answer results in 502 or 504', async () => {
     /^HTTP\/1\.1 502 Bad Gateway\r\n(?:.+\r\n)*\r\nconnect ECONNREFUSED/,
   )
   expect(await answer(port, `CONNECT ${LOOPBACK}:${await silentPort()} HTTP/1.1\r\n\r\n`)).toMatch(
-    /^HTTP\/1\.1 504 Gateway Timeout\r\n(?:.+\r\n)*\r\nETIMEDOUT/,
+    /^HTTP\/1\.1 504 Gateway Timeout\r\n(?:.+\r\n)*\r\nconnect ETIMEDOUT/,
   )
   await stop(running)
 })
