@@ -6,7 +6,7 @@ import { getSystemErrorName } from 'node:util'
 import { describe, expect, it } from 'vitest'
 
 import { EV, type EventBase, EventError, type SystemError } from '../../index.js'
-import { connect, socket } from '../../net.js'
+import { connect, listen, socket } from '../../net.js'
 import { never, openBase } from '../support/base.js'
 import { runFixtureWith } from '../support/child.js'
 import { asSystemError, rejectionOf, thrownBy } from '../support/errors.js'
@@ -105,6 +105,12 @@ describe('the message of a number out of range', () => {
     expect(error.message).toBe(
       'The value of "target.port" is out of range. It must be >= 0 && <= 65535. Received 65536',
     )
+  })
+
+  it('names the option as the call does', () => {
+    const target = { host: '127.0.0.1', port: 65_536 }
+    expect((thrownBy(() => socket.listen(target)) as Error).message).toContain('"target.port"')
+    expect((thrownBy(() => listen(openBase(), target, never)) as Error).message).toContain('"options.port"')
   })
 
   it('names the one value that is allowed, and what allows more', () => {

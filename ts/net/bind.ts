@@ -1,7 +1,8 @@
 /** How a listening socket is bound: the options that have to be set before. */
 
-import type { native } from '../native.js'
-import { checkBoolean, checkInteger, checkTimeout } from '../validate.js'
+import { native } from '../native.js'
+import { checkBoolean, checkInteger, checkObject, checkTimeout } from '../validate.js'
+import { at, checkNumericTarget, type Target } from './address.js'
 
 /**
  * How to bind. An option that the address family lacks is refused with `EOPNOTSUPP`, one that the system lacks
@@ -97,4 +98,12 @@ export function checkBindOptions(
     keepAlive: checkBoolean(`${name}.keepAlive`, options.keepAlive),
     keepAliveIdle: time('keepAliveIdle'),
   }
+}
+
+/** Opens a listening socket. `name` is the name of the target in messages. */
+export function listenAt(name: string, target: Target & BindOptions): number {
+  const given = checkObject(name, target)
+  const place = checkNumericTarget(name, given)
+  const options = checkBindOptions(name, given)
+  return at(place, () => native.socketListen(place.place, place.port, options))
 }

@@ -13,9 +13,9 @@ import {
   type SocketAddress,
   type UnixPath,
 } from './address.js'
-import { BEFORE_BIND, checkBacklog } from './bind.js'
+import { BEFORE_BIND, checkBacklog, listenAt } from './bind.js'
 import { pathRemover } from './own-path.js'
-import { address as addressOf, listen as listenOn, type ListenTarget } from './socket.js'
+import { address as addressOf, type ListenTarget } from './socket.js'
 import { Sources, type Completion, type Source } from './sources.js'
 
 /** A listening socket that somebody else has opened: a service manager, a parent process. */
@@ -85,7 +85,7 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
     const paused = checkBoolean('options.paused', given.paused)
     if (onError !== undefined) checkCallback('options.onError', onError)
     const isInherited = 'fd' in given && given.fd !== undefined
-    const fd = isInherited ? adopt('options', given) : listenOn(given as ListenTarget)
+    const fd = isInherited ? adopt('options', given) : listenAt('options', given as ListenTarget)
     // The kind of address follows from the target's.
     this.#address = addressOf(fd) as Address
     this.#removePath = isInherited ? () => {} : pathRemover(this.#address)

@@ -11,12 +11,11 @@ import {
   checkBytes,
   checkFd,
   checkInteger,
-  checkObject,
   checkOptions,
   outOfRange,
   wrongType,
 } from '../validate.js'
-import { checkBindOptions, type BindOptions } from './bind.js'
+import { listenAt, type BindOptions } from './bind.js'
 import { at, checkNumericTarget, toAddress, type SocketAddress, type Target } from './address.js'
 import { checkLocal, type LocalOptions } from './local.js'
 import {
@@ -46,10 +45,7 @@ export type ListenTarget = Target & BindOptions
  *   `EPERM`; each with `address` and `port`
  */
 export function listen(target: ListenTarget): number {
-  const given = checkObject('target', target)
-  const place = checkNumericTarget('target', given)
-  const options = checkBindOptions('target', given)
-  return at(place, () => native.socketListen(place.place, place.port, options))
+  return listenAt('target', target)
 }
 
 /**
