@@ -27,7 +27,7 @@ pub enum Completion {
     AcceptFailed {
         /// The listener.
         key: SourceKey,
-        /// The failure of `accept`.
+        /// The failure of `accept`, or of registering the listener.
         error: Error,
         /// The time until it tries again, reported once per run of failures: descriptors or memory ran out, or the
         /// socket was shut down elsewhere. `None`: it cannot work again; the listener is closed and its key no longer

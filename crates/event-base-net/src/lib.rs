@@ -1,13 +1,13 @@
 //! Sockets, listeners, outgoing connections and byte relays over the [`event_base`] engine.
 //!
-//! Two floors:
+//! Two layers, and a program on them:
 //!
-//! * [`socket`] is the raw descriptors: open, accept, read, write, options. Each call is one system call or
-//!   a few, none of them blocks, and "would block" is `None`, never an error.
-//! * [`Net`] is what runs inside a loop: listeners that accept in bounded batches, connects with a
-//!   deadline, and relays that move bytes between two descriptors. It stores no callback, as the engine
-//!   stores none: whoever runs the loop passes it each [`event_base::Ready`] whose `data` is not 0 and takes
-//!   [`Completion`]s out.
+//! * [`socket`] operates on raw descriptors: open, accept, read, write, options. A function makes one or a few system
+//!   calls and does not block. "Would block" is `None`, never an error.
+//! * [`Net`] runs inside a loop: listeners that accept in bounded batches, connects with a deadline, and relays that
+//!   move bytes between two descriptors. Like the engine it stores no callback: the caller that runs the loop passes
+//!   it each [`event_base::Ready`] whose `data` is not 0, and takes [`Completion`]s from it.
+//! * [`proxy`] accepts, connects and relays on threads of its own.
 //!
 //! ```
 //! use event_base::{Base, LoopFlags};
@@ -15,25 +15,25 @@
 //!
 //! let base = Base::new()?;
 //! let mut net = Net::new(base.clone());
-//! let door = socket::listen(&Address::internet("127.0.0.1", 0)?, &socket::BindOptions::default())?;
-//! let address = socket::address(&door)?;
-//! net.listen(door, ListenOptions::default())?;
+//! let listener = socket::listen(&Address::internet("127.0.0.1", 0)?, &socket::BindOptions::default())?;
+//! let address = socket::address(&listener)?;
+//! net.listen(listener, ListenOptions::default())?;
 //! net.connect(&address, None)?;
 //!
-//! let mut met = 0;
+//! let mut done = 0;
 //! base.run(LoopFlags::empty(), |base, ready| {
 //!     net.ready(&ready);
 //!     while let Some(completion) = net.completion() {
-//!         met += usize::from(matches!(
+//!         done += usize::from(matches!(
 //!             completion,
 //!             Completion::Accepted { .. } | Completion::Connected { result: Ok(_), .. }
 //!         ));
 //!     }
-//!     if met == 2 {
+//!     if done == 2 {
 //!         base.loop_break().expect("the base is open");
 //!     }
 //! })?;
-//! assert_eq!(met, 2);
+//! assert_eq!(done, 2);
 //! # Ok::<(), event_base::Error>(())
 //! ```
 //!
@@ -42,8 +42,8 @@
 //! any thread.
 //!
 //! # Descriptors
-//! Every descriptor made here is non-blocking and close-on-exec. What is handed to a [`Net`] is owned by it
-//! and closed exactly once, however its life ends.
+//! Every descriptor that is opened here is non-blocking and close-on-exec. A [`Net`] owns the descriptors that are
+//! passed to it, and closes each of them exactly once.
 
 mod accept;
 mod address;

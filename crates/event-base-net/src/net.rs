@@ -1,4 +1,4 @@
-//! The sources of one base and what they tell.
+//! The listeners, connects and relays of one base, and their completions.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -18,7 +18,7 @@ use crate::relay::{
 use crate::socket::ConnectOptions;
 use crate::source::{Role, SourceKey, Sources};
 
-/// The `data` of the one event that belongs to no source. No source's tag has a generation of 0.
+/// The `data` of the event that belongs to no source. The generation in the tag of a source is never 0.
 const WAKE: u64 = 1;
 
 #[derive(Debug)]
@@ -33,20 +33,20 @@ enum Source {
 #[derive(Debug)]
 enum Pending {
     Done(Completion),
-    /// The listener is in the middle of a batch.
+    /// The listener may accept the rest of its batch.
     Accepting(SourceKey),
 }
 
 /// The listeners, connects and relays of one base.
 ///
-/// It is used on the thread that runs the base's loop. Dropping it closes whatever it owns, without a
+/// It belongs to the thread that runs the base's loop. Dropping it closes everything it owns, without a
 /// completion.
 pub struct Net {
     base: Base,
     sources: Sources<Source>,
     pools: Pools,
     pending: VecDeque<Pending>,
-    /// Brings the loop round for completions that no descriptor announces.
+    /// Makes the loop run a pass for completions that no descriptor reports.
     wake: Option<EventId>,
 }
 
@@ -60,7 +60,7 @@ impl fmt::Debug for Net {
 }
 
 impl Net {
-    /// No sources, on `base`.
+    /// A net without sources on `base`.
     #[must_use]
     pub fn new(base: Base) -> Self {
         Net { base, sources: Sources::new(), pools: Pools::new(), pending: VecDeque::new(), wake: None }
@@ -68,29 +68,29 @@ impl Net {
 
     /// Accepts on `fd`, a listening socket, which is made non-blocking.
     ///
-    /// Connections come as [`Completion::Accepted`], at most `options.batch` per pass of the loop. Where
-    /// descriptors or memory run out, the listener pauses by itself and tries again, 10 ms to 1 s later.
+    /// Each connection is a [`Completion::Accepted`], at most `options.batch` per pass of the loop. While the system
+    /// lacks descriptors, memory or registrations, the listener pauses by itself for 10 ms to 1 s and tries again.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for a batch of 0, a closed base, or a descriptor that cannot be watched. `fd`
-    /// is closed then.
+    /// [`Error::OutOfRange`] for a batch of 0, [`Error::Closed`], or a system error for a descriptor that cannot be
+    /// watched. `fd` is closed then.
     pub fn listen(&mut self, fd: OwnedFd, options: ListenOptions) -> Result<SourceKey> {
         crate::socket::set_nonblocking(&fd, true)?;
         let base = &self.base;
         self.sources.insert(|key| Ok(Source::Listener(Listener::new(base, key, fd, options)?)))
     }
 
-    /// Connects to `address`, in `timeout` or as long as the kernel tries (minutes).
+    /// Connects to `address`, within `timeout`, or for as long as the kernel tries (minutes).
     ///
-    /// The outcome comes as [`Completion::Connected`], never before the loop runs.
+    /// The outcome is a [`Completion::Connected`], never before the loop runs.
     ///
     /// # Errors
-    /// What the kernel refuses at once (see [`socket::connect`](crate::socket::connect)), or a closed base.
+    /// Those of [`socket::connect`](crate::socket::connect), or [`Error::Closed`].
     pub fn connect(&mut self, address: &Address, timeout: Option<Duration>) -> Result<SourceKey> {
         self.connect_with(address, timeout, &ConnectOptions::default())
     }
 
-    /// The same from an address of choice.
+    /// As [`connect`](Self::connect), from a given local address.
     ///
     /// # Errors
     /// Those of [`connect`](Self::connect), and of
@@ -105,9 +105,9 @@ impl Net {
         self.connect_request(&ConnectRequest { timeout, options: *options, ..ConnectRequest::new(addresses) })
     }
 
-    /// Connects to whichever of several addresses answers first.
+    /// Connects to the address that answers first.
     ///
-    /// The outcome comes as [`Completion::Connected`], or as [`Completion::ConnectAbandoned`] for a request with a
+    /// The outcome is a [`Completion::Connected`], or a [`Completion::ConnectAbandoned`] for a request with a
     /// client, never before the loop runs.
     ///
     /// # Errors
@@ -127,22 +127,21 @@ impl Net {
         Ok(key)
     }
 
-    /// Moves bytes between `a` and `b`, both ways, until both directions have ended.
+    /// Moves bytes between `a` and `b`, in both directions, until both have ended.
     ///
-    /// Both descriptors are made non-blocking and, where they are TCP, `TCP_NODELAY`: what one end sent in
-    /// one piece is not held back on the way to the other. An end whose connect is still in progress, as
-    /// [`socket::connect`](crate::socket::connect) returns it, is waited for. The end comes as
-    /// [`Completion::RelayEnded`].
+    /// Both descriptors are made non-blocking and, for TCP, get `TCP_NODELAY`, so that a piece that one peer sent is
+    /// not delayed on its way to the other. The connect of a descriptor may still be in progress, as
+    /// [`socket::connect`](crate::socket::connect) returns it. The result is a [`Completion::RelayEnded`].
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for a rate or burst of 0, [`Error::Closed`] for a closed base or group, or a
-    /// descriptor that cannot be watched (`EPERM` for a regular file). Both descriptors are closed then.
+    /// [`Error::OutOfRange`] for a rate or burst of 0, [`Error::Closed`] for a closed base or group, or a system error
+    /// for a descriptor that cannot be watched (`EPERM` for a regular file). Both descriptors are closed then.
     pub fn relay(&mut self, a: OwnedFd, b: OwnedFd, options: RelayOptions) -> Result<SourceKey> {
         self.start_relay(a, b, options, false)
     }
 
-    /// [`relay`](Self::relay) for what this net has accepted and connected itself: nothing needs to be asked of
-    /// the descriptors, which saves four system calls.
+    /// As [`relay`](Self::relay), for descriptors that this net accepted and connected itself. Their mode and state are
+    /// known, which saves four system calls.
     pub(crate) fn relay_own(&mut self, a: OwnedFd, b: OwnedFd, options: RelayOptions) -> Result<SourceKey> {
         self.start_relay(a, b, options, true)
     }
@@ -168,9 +167,9 @@ impl Net {
         Ok(key)
     }
 
-    /// Handles an event of the base whose `data` is not 0. Events of sources that are gone are ignored.
+    /// Handles an event of the base whose `data` is not 0. Events of sources that have ended are ignored.
     ///
-    /// Afterwards [`completion`](Self::completion) is to be called until it answers `None`.
+    /// Call [`completion`](Self::completion) afterwards until it returns `None`.
     pub fn ready(&mut self, ready: &Ready) {
         let Some((key, role)) = Role::of(ready.data) else { return };
         match self.sources.get_mut(key) {
@@ -197,10 +196,10 @@ impl Net {
         }
     }
 
-    /// The next thing that happened, in order.
+    /// The next completion, in order.
     ///
-    /// Connections are accepted here, one per call, so a listener that is paused or closed between two calls
-    /// has no connection in between.
+    /// Connections are accepted here, one per call, so that a listener can be paused or closed between two of them and
+    /// no accepted connection is left over.
     pub fn completion(&mut self) -> Option<Completion> {
         while let Some(pending) = self.pending.pop_front() {
             let key = match pending {
@@ -223,18 +222,19 @@ impl Net {
         None
     }
 
-    /// Whether [`completion`](Self::completion) may have something to tell.
+    /// Whether [`completion`](Self::completion) may return one.
     #[must_use]
     pub fn has_completion(&self) -> bool {
         !self.pending.is_empty()
     }
 
-    /// Makes a listener stop accepting; connections wait in the kernel's queue. Makes a relay stop reading, both
-    /// ways; what it has read it still writes, its idle timeout rests, and the peers are slowed by their own
-    /// transport. Twice is as good as once.
+    /// Makes a listener stop accepting; connections wait in the kernel's queue. Makes a relay stop reading both
+    /// descriptors; it still writes what it has read, its idle timeout is suspended, and the peers are slowed by their
+    /// own transport. Idempotent.
     ///
     /// # Errors
-    /// [`Error::Closed`] when no listener and no relay has this key.
+    /// [`Error::Closed`] if no listener and no relay has this key. `resume`: a system error if the descriptor cannot be
+    /// watched.
     pub fn pause(&mut self, key: SourceKey) -> Result<()> {
         match self.sources.get_mut(key) {
             Some(Source::Listener(listener)) => listener.pause(&self.base),
@@ -244,10 +244,11 @@ impl Net {
         }
     }
 
-    /// Makes a paused listener accept again, and a paused relay read.
+    /// Makes a paused listener accept again, and a paused relay read again. Idempotent.
     ///
     /// # Errors
-    /// [`Error::Closed`] when no listener and no relay has this key.
+    /// [`Error::Closed`] if no listener and no relay has this key. `resume`: a system error if the descriptor cannot be
+    /// watched.
     pub fn resume(&mut self, key: SourceKey) -> Result<()> {
         match self.sources.get_mut(key) {
             Some(Source::Listener(listener)) => listener.resume(&self.base),
@@ -257,12 +258,13 @@ impl Net {
         }
     }
 
-    /// Ends a source and closes what it owns. A relay still tells its end, with [`EndReason::Closed`], in
-    /// the next pass of the loop; a listener and a connect tell nothing more, even if the connect has ended
-    /// and its completion was not taken yet.
+    /// Ends a source and closes what it owns. The completion of a relay, with [`EndReason::Closed`], follows in the next
+    /// pass of the loop; a relay that has failed already and only waits for its peers keeps its own reason. A listener
+    /// and a connect complete no more, and a completion of the connect that was not taken is dropped with its
+    /// connection.
     ///
     /// # Errors
-    /// [`Error::Closed`] when no source has this key: it ended by itself.
+    /// [`Error::Closed`] if no source has this key, for example because it has ended.
     pub fn close(&mut self, key: SourceKey) -> Result<()> {
         match self.sources.get(key) {
             None => return self.forget_connected(key),
@@ -280,10 +282,10 @@ impl Net {
         Ok(())
     }
 
-    /// What a relay has done so far.
+    /// The statistics of a relay.
     ///
     /// # Errors
-    /// [`Error::Closed`] when no relay has this key.
+    /// [`Error::Closed`] if no relay has this key.
     pub fn stats(&self, key: SourceKey) -> Result<RelayStats> {
         match self.sources.get(key) {
             Some(Source::Relay(relay)) => Ok(relay.stats(&self.base)),
@@ -292,7 +294,7 @@ impl Net {
         }
     }
 
-    /// Drops the completion of a connect that nobody wants any more, and the connection with it.
+    /// Drops the completion of a connect, and the connection with it.
     fn forget_connected(&mut self, key: SourceKey) -> Result<()> {
         let found = self.pending.iter().position(|pending| {
             let Pending::Done(completion) = pending else { return false };
@@ -341,7 +343,7 @@ impl Net {
         self.pending.push_back(Pending::Done(completion));
     }
 
-    /// Acts on a verdict. The relay ends, now or once its peers have received what was sent to them.
+    /// Ends a relay for the reason in `verdict`, now or once its peers have received what was sent to them.
     fn wind_down(&mut self, key: SourceKey, verdict: Verdict) {
         let Some((reason, error)) = verdict else { return };
         let (base, pools) = (&self.base, &mut self.pools);

@@ -1,9 +1,9 @@
-//! Sources by number: the table of what a [`Net`](crate::Net) runs, and how an engine event finds its
+//! The table of the sources of a [`Net`](crate::Net), their keys, and the tags that lead from an engine event to its
 //! source.
 //!
-//! A key carries the slot's generation, so a key kept beyond the end of its source, and an engine event that
-//! was handed out before it, name nothing instead of the slot's next tenant. A slot whose generations are
-//! used up is not used again.
+//! A key contains the generation of its slot. A key that is used after its source has ended, and an engine event that
+//! was returned before that, therefore do not name the next source in the slot. A slot whose generations are used up
+//! is not used again.
 
 use event_base::Error;
 
@@ -13,22 +13,22 @@ const INDEX_BITS: u32 = 24;
 const GENERATION_BITS: u32 = 29;
 const ROLE_BITS: u32 = 3;
 
-/// Names one source of a [`Net`](crate::Net): a listener, a connect, a relay.
+/// Identifies one source of a [`Net`](crate::Net): a listener, a connect or a relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SourceKey {
     index: u32,
-    // Never 0, so that no tag is 0.
+    /// Never 0, so that no tag is 0.
     generation: u32,
 }
 
 impl SourceKey {
-    /// The key as a number of at most 53 bits, never 0: it fits a JavaScript number.
+    /// The key as a number of at most 53 bits, which a JavaScript number can hold. Never 0.
     #[must_use]
     pub const fn to_bits(self) -> u64 {
         (self.generation as u64) << INDEX_BITS | self.index as u64
     }
 
-    /// The key of this number, where it can be one.
+    /// The key with this number, if the number is a possible one.
     #[must_use]
     pub const fn from_bits(bits: u64) -> Option<Self> {
         let generation = bits >> INDEX_BITS;
@@ -39,14 +39,13 @@ impl SourceKey {
         Some(SourceKey { index: index as u32, generation: generation as u32 })
     }
 
-    /// The slot of the source, in which a later one may be: small numbers, for tables beside the sources'.
+    /// The slot of the source, a small number, for use as an index. A later source may have the same slot.
     pub(crate) const fn slot(self) -> usize {
         self.index as usize
     }
 }
 
-/// Which of a source's events fired. The two ends of a relay are 0 and 1; whatever has one descriptor calls
-/// it 0.
+/// The event of a source that fired. The ends of a relay are 0 and 1; the descriptor of another source is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Read(usize),
@@ -59,7 +58,7 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    /// The value an engine event of this role carries; never 0.
+    /// The `data` of the engine event with this role; never 0.
     pub(crate) fn tag(self, key: SourceKey) -> u64 {
         let role = match self {
             Role::Read(end) => end,
@@ -102,7 +101,7 @@ impl<T> Sources<T> {
         Sources { slots: Vec::new(), free: Vec::new() }
     }
 
-    /// Stores what `make` builds for the key it will have.
+    /// Stores the source that `make` returns for its key.
     pub(crate) fn insert(&mut self, make: impl FnOnce(SourceKey) -> Result<T>) -> Result<SourceKey> {
         let index = match self.free.last() {
             Some(index) => *index,
@@ -142,7 +141,7 @@ impl<T> Sources<T> {
         Some(source)
     }
 
-    /// Replaces a source by what `change` makes of it. `None` removes it, and its key with it.
+    /// Replaces a source by the one that `change` returns. `None` removes it and invalidates its key.
     pub(crate) fn change(&mut self, key: SourceKey, change: impl FnOnce(T) -> Option<T>) {
         let Some(slot) = self.slots.get_mut(key.index as usize) else { return };
         if slot.generation != key.generation {
@@ -174,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_role_survives_its_tag_and_no_tag_is_zero() {
+    fn a_tag_leads_back_to_its_key_and_role_and_is_never_zero() {
         let largest = SourceKey { index: (1 << INDEX_BITS) - 1, generation: (1 << GENERATION_BITS) - 1 };
         for key in [SourceKey { index: 0, generation: 1 }, largest] {
             assert!(key.to_bits() < 1 << 53);
@@ -198,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_key_names_nothing() {
+    fn a_stale_key_finds_no_source() {
         let mut sources = Sources::new();
         let first = sources.insert(|_| Ok('a')).unwrap();
         assert_eq!(sources.remove(first), Some('a'));
@@ -211,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_could_not_be_made_leaves_its_slot_free() {
+    fn a_source_that_could_not_be_created_leaves_its_slot_free() {
         let mut sources = Sources::new();
         let key = sources.insert(|_| Ok(1)).unwrap();
         sources.remove(key);

@@ -1,12 +1,11 @@
-//! The memory relays copy through.
+//! The memory that relays copy through.
 //!
-//! Bytes are read into one scratch buffer shared by all relays and written from it at once, so a relay that
-//! flows holds no memory. Only what a full sink did not take is kept: the relay then keeps the scratch
-//! buffer itself, with the bytes where they are, and the next reader gets a spare one.
+//! All relays read into one scratch buffer and write from it immediately, so a relay whose sinks are not full holds
+//! no memory. When a sink does not take everything, the relay keeps the scratch buffer with the bytes in place, and
+//! the next read gets a spare one.
 //!
-//! Bounded: [`LENT_LIMIT`] buffers can be lent. Beyond that a relay reads at most [`SMALL`] bytes at a time,
-//! so that each blocked direction costs no more than that, and nobody has to wait for somebody else's slow
-//! peer.
+//! At most [`LENT_LIMIT`] buffers are kept by relays. Beyond that a relay reads at most [`SMALL`] bytes at a time, so
+//! that each blocked direction costs no more than that, and no relay waits for the slow peer of another.
 
 /// Bytes moved by one read and one write.
 ///
@@ -15,9 +14,9 @@
 pub(super) const CHUNK: usize = 256 * 1024;
 /// Bytes read at a time once every buffer is lent.
 const SMALL: usize = 4 * 1024;
-/// How many buffers may be lent at once: 64 MiB.
+/// The largest number of buffers that relays keep: 64 MiB.
 const LENT_LIMIT: usize = 256;
-/// How many returned buffers are kept for the next one: 2 MiB.
+/// The number of returned buffers that are kept for reuse: 2 MiB.
 const SPARE_LIMIT: usize = 8;
 
 /// Bytes that a sink has not taken yet.
@@ -26,7 +25,7 @@ pub(super) struct Held {
     bytes: Box<[u8]>,
     start: usize,
     end: usize,
-    /// The memory is one of the pool's buffers.
+    /// The memory belongs to the pool.
     lent: bool,
 }
 
@@ -58,12 +57,12 @@ pub(crate) struct Buffers {
 }
 
 impl Buffers {
-    /// No memory is taken before the first relay reads.
+    /// No memory is allocated before the first relay reads.
     pub(crate) fn new() -> Self {
         Buffers { scratch: Box::default(), spare: Vec::new(), lent: 0 }
     }
 
-    /// Where to read to.
+    /// The buffer to read into.
     pub(super) fn scratch(&mut self) -> &mut [u8] {
         if self.scratch.is_empty() {
             self.scratch = self.spare.pop().unwrap_or_else(|| vec![0; CHUNK].into_boxed_slice());
@@ -81,8 +80,8 @@ impl Buffers {
         Held { bytes: std::mem::take(&mut self.scratch), start, end, lent: true }
     }
 
-    /// Takes the memory back.
-    pub(super) fn give_back(&mut self, held: Held) {
+    /// Takes memory back.
+    pub(super) fn put_back(&mut self, held: Held) {
         if !held.lent {
             return;
         }
@@ -98,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_is_what_was_read() {
+    fn kept_bytes_do_not_change_when_the_scratch_buffer_is_used_again() {
         let mut buffers = Buffers::new();
         buffers.scratch()[..5].copy_from_slice(b"abcde");
         let mut held = buffers.keep(1, 5);
@@ -111,16 +110,16 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_is_not_the_pools_does_not_get_there() {
+    fn memory_that_does_not_belong_to_the_pool_is_not_pooled() {
         let mut buffers = Buffers::new();
         let held = Held::own(vec![7; CHUNK]);
         assert_eq!(held.bytes(), &[7; CHUNK]);
-        buffers.give_back(held);
+        buffers.put_back(held);
         assert_eq!((buffers.lent, buffers.spare.len()), (0, 0));
     }
 
     #[test]
-    fn the_memory_lent_is_bounded_and_small_reads_go_on() {
+    fn the_number_of_kept_buffers_is_bounded_and_reads_become_small() {
         let mut buffers = Buffers::new();
         let mut all: Vec<Held> = Vec::new();
         for _ in 0..LENT_LIMIT {
@@ -131,10 +130,10 @@ mod tests {
         assert_eq!(buffers.scratch().len(), SMALL);
         let small = buffers.keep(0, 2);
         assert_eq!((small.bytes(), small.bytes.len()), (&b"xy"[..], 2));
-        buffers.give_back(small);
+        buffers.put_back(small);
         assert_eq!(buffers.lent, LENT_LIMIT);
         for held in all {
-            buffers.give_back(held);
+            buffers.put_back(held);
         }
         assert_eq!((buffers.lent, buffers.spare.len()), (0, SPARE_LIMIT));
         assert_eq!(buffers.scratch().len(), CHUNK);

@@ -386,7 +386,7 @@ impl Flow {
 
     fn release_held(&mut self, pools: &mut Pools) {
         if let Some(held) = self.held.take() {
-            pools.buffers.give_back(held);
+            pools.buffers.put_back(held);
         }
     }
 

@@ -1,4 +1,4 @@
-//! A token bucket: so many bytes a second, and so many at once after a rest.
+//! A token bucket: it limits the bytes per second, and the bytes that may move at one time after a rest.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use event_base::Error;
 
 use crate::failure::Result;
 
-/// How fast a relay may move bytes, each direction for itself.
+/// How fast a relay may move bytes. Each direction has the limit for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
     /// Bytes per second in the long run; at least 1.
     pub rate: u64,
-    /// Bytes that may move at once after a rest; at least 1.
+    /// Bytes that may move at one time after a rest; at least 1.
     pub burst: u64,
 }
 
@@ -38,12 +38,12 @@ pub(super) struct Bucket {
 impl Bucket {
     /// A full bucket.
     pub(super) fn new(limit: RateLimit, now: Duration) -> Self {
-        // Beyond 2^53 a float no longer counts single bytes; no such rate exists.
+        // Above 2^53 a float does not count single bytes any more. No such rate exists.
         let (rate, burst) = (limit.rate as f64, limit.burst as f64);
         Bucket { rate, burst, level: burst, filled: now }
     }
 
-    /// How many bytes may move at `now`.
+    /// The number of bytes that may move at `now`.
     pub(super) fn available(&mut self, now: Duration) -> usize {
         let passed = now.saturating_sub(self.filled).as_secs_f64();
         self.level = (self.level + passed * self.rate).min(self.burst);
@@ -55,14 +55,14 @@ impl Bucket {
         self.level -= bytes as f64;
     }
 
-    /// How long to wait, counted from the last [`available`](Self::available), until it is worth waking:
-    /// a hundredth of a second's worth, or half the burst where that is less, so that what comes in while
-    /// the timer is late is not lost over the brim.
+    /// The time from the last [`available`](Self::available) until the direction should continue: when there are tokens
+    /// for a hundredth of a second, or half the burst if that is less. The other half is room for the tokens that are
+    /// added while the timer is late.
     pub(super) fn wait(&self) -> Duration {
         let enough = (self.rate / 100.0).min(self.burst / 2.0).max(1.0);
         let missing = (enough - self.level).max(0.0);
-        // Rounded up, and one more for the float's own rounding: a wait that ends a nanosecond early would
-        // find nothing to take.
+        // Rounded up, and one more for the float's own rounding: a wait that ends a nanosecond early would find no
+        // token.
         Duration::from_nanos((missing / self.rate * 1e9).ceil() as u64 + 1)
     }
 }
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn it_starts_full_and_fills_at_the_rate_up_to_the_burst() {
+    fn a_bucket_starts_full_and_fills_at_the_rate_up_to_the_burst() {
         let mut bucket = Bucket::new(RateLimit { rate: 1000, burst: 300 }, START);
         assert_eq!(bucket.available(START), 300);
         bucket.take(300);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_ends_with_something_to_take() {
+    fn a_wait_ends_with_at_least_one_token() {
         for (rate, burst) in [(1, 1), (1, 1_000_000), (3, 2), (1_000_000_000, 1), (1 << 40, 1 << 40)] {
             let mut bucket = Bucket::new(RateLimit { rate, burst }, START);
             bucket.take(burst as usize);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_of_nothing_is_refused() {
+    fn a_rate_or_burst_of_zero_is_refused() {
         assert_eq!(RateLimit { rate: 0, burst: 1 }.check(), Err(Error::OutOfRange("rate")));
         assert_eq!(RateLimit { rate: 1, burst: 0 }.check(), Err(Error::OutOfRange("burst")));
         assert_eq!(RateLimit { rate: 1, burst: 1 }.check(), Ok(()));

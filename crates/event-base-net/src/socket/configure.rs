@@ -1,7 +1,7 @@
 //! Setting and reading options.
 //!
-//! Which options a system has differs; one it lacks fails with `ENOPROTOOPT`, as the kernel answers for an
-//! option that the socket's family lacks.
+//! An option that the system lacks fails with `ENOPROTOOPT`, the kernel's error for an option that the family of the
+//! socket lacks.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -19,7 +19,7 @@ use crate::failure::{Result, from_io, system};
 /// Sets `option`.
 ///
 /// # Errors
-/// * [`Error::OutOfRange`]: the value is of another kind than the option's, or too long a time.
+/// * [`Error::OutOfRange`]: the value has another kind than the option, or is too long a duration.
 /// * `setsockopt`: `ENOPROTOOPT`, `EOPNOTSUPP`, `EINVAL`, `EPERM`, `ENOTSOCK`, `EBADF`.
 pub fn set_option(fd: impl AsFd, option: SocketOption, value: OptionValue) -> Result<()> {
     let fd = fd.as_fd();
@@ -58,7 +58,7 @@ fn unsupported_or(error: &io::Error, syscall: &'static str, fd: Option<RawFd>) -
     }
 }
 
-/// The answer for an option that this system does not have.
+/// The error for an option that this system does not have.
 fn missing<T>() -> io::Result<T> {
     Err(io::ErrorKind::Unsupported.into())
 }
@@ -118,7 +118,7 @@ fn get_switch(socket: &Socket, option: SocketOption) -> io::Result<bool> {
 fn set_count(socket: &Socket, option: SocketOption, count: u32) -> io::Result<()> {
     match option {
         SocketOption::KeepAliveCount => socket.set_tcp_keepalive(&TcpKeepalive::new().with_retries(count)),
-        // The kernel reads a C int; more than that is as much as it allows anyway.
+        // The kernel reads a C int, and limits the value to less in any case.
         SocketOption::ReceiveBuffer => socket.set_recv_buffer_size(count.min(i32::MAX as u32) as usize),
         SocketOption::SendBuffer => socket.set_send_buffer_size(count.min(i32::MAX as u32) as usize),
         SocketOption::TimeToLive if is_v6(socket)? => socket.set_unicast_hops_v6(count),
@@ -160,7 +160,7 @@ fn set_time(socket: &Socket, option: SocketOption, time: Option<Duration>) -> Re
         (SocketOption::KeepAliveInterval, Some(time)) => {
             socket.set_tcp_keepalive(&TcpKeepalive::new().with_interval(time))
         }
-        // These two have no "off"; turn keepAlive itself off instead.
+        // These two cannot be turned off; `keepAlive` can.
         (SocketOption::KeepAliveIdle | SocketOption::KeepAliveInterval, None) => {
             return Err(Error::OutOfRange("value"));
         }
@@ -185,8 +185,8 @@ fn get_time(socket: &Socket, option: SocketOption) -> io::Result<Option<Duration
     }
 }
 
-/// The kernel counts these in seconds (one in milliseconds) of a C int; a part of a unit counts as a whole
-/// one, so that a small time never becomes none. `SO_LINGER` has 16 bits on some systems.
+/// The kernel counts these durations in seconds (one of them in milliseconds) in a C int. They are rounded up, so that
+/// a short duration does not become 0, which means none. `SO_LINGER` has 16 bits on some systems.
 fn whole_seconds(option: SocketOption, time: Duration) -> Result<Duration> {
     let (unit, most) = match option {
         SocketOption::UserTimeout => (Duration::from_millis(1), i32::MAX as u128),

@@ -1,4 +1,4 @@
-//! Connecting, from an address of choice.
+//! Connecting, optionally from a given local address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -15,31 +15,30 @@ use super::option::{OptionValue, SocketOption};
 use crate::address::Address;
 use crate::failure::{Result, from_io, system};
 
-/// Where [`connect_with`] connects from; the kernel chooses what is left open.
+/// The local address that [`connect_with`] connects from. The kernel chooses what is not given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConnectOptions {
-    /// An address of this host, of the family of the other end.
+    /// An address of this host, of the same family as the remote address.
     pub local_address: Option<IpAddr>,
-    /// A port, bound with `SO_REUSEADDR`, so that one left a moment ago can be used again; 0 for any.
+    /// A port, bound with `SO_REUSEADDR`, so that a port that was in use until recently can be used again. 0: any.
     pub local_port: u16,
-    /// The local address may be foreign, such as that of a client whose connection is passed on
-    /// (`IP_TRANSPARENT`, `IPV6_TRANSPARENT`; Linux, privileged).
+    /// The local address may belong to another host, such as the client of a proxy (`IP_TRANSPARENT`,
+    /// `IPV6_TRANSPARENT`; Linux, privileged).
     pub transparent: bool,
-    /// The local address need not be there yet (`IP_FREEBIND`; Linux).
+    /// The local address need not exist yet (`IP_FREEBIND`; Linux).
     pub free_bind: bool,
 }
 
-/// A socket on its way to `address`: in progress or already connected. Once it is writable,
-/// [`error`](super::error) tells how it went.
+/// A socket that is connecting or connected to `address`. Once it is writable, [`connect_outcome`] returns the result.
 ///
 /// # Errors
-/// `socket` or `connect`, where the kernel refuses at once: `ENOENT`, `ECONNREFUSED` or `EAGAIN` (a full
-/// queue) for a path, `EADDRNOTAVAIL`, `ENETUNREACH`, `EACCES`, ...
+/// `socket` or `connect`, if the kernel refuses immediately: `ENOENT`, `ECONNREFUSED` or `EAGAIN` (a full queue) for a
+/// path, `EADDRNOTAVAIL`, `ENETUNREACH`, `EACCES`, ...
 pub fn connect(address: &Address) -> Result<OwnedFd> {
     connect_with(address, &ConnectOptions::default())
 }
 
-/// The same from an address of choice.
+/// As [`connect`], from a given local address.
 ///
 /// # Errors
 /// Those of [`connect`], and
@@ -108,7 +107,7 @@ pub(crate) fn is_writable(fd: &OwnedFd) -> bool {
 }
 
 impl ConnectOptions {
-    /// What to bind to, on the way to `remote`.
+    /// The address to bind before connecting to `remote`.
     fn local(&self, remote: &Address) -> Result<Option<SocketAddr>> {
         let unspecified = match remote {
             Address::Internet(remote) if remote.is_ipv4() => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -120,7 +119,7 @@ impl ConnectOptions {
             _ => return Ok(None),
         };
         let address = self.local_address.unwrap_or(unspecified);
-        // Kernels differ in how they refuse the other family.
+        // The error of a wrong family differs between systems.
         if address.is_ipv4() != unspecified.is_ipv4() {
             return Err(system(Errno::EAFNOSUPPORT, "bind", None));
         }
@@ -132,8 +131,8 @@ impl ConnectOptions {
 fn bind(socket: &Socket, local: SocketAddr) -> Result<()> {
     let fd = Some(socket.as_raw_fd());
     if local.port() == 0 {
-        // Else the port is chosen here and is used up for every destination. Systems without this have no
-        // other way.
+        // Without this the port is chosen by bind, and is then in use for every destination (ip(7)). Other systems
+        // have no equivalent.
         let _ = set_option(socket, SocketOption::BindAddressNoPort, OptionValue::Switch(true));
     } else {
         socket.set_reuse_address(true).map_err(|error| from_io(&error, "setsockopt", fd))?;

@@ -1,4 +1,4 @@
-//! Datagrams: bound and connected UDP sockets, and many datagrams in one call.
+//! UDP sockets, and receiving or sending many datagrams in one call.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -11,28 +11,28 @@ use super::transfer::retry;
 use crate::address::Address;
 use crate::failure::{Result, from_io, system};
 
-/// The most datagrams that [`receive_many`] and [`send_many`] take in one call. Each costs room on the stack.
+/// The most datagrams that [`receive_many`] and [`send_many`] accept in one call. Each needs memory on the stack.
 pub const MOST_DATAGRAMS: usize = 64;
 
-/// How [`bind_datagram`] binds.
+/// Options of [`bind_datagram`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DatagramOptions {
-    /// Lets other sockets of the same user be bound to the same address (`SO_REUSEPORT`). Linux spreads the
-    /// senders over them; other systems give all to one.
+    /// Other sockets of the same user can be bound to the same address (`SO_REUSEPORT`). Linux distributes the senders
+    /// over them; other systems deliver all datagrams to one.
     pub reuse_port: bool,
-    /// Keeps an IPv6 socket from taking IPv4 datagrams as well (`IPV6_V6ONLY`).
+    /// An IPv6 socket does not receive IPv4 datagrams (`IPV6_V6ONLY`).
     pub ipv6_only: bool,
 }
 
-/// One datagram of a batch; its bytes are at the beginning of its slot.
+/// One datagram of a batch. Its bytes are at the beginning of its slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Datagram {
-    /// How many bytes are in the slot; 0 is a datagram too.
+    /// The number of bytes in the slot. 0 is an empty datagram.
     pub length: usize,
-    /// Whether there were more, which are lost (`MSG_TRUNC`). Not looked at in sending.
+    /// Whether the datagram was longer than the slot and was cut (`MSG_TRUNC`). Ignored when sending.
     pub truncated: bool,
-    /// Received: who sent it, or `None` for a sender without an internet address. Sent: to whom, or `None` for the
-    /// socket's peer.
+    /// Receiving: the sender, or `None` for a sender without an internet address. Sending: the receiver, or `None` for
+    /// the socket's peer.
     pub address: Option<SocketAddr>,
 }
 
@@ -48,15 +48,15 @@ pub fn bind_datagram(address: &Address, options: &DatagramOptions) -> Result<Own
         socket.set_reuse_port(true).map_err(|error| from_io(&error, "setsockopt", fd))?;
     }
     if matches!(address, Address::Internet(SocketAddr::V6(_))) {
-        // Written in both cases: the default differs between systems and can be configured.
+        // Set in both cases: the default differs between systems and can be configured.
         socket.set_only_v6(options.ipv6_only).map_err(|error| from_io(&error, "setsockopt", fd))?;
     }
     socket.bind(&address.to_kernel("bind")?).map_err(|error| from_io(&error, "bind", fd))?;
     Ok(socket.into())
 }
 
-/// A UDP socket whose peer is at `address`: it receives from nobody else, sends there unless told otherwise, and
-/// hears that nobody is there (`ECONNREFUSED`). Nothing is sent by this call.
+/// A UDP socket whose peer is `address`. It receives from that address alone, sends to it by default, and reports that
+/// no socket is bound there (`ECONNREFUSED`). This call sends nothing.
 ///
 /// # Errors
 /// * [`Error::OutOfRange`]: not an internet address.
@@ -72,21 +72,21 @@ fn open(address: &Address) -> Result<Socket> {
     if !matches!(address, Address::Internet(_)) {
         return Err(Error::OutOfRange("address"));
     }
-    // `Socket::new` makes it close-on-exec and, on Darwin, free of SIGPIPE.
+    // `Socket::new` sets close-on-exec and, on Darwin, SO_NOSIGPIPE.
     let socket = Socket::new(address.domain(), Type::DGRAM, None);
     let socket = socket.map_err(|error| from_io(&error, "socket", None))?;
     super::set_nonblocking(&socket, true)?;
     Ok(socket)
 }
 
-/// Receives what has arrived, at most one datagram for each slot of `slots` (which are of `size` bytes, one behind
-/// the other) and of `datagrams`: how many, or `None` when none is there. Never blocks, whatever the descriptor's
-/// mode. One system call on Linux and FreeBSD (`recvmmsg(2)`), one for each datagram elsewhere.
+/// Receives the datagrams that have arrived, at most one for each slot of `slots` (adjacent slots of `size` bytes) and
+/// each element of `datagrams`. Returns their number, or `None` if none has arrived. Does not block, also on a blocking
+/// descriptor. One system call on Linux and FreeBSD (`recvmmsg(2)`), one for each datagram elsewhere.
 ///
 /// # Errors
 /// * [`Error::OutOfRange`]: no slot, or more than [`MOST_DATAGRAMS`].
-/// * `recvmmsg` or `recvmsg`: `ECONNREFUSED` on a connected socket whose datagram nobody took, `ENOTSOCK`, `EBADF`.
-///   One that comes behind the first datagram is left for the next call.
+/// * `recvmmsg` or `recvmsg`: `ECONNREFUSED` on a connected socket if no socket is bound to the peer's address,
+///   `ENOTSOCK`, `EBADF`. A failure after the first datagram is returned by the next call.
 pub fn receive_many(
     fd: impl AsFd,
     slots: &mut [u8],
@@ -99,15 +99,14 @@ pub fn receive_many(
     received.map_err(|errno| system(errno, message::RECEIVE, Some(fd.as_raw_fd())))
 }
 
-/// Sends `datagrams` out of their slots (see [`receive_many`]) in order: how many of them, from the first on, or
-/// `None` when none could be. Never blocks. One system call on Linux and FreeBSD (`sendmmsg(2)`), one for each
-/// datagram elsewhere.
+/// Sends `datagrams` from their slots (see [`receive_many`]) in order. Returns the number that were sent, counted from
+/// the first, or `None` if none can be sent now. Does not block. One system call on Linux and FreeBSD (`sendmmsg(2)`),
+/// one for each datagram elsewhere.
 ///
 /// # Errors
-/// * [`Error::OutOfRange`]: no datagram, more than [`MOST_DATAGRAMS`] or than there are slots, or one longer than
-///   its slot.
-/// * `sendmmsg` or `sendmsg`, about the first datagram: `EMSGSIZE`, `EDESTADDRREQ`, `ECONNREFUSED`, `ENETUNREACH`,
-///   `EPERM`, `EINVAL`, `ENOTSOCK`, `EBADF`. One about a later datagram is left for the call that begins with it.
+/// * [`Error::OutOfRange`]: no datagram, more than [`MOST_DATAGRAMS`] or than slots, or one longer than its slot.
+/// * `sendmmsg` or `sendmsg`, for the first datagram: `EMSGSIZE`, `EDESTADDRREQ`, `ECONNREFUSED`, `ENETUNREACH`,
+///   `EPERM`, `EINVAL`, `ENOTSOCK`, `EBADF`. A failure of a later datagram is returned by the call that starts with it.
 pub fn send_many(fd: impl AsFd, slots: &[u8], size: usize, datagrams: &[Datagram]) -> Result<Option<usize>> {
     check(slots.len(), size, datagrams.len())?;
     if datagrams.iter().any(|datagram| datagram.length > size) {

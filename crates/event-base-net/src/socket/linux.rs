@@ -9,16 +9,16 @@ use nix::{getsockopt_impl, setsockopt_impl, sockopt_impl};
 use socket2::Socket;
 
 sockopt_impl!(
-    /// How many connections may wait that brought data in their first packet.
+    /// The number of connections with data in their first packet that may wait.
     FastOpen, Both, libc::IPPROTO_TCP, libc::TCP_FASTOPEN, i32
 );
 sockopt_impl!(
-    /// How many seconds a connection may take to bring data.
+    /// The number of seconds a connection may take to send data.
     DeferAccept, Both, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, i32
 );
 
 pub(super) fn set_fast_open(socket: &Socket, count: u32) -> io::Result<()> {
-    // The kernel caps it at its own limit in any case.
+    // The kernel limits it in any case.
     Ok(setsockopt(socket, FastOpen, &i32::try_from(count).unwrap_or(i32::MAX))?)
 }
 
@@ -26,7 +26,7 @@ pub(super) fn fast_open(socket: &Socket) -> io::Result<u32> {
     Ok(getsockopt(socket, FastOpen)?.unsigned_abs())
 }
 
-/// `time` is in whole seconds that fit a C int.
+/// `time` is a whole number of seconds that fits a C int.
 pub(super) fn set_defer_accept(socket: &Socket, time: Option<Duration>) -> io::Result<()> {
     let seconds = time.map_or(0, |time| time.as_secs());
     Ok(setsockopt(socket, DeferAccept, &i32::try_from(seconds).unwrap_or(i32::MAX))?)

@@ -1,4 +1,4 @@
-//! Listening: binding with options, and sockets that somebody else bound.
+//! Listening: binding with options, and sockets that another program has bound.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
@@ -13,41 +13,41 @@ use super::option::{OptionValue, SocketOption};
 use crate::address::Address;
 use crate::failure::{Result, from_io, system};
 
-/// The queue of connections that wait to be accepted, unless told otherwise. The kernel lowers it to its own
-/// limit (`net.core.somaxconn` on Linux, where 4096 is the default).
+/// The default length of the queue of connections that wait to be accepted. The kernel lowers it to its own limit
+/// (`net.core.somaxconn` on Linux, 4096 by default).
 pub const DEFAULT_BACKLOG: u32 = 4096;
 
-/// How [`listen`] binds. Every option but the backlog and [`ipv6_only`](Self::ipv6_only) is one of
-/// [`SocketOption`], set before the socket is bound; connections inherit the last three.
+/// Options of [`listen`]. Each of them, except the backlog and [`ipv6_only`](Self::ipv6_only), is a [`SocketOption`]
+/// that is set before the socket is bound. Connections inherit the last three.
 ///
 /// An option that the address family lacks is refused with `EOPNOTSUPP`, one that the system lacks with
-/// `ENOPROTOOPT`; none is passed over.
+/// `ENOPROTOOPT`. No option is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BindOptions {
-    /// How many connections may wait to be accepted; what is beyond an `i32` counts as its greatest.
+    /// The number of connections that may wait to be accepted. A number above `i32::MAX` is lowered to it.
     pub backlog: u32,
-    /// Lets other sockets of the same user listen at the same address, and spreads the connections over
-    /// them (`SO_REUSEPORT`). Not for paths.
+    /// Other sockets of the same user can listen at the same address, and the connections are distributed over them
+    /// (`SO_REUSEPORT`). Not for paths.
     pub reuse_port: bool,
-    /// Keeps an IPv6 socket from taking IPv4 connections as well (`IPV6_V6ONLY`). IPv6 alone; without it
-    /// `::` is dual stack, whatever the system's default.
+    /// An IPv6 socket does not accept IPv4 connections (`IPV6_V6ONLY`). For IPv6 only. Otherwise `::` accepts both,
+    /// also where the system's default differs.
     pub ipv6_only: bool,
-    /// Listens at addresses that are not this host's, for connections that a firewall diverts here
-    /// (`IP_TRANSPARENT`, `IPV6_TRANSPARENT`; Linux, privileged). Not for paths.
+    /// Listens at addresses of other hosts, for connections that a firewall redirects to this host (`IP_TRANSPARENT`,
+    /// `IPV6_TRANSPARENT`; Linux, privileged). Not for paths.
     pub transparent: bool,
     /// Binds an address that this host does not have yet (`IP_FREEBIND`; Linux). Not for paths.
     pub free_bind: bool,
-    /// How many connections may wait that brought data in their first packet (`TCP_FASTOPEN`; Linux). 0 is
-    /// none. It takes the second bit of `net.ipv4.tcp_fastopen` too, without which the kernel ignores it.
+    /// The number of connections with data in their first packet that may wait (`TCP_FASTOPEN`; Linux). 0: none. The
+    /// kernel ignores it unless the second bit of `net.ipv4.tcp_fastopen` is set.
     pub fast_open: u32,
-    /// A connection is not reported before it brought data, or for this long (`TCP_DEFER_ACCEPT`; Linux),
-    /// which the kernel rounds to a number of its own repetitions.
+    /// A connection is not reported until it has data, or until this time has passed (`TCP_DEFER_ACCEPT`; Linux). The
+    /// kernel rounds it to a number of retransmissions.
     pub defer_accept: Option<Duration>,
-    /// Small writes of the connections are sent at once (`TCP_NODELAY`).
+    /// Small writes of the connections are sent immediately (`TCP_NODELAY`).
     pub no_delay: bool,
-    /// The kernel probes connections that are silent (`SO_KEEPALIVE`). Not for paths.
+    /// The kernel probes idle connections (`SO_KEEPALIVE`). Not for paths.
     pub keep_alive: bool,
-    /// Silence before the first probe (`TCP_KEEPIDLE`); whole seconds, rounded up.
+    /// The idle time before the first probe (`TCP_KEEPIDLE`); rounded up to whole seconds.
     pub keep_alive_idle: Option<Duration>,
 }
 
@@ -69,7 +69,7 @@ impl Default for BindOptions {
 }
 
 impl BindOptions {
-    /// What was asked for beyond the defaults, for an internet socket.
+    /// The options of an internet socket that differ from the defaults.
     fn wanted(&self) -> impl Iterator<Item = (SocketOption, OptionValue)> {
         let switch = |option, on: bool| on.then_some((option, OptionValue::Switch(true)));
         let time = |option, time: Option<Duration>| time.map(|time| (option, OptionValue::Time(Some(time))));
@@ -92,8 +92,8 @@ impl BindOptions {
 
 /// A socket that listens at `address`. Port 0 lets the kernel choose; see [`address`](super::address).
 ///
-/// An internet socket is bound with `SO_REUSEADDR`, so a port left a moment ago can be used again. A path
-/// must not exist yet, not even as the socket of a process that is gone, and stays when the socket is closed.
+/// An internet socket is bound with `SO_REUSEADDR`, so that a port that was in use until recently can be used again. A
+/// path must not exist yet, also not as the socket of a process that has ended, and remains when the socket is closed.
 ///
 /// # Errors
 /// `socket`, `setsockopt` (`EOPNOTSUPP`, `ENOPROTOOPT`, `EPERM` for `transparent`), `bind` (`EADDRINUSE`,
@@ -103,7 +103,7 @@ pub fn listen(address: &Address, options: &BindOptions) -> Result<OwnedFd> {
     let kernel = address.to_kernel("bind")?;
     let is_internet = matches!(address, Address::Internet(_));
     let is_v6 = matches!(address, Address::Internet(address) if address.is_ipv6());
-    // Asked here, since kernels differ in which of these they refuse and which they pass over.
+    // Checked here because systems differ in which of these they refuse and which they ignore.
     if (options.ipv6_only && !is_v6) || (!is_internet && options.wanted().next().is_some()) {
         return Err(system(Errno::EOPNOTSUPP, "setsockopt", None));
     }
@@ -113,7 +113,7 @@ pub fn listen(address: &Address, options: &BindOptions) -> Result<OwnedFd> {
         socket.set_reuse_address(true).map_err(|error| from_io(&error, "setsockopt", fd))?;
     }
     if is_v6 {
-        // Written in both cases: the default differs between systems and can be configured.
+        // Set in both cases: the default differs between systems and can be configured.
         socket.set_only_v6(options.ipv6_only).map_err(|error| from_io(&error, "setsockopt", fd))?;
     }
     for (option, value) in options.wanted() {
@@ -124,13 +124,12 @@ pub fn listen(address: &Address, options: &BindOptions) -> Result<OwnedFd> {
     Ok(socket.into())
 }
 
-/// Checks a socket that somebody else bound: a service manager, a parent process. With a `backlog` it is made
-/// to listen, or its queue is given that length; without one it has to be listening.
+/// Checks a socket that a service manager or a parent process has bound. With a `backlog`, it is made to listen, or the
+/// length of its queue is changed. Without one it must be listening already.
 ///
 /// # Errors
 /// * `getsockopt`: `EBADF`; `ENOTSOCK`; `EINVAL` where it does not listen.
-/// * `listen`: `EINVAL` where it is not bound to a path or is connected, `EOPNOTSUPP` where its type has no
-///   connections.
+/// * `listen`: `EINVAL` if it is not bound to a path or is connected, `EOPNOTSUPP` if its type has no connections.
 pub fn check_listening(fd: impl AsFd, backlog: Option<u32>) -> Result<()> {
     let fd = fd.as_fd();
     let listens = getsockopt(&fd, sockopt::AcceptConn);

@@ -1,9 +1,9 @@
-//! Several messages in one system call: `recvmmsg` and `sendmmsg`, and a loop of `recvmsg` and `sendmsg` where
-//! the system lacks them (Darwin).
+//! Several messages in one system call: `recvmmsg` and `sendmmsg`, or a loop of `recvmsg` and `sendmsg` where the
+//! system lacks them (Darwin).
 //!
-//! Linux has both calls (2.6.33, 3.0); on FreeBSD 11 and newer they are library functions. nix's wrappers are not
-//! used: they hand out a sender that the kernel did not write where a message has none, as on a unix socket, and
-//! keep the length of one message's sender as the room for the next one's.
+//! Linux has both calls (2.6.33, 3.0); on FreeBSD 11 and newer they are library functions. The
+//! wrappers of nix are not used: for a message without a sender, as on a unix socket, they return memory that the
+//! kernel did not write, and they pass the length of one message's sender as the capacity for the next one's.
 #![expect(unsafe_code, reason = "the kernel takes pointers to the messages, and no safe call offers both")]
 
 use std::io::{IoSlice, IoSliceMut};
@@ -17,7 +17,7 @@ use socket2::SockAddr;
 
 use super::datagram::{Datagram, MOST_DATAGRAMS};
 
-/// What the calls are named, for errors.
+/// The names of the calls, for errors.
 pub(super) const RECEIVE: &str = if BATCHED { "recvmmsg" } else { "recvmsg" };
 pub(super) const SEND: &str = if BATCHED { "sendmmsg" } else { "sendmsg" };
 
@@ -26,15 +26,15 @@ const BATCHED: bool = cfg!(has_mmsg);
 #[cfg(has_mmsg)]
 use libc::mmsghdr as Message;
 
-/// What `mmsghdr` is where there is one.
+/// The fields of `mmsghdr`, for systems that lack it.
 #[cfg(not(has_mmsg))]
 struct Message {
     msg_hdr: libc::msghdr,
     msg_len: libc::c_uint,
 }
 
-/// Room for a sender: the larger kind of internet address. Of what is longer the kernel stores the beginning and
-/// tells the whole length.
+/// Memory for a sender: the larger kind of internet address. The kernel stores the beginning of a longer address, and
+/// returns its whole length.
 #[derive(Clone, Copy)]
 struct Name(libc::sockaddr_in6);
 
@@ -83,7 +83,7 @@ fn receive_by<'part>(
     Ok(received)
 }
 
-/// Sends `datagrams` from `parts`, in order, until one is not taken; at least one was.
+/// Sends `datagrams` from `parts`, in order, until one is not accepted. At least one was.
 pub(super) fn send<'part>(
     fd: BorrowedFd<'_>,
     parts: impl Iterator<Item = &'part [u8]>,
@@ -119,10 +119,10 @@ fn send_by<'part>(
     call(fd, &mut messages[..count], libc::MSG_DONTWAIT | QUIET)
 }
 
-/// No signal where a peer has vanished, as a connected unix socket's may have.
+/// No signal for a peer that has closed, as that of a connected unix socket may have.
 #[cfg(not(target_vendor = "apple"))]
 const QUIET: libc::c_int = libc::MSG_NOSIGNAL;
-// Darwin's sockets are made free of SIGPIPE when they are opened (SO_NOSIGPIPE).
+// Sockets on Darwin get SO_NOSIGPIPE when they are opened.
 #[cfg(target_vendor = "apple")]
 const QUIET: libc::c_int = 0;
 
@@ -136,7 +136,7 @@ const fn empty() -> Message {
 fn receive_messages(fd: BorrowedFd<'_>, messages: &mut [Message], flags: libc::c_int) -> nix::Result<usize> {
     let (pointer, count) = (messages.as_mut_ptr(), messages.len());
     // SAFETY: `count` messages, each with pointers to a name and an `iovec` that outlive this call and that
-    // nobody else uses during it. No timeout is given.
+    // no other code uses during it. No timeout is given.
     let received =
         unsafe { libc::recvmmsg(fd.as_raw_fd(), pointer, count as _, flags as _, std::ptr::null_mut()) };
     Errno::result(received).map(|received| received as usize)
@@ -153,7 +153,7 @@ fn send_messages(fd: BorrowedFd<'_>, messages: &mut [Message], flags: libc::c_in
 #[cfg(not(has_mmsg))]
 use self::{receive_one_by_one as receive_messages, send_one_by_one as send_messages};
 
-/// What `recvmmsg` does, by single calls: a failure behind the first message is left for the next call.
+/// `recvmmsg` by single calls. A failure after the first message is returned by the next call.
 #[cfg(any(test, not(has_mmsg)))]
 fn receive_one_by_one(
     fd: BorrowedFd<'_>,
@@ -161,13 +161,13 @@ fn receive_one_by_one(
     flags: libc::c_int,
 ) -> nix::Result<usize> {
     one_by_one(messages, |message| {
-        // SAFETY: a message with pointers to a name and an `iovec` that outlive this call and that nobody else
-        // uses during it.
+        // SAFETY: a message with pointers to a name and an `iovec` that outlive this call and that no other
+        // code uses during it.
         unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message.msg_hdr, flags) }
     })
 }
 
-/// What `sendmmsg` does, by single calls.
+/// `sendmmsg` by single calls.
 #[cfg(any(test, not(has_mmsg)))]
 fn send_one_by_one(fd: BorrowedFd<'_>, messages: &mut [Message], flags: libc::c_int) -> nix::Result<usize> {
     one_by_one(messages, |message| {
@@ -195,7 +195,7 @@ impl Name {
     // SAFETY: numbers only.
     const EMPTY: Self = Name(unsafe { mem::zeroed() });
 
-    /// The internet address in it, `length` bytes of which the kernel wrote, or would have.
+    /// The internet address in it. `length` is the length that the kernel returned.
     fn address(&self, length: libc::socklen_t) -> Option<SocketAddr> {
         let length = length as usize;
         let family = i32::from(self.0.sin6_family);
@@ -228,7 +228,7 @@ mod tests {
     const RECEIVES: [Call; 2] = [receive_messages, receive_one_by_one];
     const SENDS: [Call; 2] = [send_messages, send_one_by_one];
 
-    /// Until something is there: a datagram may still be on its way when the call that sent it is back.
+    /// Waits until a datagram has arrived, which may be after the call that sent it has returned.
     fn await_readable(socket: &UdpSocket) {
         while socket.peek(&mut [0; 8]).is_err_and(|error| error.kind() == ErrorKind::Interrupted) {}
     }
@@ -256,8 +256,8 @@ mod tests {
                 count += receive_by(receive, near.as_fd(), parts, &mut datagrams[count..]).unwrap();
             }
             let address = far.local_addr().ok();
-            let told = [(3, false), (0, false), (4, true), (3, false)];
-            for (datagram, (length, truncated)) in datagrams.iter().zip(told) {
+            let expected = [(3, false), (0, false), (4, true), (3, false)];
+            for (datagram, (length, truncated)) in datagrams.iter().zip(expected) {
                 assert_eq!(*datagram, Datagram { length, truncated, address });
             }
             assert_eq!(&slots[2], b"thre");

@@ -1,10 +1,10 @@
-//! Raw descriptors: what an event loop on descriptors needs and the standard library hides.
+//! Operations on raw descriptors that an event loop needs and the standard library does not offer.
 //!
-//! * Nothing blocks: descriptors are opened non-blocking and close-on-exec, and [`read()`], [`write()`] and
-//!   [`accept`] answer `None` where the call would block.
-//! * An interrupted call (`EINTR`) is made again.
-//! * Failures are [`event_base::Error::System`] with the system call's name and the descriptor.
-//! * A write to a vanished peer is `EPIPE`, never a signal, wherever the descriptor is a socket.
+//! * No call blocks: descriptors are opened non-blocking and close-on-exec, and [`read()`], [`write()`] and
+//!   [`accept`] return `None` where the system call would block.
+//! * A call that a signal interrupts (`EINTR`) is repeated.
+//! * A failure is an [`event_base::Error::System`] with the name of the system call and the descriptor.
+//! * A write to a socket whose peer has closed is `EPIPE` and raises no signal.
 
 mod configure;
 mod connect;

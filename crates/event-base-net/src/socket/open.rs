@@ -8,11 +8,11 @@ use socket2::{SockAddr, SockRef, Socket, Type};
 use crate::address::Address;
 use crate::failure::{Result, from_io, system, would_block};
 
-/// The next waiting connection and where it came from, or `None` when there is none.
+/// The next connection that waits and the address of its peer, or `None` if none waits.
 ///
 /// # Errors
-/// `accept`: above all `EMFILE` and `ENFILE` (no descriptor is free) and `ECONNABORTED` (the connection
-/// was given up before it was accepted; the next call may succeed).
+/// `accept`: `EMFILE` and `ENFILE` (no descriptor is free), `ECONNABORTED` (the connection was closed before it was
+/// accepted; the next call may succeed), ...
 pub fn accept(listener: impl AsFd) -> Result<Option<(OwnedFd, Address)>> {
     let listener = listener.as_fd();
     loop {
@@ -33,7 +33,7 @@ fn accept_raw(listener: &Socket) -> std::io::Result<(Socket, SockAddr)> {
     listener.accept4((SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC).bits())
 }
 
-// Darwin has no accept4, so the descriptor is made close-on-exec a moment after it exists.
+// Darwin has no accept4, so close-on-exec is set by a second call.
 #[cfg(target_vendor = "apple")]
 fn accept_raw(listener: &Socket) -> std::io::Result<(Socket, SockAddr)> {
     let (socket, peer) = listener.accept()?;
@@ -54,7 +54,7 @@ pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
     Ok((a.into(), b.into()))
 }
 
-/// A pipe: the end to read from, then the end to write to.
+/// A pipe: first the end to read from, then the end to write to.
 ///
 /// # Errors
 /// `pipe`: `EMFILE`, `ENFILE`.
@@ -79,7 +79,7 @@ pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
 
 /// A stream socket of the address's family.
 pub(super) fn open(address: &Address) -> Result<Socket> {
-    // `Socket::new` makes it close-on-exec and, on Darwin, free of SIGPIPE.
+    // `Socket::new` sets close-on-exec and, on Darwin, SO_NOSIGPIPE.
     #[cfg(not(target_vendor = "apple"))]
     let kind = Type::STREAM.nonblocking();
     #[cfg(target_vendor = "apple")]

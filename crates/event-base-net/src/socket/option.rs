@@ -1,8 +1,8 @@
-//! The names of socket options, and the kinds of their values.
+//! Socket options, and the kinds of their values.
 
 use std::time::Duration;
 
-/// What kind of value an option takes.
+/// The kind of an option's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OptionKind {
     /// On or off.
@@ -18,7 +18,7 @@ pub enum OptionKind {
 pub enum OptionValue {
     /// On or off.
     Switch(bool),
-    /// Bytes, probes, hops, ... as the option says.
+    /// Bytes, probes, hops, ...: see the option.
     Count(u32),
     /// A duration; `None` turns the option off.
     Time(Option<Duration>),
@@ -35,7 +35,7 @@ macro_rules! options {
             /// Every option there is.
             pub const ALL: &'static [SocketOption] = &[$(SocketOption::$variant,)*];
 
-            /// The option's name, in the spelling of the TypeScript layer.
+            /// The name of the option in the TypeScript layer.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(SocketOption::$variant => $name,)* }
@@ -51,61 +51,60 @@ macro_rules! options {
 }
 
 options! {
-    /// Small writes are sent at once (`TCP_NODELAY`).
+    /// Small writes are sent immediately (`TCP_NODELAY`).
     NoDelay = "noDelay": Switch,
-    /// The kernel probes a silent connection (`SO_KEEPALIVE`).
+    /// The kernel probes an idle connection (`SO_KEEPALIVE`).
     KeepAlive = "keepAlive": Switch,
-    /// Silence before the first probe (`TCP_KEEPIDLE`); whole seconds, rounded up.
+    /// The idle time before the first probe (`TCP_KEEPIDLE`); rounded up to whole seconds.
     KeepAliveIdle = "keepAliveIdle": Time,
-    /// Time between probes (`TCP_KEEPINTVL`); whole seconds, rounded up.
+    /// The time between probes (`TCP_KEEPINTVL`); rounded up to whole seconds.
     KeepAliveInterval = "keepAliveInterval": Time,
-    /// Unanswered probes before the connection is given up (`TCP_KEEPCNT`).
+    /// The number of unanswered probes after which the connection fails (`TCP_KEEPCNT`).
     KeepAliveCount = "keepAliveCount": Count,
-    /// How long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`; Linux).
+    /// The time for which sent data may stay unacknowledged (`TCP_USER_TIMEOUT`; Linux).
     UserTimeout = "userTimeout": Time,
-    /// A port left a moment ago can be bound again (`SO_REUSEADDR`).
+    /// A port that was in use until recently can be bound again (`SO_REUSEADDR`).
     ReuseAddress = "reuseAddress": Switch,
     /// Several sockets can be bound to one address (`SO_REUSEPORT`).
     ReusePort = "reusePort": Switch,
-    /// Bytes of the kernel's receive buffer (`SO_RCVBUF`). Linux doubles and limits what is set.
+    /// The size of the kernel's receive buffer in bytes (`SO_RCVBUF`). Linux doubles and limits the value.
     ReceiveBuffer = "receiveBuffer": Count,
-    /// Bytes of the kernel's send buffer (`SO_SNDBUF`). Linux doubles and limits what is set.
+    /// The size of the kernel's send buffer in bytes (`SO_SNDBUF`). Linux doubles and limits the value.
     SendBuffer = "sendBuffer": Count,
-    /// How long closing goes on sending in the background; zero resets the connection instead
-    /// (`SO_LINGER`); whole seconds, rounded up.
+    /// The time for which the kernel continues to send after a close; zero makes a close a reset (`SO_LINGER`). Rounded
+    /// up to whole seconds.
     Linger = "linger": Time,
     /// Urgent data stays in the stream (`SO_OOBINLINE`).
     OutOfBandInline = "outOfBandInline": Switch,
-    /// An IPv6 socket takes no IPv4 connections (`IPV6_V6ONLY`); before it is bound.
+    /// An IPv6 socket accepts no IPv4 connections (`IPV6_V6ONLY`). Set it before binding.
     Ipv6Only = "ipv6Only": Switch,
-    /// Hops a packet may travel (`IP_TTL`, `IPV6_UNICAST_HOPS`).
+    /// The number of hops of a packet (`IP_TTL`, `IPV6_UNICAST_HOPS`).
     TimeToLive = "timeToLive": Count,
-    /// Acknowledgements are not delayed for the moment (`TCP_QUICKACK`; Linux).
+    /// Acknowledgements are not delayed until the kernel resets the option (`TCP_QUICKACK`; Linux).
     QuickAck = "quickAck": Switch,
     /// Only full segments are sent while it is on (`TCP_CORK`; Linux).
     Cork = "cork": Switch,
-    /// Writable only while fewer bytes than this wait unsent (`TCP_NOTSENT_LOWAT`; Linux).
+    /// The socket is writable only while fewer bytes than this are unsent (`TCP_NOTSENT_LOWAT`; Linux).
     UnsentLimit = "unsentLimit": Count,
-    /// An address this host does not have (yet) can be bound (`IP_FREEBIND`; Linux).
+    /// An address that this host does not have (yet) can be bound (`IP_FREEBIND`; Linux).
     FreeBind = "freeBind": Switch,
-    /// Connections to foreign addresses can be taken (`IP_TRANSPARENT`; Linux, privileged).
+    /// Connections to addresses of other hosts can be accepted (`IP_TRANSPARENT`; Linux, privileged).
     Transparent = "transparent": Switch,
-    /// How many connections may wait that brought data in their first packet; for a listening socket
-    /// (`TCP_FASTOPEN`; Linux).
+    /// The number of connections with data in their first packet that may wait; for a listening socket (`TCP_FASTOPEN`;
+    /// Linux).
     FastOpen = "fastOpen": Count,
-    /// A connection is not reported before it brought data, or for this long; for a listening socket
-    /// (`TCP_DEFER_ACCEPT`; Linux, which rounds it to a number of its own repetitions); whole seconds,
-    /// rounded up.
+    /// A connection is not reported until it has data, or until this time has passed; for a listening socket
+    /// (`TCP_DEFER_ACCEPT`; Linux, which rounds it to a number of retransmissions). Rounded up to whole seconds.
     DeferAccept = "deferAccept": Time,
-    /// The port of a socket that is bound to an address alone is chosen when it connects, so that
-    /// connections to different places can share one (`IP_BIND_ADDRESS_NO_PORT`; Linux).
+    /// The port of a socket that is bound to an address without a port is chosen when it connects, so that connections
+    /// to different destinations can share one (`IP_BIND_ADDRESS_NO_PORT`; Linux).
     BindAddressNoPort = "bindAddressNoPort": Switch,
     /// The routing mark of the socket's packets (`SO_MARK`; Linux, privileged).
     Mark = "mark": Count,
 }
 
 impl SocketOption {
-    /// The option of this name, case counts.
+    /// The option with this name, which is case-sensitive.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|option| option.name() == name)

@@ -1,4 +1,4 @@
-//! Asking about a descriptor, and its blocking mode.
+//! Properties of a descriptor.
 
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -9,7 +9,7 @@ use socket2::SockRef;
 use crate::address::Address;
 use crate::failure::{Result, from_io, system};
 
-/// Where the socket itself is bound.
+/// The local address of a socket.
 ///
 /// # Errors
 /// `getsockname`: `ENOTSOCK`, `EBADF`.
@@ -20,7 +20,7 @@ pub fn address(fd: impl AsFd) -> Result<Address> {
     Ok(Address::from_kernel(&address))
 }
 
-/// Where the other end is.
+/// The address of the peer of a socket.
 ///
 /// # Errors
 /// `getpeername`: `ENOTCONN`, `ENOTSOCK`, `EBADF`.
@@ -31,8 +31,8 @@ pub fn peer(fd: impl AsFd) -> Result<Address> {
     Ok(Address::from_kernel(&address))
 }
 
-/// Takes the failure that waits on the socket (`SO_ERROR`), which clears it. `syscall` names the call that
-/// failure belongs to, `"connect"` for a socket that was on its way.
+/// Returns and clears the pending error of a socket (`SO_ERROR`). `syscall` is the call that the error belongs to:
+/// `"connect"` for a socket that was connecting.
 ///
 /// # Errors
 /// `getsockopt`: `ENOTSOCK`, `EBADF`.
@@ -48,8 +48,8 @@ pub fn error(fd: impl AsFd, syscall: &'static str) -> Result<Option<SystemError>
     }
 }
 
-/// Makes the descriptor non-blocking or blocking. The mode belongs to the open file and so to every
-/// descriptor that was duplicated from it, in other processes too.
+/// Makes the descriptor non-blocking or blocking. The mode belongs to the open file description, and so to every
+/// descriptor that was duplicated from it, also in other processes.
 ///
 /// # Errors
 /// `fcntl`: `EBADF`.
@@ -65,7 +65,7 @@ pub fn set_nonblocking(fd: impl AsFd, nonblocking: bool) -> Result<()> {
     Ok(())
 }
 
-/// Closes the descriptor when another program takes this process's place, as those opened here are.
+/// Makes the kernel close the descriptor in `exec`, as it does with all descriptors that are opened here.
 ///
 /// # Errors
 /// `fcntl`: `EBADF`.

@@ -1,4 +1,4 @@
-//! Moving bytes and ending: read, write, shutdown, close.
+//! Read, write, shutdown, close.
 
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd};
@@ -8,19 +8,19 @@ use nix::sys::socket::{MsgFlags, Shutdown, UnixAddr, sendmsg};
 
 use crate::failure::{Result, system, would_block};
 
-/// Which direction of a connection [`shutdown`] ends.
+/// The direction of a connection that [`shutdown`] ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// Nothing more is read.
     Read,
     /// Nothing more is written: the peer reads the end of the stream.
     Write,
-    /// Neither.
+    /// Nothing more is read or written.
     Both,
 }
 
-/// Reads into `buffer`: how many bytes came (0 at the end of the stream, or when `buffer` is empty), or
-/// `None` when nothing is there yet.
+/// Reads into `buffer`. Returns the number of bytes (0 at the end of the stream, or for an empty `buffer`), or `None` if
+/// none have arrived.
 ///
 /// # Errors
 /// `read`: `ECONNRESET`, `EBADF`, ...
@@ -29,26 +29,26 @@ pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> Result<Option<usize>> {
     receive(fd, false, buffer).map_err(|errno| system(errno, "read", Some(fd.as_raw_fd())))
 }
 
-/// Copies what a socket would [`read()`] into `buffer` and leaves it there (`recv(2)` with `MSG_PEEK`): how many bytes
-/// (0 at the end of the stream, or when `buffer` is empty), or `None` when nothing is there yet. Never blocks, whatever
-/// the descriptor's mode.
+/// Copies the bytes that a [`read()`] of a socket would return into `buffer`, and leaves them in the socket (`recv(2)`
+/// with `MSG_PEEK`). Returns the number of bytes (0 at the end of the stream, or for an empty `buffer`), or `None` if
+/// none have arrived. Does not block, also on a blocking descriptor.
 ///
-/// What was seen keeps the socket readable, so a level-triggered event fires again at once; wait for more with an
+/// The socket stays readable, so a level-triggered event fires again immediately; wait for more bytes with an
 /// edge-triggered one.
 ///
 /// # Errors
-/// `recv`: `ENOTSOCK` of what is no socket, `ECONNRESET`, `ENOTCONN`, `EBADF`, ...
+/// `recv`: `ENOTSOCK` if it is not a socket, `ECONNRESET`, `ENOTCONN`, `EBADF`, ...
 pub fn peek(fd: impl AsFd, buffer: &mut [u8]) -> Result<Option<usize>> {
     let fd = fd.as_fd().as_raw_fd();
     let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
     retry(|| nix::sys::socket::recv(fd, buffer, flags)).map_err(|errno| system(errno, "recv", Some(fd)))
 }
 
-/// Writes from `buffer`: how many bytes were taken, or `None` when none could be.
+/// Writes from `buffer`. Returns the number of bytes that were accepted, or `None` if none could be.
 ///
-/// On a socket a vanished peer is `EPIPE` and no signal is raised. For other descriptors the kernel has no
-/// such request (short of process-wide signal settings): a pipe without a reader raises `SIGPIPE` in a
-/// process that has not ignored it, as Node.js and every Rust program have.
+/// For a socket whose peer has closed the error is `EPIPE`, and no signal is raised. For other descriptors the kernel
+/// cannot suppress it: a pipe without a reader raises `SIGPIPE` in a process that does not ignore it. Node.js and Rust
+/// programs ignore it.
 ///
 /// # Errors
 /// `write`: `EPIPE`, `ECONNRESET`, `EBADF`, ...
@@ -61,7 +61,7 @@ pub fn write(fd: impl AsFd, buffer: &[u8]) -> Result<Option<usize>> {
     written.map_err(|errno| system(errno, "write", Some(fd.as_raw_fd())))
 }
 
-/// Writes from several buffers as if they were one (`writev(2)`); otherwise like [`write()`].
+/// As [`write()`], from several buffers as if they were one (`writev(2)`).
 ///
 /// # Errors
 /// `writev`: `EPIPE`, `ECONNRESET`, `EBADF`, ...; `EINVAL` for more than 1024 buffers.
@@ -89,21 +89,21 @@ pub fn shutdown(fd: impl AsFd, direction: Direction) -> Result<()> {
     nix::sys::socket::shutdown(fd, how).map_err(|errno| system(errno, "shutdown", Some(fd)))
 }
 
-/// Closes the descriptor, owned or a bare number, and tells what the kernel made of it, which dropping it does
-/// not. A descriptor that was open is gone in either case.
+/// Closes the descriptor, owned or a bare number, and returns the kernel's error, which dropping it does not. A
+/// descriptor that was open is closed in either case.
 ///
 /// # Errors
-/// `close`: `EBADF` for a number that is none; `EIO` and the like, of files that wrote late.
+/// `close`: `EBADF` for a number that is not an open descriptor; `EIO` and others for delayed writes to a file.
 pub fn close(fd: impl IntoRawFd) -> Result<()> {
     let number = fd.into_raw_fd();
     match nix::unistd::close(number) {
-        // Linux has released the number by then; trying again could close someone else's.
+        // Linux has released the number already (close(2)); another call could close a descriptor opened meanwhile.
         Ok(()) | Err(Errno::EINTR) => Ok(()),
         Err(errno) => Err(system(errno, "close", Some(number))),
     }
 }
 
-/// [`read`] where the caller may know that `fd` is a socket: `recv` is the shorter way through the kernel.
+/// As [`read`], for a caller that knows whether `fd` is a socket: `recv` costs less than `read` in the kernel.
 pub(crate) fn receive(fd: BorrowedFd<'_>, socket: bool, buffer: &mut [u8]) -> nix::Result<Option<usize>> {
     if socket {
         retry(|| nix::sys::socket::recv(fd.as_raw_fd(), buffer, MsgFlags::empty()))
@@ -112,7 +112,7 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, socket: bool, buffer: &mut [u8]) -> ni
     }
 }
 
-/// [`write`] where the caller knows whether `fd` is a socket.
+/// As [`write`], for a caller that knows whether `fd` is a socket.
 pub(crate) fn send(fd: BorrowedFd<'_>, socket: bool, buffer: &[u8]) -> nix::Result<Option<usize>> {
     if socket {
         retry(|| nix::sys::socket::send(fd.as_raw_fd(), buffer, quiet()))
@@ -126,13 +126,13 @@ fn quiet() -> MsgFlags {
     MsgFlags::MSG_NOSIGNAL
 }
 
-// Darwin's sockets are made free of SIGPIPE when they are opened (SO_NOSIGPIPE).
+// Sockets on Darwin get SO_NOSIGPIPE when they are opened.
 #[cfg(target_vendor = "apple")]
 fn quiet() -> MsgFlags {
     MsgFlags::empty()
 }
 
-/// Makes a call again that a signal broke off; `None` where it would block.
+/// Repeats a call that a signal interrupts. `None`: it would block.
 pub(super) fn retry(mut call: impl FnMut() -> nix::Result<usize>) -> nix::Result<Option<usize>> {
     loop {
         match call() {
