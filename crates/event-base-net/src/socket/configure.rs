@@ -201,6 +201,6 @@ fn whole_seconds(option: SocketOption, time: Duration) -> Result<Duration> {
 }
 
 fn is_v6(socket: &Socket) -> io::Result<bool> {
-    // The bound or unbound local address carries the family on every system; SO_DOMAIN does not exist on all.
+    // The local address, bound or not, has the family on every system; SO_DOMAIN does not exist on all.
     Ok(socket.local_addr()?.domain() == Domain::IPV6)
 }
