@@ -1,6 +1,6 @@
 //! The timer part of a slot.
 //!
-//! A timer is in the heap, in a queue, or in neither; its `stamp` tells which, and `detail` depends on it:
+//! A timer is in the heap, in a queue, or in neither; `stamp` identifies which, and `detail` depends on it:
 //!
 //! | `stamp` | the timer is in | `detail` is |
 //! |---|---|---|
