@@ -5,18 +5,19 @@
 
 mod support;
 
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use event_base::{
     Base, Clock, Config, CountFlags, Error, EventSpec, LoopResult, Severity, Step, SystemClock, Wait, What,
-    set_log_callback,
+    set_log_callback, supported_methods,
 };
 use nix::errno::Errno;
 use nix::libc;
 
-use support::{CountingClock, ONE_PASS, WAIT, fd, ms, next_event, pair, run, run_watched};
+use support::{CountingClock, ONE_PASS, WAIT, fd, ms, next_event, only, pair, run, run_watched};
 
 const CHILD: &str = "EVENT_BASE_SANDBOXED_CHILD";
 
@@ -110,27 +111,69 @@ fn a_sandbox_without_eventfd_is_woken_through_a_pipe() {
     }
 }
 
+/// Lets every system call that a backend waits with fail with `EIO`.
+fn refuse_waits() {
+    let waits = [
+        libc::SYS_epoll_pwait2,
+        libc::SYS_epoll_pwait,
+        libc::SYS_ppoll,
+        libc::SYS_pselect6,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_epoll_wait,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_poll,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_select,
+    ];
+    refuse(&waits, Errno::EIO);
+}
+
+/// A base on each backend, with an event for which a wait has found readiness.
+fn bases_with_a_ready_event() -> Vec<(Base, UnixStream, UnixStream)> {
+    let make = |name| {
+        let base = Base::with_config(&only(Config::new(), name)).unwrap();
+        let (socket, peer) = pair();
+        let event = base.create_and_add(EventSpec::io(fd(&socket), What::WRITE).persist(), None).unwrap();
+        assert_eq!(run(&base, ONE_PASS).1, [(event, What::WRITE)]);
+        (base, socket, peer)
+    };
+    supported_methods().into_iter().map(make).collect()
+}
+
 #[test]
 fn a_wait_that_fails_reports_nothing() {
     if in_a_process_of_its_own("a_wait_that_fails_reports_nothing") {
-        let base = Base::new().unwrap();
-        let (socket, _peer) = pair();
-        let event = base.create_and_add(EventSpec::io(fd(&socket), What::WRITE).persist(), None).unwrap();
-        assert_eq!(run(&base, ONE_PASS).1, [(event, What::WRITE)]);
-        let waits = [
-            libc::SYS_epoll_pwait2,
-            libc::SYS_epoll_pwait,
-            #[cfg(target_arch = "x86_64")]
-            libc::SYS_epoll_wait,
-        ];
-        refuse(&waits, Errno::EIO);
-        for flags in [ONE_PASS, WAIT] {
-            let result = base.run(flags, |_, ready| panic!("{ready:?}"));
-            let Err(Error::System(error)) = result else { panic!("{result:?}") };
-            assert_eq!((error.errno, error.syscall), (Errno::EIO as i32, "epoll_wait"));
-            assert_eq!(base.count_events(CountFlags::ACTIVE), Ok(0), "readiness that an earlier wait found");
+        let bases = bases_with_a_ready_event();
+        refuse_waits();
+        for (base, ..) in bases {
+            for flags in [ONE_PASS, WAIT] {
+                let result = base.run(flags, |_, ready| panic!("{ready:?}"));
+                let Err(Error::System(error)) = result else { panic!("{result:?}") };
+                assert_eq!(error.errno, Errno::EIO as i32);
+                assert_eq!(
+                    base.count_events(CountFlags::ACTIVE),
+                    Ok(0),
+                    "readiness that an earlier wait found"
+                );
+            }
+            base.close().unwrap();
         }
-        base.close().unwrap();
+    }
+}
+
+#[test]
+fn a_wait_of_a_host_that_fails_reports_nothing() {
+    if in_a_process_of_its_own("a_wait_of_a_host_that_fails_reports_nothing") {
+        let bases = bases_with_a_ready_event();
+        refuse_waits();
+        for (base, ..) in bases {
+            let mut wait = base.start_wait().unwrap();
+            let result = wait.wait();
+            let Err(Error::System(error)) = result else { panic!("{result:?}") };
+            assert_eq!(error.errno, Errno::EIO as i32);
+            base.finish_wait(wait).unwrap();
+            assert_eq!(base.count_events(CountFlags::ACTIVE), Ok(0), "{:?}", base.method());
+        }
     }
 }
 

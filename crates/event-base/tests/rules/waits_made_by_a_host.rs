@@ -4,7 +4,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use event_base::{
-    Base, BaseFlags, Config, Error, EventSpec, LoopResult, Step, Wait, What, supported_methods,
+    Base, BaseFlags, Config, Error, EventSpec, Features, LoopResult, Step, Wait, What, supported_methods,
 };
 
 use crate::support::{PATIENCE, WAIT, drain, fd, ms, next_event, pair, run};
@@ -181,5 +181,38 @@ fn the_base_can_be_run_afterwards() {
         base.leave();
         writer.write_all(b"x").unwrap();
         assert_eq!(run(&base, WAIT), (LoopResult::Empty, vec![(event, What::READ)]));
+    });
+}
+
+#[test]
+fn a_wait_of_another_base_is_refused() {
+    each(|base| {
+        let other = Base::new().unwrap();
+        let wait = base.start_wait().unwrap();
+        let foreign = other.start_wait().unwrap();
+        assert_eq!(base.finish_wait(foreign), Err(Error::Closed));
+        assert_eq!(base.start_wait().err(), Some(Error::Reentrant), "the own wait is still away");
+        base.finish_wait(wait).unwrap();
+    });
+}
+
+#[test]
+fn a_wait_that_is_made_twice_keeps_what_it_found_first() {
+    each(|base| {
+        let edge = if base.features().unwrap().contains(Features::ET) { What::ET } else { What::empty() };
+        let (reader, mut writer) = pair();
+        let what = What::READ | What::PERSIST | edge;
+        let event = base.create_and_add(EventSpec::io(fd(&reader), what), None).unwrap();
+        base.enter(WAIT).unwrap();
+        writer.write_all(b"x").unwrap();
+        let mut wait = base.start_wait().unwrap();
+        for _ in 0..2 {
+            wait.wait().unwrap();
+        }
+        base.finish_wait(wait).unwrap();
+        let step = base.next(Wait::Never);
+        let Ok(Step::Event(ready)) = step else { panic!("{step:?}") };
+        assert_eq!((ready.id, ready.what), (event, What::READ | edge));
+        base.leave();
     });
 }

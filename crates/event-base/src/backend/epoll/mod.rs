@@ -128,6 +128,7 @@ impl Method for Epoll {
         if waiter.is_full() && waiter.events.len() < MOST_ROOM {
             waiter.events.resize(waiter.events.len() * 2, EpollEvent::empty());
         }
+        waiter.found = 0;
         self.waiter = Some(waiter);
     }
 

@@ -113,7 +113,7 @@ impl Method for Kqueue {
         if !self.closers.is_empty() {
             self.repeat_closed(waiter.found());
         }
-        waiter.grow();
+        waiter.reset();
         self.waiter = Some(waiter);
     }
 

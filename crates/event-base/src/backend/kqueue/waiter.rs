@@ -52,11 +52,18 @@ impl KqueueWaiter {
         &self.events[..self.found]
     }
 
-    /// Makes more room if the last wait filled it.
-    pub(super) fn grow(&mut self) {
+    /// Forgets what the last wait found, and makes more room if it was filled.
+    pub(super) fn reset(&mut self) {
         if self.full && self.events.len() < MOST_ROOM {
             self.events.resize(self.events.len() * 2, Kevent::EMPTY);
         }
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        self.found = 0;
+        self.full = false;
+        self.merged.clear();
     }
 
     /// Joins what both filters of a descriptor reported into one readiness, so that its events become active in the
@@ -80,9 +87,7 @@ impl KqueueWaiter {
 
 impl MethodWaiter for KqueueWaiter {
     fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
-        self.found = 0;
-        self.full = false;
-        self.merged.clear();
+        self.forget();
         match self.kernel.wait(&mut self.events, timeout) {
             Ok(found) => self.found = found,
             Err(Errno::EINTR) => return Ok(()),

@@ -59,11 +59,15 @@ pub struct WaitEnder {
 }
 
 impl HostWait {
-    /// Sleeps until a descriptor is ready, a deadline has passed, or the base was woken; may end early.
+    /// Sleeps until a descriptor is ready, a deadline has passed, or the base was woken; may end early. A wait that
+    /// has found something returns immediately when it is made again.
     ///
     /// # Errors
     /// [`Error::System`] if the wait fails; the next [`Base::next`] fails in the same way.
     pub fn wait(&mut self) -> Result<(), Error> {
+        if self.waiter.len() > 0 {
+            return Ok(());
+        }
         let left = self.deadline.map(|deadline| self.clock.until(deadline));
         self.waiter.wait(left.map(Duration::from_nanos))
     }
@@ -138,8 +142,14 @@ impl Base {
     }
 
     /// Returns a wait with what it found; the next [`next`](Self::next) continues from there.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] too if another base started the wait, or this one did before a fork.
     pub fn finish_wait(&self, wait: HostWait) -> Result<(), Error> {
         self.try_with(|inner| {
+            if !inner.kernel.notifier.as_ref().is_some_and(|own| Arc::ptr_eq(own, &wait.notifier)) {
+                return Err(Error::Closed);
+            }
             inner.kernel.host.waits = false;
             inner.kernel.end_sleep();
             inner.time.forget();
