@@ -6,7 +6,7 @@
 //! and checks all arguments; a wrong handle or id results in an error, never in undefined behaviour.
 //!
 //! - Times are milliseconds; a negative time means none. Event ids are whole numbers below 2^53.
-//! - A failure is returned as an error object ([`error::Outcome`]) and thrown by TypeScript: an exception that native
+//! - A failure is returned as an error object (`error::Outcome`) and thrown by TypeScript: an exception that native
 //!   code throws aborts the process under `--abort-on-uncaught-exception`, even where JavaScript catches it.
 //! - A pointer into JavaScript's memory is taken only after the last call that can run JavaScript, which is any
 //!   reading of a property or an element. So bytes are arguments of their own and never properties of an object.
