@@ -318,17 +318,17 @@ export interface BindingLogEntry {
 export interface BindingProxyOptions {
   /** Where it listens; missing for a descriptor. */
   listen?: BindingAddress
-  /** The listening socket where there is no address; the proxy's from here on. */
+  /** The listening socket where there is no address. The proxy owns it. */
   fd: number
   /** How it binds. */
   bind: BindingBindOptions
   /** Connections accepted in one pass. */
   batch: number
-  /** How many threads. */
+  /** The number of threads. */
   threads: number
   /** Where it forwards to. */
   upstreams: Array<BindingUpstream>
-  /** The fewest connections count, not the turn. */
+  /** Whether the server with the fewest connections is next, and not the next in turn. */
   leastConnections: boolean
   /** Whether the addresses of a name are one server, and not one each. */
   addressesAsOne: boolean
@@ -336,29 +336,29 @@ export interface BindingProxyOptions {
   lookupInterval: number
   /** Milliseconds that a connect to one server may take. */
   connectTimeout: number
-  /** Milliseconds without a byte. */
+  /** Milliseconds without a byte that end a connection. */
   idleTimeout: number
-  /** Bytes a second in a connection. */
+  /** Bytes per second of each connection. */
   rate: number
-  /** Bytes at once. */
+  /** The burst of each connection, in bytes. */
   burst: number
-  /** Bytes a second in all connections together. */
+  /** Bytes per second of all connections together. */
   totalRate: number
-  /** Bytes at once in all of them. */
+  /** The burst of all connections together, in bytes. */
   totalBurst: number
   /** The version of the header. */
   proxyProtocol: number
-  /** Failures in a row. */
+  /** Consecutive failures after which a server is passed over. */
   failures: number
-  /** Milliseconds out at first. */
+  /** Milliseconds for which it is passed over at first. */
   backoff: number
-  /** Milliseconds out at most. */
+  /** The longest such time. */
   maxBackoff: number
 }
 
-/** What a proxy has done so far. */
+/** The statistics of a proxy. */
 export interface BindingProxyStats {
-  /** All of it. */
+  /** The sums. */
   total: BindingTraffic
   /** By thread. */
   threads: Array<BindingTraffic>
@@ -434,19 +434,19 @@ export interface BindingTiming {
   slowestDuration: number
 }
 
-/** What a proxy, or one thread, has done. */
+/** The traffic of a proxy or of one thread. */
 export interface BindingTraffic {
   /** Connections accepted. */
   accepted: number
-  /** Connections under way. */
+  /** Open connections. */
   open: number
-  /** Connections nobody took. */
+  /** Connections that ended before an upstream was connected. */
   refused: number
-  /** Connections that ended by an error. */
+  /** Connections that ended with an error. */
   failed: number
-  /** Bytes towards upstreams. */
+  /** Bytes from clients to upstreams. */
   bytesAToB: number
-  /** Bytes from upstreams. */
+  /** Bytes from upstreams to clients. */
   bytesBToA: number
 }
 
@@ -460,31 +460,31 @@ export interface BindingUpstream {
   weight: number
 }
 
-/** What became of the connections to one upstream. */
+/** The traffic of one upstream. */
 export interface BindingUpstreamStats {
-  /** Which. */
+  /** Its name. */
   name: string
-  /** Its share. */
+  /** Its weight. */
   weight: number
-  /** Up, down, or being found out. */
+  /** Whether it gets connections. */
   state: 'up' | 'down' | 'probing'
-  /** Milliseconds until it is tried again; -1 unless it is down. */
+  /** Milliseconds until it is probed, or its name is looked up. -1 unless it is down. */
   retryAfter: number
-  /** Connections it took. */
+  /** Connects that succeeded. */
   connected: number
-  /** Connections under way. */
+  /** Open connections. */
   open: number
   /** Connects that failed. */
   refused: number
-  /** Connections that ended by an error. */
+  /** Connections that ended with an error. */
   failed: number
-  /** Bytes towards it. */
+  /** Bytes from clients to it. */
   bytesAToB: number
-  /** Bytes from it. */
+  /** Bytes from it to clients. */
   bytesBToA: number
-  /** Milliseconds of connects that succeeded. */
+  /** The duration of all successful connects together, in milliseconds. */
   connectMs: number
-  /** The longest of them. */
+  /** The duration of the longest one. */
   longestConnectMs: number
 }
 
@@ -576,31 +576,31 @@ export declare function netStats(handle: Handle, source: number): BindingRelaySt
 /** Where it listens. */
 export declare function proxyAddress(owner: ExternalObject<ProxyOwner>): BindingAddress
 
-/** Accepts no more and ends with the last connection; a negative timeout means none. */
+/** Accepts no more connections, and ends with the last one. A negative timeout means none. */
 export declare function proxyDrain(owner: ExternalObject<ProxyOwner>, timeout: number): void
 
-/** Ends everything at once, and waits for it. */
+/** Ends all connections and threads, and waits for them. */
 export declare function proxyEnd(owner: ExternalObject<ProxyOwner>): void
 
 /** Whether all threads have ended. */
 export declare function proxyIsOver(owner: ExternalObject<ProxyOwner>): boolean
 
-/** Forwards new connections to other upstreams. */
+/** Replaces the list of upstreams. */
 export declare function proxySetUpstreams(owner: ExternalObject<ProxyOwner>, list: Array<BindingUpstream>): Outcome<undefined>
 
 /**
- * Starts a proxy. `listener` is called, from the environment's own loop, when there is something to
- * [hear](proxy_take).
+ * Starts a proxy. `listener` is called in the environment's own loop when there are [problems](proxy_take), and when
+ * the proxy [has ended](proxy_is_over).
  */
 export declare function proxyStart(options: BindingProxyOptions, listener: () => void): Outcome<ExternalObject<ProxyOwner>>
 
-/** What it has done so far. */
+/** The statistics so far. */
 export declare function proxyStats(owner: ExternalObject<ProxyOwner>): BindingProxyStats
 
-/** Ends everything at once, without waiting for it. */
+/** Ends all connections and threads, without waiting for them. */
 export declare function proxyStop(owner: ExternalObject<ProxyOwner>): void
 
-/** What there is to hear. */
+/** The problems since the last call. */
 export declare function proxyTake(owner: ExternalObject<ProxyOwner>): Array<| { kind: 'connectFailed', upstream: string, address: BindingAddress, error: Error, times: number }
 | { kind: 'upstreamDown', upstream: string, address: BindingAddress, error: Error, retryAfter: number }
 | { kind: 'upstreamUp', upstream: string }
