@@ -157,7 +157,7 @@ const options = {
 await main(import.meta.url, USAGE, options, async (values) => {
   const allowed = values.allow.map((rule) => parseRule('--allow', rule))
   const denied = values.deny.map((rule) => parseRule('--deny', rule))
-  if (allowed.length === 0) throw new UsageError('--allow is missing: nobody could go anywhere')
+  if (allowed.length === 0) throw new UsageError('--allow is missing: every request would be refused')
   const headTimeout = parseSeconds('--head-timeout', values['head-timeout'])
   const connectTimeout = parseSeconds('--connect-timeout', values['connect-timeout'])
   const base = new EventBase()

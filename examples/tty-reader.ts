@@ -44,13 +44,13 @@ await main(import.meta.url, USAGE, options, async (values, [path = '/dev/tty', .
   const buffer = Buffer.alloc(1024)
   const keys = new Keys()
 
-  const tell = (names: readonly string[]): void => {
+  const print = (names: readonly string[]): void => {
     for (const name of names) {
       console.log(name)
       if (name === 'Ctrl+C' || name === 'Ctrl+D') base.loopBreak()
     }
   }
-  const alone = base.newTimer(() => tell(keys.flush()))
+  const alone = base.newTimer(() => print(keys.flush()))
   const event = base.newEvent(fd, EV.READ | EV.PERSIST, () => {
     const count = socket.read(fd, buffer)
     if (count < 0) return
@@ -59,7 +59,7 @@ await main(import.meta.url, USAGE, options, async (values, [path = '/dev/tty', .
       base.loopBreak()
       return
     }
-    tell(keys.add(buffer.subarray(0, count)))
+    print(keys.add(buffer.subarray(0, count)))
     if (keys.torn) alone.add(delay)
     else alone.del()
   })

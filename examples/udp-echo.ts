@@ -12,7 +12,7 @@ import { formatAddress, main, parseCount, parseHostAndPort, runUntilStopped } fr
 const USAGE = `
 usage: udp-echo.ts [--listen HOST:PORT] [--batch COUNT] [--size BYTES] [--buffer BYTES]
 
-Sends back the datagrams it receives, until SIGINT or SIGTERM, and then tells how many.
+Sends back the datagrams it receives, until SIGINT or SIGTERM, and then prints their number.
   --listen HOST:PORT  where to receive (default 127.0.0.1:0, any free port)
   --batch COUNT       datagrams in a system call, 1 to 64 (default 16)
   --size BYTES        the largest datagram that is sent back (default 2048)

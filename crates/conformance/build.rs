@@ -1,13 +1,13 @@
-//! Finds the system's libevent, which the engine is measured against.
+//! Finds the system's libevent.
 
 use std::process::ExitCode;
 
-/// The libraries needed: the loop itself, and its pthreads glue for the rows with locks.
+/// The required libraries: the loop, and its pthreads support for the rows with locks.
 const LIBRARIES: [&str; 2] = ["libevent_core", "libevent_pthreads"];
 
 fn main() -> ExitCode {
     println!("cargo:rerun-if-changed=build.rs");
-    // The differential brings its own clock and its own wait, which libevent's library is to find too.
+    // The differential replaces the clock and the wait, which libevent's library has to find too.
     println!("cargo:rustc-link-arg-bin=differential=-rdynamic");
     for library in LIBRARIES {
         let found = pkg_config::Config::new().atleast_version("2.1").probe(library);

@@ -8,7 +8,7 @@ use event_base::{Base, BaseFlags, CommonTimeout, Config, EventId, EventSpec, Loo
 
 use crate::{Build, Failure, Handler, Pass, Peer, Waker};
 
-/// The engine, handing its events to `H`.
+/// The engine, with the handler `H`.
 #[derive(Debug)]
 pub struct Engine<H> {
     base: Base,
@@ -20,7 +20,7 @@ impl<H: Handler> Engine<H> {
     /// A base on the preferred backend; without locks it is `NOLOCK`.
     ///
     /// # Errors
-    /// When no backend can be made.
+    /// If no backend can be made.
     pub fn new(locks: bool) -> Result<Self, Failure> {
         Self::built(locks, &Build::default())
     }
@@ -28,7 +28,7 @@ impl<H: Handler> Engine<H> {
     /// A base as wanted.
     ///
     /// # Errors
-    /// When no such base can be made.
+    /// If no such base can be made.
     pub fn built(locks: bool, build: &Build) -> Result<Self, Failure> {
         let mut flags = BaseFlags::IGNORE_ENV;
         flags.set(BaseFlags::NOLOCK, !locks);

@@ -1,4 +1,4 @@
-//! What can go wrong while the two loops are driven.
+//! Failures of the loops and measures.
 
 use std::fmt;
 use std::io;
@@ -6,14 +6,13 @@ use std::io;
 /// A failed step of a measure. A measure that fails reports no figure.
 #[derive(Debug)]
 pub enum Failure {
-    /// libevent refused; the name is that of the C function.
+    /// A call of libevent failed; the name is that of the C function.
     Libevent(&'static str),
-    /// The engine refused.
+    /// A call of the engine failed.
     Engine(event_base::Error),
     /// A system call of the measure itself failed.
     System(&'static str, io::Error),
-    /// The loop did something else than the measure asked for, so that the
-    /// time it took says nothing.
+    /// The loop did not do the work of the measure, so its time is meaningless.
     Wrong(String),
 }
 

@@ -1,12 +1,9 @@
 //! The engine beside the system's libevent.
 //!
-//! Nothing here is published. The crate drives two event loops through one
-//! small trait, [`Peer`]: the [`Libevent`] that the system ships, and this
-//! project's [`Engine`]. A measure is written once and runs on both, with the
-//! very same handler, so that what differs is the loop and nothing else.
+//! The crate is not published. It drives two event loops through one trait, [`Peer`]: the system's [`Libevent`] and this
+//! project's [`Engine`]. A measure is written once and runs on both with the same handler, so only the loops differ.
 //!
-//! It needs libevent's development files (`apt-get install libevent-dev`), so
-//! it is a member of the workspace but not one of its default members.
+//! It needs libevent's development files (`apt-get install libevent-dev`), so it is not a default member of the workspace.
 
 pub mod engine;
 pub mod failure;

@@ -1,8 +1,7 @@
 //! The system's libevent as a [`Peer`].
 //!
-//! Events live where a C program that cares for speed puts them: one after
-//! the other in large blocks, set up with `event_assign`. The callback's
-//! argument is the plain index.
+//! Events are stored as in an optimised C program: one after the other in large blocks, set up with `event_assign`. The
+//! argument of the callback is an index.
 #![expect(unsafe_code, reason = "libevent is a C library")]
 
 pub mod raw;
@@ -23,7 +22,7 @@ mod block;
 
 use block::Blocks;
 
-/// libevent's base, with the events made on it, handing them to `H`.
+/// libevent's base and its events, with the handler `H`.
 #[derive(Debug)]
 pub struct Libevent<H> {
     base: NonNull<raw::EventBase>,
@@ -39,7 +38,7 @@ pub struct Event<'a> {
     base: PhantomData<&'a raw::EventBase>,
 }
 
-/// libevent names a queue by bits in a time, so that a copy of the time names it as well.
+/// libevent encodes a queue in bits of a time, so a copy of the time identifies it too.
 #[derive(Clone, Copy)]
 pub struct CommonTimeout(libc::timeval);
 
@@ -65,10 +64,10 @@ pub fn version() -> String {
     text.to_string_lossy().into_owned()
 }
 
-/// Installs libevent's pthreads locks, for the whole process and for good.
+/// Installs libevent's pthreads locks, permanently and for the whole process.
 ///
 /// # Errors
-/// When libevent refuses.
+/// If libevent fails.
 pub fn use_locks() -> Result<(), Failure> {
     static INSTALLED: OnceLock<bool> = OnceLock::new();
     if *INSTALLED.get_or_init(|| raw::evthread_use_pthreads() == 0) {
@@ -83,7 +82,7 @@ impl<H: Handler> Libevent<H> {
     /// first; without, the base is `NOLOCK`.
     ///
     /// # Errors
-    /// When no base can be made.
+    /// If no base can be made.
     pub fn new(locks: bool) -> Result<Self, Failure> {
         Self::built(locks, &Build::default())
     }
@@ -91,7 +90,7 @@ impl<H: Handler> Libevent<H> {
     /// A base as wanted.
     ///
     /// # Errors
-    /// When no such base can be made.
+    /// If no such base can be made.
     pub fn built(locks: bool, build: &Build) -> Result<Self, Failure> {
         if locks {
             use_locks()?;

@@ -7,12 +7,12 @@ use super::raw;
 /// Events in a block; 32 KiB each, so that little is left unused.
 const EVENTS: usize = 256;
 
-/// Hands out room for one event after the other, and frees it all at the end.
+/// Allocates room for one event after the other, and frees all of it at the end.
 #[derive(Debug)]
 pub(super) struct Blocks {
-    /// Kept as pointers, since C code holds pointers into them.
+    /// Pointers, because C code has pointers into the blocks.
     blocks: Vec<NonNull<[u64]>>,
-    /// Words of an event; it holds nothing that wants more alignment.
+    /// The words of an event, whose fields need no larger alignment.
     words: usize,
     used: usize,
 }
@@ -45,7 +45,7 @@ impl Blocks {
 impl Drop for Blocks {
     fn drop(&mut self) {
         for block in self.blocks.drain(..) {
-            // SAFETY: the pointer came from a leaked box and is used no more.
+            // SAFETY: the pointer came from a leaked box and is not used again.
             drop(unsafe { Box::from_raw(block.as_ptr()) });
         }
     }

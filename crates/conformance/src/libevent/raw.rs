@@ -5,7 +5,7 @@
 
 use std::ffi::{c_char, c_int, c_short, c_uint, c_void};
 
-/// `struct event_base`, only ever behind a pointer.
+/// `struct event_base`, only used through a pointer.
 #[repr(C)]
 #[derive(Debug)]
 pub struct EventBase {
@@ -19,7 +19,7 @@ pub struct Event {
     opaque: [u8; 0],
 }
 
-/// `struct event_config`, only ever behind a pointer.
+/// `struct event_config`, only used through a pointer.
 #[repr(C)]
 #[derive(Debug)]
 pub struct EventConfig {

@@ -1,4 +1,4 @@
-//! User events: activated by hand, handed out by the next pass.
+//! User events: activated by the program, dispatched by the next pass.
 
 use std::cell::Cell;
 use std::os::fd::RawFd;
@@ -9,7 +9,7 @@ use event_base_conformance::{Failure, Handler, Pass, Peer};
 use crate::interleave::{Figure, Measure};
 use crate::timed::{Timed, timed};
 
-/// Events handed out in a sample.
+/// Events dispatched in a sample.
 const OPERATIONS: usize = 100_000;
 
 /// The measure for one number of events in a pass.
@@ -18,7 +18,7 @@ pub(crate) struct Activation {
 }
 
 thread_local! {
-    /// Callbacks since it was last set.
+    /// Callbacks since the last reset.
     pub(crate) static HANDED_OUT: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -71,7 +71,7 @@ impl Measure for Activation {
     }
 }
 
-/// The whole.
+/// The total.
 fn one_by_one<'a, P: Peer>(peer: &'a P, event: P::Event<'a>) -> Result<Vec<Timed>, Failure> {
     let whole = timed(|| -> Result<(), Failure> {
         for _ in 0..OPERATIONS {
@@ -83,7 +83,7 @@ fn one_by_one<'a, P: Peer>(peer: &'a P, event: P::Event<'a>) -> Result<Vec<Timed
     Ok(vec![whole])
 }
 
-/// The whole, and its two parts.
+/// The total and its two parts.
 fn many<'a, P: Peer>(peer: &'a P, events: &[P::Event<'a>], passes: usize) -> Result<Vec<Timed>, Failure> {
     let mut activate = Timed::default();
     let mut dispatch = Timed::default();

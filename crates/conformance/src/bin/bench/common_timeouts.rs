@@ -1,5 +1,5 @@
-//! Timers of a few durations, in the queues that both sides have for that:
-//! added, added again and deleted in random order, and fired.
+//! Timers of a few durations, in the queues of both sides for common timeouts: added, added again and deleted in random
+//! order, and fired.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -19,8 +19,7 @@ const FAR: [Duration; 4] =
 const NEAR: [Duration; 4] =
     [Duration::from_millis(1), Duration::from_millis(2), Duration::from_millis(5), Duration::from_millis(10)];
 
-/// Slept after the last was added: the longest duration, and more than any
-/// clock's granularity.
+/// The sleep after the last one is added: more than the longest duration and the resolution of any clock.
 const NAP: Duration = Duration::from_millis(40);
 
 /// The measure, and the random order that both sides share.

@@ -24,7 +24,7 @@ pub(crate) struct Empty;
 impl Handler for Empty {
     fn ready(_index: usize, fd: RawFd, _what: What) {
         let mut value = 0_u64;
-        // SAFETY: the value has the size that an eventfd wants and lives across the call.
+        // SAFETY: the value has the size that an eventfd requires and lives across the call.
         if unsafe { libc::read(fd, (&raw mut value).cast(), size_of::<u64>()) } > 0 {
             READ.set(READ.get() + 1);
         }
@@ -40,7 +40,7 @@ impl Idle {
     /// The measure with `count` descriptors.
     ///
     /// # Errors
-    /// Most likely that the limit of open files is too low.
+    /// Usually, that the limit of open files is too low.
     pub(crate) fn new(count: usize) -> Result<Self, Failure> {
         crate::sockets::raise_limit(count + 64)?;
         let descriptors: Result<_, Failure> = (0..count).map(|_| eventfd()).collect();
@@ -67,13 +67,13 @@ impl Measure for Idle {
     }
 
     fn sample<'a, P: Peer>(&mut self, peer: &'a P, events: &[P::Event<'a>]) -> Result<Vec<Timed>, Failure> {
-        // The other side watches the same descriptors, and is asked when it is its turn.
+        // The other side watches the same descriptors, and runs in its own samples.
         let ready = self.descriptors[events.len() / 2].as_raw_fd();
         READ.set(0);
         let whole = timed(|| -> Result<(), Failure> {
             for _ in 0..PASSES {
                 let value = 1_u64;
-                // SAFETY: the value has the size that an eventfd wants and lives across the call.
+                // SAFETY: the value has the size that an eventfd requires and lives across the call.
                 unsafe { libc::write(ready, (&raw const value).cast(), size_of::<u64>()) };
                 peer.run(Pass::Poll)?;
             }

@@ -1,9 +1,7 @@
-//! Takes turns between the two sides until the figures stand still.
+//! Alternates between the two sides until the figures are stable.
 //!
-//! One round is one sample of each side, one directly after the other, so
-//! that a machine that slows down slows both. The order flips every round,
-//! so that neither always comes second. The ratio is the median of the
-//! rounds' own ratios.
+//! A round is one sample of each side, directly after one another, so that a machine that is slow for a while slows both.
+//! The order is reversed in every round. The ratio is the median of the ratios of the rounds.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +14,7 @@ use crate::timed::Timed;
 
 /// One subject, written once for both sides.
 pub(crate) trait Measure {
-    /// What the loops call.
+    /// The handler of the loops.
     type Handler: Handler;
 
     /// The figures that a sample gives, in order.
@@ -31,7 +29,7 @@ pub(crate) trait Measure {
     /// as long as the side and is given to every sample.
     fn prepare<'a, P: Peer>(&mut self, peer: &'a P) -> Result<Vec<P::Event<'a>>, Failure>;
 
-    /// Measures once, and checks that the loop did what was asked.
+    /// Takes a sample, and checks that the work was done completely.
     fn sample<'a, P: Peer>(&mut self, peer: &'a P, events: &[P::Event<'a>]) -> Result<Vec<Timed>, Failure>;
 }
 
@@ -42,19 +40,19 @@ pub(crate) struct Figure {
     pub(crate) name: String,
     /// Its unit, such as `ns per timer`.
     pub(crate) unit: &'static str,
-    /// The engine must be at most this share of libevent, where there is an aim.
+    /// The highest ratio of the engine to libevent that reaches the aim.
     pub(crate) aim: Option<f64>,
-    /// Allocations are expected to be zero once warm.
+    /// Allocations are expected to be zero after the first round.
     pub(crate) steady: bool,
 }
 
-/// No more rounds than this, however restless the machine.
+/// The maximum number of rounds.
 const MOST_ROUNDS: usize = 41;
 
-/// A figure stands still when the middle half of its ratios is this close.
+/// A figure is stable when the middle half of its ratios is this close to the median.
 const STILL: f64 = 0.03;
 
-/// Runs the measure on the sides that the options ask for.
+/// Runs the measure on the selected sides.
 ///
 /// # Errors
 /// The first failure of either side.
@@ -84,7 +82,7 @@ pub(crate) fn interleave<M: Measure>(
         let flip = round % 2 == 1;
         turn(!flip, &mut samples)?;
         turn(flip, &mut samples)?;
-        // The first round warms caches, sockets and memory on both sides.
+        // The first round fills caches and allocates memory on both sides.
         if round == 0 {
             samples = Samples::new(figures.len());
         } else if enough.reached(round, &samples) {
@@ -156,7 +154,7 @@ impl Samples {
     }
 }
 
-/// When to stop: enough rounds and a still ratio, or time is up.
+/// Whether to stop: enough rounds and a stable ratio, or the time is up.
 struct Enough {
     least: usize,
     deadline: Instant,

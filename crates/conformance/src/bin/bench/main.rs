@@ -1,4 +1,4 @@
-//! Measures the engine against libevent, the two taking turns in one process.
+//! Measures the engine and libevent, alternating in one process.
 //!
 //! Prints one JSON document on standard output and progress on standard
 //! error. `bench --help` lists the options.

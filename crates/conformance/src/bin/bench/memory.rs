@@ -1,5 +1,5 @@
-//! Memory of an event that waits: everything that creating and adding took,
-//! as the C library's allocator counts it, for both sides alike.
+//! Memory of a pending event: all that creating and adding it allocates, as the C library's allocator counts it, for both
+//! sides.
 #![expect(unsafe_code, reason = "mallinfo2 is a C function")]
 
 use std::time::Duration;
@@ -13,13 +13,13 @@ use crate::report::{Row, Side};
 use crate::sockets::Pairs;
 use crate::statistics::Spread;
 
-/// Descriptors; the limit of open files allows no more than the bench shape's.
+/// The number of descriptors, within the limit of open files.
 const DESCRIPTORS: usize = 9900;
 
 /// Bytes per idle read event, per pending timer and per idle connection.
 ///
 /// # Errors
-/// When either side refuses.
+/// If a side fails.
 pub(crate) fn rows(options: &Options) -> Result<Vec<Row>, Failure> {
     let timers = if options.quick { 100_000 } else { 1_000_000 };
     let pairs = Pairs::new(DESCRIPTORS)?;
@@ -78,8 +78,7 @@ fn idle_readers<P: Peer>(peer: &P, pairs: &Pairs) -> Result<f64, Failure> {
     Ok((in_use() - before) as f64 / pairs.len() as f64)
 }
 
-/// A connection as servers keep it: a read event that times out, and a write
-/// event for when it is needed.
+/// A connection of a server: a read event with a timeout, and a write event for later.
 fn idle_connections<P: Peer>(peer: &P, pairs: &Pairs) -> Result<f64, Failure> {
     let before = in_use();
     for index in 0..pairs.len() {
@@ -100,9 +99,9 @@ fn pending_timers<P: Peer>(peer: &P, count: usize) -> Result<f64, Failure> {
     Ok((in_use() - before) as f64 / count as f64)
 }
 
-/// Bytes that `malloc` has given out, mapped blocks included.
+/// Bytes that `malloc` has allocated, including mapped blocks.
 fn in_use() -> usize {
-    // SAFETY: the function only reads the allocator's own books.
+    // SAFETY: the function only reads the allocator's statistics.
     let info = unsafe { libc::mallinfo2() };
     info.uordblks + info.hblkhd
 }

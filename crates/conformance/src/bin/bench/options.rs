@@ -2,7 +2,7 @@
 
 use crate::subjects;
 
-/// What the command line asks for.
+/// The parsed command line.
 pub(crate) enum Command {
     /// Print the help.
     Help,
@@ -12,25 +12,25 @@ pub(crate) enum Command {
     Run(Options),
 }
 
-/// How to measure.
+/// Options of a measurement.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
     /// Bases with locks on both sides instead of without.
     pub(crate) locks: bool,
-    /// Fewer rounds and a tenth of the timers: a look, not a figure.
+    /// Fewer rounds and a tenth of the timers.
     pub(crate) quick: bool,
     /// Only the subjects whose name starts with one of these; all when empty.
     pub(crate) only: Vec<String>,
-    /// Which sides run; both unless a profiler wants one alone.
+    /// The sides that run; one alone for a profiler.
     pub(crate) sides: Sides,
     /// At least this many rounds, in place of the default.
     pub(crate) rounds: Option<usize>,
 }
 
-/// Which sides run.
+/// The sides that run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Sides {
-    /// The two take turns.
+    /// Both, in alternation.
     #[default]
     Both,
     /// libevent alone.
@@ -61,7 +61,7 @@ pub(crate) fn help() -> String {
 /// Reads the arguments after the program's name.
 ///
 /// # Errors
-/// A message for a person.
+/// A readable message.
 pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, String> {
     let mut options = Options::default();
     let mut arguments = arguments;

@@ -1,5 +1,5 @@
-//! User events of several priorities, activated in no order of urgency and
-//! handed out by one call of the loop.
+//! User events of several priorities, activated in an order other than that of urgency and dispatched by one call of the
+//! loop.
 
 use event_base::What;
 use event_base_conformance::{Build, Failure, Pass, Peer, random};

@@ -1,8 +1,7 @@
-//! Descriptors registered and taken out again.
+//! Descriptors that are registered and removed.
 //!
-//! `untouched` is add and delete with no pass between, which an engine that
-//! collects changes need not tell the kernel at all; in `passed` a pass after
-//! each makes both real. Both with the plain backends, and with change lists.
+//! `untouched` adds and deletes without a pass in between, so an engine that collects changes makes no system call; in
+//! `passed` a pass after each call applies the change. Both run with the plain backends and with change lists.
 
 use event_base::What;
 use event_base_conformance::{Build, Failure, Pass, Peer};
@@ -28,7 +27,7 @@ impl Registration {
     /// The measure.
     ///
     /// # Errors
-    /// When there are not that many sockets to be had.
+    /// If the sockets cannot be opened.
     pub(crate) fn new(changelist: bool) -> Result<Self, Failure> {
         Ok(Self { pairs: Pairs::new(DESCRIPTORS)?, changelist })
     }

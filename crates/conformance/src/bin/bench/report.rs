@@ -6,16 +6,16 @@ use serde::Serialize;
 use crate::options::Options;
 use crate::statistics::Spread;
 
-/// Everything one run of the program measured.
+/// The measurements of one run of the program.
 #[derive(Serialize)]
 pub(crate) struct Report {
-    /// The command that made these figures.
+    /// The command that measured these figures.
     pub(crate) command: String,
     /// libevent's version.
     pub(crate) libevent: String,
     /// Whether the bases had locks.
     pub(crate) locks: bool,
-    /// Whether this was only a look.
+    /// Whether this was a quick run.
     pub(crate) quick: bool,
     /// The figures.
     pub(crate) rows: Vec<Row>,
@@ -36,10 +36,10 @@ pub(crate) struct Row {
     pub(crate) engine: Option<Side>,
     /// Engine divided by libevent, over the rounds.
     pub(crate) ratio: Option<Spread>,
-    /// The most that the ratio may be.
+    /// The highest ratio that reaches the aim.
     pub(crate) aim: Option<f64>,
-    /// The most allocations that the engine made in a timed part once warm;
-    /// absent where the subject is not a steady state.
+    /// The maximum of the engine's allocations in a timed part after the first round; absent if the subject is not a steady
+    /// state.
     pub(crate) allocations: Option<u64>,
 }
 
@@ -74,7 +74,7 @@ impl Report {
 }
 
 impl Row {
-    /// The row for a person, on one line.
+    /// A readable form of the row, on one line.
     pub(crate) fn line(&self) -> String {
         let side = |side: &Option<Side>| match side {
             Some(side) => format!("{:12.1}", side.spread.median),

@@ -1,4 +1,4 @@
-//! Signals: raised on the loop's own thread, handed out by the next pass.
+//! Signals: raised on the thread of the loop, dispatched by the next pass.
 #![expect(unsafe_code, reason = "a signal is raised, as a C program would")]
 
 use event_base_conformance::{Failure, Pass, Peer};
@@ -10,7 +10,7 @@ use crate::timed::{Timed, timed};
 /// Signals in a sample.
 const SIGNALS: usize = 20_000;
 
-/// One that nobody else in this process has to do with.
+/// A signal that no other part of this process uses.
 const NUMBER: i32 = libc::SIGUSR1;
 
 /// The measure for one number of signals before each pass.
@@ -47,7 +47,7 @@ impl Measure for Signals {
     }
 
     fn sample<'a, P: Peer>(&mut self, peer: &'a P, events: &[P::Event<'a>]) -> Result<Vec<Timed>, Failure> {
-        // A process has one handler for a signal: the side whose turn it is installs its own, and takes it back.
+        // A process has one handler for a signal: each side installs its handler for its sample and removes it.
         peer.add(events[0], None)?;
         HANDED_OUT.set(0);
         let parts = if self.count == 1 { one_by_one(peer)? } else { many(peer, self.count)? };
@@ -60,7 +60,7 @@ impl Measure for Signals {
     }
 }
 
-/// The whole.
+/// The total.
 fn one_by_one<P: Peer>(peer: &P) -> Result<Vec<Timed>, Failure> {
     let whole = timed(|| -> Result<(), Failure> {
         for _ in 0..SIGNALS {
@@ -72,7 +72,7 @@ fn one_by_one<P: Peer>(peer: &P) -> Result<Vec<Timed>, Failure> {
     Ok(vec![whole])
 }
 
-/// The whole, and its two parts.
+/// The total and its two parts.
 fn many<P: Peer>(peer: &P, count: usize) -> Result<Vec<Timed>, Failure> {
     let (mut raised, mut dispatched) = (Timed::default(), Timed::default());
     for _ in 0..SIGNALS / count {

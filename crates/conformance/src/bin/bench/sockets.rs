@@ -14,7 +14,7 @@ impl Pairs {
     /// `count` pairs.
     ///
     /// # Errors
-    /// Most likely that the limit of open files is too low.
+    /// Usually, that the limit of open files is too low.
     pub(crate) fn new(count: usize) -> Result<Self, Failure> {
         raise_limit(2 * count + 64)?;
         let pairs: io::Result<_> = (0..count).map(|_| pair()).collect();
@@ -60,10 +60,10 @@ pub(crate) fn send(fd: RawFd) -> bool {
     unsafe { libc::send(fd, (&raw const byte).cast(), 1, 0) == 1 }
 }
 
-/// Lets the process open as many files.
+/// Raises the limit of open files.
 ///
 /// # Errors
-/// When the system allows fewer.
+/// If the system allows fewer.
 pub(crate) fn raise_limit(files: usize) -> Result<(), Failure> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the structure lives across the call.

@@ -6,13 +6,13 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Spread {
-    /// The middle value: the figure.
+    /// The median: the figure.
     pub(crate) median: f64,
     /// The smallest value.
     pub(crate) min: f64,
-    /// A quarter of the values are below.
+    /// The first quartile.
     pub(crate) lower_quartile: f64,
-    /// A quarter of the values are above.
+    /// The third quartile.
     pub(crate) upper_quartile: f64,
 }
 
@@ -29,7 +29,7 @@ impl Spread {
         }
     }
 
-    /// How far the middle half of the values reaches, as a share of the median.
+    /// The interquartile range, as a share of the median.
     pub(crate) fn relative(&self) -> f64 {
         (self.upper_quartile - self.lower_quartile) / self.median
     }

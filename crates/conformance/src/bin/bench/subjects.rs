@@ -30,7 +30,7 @@ impl Subject {
     /// Measures it.
     ///
     /// # Errors
-    /// When a side refuses or does the wrong thing.
+    /// If a side fails or a sample is wrong.
     pub(crate) fn run(&self, options: &Options) -> Result<Vec<Row>, Failure> {
         (self.run)(self.name, options)
     }
@@ -89,7 +89,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     SUBJECTS.iter().map(|subject| subject.name)
 }
 
-/// The subjects that the options ask for.
+/// The selected subjects.
 pub(crate) fn chosen(options: &Options) -> impl Iterator<Item = &'static Subject> {
     SUBJECTS.iter().filter(move |subject| {
         let only = &options.only;

@@ -1,9 +1,7 @@
-//! Ready events among many idle descriptors: the shape of libevent's own
-//! bench program, written afresh.
+//! Ready events among many idle descriptors, as in libevent's own benchmark.
 //!
-//! A persistent read event on each pair, a few pairs made readable; every
-//! callback receives one byte and, while the budget of writes lasts, sends
-//! one to the next pair. Timed: passes until as much was received as sent.
+//! A persistent read event on each pair, of which a few are readable. Every callback receives a byte and, up to a limit,
+//! sends one to the next pair. The time is measured until all bytes are received.
 
 use std::cell::Cell;
 use std::os::fd::RawFd;
@@ -15,10 +13,10 @@ use crate::interleave::{Figure, Measure};
 use crate::sockets::{self, Pairs};
 use crate::timed::{Timed, timed};
 
-/// The three shapes: pairs, pairs active at first, further writes.
+/// The three shapes: the number of pairs, of pairs that are active at the start, and of further writes.
 pub(crate) const SHAPES: [(usize, usize, usize); 3] = [(100, 1, 100), (1000, 100, 1000), (9900, 1000, 20000)];
 
-/// A sample repeats the timed part until about this many deliveries.
+/// A sample repeats the timed part until it has about this number of deliveries.
 const DELIVERIES: usize = 20_000;
 
 /// The measure for one shape.
@@ -28,7 +26,7 @@ pub(crate) struct Throughput {
     writes: usize,
 }
 
-/// What the handler shares with the measure.
+/// The state that the handler and the measure share.
 struct State {
     received: Cell<usize>,
     sent: Cell<usize>,
@@ -78,11 +76,11 @@ impl Throughput {
     /// The measure for a shape.
     ///
     /// # Errors
-    /// When there are not that many sockets to be had.
+    /// If the sockets cannot be opened.
     pub(crate) fn new((pairs, active, writes): (usize, usize, usize)) -> Result<Self, Failure> {
         let pairs = Pairs::new(pairs)?;
         let next: Vec<_> = (0..pairs.len()).map(|index| pairs.writer((index + 1) % pairs.len())).collect();
-        // Leaked: a few kilobytes per shape, for the life of the process.
+        // Leaked for the life of the process: a few kilobytes for each shape.
         STATE.with(|state| state.next.set(next.leak()));
         Ok(Self { pairs, active, writes })
     }
@@ -135,8 +133,7 @@ impl Measure for Throughput {
         let deliveries = self.active + self.writes;
         let repeats = DELIVERIES.div_ceil(deliveries);
         let mut total = Timed::default();
-        // Registered for this sample alone: a socket that both sides watch
-        // would wake both.
+        // Registered for this sample only: a socket that both sides watch would wake both.
         for &event in events {
             peer.add(event, None)?;
         }

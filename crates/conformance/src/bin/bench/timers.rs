@@ -20,7 +20,7 @@ const FAR_RANGE: Duration = Duration::from_secs(6000);
 /// Deadlines of timers that fire, from now.
 const NEAR_RANGE: Duration = Duration::from_millis(500);
 
-/// Slept past the last deadline: more than any clock's granularity.
+/// The sleep after the last deadline: more than the resolution of any clock.
 const MARGIN: Duration = Duration::from_millis(30);
 
 /// The measure, and the random sequences that both sides share.
@@ -31,7 +31,7 @@ pub(crate) struct Timers {
 }
 
 thread_local! {
-    /// Callbacks since it was last set.
+    /// Callbacks since the last reset.
     pub(crate) static FIRED: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -84,8 +84,7 @@ impl Measure for Timers {
 
     fn sample<'a, P: Peer>(&mut self, peer: &'a P, events: &[P::Event<'a>]) -> Result<Vec<Timed>, Failure> {
         let count = events.len();
-        // The handles in the order of deletion, so that looking them up is
-        // not part of what is timed.
+        // The handles in the order of deletion, so that looking them up is not timed.
         let shuffled: Vec<_> = self.order.iter().map(|&index| events[index]).collect();
 
         let add = timed(|| add_all(peer, events, &self.far))?;

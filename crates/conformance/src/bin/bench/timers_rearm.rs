@@ -1,5 +1,4 @@
-//! Pending timers moved to a later deadline: what a server does to its idle
-//! timeouts with every byte. Random deadlines, and all the same duration.
+//! Pending timers moved to a later deadline, as a server does with idle timeouts. Random deadlines, and equal durations.
 
 use std::time::Duration;
 

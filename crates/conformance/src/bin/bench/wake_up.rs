@@ -16,13 +16,13 @@ use crate::timed::Timed;
 /// Wake-ups in a sample.
 const WAKE_UPS: usize = 500;
 
-/// How long the other thread waits after a callback, so that the loop sleeps.
+/// The pause of the other thread after a callback, so that the loop sleeps.
 const PAUSE: Duration = Duration::from_micros(100);
 
-/// When the other thread activated, in nanoseconds since [`start`].
+/// The time of the activation, in nanoseconds since [`start`].
 static ACTIVATED: AtomicU64 = AtomicU64::new(0);
 
-/// Callbacks so far: what the other thread waits for.
+/// The number of callbacks, which the other thread waits for.
 static CALLBACKS: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
@@ -61,7 +61,7 @@ impl Measure for WakeUp {
     }
 
     fn prepare<'a, P: Peer>(&mut self, peer: &'a P) -> Result<Vec<P::Event<'a>>, Failure> {
-        // A timer far away, without which the loop would have nothing to wait for.
+        // A timer with a distant deadline keeps the loop from being empty.
         let timer = peer.timer(1)?;
         peer.add(timer, Some(Duration::from_secs(3600)))?;
         Ok(vec![peer.user(0)?])

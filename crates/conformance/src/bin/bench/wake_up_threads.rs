@@ -1,5 +1,4 @@
-//! Wake-ups from several threads at once: each activates an event of its own
-//! as soon as the one before was handed out.
+//! Wake-ups from several threads in parallel: each activates an event of its own when the previous one has been dispatched.
 
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,13 +14,13 @@ use crate::timed::{Timed, timed};
 /// Wake-ups in a sample, of all threads together.
 const WAKE_UPS: u64 = 8000;
 
-/// The most threads.
+/// The maximum number of threads.
 const THREADS: usize = 4;
 
-/// What was handed out, for each thread.
+/// The number of dispatched events of each thread.
 static HANDED_OUT: [AtomicU64; THREADS] = [const { AtomicU64::new(0) }; THREADS];
 
-/// Lets the thread go on.
+/// Lets the thread continue.
 pub(crate) struct GoOn;
 
 impl Handler for GoOn {
@@ -61,7 +60,7 @@ impl Measure for WakeUpThreads {
     }
 
     fn prepare<'a, P: Peer>(&mut self, peer: &'a P) -> Result<Vec<P::Event<'a>>, Failure> {
-        // A timer far away, without which the loop would have nothing to wait for.
+        // A timer with a distant deadline keeps the loop from being empty.
         let timer = peer.timer(THREADS)?;
         peer.add(timer, Some(Duration::from_secs(3600)))?;
         (0..self.threads).map(|index| peer.user(index)).collect()

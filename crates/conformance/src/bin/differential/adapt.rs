@@ -18,7 +18,7 @@ use crate::rules::{Rule, count};
 use crate::side::Side;
 
 impl Libevent {
-    /// Registers the event's interest, or does more of `event_add`, and puts it where the engine does.
+    /// Calls `event_add`, or a part of it, and puts the event at the engine's position.
     pub(crate) fn register(
         &self,
         player: &Player<Self>,
@@ -38,7 +38,7 @@ impl Libevent {
         true
     }
 
-    /// An event joined those of its descriptor.
+    /// An event was added to those of its descriptor.
     pub(crate) fn joined(&self, player: &Player<Self>, place: Place, before: u32) {
         if place.move_to_end() {
             count(Rule::OrderOnDescriptor);
@@ -48,10 +48,10 @@ impl Libevent {
         }
     }
 
-    /// Tells epoll again what it knows, as the engine does to learn whether the registration still stands.
+    /// Modifies the registration without a change, as the engine does to check that it still exists.
     pub(crate) fn tell_again(&self, player: &Player<Self>, fd: RawFd) {
         let Some(slot) = player.slot(fd) else { return };
-        let events = self.told[slot].get();
+        let events = self.registered_events[slot].get();
         if events & libc::EPOLLET as u32 != 0 {
             count(Rule::EdgeAskedAgain);
             let mut event = libc::epoll_event { events, u64: fd as u64 };
@@ -60,7 +60,7 @@ impl Libevent {
         }
     }
 
-    /// `event_active`, for the next pass if the event had its turn in this one.
+    /// `event_active`, for the next pass if the event has run in this one.
     pub(crate) fn make_active_in_turn(&self, event: usize, result: c_int, put_off: bool) {
         let (pointer, fields) = self.at(event);
         if !put_off || fields.flags & LIST_FINALIZING != 0 {
@@ -96,7 +96,7 @@ impl Libevent {
         removed
     }
 
-    /// The part of `event_add` that sets the deadline, where the event is active with TIMEOUT.
+    /// The part of `event_add` that sets the deadline, if the event is active with TIMEOUT.
     pub(crate) fn move_deadline(&self, place: Place) {
         let fields = place.read();
         if fields.flags & LIST_QUEUED == 0 || fields.result & TIMEOUT == 0 {
@@ -106,7 +106,7 @@ impl Libevent {
             count(Rule::MovedDeadline);
             place.change(|fields| fields.result &= !TIMEOUT);
         } else if fields.flags & LIST_ACTIVE_LATER != 0 {
-            // By itself libevent takes back events that are active in this pass only.
+            // libevent removes TIMEOUT only from events that are active in this pass.
             count(Rule::MovedDeadline);
             let others = fields.flags & (LIST_INSERTED | LIST_TIMEOUT);
             place.change(|fields| fields.flags &= !others);
@@ -116,7 +116,7 @@ impl Libevent {
         }
     }
 
-    /// What `timeout_process` does with one event, as the engine does it.
+    /// Processes one event of `timeout_process` as the engine does.
     fn expire(&self, place: Place, keep: bool) {
         let event = place.0.cast();
         let calls = Some(place.calls().count).filter(|_| place.is(LIST_QUEUED) && place.read().is_signal());
@@ -136,9 +136,8 @@ impl Libevent {
         }
     }
 
-    /// What `timeout_process` is about to do, where the engine does something else: events that are active already
-    /// get TIMEOUT added, periods end without a change of the registration, equal deadlines come in the order of
-    /// arming, and common timeouts are timers as all others.
+    /// Replaces `timeout_process` where the engine differs: TIMEOUT is added to active events, periods end without a
+    /// change of the registration, equal deadlines fire in the order of arming, and common timeouts are ordinary timers.
     pub(crate) fn settle_timeouts(&self, player: &Player<Self>) {
         let now = player.time.now();
         let is_due = |place: &Place| {
@@ -179,12 +178,12 @@ impl Libevent {
         once.unwrap_or_else(event)
     }
 
-    /// Breaks a loop with ONCE that would go on for events that wait for the next pass.
+    /// Breaks a loop with ONCE that would continue for events that wait for the next pass.
     pub(crate) fn leave_later_ones(&self, player: &Player<Self>) {
         if !self.all().any(|place| place.is(LIST_ACTIVE_LATER)) {
             return;
         }
-        // What else is active is the timer of a common timeout.
+        // The only other active event is the timer of a common timeout.
         let is_last = !self.all().chain(self.all_once()).any(|place| place.is(LIST_ACTIVE));
         if is_last {
             player.count(Rule::FinitePassesLeft);

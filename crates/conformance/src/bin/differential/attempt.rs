@@ -1,4 +1,4 @@
-//! What each operation does, and when it is left out.
+//! Performs operations, and omits those that a rule excludes.
 
 use event_base::{LoopFlags, What};
 
@@ -10,7 +10,7 @@ use crate::rules::Rule;
 use crate::side::{Side, Timeout, UNNAMED};
 use crate::signals;
 
-/// Unnamed events at a time.
+/// The maximum number of unnamed events.
 const MOST_UNNAMED: usize = 6;
 
 fn answer(accepted: bool) -> Entry {
@@ -18,7 +18,7 @@ fn answer(accepted: bool) -> Entry {
 }
 
 impl<S: Side> Player<S> {
-    /// Does an operation unless it makes no sense, or a rule leaves it out.
+    /// Performs an operation unless it is impossible or a rule omits it.
     pub(crate) fn attempt(&self, operation: &Operation) -> Entry {
         match *operation {
             Operation::New(event, kind) => self.create(event, kind),
@@ -68,7 +68,7 @@ impl<S: Side> Player<S> {
             }
             Operation::ActivateByFd(slot, what) => self.activate_by_fd(slot, what),
             Operation::SetPriority(event, priority) => {
-                // One more than there are: sometimes it must be refused.
+                // Up to one too many, so that some are refused.
                 let priority = priority % (self.priorities.get() + 1);
                 if may_be_called_again(self, event) {
                     return Entry::Left(Rule::OneCallAtATime);
@@ -117,7 +117,7 @@ impl<S: Side> Player<S> {
         }
     }
 
-    /// Calls with what is known of an event, if it exists.
+    /// Calls with the record of an event, if it exists.
     fn on(&self, event: usize, call: impl FnOnce(&Known) -> Entry) -> Entry {
         let known = self.known.borrow()[event];
         if known.kind.is_some() { call(&known) } else { Entry::Nothing }
@@ -138,7 +138,7 @@ impl<S: Side> Player<S> {
         if self.run.get().running { self.time.pass() } else { 0 }
     }
 
-    /// In this pass, so that being made active again waits for the next one.
+    /// Whether the event has run in this pass, so that it runs again only in the next one.
     pub(crate) fn had_its_turn(&self, pass: u64) -> bool {
         self.run.get().running && pass == self.time.pass()
     }
@@ -179,7 +179,7 @@ impl<S: Side> Player<S> {
         answer(accepted)
     }
 
-    /// A timeout that is not due at once in a NONBLOCK loop.
+    /// A timeout that does not expire immediately in a NONBLOCK loop.
     fn not_at_once(&self, timeout: Micros) -> Micros {
         if timeout == 0 && self.is_nonblocking() {
             self.count(Rule::NonblockTime);
@@ -188,7 +188,7 @@ impl<S: Side> Player<S> {
         timeout
     }
 
-    /// When timers and exits are due.
+    /// The deadlines of timers and exits.
     pub(crate) fn deadlines(&self) -> Vec<Micros> {
         let states = self.side.states();
         let unnamed = self.unnamed.borrow();
@@ -199,7 +199,7 @@ impl<S: Side> Player<S> {
             .collect()
     }
 
-    /// Sees to it that a period that has just begun does not end at once in a NONBLOCK loop.
+    /// Keeps a period that has just started from ending immediately in a NONBLOCK loop.
     pub(crate) fn part_deadlines(&self, number: u64) {
         let event = number as usize;
         if number >= UNNAMED || !self.known.borrow()[event].period {
@@ -264,7 +264,7 @@ impl<S: Side> Player<S> {
             self.count(Rule::FinitePassesLeft);
             timeout = Some(1);
         }
-        // Without a descriptor, a time of zero is none.
+        // Without a descriptor, a timeout of zero means none.
         let timed = timeout.filter(|timeout| slot.is_some() || *timeout > 0);
         let timed = timed.map(|timeout| self.not_at_once(timeout));
         let number = self.made_unnamed.get();

@@ -1,7 +1,7 @@
 //! The rules about signals that make libevent do what the engine does.
 //!
-//! libevent calls a signal event as often as its signal arrived, in a loop of its own. Here it is let call once, and
-//! the event put in front of its queue again, so that whatever ends a pass comes between two calls.
+//! libevent calls a signal event as often as its signal arrived, in a loop of its own. Here it makes one call, and the event
+//! moves to the front of its queue again, so that the pass can end between two calls.
 #![expect(unsafe_code, reason = "libevent is a C library")]
 
 use std::cell::Cell;
@@ -24,15 +24,15 @@ use crate::rules::{Rule, count};
 use crate::side::Side;
 use crate::signals;
 
-/// What there is to know of libevent's signal events.
+/// The state of libevent's signal events.
 #[derive(Debug)]
 pub(crate) struct SignalEvents {
-    /// The event called, how many calls of it are left, and their result.
+    /// The event that is being called, the number of its remaining calls, and their result.
     under_way: Cell<Option<(usize, c_short, c_short)>>,
-    /// Queued for its next call in the same pass. While it is, it says of itself that it is persistent, so that
-    /// libevent does not delete it once more.
+    /// Events queued for their next call in the same pass. They are marked persistent meanwhile, so that libevent does
+    /// not delete them again.
     continued: [Cell<bool>; EVENTS],
-    /// Those that are not.
+    /// Those of them that are not persistent.
     pretends: Cell<u32>,
     /// Periods of persistent ones, which libevent does not have.
     periods: [Cell<Option<Micros>>; EVENTS],
@@ -62,7 +62,7 @@ unsafe extern "C" fn find_reader(
     if fields.flags & LIST_INTERNAL == 0 || !fields.what().contains(What::READ) {
         return 0;
     }
-    // SAFETY: it is where `reader` wants the answer.
+    // SAFETY: it is the place that `reader` passes for the result.
     unsafe { found.cast::<Place>().write(place) };
     1
 }
@@ -81,10 +81,10 @@ impl Libevent {
         found
     }
 
-    /// The pipe of signals is readable: they are told at once, not when it is the turn of libevent's event for it.
+    /// The pipe of signals is readable: reads it immediately, without waiting for libevent's event for it.
     pub(crate) fn read_signals(&self, fd: RawFd) {
         let Fields { callback, argument, fd: of_reader, .. } = self.reader().read();
-        assert_eq!(fd, of_reader, "a descriptor that is nobody's");
+        assert_eq!(fd, of_reader, "an unknown descriptor");
         count(Rule::SignalsAtOnce);
         // SAFETY: it is a callback; on this side no lock is held.
         let callback = unsafe { mem::transmute::<*mut c_void, raw::Callback>(callback) };
@@ -92,7 +92,7 @@ impl Libevent {
         unsafe { callback(fd, What::READ.bits().into(), argument) };
     }
 
-    /// A signal arrived some times.
+    /// A signal arrived a number of times.
     pub(crate) fn signal_active(&self, number: c_int, times: c_int) {
         let is_on = |place: &Place| {
             let fields = place.read();
@@ -107,7 +107,7 @@ impl Libevent {
         }
     }
 
-    /// An event left its signal. What had arrived for it is not for who comes next.
+    /// An event for a signal was deleted. Its arrivals are not for the next event of the signal.
     pub(crate) fn forget_signal(&self, number: c_int) {
         if !signals::is_unhandled(number) {
             return;
@@ -126,7 +126,7 @@ impl Libevent {
         }
     }
 
-    /// Makes an event active, to be called some times.
+    /// Makes an event active with a number of calls.
     pub(crate) fn activate_calls(&self, event: usize, result: c_int, times: c_short) {
         let place = self.events[event];
         let fields = place.read();
@@ -143,7 +143,7 @@ impl Libevent {
         }
     }
 
-    /// A callback begins: libevent is to make this one call only. Answers whether it is the first of a row.
+    /// A callback starts: libevent must make only this call. Returns whether it is the first of several.
     pub(crate) fn begin_calls(&self, event: usize) -> bool {
         let place = self.events[event];
         let fields = place.read();
@@ -164,7 +164,7 @@ impl Libevent {
         is_first
     }
 
-    /// The callback is over: the event is queued for its next call.
+    /// The callback has ended: queues the event for its next call.
     pub(crate) fn end_calls(&self) {
         let Some((event, left, result)) = self.signals.under_way.take().filter(|(_, left, _)| *left > 0)
         else {
@@ -183,7 +183,7 @@ impl Libevent {
         }
     }
 
-    /// Whether the event was queued for its next call; it is not any more.
+    /// Removes the event from those queued for their next call. Returns whether it was one.
     fn end_continued(&self, event: usize) -> bool {
         if self.signals.pretends.get() & 1 << event != 0 {
             self.signals.pretends.set(self.signals.pretends.get() & !(1 << event));
@@ -192,12 +192,12 @@ impl Libevent {
         self.signals.continued[event].replace(false)
     }
 
-    /// A new pass: what is queued is handed out as all others.
+    /// A new pass: queued events are dispatched like all others.
     pub(crate) fn end_all_continued(&self) {
         (0..EVENTS).for_each(|event| _ = self.end_continued(event));
     }
 
-    /// The event is deleted, and so are its calls.
+    /// The event is deleted with its remaining calls.
     pub(crate) fn drop_calls(&self, event: usize) {
         self.end_continued(event);
         self.signals.periods[event].set(None);
@@ -214,7 +214,7 @@ impl Libevent {
         }
     }
 
-    /// What `event_persist_closure` does for other events.
+    /// Starts a period, as `event_persist_closure` does for other events.
     fn begin_period(&self, event: usize) {
         let Some(period) = self.signals.periods[event].get() else { return };
         count(Rule::SignalPeriod);
@@ -230,7 +230,7 @@ impl Libevent {
     }
 }
 
-/// Whether an operation on an event in its own callback, while calls of it may be left, is left out.
+/// Whether an operation on an event in its own callback is omitted because calls may remain.
 pub(crate) fn may_be_called_again<S: Side>(player: &Player<S>, event: usize) -> bool {
     let known = player.known.borrow()[event];
     known.kind.is_some_and(|kind| kind.signal.is_some()) && player.had_its_turn(known.pass)

@@ -16,21 +16,21 @@ use crate::side::{Side, State};
 /// Where two sides disagree.
 #[derive(Clone, Debug)]
 pub(crate) struct Divergence {
-    /// How many operations outside callbacks there were, the last included.
+    /// The number of operations outside callbacks, including the last one.
     pub(crate) step: usize,
-    /// What differs.
+    /// The difference.
     pub(crate) what: String,
 }
 
-/// How much was done, on each side.
+/// The number of operations, on each side.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Done {
-    /// Operations in all, those in callbacks included.
+    /// All operations, including those in callbacks.
     pub(crate) operations: u64,
     callbacks: u64,
-    /// Operations that a rule left out.
+    /// Operations that a rule omitted.
     left: u64,
-    /// Operations that made no sense: on an event or a descriptor that was not there.
+    /// Operations on an event or a descriptor that did not exist.
     nothing: u64,
 }
 
@@ -66,7 +66,7 @@ impl fmt::Display for Done {
     }
 }
 
-/// Runs a program; how much that was, and where the sides disagreed.
+/// Runs a program. Returns the number of operations and the disagreement, if there is one.
 pub(crate) fn run(program: &Rc<Program>) -> (Done, Option<Divergence>) {
     let step = Cell::new(0);
     let done = Cell::default();

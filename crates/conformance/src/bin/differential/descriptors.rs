@@ -24,14 +24,14 @@ impl<S: Side> Player<S> {
         on.any(|unnamed| self.side.is_registered(unnamed.number))
     }
 
-    /// Some event waits for the descriptor to be closed by its peer.
+    /// Whether an event waits for the peer to close the descriptor.
     pub(crate) fn has_closer(&self, slot: usize) -> bool {
         let known = self.known.borrow();
         let kinds = self.inserted_on(slot).into_iter().filter_map(|event| known[event].kind);
         kinds.map(|kind| kind.what).any(|what| what.contains(What::CLOSED))
     }
 
-    /// Whether the two sides agree on what happens when the event joins those of its descriptor.
+    /// Whether both sides behave alike when the event is added to those of its descriptor.
     pub(crate) fn may_join(&self, event: usize, slot: usize, what: What) -> Result<(), Rule> {
         let others = self.inserted_on(slot);
         let unnamed = self.unnamed_on(slot);
@@ -81,13 +81,13 @@ impl<S: Side> Player<S> {
         Entry::Answer(self.side.activate_by_fd(self.fd(slot), what).into())
     }
 
-    /// No event is left of a descriptor that this number named before.
+    /// Whether no event remains of the descriptor that had this number before.
     fn is_vacant(&self, slot: usize) -> bool {
         self.inserted_on(slot).is_empty() && !self.unnamed_on(slot)
     }
 
-    /// The kernel may not know yet that nobody waits for the descriptor that had this number: a change would take
-    /// the new one for it.
+    /// Whether the removal of the descriptor that had this number may still be deferred: a change would then apply to the
+    /// new one.
     fn is_put_off(&self, slot: usize) -> bool {
         self.program.settings.changelist && self.closed_in.borrow()[slot] == self.time.pass()
     }
@@ -99,7 +99,7 @@ impl<S: Side> Player<S> {
         if self.unnamed_on(slot) {
             return Entry::Left(Rule::ClosedDescriptors);
         }
-        // Nothing can remove what epoll keeps of a file that has another name, and the removal may be put off.
+        // No call removes epoll's registration of a file that has a duplicate, and the removal may be deferred.
         if self.program.settings.changelist && self.sockets.borrow().is_shared(slot) {
             return Entry::Left(Rule::ClosedWithChangelist);
         }
@@ -151,7 +151,7 @@ impl<S: Side> Player<S> {
         Entry::Answer(1)
     }
 
-    /// What happens to a descriptor, or at its other end.
+    /// An operation on a descriptor, or on its peer.
     pub(crate) fn attempt_on_descriptor(&self, operation: &Operation) -> Entry {
         match *operation {
             Operation::Open(slot, socket) => return self.open(slot, socket),

@@ -41,7 +41,7 @@ impl Engine {
         player.called(ready.data, ready.fd, ready.what);
     }
 
-    /// The loop in the steps of a host, which sleeps until the kernel's timer, or in the base's stead.
+    /// The loop in the steps of a host, which sleeps until the kernel's timer or makes the base's wait.
     fn run_hosted(&self, player: &Player<Self>, flags: LoopFlags) -> Result<i32, Error> {
         self.base.enter(flags)?;
         loop {
@@ -100,7 +100,7 @@ impl Side for Engine {
         let method = base.method().unwrap_or_default();
         assert!(method.as_bytes().starts_with(settings.method.name().to_bytes()), "{method}");
         if settings.hosted && settings.method == Method::Epoll {
-            // Makes the timer that stands for deadlines.
+            // Makes the timer descriptor for deadlines.
             assert!(base.descriptor().is_ok_and(|descriptor| descriptor.is_some()));
         }
         let common = COMMON.map(|time| {

@@ -1,7 +1,7 @@
 //! libevent's `struct event`, whose layout is public (`event2/event_struct.h` of 2.1).
 //!
-//! Reading it tells more of an event than any call does, and writing it is how some rules make libevent do what
-//! the engine does.
+//! Reading it gives more information on an event than any call, and some rules write it to make libevent do what the
+//! engine does.
 #![expect(unsafe_code, reason = "a C structure is read and written through pointers")]
 
 use std::ffi::{c_int, c_short, c_void};
@@ -21,8 +21,8 @@ pub(crate) const LIST_FINALIZING: c_short = 0x40;
 /// In either queue.
 pub(crate) const LIST_QUEUED: c_short = LIST_ACTIVE | LIST_ACTIVE_LATER;
 
-/// `TAILQ_ENTRY`, and as well `TAILQ_HEAD`: the next and what points to this one, or the first and what points to
-/// none after the last.
+/// `TAILQ_ENTRY` and `TAILQ_HEAD`: the next entry and the pointer to this one, or the first entry and the pointer at the
+/// end.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 struct Links {
@@ -30,11 +30,11 @@ struct Links {
     link: *mut *mut Links,
 }
 
-/// What a signal event has in place of an interval.
+/// The fields of a signal event in place of an interval.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Calls {
-    /// How many are left.
+    /// The number of remaining calls.
     pub(crate) count: c_short,
     /// The count of the function that is calling, while more are left.
     pub(crate) pointer: *mut c_short,
@@ -54,7 +54,7 @@ pub(crate) struct Fields {
     pub(crate) fd: c_int,
     base: *mut c_void,
     next: *mut Fields,
-    /// What points to this event: the list's head, or the field `next` of the one before.
+    /// The pointer to this event: the list's head, or the field `next` of the previous one.
     link: *mut *mut Fields,
     pub(crate) interval: libc::timeval,
     pub(crate) events: c_short,
@@ -62,10 +62,10 @@ pub(crate) struct Fields {
     pub(crate) deadline: libc::timeval,
 }
 
-/// As libevent calls an event.
+/// The type of libevent's callbacks.
 pub(crate) const SIZE: usize = size_of::<Fields>();
 
-/// All zero, as libevent wants the memory of a new event.
+/// All zero, as libevent requires for the memory of a new event.
 pub(crate) fn blank() -> Fields {
     // SAFETY: every field may be all zeroes.
     unsafe { std::mem::zeroed() }
@@ -92,8 +92,8 @@ impl Place {
         self.read().flags & list != 0
     }
 
-    /// Moves an event that was just added to its descriptor, and so is the first there, behind the others.
-    /// Answers whether there are any.
+    /// Moves an event that was just added for its descriptor, and so is the first, behind the others. Returns whether
+    /// there are others.
     pub(crate) fn move_to_end(self) -> bool {
         let Fields { next, link, .. } = self.read();
         if next.is_null() {
@@ -151,7 +151,7 @@ impl Place {
         if first == own {
             return;
         }
-        // What TAILQ_REMOVE and TAILQ_INSERT_HEAD do.
+        // As TAILQ_REMOVE and TAILQ_INSERT_HEAD do.
         let after = if next.is_null() { head } else { next };
         // SAFETY: the links of the next event, or of the head, which then points to this one's.
         unsafe { (*after).link = link };
@@ -166,7 +166,7 @@ impl Place {
     }
 }
 
-/// The rest of a common timeout's microseconds marks it.
+/// The upper bits of the microseconds mark a common timeout.
 const MICROSECONDS: libc::suseconds_t = 0xf_ffff;
 
 impl Fields {

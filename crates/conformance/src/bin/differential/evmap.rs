@@ -1,5 +1,5 @@
-//! libevent's own functions by which a backend tells what is ready, replaced as those of `interpose` are: its
-//! library calls them through its table of symbols, and so finds these.
+//! Replacements of libevent's functions with which a backend reports readiness. libevent's library calls them through its
+//! table of symbols, and so finds these, like those of `interpose`.
 #![expect(unsafe_code, reason = "C functions are replaced and called")]
 
 use std::ffi::{CStr, c_int, c_short, c_void};
@@ -58,7 +58,7 @@ unsafe extern "C" fn evmap_signal_del_(base: *mut EventBase, number: c_int, even
     static FOUND: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
     // SAFETY: it is that function.
     let delete = unsafe { mem::transmute::<*mut c_void, Delete>(find(c"evmap_signal_del_", &FOUND)) };
-    // SAFETY: the caller's arguments, as they came.
+    // SAFETY: the caller's arguments, unchanged.
     let result = unsafe { delete(base, number, event) };
     if let Some(machine) = in_charge() {
         machine.signal_left(number);
@@ -69,7 +69,7 @@ unsafe extern "C" fn evmap_signal_del_(base: *mut EventBase, number: c_int, even
 #[unsafe(no_mangle)]
 unsafe extern "C" fn evmap_io_active_(base: *mut EventBase, fd: c_int, what: c_short) {
     match in_charge() {
-        Some(machine) if machine.tells(fd, what) => {}
+        Some(machine) if machine.is_reported(fd, what) => {}
         _ => io_active(base, fd, what),
     }
 }

@@ -1,4 +1,4 @@
-//! Random programs. Each draws how often it does what before it begins, so that some do little else.
+//! Random programs. Each draws the weights of its operations first, so that some consist mostly of one kind.
 
 use event_base::{LoopFlags, What};
 use event_base_conformance::Random;
@@ -6,7 +6,7 @@ use event_base_conformance::Random;
 use crate::program::{COMMON, EVENTS, Kind, Method, Operation, Program, SLOTS, Settings, Socket};
 use crate::signals::SIGNALS;
 
-/// Ways of a program.
+/// Kinds of programs.
 struct Habits {
     settings: Settings,
     edge: [bool; SLOTS],
@@ -73,7 +73,7 @@ const WEIGHTS: [(u64, Choice); 25] = [
     (1, Choice::Close),
 ];
 
-/// The program of a seed, with as many operations.
+/// The program of a seed with a number of operations.
 pub(crate) fn program(seed: u64, length: usize) -> Program {
     let mut random = Random::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x6a09_e667_f3bc_c909);
     let habits = Habits::draw(&mut random);
@@ -132,7 +132,7 @@ impl Habits {
             if !matches!(choice, Choice::Loop | Choice::New) {
                 *weight *= random.pick(&[0, 1, 1, 1, 2, 6]);
             }
-            // What polling again in between makes a difference to.
+            // Operations that additional polls affect.
             if limits && matches!(choice, Choice::Advance | Choice::Traffic) {
                 *weight = 4 * (*weight).max(4);
             }
@@ -144,7 +144,7 @@ impl Habits {
             Choice::Send | Choice::ActivateTimes | Choice::ActivateBySignal => settings.signals,
             _ => true,
         });
-        // With its own list, libevent asks the kernel for less than the engine, which edges tell, and swallows
+        // With its own list, libevent makes fewer calls than the engine, which changes the edges, and does not report
         // that a file is refused.
         let edges = if both_changelists { 0 } else { random.below(3) };
         let edge = std::array::from_fn(|_| edges > 0 && random.once_in(4 / edges));
@@ -174,7 +174,7 @@ impl Habits {
         ];
         let mut what = random.pick(&all);
         if self.settings.method != Method::Epoll {
-            // libevent 2.1 knows it on epoll only.
+            // libevent 2.1 supports it on epoll only.
             what -= What::CLOSED;
         }
         if what.is_empty() { What::READ } else { what }
@@ -200,7 +200,7 @@ impl Habits {
         let mut what = What::empty();
         if let Some(slot) = slot {
             what = self.interest(random);
-            // Now and then one that disagrees with the others.
+            // Sometimes one whose mode differs from the others.
             what.set(What::ET, self.edge[slot] != (random.once_in(40) && !self.settings.both_changelists));
         }
         what.set(What::PERSIST, random.once_in(2));
@@ -232,7 +232,7 @@ impl Habits {
         if random.once_in(12) { flags | LoopFlags::NO_EXIT_ON_EMPTY } else { flags }
     }
 
-    /// Several events become due for one pass.
+    /// Makes several events active for one pass.
     fn burst(&self, random: &mut Random, operations: &mut Vec<Operation>) {
         for _ in 0..2 + random.below(5) {
             let event = random.below(EVENTS as u64) as usize;

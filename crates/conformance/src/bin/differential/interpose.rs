@@ -1,7 +1,7 @@
-//! The C functions through which both loops learn the time and wait, replaced for the whole process.
+//! Replacements, for the whole process, of the C functions with which both loops read the time and wait.
 //!
-//! libevent's library finds them because the program exports its symbols. While no [`Machine`] is in charge they
-//! do what the C library's do.
+//! libevent's library finds them because the program exports its symbols. Without a [`Machine`] they do what the C library's
+//! functions do.
 #![expect(unsafe_code, reason = "C functions are replaced and called")]
 
 use std::cell::Cell;
@@ -13,30 +13,30 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 /// Microseconds.
 pub(crate) type Micros = u64;
 
-/// Who answers for the kernel.
+/// Takes the place of the kernel.
 pub(crate) trait Machine {
     /// The monotonic time.
     fn read_clock(&self) -> Micros;
 
-    /// Whether the next wait finds nothing, whatever is ready.
+    /// Whether the next wait returns nothing, whatever is ready.
     fn is_blind(&self) -> bool;
 
-    /// Looks at what a wait found and may change it.
+    /// Receives the result of a wait, and may change it.
     fn found(&self, events: &mut [libc::epoll_event]);
 
-    /// Looks at what a wait of `poll` or `select` found: places among `count` entries, and descriptors.
+    /// Receives the result of a wait of `poll` or `select`: positions among `count` entries, and descriptors.
     fn found_level(&self, ready: &[(usize, RawFd)], count: usize);
 
-    /// libevent is about to make the events of a descriptor active. Answers whether that was done here.
-    fn tells(&self, fd: RawFd, what: c_short) -> bool;
+    /// libevent is about to make the events of a descriptor active. Returns whether the machine has done so.
+    fn is_reported(&self, fd: RawFd, what: c_short) -> bool;
 
     /// libevent is about to make the events of a signal active.
     fn signal_active(&self, number: c_int, times: c_int);
 
-    /// An event of libevent's left its signal.
+    /// An event of libevent for a signal was deleted.
     fn signal_left(&self, number: c_int);
 
-    /// Nothing was ready: lets time pass until the wait ends, `timeout` from now, or until the timer.
+    /// Nothing is ready: advances the time to the end of the wait, after `timeout`, or to the timer.
     fn pass_time(&self, timeout: Option<Micros>);
 
     /// Sets the timer.
@@ -46,7 +46,7 @@ pub(crate) trait Machine {
     fn registered(&self, epoll: c_int, fd: c_int, event: libc::epoll_event);
 }
 
-/// What a timer is set to.
+/// The setting of a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
     Off,
@@ -61,7 +61,7 @@ thread_local! {
     static IN_CHARGE: Cell<Option<NonNull<dyn Machine>>> = const { Cell::new(None) };
 }
 
-/// Puts `machine` in charge while `call` runs.
+/// Uses `machine` while `call` runs.
 pub(crate) fn with<T>(machine: &dyn Machine, call: impl FnOnce() -> T) -> T {
     struct Restore(Option<NonNull<dyn Machine>>);
     impl Drop for Restore {
@@ -120,7 +120,7 @@ unsafe extern "C" fn syscall(
         let events = ptr::with_exposed_provenance_mut(b as usize);
         return wait(machine, a as c_int, events, c as c_int, timeout).into();
     }
-    // SAFETY: the caller's arguments, as they came.
+    // SAFETY: the caller's arguments, unchanged.
     unsafe { real()(number, a, b, c, d, e, f) }
 }
 
@@ -179,7 +179,7 @@ unsafe extern "C" fn epoll_ctl(
     event: *mut libc::epoll_event,
 ) -> c_int {
     let address = event.expose_provenance() as c_long;
-    // SAFETY: the caller's arguments, as they came.
+    // SAFETY: the caller's arguments, unchanged.
     let result =
         unsafe { real()(libc::SYS_epoll_ctl, epoll.into(), operation.into(), fd.into(), address, 0, 0) };
     if result == 0
@@ -211,7 +211,7 @@ unsafe extern "C" fn timerfd_settime(
         return 0;
     }
     let (new, old) = (new.expose_provenance() as c_long, old.expose_provenance() as c_long);
-    // SAFETY: the caller's arguments, as they came.
+    // SAFETY: the caller's arguments, unchanged.
     let result = unsafe { real()(libc::SYS_timerfd_settime, fd.into(), flags.into(), new, old, 0, 0) };
     result as c_int
 }
@@ -220,7 +220,7 @@ unsafe extern "C" fn timerfd_settime(
 unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::timespec) -> c_int {
     let Some(machine) = in_charge() else {
         let time = time.expose_provenance() as c_long;
-        // SAFETY: the caller's arguments, as they came.
+        // SAFETY: the caller's arguments, unchanged.
         return unsafe { real()(libc::SYS_clock_gettime, clock.into(), time, 0, 0, 0, 0) } as c_int;
     };
     let offset = if clock == libc::CLOCK_REALTIME { WALL_OFFSET } else { 0 };

@@ -1,4 +1,4 @@
-//! The waits that are told all descriptors each time, replaced as those of `interpose` are.
+//! Replacements of the waits that receive all descriptors each time, like those of `interpose`.
 //!
 //! libevent calls `poll` and `select`, the engine `ppoll` and `pselect`.
 #![expect(unsafe_code, reason = "C functions are replaced and called")]
@@ -17,7 +17,7 @@ fn of_timespec(timeout: *const libc::timespec) -> Option<Micros> {
     timeout.map(|time| time.tv_sec as u64 * 1_000_000 + (time.tv_nsec as u64).div_ceil(1000))
 }
 
-/// What `ppoll` does, without looking at the machine.
+/// `ppoll` of the kernel, without the machine.
 ///
 /// # Safety
 /// `entries` has room for `count`, and `timeout` is null or a time.
@@ -37,7 +37,7 @@ unsafe fn real_poll(
     unsafe { real()(libc::SYS_ppoll, entries, count as c_long, timeout, mask, 8, 0) as c_int }
 }
 
-/// What is ready on one descriptor at once, whoever is in charge.
+/// The present readiness of one descriptor, from the kernel.
 pub(crate) fn ready(fd: RawFd, events: i16) -> i16 {
     let mut entry = libc::pollfd { fd, events, revents: 0 };
     // SAFETY: the record and the time live across the call.
@@ -104,7 +104,7 @@ unsafe extern "C" fn ppoll(
         let entries = unsafe { slice(entries, count) };
         return wait_poll(machine, entries, of_timespec(timeout));
     }
-    // SAFETY: the caller's arguments, as they came.
+    // SAFETY: the caller's arguments, unchanged.
     unsafe { real_poll(entries, count, timeout, mask) }
 }
 
@@ -132,7 +132,7 @@ unsafe fn words<'a>(set: *mut libc::fd_set, limit: usize) -> &'a mut [c_ulong] {
     unsafe { std::slice::from_raw_parts_mut(set.cast(), limit.div_ceil(BITS)) }
 }
 
-/// What `pselect` does, without looking at the machine.
+/// `pselect` of the kernel, without the machine.
 ///
 /// # Safety
 /// The sets have `limit` bits or are null, and the time is one or null.

@@ -34,8 +34,8 @@ pub(crate) struct Libevent {
     exists: [Cell<bool>; EVENTS],
     pub(crate) epoll: Cell<c_int>,
     pub(crate) registrations: Cell<u32>,
-    /// What epoll was told last of each descriptor.
-    pub(crate) told: [Cell<u32>; SLOTS],
+    /// The events that are registered with epoll for each descriptor.
+    pub(crate) registered_events: [Cell<u32>; SLOTS],
     pub(crate) signals: SignalEvents,
     pub(crate) unnamed: UnnamedEvents,
 }
@@ -98,7 +98,7 @@ impl Side for Libevent {
             exists: Default::default(),
             epoll: Cell::new(-1),
             registrations: Cell::new(0),
-            told: Default::default(),
+            registered_events: Default::default(),
             signals: SignalEvents::default(),
             unnamed: UnnamedEvents::default(),
         }
@@ -375,8 +375,10 @@ impl Side for Libevent {
     fn registered(&self, epoll: c_int, fd: RawFd, event: libc::epoll_event) {
         self.epoll.set(epoll);
         self.registrations.set(self.registrations.get() + 1);
-        if let Some(told) = usize::try_from(fd - Self::FIRST_FD).ok().and_then(|slot| self.told.get(slot)) {
-            told.set(event.events);
+        if let Some(events) =
+            usize::try_from(fd - Self::FIRST_FD).ok().and_then(|slot| self.registered_events.get(slot))
+        {
+            events.set(event.events);
         }
     }
 }

@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     run(&options)
 }
 
-/// How many disagreements are looked into before the run ends.
+/// The number of disagreements that are reduced before the run ends.
 const MOST_FAILURES: usize = 3;
 
 fn run(options: &Options) -> ExitCode {

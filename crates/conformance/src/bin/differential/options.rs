@@ -1,11 +1,11 @@
 //! The command line.
 
-/// What the command line asks for.
+/// The parsed command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Options {
     /// The first program's seed; the next one's is one more.
     pub(crate) seed: u64,
-    /// No program begins after as many operations.
+    /// No program starts after this number of operations.
     pub(crate) steps: u64,
     /// Operations of a program outside callbacks.
     pub(crate) length: usize,
@@ -25,10 +25,10 @@ Random programs on libevent and the engine, which must do the same.
 --print   print the first program instead
 ";
 
-/// Reads the arguments after the program's name; `None` asks for help.
+/// Parses the arguments after the program's name. `None`: the help is requested.
 ///
 /// # Errors
-/// A message for a person.
+/// A readable message.
 pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
     let mut options = Options { seed: 1, steps: 200_000, length: 400, print: false };
     let mut arguments = arguments;

@@ -1,7 +1,7 @@
-//! The order in which a wait of `poll` or `select` tells of descriptors.
+//! The order in which a wait of `poll` or `select` reports descriptors.
 //!
-//! libevent begins to look at a random place; where the engine begins can be foretold. So the engine runs first,
-//! its order is noted for each wait, and libevent's events are made active in the same one.
+//! libevent starts scanning at a random position; the start of the engine is known. So the engine runs first, the order of
+//! each of its waits is recorded, and libevent's events are made active in the same order.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -14,20 +14,20 @@ use crate::program::Method;
 use crate::rules::Rule;
 use crate::side::Side;
 
-/// The orders of the engine's waits that libevent has not had yet, as slots; for waits that found more than one.
+/// The orders, as slots, of the engine's waits that libevent has not repeated yet; of waits with several descriptors.
 pub(crate) type Orders = Rc<RefCell<VecDeque<Vec<usize>>>>;
 
-/// What a wait of one side found.
+/// The result of a wait of one side.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     orders: Orders,
-    /// Where the engine begins to look next.
+    /// The position at which the engine starts scanning next.
     start: Cell<usize>,
-    /// The next wait finds again what the host's found.
+    /// The next wait has the same result as the host's.
     again: Cell<bool>,
-    /// Descriptors that libevent will tell of.
+    /// Descriptors that libevent reports.
     left: Cell<usize>,
-    told: RefCell<Vec<(RawFd, c_short)>>,
+    reported: RefCell<Vec<(RawFd, c_short)>>,
 }
 
 impl Found {
@@ -42,7 +42,7 @@ impl<S: Side> Player<S> {
         self.found.again.set(true);
     }
 
-    /// A wait is over: places among `count` entries, and descriptors.
+    /// A wait has ended: positions among `count` entries, and descriptors.
     pub(crate) fn note_found(&self, ready: &[(usize, RawFd)], count: usize) {
         if S::IS_LIBEVENT {
             self.found.left.set(ready.len());
@@ -63,7 +63,7 @@ impl<S: Side> Player<S> {
         }
     }
 
-    /// libevent tells of a descriptor; they are made active once it has told of all.
+    /// libevent reports a descriptor. The events become active after it has reported all.
     pub(crate) fn note_told(&self, fd: RawFd, what: c_short) -> bool {
         let left = self.found.left.get();
         if !S::IS_LIBEVENT || (left == 0 && self.slot(fd).is_some()) {
@@ -73,33 +73,33 @@ impl<S: Side> Player<S> {
             self.side.make_active(fd, what);
             return true;
         }
-        self.found.told.borrow_mut().push((fd, what));
+        self.found.reported.borrow_mut().push((fd, what));
         self.found.left.set(left - 1);
         if left == 1 {
-            let mut told = self.found.told.take();
-            self.put_in_order(&mut told);
-            told.into_iter().for_each(|(fd, what)| self.side.make_active(fd, what));
+            let mut reported = self.found.reported.take();
+            self.put_in_order(&mut reported);
+            reported.into_iter().for_each(|(fd, what)| self.side.make_active(fd, what));
         }
         true
     }
 
-    /// Signals, which come through a descriptor of libevent's own, are told last.
-    fn put_in_order(&self, told: &mut [(RawFd, c_short)]) {
-        told.sort_unstable_by_key(|(fd, _)| (self.slot(*fd).is_none(), *fd));
-        let slots: Vec<usize> = told.iter().filter_map(|(fd, _)| self.slot(*fd)).collect();
+    /// Signals, which arrive through a descriptor of libevent, are last.
+    fn put_in_order(&self, reported: &mut [(RawFd, c_short)]) {
+        reported.sort_unstable_by_key(|(fd, _)| (self.slot(*fd).is_none(), *fd));
+        let slots: Vec<usize> = reported.iter().filter_map(|(fd, _)| self.slot(*fd)).collect();
         if slots.len() < 2 {
             return;
         }
         self.count(Rule::OrderOfScan);
         let order = self.found.orders.borrow_mut().pop_front().unwrap_or_default();
-        told.sort_by_key(|(fd, _)| {
+        reported.sort_by_key(|(fd, _)| {
             self.slot(*fd)
                 .and_then(|slot| order.iter().position(|other| *other == slot))
                 .unwrap_or(usize::MAX)
         });
     }
 
-    /// What one operation left over is of no use to the next.
+    /// Drops the orders that one operation has left.
     pub(crate) fn forget_found(&self) {
         self.found.orders.borrow_mut().clear();
         self.found.again.set(false);

@@ -1,4 +1,4 @@
-//! Runs a program on one side: notes what happens, and keeps to the rules that apply to both.
+//! Runs a program on one side, records what happens, and applies the rules that concern both sides.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
@@ -17,13 +17,13 @@ use crate::signals;
 use crate::sockets::Sockets;
 use crate::time::Time;
 
-/// Callbacks in one loop, after which it is broken off.
+/// The maximum number of callbacks in one loop.
 const MOST_CALLBACKS: u64 = 40;
 
-/// Something to be the same on both sides.
+/// An entry of the trace, which must be the same on both sides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
-    /// A callback: the event, its descriptor or its signal, the result, the time and the time as the base sees it.
+    /// A callback: the event, its descriptor or signal, the result, the time and the base's time.
     Called {
         number: u64,
         slot: Option<usize>,
@@ -32,13 +32,13 @@ pub(crate) enum Entry {
         now: Micros,
         cached: Micros,
     },
-    /// What a call, or a descriptor, answered.
+    /// The result of a call or of an operation on a descriptor.
     Answer(i64),
-    /// Not done, as it makes no sense now.
+    /// Not done, because it is impossible at this point.
     Nothing,
-    /// Not done, as the sides could not agree afterwards.
+    /// Omitted, because the sides could not agree afterwards.
     Left(Rule),
-    /// The loop had nothing to wait for, or went on for too long, and was broken.
+    /// The loop had nothing to wait for, or ran for too long, and was broken.
     Broken,
 }
 
@@ -63,17 +63,17 @@ impl fmt::Display for Entry {
     }
 }
 
-/// What both sides know of an event.
+/// The record of an event, on both sides.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Known {
     pub(crate) kind: Option<Kind>,
     /// It was added with a timeout and is persistent.
     pub(crate) period: bool,
-    /// When its deadline was set, counted.
+    /// The number of its deadline in the order of setting.
     pub(crate) order: u64,
     /// Its finalizer is still to run.
     pub(crate) finalizing: bool,
-    /// The pass in which it had its turn, or was made.
+    /// The pass in which it ran or was made.
     pub(crate) pass: u64,
 }
 
@@ -88,7 +88,7 @@ pub(crate) struct Unnamed {
     pub(crate) pass: u64,
 }
 
-/// The loop under way.
+/// The running loop.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Run {
     pub(crate) running: bool,
@@ -96,7 +96,7 @@ pub(crate) struct Run {
     pub(crate) since: Micros,
     pub(crate) callbacks: u64,
     pub(crate) waits: u64,
-    /// The priority of the callback under way.
+    /// The priority of the running callback.
     pub(crate) priority: u8,
     pub(crate) continued: bool,
     pub(crate) broken: bool,
@@ -116,7 +116,7 @@ pub(crate) struct Player<S> {
     pub(crate) made_unnamed: Cell<u64>,
     /// Counts deadlines that were set.
     pub(crate) orders: Cell<u64>,
-    /// When exits that were asked for are due.
+    /// The deadlines of requested exits.
     pub(crate) exits: RefCell<Vec<Micros>>,
     pub(crate) priorities: Cell<u8>,
     pub(crate) break_next: Cell<bool>,
@@ -153,18 +153,18 @@ impl<S: Side> Player<S> {
         }
     }
 
-    /// Does an operation that stands outside callbacks; what happened is in the trace.
+    /// Performs an operation outside callbacks and adds it to the trace.
     pub(crate) fn play(&self, operation: &Operation) {
         self.trace.borrow_mut().clear();
         interpose::with(self, || self.perform(operation));
     }
 
-    /// Where the events are.
+    /// The states of the events.
     pub(crate) fn states(&self) -> States {
         interpose::with(self, || self.side.states())
     }
 
-    /// Does an operation and notes the answer.
+    /// Performs an operation and records the result.
     fn perform(&self, operation: &Operation) {
         self.done.set(self.done.get() + 1);
         let entry = self.attempt(operation);
@@ -190,7 +190,7 @@ impl<S: Side> Player<S> {
         self.run.set(run);
     }
 
-    /// Runs the loop and notes how it ended.
+    /// Runs the loop and records its result.
     pub(crate) fn run_loop(&self, flags: LoopFlags) -> Entry {
         if self.break_next.take() {
             self.count(Rule::BreakBeforeLoop);
@@ -243,7 +243,7 @@ impl<S: Side> Player<S> {
         }
     }
 
-    /// Notes whose turn it is; the priority at which it comes.
+    /// Records that the event runs. Returns its priority.
     fn begin_callback(&self, number: u64, is_first: bool) -> u8 {
         if number >= UNNAMED {
             self.side.begin_once(number);
@@ -271,7 +271,7 @@ impl<S: Side> Player<S> {
         self.orders.get()
     }
 
-    /// When the event's deadline was set.
+    /// The number of the event's deadline.
     pub(crate) fn order_of(&self, number: u64) -> u64 {
         if number < UNNAMED {
             return self.known.borrow()[number as usize].order;
@@ -286,7 +286,7 @@ impl<S: Side> Player<S> {
         run.running && priority < run.priority
     }
 
-    /// The rules broke the loop; the user did not.
+    /// The rules broke the loop, not the program.
     pub(crate) fn broken_by_rule(&self) {
         self.change_run(|run| run.by_rule = true);
     }

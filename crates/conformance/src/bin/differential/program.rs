@@ -1,15 +1,15 @@
-//! A program: what both loops are put through, readable when it is printed.
+//! A program: operations for both loops, which can be printed.
 
 use std::ffi::CStr;
 use std::fmt;
 
 use event_base::{LoopFlags, What};
 
-/// Events a program has at a time.
+/// The maximum number of events of a program.
 pub(crate) const EVENTS: usize = 8;
 /// The common timeouts, in microseconds.
 pub(crate) const COMMON: [u64; 3] = [700, 5_000, 1_200_000];
-/// Descriptors a program has at a time.
+/// The maximum number of descriptors of a program.
 pub(crate) const SLOTS: usize = 5;
 
 /// How an event is made.
@@ -21,11 +21,11 @@ pub(crate) struct Kind {
     pub(crate) signal: Option<usize>,
     /// Interests, SIGNAL, ET and PERSIST.
     pub(crate) what: What,
-    /// The middle one without.
+    /// The priority; without one, the middle one.
     pub(crate) priority: Option<u8>,
 }
 
-/// What a descriptor is.
+/// The kind of a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Socket {
     /// One of a pair of UNIX stream sockets.
@@ -40,7 +40,7 @@ pub(crate) enum Socket {
     File,
 }
 
-/// One call, or something that happens to a descriptor or to the time. Times are in microseconds.
+/// A call, or a change of a descriptor or of the time. Times are in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     New(usize, Kind),
@@ -51,10 +51,10 @@ pub(crate) enum Operation {
     Del(usize),
     RemoveTimer(usize),
     Activate(usize, What),
-    /// To be called as often, if it is for a signal.
+    /// With this number of calls, if it is for a signal.
     ActivateTimes(usize, What, u16),
     ActivateBySignal(usize),
-    /// A signal is sent as often; to the process rather than to the thread.
+    /// Sends a signal this number of times, to the process or to the thread.
     Send(usize, u16, bool),
     ActivateLater(usize, What),
     ActivateByFd(usize, What),
@@ -92,7 +92,7 @@ pub(crate) enum Method {
 impl Method {
     const ALL: [Method; 3] = [Method::Epoll, Method::Poll, Method::Select];
 
-    /// As libevent and the engine call it, apart from what libevent adds in brackets.
+    /// Its name in libevent, without the suffix in brackets, and in the engine.
     pub(crate) fn name(self) -> &'static CStr {
         match self {
             Method::Epoll => c"epoll",
@@ -101,7 +101,7 @@ impl Method {
         }
     }
 
-    /// What a base is to avoid so that it gets this one.
+    /// The backends to avoid so that a base gets this one.
     pub(crate) fn others(self) -> impl Iterator<Item = &'static CStr> {
         Method::ALL.into_iter().filter(move |method| *method != self).map(Method::name)
     }
@@ -113,7 +113,7 @@ pub(crate) struct Settings {
     pub(crate) method: Method,
     /// The number of priorities at the beginning.
     pub(crate) priorities: u8,
-    /// Time stands still during callbacks.
+    /// Whether time does not advance during callbacks.
     pub(crate) cached_time: bool,
     /// The engine is driven in steps by a host that waits, as in `run()`, instead of waiting itself.
     pub(crate) hosted: bool,
@@ -125,17 +125,17 @@ pub(crate) struct Settings {
     pub(crate) longest_pass: Option<u64>,
     /// The first priority that the limits apply to.
     pub(crate) limited_from: u8,
-    /// The engine puts changes off until it waits.
+    /// Whether the engine defers changes until it waits.
     pub(crate) changelist: bool,
-    /// So does libevent.
+    /// Whether libevent does.
     pub(crate) both_changelists: bool,
     /// Signals are used.
     pub(crate) signals: bool,
     /// Common timeouts are used.
     pub(crate) common: bool,
-    /// Exits are asked for.
+    /// Whether exits are requested.
     pub(crate) exits: bool,
-    /// Events are made that nobody can name, by `once`.
+    /// Whether `once` makes events without a name.
     pub(crate) unnamed: bool,
 }
 
@@ -145,12 +145,12 @@ pub(crate) struct Program {
     pub(crate) seed: u64,
     pub(crate) settings: Settings,
     pub(crate) operations: Vec<Operation>,
-    /// What callbacks do.
+    /// The operations of callbacks.
     pub(crate) reactions: Vec<Vec<Operation>>,
 }
 
 impl Program {
-    /// What a callback does; which of them depends on the event and on how many ran before.
+    /// The operations of a callback, selected by the event and the number of callbacks before.
     pub(crate) fn reaction(&self, number: u64, count: u64) -> &[Operation] {
         match self.reactions.len() as u64 {
             0 => &[],
@@ -159,7 +159,7 @@ impl Program {
     }
 }
 
-/// A time in microseconds for a person.
+/// A readable form of a time in microseconds.
 struct Time(Option<u64>);
 
 impl fmt::Display for Time {
@@ -171,7 +171,7 @@ impl fmt::Display for Time {
     }
 }
 
-/// Flags for a person.
+/// A readable form of flags.
 pub(crate) struct Flags(pub(crate) What);
 
 impl fmt::Display for Flags {

@@ -1,5 +1,4 @@
-//! The smallest program that shows what a large one showed: parts are left out as long as the sides still
-//! disagree.
+//! Reduces a program: removes parts as long as the sides still disagree.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -7,10 +6,10 @@ use std::time::{Duration, Instant};
 use crate::compare::{Divergence, run};
 use crate::program::{Operation, Program};
 
-/// For how long a program is made smaller: one whose loops spin takes long to run.
+/// The time limit of a reduction: a program whose loops spin takes long to run.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A program that cannot be made smaller by leaving out operations, and where its sides disagree.
+/// A program from which no operation can be removed, and its disagreement.
 pub(crate) fn shrink(program: &Program, found: Divergence) -> (Program, Divergence) {
     let end = Instant::now() + PATIENCE;
     let mut smallest = Smallest { program: program.clone(), divergence: found, end };
@@ -38,7 +37,7 @@ impl Smallest {
         self.program.operations.len() + self.program.reactions.iter().map(Vec::len).sum::<usize>()
     }
 
-    /// Leaves out ever smaller runs of a list's operations.
+    /// Removes successively smaller runs of operations from a list.
     fn shorten(&mut self, list: impl Fn(&mut Program) -> &mut Vec<Operation>) {
         let mut length = list(&mut self.program).len();
         while length > 0 {

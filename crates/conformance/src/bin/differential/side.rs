@@ -1,4 +1,4 @@
-//! What a loop is asked for, by the name of libevent's call. One side is libevent, the other the engine.
+//! The operations of a loop, named after libevent's calls. One side is libevent, the other the engine.
 
 use std::ffi::{c_int, c_short};
 use std::os::fd::RawFd;
@@ -9,7 +9,7 @@ use crate::interpose::Micros;
 use crate::player::Player;
 use crate::program::{EVENTS, Kind, Settings};
 
-/// When an added event is to time out.
+/// The timeout of an added event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timeout {
     Never,
@@ -21,7 +21,7 @@ pub(crate) enum Timeout {
 /// Numbers from here on are those of unnamed events, made by `once`.
 pub(crate) const UNNAMED: u64 = 1000;
 
-/// Where an event is.
+/// The state of an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) exists: bool,
@@ -34,26 +34,26 @@ pub(crate) struct State {
 
 pub(crate) type States = [State; EVENTS];
 
-/// A loop with its events. Calls answer whether they were accepted.
+/// A loop with its events. Calls return whether they were accepted.
 pub(crate) trait Side: Sized {
-    /// Rules that change what libevent does are applied, and all are counted, on one side only.
+    /// Whether this is the side on which rules that change libevent apply, and on which all rules are counted.
     const IS_LIBEVENT: bool;
 
     /// The number of the first descriptor.
     const FIRST_FD: RawFd;
 
     fn new(settings: &Settings) -> Self;
-    /// Makes an event whose number is not taken.
+    /// Makes an event with a number that is free.
     fn create(&self, player: &Player<Self>, event: usize, kind: &Kind) -> bool;
     fn free(&self, event: usize);
     fn add(&self, player: &Player<Self>, event: usize, timeout: Timeout) -> bool;
-    /// The same where the descriptor's other events disagree about edge-triggering.
+    /// The same if the descriptor's other events differ in edge-triggering.
     fn add_mixed(&self, player: &Player<Self>, event: usize, timeout: Timeout) -> bool;
     fn del(&self, event: usize) -> bool;
     fn remove_timer(&self, event: usize) -> bool;
-    /// With `put_off`, the event is activated for the next pass, as it had its turn in this one.
+    /// With `put_off`, activates the event for the next pass, because it has run in this one.
     fn activate(&self, event: usize, what: What, put_off: bool) -> bool;
-    /// As often; for events that are for no signal, once.
+    /// With a number of calls; once for events that are not for a signal.
     fn activate_times(&self, event: usize, what: What, times: u16) -> bool;
     fn activate_by_signal(&self, number: c_int) -> bool;
     fn activate_later(&self, event: usize, what: What) -> bool;
@@ -72,10 +72,10 @@ pub(crate) trait Side: Sized {
     fn exit(&self, after: Option<Micros>) -> bool;
     fn break_off(&self) -> bool;
     fn go_on(&self) -> bool;
-    /// Runs the loop; 0 and 1 as in libevent, -1 where it refused.
+    /// Runs the loop. Returns 0 and 1 as in libevent, -1 if it fails.
     fn run(&self, player: &Player<Self>, flags: LoopFlags) -> i32;
     fn update_time(&self) -> bool;
-    /// The wall time as callbacks see it, as monotonic time.
+    /// The base's wall time, as monotonic time.
     fn cached_time(&self) -> Micros;
     fn got(&self) -> (bool, bool);
     /// Active events, and memberships.
@@ -88,23 +88,23 @@ pub(crate) trait Side: Sized {
     fn make_active(&self, _fd: RawFd, _what: c_short) {}
     /// Makes the events of a signal active.
     fn signal_active(&self, _number: c_int, _times: c_int) {}
-    /// An event left its signal.
+    /// An event for a signal was deleted.
     fn signal_left(&self, _number: c_int) {}
     /// A pass begins.
     fn begin_pass(&self) {}
-    /// A callback of a named event, not its finalizer, begins. Answers whether it is the first of a row.
+    /// A callback of a named event, not its finalizer, starts. Returns whether it is the first of several calls.
     fn begin_call(&self, _event: usize) -> bool {
         true
     }
     /// An event of `once` is called.
     fn begin_once(&self, _number: u64) {}
-    /// Exits take effect at once when they are due.
+    /// Makes exits that have expired take effect immediately.
     fn settle_exits(&self, _now: Micros) {}
-    /// The callback is over, whatever it did.
+    /// The callback has ended, with any outcome.
     fn end_call(&self) {}
-    /// The wait is over, and timers have not been looked at yet.
+    /// The wait has ended, and timers are not processed yet.
     fn after_wait(&self, _player: &Player<Self>) {}
-    /// A callback is over.
+    /// A callback has ended.
     fn after_callback(&self, _player: &Player<Self>, _flags: LoopFlags) {}
     /// A change of a registration was accepted.
     fn registered(&self, _epoll: i32, _fd: RawFd, _event: libc::epoll_event) {}

@@ -6,10 +6,10 @@ use std::io::Error;
 use std::ptr;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// Signals a program has.
+/// The number of signals of a program.
 pub(crate) const SIGNALS: usize = 3;
 
-/// How often a signal came that neither side handled, by its number.
+/// The number of arrivals that neither side handled, by signal.
 static UNHANDLED: [AtomicI64; 65] = [const { AtomicI64::new(0) }; 65];
 
 extern "C" fn unhandled(number: c_int) {
@@ -31,7 +31,7 @@ pub(crate) fn signal(is_libevent: bool, of: c_int) -> Option<usize> {
     (0..SIGNALS).find(|signal| number(is_libevent, *signal) == of)
 }
 
-/// Lets signals that no side handles be counted instead of ending the process.
+/// Counts signals that no side handles, so that they do not end the process.
 pub(crate) fn prepare() {
     for (is_libevent, signal) in
         [true, false].iter().flat_map(|side| (0..SIGNALS).map(|signal| (*side, signal)))
@@ -61,8 +61,8 @@ pub(crate) fn is_unhandled(number: c_int) -> bool {
     action.sa_sigaction == handler()
 }
 
-/// Sends a signal some times, to this thread or to the process, which has no other that takes it. Answers how many
-/// nobody handled.
+/// Sends a signal a number of times, to this thread or to the process, which has no other thread that accepts it. Returns
+/// the number that no side handled.
 pub(crate) fn send(number: c_int, times: u16, to_process: bool) -> i64 {
     let before = UNHANDLED[number as usize].load(Ordering::Relaxed);
     for _ in 0..times {

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use crate::program::{SLOTS, Socket};
 
-/// How often the loopback device is given time.
+/// The number of waits for the loopback device.
 const PATIENCE: usize = 1_000_000;
 
 /// One side's descriptors.
@@ -63,12 +63,12 @@ impl Sockets {
         self.slots[slot] = Slot { own: Some(own), peer, socket, file: self.opened };
     }
 
-    /// TCP is left out, where the end of the last descriptor takes time to be seen.
+    /// TCP is excluded, because the close of the last descriptor is reported with a delay.
     pub(crate) fn may_duplicate(&self, from: usize, to: usize) -> bool {
         self.is_open(from) && !self.is_open(to) && self.slots[from].socket != Socket::Tcp
     }
 
-    /// Another number for the same file; the peer stays with the first.
+    /// Duplicates the descriptor; the peer stays with the first number.
     pub(crate) fn duplicate(&mut self, from: usize, to: usize) {
         let Some(own) = &self.slots[from].own else { return };
         let Ok(copy) = own.try_clone() else { return };
@@ -86,7 +86,7 @@ impl Sockets {
 
     pub(crate) fn close_peer(&mut self, slot: usize) -> i64 {
         let Some(peer) = self.slots[slot].peer.take() else { return 0 };
-        // What the peer has not read makes it a reset.
+        // With unread data, the peer receives a reset.
         let reset = unread(peer.as_raw_fd()) > 0;
         drop(peer);
         let end = if reset { 0 } else { libc::POLLRDHUP };
@@ -115,7 +115,7 @@ impl Sockets {
         self.slots[slot].own.as_ref().is_some_and(|own| shutdown(own.as_raw_fd(), how)).into()
     }
 
-    /// The peer writes; how much it could, or the error.
+    /// The peer writes. Returns the number of bytes, or the error.
     pub(crate) fn write(&mut self, slot: usize, count: usize) -> i64 {
         let Some(peer) = &self.slots[slot].peer else { return -1 };
         let before = self.unread(slot);
@@ -136,7 +136,7 @@ impl Sockets {
         self.slots[slot].own.as_ref().map_or(-1, |own| read(own.as_raw_fd(), count))
     }
 
-    /// Writes until there is no room; on TCP, where there is much, only once.
+    /// Writes until the buffer is full; on TCP, whose buffer is large, only once.
     pub(crate) fn fill(&mut self, slot: usize) -> i64 {
         let Some(own) = &self.slots[slot].own else { return -1 };
         if self.slots[slot].socket == Socket::Tcp {
@@ -168,7 +168,7 @@ impl Sockets {
         written
     }
 
-    /// The peer reads all there is; how the last read ended.
+    /// The peer reads all bytes. Returns the result of the last read.
     pub(crate) fn drain(&mut self, slot: usize) -> i64 {
         let Some(peer) = &self.slots[slot].peer else { return -1 };
         loop {
@@ -184,7 +184,7 @@ impl Sockets {
         self.slots[slot].own.as_ref().map_or(0, |own| unread(own.as_raw_fd()))
     }
 
-    /// Gives the loopback device time until `own` shows one of these.
+    /// Waits for the loopback device until `own` has one of these.
     fn settle(&self, slot: usize, changed: bool, events: i16) {
         if changed && self.slots[slot].socket == Socket::Tcp && self.is_open(slot) {
             for _ in 0..PATIENCE {

@@ -1,4 +1,4 @@
-//! The time of one side, which passes only where the program or a wait lets it.
+//! The time of one side, which only the program or a wait advances.
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_short};
@@ -12,13 +12,13 @@ use crate::program::Method;
 use crate::rules::Rule;
 use crate::side::Side;
 
-/// When programs begin.
+/// The time at the start of programs.
 const BEGINNING: Micros = 1_000_000_000;
-/// How long a loop lasts at most.
+/// The maximum duration of a loop.
 const LONGEST_LOOP: Micros = 2_000_000;
-/// How often a loop waits at most before it sleeps for good.
+/// The maximum number of waits of a loop before it sleeps without a deadline.
 const MOST_WAITS: u64 = 1000;
-/// How often a loop waits at most, were it only to look.
+/// The maximum number of waits of a loop, including polls.
 const MOST_LOOKS: u64 = 3000;
 
 /// The clock and the timer of one side.
@@ -27,10 +27,10 @@ pub(crate) struct Time {
     now: Cell<Micros>,
     /// The time at the end of the last wait.
     of_pass: Cell<Micros>,
-    /// What the base read last.
+    /// The last time that the base read.
     reading: Cell<Micros>,
     timer: Cell<Option<Micros>>,
-    /// A wait is over, and nobody has read the clock yet.
+    /// Whether a wait has ended and the clock has not been read since.
     waited: Cell<bool>,
     pass: Cell<u64>,
     asked_in: Cell<u64>,
@@ -55,7 +55,7 @@ impl Time {
         self.now.get()
     }
 
-    /// The time that callbacks of this pass see, unless they update it.
+    /// The base's time in callbacks of this pass, unless they update it.
     pub(crate) fn of_pass(&self) -> Micros {
         self.of_pass.get()
     }
@@ -65,7 +65,7 @@ impl Time {
         self.pass.get()
     }
 
-    /// Whether the time was asked for in this pass; from now on it was.
+    /// Returns whether the time was read in this pass, and marks it as read.
     pub(crate) fn was_asked(&self) -> bool {
         self.asked_in.replace(self.pass()) == self.pass()
     }
@@ -82,7 +82,7 @@ impl Time {
     fn set_timer(&self, timer: Timer) {
         self.timer.set(match timer {
             Timer::Off => None,
-            // libevent takes the difference to what it read last.
+            // libevent computes the difference to the last time it read.
             Timer::After(time) => Some(self.reading.get() + time),
             Timer::At(time) => Some(time),
         });
@@ -94,7 +94,7 @@ impl Time {
     }
 }
 
-/// While a base is made.
+/// The machine while a base is made.
 impl Machine for Time {
     fn read_clock(&self) -> Micros {
         self.read()
@@ -108,7 +108,7 @@ impl Machine for Time {
 
     fn found_level(&self, _ready: &[(usize, RawFd)], _count: usize) {}
 
-    fn tells(&self, _fd: RawFd, _what: c_short) -> bool {
+    fn is_reported(&self, _fd: RawFd, _what: c_short) -> bool {
         false
     }
 
@@ -126,14 +126,13 @@ impl Machine for Time {
 }
 
 impl<S: Side> Player<S> {
-    /// Sleeps until the timer, or for `timeout`; breaks a loop that would never end.
+    /// Sleeps until the timer, or for `timeout`; breaks a loop that would not end.
     pub(crate) fn sleep(&self, timeout: Option<Micros>) {
         let (now, run) = (self.time.now(), self.run.get());
         let mut until = timeout.map(|timeout| now + timeout).or(self.time.timer.get());
         let settings = &self.program.settings;
         if S::IS_LIBEVENT && (settings.common || settings.method != Method::Epoll) {
-            // The timer of a common timeout that nobody waits for any more would end the wait, and poll's time is
-            // in milliseconds.
+            // The timer of a common timeout without events would end the wait, and poll's time is in milliseconds.
             let next = self.deadlines().into_iter().min();
             if next != until {
                 self.count(if settings.common { Rule::CommonTimeouts } else { Rule::PollRounds });
@@ -171,7 +170,7 @@ impl<S: Side> Player<S> {
         self.end_wait();
     }
 
-    /// Shows libevent an error as the engine understands it.
+    /// Reports an error to libevent as the engine handles it.
     fn show_errors(&self, event: &mut libc::epoll_event) {
         let fd = event.u64 as u32 as RawFd;
         let hung_up = event.events & (libc::EPOLLHUP | libc::EPOLLRDHUP) as u32 == libc::EPOLLHUP as u32;
@@ -211,7 +210,7 @@ impl<S: Side> Machine for Player<S> {
             events.sort_by_key(place);
         }
         if S::IS_LIBEVENT {
-            // Signals are told last.
+            // Signals are reported last.
             events.sort_by_key(|event| self.slot(event.u64 as u32 as RawFd).is_none());
             events.iter_mut().for_each(|event| self.show_errors(event));
         }
@@ -222,7 +221,7 @@ impl<S: Side> Machine for Player<S> {
         self.note_found(ready, count);
     }
 
-    fn tells(&self, fd: RawFd, what: c_short) -> bool {
+    fn is_reported(&self, fd: RawFd, what: c_short) -> bool {
         self.note_told(fd, what)
     }
 

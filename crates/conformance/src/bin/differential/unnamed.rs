@@ -1,7 +1,7 @@
-//! libevent's events that it gives no name to: those of `event_base_once` and of `event_base_loopexit`.
+//! libevent's events without a handle: those of `event_base_once` and of `event_base_loopexit`.
 //!
-//! Both are records that libevent keeps: an event, the user's callback and its argument. They are found by looking
-//! through all events of the base.
+//! Both are records of libevent: an event, the caller's callback and its argument. They are found by iterating over all
+//! events of the base.
 #![expect(unsafe_code, reason = "libevent is a C library")]
 
 use std::cell::RefCell;
@@ -19,15 +19,15 @@ use crate::library::with_time;
 use crate::player::Player;
 use crate::rules::{Rule, count};
 
-/// The events there are.
+/// The known events.
 #[derive(Debug, Default)]
 pub(crate) struct UnnamedEvents {
-    /// With the numbers of what they call.
+    /// With the numbers of their callbacks.
     pub(crate) once: RefCell<Vec<(u64, Place)>>,
     exits: RefCell<Vec<Place>>,
 }
 
-/// What follows the event in `struct event_once`.
+/// The fields after the event in `struct event_once`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct OnceEnd {
@@ -39,7 +39,7 @@ impl Place {
     /// For an event of such a record.
     fn end(self) -> OnceEnd {
         let end: *mut OnceEnd = self.0.wrapping_add(1).cast();
-        // SAFETY: the record goes on behind the event.
+        // SAFETY: the record continues after the event.
         unsafe { end.read() }
     }
 }
@@ -58,7 +58,7 @@ unsafe extern "C" fn collect(
 }
 
 impl Libevent {
-    /// The event that was just made without a name.
+    /// The event that was just made.
     fn find_new(&self) -> Option<Place> {
         let mut all: Vec<Place> = Vec::new();
         // SAFETY: the base is alive, and the list lives across the call.
@@ -108,15 +108,15 @@ impl Libevent {
         added
     }
 
-    /// An event of `event_base_once` is called, and gone afterwards.
+    /// An event of `event_base_once` is called and then freed.
     pub(crate) fn forget_once(&self, number: u64) {
         self.unnamed.once.borrow_mut().retain(|(other, _)| *other != number);
     }
 
-    /// `event_base_loopexit`; in a loop without a time, what comes of it.
+    /// `event_base_loopexit`; in a loop and without a time, its effect.
     pub(crate) fn add_exit(&self, after: Option<Micros>, is_running: bool) -> bool {
         let at_once = is_running && after.is_none();
-        // Active at once, its event could end the pass.
+        // Its event would be active immediately and could end the pass.
         let after = if at_once { Some(1) } else { after };
         // SAFETY: the base is alive.
         let added = with_time(after, |time| unsafe { raw::event_base_loopexit(self.base, time) }) == 0;
@@ -131,7 +131,7 @@ impl Libevent {
         added
     }
 
-    /// Lets the exits take effect that are due, without waiting for the turn of their events.
+    /// Makes exits that have expired take effect, before their events run.
     pub(crate) fn settle_exits(&self, now: Micros) {
         let is_due = |place: &Place| place.is(LIST_ACTIVE) || place.read().due() <= now;
         let due: Vec<Place> = self.unnamed.exits.borrow_mut().extract_if(.., |place| is_due(place)).collect();
@@ -149,7 +149,7 @@ impl Libevent {
         unsafe { exit(-1, TIMEOUT, argument) };
     }
 
-    /// How many of the base's active events and memberships are those of exits, which the engine does not count.
+    /// The number of the base's active events and memberships that belong to exits, which the engine does not count.
     pub(crate) fn counts_of_exits(&self) -> (usize, usize) {
         let exits = self.unnamed.exits.borrow();
         (exits.iter().filter(|place| place.is(LIST_ACTIVE)).count(), exits.len())

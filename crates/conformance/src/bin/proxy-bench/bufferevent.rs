@@ -88,9 +88,9 @@ pub(crate) struct Base(NonNull<EventBase>);
 #[derive(Clone, Copy)]
 pub(crate) struct Stream(NonNull<Bufferevent>);
 
-/// What is called for a stream. `partner` is the other side, while there is one.
+/// The callbacks of a stream. `partner` is the other side, if there is one.
 pub(crate) trait Sides {
-    /// There is something in the input.
+    /// The input has bytes.
     fn readable(stream: Stream, partner: Option<Stream>);
     /// The output is at or below its low watermark.
     fn drained(stream: Stream, partner: Option<Stream>);
@@ -135,7 +135,7 @@ impl Base {
     /// A base on the preferred backend.
     ///
     /// # Errors
-    /// When libevent makes none.
+    /// If libevent cannot make one.
     pub(crate) fn new() -> Result<Self, Failure> {
         let config = NonNull::new(event_config_new()).ok_or(Failure::Libevent("event_config_new"))?;
         // SAFETY: the configuration was just made.
@@ -150,10 +150,10 @@ impl Base {
         NonNull::new(base).map(Base).ok_or(Failure::Libevent("event_base_new_with_config"))
     }
 
-    /// Listens on a port that the system chooses, for good. `accept` gets what [`Accepting`] was given.
+    /// Listens on a port that the system chooses, until the process ends. `accept` receives the [`Accepting`].
     ///
     /// # Errors
-    /// When it cannot listen.
+    /// If it cannot listen.
     pub(crate) fn listen(self, accepting: Accepting) -> Result<BorrowedFd<'static>, Failure> {
         let address = loopback(0);
         let argument = Box::into_raw(Box::new(accepting));
@@ -176,10 +176,10 @@ impl Base {
         Ok(unsafe { BorrowedFd::borrow_raw(fd) })
     }
 
-    /// Runs for as long as there is anything to wait for.
+    /// Runs until nothing is left to wait for.
     ///
     /// # Errors
-    /// When the loop breaks off.
+    /// If the loop fails.
     pub(crate) fn run(self) -> Result<(), Failure> {
         // SAFETY: the base is alive, and no callback enters the loop again.
         if unsafe { event_base_loop(self.0.as_ptr(), 0) } < 0 {
@@ -188,7 +188,7 @@ impl Base {
         Ok(())
     }
 
-    /// A stream over a connection, which it closes when it is freed; without one, it is still to connect.
+    /// A stream over a connection, which it closes when it is freed; without one, a stream that can connect.
     pub(crate) fn stream(self, fd: Option<RawFd>) -> Option<Stream> {
         let options = BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS;
         // SAFETY: the base is alive, and the descriptor is the stream's from here on.
@@ -197,13 +197,13 @@ impl Base {
     }
 }
 
-/// What to do with each connection.
+/// How connections are handled.
 pub(crate) struct Accepting {
-    /// The base to put it on.
+    /// The base of the streams.
     pub(crate) base: Base,
-    /// Where to forward to; 0 where nothing is forwarded.
+    /// The port to forward to; 0 if connections are not forwarded.
     pub(crate) upstream: u16,
-    /// Called for it.
+    /// Called for each connection.
     pub(crate) accept: fn(&Accepting, RawFd),
 }
 
@@ -221,7 +221,7 @@ unsafe extern "C" fn accepted(
 }
 
 impl Stream {
-    /// Whose callbacks are called from now on, and with which partner; [`Sides::drained`] only where it is wanted.
+    /// Sets the callbacks and the partner; [`Sides::drained`] only if requested.
     pub(crate) fn call<S: Sides>(self, partner: Option<Stream>, when_drained: bool) {
         let drained: Option<DataCallback> = if when_drained { Some(drained::<S>) } else { None };
         let partner = partner.map_or(ptr::null_mut(), |partner| partner.0.as_ptr());
@@ -247,19 +247,19 @@ impl Stream {
         done == 0
     }
 
-    /// Reads or writes from now on.
+    /// Enables reading or writing.
     pub(crate) fn enable(self, what: c_short) {
         // SAFETY: the stream is alive.
         unsafe { bufferevent_enable(self.0.as_ptr(), what) };
     }
 
-    /// Stops reading or writing.
+    /// Disables reading or writing.
     pub(crate) fn disable(self, what: c_short) {
         // SAFETY: the stream is alive.
         unsafe { bufferevent_disable(self.0.as_ptr(), what) };
     }
 
-    /// How far the output has to fall until [`Sides::drained`], and how far it should grow.
+    /// The low watermark of the output, for [`Sides::drained`], and the high one.
     pub(crate) fn set_write_watermark(self, low: usize, high: usize) {
         // SAFETY: the stream is alive.
         unsafe { bufferevent_setwatermark(self.0.as_ptr(), WRITE, low, high) };
@@ -281,13 +281,13 @@ impl Stream {
         unsafe { evbuffer_get_length(self.output()) }
     }
 
-    /// Moves all that was read to the output of a stream, which may be this one.
+    /// Moves the input to the output of a stream, which may be this one.
     pub(crate) fn move_input_to(self, other: Stream) {
         // SAFETY: both buffers live as long as their streams.
         unsafe { evbuffer_add_buffer(other.output(), self.input()) };
     }
 
-    /// Throws away all that was read.
+    /// Discards the input.
     pub(crate) fn drop_input(self) {
         // SAFETY: the buffer lives as long as the stream; more bytes than there are means all of them.
         unsafe { evbuffer_drain(self.input(), usize::MAX) };

@@ -1,4 +1,4 @@
-//! Connections that carried a message once and then stay open.
+//! Connections that carry a message once and then stay open.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -13,7 +13,7 @@ struct Report {
     open: usize,
 }
 
-/// Opens them one after the other, says so, and closes them when the standard input ends.
+/// Opens the connections one after the other, prints a line, and closes them when the standard input ends.
 pub(crate) fn run(port: u16, connections: usize) -> Outcome {
     let mut open = Vec::with_capacity(connections);
     for number in 0..connections as u64 {

@@ -1,8 +1,6 @@
-//! What stands around the proxies that `npm run bench:proxy` compares: libevent's proxy, an upstream that sends
-//! everything back, and clients that measure or check.
+//! Programs of `npm run bench:proxy`: libevent's proxy, an echo server as the upstream, and clients that measure or check.
 //!
-//! A server says `listening at 127.0.0.1:PORT` and serves until it is killed; a client prints one JSON
-//! document and ends.
+//! A server prints `listening at 127.0.0.1:PORT` and serves until it is killed; a client prints one JSON document and ends.
 
 mod bufferevent;
 mod idle;

@@ -1,4 +1,4 @@
-//! Round trips at a modest rate, with and without the proxy in between.
+//! Round trips at a moderate rate, directly and through the proxy.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::Outcome;
 
 const MESSAGE: usize = 64;
-/// Round trips that are not counted: caches, branch predictors and TCP's windows get warm.
+/// Round trips at the start that are not counted.
 const WARM_UP: usize = 50;
 
 #[derive(Serialize)]
@@ -65,7 +65,7 @@ impl Path {
     }
 }
 
-/// Sends `rate` messages a second, on the direct port and through the proxy in turns.
+/// Sends `rate` messages a second, alternately on the direct port and through the proxy.
 pub(crate) fn run([direct, through]: [u16; 2], rate: u32, seconds: f64) -> Outcome {
     if rate == 0 || !(0.01..=3600.0).contains(&seconds) {
         return Err("a rate of at least 1 and 0.01 to 3600 seconds are wanted".into());

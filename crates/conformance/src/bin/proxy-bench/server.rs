@@ -6,7 +6,7 @@ use std::os::fd::{BorrowedFd, RawFd};
 use crate::Outcome;
 use crate::bufferevent::{Accepting, Base, READ, Sides, Stream, WRITE};
 
-/// Bytes that may wait to be written before the other side is no longer read, as in libevent's own sample of a proxy.
+/// Unwritten bytes above which the other side is not read, as in libevent's sample `le-proxy`.
 const MOST_UNWRITTEN: usize = 512 * 1024;
 
 /// A proxy that moves the buffers of one side to the other without copying them.
@@ -27,7 +27,7 @@ pub(crate) fn forward(upstream: u16) -> Outcome {
     })
 }
 
-/// An upstream that sends back what it gets.
+/// An echo server.
 pub(crate) fn echo() -> Outcome {
     serve(0, |Accepting { base, .. }, fd| {
         if let Some(stream) = base.stream(Some(fd)) {
@@ -46,7 +46,7 @@ fn serve(upstream: u16, accept: fn(&Accepting, RawFd)) -> Outcome {
 }
 
 fn address(fd: BorrowedFd<'_>) -> std::io::Result<SocketAddr> {
-    // A copy, since it is closed with the listener.
+    // A copy, because the original is closed with the listener.
     TcpListener::from(fd.try_clone_to_owned()?).local_addr()
 }
 
@@ -70,7 +70,7 @@ impl Sides for Proxy {
                 stream.set_write_watermark(0, 0);
                 partner.enable(READ);
             }
-            // What was left for it is written.
+            // The remaining output is written.
             None if stream.unwritten() == 0 => stream.free(),
             None => {}
         }

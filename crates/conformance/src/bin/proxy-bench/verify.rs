@@ -1,4 +1,4 @@
-//! Whether bytes come back as they were sent.
+//! Checks that an upstream returns bytes unchanged.
 
 use std::error::Error;
 use std::io::{Read, Write};
@@ -54,12 +54,12 @@ pub(crate) fn run(port: u16, connections: usize, bytes: usize) -> Outcome {
 }
 
 fn one(port: u16, number: usize, bytes: usize) -> Result<(), String> {
-    let told = |error: Box<dyn Error>| format!("connection {number}: {error}");
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).map_err(|error| told(error.into()))?;
+    let failed = |error: Box<dyn Error>| format!("connection {number}: {error}");
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).map_err(|error| failed(error.into()))?;
     std::thread::scope(|scope| {
         let sending = scope.spawn(|| send(&stream, number, bytes).map_err(|error| error.to_string()));
-        receive(&stream, number, bytes).map_err(told)?;
-        sending.join().unwrap_or_else(|_| Err("a panic".into())).map_err(|error| told(error.into()))
+        receive(&stream, number, bytes).map_err(failed)?;
+        sending.join().unwrap_or_else(|_| Err("a panic".into())).map_err(|error| failed(error.into()))
     })
 }
 
