@@ -256,6 +256,14 @@ export interface BindingConfig {
   debug: boolean
 }
 
+/** How a connect failed. */
+export interface BindingConnectFailure {
+  /** The error of the whole connect. */
+  error: Error
+  /** The attempts that failed. */
+  attempts: Array<BindingFailedAttempt>
+}
+
 /** The local address of a connect. */
 export interface BindingConnectOptions {
   /** A numeric address; empty for any. */
@@ -288,6 +296,14 @@ export interface BindingEventInfo {
   expiresAt: number
   /** Whether it belongs to a listener, a connect or a relay, and not to JavaScript. */
   native: boolean
+}
+
+/** An attempt at one address that failed. */
+export interface BindingFailedAttempt {
+  /** The index of the address. */
+  address: number
+  /** Its error. */
+  error: Error
 }
 
 /** Durations by their order of magnitude. */
@@ -545,8 +561,11 @@ export declare function maxSignal(): number
 /** Closes a source. Returns whether it existed. */
 export declare function netClose(handle: Handle, source: number): Outcome<boolean>
 
-/** Connects; a negative timeout means none. */
-export declare function netConnect(handle: Handle, place: string, port: number, timeout: number, local?: BindingConnectOptions | undefined | null): Outcome<number>
+/** Connects to one of several addresses. A negative timeout means none. Times are in milliseconds. */
+export declare function netConnect(handle: Handle, addresses: Array<BindingAddress>, attemptDelay: number, timeout: number, local?: BindingConnectOptions | undefined | null): Outcome<number>
+
+/** How the connect failed whose completion was fetched last. */
+export declare function netConnectFailure(handle: Handle): BindingConnectFailure | null
 
 /** The error of the completion that was fetched last. */
 export declare function netFailure(handle: Handle): Error | null

@@ -7,7 +7,6 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'v
 
 import { EventBase } from '../../index.js'
 import { connect, listen, socket, type LookupAnswer, type LookupFunction } from '../../net.js'
-import { interleave } from '../../ts/net/happy-eyeballs.js'
 import { baseOn, closedPort, LOOPBACK, openDescriptors, portOf, running, silence, until } from './support.js'
 
 const name = 'example.test'
@@ -50,27 +49,6 @@ function samePort(hosts: readonly string[]): { port: number; doors: number[] } {
   }
   throw new Error('no port is free everywhere')
 }
-
-describe('addresses', () => {
-  test.each([
-    [[], []],
-    [['1.1.1.1'], ['1.1.1.1']],
-    [
-      ['::1', '::2', '::3', '1.1.1.1', '1.1.1.2'],
-      ['::1', '1.1.1.1', '::2', '1.1.1.2', '::3'],
-    ],
-    [
-      ['1.1.1.1', '::1', '::2', '::3'],
-      ['1.1.1.1', '::1', '::2', '::3'],
-    ],
-    [
-      ['1.1.1.1', '1.1.1.2', '1.1.1.3'],
-      ['1.1.1.1', '1.1.1.2', '1.1.1.3'],
-    ],
-  ])('%j take turns by family: %j', (found, order) => {
-    expect(interleave(found)).toEqual(order)
-  })
-})
 
 describe('of several addresses', () => {
   let base: EventBase

@@ -28,7 +28,8 @@ export interface Connected extends Told {
   kind: 'connected'
   /** -1 where it failed. */
   fd: number
-  error: Error | undefined
+  /** How it failed, and how its attempts failed, with the index of the address. */
+  failure: ReturnType<typeof native.netConnectFailure> | undefined
 }
 
 /** A relay has come to its end. */
@@ -66,7 +67,12 @@ export function nextCompletion(handle: NativeHandle): Completion | undefined {
     case ACCEPT_FAILED:
       return { kind: 'acceptFailed', key, error: failure(handle), retryAfter: number(1) }
     case CONNECTED:
-      return { kind: 'connected', key, fd: number(1), error: number(1) < 0 ? failure(handle) : undefined }
+      return {
+        kind: 'connected',
+        key,
+        fd: number(1),
+        failure: number(1) < 0 ? native.netConnectFailure(handle) : undefined,
+      }
     case RELAY_ENDED:
       return {
         kind: 'relayEnded',

@@ -3,13 +3,14 @@
 import { isIP } from 'node:net'
 
 import { type AbortSource, checkAbortSignal, onAbort, throwIfAborted } from '../abort.js'
+import type { SystemError } from '../errors.js'
 import type { EventBase } from '../event-base.js'
 import { native, NO_TIMEOUT } from '../native.js'
 import { checkCallback, checkOptions, checkTimeout, outOfRange } from '../validate.js'
 import { at, checkTarget, isNumeric, withAddress, type Place, type Target } from './address.js'
-import { interleave, race } from './happy-eyeballs.js'
+import type { Connected } from './completion.js'
 import { checkLocal, type Local, type LocalOptions } from './local.js'
-import { resolve, type LookupFunction } from './lookup.js'
+import { resolve, timedOut, type LookupFunction } from './lookup.js'
 import { Sources } from './sources.js'
 
 /** How to connect. */
@@ -33,13 +34,48 @@ const ATTEMPT_DELAY = 250
 /** The least that it allows. */
 const LEAST_DELAY = 10
 
-/** One attempt at one address. */
-function attempt(
+/** The error of a connect for which every attempt failed: as Node's own, with the code of the first attempt. */
+function allFailed({ place, port }: Place, errors: readonly Error[]): Error {
+  const codes = errors.map((error) => {
+    const { code = 'unknown', address = '' } = error as Partial<SystemError>
+    return `${code} ${address}`
+  })
+  const [first] = errors as Partial<SystemError>[]
+  const error = new AggregateError(errors, `connect to ${place} failed at each address: ${codes.join(', ')}`)
+  const { code, errno, syscall } = first ?? {}
+  return Object.assign(error, { code, errno, syscall, address: place, port })
+}
+
+/** The error of a failed connect to `target`, for which `places` were found. */
+function failureOf(target: Place, places: readonly Place[], failure: Connected['failure']): Error {
+  const { error, attempts } = failure ?? { error: timedOut(target), attempts: [] }
+  const [only] = places
+  if (only !== undefined && places.length === 1) return withAddress(error, only)
+  // At the deadline some of the attempts have not failed.
+  if (attempts.length < places.length && (error as SystemError).code === 'ETIMEDOUT') return timedOut(target)
+  const ordered = attempts.toSorted((one, other) => one.address - other.address)
+  return allFailed(
+    target,
+    ordered.map((attempt) => withAddress(attempt.error, places[attempt.address] ?? target)),
+  )
+}
+
+interface Attempts {
+  /** Milliseconds. */
+  attemptDelay: number
+  /** Milliseconds, or negative. */
+  timeout: number
+  signal: AbortSource | undefined
+  local: Local | undefined
+}
+
+/** Connects to one of the places that were found for `target`. */
+function connectTo(
   sources: Sources,
-  place: Place,
-  options: { timeout: number; signal: AbortSource | undefined; local: Local | undefined },
+  target: Place,
+  places: readonly Place[],
+  { attemptDelay, timeout, signal, local }: Attempts,
 ): Promise<number> {
-  const { timeout, signal, local } = options
   return new Promise((resolved, reject) => {
     const { core } = sources
     core.check()
@@ -55,7 +91,9 @@ function attempt(
     })
     let key: number
     try {
-      key = at(place, () => native.netConnect(core.handle, place.place, place.port, timeout, local))
+      key = at(places[0] ?? target, () =>
+        native.netConnect(core.handle, [...places], attemptDelay, timeout, local),
+      )
     } catch (error) {
       stopListening()
       throw error
@@ -64,8 +102,8 @@ function attempt(
       tell(completion) {
         if (completion.kind !== 'connected') return
         settle()
-        if (completion.error === undefined) resolved(completion.fd)
-        else reject(withAddress(completion.error, place) as Error)
+        if (completion.fd >= 0) resolved(completion.fd)
+        else reject(failureOf(target, places, completion.failure))
       },
       baseClosed(reason) {
         settle()
@@ -131,8 +169,14 @@ export async function connect(base: EventBase, target: Target, options?: Connect
   if (lookup !== undefined) checkCallback('options.lookup', lookup)
   const local = checkLocal('options', how)
   throwIfAborted(checkAbortSignal('options.signal', signal))
-  if (isNumeric(place))
-    return await attempt(sources, place, { timeout: timeout ?? NO_TIMEOUT, signal, local })
+  if (isNumeric(place)) {
+    return await connectTo(sources, place, [place], {
+      attemptDelay,
+      timeout: timeout ?? NO_TIMEOUT,
+      signal,
+      local,
+    })
+  }
 
   const { core } = sources
   const now = (): number => native.baseMonotonic(core.handle)
@@ -141,10 +185,6 @@ export async function connect(base: EventBase, target: Target, options?: Connect
   const found = await resolve(core, place, { lookup, timeout: left(), signal })
   core.check()
   throwIfAborted(signal)
-  const order = interleave(reachable(found, local))
-  const places = order.map((address) => ({ place: address, port: place.port }))
-  const [only] = places
-  return places.length === 1 && only !== undefined
-    ? await attempt(sources, only, { timeout: left(), signal, local })
-    : await race(sources, place, places, { attemptDelay, timeout: left(), signal, local })
+  const places = reachable(found, local).map((address) => ({ place: address, port: place.port }))
+  return await connectTo(sources, place, places, { attemptDelay, timeout: left(), signal, local })
 }

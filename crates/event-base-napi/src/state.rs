@@ -32,8 +32,10 @@ pub(crate) trait Driver: fmt::Debug {
 pub(crate) enum CompletionDetail {
     /// The peer of an accepted connection.
     Peer(Address),
-    /// Why a source failed.
+    /// The error of a source that failed.
     Failure(Error),
+    /// The error of a connect, and those of its attempts with the index of the address.
+    ConnectFailure(Error, Vec<(usize, Error)>),
 }
 
 /// A base and what belongs to it on this side. A driver keeps it alive.

@@ -94,8 +94,9 @@ fn encode(completion: Completion) -> Option<(i32, Numbers, Option<CompletionDeta
         Completion::Connected { key, result: Ok(fd), .. } => {
             (CONNECTED, [bits(key), fd.into_raw_fd().into(), 0.0, 0.0, 0.0, 0.0, 0.0], None)
         }
-        Completion::Connected { key, result: Err(error), .. } => {
-            (CONNECTED, [bits(key), -1.0, 0.0, 0.0, 0.0, 0.0, 0.0], Some(CompletionDetail::Failure(error)))
+        Completion::Connected { key, result: Err(error), failures, .. } => {
+            let detail = CompletionDetail::ConnectFailure(error, failures);
+            (CONNECTED, [bits(key), -1.0, 0.0, 0.0, 0.0, 0.0, 0.0], Some(detail))
         }
         Completion::RelayEnded { key, end } => {
             let (numbers, error) = end_of(bits(key), end);
@@ -125,6 +126,44 @@ pub fn net_peer(handle: Handle) -> Option<BindingAddress> {
         Some(CompletionDetail::Peer(peer)) => Some(BindingAddress::from(&peer)),
         _ => None,
     }
+}
+
+/// How a connect failed.
+#[napi(object, object_from_js = false)]
+pub struct BindingConnectFailure<'env> {
+    /// The error of the whole connect.
+    #[napi(ts_type = "Error")]
+    pub error: Unknown<'env>,
+    /// The attempts that failed.
+    pub attempts: Vec<BindingFailedAttempt<'env>>,
+}
+
+/// An attempt at one address that failed.
+#[napi(object, object_from_js = false)]
+pub struct BindingFailedAttempt<'env> {
+    /// The index of the address.
+    pub address: u32,
+    /// Its error.
+    #[napi(ts_type = "Error")]
+    pub error: Unknown<'env>,
+}
+
+/// How the connect failed whose completion was fetched last.
+#[napi(catch_unwind)]
+pub fn net_connect_failure<'env>(
+    env: &'env Env,
+    handle: Handle,
+) -> napi::Result<Option<BindingConnectFailure<'env>>> {
+    let Some(CompletionDetail::ConnectFailure(error, failures)) = handle.detail.take() else {
+        return Ok(None);
+    };
+    let attempts = failures
+        .into_iter()
+        .map(|(address, error)| {
+            Ok(BindingFailedAttempt { address: address as u32, error: make(env, error)? })
+        })
+        .collect::<napi::Result<_>>()?;
+    Ok(Some(BindingConnectFailure { error: make(env, error)?, attempts }))
 }
 
 /// The error of the completion that was fetched last.

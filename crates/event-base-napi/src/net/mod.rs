@@ -7,11 +7,11 @@ mod key;
 pub(crate) mod relay;
 
 use event_base::Error;
-use event_base_net::ListenOptions;
 use event_base_net::socket::ConnectOptions;
+use event_base_net::{ATTEMPT_DELAY, ConnectRequest, ListenOptions};
 use napi_derive::napi;
 
-use crate::address::address;
+use crate::address::{BindingAddress, address};
 use crate::descriptor::take;
 use crate::error::Outcome;
 use crate::handle::Handle;
@@ -27,18 +27,25 @@ pub fn net_listen(handle: Handle, fd: i32, batch: u32, paused: bool) -> Outcome<
     listener.map(bits).into()
 }
 
-/// Connects; a negative timeout means none.
+/// Connects to one of several addresses. A negative timeout means none. Times are in milliseconds.
 #[napi(catch_unwind)]
 pub fn net_connect(
     handle: Handle,
-    place: String,
-    port: i32,
+    addresses: Vec<BindingAddress>,
+    attempt_delay: f64,
     timeout: f64,
     local: Option<BindingConnectOptions>,
 ) -> Outcome<f64> {
-    let started = address(place, port).and_then(|address| {
-        let options = local.map(ConnectOptions::try_from).transpose()?.unwrap_or_default();
-        handle.net.borrow_mut().connect_with(&address, duration(timeout), &options)
+    let addresses: Result<Vec<_>, _> =
+        addresses.into_iter().map(|one| address(one.place, one.port)).collect();
+    let started = addresses.and_then(|addresses| {
+        let request = ConnectRequest {
+            timeout: duration(timeout),
+            attempt_delay: duration(attempt_delay).unwrap_or(ATTEMPT_DELAY),
+            options: local.map(ConnectOptions::try_from).transpose()?.unwrap_or_default(),
+            ..ConnectRequest::new(&addresses)
+        };
+        handle.net.borrow_mut().connect_request(&request)
     });
     started.map(bits).into()
 }
