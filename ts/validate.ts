@@ -95,9 +95,12 @@ export function ownProperties<T extends object>(value: T): T {
   return { __proto__: null, ...value }
 }
 
-/** An object with options, or nothing; a copy, as of {@link checkObject}. */
-export function checkOptions<T extends object>(value: T | undefined): T | undefined {
-  return value === undefined ? undefined : checkObject('options', value)
+/** No options: an object that inherits nothing either. */
+const NO_OPTIONS: object = Object.freeze({ __proto__: null })
+
+/** An object with options, or nothing, which stands for no options. Returns a copy, as {@link checkObject} does. */
+export function checkOptions<T extends object>(value: T | undefined, name = 'options'): T {
+  return value === undefined ? (NO_OPTIONS as T) : checkObject(name, value)
 }
 
 /** A typed array of bytes, of any realm, whose memory no other thread can change. */

@@ -10,6 +10,7 @@ test.each([
   'an inherited prefix of a relay',
   'a prefix that the other prefix takes away',
   'an option that takes a prefix away',
+  'a property that every object inherits',
   'memory that threads share',
 ])('no byte of memory that JavaScript took away is read: %s', async (name) => {
   const { code, signal, stdout, stderr } = await runFixture('detached.mjs', name)

@@ -138,7 +138,11 @@ function checkListen(
   const given = checkObject('options.listen', listen)
   const batch = checkInteger('options.listen.batch', given.batch ?? 64, 1, 0x7fff_ffff)
   if ('fd' in given && given.fd !== undefined) {
-    return { fd: adopt('options.listen', given), batch, bind: checkBindOptions('options.listen', {}) }
+    return {
+      fd: adopt('options.listen', given),
+      batch,
+      bind: checkBindOptions('options.listen', checkOptions(undefined)),
+    }
   }
   const target = given as ListenTarget
   return {
@@ -205,6 +209,6 @@ export function checkProxyOptions(options: ProxyOptions): CheckedProxyOptions {
     totalRate: all.rate,
     totalBurst: all.burst,
     proxyProtocol: proxyProtocol ?? 0,
-    ...checkHealth(checkOptions(given.health) ?? {}),
+    ...checkHealth(checkOptions(given.health, 'options.health')),
   })
 }

@@ -5,15 +5,7 @@ import { AsyncResource } from 'node:async_hooks'
 import { EventError } from '../errors.js'
 import type { EventBase } from '../event-base.js'
 import { crossing, native, NO_TIMEOUT, type NativeHandle } from '../native.js'
-import {
-  checkBytes,
-  checkCallback,
-  checkFd,
-  checkObject,
-  checkOptions,
-  checkTimeout,
-  outOfRange,
-} from '../validate.js'
+import { checkBytes, checkCallback, checkFd, checkOptions, checkTimeout, outOfRange } from '../validate.js'
 import { checkLimit, RateGroup, type RateLimit } from './rate-group.js'
 import { Sources, type Completion, type Source } from './sources.js'
 
@@ -132,7 +124,7 @@ function begin(base: EventBase, handle: NativeHandle, a: number, b: number, opti
     return crossing.netRelay(handle, a, b, idleTimeout, connectTimeout)
   }
   const given = nativeOptions(options, idleTimeout, connectTimeout)
-  const { aToB, bToA } = prefix === undefined ? {} : checkObject('options.prefix', prefix)
+  const { aToB, bToA } = checkOptions(prefix, 'options.prefix')
   const [there, back] = [checkPrefix('options.prefix.aToB', aToB), checkPrefix('options.prefix.bToA', bToA)]
   const nativeGroup = group === undefined ? undefined : RateGroup.nativeOf(group, base)
   return native.netRelayWith(handle, a, b, given, nativeGroup, there, back)
