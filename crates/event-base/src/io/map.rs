@@ -1,16 +1,16 @@
-//! The events of each descriptor, and what the backend was told of it (`evmap`).
+//! The events of each descriptor, and what is registered with the backend for it (`evmap`).
 //!
 //! Ground rules:
-//! - The backend hears of a descriptor only when its set of interests changes: when a count of readers,
-//!   writers or closers leaves or reaches zero. One more event of a kind that is there costs no
-//!   registration, but one question whether the registration still stands, because a descriptor that was
-//!   closed without its events being deleted may by now be another file.
-//! - Each registration has a generation, which the kernel's token carries. What the kernel reports for an
-//!   earlier registration of the same number reaches nobody.
-//! - Events of a registration that turns out to be gone are *orphaned*: they are taken out of the map and
-//!   handed back to the caller, for nothing can make them ready any more.
-//! - Events of one descriptor are told in the order in which they were added.
-//! - A registration is edge-triggered or not as a whole, so events that disagree are refused.
+//! - The backend is called for a descriptor only when its set of interests changes: when the count of readers,
+//!   writers or closers leaves or reaches zero. Another event of a kind that is registered changes no registration,
+//!   but checks that the registration still exists, because a descriptor that was closed before its events were
+//!   deleted may be another file by now.
+//! - Each registration has a generation, which is part of the kernel's token. Readiness that the kernel reports for an
+//!   earlier registration of the same number is discarded.
+//! - Events whose registration no longer exists are *orphaned*: they leave the map and are returned to the caller,
+//!   because nothing can make them ready.
+//! - Events of one descriptor become active in the order in which they were added.
+//! - A registration as a whole is edge-triggered or level-triggered, so an event of the other kind is refused.
 
 use std::os::fd::RawFd;
 
@@ -19,10 +19,11 @@ use crate::error::Error;
 use crate::event::{List, Source, Table};
 use crate::flags::What;
 
-/// Generations are 31 bits wide in the kernel's token; the top bit marks the base's own descriptors.
+/// Generations are 31 bits wide in the kernel's token; the highest bit marks the base's own descriptors.
 const GENERATION_MASK: u32 = u32::MAX >> 1;
 
-/// How a backend refuses a descriptor that was closed: it is none any more, or a file of another kind.
+/// How a backend refuses a descriptor that was closed: with `EBADF`, or with `EPERM` if the number is a file of
+/// another kind by now.
 const CLOSED: [i32; 2] = [nix::errno::Errno::EBADF as i32, nix::errno::Errno::EPERM as i32];
 
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +64,7 @@ impl Entry {
     }
 }
 
-/// The map. Grows to the highest descriptor in use.
+/// The map. It grows to the highest descriptor in use.
 #[derive(Debug, Default)]
 pub(crate) struct FdMap {
     entries: Vec<Entry>,
@@ -72,11 +73,11 @@ pub(crate) struct FdMap {
 impl FdMap {
     /// Adds the event in slot `index` to the events of its descriptor.
     ///
-    /// Slots pushed to `orphans` have left the map: their descriptor had been closed.
+    /// Slots pushed to `orphans` have left the map, because their descriptor was closed.
     ///
     /// # Errors
-    /// [`Error::BadFlags`] where edge-triggered and level-triggered would mix; what the backend refuses.
-    /// Nothing changed then, except that orphans were found.
+    /// [`Error::BadFlags`] if the event is edge-triggered and the others on the descriptor are not, or the reverse;
+    /// the error of the backend. Nothing has changed then, except that events may have been orphaned.
     pub(crate) fn add(
         &mut self,
         table: &mut Table,
@@ -90,7 +91,7 @@ impl FdMap {
         let mut entry = self.entry(fd);
         let registered = entry.interests();
         if !registered.is_empty() && entry.edge != edge {
-            // The disagreement counts only if the other events are on the same file.
+            // The event is refused only if the other events are on the same file.
             let probe = Change {
                 fd,
                 registered,
@@ -122,7 +123,7 @@ impl FdMap {
         entry.edge = edge;
         entry.count(what, 1);
         entry.events.append(table, index);
-        // Only now, so that a number the kernel never heard of does not size the table.
+        // After the backend accepted it: a number that is no descriptor must not size the table.
         if self.entries.len() <= fd as usize {
             self.entries.resize(fd as usize + 1, VACANT);
         }
@@ -130,7 +131,7 @@ impl FdMap {
         Ok(())
     }
 
-    /// Takes the event in slot `index` out.
+    /// Removes the event in slot `index`.
     pub(crate) fn remove(
         &mut self,
         table: &mut Table,
@@ -165,8 +166,8 @@ impl FdMap {
         result.map(|_| ())
     }
 
-    /// The first event of the registration that bears `token`; the others follow through the records.
-    /// `None` if that registration is no more.
+    /// The first event of the registration with this token; the others follow through their neighbours. `None` if the
+    /// registration no longer exists.
     pub(crate) fn first(&self, token: u64) -> Option<u32> {
         let fd = token as u32 as RawFd;
         let entry = self.entries.get(fd as usize)?;
@@ -179,10 +180,10 @@ impl FdMap {
         entry.map_or(List::EMPTY, |entry| entry.events).slots(table)
     }
 
-    /// The events on `fd`, as [`on`](Self::on) answers them, if what is kept of them agrees.
+    /// The events on `fd`, as [`on`](Self::on) returns them, after a check that the map and the events agree.
     ///
     /// # Errors
-    /// What does not.
+    /// A description of the contradiction.
     pub(crate) fn check(&self, table: &mut Table, fd: RawFd) -> Result<Vec<u32>, &'static str> {
         let entry = self.entry(fd);
         let mut counted = VACANT;
@@ -206,9 +207,11 @@ impl FdMap {
         self.entries.len() as RawFd
     }
 
-    /// Registers everything again with a backend that knows nothing. What it refuses is orphaned; the
-    /// first refusal is the answer, unless it only says that the descriptor was closed, and may by now be
-    /// another file.
+    /// Registers everything again, with a backend that has no registrations. Events of a refused descriptor are
+    /// orphaned.
+    ///
+    /// # Errors
+    /// The first refusal, except those of descriptors that were closed.
     pub(crate) fn register_all(
         &mut self,
         table: &mut Table,
@@ -237,8 +240,8 @@ impl FdMap {
         first
     }
 
-    /// The registration that bears `token` is no more: its events are orphaned. Without effect if it was
-    /// replaced meanwhile.
+    /// Orphans the events of a registration that the backend [lost](Backend::take_lost). Has no effect if the
+    /// registration was replaced meanwhile.
     pub(crate) fn lose(
         &mut self,
         table: &mut Table,
@@ -254,7 +257,7 @@ impl FdMap {
         let registered = entry.interests();
         let change =
             Change { fd, registered, add: What::empty(), remove: registered, edge: entry.edge, token };
-        // Removing everything never fails; a backend that still lists the descriptor has to drop it.
+        // A removal of everything never fails. A backend that still has the descriptor drops it.
         _ = backend.change(&change);
         self.orphan(table, fd, orphans);
     }

@@ -1,10 +1,11 @@
-//! The signals of a base (`signal.c`, `signalfd.c`): which events wait for which, and how the base hears of them.
+//! The signals of a base (`signal.c`, `signalfd.c`): the events of each signal, and how the signals reach the base.
 //!
-//! Three ways, of which a base has one:
-//! - `"signal"`: a handler counts, in a place of each base's own, and wakes its loop: [`receiver`]. Every base gets
-//!   every signal, on whichever thread it arrives.
-//! - `"signalfd_signal"`: the kernel queues, for who holds signals back: [`signalfd`]. Only where it was asked for.
-//! - `"kqueue_signal"`: the backend's kernel object tells, and the signal itself is ignored.
+//! A base receives signals in one of three ways:
+//! - `"signal"`: a handler counts each signal in a receiver of each base, and wakes its loop: [`receiver`]. Every base
+//!   receives every signal, on whichever thread it arrives.
+//! - `"signalfd_signal"`: the kernel queues signals that the threads block, and the base reads them: [`signalfd`]. Only
+//!   if the configuration requests it.
+//! - `"kqueue_signal"`: the backend reports signals itself, and the process ignores them.
 
 mod receiver;
 mod registry;
@@ -28,19 +29,19 @@ use crate::event::{List, Source, Table};
 use crate::sys::notify::Notifier;
 use crate::sys::signal::{HIGHEST, SignalSet};
 
-/// The highest number a signal has on this system; the lowest is 1. The kernel, or the C library, keeps some of
-/// them to itself.
+/// The highest number a signal has on this system; the lowest is 1. Some are reserved by the kernel (SIGKILL,
+/// SIGSTOP) or by the C library.
 pub const MAX_SIGNAL: i32 = HIGHEST;
 
-/// Whether `number` can be a signal's.
+/// Whether `number` can be the number of a signal.
 pub(crate) fn is_signal(number: i32) -> bool {
     (1..=MAX_SIGNAL).contains(&number)
 }
 
-/// How a base hears of its signals.
+/// How signals reach a base.
 #[derive(Debug)]
 enum Delivery {
-    /// The place to count in exists while there are events.
+    /// The receiver exists while there are events.
     Handler(Option<Reception>),
     #[cfg(linux_kernel)]
     SignalFd(SignalFd),
@@ -54,14 +55,14 @@ pub(crate) struct Signals {
     /// The events for each signal, by its number; empty before the first event.
     lists: Vec<List<Source>>,
     watched: SignalSet,
-    /// The dispositions that are claimed.
+    /// The signals whose disposition is claimed.
     claimed: SignalSet,
-    /// Whether handlers that were there before go on being called.
+    /// Whether handlers that were installed before are still called.
     shared: bool,
-    /// Signals told by the kernel, with how often, until they are collected.
-    told: Vec<(i32, u64)>,
-    /// By slot: how often an event that is queued is to be handed out beyond once. Means something only while the
-    /// event's state says so.
+    /// Signals that the backend reported, with how often each arrived, until they are taken.
+    reported: Vec<(i32, u64)>,
+    /// By slot: how many calls a queued event is due in addition to the first. Valid only while the event's state
+    /// has the flag for it.
     more: HashMap<u32, u64>,
 }
 
@@ -74,7 +75,7 @@ impl Signals {
             watched: SignalSet::default(),
             claimed: SignalSet::default(),
             shared,
-            told: Vec::new(),
+            reported: Vec::new(),
             more: HashMap::new(),
         }
     }
@@ -119,7 +120,7 @@ impl Signals {
         Ok(())
     }
 
-    /// Takes the event in slot `index` out (`evmap_signal_del_`).
+    /// Removes the event in slot `index` (`evmap_signal_del_`).
     pub(crate) fn remove(&mut self, table: &mut Table, backend: &mut Backend, index: u32) {
         let number = table.at(index).fd;
         let list = &mut self.lists[number as usize];
@@ -134,7 +135,7 @@ impl Signals {
         self.list(number).first()
     }
 
-    /// The slots of all events, the signals ascending, those of one in the order of adding.
+    /// The slots of all events, by ascending signal, and those of one signal in the order of adding.
     pub(crate) fn on_all(&self, table: &mut Table) -> Vec<u32> {
         self.watched().flat_map(|number| self.list(number).slots(table)).collect()
     }
@@ -149,7 +150,7 @@ impl Signals {
         self.watched.numbers()
     }
 
-    /// Begins to watch a signal. What a failure leaves behind, [`end`](Self::end) clears.
+    /// Starts to watch a signal. After a failure, [`end`](Self::end) undoes what was done.
     fn begin(
         &mut self,
         number: i32,
@@ -160,7 +161,7 @@ impl Signals {
         match &mut self.delivery {
             Delivery::Handler(reception) => {
                 let notifier = notifier.ok_or(Error::Closed)?;
-                // Before the handler is there, so that it finds somebody.
+                // Before the handler is installed, so that it finds the receiver.
                 reception.get_or_insert_with(|| Reception::new(Arc::clone(notifier))).want(number);
                 self.claim(number)
             }
@@ -190,13 +191,13 @@ impl Signals {
         Claim { by_handler: self.needs_notifier(), shared: self.shared }
     }
 
-    /// Watches a signal no more.
+    /// Stops watching a signal.
     fn end(&mut self, number: i32, backend: &mut Backend) {
         match &self.delivery {
             Delivery::Handler(_) => {}
             #[cfg(linux_kernel)]
             Delivery::SignalFd(signalfd) => {
-                // About to be closed.
+                // It is about to be closed.
                 if self.watched.without(number).is_empty()
                     && let Some(fd) = signalfd.as_fd()
                 {
@@ -208,14 +209,14 @@ impl Signals {
         self.give_up(number);
     }
 
-    /// The part of the process in it.
+    /// Stops watching a signal, except for the backend's part.
     fn give_up(&mut self, number: i32) {
         self.watched = self.watched.without(number);
         if self.claimed.contains(number) {
             self.claimed = self.claimed.without(number);
             registry::release(number, self.kind_of_claim());
         }
-        self.told.retain(|(told, _)| *told != number);
+        self.reported.retain(|(reported, _)| *reported != number);
         match &mut self.delivery {
             Delivery::Handler(reception) => {
                 if let Some(reception) = reception {
@@ -236,7 +237,7 @@ impl Signals {
         }
     }
 
-    /// Notes that the descriptor which signals are read from is readable.
+    /// Records that the signalfd is readable.
     pub(crate) fn note_readable(&mut self) {
         #[cfg(linux_kernel)]
         if let Delivery::SignalFd(signalfd) = &mut self.delivery {
@@ -244,25 +245,25 @@ impl Signals {
         }
     }
 
-    /// Notes what the backend was told: the signal, and how often it arrived.
-    pub(crate) fn tell(&mut self, number: i32, times: u64) {
+    /// Records what the backend reported: a signal, and how often it arrived.
+    pub(crate) fn note_reported(&mut self, number: i32, times: u64) {
         if self.watched.contains(number) {
-            self.told.push((number, times));
+            self.reported.push((number, times));
         }
     }
 
-    /// Whether [`take_due`](Self::take_due) may find something. Looked at in every pass.
+    /// Whether [`take_due`](Self::take_due) may find something. Checked in every pass.
     #[inline]
     pub(crate) fn is_due(&self) -> bool {
         match &self.delivery {
             Delivery::Handler(reception) => reception.as_ref().is_some_and(Reception::is_due),
             #[cfg(linux_kernel)]
             Delivery::SignalFd(signalfd) => signalfd.is_readable(),
-            Delivery::Backend => !self.told.is_empty(),
+            Delivery::Backend => !self.reported.is_empty(),
         }
     }
 
-    /// Hands over the signals that arrived, each with how often.
+    /// Passes each signal that arrived to `each`, with how often it arrived.
     ///
     /// # Errors
     /// [`Error::System`] with `read`, of a signalfd.
@@ -271,7 +272,7 @@ impl Signals {
             Delivery::Handler(reception) => {
                 let Some(reception) = reception else { return Ok(()) };
                 for number in reception.take_due().numbers() {
-                    // The loop may have taken the count together with an earlier one.
+                    // The count may have been taken together with an earlier one.
                     match reception.take(number) {
                         0 => {}
                         times => each(number, times),
@@ -281,7 +282,7 @@ impl Signals {
             #[cfg(linux_kernel)]
             Delivery::SignalFd(signalfd) => signalfd.take_all(|number| each(number, 1))?,
             Delivery::Backend => {
-                for (number, times) in self.told.drain(..) {
+                for (number, times) in self.reported.drain(..) {
                     each(number, times);
                 }
             }
@@ -289,7 +290,7 @@ impl Signals {
         Ok(())
     }
 
-    /// Registers everything again with a backend that knows nothing.
+    /// Registers everything again, with a backend that has no registrations.
     ///
     /// # Errors
     /// [`Error::System`] with `epoll_ctl` or `kevent`.
@@ -305,13 +306,13 @@ impl Signals {
         }
     }
 
-    /// Makes anew what a forked process shares with the one it came from; the backend is to be told by
-    /// [`register_all`](Self::register_all). Signals that the other process had not handled are its own.
+    /// Replaces what a forked child shares with its parent. The caller registers it with the backend by
+    /// [`register_all`](Self::register_all). Signals that the parent has not handled yet stay with the parent.
     ///
     /// # Errors
     /// [`Error::System`] with `signalfd4`.
     pub(crate) fn reinit(&mut self, notifier: Option<&Arc<Notifier>>) -> Result<(), Error> {
-        self.told.clear();
+        self.reported.clear();
         match &mut self.delivery {
             Delivery::Handler(reception) => {
                 if reception.is_some()
@@ -329,14 +330,13 @@ impl Signals {
         }
     }
 
-    /// Notes that the queued event in slot `index` is to be handed out `calls` times more; `anew` if nothing was
-    /// noted before.
+    /// Records that the queued event in slot `index` is due `calls` more calls; `anew` discards an earlier record.
     pub(crate) fn note_calls(&mut self, index: u32, calls: u64, anew: bool) {
         let more = self.more.entry(index).or_insert(0);
         *more = if anew { calls } else { more.saturating_add(calls) };
     }
 
-    /// Takes the calls noted.
+    /// Takes the recorded calls.
     pub(crate) fn take_calls(&mut self, index: u32) -> u64 {
         self.more.remove(&index).unwrap_or(0)
     }
@@ -355,7 +355,7 @@ fn by_process(use_signalfd: bool) -> Delivery {
     if use_signalfd { Delivery::SignalFd(SignalFd::default()) } else { Delivery::Handler(None) }
 }
 
-/// Where there is no signalfd, asking for it has no effect.
+/// On a system without signalfd, a request for it has no effect.
 #[cfg(not(linux_kernel))]
 fn by_process(_use_signalfd: bool) -> Delivery {
     Delivery::Handler(None)

@@ -1,15 +1,16 @@
-//! The handler, and what it leaves for the loops.
+//! The signal handler, and the counters in which it leaves signals for the loops.
 //!
 //! Ground rules:
-//! - The handler may interrupt any code of any thread, this module's too. It touches atomics only, writes to one
-//!   descriptor for each base that is to be woken, and preserves `errno`. It takes no lock and no memory.
-//! - A [`Receiver`] is one base's place to count signals in. Receivers are linked once, never unlinked and never
-//!   freed, so a handler can walk them at any time. A base that is gone leaves its receiver to the next one:
-//!   there are as many as there were bases with signal events at the same time.
-//! - A handler that is about to use a receiver's descriptor says so first, in `inside`, and looks only then
-//!   whether the receiver still wants the signal. Who retires a receiver first stops wanting, and then looks
-//!   whether somebody is inside: then the descriptor, and the receiver, wait on a list. Nobody waits for a handler.
-//! - Counts are counts, not bytes in a pipe: none is lost, and none wraps.
+//! - The handler may interrupt any code of any thread, including this module. It accesses atomics only, writes to one
+//!   descriptor for each base that it wakes, and preserves `errno`. It takes no lock and allocates no memory
+//!   (`signal-safety(7)`).
+//! - A [`Receiver`] holds the counters of one base. Receivers are linked once, never unlinked and never freed, so a
+//!   handler can walk the list at any time. A base that is closed leaves its receiver to the next one, so there are
+//!   as many as there were bases with signal events at the same time.
+//! - A handler increments `inside` before it uses a receiver's descriptor, and then checks whether the receiver still
+//!   wants the signal. Code that retires a receiver first clears `wanted` and then checks `inside`. If a handler is
+//!   inside, the receiver and its descriptor are kept on a list until it has left. No thread waits for a handler.
+//! - Signals are counted, not written to a pipe as bytes, so that none is lost when a pipe is full.
 #![expect(unsafe_code, reason = "a handler follows atomic pointers to what is never freed")]
 
 use std::ptr;
@@ -24,16 +25,16 @@ use crate::sys::signal::{Function, HIGHEST, SignalSet, current_thread, notify};
 
 const PLACES: usize = HIGHEST as usize + 1;
 
-/// Where the handler begins.
+/// The first receiver of the list.
 static RECEIVERS: AtomicPtr<Receiver> = AtomicPtr::new(ptr::null_mut());
 
-/// What else is called on each signal; null for nothing. What it points to is never freed.
+/// The other handler to call on each signal, or null. Its target is never freed.
 static NEXT_HANDLER: [AtomicPtr<Function>; PLACES] = [const { AtomicPtr::new(ptr::null_mut()) }; PLACES];
 
-/// The thread that is calling that, so that no circle of handlers is endless.
+/// The thread that is calling the other handler, to end a cycle of handlers.
 static CHAINING: [AtomicUsize; PLACES] = [const { AtomicUsize::new(0) }; PLACES];
 
-/// What is not the handler's.
+/// What the handler does not access.
 static POOL: Mutex<Pool> = Mutex::new(Pool { idle: Vec::new(), retired: Vec::new(), functions: Vec::new() });
 
 #[derive(Debug)]
@@ -41,18 +42,18 @@ struct Pool {
     idle: Vec<&'static Receiver>,
     /// A handler was inside when these were retired.
     retired: Vec<(&'static Receiver, Arc<Notifier>)>,
-    /// The targets of [`NEXT_HANDLER`] there ever were: a few, as a program has few handlers.
+    /// Every target that [`NEXT_HANDLER`] has had: few, as a program has few handlers.
     functions: Vec<&'static Function>,
 }
 
-/// One base's place to count signals in.
+/// The counters of one base.
 #[derive(Debug)]
 struct Receiver {
     /// Handlers that may be using `descriptor`.
     inside: AtomicUsize,
     /// The signals the base wants.
     wanted: AtomicU64,
-    /// Those that arrived and were not taken yet.
+    /// The signals that arrived and were not taken yet.
     due: AtomicU64,
     descriptor: AtomicI32,
     counts: [AtomicU64; PLACES],
@@ -69,7 +70,7 @@ impl Receiver {
         self.inside.fetch_add(1, SeqCst);
         if self.wanted.load(SeqCst) & bit != 0 {
             self.counts[number as usize].fetch_add(1, SeqCst);
-            // Whoever finds it empty wakes the loop; the loop empties it before it takes the counts.
+            // The handler that finds it empty wakes the loop, which empties it before it takes the counts.
             if self.due.fetch_or(bit, SeqCst) == 0 {
                 notify(self.descriptor.load(SeqCst));
             }
@@ -85,12 +86,12 @@ impl Receiver {
     }
 }
 
-/// What the kernel calls on every signal that some base handles itself.
+/// The handler that is installed for every signal that a base receives in this way.
 pub(super) extern "C" fn on_signal(number: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let me = current_thread();
     let chaining = &CHAINING[number as usize];
     if chaining.load(SeqCst) == me {
-        // What is called next has called us: another copy of this library, which was here first as well.
+        // The other handler has called this one: it belongs to another copy of this library that chains as well.
         return;
     }
     // SAFETY: null, or a receiver, which is never freed.
@@ -108,7 +109,7 @@ pub(super) extern "C" fn on_signal(number: c_int, info: *mut siginfo_t, context:
     }
 }
 
-/// Has the handler call `function` too on this signal.
+/// Makes the handler call `function` as well on this signal.
 pub(super) fn set_next_handler(number: i32, function: Option<Function>) {
     let target = function.map_or(ptr::null_mut(), |function| {
         let functions = &mut POOL.lock().functions;
@@ -123,7 +124,7 @@ pub(super) fn set_next_handler(number: i32, function: Option<Function>) {
     NEXT_HANDLER[number as usize].store(target, SeqCst);
 }
 
-/// A base's hold on its receiver, given back when dropped.
+/// The use of a receiver by a base, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Reception {
     receiver: &'static Receiver,
@@ -141,13 +142,13 @@ impl Reception {
         Reception { receiver, notifier }
     }
 
-    /// From now on this signal is counted.
+    /// Starts to count this signal.
     pub(super) fn want(&self, number: i32) {
         self.receiver.counts[number as usize].store(0, SeqCst);
         self.receiver.wanted.fetch_or(SignalSet::of(number).bits(), SeqCst);
     }
 
-    /// From now on it is not; what was counted is forgotten.
+    /// Stops counting it, and discards the count.
     pub(super) fn unwant(&self, number: i32) {
         self.receiver.wanted.fetch_and(!SignalSet::of(number).bits(), SeqCst);
         self.receiver.counts[number as usize].store(0, SeqCst);
@@ -180,7 +181,7 @@ impl Drop for Reception {
 }
 
 impl Pool {
-    /// Lets go of the retired receivers that no handler uses any more.
+    /// Recycles the retired receivers that no handler uses any more.
     fn recover(&mut self) {
         let Pool { idle, retired, .. } = self;
         retired.retain(|(receiver, _)| {
@@ -194,7 +195,7 @@ impl Pool {
     }
 }
 
-/// A new receiver, in front of the others. The caller holds the pool, and nobody else links.
+/// Links a new receiver in front of the others. The caller holds the lock of the pool, so no other thread links.
 fn link() -> &'static Receiver {
     let first = RECEIVERS.load(SeqCst);
     let receiver = Box::leak(Box::new(Receiver {
@@ -221,12 +222,12 @@ mod tests {
     }
 
     #[test]
-    fn a_handler_that_is_inside_keeps_the_descriptor_open_until_it_has_left() {
+    fn the_descriptor_stays_open_while_a_handler_uses_it() {
         let notifier = notifier();
         let kept = Arc::downgrade(&notifier);
         let reception = Reception::new(notifier);
         let receiver = reception.receiver;
-        // As a handler does, which is then held up.
+        // As a handler does that is then interrupted.
         receiver.inside.fetch_add(1, SeqCst);
         drop(reception);
         let other = Reception::new(self::notifier());
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wanted_is_counted_and_wakes_and_what_is_not_is_not() {
+    fn only_a_wanted_signal_is_counted_and_wakes_the_loop() {
         let reception = Reception::new(notifier());
         reception.receiver.deliver(NUMBER);
         assert!(!reception.is_due());

@@ -1,8 +1,8 @@
-//! What the process does on each signal, and what it did before.
+//! The disposition of each signal, and the one that was there before.
 //!
-//! Dispositions belong to the process, so all bases share this table. The first base that watches a signal saves
-//! what was there, the last one that stops puts it back. Who else changes a disposition meanwhile is not undone
-//! in the end, and can be joined by [`reassert`].
+//! Dispositions belong to the process, so all bases share this table. The first base that watches a signal saves the
+//! disposition, and the last one restores it. A disposition that other code installs meanwhile is not overwritten at
+//! the end; [`reassert_signal`] replaces it earlier.
 
 use parking_lot::Mutex;
 
@@ -13,86 +13,86 @@ use crate::sys::signal::{Disposition, HIGHEST};
 /// How a base watches a signal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Claim {
-    /// By the handler; else the kernel tells the base, and the process needs only not to die of it.
+    /// By the handler. Otherwise the backend reports the signal, and the process must only survive it.
     pub(super) by_handler: bool,
-    /// The handler that was there is called as well, if it is one that goes on.
+    /// The previous handler is called as well, unless it is a one-shot (`SA_RESETHAND`).
     pub(super) shared: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     handled: u32,
-    told: u32,
+    reported: u32,
     shared: u32,
-    /// What was there, while something of ours is installed.
+    /// The disposition before ours, while ours is installed.
     previous: Option<Disposition>,
     installed: Option<Disposition>,
 }
 
 static SLOTS: Mutex<[Slot; HIGHEST as usize + 1]> = Mutex::new(
-    [Slot { handled: 0, told: 0, shared: 0, previous: None, installed: None }; HIGHEST as usize + 1],
+    [Slot { handled: 0, reported: 0, shared: 0, previous: None, installed: None }; HIGHEST as usize + 1],
 );
 
-/// Lets the process have `number` for a base.
+/// Installs the disposition that a base needs for `number`.
 ///
 /// # Errors
-/// [`Error::System`] with `sigaction`: `EINVAL` for a signal that cannot be had.
+/// [`Error::System`] with `sigaction`: `EINVAL` for a signal that cannot be caught.
 pub(super) fn claim(number: i32, claim: Claim) -> Result<(), Error> {
     let slot = &mut SLOTS.lock()[number as usize];
     slot.count(claim, 1);
     slot.settle(number).inspect_err(|_| slot.count(claim, -1))
 }
 
-/// Takes a [`claim`] back.
+/// Undoes a [`claim`].
 pub(super) fn release(number: i32, claim: Claim) {
     let slot = &mut SLOTS.lock()[number as usize];
     slot.count(claim, -1);
-    // What was installed once can be installed again.
+    // `sigaction` accepts what it accepted before.
     _ = slot.settle(number);
 }
 
-/// Looks whether somebody else has replaced what the bases need the process to do on `number`, takes that for
-/// what was there before, and replaces it in turn.
+/// Installs the disposition that the bases need for `number` again if other code has replaced it. The replacement
+/// counts as the previous disposition from then on.
 ///
-/// For a host that installs handlers of its own without regard to others. Without effect on a signal that no base
-/// watches through the process, and on a number that is no signal. Any thread.
+/// For a host that installs handlers of its own without regard to others. Has no effect on a signal that no base
+/// watches through a disposition, or on a number that is no signal. Any thread.
 ///
 /// # Errors
 /// [`Error::System`] with `sigaction`.
 pub fn reassert_signal(number: i32) -> Result<(), Error> {
     match SLOTS.lock().get_mut(usize::try_from(number).unwrap_or(usize::MAX)) {
-        Some(slot) if slot.handled + slot.told > 0 => slot.settle(number),
+        Some(slot) if slot.handled + slot.reported > 0 => slot.settle(number),
         _ => Ok(()),
     }
 }
 
 impl Slot {
     fn count(&mut self, claim: Claim, by: i32) {
-        let count = if claim.by_handler { &mut self.handled } else { &mut self.told };
+        let count = if claim.by_handler { &mut self.handled } else { &mut self.reported };
         *count = count.wrapping_add_signed(by);
         if claim.shared {
             self.shared = self.shared.wrapping_add_signed(by);
         }
     }
 
-    /// Makes what the process does agree with the counts.
+    /// Makes the disposition agree with the counts.
     fn settle(&mut self, number: i32) -> Result<(), Error> {
         let failed = |errno| Error::system(errno, "sigaction", None);
         let current = Disposition::current(number).map_err(failed)?;
         let is_ours = self.installed.is_some_and(|installed| current.is(&installed));
         let found = if is_ours { self.previous.unwrap_or(current) } else { current };
-        // Somebody who had saved our handler put it back after we had gone.
+        // Other code had saved our handler, and restored it after we had removed it.
         let is_relic = found.is(&Disposition::handler(on_signal));
         let previous = if is_relic { Disposition::default_action() } else { found };
         let function = previous.function().filter(|_| self.shared > 0);
         let wanted = if self.handled > 0 {
             Some(Disposition::handler(on_signal))
-        } else if self.told > 0 && function.is_none() {
+        } else if self.reported > 0 && function.is_none() {
             Some(quiet(number))
         } else {
             None
         };
-        // Before the handler is there, so that nobody misses a signal in between.
+        // Before our handler is installed, so that the other one misses no signal in between.
         let follows = wanted.is_some() && self.handled > 0;
         if follows {
             set_next_handler(number, function);
@@ -111,8 +111,8 @@ impl Slot {
     }
 }
 
-/// What lets the process live through a signal without interrupting it. SIGCHLD does that by default, and children
-/// would be reaped if it were ignored.
+/// A disposition with which the process survives a signal and is not interrupted by it. SIGCHLD has one by default; if
+/// it were ignored, the kernel would reap children (`waitpid(2)`).
 fn quiet(number: i32) -> Disposition {
     if number == libc::SIGCHLD { Disposition::default_action() } else { Disposition::ignore() }
 }

@@ -1,9 +1,9 @@
 //! Signals through a descriptor: one signalfd for all signals of a base, read when it is readable.
 //!
-//! The kernel gives a signal to the descriptor only if no thread takes it otherwise, so every thread has to hold
-//! it back. That is done here for one thread, the one that adds the first event for the signal: the base cannot
-//! know the others. Equal signals that wait together are one, except real-time ones; of several bases in one
-//! process that wait for the same signal this way, one gets it. Hence it has to be asked for.
+//! The kernel queues a signal for the descriptor only while no thread takes it otherwise, so every thread must block
+//! it (`signalfd(2)`). The base blocks it in one thread, the one that adds the first event for the signal; it does not
+//! know the others. Equal pending signals are merged into one, except real-time signals (`signal(7)`); and if several
+//! bases of a process read the same signal, one of them gets it. Therefore this way is used only on request.
 
 use std::cell::RefCell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -12,26 +12,26 @@ use nix::errno::Errno;
 
 use crate::error::Error;
 use crate::sync::thread_token;
-use crate::sys::signal::{Disposition, HIGHEST, SignalSet, hold_back, signalfd};
+use crate::sys::signal::{Disposition, HIGHEST, SignalSet, block, signalfd};
 
-/// One record of the kernel's; it begins with the signal's number.
+/// The size of `struct signalfd_siginfo`, which begins with the number of the signal.
 const RECORD: usize = 128;
 /// Records in one read.
 const ROOM: usize = 16;
 
 thread_local! {
-    /// How many bases rely on this thread holding each signal back that it did not hold back by itself.
-    static HELD: RefCell<[u32; HIGHEST as usize + 1]> = const { RefCell::new([0; HIGHEST as usize + 1]) };
+    /// For each signal, how many bases made this thread block it. 0 if it was blocked before.
+    static BLOCKED: RefCell<[u32; HIGHEST as usize + 1]> = const { RefCell::new([0; HIGHEST as usize + 1]) };
 }
 
-/// The descriptor, and who holds what back for it.
+/// The descriptor, and which thread blocks which signal for it.
 #[derive(Debug, Default)]
 pub(super) struct SignalFd {
     fd: Option<OwnedFd>,
     set: SignalSet,
-    /// The signals that are held back for this base, and by which thread.
-    held: Vec<(i32, usize)>,
-    /// What was read when a signal was given up, of the others.
+    /// The signals that are blocked for this base, and the thread that blocks each.
+    blocked: Vec<(i32, usize)>,
+    /// Other signals that were read when one was deregistered.
     saved: Vec<i32>,
     readable: bool,
 }
@@ -45,29 +45,29 @@ impl SignalFd {
         self.readable = true;
     }
 
-    /// Whether something may have arrived.
+    /// Whether signals may have arrived.
     #[inline]
     pub(super) fn is_readable(&self) -> bool {
         self.readable
     }
 
-    /// From now on this signal arrives here. Answers whether the descriptor is new.
+    /// Starts to receive this signal. Returns whether the descriptor is new.
     ///
     /// # Errors
-    /// [`Error::System`] with `signalfd4`, or with `sigaction` for a signal that cannot be had.
+    /// [`Error::System`] with `signalfd4`, or with `sigaction` for a signal that cannot be caught.
     pub(super) fn want(&mut self, number: i32) -> Result<bool, Error> {
-        // A descriptor takes these without complaint and never tells them; the C library keeps some to itself.
+        // A signalfd accepts these and never reports them (`signalfd(2)`); the C library reserves others.
         if [libc::SIGKILL, libc::SIGSTOP].contains(&number) || Disposition::current(number).is_err() {
             return Err(Error::system(Errno::EINVAL, "sigaction", None));
         }
         let is_new = self.change(self.set.with(number))?;
-        if hold_for_base(number) {
-            self.held.push((number, thread_token()));
+        if block_for_base(number) {
+            self.blocked.push((number, thread_token()));
         }
         Ok(is_new)
     }
 
-    /// From now on it does not. One that waits is dropped: nobody wants it, and the process might die of it.
+    /// Stops receiving it. One that is pending is discarded, because unblocking it might end the process.
     pub(super) fn unwant(&mut self, number: i32) {
         while let Ok(true) = self.take(|found, saved| {
             if found != number {
@@ -78,19 +78,19 @@ impl SignalFd {
         if self.fd.is_some() {
             _ = self.change(self.set.without(number));
         }
-        if let Some(place) = self.held.iter().position(|(held, _)| *held == number) {
-            let (_, thread) = self.held.swap_remove(place);
-            // Another thread's mask cannot be changed; it goes on holding the signal back.
+        if let Some(place) = self.blocked.iter().position(|(blocked, _)| *blocked == number) {
+            let (_, thread) = self.blocked.swap_remove(place);
+            // The mask of another thread cannot be changed; that thread still blocks the signal.
             if thread == thread_token() {
-                let_go_for_base(number);
+                unblock_for_base(number);
             }
         }
     }
 
-    /// Takes what arrived, up to sixteen; `false` if nothing did.
+    /// Reads up to sixteen signals that arrived; returns `false` if there were none.
     ///
     /// # Errors
-    /// [`Error::System`] with `read`: `EIO` for a record that is cut off, or what the kernel says.
+    /// [`Error::System`] with `read`: `EIO` for a truncated record, or the kernel's error.
     fn take(&mut self, mut each: impl FnMut(i32, &mut Vec<i32>)) -> Result<bool, Error> {
         let Some(fd) = &self.fd else { return Ok(false) };
         let mut records = [0; RECORD * ROOM];
@@ -110,7 +110,7 @@ impl SignalFd {
         Ok(true)
     }
 
-    /// Hands over all that arrived.
+    /// Passes all signals that arrived to `each`.
     ///
     /// # Errors
     /// As [`take`](Self::take).
@@ -123,7 +123,7 @@ impl SignalFd {
         Ok(())
     }
 
-    /// A descriptor of this process's own, in place of the one it shares with the process it was forked from.
+    /// Opens a descriptor of this process, in place of the one that it shares with its parent.
     ///
     /// # Errors
     /// [`Error::System`] with `signalfd4`.
@@ -148,23 +148,23 @@ impl SignalFd {
     }
 }
 
-/// Whether this thread holds the signal back for a base, and not of itself.
-fn hold_for_base(number: i32) -> bool {
-    HELD.with_borrow_mut(|held| {
-        let count = &mut held[number as usize];
-        let before = hold_back(SignalSet::of(number), true);
+/// Blocks the signal in this thread. Returns whether the thread did not block it by itself before.
+fn block_for_base(number: i32) -> bool {
+    BLOCKED.with_borrow_mut(|blocked| {
+        let count = &mut blocked[number as usize];
+        let before = block(SignalSet::of(number), true);
         let is_ours = *count > 0 || before.is_empty();
         *count += u32::from(is_ours);
         is_ours
     })
 }
 
-fn let_go_for_base(number: i32) {
-    HELD.with_borrow_mut(|held| {
-        let count = &mut held[number as usize];
+fn unblock_for_base(number: i32) {
+    BLOCKED.with_borrow_mut(|blocked| {
+        let count = &mut blocked[number as usize];
         *count = count.saturating_sub(1);
         if *count == 0 {
-            hold_back(SignalSet::of(number), false);
+            block(SignalSet::of(number), false);
         }
     });
 }

@@ -1,4 +1,4 @@
-//! Whether reading or writing a descriptor may block although it is ready.
+//! Whether a read or write of a ready descriptor may block.
 
 use std::os::fd::RawFd;
 
@@ -7,15 +7,15 @@ use nix::sys::stat::{SFlag, fstat};
 
 use super::fd::with_fd;
 
-/// The highest descriptor that a program is started with.
+/// The highest of the standard descriptors.
 const STANDARD: RawFd = 2;
 
 /// Whether this is a socket, a pipe or a FIFO in blocking mode.
 ///
-/// Of the others, files, directories and disks cannot be waited for, or are always ready; a terminal and its
-/// like share the mode with every program that has it open, as do the descriptors a program is started with;
-/// and epoll, pidfd, eventfd and other objects of the kernel are as little reason to complain: they are read
-/// once, or never, for each time they are ready. A descriptor that is not open is the backend's to refuse.
+/// Files of other kinds are accepted. Regular files, directories and disks cannot be waited for, or are always ready.
+/// A terminal shares its mode with every program that has it open, and so do the standard descriptors. An epoll, pidfd,
+/// eventfd or other kernel object is read at most once for each time it is ready. The backend refuses a descriptor that
+/// is not open.
 pub(crate) fn may_block(fd: RawFd) -> bool {
     if fd <= STANDARD {
         return false;

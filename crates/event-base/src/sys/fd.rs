@@ -1,12 +1,12 @@
-//! Borrowing a descriptor that belongs to the user.
-#![expect(unsafe_code, reason = "a raw number from the user becomes a borrowed descriptor for one call")]
+//! Borrowing a descriptor that user code owns.
+#![expect(unsafe_code, reason = "a raw number from user code becomes a borrowed descriptor for one call")]
 
 use std::os::fd::{BorrowedFd, RawFd};
 
-/// Runs `call` on the user's descriptor.
+/// Runs `call` with a descriptor that user code owns.
 ///
-/// The number may be closed, or open and somebody else's: every call made here only names a descriptor to
-/// the kernel, which answers `EBADF` for one that is closed.
+/// The number may be closed, or be another file by now. Each call made here only passes the number to the kernel, which
+/// returns `EBADF` if it is closed.
 pub(crate) fn with_fd<T>(fd: RawFd, call: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
     debug_assert!(fd >= 0);
     // SAFETY: the number is not -1, and the borrow ends with this call, which neither closes the descriptor

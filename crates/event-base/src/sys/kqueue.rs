@@ -1,6 +1,6 @@
-//! `kqueue` and `kevent`: the BSDs' own, or libkqueue's on Linux.
+//! `kqueue` and `kevent`: those of the BSDs, or of libkqueue on Linux.
 //!
-//! nix has them on the BSDs only; the backend is to run on Linux too, where it can be tested beside epoll.
+//! nix has them on the BSDs only. The backend also runs on Linux, for tests.
 #![expect(unsafe_code, reason = "neither call has a safe form on every system the backend runs on")]
 
 use std::fmt;
@@ -21,16 +21,16 @@ pub(crate) mod abi {
         EVFILT_SIGNAL, EVFILT_TIMER, EVFILT_USER, EVFILT_WRITE, NOTE_NSECONDS, NOTE_TRIGGER, kevent,
     };
 
-    // The record and the function share a name, each in a namespace of its own.
+    // The record and the function `kevent` have the same name, in two namespaces.
     pub(super) use libc::kqueue;
 
-    /// What keeps a filter for reading quiet until there are as many bytes as asked for.
+    /// Keeps `EVFILT_READ` silent until as many bytes as requested can be read (kqueue(2)).
     pub(crate) const QUIET: u32 = libc::NOTE_LOWAT;
 
-    /// Whether a kqueue's descriptor is readable while the kqueue has something to report.
+    /// Whether the descriptor of a kqueue is readable while it has something to report.
     pub(crate) const IS_POLLABLE: bool = true;
 
-    /// Exact, and counting while the machine sleeps, as Darwin's `CLOCK_MONOTONIC` does.
+    /// Without leeway (`NOTE_CRITICAL`), and running while the machine sleeps, as Darwin's `CLOCK_MONOTONIC` does.
     #[cfg(target_vendor = "apple")]
     pub(crate) const TIMER_FLAGS: u32 = NOTE_NSECONDS | libc::NOTE_CRITICAL | libc::NOTE_MACH_CONTINUOUS_TIME;
     #[cfg(not(target_vendor = "apple"))]
@@ -70,10 +70,10 @@ pub(crate) mod abi {
     pub(crate) const NOTE_TRIGGER: u32 = 0x0100_0000;
     pub(crate) const TIMER_FLAGS: u32 = NOTE_NSECONDS;
 
-    /// Not `NOTE_LOWAT`, which libkqueue turns into an option of the socket that its reader would feel.
+    /// Not `NOTE_LOWAT`, for which libkqueue sets an option of the socket that affects its reader.
     pub(crate) const QUIET: u32 = 0;
 
-    /// The descriptor is one end of a pipe that only tells libkqueue when it is closed.
+    /// The descriptor is one end of a pipe, which only notifies libkqueue when it is closed.
     pub(crate) const IS_POLLABLE: bool = false;
 
     #[link(name = "kqueue")]
@@ -93,15 +93,15 @@ pub(crate) mod abi {
 // A token is 64 bits wide and travels in a pointer.
 const _: () = assert!(size_of::<usize>() == size_of::<u64>());
 
-/// The longest wait, as some kernels refuse or misread very long ones.
+/// The longest wait, because some kernels refuse or misinterpret longer timeouts.
 const MOST_SECONDS: u64 = 1_000_000;
 
-/// A change, or what came of it, or what the kernel found.
+/// A change, its receipt, or an event that the kernel reports.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub(crate) struct Kevent(kevent);
 
-// SAFETY: the record's pointer is a number that nobody follows.
+// SAFETY: the pointer of the record is a number that is never dereferenced.
 unsafe impl Send for Kevent {}
 // SAFETY: as above; there is no interior mutability.
 unsafe impl Sync for Kevent {}
@@ -148,7 +148,7 @@ impl Kevent {
         self.0.data as i64
     }
 
-    /// What a receipt says: zero if the change was made.
+    /// The outcome of the change whose receipt this is.
     pub(crate) fn result(&self) -> nix::Result<()> {
         match self.data() {
             0 => Ok(()),
@@ -178,11 +178,11 @@ impl fmt::Debug for Kevent {
 
 /// A kqueue, closed when dropped.
 ///
-/// A child process does not inherit it, so that there its number may be anyone's: only the process that
-/// made it closes it.
+/// A child process does not inherit it (kqueue(2)), and its number may be another file there. Only the process that made
+/// it closes it.
 #[derive(Debug)]
 pub(crate) struct Kqueue {
-    /// Behind an atomic, as it can be [replaced](Self::replace) under those who share it.
+    /// Atomic, because it can be [replaced](Self::replace) while it is shared.
     number: AtomicI32,
     owner: AtomicU32,
 }
@@ -192,7 +192,7 @@ impl Kqueue {
         // SAFETY: the call has no arguments.
         let number = Errno::result(unsafe { abi::kqueue() })?;
         let kqueue = Kqueue { number: AtomicI32::new(number), owner: AtomicU32::new(std::process::id()) };
-        // It is not inherited by a forked child, but by a program that takes this one's place.
+        // A forked child does not inherit it, but a program that replaces this one (execve) does.
         // SAFETY: the kernel made this descriptor just now, and it stays open during the call.
         let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
         nix::fcntl::fcntl(borrowed, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))?;
@@ -208,8 +208,8 @@ impl Kqueue {
         self.owner.load(Ordering::Relaxed) == std::process::id()
     }
 
-    /// Puts `fresh` in this one's place, under the same number unless that is another file's by now. Nobody may
-    /// wait with it meanwhile.
+    /// Puts `fresh` in the place of this one, under the same number unless the number is another file by now. No thread
+    /// may wait on it meanwhile.
     pub(crate) fn replace(&self, fresh: Kqueue) -> nix::Result<()> {
         if abi::IS_POLLABLE && self.is_ours() {
             // Closes the old one.
@@ -222,8 +222,8 @@ impl Kqueue {
             nix::fcntl::fcntl(borrowed, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))?;
             return Ok(());
         }
-        // libkqueue knows its objects by number, which nobody but this one knows; and after a fork the old
-        // number is not ours to close.
+        // libkqueue keeps its objects by number, so a duplicate is no kqueue. After a fork the old number may be
+        // another file, and must not be closed.
         let was_ours = self.is_ours();
         let old = self.number.swap(fresh.number.swap(-1, Ordering::AcqRel), Ordering::AcqRel);
         self.owner.store(std::process::id(), Ordering::Relaxed);
@@ -233,7 +233,7 @@ impl Kqueue {
         Ok(())
     }
 
-    /// Makes the changes, all of which must ask for a receipt, and returns what became of each.
+    /// Makes the changes, all of which must ask for a receipt, and returns the receipts.
     pub(crate) fn change<'a>(
         &self,
         changes: &[Kevent],
@@ -242,7 +242,7 @@ impl Kqueue {
         debug_assert!(changes.len() == receipts.len());
         loop {
             match self.call(changes, receipts, Some(Duration::ZERO)) {
-                // The changes were made; only to look for events was interrupted. Making them again gives
+                // The changes were made, and only the poll for events was interrupted. Making them again returns
                 // the receipts.
                 Err(Errno::EINTR) => {}
                 result => return result.map(|count| &receipts[..count]),
@@ -288,7 +288,7 @@ impl Kqueue {
     }
 }
 
-/// A filter that is triggered by hand (`EVFILT_USER`), under a number that is no descriptor's.
+/// A filter that a call triggers (`EVFILT_USER`), under a number that is no descriptor.
 #[derive(Debug)]
 pub(crate) struct UserFilter {
     kqueue: Arc<Kqueue>,
@@ -296,22 +296,22 @@ pub(crate) struct UserFilter {
 }
 
 impl UserFilter {
-    /// The number: no descriptor's, as the backend has filters of this kind for descriptors too.
+    /// No descriptor has this number. The backend uses filters of this kind for descriptors too.
     const IDENT: usize = 1 << 32;
 
-    /// Installs it, edge-triggered.
+    /// Registers it, edge-triggered.
     pub(crate) fn new(kqueue: Arc<Kqueue>, token: u64) -> nix::Result<Self> {
         let filter = UserFilter { kqueue, record: Kevent::new(Self::IDENT, abi::EVFILT_USER, token) };
         filter.install()?;
         Ok(filter)
     }
 
-    /// Installs it again, in a kqueue that was replaced.
+    /// Registers it again, after the kqueue was replaced.
     pub(crate) fn install(&self) -> nix::Result<()> {
         self.kqueue.one(self.record.with_flags(abi::EV_ADD | abi::EV_CLEAR))
     }
 
-    /// Any thread.
+    /// Makes the kqueue report the filter. Any thread.
     pub(crate) fn trigger(&self) {
         _ = self.kqueue.one(self.record.with_note(abi::NOTE_TRIGGER, 0));
     }
@@ -327,7 +327,7 @@ impl Drop for Kqueue {
 
 fn close(number: RawFd) {
     if number >= 0 {
-        // SAFETY: the descriptor is this module's own, and given up with this call.
+        // SAFETY: this module owns the descriptor, and does not use it after this call.
         drop(unsafe { OwnedFd::from_raw_fd(number) });
     }
 }

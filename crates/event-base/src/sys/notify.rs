@@ -1,4 +1,4 @@
-//! Ending another thread's wait.
+//! Ending the wait of another thread.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -11,15 +11,15 @@ use crate::error::Error;
 /// A descriptor that becomes readable when [`notify`](Self::notify) is called.
 #[derive(Debug)]
 pub(crate) enum Notifier {
-    /// Linux's counter: one descriptor, nothing to buffer.
+    /// `eventfd(2)`: a counter in one descriptor, without a buffer that could fill.
     #[cfg(linux_kernel)]
     EventFd(nix::sys::eventfd::EventFd),
-    /// A kqueue's own: no descriptor at all.
+    /// A filter of a kqueue, which needs no descriptor.
     #[cfg(has_kqueue)]
     User(super::kqueue::UserFilter),
     /// Where there is no eventfd, or a sandbox refuses it.
     Pipe {
-        /// The end the loop waits on.
+        /// The end that the loop waits for.
         read: OwnedFd,
         /// The end that is written.
         write: OwnedFd,
@@ -30,10 +30,10 @@ pub(crate) enum Notifier {
 }
 
 impl Notifier {
-    /// An eventfd where the kernel gives one, else a pipe.
+    /// Opens an eventfd, or a pipe if the kernel refuses the eventfd.
     ///
     /// # Errors
-    /// [`Error::System`] of `pipe2`, `EMFILE` or `ENFILE` as a rule.
+    /// [`Error::System`] with `pipe2`, usually `EMFILE` or `ENFILE`.
     pub(crate) fn new() -> Result<Self, Error> {
         #[cfg(linux_kernel)]
         {
@@ -46,7 +46,7 @@ impl Notifier {
         Self::pipe()
     }
 
-    /// The fallback by itself.
+    /// Opens a pipe.
     pub(crate) fn pipe() -> Result<Self, Error> {
         let (read, write) = pipe_cloexec().map_err(|errno| Error::system(errno, "pipe2", None))?;
         Ok(Notifier::Pipe { read, write })
@@ -54,7 +54,7 @@ impl Notifier {
 
     /// Makes the descriptor readable. Any thread.
     pub(crate) fn notify(&self) {
-        // A full pipe or a saturated counter is readable already; that is all a notification says.
+        // A failure needs no handling: a full pipe or a saturated counter is readable already.
         match self {
             #[cfg(linux_kernel)]
             Notifier::EventFd(event_fd) => _ = event_fd.write(1),
@@ -66,12 +66,12 @@ impl Notifier {
         }
     }
 
-    /// What [`notify`](Self::notify) writes eight bytes to, for a signal handler, which may do nothing else.
+    /// The descriptor that a signal handler writes eight bytes to in place of [`notify`](Self::notify).
     pub(crate) fn handler_fd(&self) -> RawFd {
         match self {
             #[cfg(linux_kernel)]
             Notifier::EventFd(event_fd) => event_fd.as_fd().as_raw_fd(),
-            // The kqueue tells of signals itself: no handler asks.
+            // The kqueue reports signals itself, so no handler is installed.
             #[cfg(has_kqueue)]
             Notifier::User(_) => -1,
             // In a model no signal arrives.
@@ -81,17 +81,17 @@ impl Notifier {
         }
     }
 
-    /// Whether any number of notifications fit, so that none has to be taken back to make room.
+    /// Whether any number of notifications fit, so that it never has to be drained to make room.
     pub(crate) fn is_counter(&self) -> bool {
         !matches!(self, Notifier::Pipe { .. })
     }
 
-    /// Takes back what [`notify`](Self::notify) wrote, for a backend that would report it again.
+    /// Makes the descriptor unreadable again, for a backend that would report it in every wait.
     pub(crate) fn drain(&self) {
         match self {
             #[cfg(linux_kernel)]
             Notifier::EventFd(event_fd) => _ = event_fd.read(),
-            // Silent by itself.
+            // Edge-triggered.
             #[cfg(has_kqueue)]
             Notifier::User(_) => {}
             #[cfg(event_base_model)]
@@ -105,10 +105,10 @@ impl Notifier {
 }
 
 impl Notifier {
-    /// Puts what it keeps in the kernel's object there again, after that was replaced.
+    /// Registers a notifier without a descriptor again, after the kernel's object was replaced.
     ///
     /// # Errors
-    /// [`Error::System`] of `kevent`.
+    /// [`Error::System`] with `kevent`.
     pub(crate) fn install(&self) -> Result<(), Error> {
         match self {
             #[cfg(linux_kernel)]
@@ -121,7 +121,7 @@ impl Notifier {
         }
     }
 
-    /// The descriptor that becomes readable, if it takes one.
+    /// The descriptor that becomes readable, if the notifier has one.
     pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
             #[cfg(linux_kernel)]
@@ -140,7 +140,7 @@ fn pipe_cloexec() -> nix::Result<(OwnedFd, OwnedFd)> {
     unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
 }
 
-/// Darwin has no `pipe2`; a fork between the two calls inherits the pipe.
+/// Darwin has no `pipe2`. A child that another thread forks between the calls inherits the pipe.
 #[cfg(target_vendor = "apple")]
 fn pipe_cloexec() -> nix::Result<(OwnedFd, OwnedFd)> {
     use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -173,12 +173,12 @@ mod tests {
     }
 
     #[test]
-    fn the_best_kind_is_readable_until_drained() {
+    fn a_notifier_is_readable_until_it_is_drained() {
         check(&Notifier::new().unwrap());
     }
 
     #[test]
-    fn the_pipe_is_readable_until_drained_even_when_full() {
+    fn a_full_pipe_is_readable_until_it_is_drained() {
         check(&Notifier::pipe().unwrap());
     }
 }

@@ -1,4 +1,4 @@
-//! `epoll_pwait2`: a wait that is exact to the nanosecond (Linux 5.11).
+//! `epoll_pwait2`: a wait with a timeout in nanoseconds (`epoll_wait(2)`, Linux 5.11).
 #![expect(unsafe_code, reason = "nix does not offer this system call")]
 
 use std::os::fd::{AsFd, AsRawFd};
@@ -10,7 +10,7 @@ use nix::sys::epoll::EpollEvent;
 
 /// Waits as `epoll_wait` does, for at most `timeout`, without limit if there is none.
 ///
-/// Fails with `ENOSYS` on older kernels and with `EPERM` in sandboxes that do not know the call.
+/// Fails with `ENOSYS` on older kernels, and with `EPERM` in sandboxes that do not allow the call.
 pub(crate) fn epoll_pwait2(
     epoll: impl AsFd,
     events: &mut [EpollEvent],

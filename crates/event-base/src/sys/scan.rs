@@ -1,6 +1,6 @@
-//! `poll` and `pselect`, the waits that are told all descriptors each time.
+//! `poll` and `pselect`, the waits that take all descriptors in each call.
 //!
-//! nix's forms want borrowed descriptors, of which nobody can promise that they stay open, and its set of
+//! nix's functions take borrowed descriptors, but a descriptor of user code may be closed at any time, and nix's set of
 //! descriptors ends at `FD_SETSIZE`.
 #![expect(unsafe_code, reason = "neither call has a safe form for descriptors that belong to the user")]
 
@@ -16,14 +16,15 @@ pub(crate) type PollEntry = libc::pollfd;
 /// A word of the sets given to [`pselect`].
 pub(crate) type SelectWord = c_ulong;
 
-/// The descriptors one word holds.
+/// The number of descriptors in a word.
 pub(crate) const SELECT_WORD_BITS: usize = SelectWord::BITS as usize;
 
-/// The number that every descriptor of [`pselect`] must be below, where the system has such a limit in itself.
+/// The limit that every descriptor of [`pselect`] must be below, if the system has one. Darwin fails with `EINVAL` above
+/// `FD_SETSIZE` (`select(2)`); Linux and FreeBSD take sets of any size.
 pub(crate) const SELECT_LIMIT: Option<usize> =
     if cfg!(target_vendor = "apple") { Some(libc::FD_SETSIZE) } else { None };
 
-/// The longest wait, as some kernels refuse very long ones.
+/// The longest wait, because some kernels refuse longer timeouts.
 const MOST_SECONDS: u64 = 1_000_000;
 
 fn to_timespec(timeout: Duration) -> libc::timespec {
@@ -33,7 +34,7 @@ fn to_timespec(timeout: Duration) -> libc::timespec {
     }
 }
 
-/// Waits for at most `timeout`, without limit if there is none; how many entries have something in `revents`.
+/// Waits for at most `timeout`, without limit if there is none. Returns how many entries have `revents`.
 #[cfg(not(target_vendor = "apple"))]
 pub(crate) fn poll(entries: &mut [PollEntry], timeout: Option<Duration>) -> nix::Result<usize> {
     let timeout = timeout.map(to_timespec);
@@ -50,8 +51,7 @@ pub(crate) fn poll(entries: &mut [PollEntry], timeout: Option<Duration>) -> nix:
     Errno::result(result).map(|count| count as usize)
 }
 
-/// Darwin has the wait in milliseconds only. Rounded up, as a wait that ends early would only have to be begun
-/// again.
+/// Darwin has no `ppoll`. The timeout is rounded up to milliseconds, because a wait that ends early has to be repeated.
 #[cfg(target_vendor = "apple")]
 pub(crate) fn poll(entries: &mut [PollEntry], timeout: Option<Duration>) -> nix::Result<usize> {
     let timeout = timeout
@@ -61,10 +61,8 @@ pub(crate) fn poll(entries: &mut [PollEntry], timeout: Option<Duration>) -> nix:
     Errno::result(result).map(|count| count as usize)
 }
 
-/// Waits for at most `timeout`, without limit if there is none, for descriptors below `limit`; how many bits
-/// are left in both sets together.
-///
-/// The sets may be larger than the system's `fd_set`.
+/// Waits for at most `timeout`, without limit if there is none, for descriptors below `limit`. Returns how many bits
+/// are set in both sets together. The sets may be larger than the system's `fd_set`.
 pub(crate) fn pselect(
     limit: usize,
     readers: &mut [SelectWord],
@@ -74,8 +72,7 @@ pub(crate) fn pselect(
     let room = readers.len().min(writers.len()) * SELECT_WORD_BITS;
     let count = c_int::try_from(limit.min(room)).unwrap_or(c_int::MAX);
     let timeout = timeout.map(to_timespec);
-    // SAFETY: the kernel reads and writes as many bits as it is told there are, and both sets have at least
-    // as many; a set is an array of words, which its bits fill from the lowest up. `timeout` is null or points
+    // SAFETY: the kernel reads and writes `count` bits, and both sets have at least as many; a set is an array of words, which its bits fill from the lowest up. `timeout` is null or points
     // to a timespec that outlives the call; a null signal mask leaves the mask as it is.
     let result = unsafe {
         libc::pselect(

@@ -1,7 +1,7 @@
-//! Signals: what the process does on one, which a thread holds back, and what a handler may do.
+//! Signals: dispositions, the signals that a thread blocks, and the calls that a handler may make.
 //!
-//! nix names the classic signals only; here a signal is any number the kernel knows, real-time ones too.
-#![expect(unsafe_code, reason = "`sigaction` and its kin take any number in no safe form")]
+//! nix has the classic signals only. Here a signal is any number that the kernel accepts, real-time signals included.
+#![expect(unsafe_code, reason = "no safe form of `sigaction` and its like takes any number")]
 
 use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
@@ -16,10 +16,10 @@ pub(crate) const HIGHEST: i32 = 64;
 #[cfg(not(linux_kernel))]
 pub(crate) const HIGHEST: i32 = 31;
 
-/// What the kernel calls; only what is async-signal-safe may happen in it.
+/// A signal handler. It may only do what is async-signal-safe (`signal-safety(7)`).
 pub(crate) type Handler = extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
 
-/// What the process does on a signal.
+/// The disposition of a signal.
 #[derive(Clone, Copy)]
 pub(crate) struct Disposition(libc::sigaction);
 
@@ -41,26 +41,27 @@ impl Disposition {
         disposition
     }
 
-    /// Calls `handler` with every other signal held back. System calls go on where they can, and a thread that
-    /// set aside a stack for handlers is called on it, as hosts with small stacks of their own need.
+    /// Calls `handler` with every other signal blocked. Interrupted system calls are restarted where possible
+    /// (`SA_RESTART`). The handler runs on the alternate stack of a thread that has one (`SA_ONSTACK`), as hosts whose
+    /// threads have small stacks need.
     pub(crate) fn handler(handler: Handler) -> Self {
         Self::new(handler as *const () as usize, libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK)
     }
 
-    /// Nothing happens.
+    /// Ignores the signal.
     pub(crate) fn ignore() -> Self {
         Self::new(libc::SIG_IGN, 0)
     }
 
-    /// What the kernel does when nobody asked for anything.
+    /// The kernel's default.
     pub(crate) fn default_action() -> Self {
         Self::new(libc::SIG_DFL, 0)
     }
 
-    /// What the process does on `number` now.
+    /// The present disposition of `number`.
     ///
     /// # Errors
-    /// `EINVAL` for a number that is no signal, or one that the C library keeps to itself.
+    /// `EINVAL` for a number that is no signal, or that the C library reserves.
     pub(crate) fn current(number: i32) -> nix::Result<Self> {
         let mut current = MaybeUninit::uninit();
         // SAFETY: the out-pointer is valid, and nothing is changed.
@@ -70,7 +71,7 @@ impl Disposition {
         Ok(Disposition(unsafe { current.assume_init() }))
     }
 
-    /// Lets the process do this on `number`.
+    /// Makes this the disposition of `number`.
     ///
     /// # Errors
     /// As [`current`](Self::current), and `EINVAL` for SIGKILL and SIGSTOP.
@@ -81,7 +82,7 @@ impl Disposition {
         Errno::result(result).map(drop)
     }
 
-    /// Whether both do the same.
+    /// Whether both are the same disposition.
     pub(crate) fn is(&self, other: &Disposition) -> bool {
         self.0.sa_sigaction == other.0.sa_sigaction
     }
@@ -100,7 +101,7 @@ impl Disposition {
     }
 }
 
-/// Somebody else's handler.
+/// A handler of other code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Function {
     address: usize,
@@ -108,10 +109,10 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    /// Calls it as the kernel would. From a handler only, with the handler's arguments.
+    /// Calls it as the kernel would. Only from a handler, with its arguments.
     pub(crate) fn call(self, number: c_int, info: *mut siginfo_t, context: *mut c_void) {
         if self.takes_info {
-            // SAFETY: the kernel had this address for a function of this type.
+            // SAFETY: the kernel had this address as a function of this type.
             let function = unsafe { std::mem::transmute::<usize, Handler>(self.address) };
             function(number, info, context);
         } else {
@@ -122,11 +123,11 @@ impl Function {
     }
 }
 
-/// Makes a notifier's descriptor readable, from a handler: `errno` is the interrupted code's and stays.
+/// Makes the descriptor of a notifier readable, from a handler. Preserves the `errno` of the interrupted code.
 pub(crate) fn notify(fd: RawFd) {
     let errno = Errno::last_raw();
     let one = 1_u64.to_ne_bytes();
-    // A full pipe is readable already, and nothing interrupts a handler that holds every signal back.
+    // A full pipe is readable already, and no signal interrupts a handler that blocks all of them.
     // SAFETY: the bytes are valid; a descriptor that is closed is an error.
     _ = unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) };
     Errno::set_raw(errno);
@@ -139,7 +140,7 @@ pub(crate) fn current_thread() -> usize {
     thread as usize
 }
 
-/// Signals, each a bit.
+/// A set of signals, one bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SignalSet(u64);
 
@@ -185,29 +186,29 @@ impl SignalSet {
         // SAFETY: initialised just now.
         let mut set = unsafe { set.assume_init() };
         for number in self.numbers() {
-            // SAFETY: the set is initialised; a number that is none of the kernel's is an error.
+            // SAFETY: the set is initialised; a number that the kernel does not have is an error.
             _ = unsafe { libc::sigaddset(&raw mut set, number) };
         }
         set
     }
 }
 
-/// Lets this thread hold `set` back, or no longer; answers which of them it held back before.
+/// Makes this thread block the signals of `set`, or unblock them. Returns which of them it blocked before.
 #[cfg(linux_kernel)]
-pub(crate) fn hold_back(set: SignalSet, hold: bool) -> SignalSet {
-    let how = if hold { libc::SIG_BLOCK } else { libc::SIG_UNBLOCK };
+pub(crate) fn block(set: SignalSet, block: bool) -> SignalSet {
+    let how = if block { libc::SIG_BLOCK } else { libc::SIG_UNBLOCK };
     let wanted = set.to_c();
     let mut before = SignalSet::default().to_c();
     // SAFETY: both sets are initialised and this call's own. The one failure is for another `how`.
     _ = unsafe { libc::pthread_sigmask(how, &raw const wanted, &raw mut before) };
-    let held = |number: &i32| {
+    let was_blocked = |number: &i32| {
         // SAFETY: the set is initialised.
         unsafe { libc::sigismember(&raw const before, *number) == 1 }
     };
-    set.numbers().filter(held).fold(SignalSet::default(), SignalSet::with)
+    set.numbers().filter(was_blocked).fold(SignalSet::default(), SignalSet::with)
 }
 
-/// A descriptor that is read to take signals of `set`, or `existing` changed to that set.
+/// Opens a signalfd for `set`, or changes `existing` to that set and returns `None`.
 #[cfg(linux_kernel)]
 pub(crate) fn signalfd(
     existing: Option<&std::os::fd::OwnedFd>,
@@ -219,6 +220,6 @@ pub(crate) fn signalfd(
     // SAFETY: the set is initialised, and the descriptor is a signalfd or -1.
     let result = unsafe { libc::signalfd(number, &raw const wanted, libc::SFD_NONBLOCK | libc::SFD_CLOEXEC) };
     let number = Errno::result(result)?;
-    // SAFETY: the kernel made this descriptor just now, and nobody else knows of it.
+    // SAFETY: the kernel made this descriptor just now, and nothing else owns it.
     Ok(existing.is_none().then(|| unsafe { OwnedFd::from_raw_fd(number) }))
 }

@@ -82,7 +82,7 @@ impl super::Events {
 
     /// The backend reported a signal, which arrived `times` times.
     pub(in crate::base) fn note_signal(&mut self, number: i32, times: u64) {
-        self.signals.tell(number, times);
+        self.signals.note_reported(number, times);
     }
 
     /// Puts a signal event in front of its queue, to be dispatched `calls` times with `result`, and as often as it

@@ -8,7 +8,7 @@
 #[cfg(not(event_base_model))]
 mod native;
 #[cfg(event_base_model)]
-#[path = "sync/model.rs"]
+#[path = "model.rs"]
 mod native;
 
 use std::cell::UnsafeCell;
