@@ -1,4 +1,4 @@
-//! A listener accepts a bounded batch per pass, and stops exactly where it is told to.
+//! A listener accepts a bounded batch per pass, and stops at the connection after which it is paused or closed.
 
 mod support;
 
@@ -25,7 +25,7 @@ fn knock(address: std::net::SocketAddr, times: usize) -> Vec<TcpStream> {
 }
 
 #[test]
-fn no_pass_accepts_more_than_the_batch_and_none_is_lost() {
+fn a_pass_accepts_no_more_than_the_batch_and_no_connection_is_lost() {
     each_method(|method, bed| {
         let (_, address) = listen(bed, 4);
         let clients = knock(address, 10);
@@ -41,7 +41,7 @@ fn no_pass_accepts_more_than_the_batch_and_none_is_lost() {
             passes.push(batch);
             peers.len() == 10
         });
-        // A handshake that ends late makes one pass more; none is ever larger.
+        // A handshake that completes late needs another pass; no pass accepts more than a batch.
         assert!(passes.len() >= 3 && passes.iter().max() == Some(&4), "{method}: {passes:?}");
         for client in clients {
             let own = Address::Internet(client.local_addr().expect("it is connected"));
@@ -51,7 +51,7 @@ fn no_pass_accepts_more_than_the_batch_and_none_is_lost() {
 }
 
 #[test]
-fn what_is_accepted_neither_blocks_nor_outlives_an_exec() {
+fn accepted_descriptors_are_nonblocking_and_close_on_exec() {
     each_method(|method, bed| {
         let (_, address) = listen(bed, 4);
         let _client = knock(address, 1);
@@ -66,7 +66,7 @@ fn what_is_accepted_neither_blocks_nor_outlives_an_exec() {
 }
 
 #[test]
-fn a_pause_in_the_middle_of_a_batch_holds_at_once_and_resuming_goes_on() {
+fn a_pause_within_a_batch_takes_effect_immediately_and_resuming_continues() {
     each_method(|method, bed| {
         let (key, address) = listen(bed, 64);
         let _clients = knock(address, 5);
@@ -94,7 +94,7 @@ fn a_pause_in_the_middle_of_a_batch_holds_at_once_and_resuming_goes_on() {
 }
 
 #[test]
-fn a_listener_closed_in_the_middle_of_a_batch_accepts_no_more() {
+fn a_listener_that_is_closed_within_a_batch_accepts_no_more() {
     each_method(|method, bed| {
         let before = open_descriptors();
         let (key, address) = listen(bed, 64);
@@ -108,7 +108,7 @@ fn a_listener_closed_in_the_middle_of_a_batch_accepts_no_more() {
         assert!(bed.run_for(Duration::from_millis(50)).is_empty(), "{method}");
         drop(clients);
         assert_eq!(open_descriptors(), before, "{method}");
-        assert!(TcpStream::connect(address).is_err(), "{method}: somebody still listens");
+        assert!(TcpStream::connect(address).is_err(), "{method}: the port still listens");
     });
 }
 
@@ -161,7 +161,7 @@ fn a_socket_that_cannot_listen_is_reported_and_closed() {
 }
 
 #[test]
-fn a_batch_of_nothing_is_refused() {
+fn a_batch_of_zero_is_refused() {
     each_method(|_, bed| {
         let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
         let door = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");

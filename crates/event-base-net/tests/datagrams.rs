@@ -1,4 +1,4 @@
-//! Datagrams: many in one call, each with its sender, its length and whether it was cut.
+//! Many datagrams in one call, each with its sender, its length and whether it was cut.
 
 mod support;
 
@@ -23,7 +23,7 @@ fn bound(host: &str) -> (OwnedFd, SocketAddr) {
     }
 }
 
-/// Receives until `count` are there, in batches of `batch`: what they say, who sent them, whether they were cut.
+/// Receives `count` datagrams in batches of `batch`. Returns their bytes and senders, and whether they were cut.
 fn receive(fd: &OwnedFd, count: usize, batch: usize) -> Vec<(Vec<u8>, Option<SocketAddr>, bool)> {
     let mut slots = [0; SIZE * MOST_DATAGRAMS];
     let mut all = Vec::new();
@@ -44,7 +44,7 @@ fn receive(fd: &OwnedFd, count: usize, batch: usize) -> Vec<(Vec<u8>, Option<Soc
 }
 
 #[test]
-fn they_keep_their_bytes_order_and_senders() {
+fn datagrams_keep_their_bytes_order_and_senders() {
     let _turn = alone();
     for host in ["127.0.0.1", "::1"] {
         let (server, address) = bound(host);
@@ -66,20 +66,20 @@ fn they_keep_their_bytes_order_and_senders() {
 }
 
 #[test]
-fn one_that_is_longer_than_its_slot_is_cut_and_says_so() {
+fn a_datagram_longer_than_its_slot_is_cut_and_marked() {
     let _turn = alone();
     let (server, address) = bound("127.0.0.1");
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
     for length in [SIZE - 1, SIZE, SIZE + 1, 2000, 1] {
         client.send_to(&vec![7; length], address).unwrap();
     }
-    let told: Vec<_> =
+    let received: Vec<_> =
         receive(&server, 5, 8).into_iter().map(|(bytes, _, truncated)| (bytes.len(), truncated)).collect();
-    assert_eq!(told, [(SIZE - 1, false), (SIZE, false), (SIZE, true), (SIZE, true), (1, false)]);
+    assert_eq!(received, [(SIZE - 1, false), (SIZE, false), (SIZE, true), (SIZE, true), (1, false)]);
 }
 
 #[test]
-fn they_are_sent_in_order_each_to_its_address() {
+fn datagrams_are_sent_in_order_each_to_its_address() {
     let _turn = alone();
     for host in ["127.0.0.1", "::1"] {
         let (from, from_address) = bound(host);
@@ -100,7 +100,7 @@ fn they_are_sent_in_order_each_to_its_address() {
 }
 
 #[test]
-fn a_connected_socket_needs_no_address_and_hears_that_nobody_is_there() {
+fn a_connected_socket_needs_no_address_and_reports_a_refused_datagram() {
     let _turn = alone();
     let (server, address) = bound("127.0.0.1");
     let client = socket::connect_datagram(&Address::Internet(address)).expect("there is a way");
@@ -123,7 +123,7 @@ fn a_sender_without_an_internet_address_is_none() {
     let _turn = alone();
     let (near, far) = socket::pair().expect("a pair");
     let mut slots = [0; SIZE];
-    // An address that stays in the record would be told as that of a stranger.
+    // An address left from another datagram would be returned as the sender.
     let mut datagrams = [Datagram { address: Some(([1, 2, 3, 4], 5).into()), ..Datagram::default() }];
     socket::write(&far, b"hello").expect("there is room");
     assert_eq!(socket::receive_many(&near, &mut slots, SIZE, &mut datagrams), Ok(Some(1)));
@@ -132,7 +132,7 @@ fn a_sender_without_an_internet_address_is_none() {
 }
 
 #[test]
-fn a_failure_is_about_the_first_one_and_the_others_wait_for_their_turn() {
+fn a_failure_concerns_the_first_datagram_and_the_others_are_not_sent() {
     let _turn = alone();
     let (from, _) = bound("127.0.0.1");
     let (server, address) = bound("127.0.0.1");
@@ -148,7 +148,7 @@ fn a_failure_is_about_the_first_one_and_the_others_wait_for_their_turn() {
 }
 
 #[test]
-fn what_is_no_batch_is_refused() {
+fn an_invalid_batch_is_refused() {
     let _turn = alone();
     let (fd, _) = bound("127.0.0.1");
     let mut many = [Datagram::default(); MOST_DATAGRAMS + 1];
@@ -169,7 +169,7 @@ fn what_is_no_batch_is_refused() {
 }
 
 #[test]
-fn a_blocking_descriptor_does_not_block_and_what_is_opened_is_quiet() {
+fn a_blocking_descriptor_does_not_block_and_opened_ones_are_nonblocking() {
     let _turn = alone();
     let (fd, address) = bound("127.0.0.1");
     for opened in [fd, socket::connect_datagram(&Address::Internet(address)).expect("there is a way")] {
@@ -187,7 +187,7 @@ fn a_blocking_descriptor_does_not_block_and_what_is_opened_is_quiet() {
 }
 
 #[test]
-fn a_port_is_shared_where_both_agree() {
+fn two_datagram_sockets_share_a_port_if_both_set_the_option() {
     let _turn = alone();
     let address = Address::internet("127.0.0.1", 0).expect("it is numeric");
     let shared = DatagramOptions { reuse_port: true, ..DatagramOptions::default() };
@@ -199,7 +199,7 @@ fn a_port_is_shared_where_both_agree() {
 }
 
 #[test]
-fn peeking_leaves_the_bytes_there() {
+fn peeking_leaves_the_bytes_in_the_socket() {
     let _turn = alone();
     let (near, far) = socket::pair().expect("a pair");
     let mut buffer = [0; 8];

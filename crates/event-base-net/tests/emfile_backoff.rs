@@ -1,4 +1,4 @@
-//! Out of descriptors: the listener waits instead of turning, tells once, and accepts when it can again.
+//! Without free descriptors a listener waits without using processor time, reports it once, and accepts later.
 
 mod support;
 
@@ -11,12 +11,12 @@ use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use support::{Bed, PATIENCE, busy_time, each_method, errno};
 
-/// Takes every free descriptor.
+/// Opens every free descriptor.
 fn take_all() -> Vec<File> {
     std::iter::from_fn(|| File::open("/dev/null").ok()).collect()
 }
 
-/// Few enough descriptors that they can be used up quickly.
+/// Lowers the limit of descriptors, so that they are used up quickly.
 fn lower_the_limit() {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("there is a limit");
     setrlimit(Resource::RLIMIT_NOFILE, soft.min(256), hard).expect("lowering is always allowed");
@@ -33,7 +33,7 @@ fn listener_with_clients(bed: &mut Bed, count: usize) -> (SourceKey, SocketAddr,
 }
 
 #[test]
-fn descriptors_that_run_out_in_a_burst_lose_no_connection() {
+fn no_connection_is_lost_when_descriptors_run_out() {
     lower_the_limit();
     each_method(|method, bed| {
         let (key, _, clients) = listener_with_clients(bed, 6);
@@ -71,17 +71,17 @@ fn a_listener_without_descriptors_waits_and_recovers() {
 
         let taken = take_all();
         let (handed, busy, start) = (bed.handed, busy_time(), Instant::now());
-        let mut told = bed.run_for(Duration::from_millis(600));
+        let mut completions = bed.run_for(Duration::from_millis(600));
         while bed.handed - handed < 4 && start.elapsed() < PATIENCE {
-            told.append(&mut bed.run_for(Duration::from_millis(200)));
+            completions.append(&mut bed.run_for(Duration::from_millis(200)));
         }
         let (handed, busy, took) = (bed.handed - handed, busy_time() - busy, start.elapsed());
-        let [Completion::AcceptFailed { key: of, error, retry_after: Some(pause) }] = &told[..] else {
-            panic!("{method}: told {told:?}");
+        let [Completion::AcceptFailed { key: of, error, retry_after: Some(pause) }] = &completions[..] else {
+            panic!("{method}: {completions:?}");
         };
         assert_eq!((*of, errno(error)), (key, (Errno::EMFILE, "accept")), "{method}");
         assert_eq!(*pause, Duration::from_millis(10), "{method}");
-        // After 10, 20, 40, 80, 160, 320 ms and so on: two events for each of the tries that fit into the time.
+        // Attempts after 10, 20, 40, 80, 160, 320 ms and so on, with two events each.
         let tries = 2 + (1.0 + took.as_secs_f64() / 0.01).log2() as usize;
         assert!((4..=2 * tries).contains(&handed), "{method}: {handed} events in {took:?}");
         assert!(busy < Duration::from_millis(100), "{method}: busy for {busy:?}");
@@ -94,15 +94,15 @@ fn a_listener_without_descriptors_waits_and_recovers() {
             accepted.len() == clients.len()
         });
 
-        // The next shortage begins with the shortest pause again and is told again.
+        // The next shortage starts with the shortest pause and is reported again.
         let _client = TcpStream::connect(address).expect("it listens");
         let taken = take_all();
-        let told = bed.run_for(Duration::from_millis(100));
-        let [Completion::AcceptFailed { retry_after: Some(pause), .. }] = &told[..] else {
-            panic!("{method}: told {told:?}");
+        let completions = bed.run_for(Duration::from_millis(100));
+        let [Completion::AcceptFailed { retry_after: Some(pause), .. }] = &completions[..] else {
+            panic!("{method}: {completions:?}");
         };
         assert_eq!(*pause, Duration::from_millis(10), "{method}");
-        // Closed while it waits: nothing of it is left.
+        // A listener that is closed while it waits leaves nothing.
         bed.net.close(key).expect("it is a listener");
         drop(taken);
         assert!(bed.run_for(Duration::from_millis(50)).is_empty(), "{method}");

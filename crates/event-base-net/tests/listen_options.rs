@@ -1,4 +1,4 @@
-//! Binding: what is asked for is there before the first connection, and what cannot be is refused.
+//! Options of a listening socket are set before the first connection, and refused where the system lacks them.
 
 mod support;
 
@@ -24,7 +24,7 @@ fn listen(host: &str, options: BindOptions) -> (OwnedFd, SocketAddr) {
     (door, address)
 }
 
-/// The one connection that waits.
+/// Accepts the connection that waits.
 #[track_caller]
 fn accepted(door: &OwnedFd) -> (OwnedFd, SocketAddr) {
     await_readable(door);
@@ -33,7 +33,7 @@ fn accepted(door: &OwnedFd) -> (OwnedFd, SocketAddr) {
 }
 
 #[test]
-fn an_address_of_all_takes_both_families_unless_told_otherwise() {
+fn the_unspecified_address_accepts_both_families_by_default() {
     let _turn = alone();
     let (door, address) = listen("::", BindOptions::default());
     let v4 = SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()));
@@ -55,7 +55,7 @@ fn an_address_of_all_takes_both_families_unless_told_otherwise() {
 }
 
 #[test]
-fn connections_inherit_what_the_listener_was_given() {
+fn connections_inherit_the_options_of_the_listener() {
     let _turn = alone();
     let options = BindOptions {
         no_delay: true,
@@ -74,7 +74,7 @@ fn connections_inherit_what_the_listener_was_given() {
             let idle = Ok(OptionValue::Time(Some(Duration::from_secs(42))));
             assert_eq!(socket::get_option(socket, SocketOption::KeepAliveIdle), idle, "{host}");
         }
-        // Nothing is forced on who does not ask.
+        // By default no option is set.
         let (door, address) = listen(host, BindOptions::default());
         let _client = TcpStream::connect(address).expect("it listens");
         let off = Ok(OptionValue::Switch(false));
@@ -83,7 +83,7 @@ fn connections_inherit_what_the_listener_was_given() {
 }
 
 #[test]
-fn two_sockets_share_an_address_if_both_ask_for_it() {
+fn two_sockets_share_an_address_if_both_set_the_option() {
     let shared = BindOptions { reuse_port: true, ..BindOptions::default() };
     each_method(|method, bed| {
         let (first, address) = listen("127.0.0.1", shared);
@@ -92,7 +92,7 @@ fn two_sockets_share_an_address_if_both_ask_for_it() {
         let second = socket::listen(&Address::Internet(address), &shared).expect("both share it");
         let keys =
             [first, second].map(|door| bed.net.listen(door, ListenOptions::default()).expect("it listens"));
-        // Which of two is asked depends on the client's port: a hundred are not all with one.
+        // The kernel chooses by the client's port: a hundred connections do not all reach the same socket.
         let _clients: Vec<_> = (0..100).map(|_| TcpStream::connect(address).expect("it listens")).collect();
         let mut counts = [0, 0];
         bed.run_until(|_, completion| {
@@ -100,7 +100,7 @@ fn two_sockets_share_an_address_if_both_ask_for_it() {
             counts[usize::from(key == keys[1])] += 1;
             counts[0] + counts[1] == 100
         });
-        // Darwin and FreeBSD give all of them to one.
+        // Darwin and FreeBSD deliver all of them to one socket.
         if cfg!(target_os = "linux") {
             assert!(counts[0] > 0 && counts[1] > 0, "{method}: {counts:?}");
         }
@@ -108,7 +108,7 @@ fn two_sockets_share_an_address_if_both_ask_for_it() {
 }
 
 #[test]
-fn what_a_path_or_a_family_lacks_is_refused() {
+fn options_that_the_address_family_lacks_are_refused() {
     let _turn = alone();
     let before = open_descriptors();
     let folder = std::env::temp_dir().join(format!("event-base-net-bind-{}", std::process::id()));
@@ -154,11 +154,11 @@ fn options_that_the_system_lacks_are_refused() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn an_address_that_is_not_there_yet_can_be_bound() {
+fn an_address_that_does_not_exist_yet_can_be_bound() {
     let _turn = alone();
-    // Addresses for documentation; nobody has them, and nothing is sent to them.
+    // Addresses for documentation (RFC 5737, RFC 3849): no host has them, and nothing is sent to them.
     for host in ["198.51.100.1", "2001:db8::1"] {
-        let refused = socket::listen(&any(host), &BindOptions::default()).expect_err("nobody has it");
+        let refused = socket::listen(&any(host), &BindOptions::default()).expect_err("no host has it");
         assert_eq!(errno(&refused), (Errno::EADDRNOTAVAIL, "bind"));
         let (_door, address) = listen(host, BindOptions { free_bind: true, ..BindOptions::default() });
         assert_eq!(address.ip().to_string(), host);
@@ -167,7 +167,7 @@ fn an_address_that_is_not_there_yet_can_be_bound() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_transparent_listener_takes_a_privilege_and_is_refused_without() {
+fn a_transparent_listener_needs_a_privilege() {
     let _turn = alone();
     let options = BindOptions { transparent: true, ..BindOptions::default() };
     for host in ["127.0.0.1", "::1"] {
@@ -183,7 +183,7 @@ fn a_transparent_listener_takes_a_privilege_and_is_refused_without() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_connection_that_is_silent_is_not_reported_where_that_was_asked_for() {
+fn a_deferred_connection_is_not_reported_before_it_has_data() {
     let _turn = alone();
     let (door, address) = listen(
         "127.0.0.1",
@@ -205,7 +205,7 @@ fn a_connection_that_is_silent_is_not_reported_where_that_was_asked_for() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn the_queue_of_fast_connections_is_as_long_as_asked_for() {
+fn the_queue_of_fast_open_has_the_requested_length() {
     let _turn = alone();
     let length = |door: &OwnedFd| socket::get_option(door, SocketOption::FastOpen);
     let (door, _) = listen("127.0.0.1", BindOptions { fast_open: 7, ..BindOptions::default() });
@@ -215,7 +215,7 @@ fn the_queue_of_fast_connections_is_as_long_as_asked_for() {
 }
 
 #[test]
-fn a_socket_from_elsewhere_is_checked() {
+fn a_socket_that_another_program_opened_is_checked() {
     let _turn = alone();
     let refusal = |fd: &dyn AsFd, backlog| {
         errno(&socket::check_listening(fd.as_fd(), backlog).expect_err("it does not listen"))
@@ -241,7 +241,7 @@ fn a_socket_from_elsewhere_is_checked() {
 }
 
 #[test]
-fn a_listener_that_begins_paused_accepts_once_it_is_resumed() {
+fn a_listener_that_starts_paused_accepts_once_it_is_resumed() {
     each_method(|method, bed| {
         let (door, address) = listen("127.0.0.1", BindOptions::default());
         let options = ListenOptions { paused: true, ..ListenOptions::default() };

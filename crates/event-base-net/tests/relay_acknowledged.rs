@@ -183,8 +183,8 @@ fn a_client_that_still_sends_receives_an_early_answer() {
                 });
                 let end = bed.run_to_end(key);
                 assert_eq!((end.reason, end.bytes_b_to_a), (EndReason::Error, 20_000), "{what}");
-                uploading.join().expect("the client is content");
-                answering.join().expect("the server is content");
+                uploading.join().expect("the client does not panic");
+                answering.join().expect("the server does not panic");
             }
         }
     });
@@ -204,7 +204,7 @@ fn a_client_that_still_sends_receives_an_early_answer_and_its_end() {
             client.write_all(&pattern(UPLOAD, 4)).expect("the upload is read to its end");
             client.shutdown(Shutdown::Write).expect("it is connected");
             let mut received = Vec::new();
-            client.read_to_end(&mut received).expect("the stream ends in order");
+            client.read_to_end(&mut received).expect("the stream ends properly");
             received
         });
         server.write_all(b"too large").expect("the relay reads");
@@ -213,7 +213,7 @@ fn a_client_that_still_sends_receives_an_early_answer_and_its_end() {
         drop(server);
         let end = bed.run_to_end(key);
         assert_eq!((end.reason, end.bytes_b_to_a), (EndReason::Error, 9), "{method}");
-        assert_eq!(uploading.join().expect("the client is content"), b"too large", "{method}");
+        assert_eq!(uploading.join().expect("the client does not panic"), b"too large", "{method}");
     });
 }
 
@@ -229,7 +229,7 @@ fn the_answer_of_a_unix_server_that_has_closed_is_read_after_epipe() {
         client.write_all(b"too late").expect("the relay reads");
         let reading = thread::spawn(move || {
             let mut received = Vec::new();
-            client.read_to_end(&mut received).expect("the stream ends in order");
+            client.read_to_end(&mut received).expect("the stream ends properly");
             received
         });
         let end = bed.run_to_end(key);

@@ -1,4 +1,4 @@
-//! A sink that does not read slows its source, and costs a bounded piece of memory and no time.
+//! A peer that does not read slows the other one, and costs a bounded amount of memory and no processor time.
 
 mod support;
 
@@ -38,17 +38,17 @@ fn a_source_is_not_read_while_its_sink_is_full() {
         let end = bed.run_to_end(key);
         assert_eq!((end.reason, end.error), (EndReason::End, None));
         assert_eq!(end.bytes_a_to_b, 24 << 20);
-        reading.join().expect("the server is content");
-        sending.join().expect("the client is content");
+        reading.join().expect("the server does not panic");
+        sending.join().expect("the client does not panic");
     });
 }
 
 #[test]
-fn the_other_direction_flows_while_one_is_full() {
+fn one_direction_continues_while_the_other_is_full() {
     each_method(|_, bed| {
         let (key, client, server) = bed.relay(RelayOptions::default());
         let mut writer = client.try_clone().expect("a descriptor is free");
-        // Nobody reads at the server, so this thread is stuck until the relay is closed.
+        // The server does not read, so this thread is blocked until the relay is closed.
         let stuck = thread::spawn(move || while writer.write(&[1; 65_536]).is_ok() {});
         bed.run_to(|bed| bed.net.stats(key).expect("it is running").held_a_to_b > 0);
 
@@ -68,8 +68,8 @@ fn the_other_direction_flows_while_one_is_full() {
         while !reading.is_finished() {
             bed.run_for(Duration::from_millis(20));
         }
-        reading.join().expect("the client is content");
-        let server = answering.join().expect("the server is content");
+        reading.join().expect("the client does not panic");
+        let server = answering.join().expect("the server does not panic");
         bed.net.close(key).expect("it is running");
         assert_eq!(bed.run_to_end(key).reason, EndReason::Closed);
         stuck.join().expect("the sender was stopped");

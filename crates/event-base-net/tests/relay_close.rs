@@ -1,4 +1,4 @@
-//! Closing: both descriptors, once, with one completion, whoever does it.
+//! However a relay is closed, both descriptors are closed once, with one completion.
 
 mod support;
 
@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use support::{connection, each_method, errno, open_descriptors, read_to_reset};
 
 #[test]
-fn close_is_told_once_and_by_the_loop() {
+fn a_closed_relay_completes_once_and_in_the_loop() {
     each_method(|method, bed| {
         let before = open_descriptors();
         let (key, mut client, mut server) = bed.relay(RelayOptions::default());
@@ -30,7 +30,7 @@ fn close_is_told_once_and_by_the_loop() {
 }
 
 #[test]
-fn an_old_key_does_not_reach_the_next_relay() {
+fn a_stale_key_does_not_name_the_next_relay() {
     each_method(|method, bed| {
         let (old, ..) = bed.relay(RelayOptions::default());
         bed.net.close(old).expect("it is running");
@@ -44,7 +44,7 @@ fn an_old_key_does_not_reach_the_next_relay() {
 }
 
 #[test]
-fn dropping_the_net_closes_everything() {
+fn dropping_the_net_closes_every_descriptor() {
     each_method(|method, bed| {
         let before = open_descriptors();
         let (_, client, server) = bed.relay(RelayOptions::default());
@@ -78,7 +78,7 @@ fn a_closed_base_leaves_the_descriptors_to_the_net() {
 }
 
 #[test]
-fn what_cannot_be_watched_is_refused_and_closed() {
+fn a_descriptor_that_cannot_be_watched_is_refused_and_closed() {
     each_method(|method, bed| {
         if bed.base.features().expect("the base is open").contains(event_base::Features::FDS) {
             return;

@@ -1,4 +1,4 @@
-//! An end whose connect is still in progress is waited for.
+//! A relay waits for a descriptor whose connect is still in progress.
 
 mod support;
 
@@ -18,13 +18,13 @@ fn within(connect_timeout: Duration) -> RelayOptions {
     RelayOptions { connect_timeout: Some(connect_timeout), ..RelayOptions::default() }
 }
 
-/// A connection that broke off, or was never one.
+/// Whether the connection was reset.
 fn is_reset(mut stream: TcpStream) -> bool {
     matches!(stream.read(&mut [0; 8]), Err(error) if error.kind() == ErrorKind::ConnectionReset)
 }
 
 #[test]
-fn what_is_on_its_way_carries_bytes_once_it_is_there() {
+fn bytes_move_once_the_connect_is_done() {
     each_method(|method, bed| {
         for first in [true, false] {
             let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
@@ -51,7 +51,7 @@ fn what_is_on_its_way_carries_bytes_once_it_is_there() {
             let end = bed.run_to_end(key);
             assert_eq!((end.reason, end.error), (EndReason::End, None), "{method}");
             let (to_server, to_client) = if first { ("b", "a") } else { ("a", "b") };
-            let asked = serving.join().expect("the server is content");
+            let asked = serving.join().expect("the server does not panic");
             assert_eq!(String::from_utf8_lossy(&asked), format!("{to_server} says knock, knock"), "{method}");
             let mut answer = String::new();
             client.read_to_string(&mut answer).expect("the stream ends properly");
@@ -61,7 +61,7 @@ fn what_is_on_its_way_carries_bytes_once_it_is_there() {
 }
 
 #[test]
-fn a_refusal_ends_the_relay_and_nothing_is_said_to_the_other_end() {
+fn a_refused_connect_ends_the_relay_and_the_other_end_receives_nothing() {
     each_method(|method, bed| {
         let (_door, port) = closed_port();
         let before = open_descriptors();
@@ -87,7 +87,7 @@ fn a_refusal_ends_the_relay_and_nothing_is_said_to_the_other_end() {
 }
 
 #[test]
-fn a_host_that_does_not_answer_is_left_in_time() {
+fn a_connect_without_an_answer_times_out() {
     each_method(|method, bed| {
         let (_door, address, _waiting) = silent_port();
         let before = open_descriptors();
@@ -95,7 +95,7 @@ fn a_host_that_does_not_answer_is_left_in_time() {
         let start = Instant::now();
         let there = socket::connect(&address).expect("it begins");
         let (near, client) = connection();
-        // The idle timeout is the shorter one, and does not count while there is nobody to talk to.
+        // The idle timeout is shorter, and is suspended during a connect with a timeout of its own.
         let options = RelayOptions { idle_timeout: Some(limit / 3), ..within(limit) };
         let key = bed.net.relay(near, there, options).expect("both can be watched");
         let end = bed.run_to_end(key);
@@ -108,7 +108,7 @@ fn a_host_that_does_not_answer_is_left_in_time() {
 }
 
 #[test]
-fn the_idle_timeout_holds_where_the_connect_has_none() {
+fn the_idle_timeout_ends_a_connect_without_a_timeout() {
     each_method(|method, bed| {
         let (_door, address, _waiting) = silent_port();
         let there = socket::connect(&address).expect("it begins");
@@ -121,7 +121,7 @@ fn the_idle_timeout_holds_where_the_connect_has_none() {
 }
 
 #[test]
-fn a_client_that_gives_up_meanwhile_is_noticed() {
+fn a_reset_by_the_client_during_the_connect_is_noticed() {
     each_method(|method, bed| {
         if !bed.base.features().expect("the base is open").contains(Features::EARLY_CLOSE) {
             return;
@@ -138,7 +138,7 @@ fn a_client_that_gives_up_meanwhile_is_noticed() {
 }
 
 #[test]
-fn closing_and_dropping_while_it_connects_releases_everything() {
+fn closing_or_dropping_during_the_connect_releases_every_descriptor() {
     each_method(|method, bed| {
         let (_door, address, _waiting) = silent_port();
         let before = open_descriptors();
@@ -158,9 +158,9 @@ fn closing_and_dropping_while_it_connects_releases_everything() {
     });
 }
 
-/// A connection that was reset before there was a relay has bytes to deliver all the same.
+/// A connection that was reset before the relay was created still has bytes to deliver.
 #[test]
-fn what_arrived_before_a_reset_is_passed_on() {
+fn bytes_that_arrived_before_a_reset_are_passed_on() {
     each_method(|method, bed| {
         let (near, mut client): (OwnedFd, _) = connection();
         client.write_all(b"last words").expect("it is connected");

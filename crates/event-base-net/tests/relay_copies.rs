@@ -1,4 +1,4 @@
-//! Bytes arrive whole, in order, in both directions at once.
+//! All bytes arrive, in order, in both directions at the same time.
 
 mod support;
 
@@ -51,7 +51,7 @@ fn exchange(bed: &mut Bed, transfer: Transfer, sizes: &[usize]) {
         expected.is_empty()
     });
     for thread in threads {
-        thread.join().expect("the peer is content");
+        thread.join().expect("the peer does not panic");
     }
 }
 
@@ -65,7 +65,7 @@ fn every_size_arrives_on_every_method() {
 }
 
 #[test]
-fn a_hundred_relays_at_once_keep_their_bytes_apart() {
+fn a_hundred_relays_do_not_mix_their_bytes() {
     let _turn = alone();
     let sizes: Vec<usize> = (0..100).map(|index| index * 1709 % 90_001).collect();
     for transfer in [Transfer::Adaptive, Transfer::Splice] {
@@ -74,10 +74,10 @@ fn a_hundred_relays_at_once_keep_their_bytes_apart() {
 }
 
 #[test]
-fn unix_pairs_and_descriptors_that_are_no_sockets_are_relayed_too() {
+fn unix_sockets_and_other_descriptors_are_relayed() {
     let _turn = alone();
     let mut bed = Bed::new();
-    // Two FIFOs opened for both directions stand for terminals and devices.
+    // A FIFO that is open for both directions behaves like a terminal or a device.
     let folder = std::env::temp_dir().join(format!("event-base-net-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("the folder can be made");
     let path = folder.join("fifo");
@@ -86,7 +86,7 @@ fn unix_pairs_and_descriptors_that_are_no_sockets_are_relayed_too() {
     let (near, far) = event_base_net::socket::pair().expect("a pair");
     let key = bed.net.relay(near, fifo.into(), RelayOptions::default()).expect("both can be watched");
 
-    // What goes into the FIFO comes out of it again, and so back to the pair.
+    // What is written to the FIFO is read from it again, and so returns to the pair.
     let message = pattern(30_000, 5);
     assert_eq!(event_base_net::socket::write(&far, &message), Ok(Some(message.len())));
     let mut back = Vec::new();

@@ -1,5 +1,5 @@
-//! Relays between descriptors of other kinds than TCP sockets: what can be waited for can be relayed, by copying where
-//! it cannot be spliced, and what goes one way only ends in an error where the other way is needed.
+//! Relays between other descriptors than TCP sockets: every descriptor that can be watched can be relayed, by copying
+//! where it cannot be spliced. A descriptor with one direction fails when the other direction is needed.
 
 #![cfg(target_os = "linux")]
 
@@ -26,7 +26,7 @@ fn options(transfer: Transfer) -> RelayOptions {
     RelayOptions { transfer, ..RelayOptions::default() }
 }
 
-/// Runs `test` on each method, with either way to move bytes, and expects that no descriptor is left.
+/// Runs `test` on each method with each [`Transfer`], and expects that no descriptor is left.
 fn each_way(mut test: impl FnMut(&str, &mut Bed, Transfer)) {
     each_method(|method, bed| {
         let before = open_descriptors();
@@ -45,7 +45,7 @@ fn sending(mut to: impl Write + Send + 'static, seed: u64) -> thread::JoinHandle
 fn reading(mut from: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        from.read_to_end(&mut bytes).expect("the stream ends in order");
+        from.read_to_end(&mut bytes).expect("the stream ends properly");
         bytes
     })
 }
@@ -61,12 +61,13 @@ fn ended(what: &str, end: &RelayEnd, there: usize, back: usize) {
 }
 
 #[test]
-fn a_unix_socket_and_tcp_relay_both_ways() {
+fn a_unix_socket_and_a_tcp_socket_are_relayed_in_both_directions() {
     each_way(|what, bed, transfer| {
         let (near, far) = UnixStream::pair().expect("a pair");
         let (tcp, peer) = connection();
         let key = bed.net.relay(near.into(), tcp, options(transfer)).expect("both can be watched");
-        let heard = [reading(far.try_clone().expect("a copy")), reading(peer.try_clone().expect("a copy"))];
+        let received =
+            [reading(far.try_clone().expect("a copy")), reading(peer.try_clone().expect("a copy"))];
         let there = thread::spawn(move || {
             (&far).write_all(&pattern(SIZE, 1)).expect("the relay reads");
             far.shutdown(Shutdown::Write).expect("it is connected");
@@ -77,7 +78,7 @@ fn a_unix_socket_and_tcp_relay_both_ways() {
         });
         ended(what, &bed.run_to_end(key), SIZE, SIZE);
         there.join().and_then(|()| back.join()).expect("both are written");
-        let [from_tcp, from_unix] = heard.map(|thread| thread.join().expect("it is read"));
+        let [from_tcp, from_unix] = received.map(|thread| thread.join().expect("it is read"));
         assert!(from_tcp == pattern(SIZE, 2) && from_unix == pattern(SIZE, 1), "{what}");
     });
 }
@@ -88,53 +89,53 @@ fn a_pipe_is_read_to_its_end() {
         let (read, write) = socket::pipe().expect("a pipe");
         socket::set_nonblocking(&write, false).expect("it is open");
         let (tcp, peer) = connection();
-        // Nothing will come the other way.
+        // Nothing comes in the other direction.
         finished(&peer);
         let key = bed.net.relay(read, tcp, options(transfer)).expect("both can be watched");
-        let (sent, heard) = (sending(File::from(write), 3), reading(peer));
+        let (sent, received) = (sending(File::from(write), 3), reading(peer));
         ended(what, &bed.run_to_end(key), SIZE, 0);
         sent.join().expect("it is written");
-        assert!(heard.join().expect("it is read") == pattern(SIZE, 3), "{what}");
+        assert!(received.join().expect("it is read") == pattern(SIZE, 3), "{what}");
     });
 }
 
 #[test]
-fn what_is_meant_for_the_end_of_a_pipe_that_is_read_is_an_error() {
+fn writing_to_the_read_end_of_a_pipe_is_an_error() {
     each_way(|what, bed, transfer| {
         let (read, write) = socket::pipe().expect("a pipe");
         let (tcp, mut peer) = connection();
         let key = bed.net.relay(read, tcp, options(transfer)).expect("both can be watched");
-        peer.write_all(b"nobody takes this").expect("it is connected");
+        peer.write_all(b"this does not").expect("it is connected");
         finished(&peer);
-        File::from(write).write_all(b"this is heard").expect("it fits");
+        File::from(write).write_all(b"this arrives").expect("it fits");
         let end = bed.run_to_end(key);
         assert_eq!(end.reason, EndReason::Error, "{what}");
         assert_eq!(errno(&end.error.expect("it failed")), (Errno::EBADF, "write"), "{what}");
-        let mut heard = Vec::new();
-        // That its own bytes are lost, it is told by a reset.
-        let _ = peer.read_to_end(&mut heard);
-        assert!(b"this is heard".starts_with(&heard), "{what}");
+        let mut received = Vec::new();
+        // A reset reports to the peer that its own bytes are lost.
+        let _ = peer.read_to_end(&mut received);
+        assert!(b"this arrives".starts_with(&received), "{what}");
     });
 }
 
 #[test]
-fn the_end_of_a_pipe_that_is_written_is_relayed_to_until_nobody_reads() {
+fn the_write_end_of_a_pipe_is_relayed_to_until_its_reader_closes() {
     each_way(|what, bed, transfer| {
         let (read, write) = socket::pipe().expect("a pipe");
         let (tcp, peer) = connection();
         let key = bed.net.relay(tcp, write, options(transfer)).expect("both can be watched");
         socket::set_nonblocking(&read, false).expect("it is open");
         let sent = sending(peer.try_clone().expect("a copy"), 4);
-        let heard = thread::spawn(move || {
+        let received = thread::spawn(move || {
             let mut pipe = File::from(read);
             let mut bytes = vec![0; SIZE];
             pipe.read_exact(&mut bytes).expect("it arrives");
             (bytes, pipe)
         });
-        let (bytes, pipe) = heard.join_while_running(bed);
+        let (bytes, pipe) = received.join_while_running(bed);
         assert!(bytes == pattern(SIZE, 4), "{what}");
         sent.join().expect("it is written");
-        // The system reports it as readable, though it cannot be read.
+        // The system reports the pipe as readable, though this end cannot be read.
         drop(pipe);
         let end = bed.run_to_end(key);
         assert_eq!((end.reason, end.bytes_a_to_b), (EndReason::Error, SIZE as u64), "{what}");
@@ -143,7 +144,7 @@ fn the_end_of_a_pipe_that_is_written_is_relayed_to_until_nobody_reads() {
     });
 }
 
-/// Waits for a thread while the loop goes on.
+/// Waits for a thread while the loop runs.
 trait JoinWhileRunning<T> {
     fn join_while_running(self, bed: &mut Bed) -> T;
 }
@@ -156,23 +157,23 @@ impl<T> JoinWhileRunning<T> for thread::JoinHandle<T> {
 }
 
 #[test]
-fn a_fifo_is_relayed_to_its_readers_end() {
+fn a_fifo_is_relayed_until_it_is_closed() {
     each_way(|what, bed, transfer| {
         let path = std::env::temp_dir().join(format!("event-base-fifo-{}-{transfer:?}", std::process::id()));
         mkfifo(&path, Mode::S_IRWXU).expect("the folder can be written to");
-        // Both directions, so that opening it waits for nobody.
+        // Open for both directions, so that the open does not wait for another process.
         let source = OpenOptions::new().read(true).write(true).open(&path).expect("it is there");
         let writer = OpenOptions::new().write(true).open(&path).expect("it is there");
         std::fs::remove_file(&path).expect("it is there");
         let (tcp, mut peer) = connection();
         let key = bed.net.relay(OwnedFd::from(source), tcp, options(transfer)).expect("both can be watched");
         let sent = sending(writer, 5);
-        let heard = thread::spawn(move || {
+        let received = thread::spawn(move || {
             let mut bytes = vec![0; SIZE];
             peer.read_exact(&mut bytes).expect("it arrives");
             (bytes, peer)
         });
-        let (bytes, peer) = heard.join_while_running(bed);
+        let (bytes, peer) = received.join_while_running(bed);
         assert!(bytes == pattern(SIZE, 5), "{what}");
         sent.join().expect("it is written");
         bed.net.close(key).expect("it is running");
@@ -195,16 +196,16 @@ fn a_terminal_is_relayed_by_copying() {
         let mut screen = keyboard.try_clone().expect("a copy");
         let typing = thread::spawn(move || keyboard.write_all(&pattern(TYPED, 6)).expect("the relay reads"));
         let talk = thread::spawn(move || {
-            let mut heard = vec![0; TYPED];
-            peer.read_exact(&mut heard).expect("it arrives");
+            let mut received = vec![0; TYPED];
+            peer.read_exact(&mut received).expect("it arrives");
             peer.write_all(b"an answer").expect("it is connected");
             let mut shown = [0; 9];
             screen.read_exact(&mut shown).expect("it is shown");
-            (heard, shown, peer, screen)
+            (received, shown, peer, screen)
         });
-        let (heard, shown, ..) = talk.join_while_running(bed);
+        let (received, shown, ..) = talk.join_while_running(bed);
         typing.join().expect("it is written");
-        assert!(heard == pattern(TYPED, 6), "{what}");
+        assert!(received == pattern(TYPED, 6), "{what}");
         assert_eq!(&shown, b"an answer", "{what}");
         let stats = bed.net.stats(key);
         if let Ok(stats) = stats {

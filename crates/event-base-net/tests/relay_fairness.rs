@@ -1,4 +1,4 @@
-//! A relay that always has bytes leaves the others their turn.
+//! A relay that always has bytes does not keep the loop from the others.
 
 mod support;
 
@@ -12,7 +12,7 @@ use event_base_net::RelayOptions;
 use support::{PATIENCE, each_method};
 
 #[test]
-fn a_small_exchange_gets_through_beside_bulk() {
+fn a_small_exchange_is_not_starved_by_a_large_transfer() {
     each_method(|method, bed| {
         let stop = Arc::new(AtomicBool::new(false));
         let mut peers = Vec::new();
@@ -36,7 +36,7 @@ fn a_small_exchange_gets_through_beside_bulk() {
             }
         }));
         let asking = thread::spawn(move || {
-            // The descriptors have a limit of patience: starved, the exchange would come to no end.
+            // The timeouts of the descriptors fail the test if the exchange is starved.
             for _ in 0..50 {
                 client.write_all(&[9; 16]).expect("the relay reads");
                 client.read_exact(&mut [0; 16]).expect("the echo arrives");
@@ -48,17 +48,17 @@ fn a_small_exchange_gets_through_beside_bulk() {
             bed.run_for(Duration::from_millis(20));
         }
         assert!(asking.is_finished(), "{method}: the exchange was starved");
-        asking.join().expect("the client is content");
+        asking.join().expect("the client does not panic");
         while !peers.iter().all(thread::JoinHandle::is_finished) {
             bed.run_for(Duration::from_millis(20));
         }
         for peer in peers {
-            peer.join().expect("the peer is content");
+            peer.join().expect("the peer does not panic");
         }
     });
 }
 
-/// With pipes of a known size, which only Linux makes.
+/// With pipes of a known size, which only Linux has.
 #[cfg(target_os = "linux")]
 mod of_pipes {
     use event_base::LoopFlags;
@@ -80,7 +80,7 @@ mod of_pipes {
     }
 
     #[test]
-    fn a_direction_moves_half_a_mebibyte_in_its_turn_and_no_more() {
+    fn a_direction_moves_half_a_mebibyte_per_pass_and_no_more() {
         let _turn = alone();
         let folder = std::env::temp_dir().join(format!("event-base-net-fair-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("the folder can be made");

@@ -1,4 +1,4 @@
-//! Relays that share one limit: all together keep to it, and none is starved.
+//! Relays that share one limit: together they keep to it, and none is starved.
 
 mod support;
 
@@ -33,13 +33,13 @@ fn close_all(bed: &mut Bed, relays: Vec<(SourceKey, [JoinHandle<()>; 2])>) {
         bed.net.close(key).expect("it is running");
         assert_eq!(bed.run_to_end(key).reason, EndReason::Closed);
         for peer in peers {
-            peer.join().expect("the peer is content");
+            peer.join().expect("the peer does not panic");
         }
     }
 }
 
 #[test]
-fn all_together_move_at_the_rate_and_each_gets_its_share() {
+fn the_members_together_move_at_the_rate_and_each_gets_its_share() {
     each_method(|method, bed| {
         at_some_pace(|pace| {
             const BURST: u64 = 20_000;
@@ -64,7 +64,7 @@ fn all_together_move_at_the_rate_and_each_gets_its_share() {
 }
 
 #[test]
-fn a_member_keeps_to_its_own_limit_too() {
+fn a_member_also_keeps_to_its_own_limit() {
     each_method(|method, bed| {
         let group = RateGroup::new(RateLimit { rate: 100_000_000, burst: 1_000_000 }).expect("neither is 0");
         let limit = RateLimit { rate: 100_000, burst: 1000 };
@@ -100,7 +100,7 @@ fn a_new_limit_and_the_end_of_the_group_reach_members_that_wait() {
 }
 
 #[test]
-fn a_closed_group_takes_no_members() {
+fn a_closed_group_accepts_no_members() {
     each_method(|method, bed| {
         let before = open_descriptors();
         let group = RateGroup::new(RateLimit { rate: 1, burst: 1 }).expect("neither is 0");
@@ -113,9 +113,9 @@ fn a_closed_group_takes_no_members() {
     });
 }
 
-/// What one member was promised and has no more use for is the others'.
+/// A reservation that a member does not need any more is available to the others.
 #[test]
-fn a_member_that_leaves_takes_nothing_with_it() {
+fn a_member_that_leaves_returns_its_reservation() {
     each_method(|method, bed| {
         at_some_pace(|pace| {
             let rate = 200_000 / u64::from(pace);

@@ -1,4 +1,4 @@
-//! The end of one direction is passed on behind its last byte, and the other direction goes on.
+//! The end of one direction is passed on behind its last byte, and the other direction continues.
 
 mod support;
 
@@ -33,13 +33,13 @@ fn a_reply_after_the_end_of_the_request_arrives() {
         let end = bed.run_to_end(key);
         assert_eq!((end.reason, end.error), (EndReason::End, None));
         assert_eq!((end.bytes_a_to_b, end.bytes_b_to_a), (400_000, 500_000));
-        asking.join().expect("the client is content");
-        answering.join().expect("the server is content");
+        asking.join().expect("the client does not panic");
+        answering.join().expect("the server does not panic");
     });
 }
 
 #[test]
-fn a_half_closed_relay_waits_without_turning() {
+fn a_half_closed_relay_uses_no_processor_time() {
     each_method(|method, bed| {
         let (key, client, mut server) = bed.relay(RelayOptions::default());
         client.shutdown(Shutdown::Write).expect("it is connected");
@@ -55,11 +55,11 @@ fn a_half_closed_relay_waits_without_turning() {
 }
 
 #[test]
-fn a_server_that_answers_early_and_closes_is_heard() {
+fn the_answer_of_a_server_that_answers_early_and_closes_arrives() {
     each_method(|method, bed| {
         let (key, mut client, mut server) = bed.relay(RelayOptions::default());
         let asking = thread::spawn(move || {
-            // Goes on sending until the relay, whose upstream is gone, breaks the connection.
+            // Sends until the relay, whose server has closed, resets the connection.
             let mut writer = client.try_clone().expect("a descriptor is free");
             let sending = thread::spawn(move || {
                 let block = [7; 65_536];
@@ -70,7 +70,7 @@ fn a_server_that_answers_early_and_closes_is_heard() {
                         Err(_) => return,
                     }
                 }
-                panic!("nobody stopped the client");
+                panic!("the client was not stopped");
             });
             let mut answer = [0; 9];
             client.read_exact(&mut answer).expect("the answer arrives");
@@ -80,13 +80,13 @@ fn a_server_that_answers_early_and_closes_is_heard() {
         });
         let answering = thread::spawn(move || {
             server.read_exact(&mut [0; 1000]).expect("the request begins");
-            server.write_all(b"too large").expect("the client can be told");
+            server.write_all(b"too large").expect("the relay reads");
             // Closed with unread bytes: the kernel resets the connection.
         });
         let end = bed.run_to_end(key);
         assert_eq!(end.reason, EndReason::Error, "{method}");
         assert_eq!(end.bytes_b_to_a, 9, "{method}: the answer was lost");
-        asking.join().expect("the client is content");
-        answering.join().expect("the server is content");
+        asking.join().expect("the client does not panic");
+        answering.join().expect("the server does not panic");
     });
 }

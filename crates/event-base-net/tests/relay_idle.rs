@@ -1,4 +1,4 @@
-//! The idle timeout ends a relay that moves nothing, and only that.
+//! The idle timeout ends a relay that moves no bytes, and no other one.
 
 mod support;
 
@@ -15,7 +15,7 @@ fn idle() -> RelayOptions {
 }
 
 #[test]
-fn silence_ends_the_relay_in_time() {
+fn a_relay_without_bytes_ends_after_the_idle_timeout() {
     each_method(|method, bed| {
         let start = Instant::now();
         let (key, mut client, _server) = bed.relay(idle());
@@ -71,7 +71,7 @@ fn a_relay_ends_one_idle_time_after_its_last_byte() {
 fn waiting_for_tokens_is_not_idle() {
     let _turn = alone();
     let mut bed = Bed::new();
-    // One byte a second: the second byte comes long after the idle timeout.
+    // One byte a second: the second byte moves long after the idle timeout.
     let limit = Some(RateLimit { rate: 1, burst: 1 });
     let (key, mut client, mut server) = bed.relay(RelayOptions { limit, ..idle() });
     client.write_all(b"ab").expect("the relay reads");

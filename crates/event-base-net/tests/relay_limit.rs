@@ -1,4 +1,4 @@
-//! The rate limit: bytes move at the rate after the burst, each direction for itself.
+//! The rate limit: after the burst bytes move at the rate, in each direction.
 
 mod support;
 
@@ -32,9 +32,9 @@ fn both_directions_move_at_their_own_full_rate() {
             let end = bed.run_to_end(key);
             assert_eq!((end.reason, end.error), (EndReason::End, None));
             for peer in peers {
-                peer.join().expect("the peer is content");
+                peer.join().expect("the peer does not panic");
             }
-            // 50 000 at once and 250 000 at a million a second; had both shared the tokens, twice that.
+            // The burst of 50 000, then 250 000 at a million a second. With shared tokens it would take twice as long.
             let took = start.elapsed();
             assert!(took >= Duration::from_millis(245) * pace, "{method}: {took:?} is faster than the limit");
             let busy = busy_time() - busy;
@@ -48,7 +48,7 @@ fn both_directions_move_at_their_own_full_rate() {
     });
 }
 
-/// Three connections at once, each held to its own limit; then all of them to a group's, with as much for each.
+/// Three connections at the same time: first each with its own limit, then all in a group with the sum of the limits.
 #[test]
 fn c_116_test_ratelim() {
     const BURST: u64 = 20_000;
@@ -56,7 +56,7 @@ fn c_116_test_ratelim() {
         for shared in [false, true] {
             at_some_pace(|pace| {
                 let rate = 400_000 / u64::from(pace);
-                // Three times the rate for three members, so that each is to have what it had alone.
+                // Three times the rate for three members: each gets the rate that it had alone.
                 let limit = RateLimit { rate, burst: BURST };
                 let whole = RateLimit { rate: rate * 3, burst: BURST * 3 };
                 let group = RateGroup::new(whole).expect("neither is 0");
@@ -91,7 +91,7 @@ fn c_116_test_ratelim() {
                     ended += 1;
                     ended == keys.len()
                 });
-                threads.into_iter().for_each(|thread| thread.join().expect("the peer is content"));
+                threads.into_iter().for_each(|thread| thread.join().expect("the peer does not panic"));
                 let least = (rate as f64 * took.as_secs_f64() * 0.8) as u64;
                 let is_slow = moved.iter().any(|&bytes| bytes < least);
                 let account = format!("{method}: {moved:?} in {took:?} at {rate} a second, shared: {shared}");
@@ -102,7 +102,7 @@ fn c_116_test_ratelim() {
 }
 
 #[test]
-fn a_limit_of_nothing_is_refused_and_both_descriptors_are_closed() {
+fn a_limit_of_zero_is_refused_and_both_descriptors_are_closed() {
     each_method(|_, bed| {
         let before = open_descriptors();
         for (limit, what) in

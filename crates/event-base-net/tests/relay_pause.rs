@@ -1,4 +1,4 @@
-//! A paused relay reads nothing, delivers what it has, and goes on where it was.
+//! A paused relay reads nothing, delivers what it holds, and continues when it is resumed.
 
 mod support;
 
@@ -25,7 +25,7 @@ fn nothing_is_read_until_it_is_resumed() {
         client.shutdown(Shutdown::Write).expect("it is connected");
         server.write_all(b"answer").expect("the kernel takes it");
         server.shutdown(Shutdown::Write).expect("it is connected");
-        // Much longer than the idle timeout, which rests.
+        // Much longer than the idle timeout, which is suspended.
         assert!(bed.run_for(idle * 8).is_empty(), "{method}");
         let stats = bed.net.stats(key).expect("it is running");
         assert_eq!((stats.bytes_a_to_b, stats.bytes_b_to_a), (0, 0), "{method}");
@@ -41,7 +41,7 @@ fn nothing_is_read_until_it_is_resumed() {
 }
 
 #[test]
-fn the_idle_timeout_begins_anew_when_it_is_resumed() {
+fn the_idle_timeout_starts_again_when_the_relay_is_resumed() {
     each_method(|method, bed| {
         let idle = Duration::from_millis(40);
         let (key, _client, _server) =
@@ -57,7 +57,7 @@ fn the_idle_timeout_begins_anew_when_it_is_resumed() {
 }
 
 #[test]
-fn what_is_held_is_still_written() {
+fn held_bytes_are_written_while_paused() {
     each_method(|method, bed| {
         for transfer in [Transfer::Copy, Transfer::Splice] {
             const SIZE: usize = 24 << 20;
@@ -78,7 +78,7 @@ fn what_is_held_is_still_written() {
                 (received, server)
             });
             bed.run_to(|bed| bed.net.stats(key).expect("it is running").held_a_to_b == 0);
-            let (mut received, mut server) = reading.join().expect("the server is content");
+            let (mut received, mut server) = reading.join().expect("the server does not panic");
             bed.run_for(Duration::from_millis(20));
             assert_eq!(bed.net.stats(key).expect("it is running").bytes_a_to_b, known as u64, "{method}");
 
@@ -89,8 +89,8 @@ fn what_is_held_is_still_written() {
             });
             let end = bed.run_to_end(key);
             assert_eq!((end.reason, end.bytes_a_to_b), (EndReason::End, SIZE as u64), "{method}");
-            reading.join().expect("the server is content");
-            sending.join().expect("the client is content");
+            reading.join().expect("the server does not panic");
+            sending.join().expect("the client does not panic");
         }
     });
 }
@@ -118,7 +118,7 @@ fn a_relay_that_waits_for_tokens_can_be_paused() {
 }
 
 #[test]
-fn a_peer_that_resets_is_noticed_meanwhile() {
+fn a_reset_is_noticed_while_paused() {
     each_method(|method, bed| {
         if !bed.base.features().expect("the base is open").contains(Features::EARLY_CLOSE) {
             return;

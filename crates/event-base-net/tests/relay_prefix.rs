@@ -1,4 +1,4 @@
-//! Bytes that were read before there was a relay go first.
+//! Bytes that were read before the relay was created are written first.
 
 mod support;
 
@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use support::{connection, each_method, errno, open_descriptors, pattern};
 
 #[test]
-fn a_prefix_is_delivered_before_anything_else_in_each_direction() {
+fn a_prefix_is_delivered_first_in_each_direction() {
     each_method(|method, bed| {
         for transfer in [Transfer::Copy, Transfer::Splice] {
             let (key, mut client, mut server) = bed.relay(RelayOptions {
@@ -27,19 +27,19 @@ fn a_prefix_is_delivered_before_anything_else_in_each_direction() {
             let end = bed.run_to_end(key);
             assert_eq!((end.reason, end.error), (EndReason::End, None), "{method}");
             assert_eq!((end.bytes_a_to_b, end.bytes_b_to_a), (12, 14), "{method}");
-            let mut heard = String::new();
-            server.read_to_string(&mut heard).expect("the stream ends properly");
-            assert_eq!(heard, "hello server", "{method}");
-            heard.clear();
-            client.read_to_string(&mut heard).expect("the stream ends properly");
-            assert_eq!(heard, "welcome client", "{method}");
+            let mut received = String::new();
+            server.read_to_string(&mut received).expect("the stream ends properly");
+            assert_eq!(received, "hello server", "{method}");
+            received.clear();
+            client.read_to_string(&mut received).expect("the stream ends properly");
+            assert_eq!(received, "welcome client", "{method}");
         }
     });
 }
 
-/// More than the kernel takes at once.
+/// More than the kernel accepts in one write.
 #[test]
-fn a_large_prefix_waits_for_its_sink_and_the_source_behind_it() {
+fn a_large_prefix_waits_for_its_sink_and_the_source_is_not_read_meanwhile() {
     each_method(|method, bed| {
         const PREFIX: usize = 20 << 20;
         let (key, mut client, mut server) = bed.relay(RelayOptions {
@@ -62,7 +62,7 @@ fn a_large_prefix_waits_for_its_sink_and_the_source_behind_it() {
         });
         let end = bed.run_to_end(key);
         assert_eq!((end.reason, end.bytes_a_to_b), (EndReason::End, PREFIX as u64 + 100_000), "{method}");
-        let received = reading.join().expect("the server is content");
+        let received = reading.join().expect("the server does not panic");
         assert!(received[..PREFIX] == pattern(PREFIX, 1), "{method}: bytes differ");
         assert!(received[PREFIX..] == pattern(100_000, 2), "{method}: bytes differ");
         drop(client);
@@ -70,7 +70,7 @@ fn a_large_prefix_waits_for_its_sink_and_the_source_behind_it() {
 }
 
 #[test]
-fn a_sink_that_is_gone_before_its_prefix_breaks_that_direction_only() {
+fn a_sink_that_closed_before_its_prefix_ends_that_direction_only() {
     each_method(|method, bed| {
         let before = open_descriptors();
         let (a, b) = event_base_net::socket::pair().expect("a pair");
@@ -89,7 +89,7 @@ fn a_sink_that_is_gone_before_its_prefix_breaks_that_direction_only() {
 }
 
 #[test]
-fn a_prefix_of_a_relay_that_is_closed_or_refused_goes_with_it() {
+fn the_prefix_of_a_relay_that_is_closed_or_refused_is_dropped() {
     each_method(|method, bed| {
         let before = open_descriptors();
         let prefix = || RelayOptions { prefix_b_to_a: pattern(20 << 20, 3), ..RelayOptions::default() };

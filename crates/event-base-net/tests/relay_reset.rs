@@ -1,4 +1,4 @@
-//! Peers that vanish: the relay ends, the other peer is told, nothing is left over.
+//! When a peer resets its connection, the relay ends, the other peer is reset, and nothing is left.
 
 mod support;
 
@@ -13,13 +13,13 @@ use nix::errno::Errno;
 use socket2::SockRef;
 use support::{each_method, errno, open_descriptors, read_to_reset};
 
-/// Closes the connection so that the other side gets a reset.
+/// Closes the connection with a reset.
 fn reset(stream: TcpStream) {
     SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("it is a socket");
 }
 
 #[test]
-fn a_reset_is_passed_on_and_not_taken_for_an_end() {
+fn a_reset_is_passed_on_as_a_reset() {
     each_method(|method, bed| {
         let before = open_descriptors();
         let (key, mut client, mut server) = bed.relay(RelayOptions::default());
@@ -40,14 +40,14 @@ fn a_reset_is_passed_on_and_not_taken_for_an_end() {
 }
 
 #[test]
-fn what_arrived_before_a_reset_is_delivered_to_a_full_sink() {
+fn bytes_that_arrived_before_a_reset_are_delivered_to_a_full_sink() {
     each_method(|method, bed| {
         if !bed.base.features().expect("the base is open").contains(Features::EARLY_CLOSE) {
             return;
         }
         let (key, client, mut server) = bed.relay(RelayOptions::default());
         client.set_nonblocking(true).expect("it is a socket");
-        // Filled until neither the relay nor the kernel takes more.
+        // Until neither the relay nor the kernel accepts more.
         let mut quiet = 0;
         while quiet < 3 || bed.net.stats(key).expect("it is running").held_a_to_b == 0 {
             quiet = if (&client).write(&[5; 65_536]).is_ok() { 0 } else { quiet + 1 };
@@ -62,14 +62,14 @@ fn what_arrived_before_a_reset_is_delivered_to_a_full_sink() {
         let end = bed.run_to_end(key);
         assert_eq!(end.reason, EndReason::Error, "{method}");
         assert_eq!(errno(&end.error.expect("it failed")).0, Errno::ECONNRESET, "{method}");
-        let received = reading.join().expect("the server is content");
+        let received = reading.join().expect("the server does not panic");
         assert_eq!(received.len() as u64, end.bytes_a_to_b, "{method}");
         assert!(end.bytes_a_to_b > read, "{method}: what the kernel held was dropped");
     });
 }
 
 #[test]
-fn a_sink_that_vanishes_while_it_is_full_is_noticed() {
+fn a_reset_of_a_full_sink_is_noticed() {
     each_method(|method, bed| {
         let before = open_descriptors();
         let (key, client, server) = bed.relay(RelayOptions::default());
@@ -88,7 +88,7 @@ fn a_sink_that_vanishes_while_it_is_full_is_noticed() {
 }
 
 #[test]
-fn both_peers_gone_at_once_is_one_end() {
+fn resets_of_both_peers_are_one_completion() {
     each_method(|method, bed| {
         let before = open_descriptors();
         let (key, client, server) = bed.relay(RelayOptions::default());

@@ -1,4 +1,4 @@
-//! Streams that turn out large are spliced, and copied again when they turn small.
+//! A stream is spliced while its pieces are large, and copied while they are small.
 
 #![cfg(target_os = "linux")]
 
@@ -33,9 +33,9 @@ fn stats(bed: &Bed, key: SourceKey) -> RelayStats {
     bed.net.stats(key).expect("it is running")
 }
 
-/// The source holds all there is before the relay looks, so that what each piece comes to is known.
+/// The source has all bytes of a piece before the relay reads, so that the size of each piece is known.
 #[test]
-fn a_stream_changes_over_when_its_pieces_are_large_and_back_when_they_are_small() {
+fn large_pieces_are_spliced_and_small_ones_are_copied() {
     let _turn = alone();
     let source = roomy_fifo("source");
     let write = source.try_clone().expect("a descriptor is free");
@@ -77,7 +77,7 @@ fn a_stream_changes_over_when_its_pieces_are_large_and_back_when_they_are_small(
 }
 
 #[test]
-fn what_is_asked_for_is_done() {
+fn a_fixed_transfer_is_used_for_everything() {
     each_method(|method, bed| {
         for transfer in [Transfer::Copy, Transfer::Splice] {
             let (key, mut client, mut server) =
@@ -96,17 +96,17 @@ fn what_is_asked_for_is_done() {
             });
             let end = bed.run_to_end(key);
             assert_eq!((end.reason, end.bytes_a_to_b), (EndReason::End, 2_000_000), "{method}");
-            // A read that was to tell why nothing was there can find what has just come.
+            // The read that follows an empty splice may find bytes that have just arrived.
             assert_eq!(end.bytes_spliced > 0, transfer == Transfer::Splice, "{method}");
-            assert!(reading.join().expect("the server is content") == bytes, "{method}: bytes differ");
-            sending.join().expect("the client is content");
+            assert!(reading.join().expect("the server does not panic") == bytes, "{method}: bytes differ");
+            sending.join().expect("the client does not panic");
         }
     });
 }
 
-/// The bytes that a full sink left in a pipe go with the relay, and the pipe does not come back.
+/// The bytes that a full sink did not take are dropped with the relay, and their pipe is closed.
 #[test]
-fn a_relay_that_ends_with_bytes_in_its_pipe_leaves_nothing() {
+fn a_relay_that_ends_with_bytes_in_its_pipe_closes_the_pipe() {
     each_method(|method, bed| {
         let before = open_descriptors();
         let (key, client, server) =
@@ -125,9 +125,9 @@ fn a_relay_that_ends_with_bytes_in_its_pipe_leaves_nothing() {
     });
 }
 
-/// More sinks are full than pipes may be away: the others copy, nothing is lost, and no pipe stays.
+/// More sinks are full than pipes may be in use: the other relays copy, nothing is lost, and every pipe is closed.
 #[test]
-fn the_pipes_are_bounded_and_given_up_with_the_last_relay() {
+fn the_number_of_pipes_is_bounded_and_the_last_relay_closes_them() {
     const RELAYS: usize = 40;
     const SIZE: usize = 2 << 20;
     let _turn = alone();
@@ -138,7 +138,7 @@ fn the_pipes_are_bounded_and_given_up_with_the_last_relay() {
     let mut senders = Vec::new();
     let mut keys = Vec::new();
     for index in 0..RELAYS {
-        // What the kernel holds for unix sockets is less than what is sent.
+        // The kernel buffers less for unix sockets than what is sent.
         let (a, mut client) = UnixStream::pair().expect("a pair");
         let (b, server) = UnixStream::pair().expect("a pair");
         let options = RelayOptions { transfer: Transfer::Splice, ..RelayOptions::default() };
@@ -151,7 +151,7 @@ fn the_pipes_are_bounded_and_given_up_with_the_last_relay() {
         }));
     }
     bed.run_to(|bed| keys.iter().all(|key| stats(bed, *key).held_a_to_b > 0));
-    // Four descriptors a relay, and those of at most 32 pipes.
+    // Four descriptors for each relay, and two for each of at most 32 pipes.
     let pipes = open_descriptors() - before - base - RELAYS * 4;
     assert!((1..=64).contains(&pipes) && pipes.is_multiple_of(2), "{pipes} descriptors of pipes");
 
@@ -171,7 +171,7 @@ fn the_pipes_are_bounded_and_given_up_with_the_last_relay() {
         left == 0
     });
     for thread in readers.into_iter().chain(senders) {
-        thread.join().expect("the peer is content");
+        thread.join().expect("the peer does not panic");
     }
     assert_eq!(open_descriptors(), before + base);
 }

@@ -1,4 +1,4 @@
-//! Where `splice` cannot do it, copying does.
+//! Where `splice` fails, the relay copies.
 
 #![cfg(target_os = "linux")]
 
@@ -27,7 +27,7 @@ fn counter(start: u32) -> OwnedFd {
         .into()
 }
 
-/// An eventfd can be read and written, but not spliced either way.
+/// An eventfd can be read and written, but not spliced.
 #[test]
 fn descriptors_that_cannot_be_spliced_are_copied() {
     let _turn = alone();
@@ -41,7 +41,7 @@ fn descriptors_that_cannot_be_spliced_are_copied() {
     assert_eq!(socket::read(&far, &mut number), Ok(Some(8)));
     assert_eq!(u64::from_ne_bytes(number), 7);
 
-    // What goes into it comes out of it again, and so back to the pair.
+    // What is written to it is read from it again, and so returns to the pair.
     assert_eq!(socket::write(&far, &9_u64.to_ne_bytes()), Ok(Some(8)));
     let mut sum = 0;
     bed.run_to(|_| {
@@ -60,7 +60,7 @@ fn descriptors_that_cannot_be_spliced_are_copied() {
 /// `splice` to a descriptor in append mode is refused (splice(2), EINVAL), and a socket can be put into that
 /// mode while its pipe is full.
 #[test]
-fn a_refusal_in_the_middle_of_a_stream_loses_nothing() {
+fn no_byte_is_lost_when_splice_is_refused_within_a_stream() {
     each_method(|method, bed| {
         const SIZE: usize = 16 << 20;
         let (a, mut client) = connection();
@@ -87,18 +87,18 @@ fn a_refusal_in_the_middle_of_a_stream_loses_nothing() {
         let end = bed.run_to_end(key);
         assert_eq!((end.reason, end.bytes_a_to_b), (EndReason::End, SIZE as u64), "{method}");
         assert_eq!(end.bytes_spliced, until_then.bytes_spliced, "{method}: spliced after a refusal");
-        reading.join().expect("the server is content");
-        sending.join().expect("the client is content");
+        reading.join().expect("the server does not panic");
+        sending.join().expect("the client does not panic");
     });
 }
 
 #[test]
-fn without_a_descriptor_for_a_pipe_it_is_copied() {
+fn a_relay_copies_when_no_pipe_can_be_opened() {
     let _turn = alone();
     let mut bed = Bed::new();
     let (key, mut client, mut server) = bed.relay(spliced());
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a process has limits");
-    // Below what is open: no number at all is free.
+    // Below the descriptors that are open: no number is free.
     setrlimit(Resource::RLIMIT_NOFILE, 3, hard).expect("a soft limit may be lowered");
     client.write_all(&[7; 100_000]).expect("the relay reads");
     let moved = loop {
@@ -117,15 +117,15 @@ fn without_a_descriptor_for_a_pipe_it_is_copied() {
     assert!(open_descriptors() > 3);
 }
 
-/// In front of urgent data `splice` says that nothing is there, or even that the stream has ended.
+/// In front of urgent data `splice` returns `EAGAIN`, or even 0 as at the end of the stream.
 #[test]
-fn urgent_data_neither_ends_a_stream_nor_keeps_the_loop_busy() {
+fn urgent_data_does_not_end_a_stream_or_keep_the_loop_busy() {
     each_method(|method, bed| {
         let (key, mut client, mut server) = bed.relay(spliced());
         client.write_all(b"before").expect("the relay reads");
         send(client.as_raw_fd(), b"!", MsgFlags::MSG_OOB).expect("TCP has it");
         bed.run_to(|bed| bed.net.stats(key).expect("it is running").bytes_a_to_b == 6);
-        // A loop that is kept busy has no such time.
+        // A busy loop would always dispatch events.
         let give_up = Instant::now() + PATIENCE;
         while {
             let handed = bed.handed;
@@ -143,7 +143,7 @@ fn urgent_data_neither_ends_a_stream_nor_keeps_the_loop_busy() {
         });
         let end = bed.run_to_end(key);
         assert_eq!((end.reason, end.bytes_a_to_b), (EndReason::End, 16), "{method}");
-        assert_eq!(reading.join().expect("the server is content"), b"before and after", "{method}");
+        assert_eq!(reading.join().expect("the server does not panic"), b"before and after", "{method}");
         drop(client);
     });
 }

@@ -1,4 +1,4 @@
-//! The raw descriptors: non-blocking, close-on-exec, and honest about failures.
+//! Raw descriptors are non-blocking and close-on-exec, and failures name the call and the descriptor.
 
 mod support;
 
@@ -24,7 +24,7 @@ fn local(host: &str) -> Address {
 }
 
 #[test]
-fn every_way_to_open_one_gives_quiet_descriptors() {
+fn every_opened_descriptor_is_nonblocking_and_close_on_exec() {
     let _turn = alone();
     for host in ["127.0.0.1", "::1"] {
         let door = socket::listen(&local(host), &socket::BindOptions::default()).expect("a port is free");
@@ -47,7 +47,7 @@ fn every_way_to_open_one_gives_quiet_descriptors() {
 }
 
 #[test]
-fn reading_and_writing_tell_bytes_nothing_and_the_end_apart() {
+fn reads_and_writes_distinguish_bytes_would_block_and_the_end() {
     let _turn = alone();
     for (near, far) in [socket::pair().expect("a pair"), socket::pipe().expect("a pipe")] {
         let mut buffer = [0; 16];
@@ -113,7 +113,7 @@ fn failures_name_the_call_and_the_descriptor() {
 }
 
 #[test]
-fn a_port_is_shared_only_where_every_listener_agrees() {
+fn a_port_is_shared_only_if_every_listener_sets_the_option() {
     let _turn = alone();
     let shared = socket::BindOptions { reuse_port: true, ..socket::BindOptions::default() };
     let first = socket::listen(&local("127.0.0.1"), &shared).expect("a port is free");
@@ -127,7 +127,7 @@ fn a_port_is_shared_only_where_every_listener_agrees() {
 fn an_ipv6_only_listener_leaves_the_ipv4_port_free() {
     let _turn = alone();
     let only = socket::BindOptions { ipv6_only: true, ..socket::BindOptions::default() };
-    // Another process may have the port in IPv4, so one that both can have is looked for.
+    // Another process may use the port in IPv4, so the test searches for one that is free in both families.
     let is_left_free = || {
         let six = socket::listen(&local("::"), &only).expect("a port is free");
         let Ok(Address::Internet(address)) = socket::address(&six) else { panic!("it is bound") };
@@ -145,7 +145,7 @@ fn an_ipv6_only_listener_leaves_the_ipv4_port_free() {
 }
 
 #[test]
-fn a_descriptor_can_be_made_to_block_and_back() {
+fn the_blocking_mode_of_a_descriptor_can_be_changed() {
     let _turn = alone();
     let (near, _far) = socket::pair().expect("a pair");
     for blocking in [true, true, false, false] {
@@ -156,7 +156,7 @@ fn a_descriptor_can_be_made_to_block_and_back() {
 }
 
 #[test]
-fn closing_tells_and_releases() {
+fn close_reports_failures_and_releases_the_descriptor() {
     let _turn = alone();
     let before = open_descriptors();
     let (a, b) = socket::pair().expect("a pair");
@@ -179,7 +179,7 @@ fn several_buffers_are_written_as_one() {
         let pieces = [IoSlice::new(&large), IoSlice::new(&large)];
         while socket::write_vectored(&far, &pieces).expect("it is open").is_some() {}
         drop(near);
-        let refusal = socket::write_vectored(&far, &pieces).expect_err("nobody reads");
+        let refusal = socket::write_vectored(&far, &pieces).expect_err("the peer has closed");
         assert!(refusal.to_string().contains("EPIPE"), "{refusal}");
     }
 }

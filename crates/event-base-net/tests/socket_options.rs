@@ -1,4 +1,4 @@
-//! Options by name: what is set is what is read, and a value of the wrong kind is refused.
+//! Socket options: a value that was set is read back, and a value of the wrong kind is refused.
 
 mod support;
 
@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use support::{connection, errno};
 
 #[test]
-fn names_and_options_are_one_to_one() {
+fn every_option_has_a_unique_name() {
     for option in SocketOption::ALL {
         assert_eq!(SocketOption::from_name(option.name()), Some(*option));
     }
@@ -20,7 +20,7 @@ fn names_and_options_are_one_to_one() {
 }
 
 #[test]
-fn switches_go_on_and_off() {
+fn switches_can_be_set_and_cleared() {
     let (fd, _far) = connection();
     for option in [
         SocketOption::NoDelay,
@@ -43,13 +43,13 @@ fn switches_go_on_and_off() {
 }
 
 #[test]
-fn counts_are_kept() {
+fn counts_are_read_back() {
     let (fd, _far) = connection();
     for (option, count) in [(SocketOption::KeepAliveCount, 7), (SocketOption::TimeToLive, 33)] {
         set_option(&fd, option, OptionValue::Count(count)).expect("the option exists");
         assert_eq!(get_option(&fd, option), Ok(OptionValue::Count(count)), "{option:?}");
     }
-    // Linux doubles it for its own bookkeeping.
+    // Linux doubles it, for its own data (socket(7)).
     set_option(&fd, SocketOption::SendBuffer, OptionValue::Count(20_000)).expect("the option exists");
     let Ok(OptionValue::Count(bytes)) = get_option(&fd, SocketOption::SendBuffer) else { panic!("a count") };
     assert!(bytes == 20_000 || bytes == 40_000, "{bytes}");
@@ -57,7 +57,7 @@ fn counts_are_kept() {
 }
 
 #[test]
-fn times_are_rounded_up_to_what_the_kernel_counts_in() {
+fn times_are_rounded_up_to_the_units_of_the_kernel() {
     let (fd, _far) = connection();
     let seconds = |seconds| OptionValue::Time(Some(Duration::from_secs(seconds)));
     let millis = |millis| OptionValue::Time(Some(Duration::from_millis(millis)));
@@ -97,7 +97,7 @@ fn a_value_of_the_wrong_kind_or_size_is_refused() {
 }
 
 #[test]
-fn the_kernels_refusals_come_through() {
+fn errors_of_the_kernel_are_returned() {
     let (unix, _far) = socket::pair().expect("a pair");
     let refused = set_option(&unix, SocketOption::NoDelay, OptionValue::Switch(true)).expect_err("not TCP");
     assert_eq!(errno(&refused), (Errno::EOPNOTSUPP, "setsockopt"));

@@ -1,8 +1,8 @@
-//! What the process holds: descriptors by their kind, and memory.
+//! The descriptors of the process by kind, and its memory.
 
 use std::collections::BTreeMap;
 
-/// How many descriptors of each kind this process has open. Where the system does not name kinds, all are one.
+/// The number of open descriptors of each kind. On a system that does not name kinds there is one.
 pub(crate) fn descriptors() -> BTreeMap<String, usize> {
     let mut kinds = BTreeMap::new();
     for entry in std::fs::read_dir("/dev/fd").expect("every system has it").flatten() {
@@ -19,7 +19,7 @@ pub(crate) fn descriptors() -> BTreeMap<String, usize> {
     kinds
 }
 
-/// Bytes of memory in use; `None` where the system does not tell.
+/// The bytes of memory in use; `None` if the system does not report them.
 pub(crate) fn resident() -> Option<usize> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find(|line| line.starts_with("VmRSS:"))?;

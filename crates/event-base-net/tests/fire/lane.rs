@@ -1,4 +1,4 @@
-//! A lane: connections one after another, both ends of each in one thread, through a listener of their own.
+//! A lane: connections one after another through one listener. One thread runs both ends of each.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,30 +10,30 @@ use event_base_net::{EndReason, RelayEnd};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, Socket, Type};
 
-use crate::peer::{Heard, Peer, Said};
+use crate::peer::{Peer, ReadEnd, WriteEnd};
 use crate::plan::{Part, Plan, TIGHT, Terms};
 use crate::proxy::Outcome;
 
-/// No connection takes longer than this. Long, since the machine may have other things to do: only one that hangs
-/// gets to its end.
+/// A connection that takes longer than this fails the test. The time is long because the machine may be busy: only a
+/// connection that hangs reaches it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What one lane needs.
+/// The parameters of one lane.
 pub(crate) struct Lane<'a> {
     pub(crate) terms: Terms,
     pub(crate) is_tight: bool,
     pub(crate) proxy: SocketAddr,
     pub(crate) upstream: TcpListener,
-    /// How the proxy's connections ended, in their order.
+    /// The outcomes of the proxy's connections, in order.
     pub(crate) ends: Receiver<Outcome>,
     pub(crate) pool: &'a [u8],
 }
 
-/// What the connections came to.
+/// The results of the connections.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) bytes: u64,
-    /// Connections that ended in order, broke off, and were ended for being idle.
+    /// Connections that ended properly, were cut, and ended by the idle timeout.
     pub(crate) ended: [usize; 3],
     pub(crate) failures: Vec<String>,
 }
@@ -57,7 +57,7 @@ impl Lane<'_> {
             let plan = Plan::new(seed, number, self.terms);
             if let Err(what) = self.connection(&plan, &mut buffer, &mut tally) {
                 tally.failures.push(format!("connection {number}: {what}\n  {:?}, {plan:?}", self.terms));
-                // The lane no longer knows which end belongs to which connection.
+                // After a failure the outcomes cannot be matched with connections any more.
                 break;
             }
         }
@@ -92,7 +92,7 @@ impl Lane<'_> {
                 tally.ended[1] += 1;
                 return Ok(());
             }
-            Outcome::Lost => return Err("it is lost, though nobody left early".into()),
+            Outcome::Lost => return Err("bytes are lost, though no peer closed early".into()),
             Outcome::Failed(what) => return Err(what),
         };
         tally.ended[match end.reason {
@@ -104,21 +104,24 @@ impl Lane<'_> {
             .and_then(|()| judge(&plan.server, server, client, &end, end.bytes_b_to_a))
             .and_then(|()| judge_end(self.terms, plan, &end));
         verdict.map_err(|what| {
-            let tell = |peer: &Peer<'_>| {
-                format!("{} sent, {:?}, {} received, {:?}", peer.sent, peer.said, peer.received, peer.heard)
+            let describe = |peer: &Peer<'_>| {
+                format!(
+                    "{} sent, {:?}, {} received, {:?}",
+                    peer.sent, peer.write_end, peer.received, peer.read_end
+                )
             };
-            format!("{what}\n  client: {}\n  server: {}\n  {end:?}", tell(client), tell(server))
+            format!("{what}\n  client: {}\n  server: {}\n  {end:?}", describe(client), describe(server))
         })
     }
 }
 
-/// Lets both do what they can until both have left.
+/// Runs both peers until both have closed.
 fn drive(peers: &mut [Peer<'_>; 2], buffer: &mut [u8]) -> Result<(), String> {
     let give_up = Instant::now() + PATIENCE;
     while peers.iter().any(|peer| !peer.is_done()) {
         if Instant::now() > give_up {
-            let told = |peer: &Peer<'_>| (peer.sent, peer.said, peer.received, peer.heard);
-            return Err(format!("it hangs: client {:?}, server {:?}", told(&peers[0]), told(&peers[1])));
+            let state = |peer: &Peer<'_>| (peer.sent, peer.write_end, peer.received, peer.read_end);
+            return Err(format!("it hangs: client {:?}, server {:?}", state(&peers[0]), state(&peers[1])));
         }
         for peer in peers.iter_mut() {
             peer.step(buffer);
@@ -146,7 +149,7 @@ fn await_readable(fd: &impl AsFd) -> Result<(), String> {
     }
 }
 
-/// Whether what one peer said is what the other heard.
+/// Checks that one peer received what the other sent.
 fn judge(part: &Part, from: &Peer<'_>, to: &Peer<'_>, end: &RelayEnd, moved: u64) -> Result<(), String> {
     if let Some(wrong) = &to.wrong {
         return Err(wrong.clone());
@@ -157,16 +160,16 @@ fn judge(part: &Part, from: &Peer<'_>, to: &Peer<'_>, end: &RelayEnd, moved: u64
     if (moved as usize) < to.received || moved as usize > from.sent {
         return Err(format!("the relay counts {moved}"));
     }
-    // Who is idle is let go: both ends are closed, wherever they are.
-    if end.reason == EndReason::Idle || to.heard != Some(Heard::End) {
+    // The idle timeout closes both ends, whatever their state.
+    if end.reason == EndReason::Idle || to.read_end != Some(ReadEnd::End) {
         return Ok(());
     }
     if to.received < from.sent {
         return Err(format!("the stream of {} bytes ends in order after {}", from.sent, to.received));
     }
-    match from.said {
-        Some(Said::Reset) => Err("a reset is heard as an end".into()),
-        Some(Said::End) if from.sent < part.size => Err("it ended before it had said everything".into()),
+    match from.write_end {
+        Some(WriteEnd::Reset) => Err("a reset was passed on as an end".into()),
+        Some(WriteEnd::End) if from.sent < part.size => Err("it ended before it had sent everything".into()),
         _ => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
-//! Thousands of connections of random sizes through one net, with half-closes, resets, stalls, limits, idle timeouts
-//! and kills of either side in the middle of things. Every byte that arrives is compared with what was sent; where a
-//! stream ends in order all of it has to be there. Afterwards nothing is left.
+//! Thousands of connections of random sizes through one net, with half-closes, resets, stalls, limits, idle timeouts,
+//! and either side closing at any time. Every byte that arrives is compared with what was sent, and a stream that ends
+//! properly has to be complete. Afterwards nothing is left.
 //!
 //! `EVENT_BASE_FIRE_SEED` and `EVENT_BASE_FIRE_CONNECTIONS` repeat a round, or make it longer.
 
@@ -21,11 +21,11 @@ use plan::{POOL, Random, TIGHT, Terms};
 use proxy::{Proxy, Route};
 use socket2::SockRef;
 
-/// How many connections there are at a time.
+/// The number of connections at a time.
 const LANES: usize = 48;
-/// By how much the process may have grown after the second round: what the allocators of so many threads keep.
+/// The bytes by which the process may grow in the second round: memory that the allocators of the threads keep.
 const GROWTH: usize = 16 << 20;
-/// How many pipes an idle net may keep.
+/// The number of pipes that an idle net may keep.
 const PIPES_KEPT: usize = 64;
 
 fn setting(name: &str, default: u64) -> u64 {
@@ -40,7 +40,7 @@ fn pool() -> Vec<u8> {
     (0..POOL / 8).flat_map(|_| random.next().to_le_bytes()).collect()
 }
 
-/// Sends `connections` through a proxy of their own.
+/// Runs `connections` through a new proxy.
 fn round(seed: u64, connections: usize, pool: &[u8]) -> Tally {
     let lanes = LANES.min(connections);
     let (mut routes, mut ends) = (Vec::new(), Vec::new());
@@ -89,13 +89,13 @@ fn round(seed: u64, connections: usize, pool: &[u8]) -> Tally {
 }
 
 #[test]
-fn what_arrives_under_fire_is_what_was_sent_and_nothing_is_left() {
+fn every_byte_arrives_under_load_and_nothing_is_left() {
     let seed = setting("EVENT_BASE_FIRE_SEED", 1);
     let connections = setting("EVENT_BASE_FIRE_CONNECTIONS", 10_000) as usize;
     let repeat = format!("repeat: npm run fire -- --rust --seed {seed} --connections {connections}");
     let start = Instant::now();
     let pool = pool();
-    // What is loaded and allocated once is there after a first round.
+    // The first round loads and allocates everything that is loaded and allocated once.
     let warm = round(seed.wrapping_add(1), (connections / 5).clamp(1, 2000), &pool);
     assert!(warm.failures.is_empty(), "warming up, {}\n{repeat}", warm.failures.join("\n"));
     let (descriptors, resident) = (census::descriptors(), census::resident());
@@ -111,7 +111,7 @@ fn what_arrives_under_fire_is_what_was_sent_and_nothing_is_left() {
     assert!(failures.is_empty(), "{} failures\n{}\n{repeat}", tally.failures.len(), failures.join("\n"));
     assert_eq!(ended + broken + idle, connections, "{repeat}");
     assert_eq!(census::descriptors(), descriptors, "descriptors are left\n{repeat}");
-    // AddressSanitizer keeps what is freed for a while, so there the process grows in any case.
+    // AddressSanitizer keeps freed memory for a while, so the process grows in any case.
     let keeps_freed = std::env::var_os("ASAN_OPTIONS").is_some();
     if let (Some(before), Some(after)) = (resident, census::resident()) {
         println!("memory: {} KiB, then {} KiB", before >> 10, after >> 10);

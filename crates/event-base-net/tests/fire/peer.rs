@@ -1,4 +1,4 @@
-//! One end of a connection: sends what its plan says, checks each byte that comes, leaves as planned.
+//! One end of a connection: it sends and closes as its plan specifies, and checks each byte that arrives.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -10,29 +10,29 @@ use socket2::SockRef;
 
 use crate::plan::{Leave, Part, Trigger};
 
-/// How a stream came to its end, as its reader saw it.
+/// How a stream ended for its reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
-    /// In order.
+pub(crate) enum ReadEnd {
+    /// Properly.
     End,
-    /// It broke off.
+    /// It was cut.
     Broken,
-    /// The reader left before it ended.
+    /// The reader closed before it ended.
     Left,
 }
 
-/// What a peer did to its own stream.
+/// How a peer ended its own stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Said {
-    /// Ended it in order.
+pub(crate) enum WriteEnd {
+    /// Properly.
     End,
-    /// Closed the connection in the middle.
+    /// It closed the connection early.
     Closed,
-    /// Reset it.
+    /// It reset the connection.
     Reset,
-    /// Could not send any more.
+    /// It could not send any more.
     Failed,
-    /// Fell silent.
+    /// It stopped sending, and kept the connection.
     Nothing,
 }
 
@@ -40,24 +40,24 @@ pub(crate) enum Said {
 pub(crate) struct Peer<'a> {
     pool: &'a [u8],
     part: &'a Part,
-    /// Where in the pool the bytes begin that come from the other.
+    /// The position in the pool of the bytes that the other peer sends.
     theirs: usize,
     stream: Option<TcpStream>,
     pub(crate) sent: usize,
     pub(crate) received: usize,
-    pub(crate) heard: Option<Heard>,
-    pub(crate) said: Option<Said>,
+    pub(crate) read_end: Option<ReadEnd>,
+    pub(crate) write_end: Option<WriteEnd>,
     reset: bool,
     stalled: Option<Instant>,
     has_stalled: bool,
-    /// What came was not what was sent.
+    /// The bytes that arrived differ from those that were sent.
     pub(crate) wrong: Option<String>,
 }
 
 impl<'a> Peer<'a> {
     pub(crate) fn new(pool: &'a [u8], part: &'a Part, other: &Part, stream: TcpStream) -> Self {
         stream.set_nonblocking(true).expect("it is a socket");
-        // Bytes leave when they are written, so that the plan decides on the pieces.
+        // Bytes are sent when they are written, so that the plan determines the pieces.
         stream.set_nodelay(true).expect("it is a socket");
         Peer {
             pool,
@@ -66,8 +66,8 @@ impl<'a> Peer<'a> {
             stream: Some(stream),
             sent: 0,
             received: 0,
-            heard: None,
-            said: None,
+            read_end: None,
+            write_end: None,
             reset: false,
             stalled: None,
             has_stalled: false,
@@ -79,24 +79,24 @@ impl<'a> Peer<'a> {
         self.stream.is_none()
     }
 
-    /// How long it wants to be left alone.
+    /// The time until it continues.
     pub(crate) fn rest(&self) -> Option<Duration> {
         self.stalled.map(|until| until.saturating_duration_since(Instant::now()))
     }
 
-    /// What it waits for.
+    /// The readiness it waits for.
     pub(crate) fn interest(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
         let stream = self.stream.as_ref().filter(|_| self.stalled.is_none())?;
         let mut flags = PollFlags::empty();
-        flags.set(PollFlags::POLLIN, self.heard.is_none());
-        flags.set(PollFlags::POLLOUT, self.said.is_none() && self.has_more());
+        flags.set(PollFlags::POLLIN, self.read_end.is_none());
+        flags.set(PollFlags::POLLOUT, self.write_end.is_none() && self.has_more());
         Some((stream.as_fd(), flags))
     }
 
     fn limit(&self) -> usize {
         match self.part.leave {
             Leave::FallSilent(most) => most,
-            Leave::AfterTheOther if self.heard.is_none() => self.part.size.saturating_sub(1),
+            Leave::AfterTheOther if self.read_end.is_none() => self.part.size.saturating_sub(1),
             _ => self.part.size,
         }
     }
@@ -105,7 +105,7 @@ impl<'a> Peer<'a> {
         self.sent < self.limit()
     }
 
-    /// Does what it can.
+    /// Reads and writes as far as possible.
     pub(crate) fn step(&mut self, buffer: &mut [u8]) {
         if self.stalled.is_some_and(|until| Instant::now() >= until) {
             self.stalled = None;
@@ -119,10 +119,10 @@ impl<'a> Peer<'a> {
     }
 
     fn read(&mut self, buffer: &mut [u8]) {
-        let Some(stream) = self.stream.as_mut().filter(|_| self.heard.is_none()) else { return };
+        let Some(stream) = self.stream.as_mut().filter(|_| self.read_end.is_none()) else { return };
         match stream.read(&mut buffer[..self.part.piece]) {
-            // Whoever was told of a reset by a write is not told again by a read.
-            Ok(0) => self.heard = Some(if self.reset { Heard::Broken } else { Heard::End }),
+            // A reset that a write has returned is not returned by a read.
+            Ok(0) => self.read_end = Some(if self.reset { ReadEnd::Broken } else { ReadEnd::End }),
             Ok(count) => {
                 let start = self.theirs + self.received;
                 if self.wrong.is_none() && self.pool.get(start..start + count) != Some(&buffer[..count]) {
@@ -132,13 +132,14 @@ impl<'a> Peer<'a> {
                 self.received += count;
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(_) => self.heard = Some(Heard::Broken),
+            Err(_) => self.read_end = Some(ReadEnd::Broken),
         }
     }
 
     fn write(&mut self) {
         let limit = self.limit();
-        let Some(stream) = self.stream.as_mut().filter(|_| self.said.is_none() && self.sent < limit) else {
+        let Some(stream) = self.stream.as_mut().filter(|_| self.write_end.is_none() && self.sent < limit)
+        else {
             return;
         };
         let end = limit.min(self.sent + self.part.piece);
@@ -147,7 +148,7 @@ impl<'a> Peer<'a> {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => {
                 self.reset = error.kind() != ErrorKind::BrokenPipe;
-                self.said = Some(Said::Failed);
+                self.write_end = Some(WriteEnd::Failed);
             }
         }
     }
@@ -165,37 +166,37 @@ impl<'a> Peer<'a> {
             Trigger::Received(most) => self.received >= most,
         };
         match self.part.leave {
-            Leave::Close(trigger) if reached(trigger) => return self.leave(Said::Closed),
-            Leave::Reset(trigger) if reached(trigger) => return self.leave(Said::Reset),
+            Leave::Close(trigger) if reached(trigger) => return self.leave(WriteEnd::Closed),
+            Leave::Reset(trigger) if reached(trigger) => return self.leave(WriteEnd::Reset),
             _ => {}
         }
         let silent = matches!(self.part.leave, Leave::FallSilent(_));
-        let waits = self.part.leave == Leave::AfterTheOther && self.heard.is_none();
-        if self.said.is_none() && !self.has_more() && !waits && (!silent || self.heard.is_some()) {
+        let waits = self.part.leave == Leave::AfterTheOther && self.read_end.is_none();
+        if self.write_end.is_none() && !self.has_more() && !waits && (!silent || self.read_end.is_some()) {
             let stream = self.stream.as_ref().expect("it is not done");
-            // A reset that came meanwhile is read of.
+            // A read reports a reset that has arrived meanwhile.
             let shut = stream.shutdown(Shutdown::Write);
-            self.said = Some(match shut {
-                Ok(()) if self.sent == self.part.size => Said::End,
-                Ok(()) => Said::Nothing,
-                Err(_) => Said::Failed,
+            self.write_end = Some(match shut {
+                Ok(()) if self.sent == self.part.size => WriteEnd::End,
+                Ok(()) => WriteEnd::Nothing,
+                Err(_) => WriteEnd::Failed,
             });
         }
-        if self.heard == Some(Heard::Broken) || (self.heard.is_some() && self.said.is_some()) {
-            self.said.get_or_insert(Said::Failed);
+        if self.read_end == Some(ReadEnd::Broken) || (self.read_end.is_some() && self.write_end.is_some()) {
+            self.write_end.get_or_insert(WriteEnd::Failed);
             self.stream = None;
         }
     }
 
-    fn leave(&mut self, how: Said) {
+    fn leave(&mut self, how: WriteEnd) {
         let stream = self.stream.take().expect("it is not done");
-        if how == Said::Reset {
+        if how == WriteEnd::Reset {
             SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("it is a socket");
         }
-        // What was ended in order before stays ended.
-        if self.said != Some(Said::End) {
-            self.said = Some(how);
+        // A stream that was ended properly before stays so.
+        if self.write_end != Some(WriteEnd::End) {
+            self.write_end = Some(how);
         }
-        self.heard.get_or_insert(Heard::Left);
+        self.read_end.get_or_insert(ReadEnd::Left);
     }
 }

@@ -1,8 +1,8 @@
-//! What one connection is to go through, decided by the seed and its number alone.
+//! The plan of one connection, which depends only on the seed and the number of the connection.
 
 use std::time::Duration;
 
-/// A generator of numbers (Steele, Lea and Flood's SplitMix64): small, and good enough for plans.
+/// A generator of random numbers (SplitMix64 by Steele, Lea and Flood).
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
@@ -24,7 +24,7 @@ impl Random {
         if bound == 0 { 0 } else { (self.next() % bound as u64) as usize }
     }
 
-    /// True in `percent` of all cases.
+    /// `true` with a probability of `percent`.
     pub(crate) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
@@ -34,9 +34,9 @@ impl Random {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Terms {
     Plain,
-    /// With a limit that large streams run into.
+    /// With a limit that large streams reach.
     Limited,
-    /// With an idle timeout, and peers that fall silent.
+    /// With an idle timeout, and peers that stop sending.
     Idle,
 }
 
@@ -50,26 +50,26 @@ impl Terms {
     }
 }
 
-/// Whether the sockets of a lane hold so little that its relays meet full sinks all the time.
+/// Whether the socket buffers of a lane are so small that sinks are often full.
 pub(crate) fn is_tight(lane: usize) -> bool {
     lane % 2 == 1
 }
 
-/// What the sockets of a tight lane are told to hold. Less would have TCP wait for timers of its own.
+/// The size of the socket buffers of a tight lane. With less, TCP would wait for its own timers.
 pub(crate) const TIGHT: usize = 32 << 10;
 
-/// How a peer leaves.
+/// How a peer ends its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Leave {
-    /// Ends its direction behind its last byte, and reads until the end of the other.
+    /// It ends its direction after its last byte, and reads until the end of the other.
     InOrder,
-    /// The same, but its last byte is sent only once the other direction has ended.
+    /// As above, but it sends its last byte only after the other direction has ended.
     AfterTheOther,
-    /// Closes once so many bytes went out, or came in, whatever is on its way.
+    /// It closes after this many bytes were sent or received, with bytes still in transit.
     Close(Trigger),
-    /// Resets the connection then.
+    /// It resets the connection at that point.
     Reset(Trigger),
-    /// Sends so much, and nothing more, until the connection ends.
+    /// It sends this many bytes, and nothing more, until the connection ends.
     FallSilent(usize),
 }
 
@@ -79,16 +79,16 @@ pub(crate) enum Trigger {
     Received(usize),
 }
 
-/// What one of the two peers does.
+/// The plan of one peer.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
-    /// How many bytes it has to send.
+    /// The number of bytes that it sends.
     pub(crate) size: usize,
-    /// Where in the pool of bytes they begin.
+    /// The position of these bytes in the pool.
     pub(crate) offset: usize,
-    /// The most it writes, and reads, at a time.
+    /// The most bytes it writes, and reads, at a time.
     pub(crate) piece: usize,
-    /// Does nothing for a time, once, after so many bytes sent and received.
+    /// It does nothing for a time, once, after this many bytes were sent and received.
     pub(crate) stall: Option<(usize, Duration)>,
     pub(crate) leave: Leave,
 }
@@ -99,7 +99,7 @@ impl Part {
     }
 }
 
-/// What a connection goes through.
+/// The plan of a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) client: Part,
@@ -108,9 +108,9 @@ pub(crate) struct Plan {
 
 /// The longest stream.
 pub(crate) const LARGEST: usize = 4 << 20;
-/// The longest stream where bytes are limited or an idle timeout runs, so that a plan is over in tenths of seconds.
+/// The longest stream with a limit or an idle timeout, so that a plan takes tenths of a second.
 const LARGEST_SLOW: usize = 192 << 10;
-/// How many bytes the pool has.
+/// The number of bytes in the pool.
 pub(crate) const POOL: usize = 2 * LARGEST;
 
 fn size(random: &mut Random) -> usize {
@@ -132,11 +132,11 @@ impl Plan {
         });
         let [client, server] = [0, 1].map(|index| part(&mut random, sizes[index], sizes[1 - index], terms));
         let mut plan = Plan { client, server };
-        // Should both wait for the other's end, neither would come.
+        // If each peer waited for the end of the other, neither would end.
         if plan.client.leave == Leave::AfterTheOther && plan.server.leave == Leave::AfterTheOther {
             plan.server.leave = Leave::InOrder;
         }
-        // Silence is heard of only where an idle timeout runs; a peer that waits for the other's end then waits too.
+        // Only an idle timeout ends a silent connection, also for a peer that waits for the end of the other.
         if terms == Terms::Idle && random.chance(30) {
             plan.client.leave = Leave::FallSilent(random.below(plan.client.size + 1));
             plan.server.leave = Leave::FallSilent(random.below(plan.server.size + 1));
@@ -147,7 +147,7 @@ impl Plan {
 
 fn part(random: &mut Random, size: usize, other: usize, terms: Terms) -> Part {
     let piece = [1 + random.below(100), 1000 + random.below(20_000), 65_536][random.below(3)];
-    // Tiny pieces of a long stream would take for ever.
+    // A long stream in tiny pieces would take too long.
     let piece = piece.max(size / 200).max(other / 200).min(65_536);
     let stall = random.chance(15).then(|| {
         let longest = if terms == Terms::Idle { 60 } else { 20 };

@@ -1,4 +1,4 @@
-//! The proxy under fire: a net on one base, with a listener and an upstream for each lane.
+//! The proxy of the test: a net on one base, with a listener and an upstream for each lane.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -15,17 +15,17 @@ use socket2::SockRef;
 
 use crate::plan::{TIGHT, Terms};
 
-/// What a connection came to.
+/// The outcome of a connection.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Relayed(RelayEnd),
-    /// The upstream was gone before it was connected to.
+    /// The upstream closed before the connect ended.
     Lost,
-    /// What must not happen.
+    /// A failure of the test.
     Failed(String),
 }
 
-/// Where a lane's connections go, and where their ends are told.
+/// The upstream of a lane, and the channel for the outcomes of its connections.
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) terms: Terms,
@@ -60,7 +60,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Listens for each route. Answers where.
+    /// Listens for each route. Returns the addresses.
     pub(crate) fn new(routes: Vec<Route>) -> (Self, Vec<SocketAddr>) {
         let base = Base::new().expect("a base can be made");
         let mut net = Net::new(base.clone());
@@ -74,7 +74,7 @@ impl Proxy {
             .expect("a port is free");
             let Ok(Address::Internet(place)) = socket::address(&fd) else { panic!("it has an address") };
             if route.is_tight {
-                // What it accepts is as tight.
+                // Accepted connections inherit the size.
                 SockRef::from(&fd).set_send_buffer_size(TIGHT).expect("it is a socket");
             }
             places.push(place);
@@ -84,7 +84,7 @@ impl Proxy {
         (Proxy { base, net, routes, listeners, connecting, relays }, places)
     }
 
-    /// Runs until `stop` says so.
+    /// Runs until `stop` returns `true`.
     pub(crate) fn run(&mut self, stop: impl Fn() -> bool) {
         let tick = self.base.create(EventSpec::timer().persist()).expect("the base is open");
         self.base.add(tick, Some(Duration::from_millis(20))).expect("the base is open");
@@ -128,14 +128,14 @@ impl Proxy {
                         }
                     }
                     Err(Error::System(SystemError { errno, .. })) if errno == Errno::ECONNRESET as i32 => {
-                        self.tell(route, Outcome::Lost);
+                        self.report(route, Outcome::Lost);
                     }
                     Err(error) => self.fail(route, &error),
                 }
             }
             Completion::RelayEnded { key, end } => {
                 let route = self.relays.remove(&key).expect("it was made");
-                self.tell(route, Outcome::Relayed(end));
+                self.report(route, Outcome::Relayed(end));
             }
             Completion::AcceptFailed { key, error, .. } => {
                 self.fail(self.listeners[&key], &error);
@@ -145,15 +145,15 @@ impl Proxy {
     }
 
     fn fail(&self, route: usize, error: &Error) {
-        self.tell(route, Outcome::Failed(format!("{error:?}")));
+        self.report(route, Outcome::Failed(format!("{error:?}")));
     }
 
-    fn tell(&self, route: usize, outcome: Outcome) {
-        // A lane that failed is gone.
+    fn report(&self, route: usize, outcome: Outcome) {
+        // The receiver no longer exists if the lane has failed.
         let _ = self.routes[route].ends.send(outcome);
     }
 
-    /// What is left once every connection is over: a complaint where there should be nothing.
+    /// Returns a description of what is left after the last connection, if anything is.
     pub(crate) fn leftovers(&mut self) -> Option<String> {
         for key in self.listeners.keys() {
             self.net.close(*key).expect("it listens");

@@ -1,4 +1,4 @@
-//! What the tests share: a base with a net, a loop that ends, and peers on plain blocking sockets.
+//! Shared by the tests: a base with a net, a loop with a time limit, and peers on blocking sockets.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of this")]
 
@@ -15,17 +15,17 @@ use event_base_net::{Address, Completion, Net, RelayEnd, RelayOptions, SourceKey
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::time::{ClockId, clock_gettime};
 
-/// No test runs its loop longer than this. Long, since the machine may have other things to do: only a test that
-/// hangs gets to its end.
+/// The longest time for which a test runs its loop. It is long because the machine may be busy: only a test that hangs
+/// reaches it.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// One test of a file at a time: descriptors are counted for the whole process.
+/// Serializes the tests of a file, because descriptors are counted for the whole process.
 pub fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The descriptors this process has open.
+/// The number of open descriptors of the process.
 pub fn open_descriptors() -> usize {
     std::fs::read_dir("/dev/fd").expect("every system has it").count()
 }
@@ -35,7 +35,7 @@ pub fn busy_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("a thread has one").into()
 }
 
-/// A base on each method of this system, or on the one that `EVENT_BASE_TEST_BACKEND` asks for.
+/// Runs a test on each backend of this system, or on the one that `EVENT_BASE_TEST_BACKEND` names.
 pub fn each_method(mut test: impl FnMut(&str, &mut Bed)) {
     let _turn = alone();
     let wanted = std::env::var("EVENT_BASE_TEST_BACKEND").ok().filter(|name| !name.is_empty());
@@ -70,7 +70,7 @@ pub fn each_method(mut test: impl FnMut(&str, &mut Bed)) {
 pub struct Bed {
     pub base: Base,
     pub net: Net,
-    /// How many events the net was handed.
+    /// The number of events that were passed to the net.
     pub handed: usize,
 }
 
@@ -83,13 +83,13 @@ impl Bed {
         Bed { net: Net::new(base.clone()), base, handed: 0 }
     }
 
-    /// Runs the loop until `stop` says so. Panics when patience is at its end.
+    /// Runs the loop until `stop` returns `true`. Panics after [`PATIENCE`].
     pub fn run_until(&mut self, mut stop: impl FnMut(&mut Net, Completion) -> bool) {
         let give_up = Instant::now() + PATIENCE;
         let mut stopped = false;
         let tick = self.tick(Duration::from_millis(50));
         while !stopped {
-            assert!(Instant::now() < give_up, "patience is at its end");
+            assert!(Instant::now() < give_up, "the test takes too long");
             self.pass(|net, completion| stopped = stopped || stop(net, completion));
         }
         self.base.free(tick).expect("the base is open");
@@ -110,19 +110,19 @@ impl Bed {
         completions
     }
 
-    /// Runs the loop until `reached` says so; nothing may complete meanwhile. Panics when patience is at its end.
+    /// Runs the loop until `reached` returns `true`. Panics after [`PATIENCE`], and if anything completes meanwhile.
     #[track_caller]
     pub fn run_to(&mut self, mut reached: impl FnMut(&mut Self) -> bool) {
         let give_up = Instant::now() + PATIENCE;
         while !reached(self) {
-            assert!(Instant::now() < give_up, "patience is at its end");
+            assert!(Instant::now() < give_up, "the test takes too long");
             let completions = self.run_for(Duration::from_millis(10));
             assert!(completions.is_empty(), "{completions:?}");
         }
     }
 
-    /// Runs the loop until the relay moves nothing for `time`. Whenever that holds, no event may have been handed
-    /// out; the processor time of such a stretch is the answer.
+    /// Runs the loop until the relay moves nothing for `time`. No event may be dispatched in that time. Returns the
+    /// processor time that it took.
     #[track_caller]
     pub fn run_at_rest(&mut self, relay: SourceKey, time: Duration) -> Duration {
         let give_up = Instant::now() + PATIENCE;
@@ -136,10 +136,10 @@ impl Bed {
             let busy = busy_time() - busy;
             assert!(completions.is_empty(), "{completions:?}");
             if moved(self) == before {
-                assert_eq!(self.handed, handed, "woken with nothing to do");
+                assert_eq!(self.handed, handed, "the loop was woken without a reason");
                 return busy;
             }
-            assert!(Instant::now() < give_up, "patience is at its end");
+            assert!(Instant::now() < give_up, "the test takes too long");
         }
     }
 
@@ -187,8 +187,8 @@ impl Bed {
     }
 }
 
-/// Tries what a busy machine may be too slow for at a slower and slower pace, up to 32 times the first. It fails
-/// where no pace will do, with the reason the slowest gave.
+/// Repeats an attempt that a busy machine may be too slow for, at paces up to 32 times slower than the first. Panics
+/// with the reason of the slowest attempt if all of them fail.
 #[track_caller]
 pub fn at_some_pace(mut attempt: impl FnMut(u32) -> Result<(), String>) {
     let mut reason = String::new();
@@ -218,7 +218,7 @@ pub fn connection() -> (OwnedFd, TcpStream) {
     (near.into(), far)
 }
 
-/// A port that refuses: taken, so that nobody else gets it, and not listening.
+/// A port that refuses connections: it is bound, so that no other socket gets it, and does not listen.
 pub fn closed_port() -> (socket2::Socket, SocketAddr) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
         .expect("a descriptor is free");
@@ -228,7 +228,7 @@ pub fn closed_port() -> (socket2::Socket, SocketAddr) {
     (socket, address)
 }
 
-/// A port whose queue is full: the kernel drops what knocks, as a dead host would.
+/// A port whose queue is full: the kernel drops connection requests, as if the host did not exist.
 pub fn silent_port() -> (OwnedFd, Address, Vec<TcpStream>) {
     let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
     let options = socket::BindOptions { backlog: 0, ..socket::BindOptions::default() };
@@ -261,7 +261,7 @@ pub fn errno(error: &event_base::Error) -> (nix::errno::Errno, &'static str) {
     }
 }
 
-/// `length` bytes that no shift, loss or repetition leaves as they are.
+/// `length` bytes that differ after any shift, loss or repetition.
 pub fn pattern(length: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(length + 8);

@@ -1,4 +1,4 @@
-//! The kernel tells of a reset once. Where a write is told of it, reading goes on as if the peer had ended its stream.
+//! The kernel reports a reset once. After a write has returned it, reads return 0, as at the end of a stream.
 
 mod support;
 
@@ -11,10 +11,10 @@ use socket2::SockRef;
 use support::{each_method, errno};
 
 #[test]
-fn a_reset_that_a_write_was_told_of_is_not_passed_on_as_an_end() {
+fn a_reset_that_a_write_returned_is_not_passed_on_as_an_end() {
     each_method(|method, bed| {
         let (key, mut client, mut server) = bed.relay(RelayOptions::default());
-        // The answer is there first, so that it is written to the connection before that is read.
+        // The answer arrives first, so that the relay writes to the connection before it reads from it.
         server.write_all(b"an answer").expect("it is connected");
         client.write_all(b"half a request").expect("it is connected");
         SockRef::from(&client).set_linger(Some(Duration::ZERO)).expect("it is a socket");
@@ -23,24 +23,24 @@ fn a_reset_that_a_write_was_told_of_is_not_passed_on_as_an_end() {
         let end = bed.run_to_end(key);
         assert_eq!(end.reason, EndReason::Error, "{method}");
         assert_eq!(errno(&end.error.expect("it failed")).0, Errno::ECONNRESET, "{method}");
-        let mut heard = Vec::new();
-        let failure = server.read_to_end(&mut heard).expect_err("a reset is no end");
+        let mut received = Vec::new();
+        let failure = server.read_to_end(&mut received).expect_err("a reset is not an end");
         assert_eq!(failure.kind(), ErrorKind::ConnectionReset, "{method}");
-        assert!(b"half a request".starts_with(&heard), "{method}");
+        assert!(b"half a request".starts_with(&received), "{method}");
     });
 }
 
 #[test]
-fn an_end_in_order_stays_one_where_a_write_fails_behind_it() {
+fn a_proper_end_stays_one_when_a_later_write_fails() {
     each_method(|method, bed| {
         let (key, mut client, mut server) = bed.relay(RelayOptions::default());
         client.write_all(b"a request").expect("it is connected");
-        // Ended in order; that nothing more is taken shows only when something comes.
+        // A proper end. Only a write finds out that the peer accepts nothing more.
         drop(client);
-        let mut heard = [0; 9];
+        let mut received = [0; 9];
         bed.run_to(|bed| bed.net.stats(key).expect("it runs").bytes_a_to_b == 9);
-        server.read_exact(&mut heard).expect("it came");
-        assert_eq!(&heard, b"a request", "{method}");
+        server.read_exact(&mut received).expect("it arrives");
+        assert_eq!(&received, b"a request", "{method}");
         for _ in 0..2 {
             server.write_all(b"an answer").expect("it is connected");
             let completions = bed.run_for(Duration::from_millis(10));
@@ -48,6 +48,6 @@ fn an_end_in_order_stays_one_where_a_write_fails_behind_it() {
                 break;
             }
         }
-        assert_eq!(server.read(&mut heard).expect("the stream ends in order"), 0, "{method}");
+        assert_eq!(server.read(&mut received).expect("the stream ends properly"), 0, "{method}");
     });
 }
