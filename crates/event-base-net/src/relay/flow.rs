@@ -421,6 +421,11 @@ impl Flow {
         self.state == State::SinkFailed
     }
 
+    /// Whether the source has sent anything.
+    pub(super) fn has_received(&self) -> bool {
+        self.received > 0
+    }
+
     /// Whether the end of the source's stream was read.
     pub(super) fn has_source_ended(&self) -> bool {
         matches!(self.state, State::Ending | State::Finished)

@@ -8,8 +8,8 @@
 //!
 //! * has ended its stream, as HTTP servers do (RFC 9112, section 9.6), or has acknowledged everything and sent
 //!   nothing for [`SILENCE`]: it has sent all it had, and waits or reads;
-//! * and, if its incoming stream was cut, has acknowledged everything. Then it is reset. A peer that was not sending
-//!   when the relay failed is reset without waiting for silence.
+//! * and, if its incoming stream was cut, has acknowledged everything. Then it is reset. A peer that has ended its
+//!   stream, or has sent nothing at all, is reset without waiting for silence.
 //!
 //! All of it is bounded: reading by [`DISCARD_TIME`](super::discard::DISCARD_TIME) and a number of bytes; waiting for
 //! acknowledgements by [`QUIET_TIME`] without progress and [`LINGER_TIME`] in total. The kernel does not report an
@@ -30,7 +30,7 @@ const QUIET_TIME: Duration = Duration::from_secs(30);
 /// The longest time that a peer may take to acknowledge everything.
 const LINGER_TIME: Duration = Duration::from_secs(600);
 /// A peer that sends nothing for this long has sent everything, or waits for an answer.
-const SILENCE: Duration = Duration::from_secs(1);
+const SILENCE: Duration = Duration::from_millis(500);
 /// The first pause between two checks for acknowledgements. It doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
@@ -111,7 +111,7 @@ impl Relay {
             let has_ended = outbound.has_source_ended() || self.discards[index].is_some_and(Discard::is_over);
             (end.is_socket() && !has_ended).then_some(SILENCE)
         } else {
-            let is_sending = outbound.has_sink_failed() || outbound.held() > 0;
+            let is_sending = outbound.has_received() && !outbound.has_source_ended();
             end.is_tcp().then_some(if is_sending { SILENCE } else { Duration::ZERO })
         }
     }
