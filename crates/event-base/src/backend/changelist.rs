@@ -1,13 +1,13 @@
-//! Changes that are put off until the kernel is spoken to anyway (`event_changelist`).
+//! Changes that are deferred until the wait (`event_changelist`).
 //!
 //! Ground rules:
-//! - What the caller has to hear of is not put off: the first registration of a descriptor the kernel does not
-//!   have, which it may refuse, and a new interest in one it has, which is the question whether it still has it.
-//! - What takes interests away is put off, and what then brings interests back, so that any number of them cost
-//!   one call to the kernel in a pass.
-//! - A descriptor deleted and added again before the kernel heard of either is *reborn*: it may have been closed
-//!   and opened in between. Its change is told the kernel even if nothing seems to differ, and where the kernel
-//!   does not know the descriptor any more, it is registered afresh.
+//! - A change whose outcome the caller needs is not deferred: the first registration of a descriptor, which the kernel
+//!   may refuse, and a new interest in a registered one, which checks that the registration still exists.
+//! - A change that removes interests is deferred, and so is one that adds them again, so that any number of them cost
+//!   one system call in a pass.
+//! - A descriptor that is deleted and added again while the change is deferred is *reborn*: it may have been closed and
+//!   opened in between. Its change is made even if nothing seems to differ, and if the kernel no longer has the
+//!   registration, the descriptor is registered afresh.
 
 use std::os::fd::RawFd;
 
@@ -16,9 +16,9 @@ use crate::flags::What;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Entry {
-    /// What the kernel has.
-    told: What,
-    /// What it is to have, once the change is made. Meaningful while `queued`.
+    /// The interests that the kernel has.
+    registered: What,
+    /// The interests after the deferred change. Valid while `queued`.
     wanted: What,
     edge: bool,
     token: u64,
@@ -26,28 +26,28 @@ struct Entry {
     reborn: bool,
 }
 
-/// What is to be done about a change.
+/// What to do with a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Nothing now.
+    /// It is deferred.
     Queued,
-    /// This, which takes up what was put off before.
+    /// Make this change, which includes what was deferred before.
     Now(Change),
 }
 
-/// A change that was put off.
+/// A deferred change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pending {
-    /// `registered` is what the kernel has.
+    /// `registered` holds the interests that the kernel has.
     pub(super) change: Change,
-    /// The descriptor may have become another file, which is then to be registered.
+    /// The descriptor may be another file by now, which has to be registered.
     pub(super) reborn: bool,
 }
 
-/// What the kernel has of each descriptor, and what it has yet to hear.
+/// The interests that the kernel has for each descriptor, and the deferred changes.
 #[derive(Debug, Default)]
 pub(super) struct Changelist {
-    /// By number.
+    /// By descriptor number.
     entries: Vec<Entry>,
     queue: Vec<RawFd>,
 }
@@ -59,7 +59,7 @@ impl Changelist {
         self.queue.is_empty()
     }
 
-    /// Decides about a change.
+    /// Defers a change, or returns the change to make now.
     pub(super) fn offer(&mut self, change: &Change) -> Verdict {
         let wanted = change.wanted();
         let Some(entry) = self.entries.get_mut(change.fd as usize) else {
@@ -67,20 +67,20 @@ impl Changelist {
         };
         let is_new = change.registered.is_empty();
         let only_takes = change.add.is_empty() && !change.remove.is_empty();
-        let brings_back = entry.queued && !change.add.is_empty() && entry.told.contains(wanted);
+        let brings_back = entry.queued && !change.add.is_empty() && entry.registered.contains(wanted);
         let may_wait = if wanted.is_empty() {
             true
         } else if is_new {
-            !entry.told.is_empty()
+            !entry.registered.is_empty()
         } else {
             only_takes || brings_back || (entry.queued && entry.reborn)
         };
         if !may_wait {
-            let told = entry.told;
+            let registered = entry.registered;
             return Verdict::Now(Change {
-                registered: told,
-                add: wanted - told,
-                remove: told - wanted,
+                registered,
+                add: wanted - registered,
+                remove: registered - wanted,
                 ..*change
             });
         }
@@ -88,7 +88,7 @@ impl Changelist {
         entry.wanted = wanted;
         entry.edge = change.edge;
         entry.token = change.token;
-        let is_nothing = wanted.is_empty() && entry.told.is_empty();
+        let is_nothing = wanted.is_empty() && entry.registered.is_empty();
         if !entry.queued && !is_nothing {
             entry.queued = true;
             self.queue.push(change.fd);
@@ -96,20 +96,19 @@ impl Changelist {
         Verdict::Queued
     }
 
-    /// The kernel has these interests now, and nothing more is to be told.
-    pub(super) fn note(&mut self, fd: RawFd, told: What) {
+    /// Records that the kernel has these interests, and drops the deferred change of the descriptor.
+    pub(super) fn note(&mut self, fd: RawFd, registered: What) {
         if self.entries.len() <= fd as usize {
-            if told.is_empty() {
+            if registered.is_empty() {
                 return;
             }
             self.entries.resize(fd as usize + 1, Entry::default());
         }
-        // Its place in the queue, if it has one, is passed over.
-        self.entries[fd as usize] = Entry { told, ..Entry::default() };
+        // If the descriptor is in the queue, `take` skips it.
+        self.entries[fd as usize] = Entry { registered, ..Entry::default() };
     }
 
-    /// The next change that was put off. Nothing is left of it here: what came of it has to be
-    /// [noted](Self::note).
+    /// Takes the next deferred change. The caller has to [note](Self::note) its outcome.
     pub(super) fn take(&mut self) -> Option<Pending> {
         while let Some(fd) = self.queue.pop() {
             let entry = &mut self.entries[fd as usize];
@@ -117,15 +116,15 @@ impl Changelist {
                 continue;
             }
             let reborn = std::mem::take(&mut entry.reborn);
-            let Entry { told, wanted, edge, token, .. } = *entry;
+            let Entry { registered, wanted, edge, token, .. } = *entry;
             let change =
-                Change { fd, registered: told, add: wanted - told, remove: told - wanted, edge, token };
+                Change { fd, registered, add: wanted - registered, remove: registered - wanted, edge, token };
             return Some(Pending { change, reborn });
         }
         None
     }
 
-    /// The kernel has nothing of anything.
+    /// Records that the kernel has no registrations.
     pub(super) fn clear(&mut self) {
         self.entries.clear();
         self.queue.clear();
@@ -141,7 +140,7 @@ mod tests {
     const RW: What = What::READ.union(What::WRITE);
     const NONE: What = What::empty();
 
-    /// A list, and the engine's side of descriptor 3.
+    /// A list, and the state of descriptor 3 in the engine.
     #[derive(Default)]
     struct Side {
         list: Changelist,
@@ -162,7 +161,7 @@ mod tests {
             verdict
         }
 
-        fn told(&mut self, add: What) -> Self {
+        fn registered(&mut self, add: What) -> Self {
             let verdict = self.change(add, NONE);
             assert!(matches!(verdict, Verdict::Now(_)));
             std::mem::take(self)
@@ -184,14 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn the_first_registration_is_not_put_off() {
+    fn the_first_registration_is_not_deferred() {
         let mut side = Side::default();
         assert!(is_now(side.change(R, NONE), NONE, R));
         assert_eq!(side.take(), []);
     }
 
     #[test]
-    fn a_refused_registration_leaves_nothing_to_be_told() {
+    fn a_refused_registration_leaves_no_deferred_change() {
         let mut list = Changelist::default();
         let change = Change { fd: 3, registered: NONE, add: R, remove: NONE, edge: false, token: 1 };
         for _ in 0..2 {
@@ -201,8 +200,8 @@ mod tests {
     }
 
     #[test]
-    fn a_removal_is_put_off_and_told_once() {
-        let mut side = Side::default().told(RW);
+    fn a_removal_is_deferred_and_made_once() {
+        let mut side = Side::default().registered(RW);
         assert_eq!(side.change(NONE, W), Verdict::Queued);
         assert_eq!(side.change(NONE, R), Verdict::Queued);
         assert_eq!(side.take(), [(RW, NONE, 1, false)]);
@@ -211,7 +210,7 @@ mod tests {
 
     #[test]
     fn deleted_and_added_many_times_is_one_change() {
-        let mut side = Side::default().told(R);
+        let mut side = Side::default().registered(R);
         for _ in 0..10 {
             assert_eq!(side.change(NONE, R), Verdict::Queued);
             assert_eq!(side.change(R, NONE), Verdict::Queued);
@@ -221,8 +220,8 @@ mod tests {
     }
 
     #[test]
-    fn deleted_in_the_end_is_a_removal_whatever_was_between() {
-        let mut side = Side::default().told(R);
+    fn a_final_delete_is_a_removal_whatever_was_in_between() {
+        let mut side = Side::default().registered(R);
         side.change(NONE, R);
         side.change(W, NONE);
         side.change(NONE, W);
@@ -230,18 +229,18 @@ mod tests {
     }
 
     #[test]
-    fn a_reborn_descriptor_takes_up_whatever_joins_it() {
-        let mut side = Side::default().told(R);
+    fn changes_of_a_reborn_descriptor_are_joined() {
+        let mut side = Side::default().registered(R);
         side.change(NONE, R);
         assert_eq!(side.change(W, NONE), Verdict::Queued);
         assert_eq!(side.change(R, NONE), Verdict::Queued);
-        assert_eq!(side.change(NONE, NONE), Verdict::Queued, "the question waits too");
+        assert_eq!(side.change(NONE, NONE), Verdict::Queued, "the check is deferred too");
         assert_eq!(side.take(), [(R, RW, 2, true)]);
     }
 
     #[test]
     fn an_interest_switched_off_and_on_is_one_change() {
-        let mut side = Side::default().told(RW);
+        let mut side = Side::default().registered(RW);
         for _ in 0..3 {
             assert_eq!(side.change(NONE, W), Verdict::Queued);
             assert_eq!(side.change(W, NONE), Verdict::Queued);
@@ -250,22 +249,22 @@ mod tests {
     }
 
     #[test]
-    fn a_new_interest_takes_up_what_was_put_off() {
-        let mut side = Side::default().told(RW);
+    fn a_new_interest_includes_the_deferred_change() {
+        let mut side = Side::default().registered(RW);
         side.change(NONE, W);
         assert!(is_now(side.change(What::CLOSED, NONE), RW, R | What::CLOSED));
         assert_eq!(side.take(), []);
     }
 
     #[test]
-    fn the_question_whether_a_registration_stands_is_not_put_off() {
-        let mut side = Side::default().told(R);
+    fn the_check_of_a_registration_is_not_deferred() {
+        let mut side = Side::default().registered(R);
         assert!(is_now(side.change(NONE, NONE), R, R));
     }
 
     #[test]
-    fn a_registration_that_is_gone_is_a_first_one_again() {
-        let mut side = Side::default().told(RW);
+    fn after_a_lost_registration_the_next_one_is_the_first_again() {
+        let mut side = Side::default().registered(RW);
         side.change(NONE, W);
         side.list.note(3, NONE);
         side.registered = NONE;

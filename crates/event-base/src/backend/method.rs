@@ -89,8 +89,8 @@ pub(crate) trait Method: Debug + Sized {
         None
     }
 
-    /// Returns the waiter, which owns everything that a wait needs and has found nothing yet. Other threads may call any other method while
-    /// the waiter is out; a change takes effect on the wait in progress, if necessary after a wake-up
+    /// Returns the waiter, which owns everything that a wait needs and has found nothing yet. Other threads may call any
+    /// other method while the waiter is out. A change takes effect on the wait in progress, if necessary after a wake-up
     /// ([`flush`](Self::flush) returns `true`).
     fn start_wait(&mut self) -> Self::Waiter;
 

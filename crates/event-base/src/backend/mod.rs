@@ -27,7 +27,11 @@ pub(crate) use signals::{signal_of, wants_signalfd};
 
 use crate::flags::What;
 
-/// One change to the registration of a descriptor.
+/// A change to the registration of a descriptor.
+///
+/// `registered` holds the interests that the engine has registered, `add` and `remove` those to add and to remove; no
+/// two of the three overlap. `edge` applies to the registration as a whole. `token` is returned with each readiness of
+/// it. With an empty `add` and `remove`, a change checks that the kernel still has the registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) fd: RawFd,
@@ -39,40 +43,40 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    /// The interests registered once the change is made.
+    /// The interests after the change.
     pub(crate) fn wanted(&self) -> What {
         (self.registered - self.remove) | self.add
     }
 }
 
-/// What became of a change.
+/// The outcome of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Applied {
     /// The registration is as wanted.
     Done,
-    /// The kernel had no such registration any more: the descriptor was closed.
+    /// The kernel no longer had the registration, because the descriptor was closed. Nothing is registered.
     Gone,
 }
 
-/// A registration, or one of the base's own descriptors, is ready.
+/// The readiness of a registration, or of a descriptor of the base itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Readiness {
     pub(crate) token: u64,
     pub(crate) what: What,
 }
 
-/// Descriptors of the base itself, told from the users' by their token.
+/// Descriptors of the base itself, which their tokens distinguish from those of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Internal {
     /// The notifier.
     Notifier,
     /// The timer of a base that is driven by a host.
     Timer,
-    /// The host's own loop has work.
+    /// The descriptor of the host's own loop.
     Host,
-    /// The descriptor that signals are read from.
+    /// The signalfd.
     Signals,
-    /// A signal, which the token says by itself: see [`signal_of`].
+    /// A signal, whose number and count the token holds: see [`signal_of`].
     Signal,
 }
 

@@ -19,8 +19,8 @@ pub(crate) type SelectWord = c_ulong;
 /// The number of descriptors in a word.
 pub(crate) const SELECT_WORD_BITS: usize = SelectWord::BITS as usize;
 
-/// The limit that every descriptor of [`pselect`] must be below, if the system has one. Darwin fails with `EINVAL` above
-/// `FD_SETSIZE` (`select(2)`); Linux and FreeBSD take sets of any size.
+/// The limit that every descriptor of [`pselect`] must be below, if the system has one: Darwin's `FD_SETSIZE`. The
+/// kernels of Linux and FreeBSD take sets of any size.
 pub(crate) const SELECT_LIMIT: Option<usize> =
     if cfg!(target_vendor = "apple") { Some(libc::FD_SETSIZE) } else { None };
 
@@ -72,8 +72,9 @@ pub(crate) fn pselect(
     let room = readers.len().min(writers.len()) * SELECT_WORD_BITS;
     let count = c_int::try_from(limit.min(room)).unwrap_or(c_int::MAX);
     let timeout = timeout.map(to_timespec);
-    // SAFETY: the kernel reads and writes `count` bits, and both sets have at least as many; a set is an array of words, which its bits fill from the lowest up. `timeout` is null or points
-    // to a timespec that outlives the call; a null signal mask leaves the mask as it is.
+    // SAFETY: the kernel reads and writes `count` bits, and both sets have at least as many; a set is an array of words,
+    // which its bits fill from the lowest up. `timeout` is null or points to a timespec that outlives the call; a null
+    // signal mask leaves the mask as it is.
     let result = unsafe {
         libc::pselect(
             count,

@@ -1,9 +1,9 @@
-//! Which `epoll_ctl` operation a change needs.
+//! The `epoll_ctl` operation for a change.
 
 use super::Change;
 use crate::flags::What;
 
-/// What is to be told the kernel.
+/// An operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     /// Nothing.
@@ -16,10 +16,10 @@ pub(crate) enum Operation {
     Delete,
 }
 
-/// The operation for `change`, as libevent's table of 512 rows has it.
+/// The operation for `change`, equal to libevent's table of 512 rows.
 ///
-/// An interest that is already registered and comes again is still told, as a modification: the kernel then
-/// says whether the descriptor is still the file it was.
+/// An interest that is added although it is registered results in a modification, so that the kernel reports whether
+/// the descriptor is still the registered file.
 pub(crate) fn operation(change: &Change) -> Operation {
     let wanted = change.wanted();
     match (change.registered.is_empty(), wanted.is_empty()) {
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     /// Rows: change of read / write / closed, `+` add, `-` remove, `.` leave. Columns: the registered set.
-    /// Cells: A, M, D or `-`, then the interests told (I read, O write, R closed; D tells none that matter).
+    /// Cells: A, M, D or `-`, then the interests passed (I read, O write, R closed; those of D are ignored).
     const COLUMNS: [&str; 8] = ["", "r", "w", "rw", "c", "cr", "cw", "crw"];
     const TABLE: &str = "
         ..+ A:R  M:IR  M:OR  M:IOR M:R   M:IR  M:OR  M:IOR
@@ -96,8 +96,8 @@ mod tests {
                 let change =
                     Change { fd: 0, registered, add: of('+'), remove: of('-'), edge: false, token: 0 };
                 let expected = match cell.split_once(':') {
-                    Some(("A", told)) => Operation::Add(set(told)),
-                    Some(("M", told)) => Operation::Modify(set(told)),
+                    Some(("A", passed)) => Operation::Add(set(passed)),
+                    Some(("M", passed)) => Operation::Modify(set(passed)),
                     _ => Operation::Delete,
                 };
                 assert_eq!(operation(&change), expected, "row {row}, column {column:?}");
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn no_change_asks_whether_the_registration_still_stands() {
+    fn an_empty_change_checks_that_the_registration_still_exists() {
         let mut change = Change {
             fd: 0,
             registered: What::READ,

@@ -1,4 +1,4 @@
-//! Which filters a change touches, and how.
+//! The filters that a change adds, confirms or deletes.
 
 use std::os::fd::RawFd;
 
@@ -6,13 +6,13 @@ use crate::backend::Change;
 use crate::flags::What;
 use crate::sys::kqueue::{Kevent, abi};
 
-/// More bytes than any file holds back for its reader.
-const NEVER_SO_MANY: isize = i32::MAX as isize;
+/// More bytes than a descriptor can hold for its reader.
+const MORE_THAN_ANY: isize = i32::MAX as isize;
 
-/// No change needs more: both filters taken out and put in again.
+/// The most steps of a change: both filters deleted and added again.
 pub(super) const MOST_STEPS: usize = 4;
 
-/// One of the two filters of a descriptor as it is, or is to be, registered.
+/// How one of the two filters of a descriptor is registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
     Level,
@@ -21,7 +21,7 @@ pub(super) enum Mode {
     Quiet,
 }
 
-/// What is done to a filter.
+/// An operation on a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Act {
     Add(Mode),
@@ -47,11 +47,11 @@ impl Step {
         match mode {
             Mode::Level => record,
             Mode::Edge => record.with_flags(abi::EV_CLEAR),
-            Mode::Quiet => record.with_flags(abi::EV_CLEAR).with_note(abi::QUIET, NEVER_SO_MANY),
+            Mode::Quiet => record.with_flags(abi::EV_CLEAR).with_note(abi::QUIET, MORE_THAN_ANY),
         }
     }
 
-    /// What takes the step back.
+    /// The step that undoes this one.
     pub(super) fn reverse(self) -> Option<Self> {
         let act = match self.act {
             Act::Add(mode) => Act::Delete(mode),
@@ -62,7 +62,7 @@ impl Step {
     }
 }
 
-/// The steps of a change, those that speak of filters the kernel ought to have first.
+/// The steps of a change. Steps for filters that the kernel should have come first.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Steps {
     steps: [Step; MOST_STEPS],
@@ -82,8 +82,7 @@ impl Steps {
                 all.push(filter, Act::Delete(mode));
             }
         }
-        // What is deleted was there, and so the other filter is too; confirming that would only make an edge
-        // come twice.
+        // A successful delete shows that the other filter exists too. Confirming it would report an edge twice.
         if all.len == 0 {
             for (filter, old, new) in pairs {
                 if let Some(mode) = old
@@ -103,12 +102,12 @@ impl Steps {
         all
     }
 
-    /// For a descriptor that may have become another file, whose filters the kernel then dropped: those that
-    /// are wanted are added whether or not they seem to be there.
+    /// For a descriptor that may be another file by now, so that the kernel dropped its filters: the wanted filters are
+    /// added whether or not they seem to exist.
     pub(super) fn afresh(change: &Change) -> Self {
         let mut all = Steps { steps: [NO_STEP; MOST_STEPS], len: 0 };
         for (filter, old, new) in filters(change) {
-            // Always taken out first: adding would not turn one that is edge-triggered into the other kind.
+            // Deleted first, because adding does not make an edge-triggered filter level-triggered.
             if let Some(mode) = old {
                 all.push(filter, Act::Delete(mode));
             }
@@ -129,7 +128,7 @@ impl Steps {
     }
 }
 
-/// Each filter, with what it is and what it is to be.
+/// Each filter, with its mode before and after the change.
 fn filters(change: &Change) -> [(i16, Option<Mode>, Option<Mode>); 2] {
     let (old, new, edge) = (change.registered, change.wanted(), change.edge);
     [
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn each_filter_comes_and_goes_by_itself() {
+    fn each_filter_is_added_and_deleted_by_itself() {
         let both = What::READ | What::WRITE;
         let level = Mode::Level;
         assert_eq!(
@@ -178,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_is_confirmed_before_something_joins_it() {
+    fn a_remaining_filter_is_confirmed_before_another_is_added() {
         let level = Mode::Level;
         let joined = [(READ, Act::Confirm(level)), (WRITE, Act::Add(level))];
         assert_eq!(steps(What::READ, What::WRITE, What::empty()), joined);
@@ -187,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn closed_alone_has_a_quiet_filter_that_a_reader_replaces() {
+    fn closed_alone_has_a_quiet_filter_that_read_replaces() {
         let (quiet, level) = (Mode::Quiet, Mode::Level);
         assert_eq!(steps(What::empty(), What::CLOSED, What::empty()), [(READ, Act::Add(quiet))]);
         let replaced = [(READ, Act::Delete(quiet)), (READ, Act::Add(level))];
@@ -197,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn no_change_takes_more_steps_than_there_is_room_for() {
+    fn no_change_takes_more_than_the_most_steps() {
         let sets = || {
             (0..8).map(|bits| {
                 let bit = |bit: u8, what| if bits & bit == 0 { What::empty() } else { what };

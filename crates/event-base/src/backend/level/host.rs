@@ -1,13 +1,14 @@
 //! Watching the descriptor of a host's loop.
 //!
-//! It stays readable until the host looks at it, which it cannot while the base blocks its thread: watched
-//! level-triggered it would end every wait at once. So an edge-triggered object stands between.
+//! It stays readable until the host reads it, which the host cannot do while the base blocks its thread. Watched
+//! level-triggered it would end every wait immediately, so an edge-triggered epoll instance watches it, and the set
+//! watches that instance.
 
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use crate::error::Error;
 
-/// A watch over a host's descriptor, whose own descriptor is readable once for each time that becomes ready.
+/// A watch over a host's descriptor. Its own descriptor becomes readable once each time the host's becomes ready.
 #[cfg(linux_kernel)]
 #[derive(Debug)]
 pub(super) struct HostWatch {
@@ -18,7 +19,7 @@ pub(super) struct HostWatch {
 #[cfg(linux_kernel)]
 impl HostWatch {
     /// # Errors
-    /// [`Error::System`] of `epoll_create1` and `epoll_ctl`.
+    /// [`Error::System`] with `epoll_create1` or `epoll_ctl`.
     pub(super) fn over(fd: BorrowedFd<'_>) -> Result<Self, Error> {
         use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
         let between = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)
@@ -37,14 +38,14 @@ impl HostWatch {
         self.watched == fd.as_raw_fd()
     }
 
-    /// Lets it be silent until the next time.
+    /// Makes its descriptor unreadable until the next edge.
     pub(super) fn take_edge(&self) {
         use nix::sys::epoll::{EpollEvent, EpollTimeout};
         _ = self.between.wait(&mut [EpollEvent::empty()], EpollTimeout::ZERO);
     }
 }
 
-/// Not offered elsewhere yet.
+/// Not available on other systems.
 #[cfg(not(linux_kernel))]
 #[derive(Debug)]
 pub(super) enum HostWatch {}

@@ -1,7 +1,7 @@
-//! Which file a descriptor's number names.
+//! The file that a descriptor number refers to.
 //!
-//! epoll and kqueue forget a descriptor that is closed, so that they can be asked whether a registration still
-//! stands. poll and select know numbers only; the file's identity answers in their stead.
+//! epoll and kqueue drop the registration of a closed descriptor, so they can report whether a registration still exists.
+//! poll and select take numbers only. For them, the identity of the file shows it.
 
 use std::os::fd::RawFd;
 
@@ -9,10 +9,10 @@ use nix::sys::stat::fstat;
 
 use crate::sys::fd::with_fd;
 
-/// A file, as `fstat` tells one from another.
+/// What `fstat` distinguishes files by.
 ///
-/// Sockets, pipes and files each have their own. Linux gives one to all eventfds, timerfds and their like
-/// together, so that one of these cannot be told from another that took its number.
+/// Each socket, pipe and file has its own. On Linux all files on an anonymous inode (eventfd, timerfd and others) share
+/// one, so one of them cannot be distinguished from another that has its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     device: libc::dev_t,
@@ -21,7 +21,8 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Fails with `EBADF` if the descriptor is closed.
+    /// # Errors
+    /// `EBADF` if the descriptor is closed.
     pub(super) fn of(fd: RawFd) -> nix::Result<Self> {
         let status = with_fd(fd, |fd| fstat(fd))?;
         Ok(Identity { device: status.st_dev, inode: status.st_ino, kind: status.st_mode & libc::S_IFMT })
@@ -68,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duplicate_is_the_same_file_and_everything_else_is_another() {
+    fn a_duplicate_has_the_same_identity_and_other_files_have_others() {
         let (one, other) = UnixStream::pair().unwrap();
         let again = one.try_clone().unwrap();
         let file = File::open("/proc/self/exe").unwrap();
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_descriptor_has_none() {
+    fn a_closed_descriptor_has_no_identity() {
         assert_eq!(Identity::of(RawFd::MAX), Err(Errno::EBADF));
     }
 }

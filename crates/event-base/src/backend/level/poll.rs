@@ -1,4 +1,4 @@
-//! poll: an array of descriptors, in no order.
+//! poll: an unordered array of descriptors.
 
 use std::os::fd::RawFd;
 use std::time::Duration;
@@ -8,24 +8,24 @@ use crate::backend::Readiness;
 use crate::flags::{Features, What};
 use crate::sys::scan::{PollEntry, poll};
 
-/// No place in the array.
+/// The descriptor is not in the array.
 const NOWHERE: u32 = u32::MAX;
 
-/// What a peer's close shows as; nothing where the system cannot tell it from a readable end.
+/// The bit that reports the close of a peer; 0 where the system reports it as a readable end only.
 #[cfg(linux_kernel)]
 const PEER_CLOSED: i16 = libc::POLLRDHUP;
 #[cfg(not(linux_kernel))]
 const PEER_CLOSED: i16 = 0;
 
-/// The array, and where each descriptor is in it.
+/// The array, and the index of each descriptor in it.
 #[derive(Debug, Default)]
 pub(crate) struct PollSet {
     entries: Vec<PollEntry>,
     /// The token of each entry.
     tokens: Vec<u64>,
-    /// The place of each descriptor, by number.
+    /// The index of each descriptor, by number.
     places: Vec<u32>,
-    /// Where the next scan begins.
+    /// The index at which the next scan begins.
     start: usize,
 }
 
@@ -59,7 +59,8 @@ impl Set for PollSet {
 
     fn wait(&mut self, timeout: Option<Duration>, found: &mut Found) -> nix::Result<()> {
         let mut left = poll(&mut self.entries, timeout)?;
-        // Where the scan begins moves on, so that limits on how many are served do not favour the first.
+        // Each scan begins behind the first ready descriptor of the previous one, so that limits on the callbacks of a
+        // pass do not favour the first descriptors.
         let count = self.entries.len();
         let start = if self.start < count { self.start } else { 0 };
         let mut first = None;
@@ -88,7 +89,7 @@ impl Set for PollSet {
 }
 
 impl PollSet {
-    /// The last entry takes the place of the one that goes.
+    /// The last entry takes the place of the removed one.
     fn remove(&mut self, fd: RawFd, place: usize) {
         self.entries.swap_remove(place);
         self.tokens.swap_remove(place);
@@ -111,8 +112,8 @@ fn to_poll(interests: What) -> i16 {
     events
 }
 
-/// An error and a hang-up reach every interest, so that no event which waits for one of them alone is left
-/// out while poll returns at once for ever.
+/// An error and a hang-up reach every interest, because poll returns immediately while they last, and an event that they
+/// did not reach would make the loop spin.
 fn to_interests(revents: i16) -> What {
     if revents & (libc::POLLERR | libc::POLLHUP) != 0 {
         return What::IO;
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_descriptor_that_is_taken_out_leaves_the_others_where_they_are_found() {
+    fn a_removed_descriptor_does_not_affect_the_others() {
         let sockets: Vec<_> = (0..4).map(|_| UnixStream::pair().unwrap()).collect();
         let fd = |number: usize| sockets[number].0.as_raw_fd();
         let mut set = PollSet::default();
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_no_descriptor_is_lost() {
+    fn a_closed_descriptor_is_lost() {
         let mut set = PollSet::default();
         set.update(1_000_000, What::READ, 5);
         let mut found = Found::default();

@@ -1,4 +1,4 @@
-//! select: two sets of bits, as large as the highest descriptor asks for.
+//! select: two sets of bits, as large as the highest descriptor requires.
 
 use std::os::fd::RawFd;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use crate::flags::{Features, What};
 use crate::sys::fd::with_fd;
 use crate::sys::scan::{SELECT_LIMIT, SELECT_WORD_BITS, SelectWord, pselect};
 
-/// The sets that are asked for, and those that the kernel writes its answer to.
+/// The registered sets, and the copies in which the kernel returns the result.
 ///
-/// An interest in CLOSED is in neither: select cannot tell it.
+/// An interest in CLOSED is in neither set, because select cannot report it.
 #[derive(Debug, Default)]
 pub(crate) struct SelectSet {
     readers: Vec<SelectWord>,
@@ -56,7 +56,7 @@ impl Set for SelectSet {
     }
 
     fn wait(&mut self, timeout: Option<Duration>, found: &mut Found) -> nix::Result<()> {
-        // The kernel answers in the words that asked.
+        // The kernel overwrites the sets that it is passed.
         self.readable.clone_from(&self.readers);
         self.writable.clone_from(&self.writers);
         let limit = self.limit();
@@ -67,7 +67,8 @@ impl Set for SelectSet {
             }
             result => result?,
         };
-        // Where the scan begins moves on, so that limits on how many are served do not favour the lowest.
+        // Each scan begins behind the first ready word of the previous one, so that limits on the callbacks of a pass do
+        // not favour the lowest descriptors.
         let count = self.readable.len();
         let start = if self.start < count { self.start } else { 0 };
         let mut first = None;
@@ -109,7 +110,7 @@ impl SelectSet {
         })
     }
 
-    /// The kernel only says that one of them is closed.
+    /// Finds the closed descriptors. The kernel's `EBADF` does not name them.
     fn find_closed(&self, found: &mut Found) {
         for (word, (readers, writers)) in self.readers.iter().zip(&self.writers).enumerate() {
             let mut either = readers | writers;
@@ -139,10 +140,10 @@ mod tests {
     }
 
     #[test]
-    fn descriptors_above_the_systems_own_set_are_watched() {
+    fn descriptors_above_fd_setsize_are_watched() {
         let (socket, _peer) = UnixStream::pair().unwrap();
         let high = fcntl(&socket, FcntlArg::F_DUPFD_CLOEXEC(libc::FD_SETSIZE as RawFd + 100));
-        // Not more than the process may have open.
+        // The limit of the process may be lower.
         let Ok(high) = high else { return };
         let mut set = SelectSet::default();
         set.update(socket.as_raw_fd(), What::READ | What::WRITE, 1);
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_watched_once_everything_is_taken_out() {
+    fn nothing_is_watched_after_everything_is_removed() {
         let (socket, _peer) = UnixStream::pair().unwrap();
         let mut set = SelectSet::default();
         set.update(socket.as_raw_fd(), What::WRITE, 1);
