@@ -1,5 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 
+import type { SystemError } from '../../index.js'
 import { socket, type InternetAddress } from '../../net.js'
 import { until } from '../support/base.js'
 import { countOpen } from '../support/descriptors.js'
@@ -29,14 +30,24 @@ describe('terminate() promptly ends a worker that is', () => {
   })
 })
 
+/** How a connection has ended: `'end'` or the code of an error; `undefined` while it is open. */
+function endOf(fd: number): string | undefined {
+  try {
+    return socket.read(fd, Buffer.alloc(1)) === 0 ? 'end' : undefined
+  } catch (error) {
+    return (error as SystemError).code
+  }
+}
+
 describe('terminate() closes the connection of', () => {
   it.each([
-    'a buffered stream',
-    'a buffered stream that was given a descriptor',
-    'a buffered stream whose numeric target is connected to',
-    'a Duplex',
-    'a relay',
-  ])('%s', async (name) => {
+    ['a buffered stream', 'end'],
+    ['a buffered stream that was given a descriptor', 'end'],
+    ['a buffered stream whose numeric target is connected to', 'end'],
+    ['a Duplex', 'end'],
+    // Its other end did not end, so the stream must not look complete.
+    ['a relay', 'ECONNRESET'],
+  ])('%s', async (name, expected) => {
     const listening = socket.listen({ host: '127.0.0.1', port: 0 })
     onTestFinished(() => socket.close(listening))
     const { port } = socket.address(listening) as InternetAddress
@@ -46,7 +57,9 @@ describe('terminate() closes the connection of', () => {
     onTestFinished(() => socket.close(fd))
     expect(socket.read(fd, Buffer.alloc(1))).toBe(-1)
     await worker.terminate()
-    await until(() => socket.read(fd, Buffer.alloc(1)) === 0, 'the end of the connection')
+    let seen: string | undefined
+    await until(() => (seen = endOf(fd)) !== undefined, 'the end of the connection')
+    expect(seen).toBe(expected)
   })
 })
 
