@@ -83,3 +83,19 @@ fn an_orphaned_one_with_a_deadline_waits_for_it() {
     bed.base.run(WAIT, |_, ready| seen.push((ready.id, ready.what, ready.released, ready.orphaned))).unwrap();
     assert_eq!(seen, [(old, What::TIMEOUT, true, false)]);
 }
+
+#[test]
+fn assigning_sets_and_clears_whether_an_event_is_transient() {
+    let bed = Bed::new();
+    let [becomes, no_longer] =
+        [EventSpec::user(), EventSpec::user().transient()].map(|spec| bed.base.create(spec).unwrap());
+    bed.base.assign(becomes, EventSpec::user().transient()).unwrap();
+    bed.base.assign(no_longer, EventSpec::user()).unwrap();
+    for event in [becomes, no_longer] {
+        bed.base.activate(event, What::READ).unwrap();
+    }
+    let mut released = vec![];
+    bed.base.run(WAIT, |_, ready| released.push((ready.id, ready.released))).unwrap();
+    assert_eq!(released, [(becomes, true), (no_longer, false)]);
+    assert_eq!(bed.base.live_events(), Ok(1));
+}
