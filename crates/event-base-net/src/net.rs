@@ -175,7 +175,8 @@ impl Net {
         match self.sources.get_mut(key) {
             None => {}
             Some(Source::Listener(listener)) => {
-                if listener.ready(role) {
+                let may_accept = listener.ready(role);
+                if may_accept {
                     self.pending.push_back(Pending::Accepting(key));
                 }
             }
@@ -189,7 +190,8 @@ impl Net {
                 self.wind_down(key, verdict);
             }
             Some(Source::Lingering(lingering)) => {
-                if lingering.ready(&self.base, &mut self.pools) {
+                let is_over = lingering.ready(&self.base, &mut self.pools);
+                if is_over {
                     self.end_relay(key, EndReason::Error);
                 }
             }
