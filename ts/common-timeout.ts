@@ -1,4 +1,4 @@
-/** A duration that a base keeps a queue for. */
+/** A duration with a queue of its own. */
 
 import type { Core } from './core.js'
 import { outOfRange, wrongType } from './validate.js'
@@ -10,7 +10,7 @@ let make: (core: Core, ms: number, native: number) => CommonTimeout
  * {@link EventBase.commonTimeout}. {@link Event.add} takes it in place of a number.
  */
 export class CommonTimeout {
-  /** The milliseconds. */
+  /** The duration in milliseconds. */
   readonly ms: number
   readonly #core: Core
   readonly #native: number
@@ -27,7 +27,7 @@ export class CommonTimeout {
   }
 
   /**
-   * The number that stands for it in a native call.
+   * The number that the native layer takes in its place.
    *
    * @internal
    */
@@ -40,7 +40,7 @@ export class CommonTimeout {
   }
 }
 
-/** Makes one; `native` is what stands for it in a native call. */
+/** Makes one; `native` is the number that the native layer takes in its place. */
 export function makeCommonTimeout(core: Core, ms: number, native: number): CommonTimeout {
   return make(core, ms, native)
 }

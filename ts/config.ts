@@ -1,32 +1,26 @@
-/** How a base is to be built. */
+/** The configuration of a base. */
 
 import { BaseFlag, Feature } from './constants.js'
-import type { EventBase } from './event-base.js'
-import { native, NO_TIMEOUT, type NativeOwner } from './native.js'
+import { EventBase } from './event-base.js'
+import { NO_TIMEOUT } from './native.js'
+import { defaultSettings, settingsOf } from './settings.js'
 import { checkBits, checkBoolean, checkInteger, checkOptions, checkTimeout, wrongType } from './validate.js'
 
 const ALL_FEATURES = Feature.ET | Feature.O1 | Feature.FDS | Feature.EARLY_CLOSE
 const ALL_FLAGS = Object.values(BaseFlag).reduce((all, flag) => all | flag, 0)
 
-let construct: (config: EventConfig) => EventBase
-
-/** Tells {@link EventConfig.build} how a base is made; said once, by the class of bases. */
-export function setConstructor(constructor: (config: EventConfig) => EventBase): void {
-  construct = constructor
-}
-
 /** Limits on how long one pass may run callbacks before the backend is polled again. */
 export interface DispatchInterval {
-  /** Milliseconds; without it no limit in time. */
+  /** Milliseconds. Default: no limit in time. */
   interval?: number
-  /** Callbacks; without it no limit in number. */
+  /** A number of callbacks. Default: no limit in number. */
   callbacks?: number
-  /** The limits apply to this priority and less urgent ones. Default 1. */
+  /** The limits apply to this priority and to less urgent ones. Default 1. */
   minPriority?: number
 }
 
 /**
- * How a base is to be built (`struct event_config`). Can be used for any number of bases.
+ * The configuration of a base (`struct event_config`). It can be used for any number of bases.
  *
  * ```ts
  * import { BaseFlag, EventConfig, Feature } from 'event-base'
@@ -40,19 +34,14 @@ export interface DispatchInterval {
  * ```
  */
 export class EventConfig {
-  readonly #avoided: string[] = []
-  #features = 0
-  #flags = 0
-  #interval = NO_TIMEOUT
-  #callbacks = -1
-  #minPriority = 1
-  #priorities = 1
-  #timing = false
-  #coarseClock = false
-  #debug = false
+  readonly #settings = defaultSettings()
+
+  constructor() {
+    settingsOf.set(this, this.#settings)
+  }
 
   /**
-   * Never uses the backend of this name (`event_config_avoid_method`). May be repeated; unknown names are
+   * Excludes the backend of this name (`event_config_avoid_method`). May be called repeatedly; unknown names are
    * accepted.
    *
    * @param name compared exactly
@@ -60,37 +49,38 @@ export class EventConfig {
    */
   avoidMethod(name: string): this {
     if (typeof name !== 'string') throw wrongType('name', 'of type string', name)
-    this.#avoided.push(name)
+    this.#settings.avoided.push(name)
     return this
   }
 
   /**
-   * Asks for a backend with all of these features, in place of those asked for before
+   * Requires a backend with all of these features, which replace those required before
    * (`event_config_require_features`).
    *
    * @param features bits of {@link Feature}
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`
    */
   requireFeatures(features: number): this {
-    this.#features = checkBits('features', features, ALL_FEATURES)
+    this.#settings.features = checkBits('features', features, ALL_FEATURES)
     return this
   }
 
   /**
-   * Adds flags; none can be taken back (`event_config_set_flag`).
+   * Adds flags; a flag cannot be removed (`event_config_set_flag`).
    *
    * @param flags bits of {@link BaseFlag}
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`
    */
   setFlags(flags: number): this {
-    this.#flags |= checkBits('flags', flags, ALL_FLAGS)
+    this.#settings.flags |= checkBits('flags', flags, ALL_FLAGS)
     return this
   }
 
   /**
-   * Polls again in the middle of many callbacks (`event_config_set_max_dispatch_interval`).
+   * Makes the loop poll the backend again after a bounded time or number of callbacks
+   * (`event_config_set_max_dispatch_interval`).
    *
-   * @param limits what is left out is not limited
+   * @param limits a limit that is left out is not applied
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   setMaxDispatchInterval(limits: DispatchInterval): this {
@@ -98,68 +88,68 @@ export class EventConfig {
     if (interval !== undefined) checkTimeout('interval', interval)
     if (callbacks !== undefined) checkInteger('callbacks', callbacks, 0, 0x7fff_ffff)
     checkInteger('minPriority', minPriority, 0, 255)
-    this.#interval = interval ?? NO_TIMEOUT
-    this.#callbacks = callbacks ?? -1
-    this.#minPriority = minPriority
+    this.#settings.interval = interval ?? NO_TIMEOUT
+    this.#settings.callbacks = callbacks ?? -1
+    this.#settings.minPriority = minPriority
     return this
   }
 
   /**
-   * Sets the number of priorities the base begins with (`event_base_priority_init`).
+   * Sets the initial number of priorities (`event_base_priority_init`). Default 1.
    *
    * @param count 1 to 255
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   setPriorities(count: number): this {
-    this.#priorities = checkInteger('count', count, 1, 255)
+    this.#settings.priorities = checkInteger('count', count, 1, 255)
     return this
   }
 
   /**
-   * Measures how long callbacks, waits and timers take, for {@link EventBase.stats}. Costs a reading of the clock
-   * for each callback and two for each wait.
+   * Measures the durations of callbacks and waits and the delays of timers, for {@link EventBase.stats}. The clock is
+   * read once more for each callback and twice for each wait.
    *
-   * @param timing `false` takes it back
+   * @param timing `false` switches it off
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`
    */
   measure(timing = true): this {
-    this.#timing = checkBoolean('timing', timing)
+    this.#settings.timing = checkBoolean('timing', timing)
     return this
   }
 
   /**
-   * Takes the time from the clock that moves once a tick of the kernel, 1 to 10 ms, and is cheaper to read:
-   * `CLOCK_MONOTONIC_COARSE`, libevent's default. Systems without one keep the precise clock.
+   * Uses the clock that advances once per tick of the kernel, 1 to 10 ms, and is cheaper to read:
+   * `CLOCK_MONOTONIC_COARSE` (`clock_gettime(2)`), which is libevent's default. Systems without it keep the precise
+   * clock.
    *
-   * A timeout counts from the last tick. By the precise clock a timer fires between a tick too early and a tick too
-   * late, by {@link EventBase.monotonic} never early. `BaseFlag.PRECISE_TIMER` takes this back, and so does
-   * the variable `EVENT_PRECISE_TIMER`, unless `BaseFlag.IGNORE_ENV` is set.
+   * A timeout counts from the last tick. By the precise clock a timer fires between one tick too early and one tick too
+   * late; by {@link EventBase.monotonic} it never fires early. `BaseFlag.PRECISE_TIMER` overrides this, and so does the
+   * environment variable `EVENT_PRECISE_TIMER`, unless `BaseFlag.IGNORE_ENV` is set.
    */
   useCoarseClock(): this {
-    this.#coarseClock = true
+    this.#settings.coarseClock = true
     return this
   }
 
   /**
-   * Turns debug mode on (`event_enable_debug_mode`), as `EVENT_DEBUG_MODE` in the environment does: checks what
-   * costs too much to be checked always.
+   * Switches debug mode on (`event_enable_debug_mode`), as `EVENT_DEBUG_MODE` in the environment does. It checks what
+   * is too expensive to check always.
    *
-   * - A socket, pipe or FIFO in blocking mode, which would block the loop sooner or later, cannot be added:
-   *   `ERR_EVENT_BLOCKING`. Descriptors 0 to 2 and of other kinds are let through.
-   * - After each pass, with more than 64 events after every few, the engine looks whether its own structures agree
-   *   with each other. If not, which would be a bug here, the loop ends with `ERR_EVENT_INTERNAL`.
+   * - A socket, pipe or FIFO in blocking mode, which could block the loop, is refused by {@link Event.add} with
+   *   `ERR_EVENT_BLOCKING`. Descriptors 0 to 2 and those of other kinds are accepted.
+   * - After each pass, or after every few passes with more than 64 events, the engine checks that its structures are
+   *   consistent. If they are not, which is a fault of the engine, the loop fails with `ERR_EVENT_INTERNAL`.
    *
-   * @param debug `false` takes it back
+   * @param debug `false` switches it off
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`
    */
   debug(debug = true): this {
-    this.#debug = checkBoolean('debug', debug)
+    this.#settings.debug = checkBoolean('debug', debug)
     return this
   }
 
   /**
-   * Accepted and without effect: only Windows' completion ports would use it
-   * (`event_config_set_num_cpus_hint`).
+   * Accepted without effect: only Windows' completion ports use it (`event_config_set_num_cpus_hint`).
    *
    * @param count 0 or more
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
@@ -173,30 +163,9 @@ export class EventConfig {
    * Builds a base (`event_base_new_with_config`).
    *
    * @throws {EventError} `ERR_EVENT_NO_METHOD` when no backend fits
-   * @throws {SystemError} `EMFILE`, `ENFILE`, `ENOMEM` when the kernel has no descriptor left
+   * @throws {SystemError} `EMFILE`, `ENFILE`, `ENOMEM` when the kernel provides no descriptor
    */
   build(): EventBase {
-    return construct(this)
-  }
-
-  /** @internal */
-  static open(config: EventConfig): NativeOwner {
-    return native.createBase({
-      avoided: config.#avoided,
-      features: config.#features,
-      flags: config.#flags,
-      interval: config.#interval,
-      callbacks: config.#callbacks,
-      minPriority: config.#minPriority,
-      priorities: config.#priorities,
-      timing: config.#timing,
-      coarseClock: config.#coarseClock,
-      debug: config.#debug,
-    })
-  }
-
-  /** @internal */
-  static prioritiesOf(config: EventConfig): number {
-    return config.#priorities
+    return new EventBase(this)
   }
 }

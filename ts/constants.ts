@@ -4,9 +4,9 @@
  * Plain frozen objects with literal types, so that they work with `isolatedModules` and show as numbers.
  */
 
-/** What an event waits for, and what a callback is told (`EV_*`). */
+/** Interests and flags of an event, and results of its callback (`EV_*`). */
 export const EV: {
-  /** The deadline passed. A result only. */
+  /** The timeout has expired. A result only. */
   readonly TIMEOUT: 0x01
   /** The descriptor is readable. */
   readonly READ: 0x02
@@ -16,11 +16,11 @@ export const EV: {
   readonly SIGNAL: 0x08
   /** The event stays pending after it fired. */
   readonly PERSIST: 0x10
-  /** Edge-triggered: told once for each change of readiness. */
+  /** Edge-triggered: reported once for each change of readiness. */
   readonly ET: 0x20
-  /** The result a finalizer is called with. */
+  /** The result of a finalizer. */
   readonly FINALIZE: 0x40
-  /** The peer closed its side. */
+  /** The peer has closed its side. */
   readonly CLOSED: 0x80
 } = Object.freeze({
   TIMEOUT: 0x01,
@@ -33,15 +33,15 @@ export const EV: {
   CLOSED: 0x80,
 })
 
-/** What a backend can do (`EV_FEATURE_*`). */
+/** Features of a backend (`EV_FEATURE_*`). */
 export const Feature: {
   /** Edge-triggered events. */
   readonly ET: 0x01
-  /** One ready event costs the same however many are registered. */
+  /** The cost of a ready event does not depend on how many are registered. */
   readonly O1: 0x02
-  /** Any kind of descriptor, regular files too. */
+  /** Any kind of descriptor, including regular files. */
   readonly FDS: 0x04
-  /** A peer's close is noticed without reading. */
+  /** The close of a peer is reported without reading. */
   readonly EARLY_CLOSE: 0x08
 } = Object.freeze({
   ET: 0x01,
@@ -50,25 +50,26 @@ export const Feature: {
   EARLY_CLOSE: 0x08,
 })
 
-/** How a base is built (`EVENT_BASE_FLAG_*`). */
+/** Flags of a base (`EVENT_BASE_FLAG_*`). */
 export const BaseFlag: {
-  /** No locking: the base belongs to one thread. */
+  /** No locks: the base is used by one thread. */
   readonly NOLOCK: 0x01
   /** Environment variables are not read. */
   readonly IGNORE_ENV: 0x02
-  /** Windows only; accepted and without effect. */
+  /** Windows only; accepted without effect. */
   readonly STARTUP_IOCP: 0x04
-  /** Every question for the time reads the clock. */
+  /** The time is not cached: each query reads the clock. */
   readonly NO_CACHE_TIME: 0x08
-  /** epoll is told of most changes when it waits, not one by one: see the page on backends. */
+  /** Most changes are passed to epoll when it waits, not one by one: see the page on backends. */
   readonly EPOLL_USE_CHANGELIST: 0x10
-  /** The clock is the precise one, which it is anyway unless `EventConfig.useCoarseClock` asks for the other. */
+  /** Uses the precise clock, which is the default, in spite of `EventConfig.useCoarseClock`. */
   readonly PRECISE_TIMER: 0x20
   /** Accepted; a blocking wait never uses a timerfd. */
   readonly EPOLL_DISALLOW_TIMERFD: 0x40
   /**
-   * Signals come through a descriptor, on Linux. The thread that adds an event for one holds it back; the others must
-   * be made to, which Node's are not, and equal signals that wait together are one. Without it a handler is used.
+   * Receives signals through a descriptor (`signalfd(2)`; Linux). The thread that adds an event for a signal blocks the
+   * signal; all others must block it too, which those of Node do not, and several pending instances of one signal are
+   * reported as one. Without this flag a handler is used.
    */
   readonly USE_SIGNALFD: 0x80
 } = Object.freeze({
@@ -82,13 +83,13 @@ export const BaseFlag: {
   USE_SIGNALFD: 0x80,
 })
 
-/** How long a loop runs (`EVLOOP_*`). */
+/** Flags of a loop (`EVLOOP_*`). */
 export const LoopFlag: {
-  /** Blocks for the first activity, runs it and returns. */
+  /** Waits until events are active, runs them and returns. */
   readonly ONCE: 0x01
   /** Runs what is ready now and returns. */
   readonly NONBLOCK: 0x02
-  /** Waits even when nothing is pending. */
+  /** Waits although nothing is pending. */
   readonly NO_EXIT_ON_EMPTY: 0x04
 } = Object.freeze({
   ONCE: 0x01,
@@ -98,9 +99,9 @@ export const LoopFlag: {
 
 /** Why a loop returned. A failing backend throws; it is never a number. */
 export const LoopResult: {
-  /** By exit, break, `ONCE` or `NONBLOCK`. */
+  /** Exit, break, `ONCE` or `NONBLOCK`. */
   readonly STOPPED: 0
-  /** Nothing was left to wait for. */
+  /** Nothing was pending any more. */
   readonly EMPTY: 1
 } = Object.freeze({
   STOPPED: 0,
@@ -110,9 +111,9 @@ export const LoopResult: {
 /** Why a loop returned: a value of {@link LoopResult}. */
 export type LoopResult = (typeof LoopResult)[keyof typeof LoopResult]
 
-/** Which counters are added up (`EVENT_BASE_COUNT_*`). */
+/** The counters of a base (`EVENT_BASE_COUNT_*`). */
 export const CountFlag: {
-  /** Events whose callback is due. */
+  /** Active events. */
   readonly ACTIVE: 1
   /** Tokens that keep the loop alive without an event. */
   readonly VIRTUAL: 2
@@ -127,5 +128,5 @@ export const CountFlag: {
 /** The name of a backend. */
 export type Method = 'epoll' | 'epoll (with changelist)' | 'kqueue' | 'poll' | 'select'
 
-/** How a base hears of signals. */
+/** How a base receives signals. */
 export type SignalMethod = 'signal' | 'signalfd_signal' | 'kqueue_signal'

@@ -1,42 +1,46 @@
-/** What a base, its events and its run share, and nobody else sees. */
+/** The state of a base that its parts share. */
 
 import type { Event } from './event.js'
 import type { EventBase } from './event-base.js'
 import { closedError } from './errors.js'
-import { WeakValues } from './weak-values.js'
 import type { Watcher } from './watcher.js'
 import { native, type NativeHandle, type NativeOwner } from './native.js'
+import { WeakValues } from './weak-values.js'
 
 /**
- * Ground rules:
- * - An event has a native slot only while it is pending, active or named by its id; `events` holds it, by
- *   slot, exactly as long as it is pending or active. So a pending event is kept alive by its base, and one
- *   that is neither pending nor reachable is garbage like anything else, with nothing to clean up.
- * - An event whose id was asked for keeps its slot, and is held weakly, through `named`, while it is idle; in a
- *   base that is shared with other threads firmly, through `kept`, until it is closed.
+ * Rules:
+ * - An event has a native slot only while it is pending, active or named by its id. `events` holds it by its slot while
+ *   it is pending or active. So the base keeps a pending event alive, and an event that is neither pending nor
+ *   referenced is garbage that needs no cleaning up.
+ * - An event whose id was read keeps its slot. While it is idle, `named` holds it weakly, and `kept` holds it in a base
+ *   that is shared with other threads, until it is closed.
  */
 export class Core {
   readonly handle: NativeHandle
-  /** Held so that the native base lives as long as this. */
+  /** The native base exists as long as this object. */
   readonly nativeOwner: NativeOwner
   readonly owner: EventBase
   readonly events: (Event | undefined)[] = []
   readonly named: WeakValues<Event> = new WeakValues()
-  /** What waits for the base and must hear that it was closed. */
+  /** Called with the reason when the base is closed. */
   readonly waiting: Set<(reason: Error) => void> = new Set()
-  /** What to call when an event that is being finalized has had its last turn. */
+  /** The callbacks of events that are being finalized. */
   readonly finalizers: Map<Event, (event: Event) => void> = new Map()
-  /** Other threads may know ids of events. */
+  /** Whether other threads may know ids of events. */
   shared = false
-  /** The named events of a shared base: another thread may add one that nobody here refers to. */
+  /** The named events of a shared base: another thread may add one that this thread does not refer to. */
   readonly kept: Set<Event> = new Set()
   /** The watchers, by their native ids. */
   readonly watchers: Map<number, Watcher> = new Map()
+  /** Called with each step code that names no event and no watcher. */
+  onStep: (step: number) => void = () => {}
+  /** Whether the blocking loop returns to JavaScript when the host's loop has work. */
+  watchesHost = false
   priorities: number
-  /** Every lower number of priorities that was set, lest an event that is idle misses one. */
+  /** Each number of priorities that was set and is lower than the one before, for events that are idle meanwhile. */
   readonly counts: number[] = []
   closed = false
-  /** How many events had their turn. */
+  /** The number of events that were dispatched. */
   turns = 0
   /** The event whose callback runs. */
   running: Event | undefined = undefined
@@ -48,7 +52,11 @@ export class Core {
     this.priorities = priorities
   }
 
-  /** The base is still open. */
+  /**
+   * Checks that the base is open.
+   *
+   * @throws {EventError} `ERR_EVENT_CLOSED`
+   */
   check(): void {
     if (this.closed) throw closedError('base')
   }

@@ -5,40 +5,40 @@ import { type Channel, channel } from 'node:diagnostics_channel'
 import type { Method } from './constants.js'
 import type { EventBase } from './event-base.js'
 
-/** How much a {@link LogMessage} matters. */
+/** The severity of a {@link LogMessage}. */
 export type LogSeverity = 'debug' | 'message' | 'warning' | 'error'
 
-/** A message for whoever looks after the program; published to `event-base:log`. */
+/** A message for the operator of the program; published to `event-base:log`. */
 export interface LogMessage {
   /**
-   * `debug`: for the curious; `message`: something that was asked for; `warning`: something is wrong in the program
-   * or its surroundings, and was dealt with; `error`: it could not be dealt with.
+   * `debug`: details; `message`: information that was requested; `warning`: a fault of the program or its environment
+   * that was handled; `error`: one that was not.
    */
   readonly severity: LogSeverity
-  /** The message for people: one line, whose words may change. */
+  /** The message for people: one line, whose wording may change. */
   readonly message: string
-  /** The base it is about, if it is about one that still exists. */
+  /** The base that it concerns, if there is one that still exists. */
   readonly base: EventBase | undefined
-  /** The name of the backend it is about, if it is about one. */
+  /** The name of the backend that it concerns, if there is one. */
   readonly method: Method | undefined
 }
 
 /** A base was made, or was closed; published to `event-base:base`. */
 export interface BaseMessage {
-  /** `created`: the base can be used; `closed`: it cannot any more. */
+  /** `created`: the base can be used; `closed`: it cannot be used any more. */
   readonly change: 'created' | 'closed'
   /** The base. */
   readonly base: EventBase
 }
 
-/** Bears {@link LogMessage}s. */
+/** Carries {@link LogMessage}s. */
 export const logChannel: Channel = channel('event-base:log')
 
-/** Bears {@link BaseMessage}s. */
+/** Carries {@link BaseMessage}s. */
 export const baseChannel: Channel = channel('event-base:base')
 
-/** Tells of a base, if anybody listens. */
-export function tellOfBase(base: EventBase, change: BaseMessage['change']): void {
+/** Publishes a {@link BaseMessage} if the channel has subscribers. */
+export function publishBase(base: EventBase, change: BaseMessage['change']): void {
   if (!baseChannel.hasSubscribers) return
   const message: BaseMessage = { change, base }
   baseChannel.publish(message)

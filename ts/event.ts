@@ -2,6 +2,7 @@
 
 import { AsyncResource } from 'node:async_hooks'
 
+import { ALL, REGISTERED, RESULTS } from './bits.js'
 import { CommonTimeout } from './common-timeout.js'
 import { EV } from './constants.js'
 import type { Core } from './core.js'
@@ -19,7 +20,7 @@ import { checkBits, checkCallback, checkInteger, checkPriority, checkTimeout } f
  */
 export type EventCallback = (fd: number, what: number, event: Event) => void
 
-/** How an event is to be made. */
+/** Options of an event. */
 export interface EventOptions {
   /** 0 is the most urgent. Default: the middle one of the base's priorities. */
   priority?: number
@@ -27,33 +28,27 @@ export interface EventOptions {
   persist?: boolean
 }
 
-/** Nothing has to be told when the resource of an event is garbage. */
+/** No `destroy` hook runs when the resource of an event is collected, which needs no finalizer. */
 const RESOURCE = Object.freeze({ requireManualDestroy: true })
 
-/** No native slot. */
+/** The id of an event without a native slot. */
 const NONE = -1
 
-const IO = EV.READ | EV.WRITE | EV.CLOSED
-/** What an event can be registered for. */
-const REGISTERED = IO | EV.SIGNAL
-/** What an event can be activated with. */
-export const RESULTS: number = IO | EV.TIMEOUT | EV.SIGNAL
-
-/** The slots of events that were asked for their id and then forgotten by everybody. */
+/** Frees the slots of named events that were collected. */
 const forgotten: FinalizationRegistry<{ handle: NativeHandle; id: number }> = new FinalizationRegistry(
   ({ handle, id }) => {
     try {
       crossing.eventFree(handle, id)
     } catch {
-      // Its base was closed meanwhile, and its events with it.
+      // The base was closed, and its events with it.
     }
   },
 )
 
-/** What an event can still do. */
+/** The life of an event. */
 const Life = Object.freeze({ OPEN: 0, FINALIZING: 1, CLOSED: 2 })
 
-/** What an {@link Event} is made from; checked by whoever makes it. */
+/** The parts of an {@link Event}, which the caller has checked. */
 export interface EventParts {
   core: Core
   fd: number
@@ -63,13 +58,15 @@ export interface EventParts {
 }
 
 /**
- * Something a base waits for: readiness of a descriptor, a signal, a deadline, or two of these; or nothing but
- * {@link Event.activate}. Made by {@link EventBase.newEvent} and its sisters, pending once it was added.
+ * An event of a base: readiness of a descriptor, a signal, a deadline, or a combination of these; or a user event, which
+ * only {@link Event.activate} makes active. Made by {@link EventBase.newEvent}, {@link EventBase.newTimer} and
+ * {@link EventBase.newSignal}, pending once it is added.
  *
- * The descriptor is borrowed: it is never closed here, and must be open while the event is pending. Delete
- * the event before closing it; if that was forgotten, the event stops, and a warning is logged.
+ * The descriptor is borrowed: the event never closes it, and it must be open while the event is pending. Delete the event
+ * before closing the descriptor; otherwise the event stops, and a warning is logged.
  *
- * Usable on the thread of its base only.
+ * Usable on the thread of its base only. Once the event or its base is closed, every member that uses the base throws
+ * `ERR_EVENT_CLOSED`.
  */
 export class Event {
   readonly #core: Core
@@ -78,12 +75,12 @@ export class Event {
   readonly #callback: EventCallback
   readonly #context: AsyncResource = new AsyncResource('EventBase', RESOURCE)
   #priority: number
-  /** How many changes of the number of priorities its own has been through. */
+  /** How many entries of `Core.counts` are applied to the priority. */
   #counts: number
   #id = NONE
   #life: number = Life.OPEN
   #named = false
-  /** The base's count of turns when the event was made, or had its last one. */
+  /** `Core.turns` when the event was made or last dispatched. */
   #turn: number
 
   /** @internal */
@@ -123,7 +120,7 @@ export class Event {
   }
 
   /**
-   * A number that names this event among all that its base ever had, on other threads too: see
+   * A number that identifies this event among all that its base ever had, on other threads too: see
    * {@link EventBase.share}.
    *
    * @throws {EventError} `ERR_EVENT_CLOSED`
@@ -149,7 +146,7 @@ export class Event {
    */
   get priority(): number {
     const { counts } = this.#core
-    // Each number of priorities that was set since took from the event what it did not have.
+    // Each lower number of priorities that was set since has lowered the priority.
     for (; this.#counts < counts.length; this.#counts += 1) {
       this.#priority = Math.min(this.#priority, (counts[this.#counts] ?? 0) - 1)
     }
@@ -165,21 +162,21 @@ export class Event {
   }
 
   /**
-   * Makes the event pending (`event_add`): its interest is registered, and with a timeout a deadline is set.
+   * Makes the event pending (`event_add`): registers its interest, and with a timeout sets a deadline.
    *
-   * On an event that is pending, no timeout changes nothing and a timeout replaces the one before. 0 fires in
-   * the next pass. A persistent event takes the timeout as its period. The timeout counts from the time that
-   * {@link EventBase.now} shows, which stands still while callbacks run.
+   * On a pending event, a call without a timeout changes nothing, and a timeout replaces the one before. A timeout of 0
+   * expires in the next pass. A persistent event uses the timeout as its period. The timeout counts from the time that
+   * {@link EventBase.now} returns, which is constant during the callbacks of one pass.
    *
-   * @param timeout milliseconds, 0 or more; fractions count, to the microsecond. Or what
-   *   {@link EventBase.commonTimeout} of the same base returned, which means its duration
+   * @param timeout milliseconds, 0 or more; fractions count, to the microsecond. Or a {@link CommonTimeout} of the same
+   *   base
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_EVENT_FINALIZING`, `ERR_INVALID_ARG_TYPE`,
    *   `ERR_OUT_OF_RANGE`, also for a common timeout of another base; `ERR_EVENT_BAD_FLAGS` when events of one
-   *   descriptor disagree on edge-triggering; `ERR_EVENT_BLOCKING` in debug mode for a descriptor that blocks, see
+   *   descriptor disagree on edge-triggering; `ERR_EVENT_BLOCKING` in debug mode for a descriptor in blocking mode, see
    *   {@link EventConfig.debug}
    * @throws {SystemError} of `epoll_ctl`: `EPERM` for a regular file or a directory, `EBADF` for a closed
-   *   descriptor, `ENOSPC` or `ENOMEM` at the kernel's limits. Of `sigaction`: `EINVAL` for a signal that nobody
-   *   can have, as SIGKILL. Nothing has changed then.
+   *   descriptor, `ENOSPC` or `ENOMEM` at the kernel's limits. Of `sigaction`: `EINVAL` for a signal that
+   *   cannot be caught, such as SIGKILL. The event is unchanged then.
    */
   add(timeout?: number | CommonTimeout): this {
     this.#checkOpen()
@@ -209,7 +206,7 @@ export class Event {
   }
 
   /**
-   * Drops the deadline and the period, and leaves the rest (`event_remove_timer`).
+   * Removes the deadline and the period; the interest stays (`event_remove_timer`).
    *
    * @throws {EventError} `ERR_EVENT_CLOSED`
    */
@@ -223,12 +220,12 @@ export class Event {
   }
 
   /**
-   * Makes the event active by hand, pending or not (`event_active`): its callback is called in this pass or
-   * the next. On an event that is active already the bits are added to its result.
+   * Makes the event active, pending or not (`event_active`): its callback runs in this pass or the next. The bits are
+   * added to the result of an event that is active already.
    *
-   * @param what what the callback will be told, of `EV`'s TIMEOUT, READ, WRITE, SIGNAL and CLOSED. Default 0
-   * @param ncalls how often to call, for a signal event, on top of the calls that are due; 0 does nothing. Accepted
-   *   and without effect for other events
+   * @param what the result: TIMEOUT, READ, WRITE, SIGNAL and CLOSED of `EV`. Default 0
+   * @param ncalls for a signal event, how often to call its callback, in addition to calls that are due; 0 does nothing.
+   *   Accepted without effect for other events
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`,
    *   `ERR_EVENT_BAD_FLAGS`
    */
@@ -247,20 +244,20 @@ export class Event {
   }
 
   /**
-   * Which of the bits the event is pending or active for (`event_pending`).
+   * The bits that the event is pending or active for (`event_pending`).
    *
-   * @param mask bits of `EV`; default all
+   * @param mask bits of `EV` to return. Default all
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`,
    *   `ERR_EVENT_BAD_FLAGS`
    */
-  pending(mask = 0xff): number {
+  pending(mask: number = ALL): number {
     this.#checkOpen()
-    checkBits('mask', mask, 0xff)
+    checkBits('mask', mask, ALL)
     return this.#id === NONE ? 0 : crossing.eventPending(this.#core.handle, this.#id, mask)
   }
 
   /**
-   * When the event times out, in wall-clock milliseconds since 1970; `undefined` without a deadline.
+   * The deadline in wall-clock milliseconds since 1970; `undefined` without one.
    *
    * @throws {EventError} `ERR_EVENT_CLOSED`
    */
@@ -272,9 +269,8 @@ export class Event {
   }
 
   /**
-   * Deletes the event and has the loop call `callback` once everything queued before it has run, after which
-   * the event is closed (`event_finalize`). Until then the event can be neither added nor activated. A second
-   * call replaces the callback.
+   * Deletes the event, and makes the loop call `callback` after everything queued before it; then the event is closed
+   * (`event_finalize`). Until then it can be neither added nor activated. A second call replaces the callback.
    *
    * @param callback called with the event
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`
@@ -293,8 +289,8 @@ export class Event {
   }
 
   /**
-   * Deletes the event for good (`event_free`). Idempotent, and safe in its own callback. Every later call but
-   * this one throws `ERR_EVENT_CLOSED`. An event that is being finalized is closed by its finalizer.
+   * Deletes and frees the event (`event_free`). Idempotent, and safe in its own callback. An event that is being finalized
+   * is closed by its finalizer instead.
    */
   close(): void {
     if (this.closed || this.#life !== Life.OPEN) return
@@ -321,7 +317,7 @@ export class Event {
     return crossing.eventCreate(this.#core.handle, this.#fd, this.#bits(), age)
   }
 
-  /** What it was made with, and above that its priority, in one number. */
+  /** Its bits, and above the lowest eight its priority. */
   #bits(): number {
     return this.#what | (this.priority << 8)
   }
@@ -350,7 +346,7 @@ export class Event {
   }
 
   /**
-   * Lets other threads name the events of a base.
+   * Lets other threads use the events of a base.
    *
    * @internal
    */
@@ -360,7 +356,7 @@ export class Event {
   }
 
   /**
-   * Takes the slot that {@link native} made for an event which fires once.
+   * Sets the id of an event that the native layer has added, to fire once.
    *
    * @internal
    */
@@ -370,10 +366,10 @@ export class Event {
   }
 
   /**
-   * Calls the callback that a code of the native loop names.
+   * Runs the callback of the event that a code of the native loop names.
    *
    * @internal
-   * @param inContext in the asynchronous context the event was made in, not the loop's
+   * @param inContext whether it runs in the asynchronous context in which the event was made, not in the loop's
    */
   static deliver(core: Core, code: number, inContext: boolean): void {
     const slot = code & NO_SLOT
@@ -405,7 +401,7 @@ export class Event {
   }
 }
 
-/** The number that stands for a timeout in a native call. */
+/** A timeout as the native layer takes it. */
 function timeoutOf(core: Core, timeout: number | CommonTimeout): number {
   return typeof timeout === 'number'
     ? checkTimeout('timeout', timeout)

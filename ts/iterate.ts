@@ -43,19 +43,18 @@ export function waitOnce(
 }
 
 /**
- * Readiness after readiness, as long as somebody asks.
+ * The readiness of a descriptor as an iterable.
  *
- * A level-triggered descriptor is watched only while an item is awaited, so that one which stays ready is told
- * once for each question. An edge-triggered one is watched all along; edges that come between two questions
- * are added up into one item.
+ * A level-triggered descriptor is watched only while an item is awaited, so that one which stays ready yields one item
+ * per call of `next`. An edge-triggered one is watched all the time; edges between two calls are merged into one item.
  */
 export class Watch implements AsyncIterableIterator<number, undefined> {
   readonly #core: Core
   readonly #event: Event
   readonly #isEdge: boolean
   readonly #stopListening: () => void
-  /** Those who asked and have not been answered. */
-  readonly #asked: PromiseWithReject[] = []
+  /** The calls of `next` that are not settled. */
+  readonly #calls: PromiseWithReject[] = []
   readonly #onClose = (reason: Error): void => this.#fail(reason)
   #seen = 0
   #failure: { reason: unknown } | undefined
@@ -87,12 +86,12 @@ export class Watch implements AsyncIterableIterator<number, undefined> {
     }
     if (this.#done) return Promise.resolve({ done: true, value: undefined })
     return new Promise((resolve, reject) => {
-      this.#asked.push({ resolve, reject })
+      this.#calls.push({ resolve, reject })
       try {
         if (!this.#isEdge) this.#event.add()
         else if (this.#seen !== 0) this.#answer()
       } catch (error) {
-        this.#asked.pop()
+        this.#calls.pop()
         this.#end()
         reject(error as Error)
       }
@@ -101,7 +100,7 @@ export class Watch implements AsyncIterableIterator<number, undefined> {
 
   return(): Promise<IteratorResult<number, undefined>> {
     this.#end()
-    for (const asked of this.#asked.splice(0)) asked.resolve({ done: true, value: undefined })
+    for (const call of this.#calls.splice(0)) call.resolve({ done: true, value: undefined })
     return Promise.resolve({ done: true, value: undefined })
   }
 
@@ -111,22 +110,22 @@ export class Watch implements AsyncIterableIterator<number, undefined> {
 
   #onReady(result: number): void {
     this.#seen |= result
-    if (this.#asked.length > 0) this.#answer()
-    if (!this.#isEdge && this.#asked.length > 0 && !this.#done) this.#event.add()
+    if (this.#calls.length > 0) this.#answer()
+    if (!this.#isEdge && this.#calls.length > 0 && !this.#done) this.#event.add()
   }
 
   #answer(): void {
     const value = this.#seen
     this.#seen = 0
-    this.#asked.shift()?.resolve({ done: false, value })
+    this.#calls.shift()?.resolve({ done: false, value })
   }
 
   #fail(reason: unknown): void {
     if (this.#done) return
     this.#end()
-    const asked = this.#asked.splice(0)
-    if (asked.length === 0) this.#failure = { reason }
-    for (const { reject } of asked) reject(reason as Error)
+    const calls = this.#calls.splice(0)
+    if (calls.length === 0) this.#failure = { reason }
+    for (const { reject } of calls) reject(reason as Error)
   }
 
   #end(): void {

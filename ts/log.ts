@@ -1,8 +1,8 @@
 /**
- * Messages of the engine: fetched when nothing else is under way, then published and told.
+ * Messages of the engine: fetched while no other call of this package is in progress, then published and reported.
  *
- * They are fetched after a base was made, when the blocking loop comes up for them, when the host's loop rings for
- * them, and when the process ends.
+ * They are fetched after a base was made, when the blocking loop returns to JavaScript for them, when the host's loop
+ * is woken for them, and when the process ends.
  */
 
 import type { Method } from './constants.js'
@@ -15,7 +15,7 @@ import { WeakValues } from './weak-values.js'
 /** By the engine's numbers. */
 const SEVERITIES: readonly LogSeverity[] = Object.freeze(['debug', 'message', 'warning', 'error'])
 
-/** libevent's words. */
+/** libevent's names for them. */
 const WORDS: Readonly<Record<LogSeverity, string>> = Object.freeze({
   debug: 'debug',
   message: 'msg',
@@ -30,13 +30,13 @@ let callback: ((message: LogMessage) => void) | undefined
 let isListening = false
 
 /**
- * Has every message of this thread's bases told to `listener` from now on (`event_set_log_callback`). Without one,
- * which is how it begins, they go to the standard error as `[warn] …`, all but those of severity `debug`.
+ * Sets the callback that receives every message of this thread's bases (`event_set_log_callback`). Without one, which is
+ * the default, messages are written to the standard error as `[warn] …`, except those of severity `debug`.
  *
- * What arises on a native thread, or while the loop blocks, is told as soon as JavaScript can run without
- * disturbing anything. Each worker has a callback of its own and hears of its own bases. What the callback throws is
- * an uncaught exception. The channel `event-base:log` of `node:diagnostics_channel` bears the same messages,
- * whatever the callback is.
+ * A message of a native thread, or of a loop that blocks, is reported as soon as JavaScript can run without interrupting
+ * another call. Each worker has its own callback, for its own bases. An exception of the callback is an uncaught
+ * exception. The channel `event-base:log` of `node:diagnostics_channel` carries the same messages, with or without a
+ * callback.
  *
  * ```ts
  * import { setLogCallback } from 'event-base'
@@ -52,7 +52,7 @@ export function setLogCallback(listener: ((message: LogMessage) => void) | undef
   callback = listener === undefined ? undefined : checkCallback('listener', listener)
 }
 
-/** Begins to hear of messages, before the first base of this thread is made. */
+/** Starts to collect messages, before the first base of this thread is made. */
 export function listen(): void {
   if (isListening) return
   isListening = true
@@ -60,22 +60,22 @@ export function listen(): void {
   process.on('exit', fetchMessages)
 }
 
-/** Lets messages about a base name it. */
+/** Makes messages that concern a base refer to it. */
 export function introduce(handle: NativeHandle, base: EventBase): void {
   bases.set(handle, base)
   forgotten.register(base, handle, base)
 }
 
-/** The base is closed. */
+/** Ends what {@link introduce} started, when the base is closed. */
 export function forget(handle: NativeHandle, base: EventBase): void {
   bases.delete(handle)
   forgotten.unregister(base)
 }
 
-/** Tells what there is to tell. */
+/** Reports the messages that were collected. */
 export function fetchMessages(): void {
   for (const { severity, text, base, method } of native.logTake()) {
-    tell({
+    report({
       severity: SEVERITIES[severity] ?? 'error',
       message: text,
       base: bases.get(base),
@@ -84,7 +84,7 @@ export function fetchMessages(): void {
   }
 }
 
-function tell(message: LogMessage): void {
+function report(message: LogMessage): void {
   if (logChannel.hasSubscribers) logChannel.publish(message)
   if (callback === undefined) {
     if (message.severity !== 'debug') {
@@ -95,7 +95,7 @@ function tell(message: LogMessage): void {
   try {
     callback(message)
   } catch (error) {
-    // As the channels do it: whoever is in the middle of something is not the one to be told.
+    // As the channels do: the exception must not end the call that is in progress.
     process.nextTick(() => {
       throw error
     })

@@ -1,33 +1,32 @@
-/** A base of another thread. */
+/** A handle of a base of another thread. */
 
+import { RESULTS } from './bits.js'
 import { closedError } from './errors.js'
-import { RESULTS } from './event.js'
 import { native, NO_TIMEOUT, type NativeRemote } from './native.js'
 import { checkBits, checkInteger, checkObject, checkTimeout, wrongType } from './validate.js'
 
 /**
- * Names a base to other threads of this process: a plain object, which `postMessage`, `workerData` and a
- * `BroadcastChannel` carry. Made by {@link EventBase.share}; good until the base is closed.
+ * Identifies a base for other threads of this process: a plain object, which `postMessage`, `workerData` and a
+ * `BroadcastChannel` carry. Made by {@link EventBase.share}; valid until the base is closed.
  */
 export interface SharedBase {
-  /** The name. What it looks like is nobody's business. */
+  /** The identity of the base. Its form is unspecified. */
   readonly eventBase: string
 }
 
 /**
- * What one thread has of another one's base: it can activate, add and delete events there, by their
- * {@link Event.id}, and stop the loop. Callbacks run in the thread that made the events. Made by
- * {@link EventBase.connect}.
+ * A handle of another thread's base: it activates, adds and deletes events there, by their {@link Event.id}, and stops
+ * the loop. Callbacks run in the thread that made the events. Made by {@link EventBase.connect}.
  *
- * A call takes effect at once, whatever the other thread does; a loop that sleeps is woken by it. Once the base is
- * closed, or its thread gone, every call throws `ERR_EVENT_CLOSED`.
+ * A call takes effect immediately, whatever the other thread does, and wakes a loop that sleeps. Once the base is closed
+ * or its thread has ended, every call throws `ERR_EVENT_CLOSED`.
  *
  * ```ts
  * import { EV, EventBase } from 'event-base'
  *
  * using base = new EventBase()
  * const event = base.newEvent(-1, 0, (_fd, what) => console.log(what === EV.READ))
- * // As a rule in another thread, which was sent both.
+ * // Usually in another thread, to which both were sent.
  * using remote = EventBase.connect(base.share())
  * remote.activate(event.id, EV.READ)
  * base.dispatch()
@@ -52,7 +51,7 @@ export class RemoteBase {
    * Makes an event active, as {@link Event.activate} does.
    *
    * @param eventId the event's {@link Event.id}
-   * @param what what its callback will be told, of `EV`'s TIMEOUT, READ, WRITE, SIGNAL and CLOSED. Default 0
+   * @param what the result: TIMEOUT, READ, WRITE, SIGNAL and CLOSED of `EV`. Default 0
    * @throws {EventError} `ERR_EVENT_CLOSED` if the event, the base or this is closed; `ERR_INVALID_ARG_TYPE`,
    *   `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`
    */
@@ -89,9 +88,9 @@ export class RemoteBase {
   }
 
   /**
-   * Leaves the loop at the end of the pass, as {@link EventBase.loopExit} does.
+   * Ends the loop after the pass that runs now, as {@link EventBase.loopExit} does.
    *
-   * @param after milliseconds; without it, now
+   * @param after milliseconds. Default: now
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   loopExit(after?: number): this {
@@ -101,7 +100,7 @@ export class RemoteBase {
   }
 
   /**
-   * Leaves the loop after the current callback, as {@link EventBase.loopBreak} does.
+   * Ends the loop after the current callback, as {@link EventBase.loopBreak} does.
    *
    * @throws {EventError} `ERR_EVENT_CLOSED`
    */
@@ -110,7 +109,7 @@ export class RemoteBase {
     return this
   }
 
-  /** Gives the other thread's base up, which goes on. Idempotent; every later call throws `ERR_EVENT_CLOSED`. */
+  /** Releases the handle; the base stays open. Idempotent; every later call throws `ERR_EVENT_CLOSED`. */
   close(): void {
     this.#native = undefined
   }

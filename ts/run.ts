@@ -25,13 +25,11 @@ export interface RunSettings {
   keepAlive: boolean
   /** Ends the run. */
   signal: AbortSource | undefined
-  /** Called with each step code that names no event and no watcher. */
-  onStep: (step: number) => void
 }
 
 /** Runs the loop until it ends. */
 export function run(core: Core, settings: RunSettings): Promise<LoopResult> {
-  const { flags, keepAlive, signal, onStep } = settings
+  const { flags, keepAlive, signal } = settings
   return new Promise((resolve, reject) => {
     throwIfAborted(signal)
     const end = (): void => {
@@ -62,7 +60,7 @@ export function run(core: Core, settings: RunSettings): Promise<LoopResult> {
       } else if (isWatcherStep(step)) {
         deliverWatcher(core, step, true)
       } else {
-        onStep(step)
+        core.onStep(step)
       }
     }
     const stopListening = onAbort(signal, (reason) => {

@@ -1,13 +1,13 @@
 /**
- * Signals beside the host's own.
+ * Signals in a process where Node handles signals too.
  *
- * The native handler calls the one that was there before it, so Node's listeners and events both hear a signal. But
- * libuv, which knows of nobody else, replaces what is installed when Node gets its first listener for a signal, and
- * resets it when the last one goes. Either is told to whoever listens, right after it happened, and the native layer
- * then takes its place again.
+ * The native handler calls the handler that was installed before it, so both Node's listeners and events receive a
+ * signal. But libuv installs its own handler when Node gets its first listener for a signal, and resets the disposition
+ * when the last one is removed. `newListener` and `removeListener` are emitted right after that, and the native layer
+ * then installs its handler again.
  *
- * For SIGCHLD libuv does the same with each child that starts and ends, unless Node has a listener for it. So it gets
- * one, which does nothing, while a base has events for it.
+ * For SIGCHLD libuv does the same for each child process that starts and ends, unless Node has a listener for it. So a
+ * listener that does nothing is added while a base has events for it.
  */
 
 import { constants } from 'node:os'
@@ -17,15 +17,15 @@ import type { Core } from './core.js'
 import { native } from './native.js'
 import { checkInteger, outOfRange, wrongType } from './validate.js'
 
-/** A signal by its name, as `process.on()` takes it, or by its number. */
+/** A POSIX signal by its name, as `process.on()` takes it, or by its number. */
 export type Signal = `SIG${string}` | number
 
 const NUMBERS: Readonly<Record<string, number | undefined>> = constants.signals
 
-/** The numbers of signals end here. */
+/** The greatest number of a signal. */
 const MOST = native.maxSignal()
 
-/** The number of a signal that is named, or a number from `least` to `most`. */
+/** The number of a signal that is given by its name, or a number from `least` to `most`. */
 export function signalNumber(signal: Signal, least = 1, most: number = MOST): number {
   if (typeof signal === 'number') return checkInteger('signal', signal, least, most)
   if (typeof signal !== 'string') throw wrongType('signal', 'of type string or number', signal)
@@ -41,11 +41,11 @@ function rejoin(type: string | symbol): void {
   if (number !== undefined) native.signalReassert(number)
 }
 
-/** Node registers signals on its main thread only. */
+/** Node's listeners for signals exist on its main thread only. */
 function join(): void {
   if (isJoined || !isMainThread) return
   isJoined = true
-  // Behind Node's own listeners, which were there first.
+  // Node's own listeners were added before, and run first.
   process.on('newListener', rejoin)
   process.on('removeListener', rejoin)
 }
@@ -53,18 +53,18 @@ function join(): void {
 /** The bases that have, or had, events for SIGCHLD. */
 const parents: Set<Core> = new Set()
 
-function hearNothing(): void {}
+function ignore(): void {}
 
-/** Lets events for a signal live beside the host. Called before the first one is made. */
+/** Makes events for a signal work beside the host's listeners. Called when an event for it is made. */
 export function shareSignal(core: Core, number: number): void {
   join()
   if (number === constants.signals.SIGCHLD && isMainThread && !parents.has(core)) {
-    if (parents.size === 0) process.on('SIGCHLD', hearNothing)
+    if (parents.size === 0) process.on('SIGCHLD', ignore)
     parents.add(core)
   }
 }
 
-/** Takes {@link shareSignal} back when a base is closed. */
+/** Ends what {@link shareSignal} started, when a base is closed. */
 export function unshareSignals(core: Core): void {
-  if (parents.delete(core) && parents.size === 0) process.off('SIGCHLD', hearNothing)
+  if (parents.delete(core) && parents.size === 0) process.off('SIGCHLD', ignore)
 }

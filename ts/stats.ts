@@ -1,65 +1,65 @@
-/** What a base has done so far. */
+/** The statistics of a base. */
 
 import { native, type NativeHandle } from './native.js'
 
-/** Durations in milliseconds, counted by their order of magnitude. */
+/** A histogram of durations. */
 export interface Histogram {
-  /** How many. */
+  /** The number of durations. */
   readonly count: number
   /** Their sum, in milliseconds. */
   readonly total: number
   /** The longest, in milliseconds. */
   readonly max: number
   /**
-   * 32 numbers: how many are below 1 µs, from there below 2 µs, from there below 4 µs and so on; the last is how
-   * many took 2^30 µs, some 18 minutes, or longer.
+   * 32 counts: of durations below 1 µs, from 1 to below 2 µs, from 2 to below 4 µs and so on; the last counts those of
+   * 2^30 µs, which are 18 minutes, and more.
    */
   readonly buckets: readonly number[]
 }
 
-/** How many events had their turn, by what they were called with. */
+/** Counts of dispatched events, by their results. */
 export interface EventCounts {
   /** READ, WRITE or CLOSED in the result. */
   readonly io: number
-  /** Else SIGNAL. */
+  /** Otherwise SIGNAL. */
   readonly signal: number
-  /** Else TIMEOUT. */
+  /** Otherwise TIMEOUT. */
   readonly timer: number
-  /** Else FINALIZE: events that were finalized. */
+  /** Otherwise FINALIZE: events that were finalized. */
   readonly finalizer: number
-  /** None of these: activated by hand, with nothing. */
+  /** No bit: activated by the program without a result. */
   readonly user: number
 }
 
-/** Where the time of a base went. */
+/** The times of a base. */
 export interface Timing {
   /**
-   * Waiting for the backend, sleep included. Under `run()` the host waits, and only the looks in between are
+   * Waits of the backend, including sleep. Under `run()` the host waits, and only polls are
    * counted.
    */
   readonly polling: Histogram
-  /** Callbacks, with the `nextTick`s and microtasks that `run()` lets run after each. */
+  /** Callbacks, including the `nextTick`s and microtasks that run after each under `run()`. */
   readonly callbacks: Histogram
-  /** How long after their deadlines the loop noticed timers. */
+  /** The time from the deadline of a timer until the loop found it expired. */
   readonly timerLag: Histogram
-  /** The event whose callback took longest, by its `id`, and how many milliseconds that were. */
+  /** The `id` of the event whose callback took longest, and that time in milliseconds. */
   readonly slowest: { readonly id: number; readonly duration: number } | undefined
 }
 
-/** What a base has done since it was made, or since its statistics were last reset. A frozen copy. */
+/** Statistics since the base was made or `EventBase.resetStats()` was last called. A frozen copy. */
 export interface Stats {
-  /** Passes of the loop: each polls once and serves one priority. */
+  /** Passes of the loop: each polls once and dispatches one priority. */
   readonly passes: number
-  /** Times the backend was asked what is ready, whether or not that slept. */
+  /** Waits of the backend, whether or not they slept. */
   readonly waits: number
-  /** Events that had their turn, the internal ones of `event-base/net` among them. */
+  /** Dispatched events, including the internal ones of `event-base/net`. */
   readonly events: EventCounts
   /**
-   * Wake-ups of a loop that slept, or of the host in its place, and how often a wait found one. Several that were
-   * sent may be found at once.
+   * Wake-ups sent to a loop that slept, or to the host that waited for it, and waits that received one. A wait may
+   * receive several at once.
    */
   readonly wakeups: { readonly sent: number; readonly received: number }
-  /** Where the time went; `undefined` unless the base was built with `EventConfig.measure()`. */
+  /** The times; `undefined` unless the base was built with `EventConfig.measure()`. */
   readonly timing: Timing | undefined
 }
 
@@ -67,7 +67,7 @@ function histogram(found: Histogram): Histogram {
   return Object.freeze({ ...found, buckets: Object.freeze([...found.buckets]) })
 }
 
-/** Asks for the statistics of a base, and lets them begin again if told to. */
+/** The statistics of a base, which are set to 0 if `reset` is true. */
 export function statsOf(handle: NativeHandle, reset: boolean): Stats {
   const { passes, waits, io, signal, timer, finalizer, user, sent, received, timing } = native.baseStats(
     handle,

@@ -60,7 +60,7 @@ export function checkBits(name: string, value: number, known: number): number {
   return value
 }
 
-/** The longest time that is told from "for ever": 2^53 microseconds, some 285 years. */
+/** The longest timeout: 2^53 microseconds, which are 285 years. */
 const LONGEST = Number.MAX_SAFE_INTEGER / 1000
 
 /** A time in milliseconds; fractions count, to the microsecond. */
@@ -70,13 +70,13 @@ export function checkTimeout(name: string, value: number): number {
   return value
 }
 
-/** Something to call. */
+/** A function. */
 export function checkCallback<T>(name: string, value: T): T {
   if (typeof value !== 'function') throw wrongType(name, 'of type function', value)
   return value
 }
 
-/** A file descriptor; whether it is open is the kernel's to say. */
+/** A file descriptor. The kernel checks whether it is open. */
 export function checkFd(name: string, value: number): number {
   return checkInteger(name, value, 0, 0x7fff_ffff)
 }

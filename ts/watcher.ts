@@ -1,4 +1,4 @@
-/** Who is told before the loop waits, and after. */
+/** Watchers: callbacks before and after each wait of the loop. */
 
 import { AsyncResource } from 'node:async_hooks'
 
@@ -8,7 +8,7 @@ import { crossing, native, StepCode } from './native.js'
 /**
  * Called when the loop is about to wait.
  *
- * @param wait for how many milliseconds; `undefined` without any deadline
+ * @param wait the milliseconds that it is going to wait; `undefined` without a deadline
  * @param watcher the watcher itself
  */
 export type PrepareCallback = (wait: number | undefined, watcher: Watcher) => void
@@ -20,15 +20,15 @@ export type PrepareCallback = (wait: number | undefined, watcher: Watcher) => vo
  */
 export type CheckCallback = (watcher: Watcher) => void
 
-/** Nothing has to be told when the resource of a watcher is garbage. */
+/** No `destroy` hook runs when the resource of a watcher is collected, which needs no finalizer. */
 const RESOURCE = Object.freeze({ requireManualDestroy: true })
 
 let make: (core: Core, prepare: PrepareCallback | undefined, check: CheckCallback | undefined) => Watcher
 let deliver: (core: Core, step: number, inContext: boolean) => void
 
 /**
- * Told before or after each wait of a loop: see {@link EventBase.onPrepare} and {@link EventBase.onCheck}. It lives
- * until it is closed, or its base is, whether somebody keeps it or not.
+ * A callback before or after each wait of a loop: see {@link EventBase.onPrepare} and {@link EventBase.onCheck}. It
+ * exists until it or its base is closed, referenced or not.
  */
 export class Watcher {
   readonly #core: Core
@@ -66,7 +66,7 @@ export class Watcher {
     return !this.#core.watchers.has(this.#id)
   }
 
-  /** Ends it (`evwatch_free`): it is told nothing more. Idempotent, and safe in its own callback and in others'. */
+  /** Removes the watcher (`evwatch_free`). Idempotent, and safe in its own callback and in others. */
   close(): void {
     if (this.#core.watchers.delete(this.#id)) native.baseUnwatch(this.#core.handle, this.#id)
   }
@@ -77,20 +77,20 @@ export class Watcher {
   }
 }
 
-/** Makes a watcher that is told before the wait. */
+/** Makes a watcher that is called before the wait. */
 export function watchPrepare(core: Core, callback: PrepareCallback): Watcher {
   return make(core, callback, undefined)
 }
 
-/** Makes a watcher that is told after the wait. */
+/** Makes a watcher that is called after the wait. */
 export function watchCheck(core: Core, callback: CheckCallback): Watcher {
   return make(core, undefined, callback)
 }
 
 /**
- * Calls the callback of the watcher that the native loop tells.
+ * Runs the callback of the watcher that the native loop names.
  *
- * @param inContext in the asynchronous context the watcher was made in, not the loop's
+ * @param inContext whether it runs in the asynchronous context in which the watcher was made, not in the loop's
  */
 export function deliverWatcher(core: Core, step: number, inContext: boolean): void {
   deliver(core, step, inContext)

@@ -47,7 +47,6 @@ const cases: Case[] = [
     (base, options) =>
       void base.wait(socket.pair().map(closeAfter)[0] ?? -1, EV.READ, options).catch(() => {}),
   ],
-  ['stats', { reset: false }, (base, options) => base.stats(options)],
   [
     'setMaxDispatchInterval',
     { interval: 1, callbacks: 1, minPriority: 0 },

@@ -1,4 +1,4 @@
-/** Where sockets are, in the words of users and in those of the native layer. */
+/** Addresses of sockets: as the public functions take them and as the native layer does. */
 
 import { isIP } from 'node:net'
 
@@ -19,7 +19,7 @@ export interface UnixPath {
   path: string
 }
 
-/** Where to listen or to connect. */
+/** An address to listen at or to connect to. */
 export type Target = HostAndPort | UnixPath
 
 /** The address of an internet socket. */
@@ -28,14 +28,14 @@ export interface InternetAddress {
   host: string
   /** 1 to 65535. */
   port: number
-  /** Which kind of address the host is. */
+  /** The family of the address. */
   family: 'IPv4' | 'IPv6'
 }
 
-/** The address of a socket; the path of a unix socket that has no name is empty. */
+/** The address of a socket. The path of an unnamed unix socket is empty. */
 export type SocketAddress = InternetAddress | UnixPath
 
-/** An address as the native layer takes it: a path has the port -1. */
+/** An address as the native layer takes it: a host and a port, or a path and the port -1. */
 export interface Place {
   place: string
   port: number
@@ -47,7 +47,7 @@ function isUnixPath(target: Target): target is UnixPath {
   return 'path' in target && target.path !== undefined
 }
 
-/** Checks a target's shape; the host may still be a name. */
+/** Checks the properties of a target, whose host may be a name. */
 export function checkTarget(name: string, target: Target): Place {
   const given = checkObject(name, target)
   if (isUnixPath(given)) {
@@ -59,12 +59,12 @@ export function checkTarget(name: string, target: Target): Place {
   return { place: host, port: checkInteger(`${name}.port`, port, 0, 65_535) }
 }
 
-/** Whether it can be used as it is: a path, or a numeric host. */
+/** Whether an address needs no look-up: a path, or a numeric host. */
 export function isNumeric({ place, port }: Place): boolean {
   return port === UNIX || isIP(place) !== 0
 }
 
-/** Checks a target that must not need a look-up. */
+/** Checks a target that needs no look-up. */
 export function checkNumericTarget(name: string, target: Target): Place {
   const found = checkTarget(name, target)
   if (found.port !== UNIX && found.place === 'localhost') found.place = '127.0.0.1'
@@ -74,13 +74,13 @@ export function checkNumericTarget(name: string, target: Target): Place {
   return found
 }
 
-/** The address the native layer tells. */
+/** An address of the native layer as the public functions return it. */
 export function toAddress({ place, port }: Place): SocketAddress {
   if (port < 0) return { path: place }
   return { host: place, port, family: isIP(place) === 6 ? 'IPv6' : 'IPv4' }
 }
 
-/** Calls the native layer; a system error it throws gets the address it was about, as Node's own have. */
+/** Runs a native call that concerns an address, which is added to a system error that it throws. */
 export function at<T>({ place, port }: Place, call: () => T): T {
   try {
     return call()

@@ -1,12 +1,12 @@
-/** How a listening socket is bound: the options that have to be set before. */
+/** The options of a listening socket that are set before it is bound. */
 
 import { native } from '../native.js'
 import { checkBoolean, checkInteger, checkObject, checkTimeout } from '../validate.js'
 import { at, checkNumericTarget, type Target } from './address.js'
 
 /**
- * How to bind. An option that the address family lacks is refused with `EOPNOTSUPP`, one that the system lacks
- * with `ENOPROTOOPT`; none is passed over.
+ * Options of a listening socket. An option that the address family does not have fails with `EOPNOTSUPP`, one that the
+ * system does not have with `ENOPROTOOPT`; none is ignored.
  */
 export interface BindOptions {
   /**
@@ -20,40 +20,39 @@ export interface BindOptions {
    */
   reusePort?: boolean | undefined
   /**
-   * Keeps an IPv6 socket from taking IPv4 connections as well (`IPV6_V6ONLY`); IPv6 alone. By default `'::'` is
-   * dual stack, whatever the system's default, and an IPv4 peer shows as `'::ffff:192.0.2.1'`.
+   * Makes an IPv6 socket accept no IPv4 connections (`IPV6_V6ONLY`); IPv6 only. By default `'::'` is dual stack,
+   * whatever the system's default is, and the address of an IPv4 peer is `'::ffff:192.0.2.1'`.
    */
   ipv6Only?: boolean | undefined
   /**
-   * Listens at addresses that are not this host's, for connections that a firewall diverts here
+   * Allows addresses that this host does not have, for connections that a firewall diverts to it
    * (`IP_TRANSPARENT`, `IPV6_TRANSPARENT`; Linux, `CAP_NET_ADMIN`, else `EPERM`). Not for paths.
    */
   transparent?: boolean | undefined
-  /** Binds an address that this host does not have yet (`IP_FREEBIND`; Linux). Not for paths. */
+  /** Allows an address that this host does not have yet (`IP_FREEBIND`; Linux). Not for paths. */
   freeBind?: boolean | undefined
   /**
-   * How many connections may wait that brought data in their first packet (`TCP_FASTOPEN`; Linux). 0, the
-   * default, is none. Without the second bit of `net.ipv4.tcp_fastopen` the system ignores it.
+   * How many connections with data in their first packet may wait (`TCP_FASTOPEN`; Linux). Default 0:
+   * none. Without the second bit of `net.ipv4.tcp_fastopen` the system ignores it.
    */
   fastOpen?: number | undefined
   /**
-   * A connection is not reported before it brought data, or for this many milliseconds (`TCP_DEFER_ACCEPT`;
-   * Linux, which rounds it up, to one of 1, 3, 7, 15, ... seconds). For protocols in which the client speaks
-   * first. Not for paths.
+   * Milliseconds for which a connection without data is not reported (`TCP_DEFER_ACCEPT`; Linux, which rounds them up
+   * to one of 1, 3, 7, 15, ... seconds). For protocols in which the client sends first. Not for paths.
    */
   deferAccept?: number | undefined
-  /** Small writes of the connections are sent at once (`TCP_NODELAY`, inherited by each). Not for paths. */
+  /** Sends small writes without delay (`TCP_NODELAY`, inherited by each connection). Not for paths. */
   noDelay?: boolean | undefined
-  /** The system probes connections that are silent (`SO_KEEPALIVE`, inherited by each). Not for paths. */
+  /** Probes idle connections (`SO_KEEPALIVE`, inherited by each connection). Not for paths. */
   keepAlive?: boolean | undefined
   /**
-   * Milliseconds of silence before the first probe (`TCP_KEEPIDLE`, inherited by each connection), rounded up to
+   * Idle milliseconds before the first probe (`TCP_KEEPIDLE`, inherited by each connection), rounded up to
    * seconds. Default: the system's, two hours on Linux. Not for paths.
    */
   keepAliveIdle?: number | undefined
 }
 
-/** The options that mean nothing for a socket that somebody else has bound. */
+/** The options that have no effect on a socket that is bound already. */
 export const BEFORE_BIND: readonly Exclude<keyof BindOptions, 'backlog'>[] = [
   'reusePort',
   'ipv6Only',
@@ -66,9 +65,9 @@ export const BEFORE_BIND: readonly Exclude<keyof BindOptions, 'backlog'>[] = [
   'keepAliveIdle',
 ]
 
-/** How many connections may wait to be accepted, unless told otherwise. */
+/** How many connections may wait to be accepted by default. */
 const BACKLOG = 4096
-/** No time, to the native layer. */
+/** The native layer's value for no time. */
 const NONE = -1
 const MOST = 0x7fff_ffff
 
@@ -77,7 +76,7 @@ export function checkBacklog(name: string, value: number | undefined): number {
   return value === undefined || checkInteger(name, value, -1, MOST) === -1 ? BACKLOG : value
 }
 
-/** Checks how to bind, for the native layer. */
+/** Checks the options, and returns them as the native layer takes them. */
 export function checkBindOptions(
   name: string,
   options: BindOptions,

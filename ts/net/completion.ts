@@ -1,39 +1,39 @@
-/** What happened to a listener, a connect or a relay. */
+/** Completions: results of listeners, connects and relays. */
 
 import { crossing, native, type NativeHandle } from '../native.js'
 import type { Place } from './address.js'
 
-interface Told {
-  /** Which source it happened to. */
+interface Keyed {
+  /** The key of the source. */
   key: number
 }
 
-/** A listener has a connection. */
-export interface Accepted extends Told {
+/** A listener has accepted a connection. */
+export interface Accepted extends Keyed {
   kind: 'accepted'
   fd: number
   peer: Place
 }
 
-/** A listener could not accept. */
-export interface AcceptFailed extends Told {
+/** A listener has failed to accept. */
+export interface AcceptFailed extends Keyed {
   kind: 'acceptFailed'
   error: Error
-  /** Milliseconds until it tries again; negative where it does not. */
+  /** Milliseconds until it tries again; negative if it does not. */
   retryAfter: number
 }
 
-/** A connect has come to its end. */
-export interface Connected extends Told {
+/** A connect has succeeded or failed. */
+export interface Connected extends Keyed {
   kind: 'connected'
-  /** -1 where it failed. */
+  /** -1 if it failed. */
   fd: number
   /** How it failed, and how its attempts failed, with the index of the address. */
   failure: ReturnType<typeof native.netConnectFailure> | undefined
 }
 
-/** A relay has come to its end. */
-export interface RelayEnded extends Told {
+/** A relay has ended. */
+export interface RelayEnded extends Keyed {
   kind: 'relayEnded'
   bytesAToB: number
   bytesBToA: number
@@ -43,10 +43,10 @@ export interface RelayEnded extends Told {
   error: Error | undefined
 }
 
-/** Something that happened to a source. */
+/** A result of a source. */
 export type Completion = Accepted | AcceptFailed | Connected | RelayEnded
 
-/** What the native call returns, which has the same. */
+// The kinds, as the native call returns them.
 const ACCEPTED = 1
 const ACCEPT_FAILED = 2
 const CONNECTED = 3
@@ -54,7 +54,7 @@ const RELAY_ENDED = 4
 
 const REASONS = ['end', 'error', 'idle', 'closed'] as const
 
-/** Where the native layer writes. One for all bases: it is read before anything else can happen. */
+/** The native layer writes here. One array serves all bases: it is read before any other call. */
 const numbers = new Float64Array(7)
 
 /** The next completion, if there is one. */
@@ -93,12 +93,12 @@ function number(index: number): number {
   return numbers[index] ?? 0
 }
 
-/** An IPv4 address from its number; any other one is asked for. */
+/** The address of a peer: IPv4 from its number, any other from a second call. */
 function peer(handle: NativeHandle, host: number, port: number): Place {
   if (port < 0) return native.netPeer(handle) ?? { place: '', port: -2 }
   return { place: `${host >>> 24}.${(host >>> 16) & 255}.${(host >>> 8) & 255}.${host & 255}`, port }
 }
 
 function failure(handle: NativeHandle): Error {
-  return native.netFailure(handle) ?? new Error('the native layer has forgotten why')
+  return native.netFailure(handle) ?? new Error('The native layer has no error for the failure')
 }

@@ -1,4 +1,4 @@
-/** Connecting. */
+/** Connecting to an address or a name. */
 
 import { isIP } from 'node:net'
 
@@ -13,25 +13,25 @@ import { checkLocal, type Local, type LocalOptions } from './local.js'
 import { resolve, timedOut, type LookupFunction } from './lookup.js'
 import { Sources } from './sources.js'
 
-/** How to connect. */
+/** Options of {@link connect}. */
 export interface ConnectOptions extends LocalOptions {
-  /** Milliseconds until it fails with `ETIMEDOUT`, look-up included. Default: as long as the system tries. */
+  /** Milliseconds until it fails with `ETIMEDOUT`, including the look-up. Default: the system's, which is minutes. */
   timeout?: number | undefined
-  /** Gives it up. */
+  /** An abort signal, which cancels it. */
   signal?: AbortSignal | undefined
   /**
-   * For a name with several addresses: how many milliseconds after one attempt the next is begun, while the first
-   * goes on. Default 250, as RFC 8305 recommends; at least 10, its lower bound. It advises against less than 100 and
+   * For a name with several addresses: the milliseconds from the start of one attempt to the start of the next, while the
+   * first continues. Default 250, as RFC 8305 recommends; at least 10, its minimum. It advises against less than 100 and
    * more than 2000.
    */
   attemptDelay?: number | undefined
-  /** Finds the addresses of a name. Default: `lookup` of `node:dns`. */
+  /** Looks up the addresses of a name. Default: `lookup` of `node:dns`. */
   lookup?: LookupFunction | undefined
 }
 
 /** The delay that RFC 8305 recommends, in milliseconds. */
 const ATTEMPT_DELAY = 250
-/** The least that it allows. */
+/** The minimum of RFC 8305. */
 const LEAST_DELAY = 10
 
 /** The error of a connect for which every attempt failed: as Node's own, with the code of the first attempt. */
@@ -99,7 +99,7 @@ function connectTo(
       throw error
     }
     sources.add(key, {
-      tell(completion) {
+      complete(completion) {
         if (completion.kind !== 'connected') return
         settle()
         if (completion.fd >= 0) resolved(completion.fd)
@@ -113,7 +113,7 @@ function connectTo(
   })
 }
 
-/** Those addresses that can be reached from the local one, or all where that is none of them. */
+/** The addresses of the family of the local address; all if there are none. */
 function reachable(addresses: string[], local: Local | undefined): string[] {
   const family = isIP(local?.localAddress ?? '')
   const found = addresses.filter((address) => isIP(address) === family)
@@ -121,13 +121,13 @@ function reachable(addresses: string[], local: Local | undefined): string[] {
 }
 
 /**
- * Connects in the base's loop. Settles while the base is run; under the blocking `loop()` only after that
- * returned, as every promise, and with a host's name not before the look-up ended, which needs Node's own loop.
+ * Connects in the base's loop. The promise settles while the base is run; like every promise, it settles after a blocking
+ * `loop()` has returned. The look-up of a name needs Node's own loop.
  *
- * A name with several addresses is tried by RFC 8305 ("happy eyeballs"): the addresses take turns by family,
- * beginning with the resolver's favourite; each attempt is begun `attemptDelay` milliseconds after the one before,
- * or at once when one fails; the first that succeeds wins, and the others are given up. So an address, or a whole
- * family, that never answers costs a quarter of a second.
+ * A name with several addresses is connected to as RFC 8305 describes ("Happy Eyeballs Version 2"): the families of the
+ * addresses alternate, beginning with that of the resolver's first address; each attempt starts `attemptDelay`
+ * milliseconds after the one before, or immediately when one fails; the first that succeeds is used, and the others are
+ * cancelled. So an address, or a whole family, that never answers costs a quarter of a second.
  *
  * ```ts
  * import { EventBase } from 'event-base'
@@ -136,7 +136,7 @@ function reachable(addresses: string[], local: Local | undefined): string[] {
  * const base = new EventBase()
  * const listener = listen(base, { host: '127.0.0.1', port: 0 }, (fd) => socket.close(fd))
  * void base.run()
- * // Nobody listens at the first address.
+ * // No socket listens at the first address.
  * const lookup = async () => ['::1', '127.0.0.1']
  * const fd = await connect(base, { host: 'example.test', port: listener.address.port }, { lookup, timeout: 5000 })
  * console.log(socket.peer(fd))

@@ -1,4 +1,4 @@
-/** Datagrams: sockets for them, and batches of them that cost one call. */
+/** Datagrams: UDP sockets, and batches that are received or sent by one call. */
 
 import { crossing, native } from '../native.js'
 import {
@@ -19,29 +19,29 @@ import {
   type Place,
 } from './address.js'
 
-/** Where and how to receive datagrams. */
+/** An address to receive datagrams at, and the options of the socket. */
 export interface DatagramTarget extends HostAndPort {
   /**
-   * Lets other sockets be bound to the same address (`SO_REUSEPORT`). Linux spreads the senders over them; other
-   * systems give all datagrams to one.
+   * Allows other sockets at the same address (`SO_REUSEPORT`). Linux distributes the senders over them (`socket(7)`);
+   * other systems deliver all datagrams to one.
    */
   reusePort?: boolean | undefined
-  /** Keeps an IPv6 socket from taking IPv4 datagrams as well. */
+  /** Makes an IPv6 socket receive no IPv4 datagrams. */
   ipv6Only?: boolean | undefined
 }
 
-/** The shape of a batch. */
+/** The size of a batch. */
 export interface DatagramBatchOptions {
-  /** How many datagrams there is room for; 1 to 64. Default 16. */
+  /** The maximum number of datagrams, 1 to 64. Default 16. */
   slots?: number | undefined
-  /** Bytes there is room for in each; 1 to 65535. Default 2048, more than a datagram on an Ethernet has. */
+  /** The maximum number of bytes in each, 1 to 65535. Default 2048, more than a datagram on an Ethernet has. */
   size?: number | undefined
 }
 
-/** The most slots of a batch. */
+/** The maximum number of slots of a batch. */
 const MOST_SLOTS = 64
 
-/** Bytes of a record: see `datagram.rs`, which has the layout. */
+/** The size of a record, whose layout is described in `datagram.rs`. */
 const RECORD = 32
 const CUT = 4
 const FAMILY = 5
@@ -52,8 +52,8 @@ let recordsOf: (batch: DatagramBatch) => Buffer
 let setCount: (batch: DatagramBatch, count: number) => void
 
 /**
- * Datagrams that were received, or are to be sent, in one call. Made once and used again and again: receiving and
- * sending allocate nothing, and an address becomes an object only when it is asked for.
+ * Datagrams that are received or sent by one call. A batch is made once and reused: receiving and sending allocate
+ * nothing, and an address becomes an object only when it is read.
  *
  * ```ts
  * import { EV, EventBase } from 'event-base'
@@ -63,15 +63,15 @@ let setCount: (batch: DatagramBatch, count: number) => void
  * const server = socket.bindDatagram({ host: '127.0.0.1', port: 0 })
  * const client = socket.connectDatagram(socket.address(server) as InternetAddress)
  *
- * const questions = new DatagramBatch()
- * for (const text of ['one', 'two']) questions.add(Buffer.from(text))
- * socket.sendMany(client, questions)
+ * const requests = new DatagramBatch()
+ * for (const text of ['one', 'two']) requests.add(Buffer.from(text))
+ * socket.sendMany(client, requests)
  *
  * const batch = new DatagramBatch({ slots: 8, size: 512 })
  * const event = base.newEvent(server, EV.READ, () => {
  *   socket.receiveMany(server, batch)
  *   console.log(String(batch.bytes(0)), 'from', batch.address(0)?.host)
- *   socket.sendMany(server, batch) // each goes back to its sender
+ *   socket.sendMany(server, batch) // each is returned to its sender
  * })
  * event.add()
  * base.dispatch()
@@ -85,9 +85,9 @@ let setCount: (batch: DatagramBatch, count: number) => void
  * ```
  */
 export class DatagramBatch {
-  /** How many datagrams there is room for. */
+  /** The maximum number of datagrams. */
   readonly slots: number
-  /** Bytes there is room for in each. */
+  /** The maximum number of bytes in each. */
   readonly size: number
   /** The bytes of all slots; slot `index` begins at `index * size`. */
   readonly data: Buffer
@@ -111,23 +111,24 @@ export class DatagramBatch {
     this.#records = Buffer.alloc(this.slots * RECORD)
   }
 
-  /** How many datagrams it holds, in the first slots. */
+  /** The number of datagrams, which are in the first slots. */
   get count(): number {
     return this.#count
   }
 
-  /** Forgets its datagrams. Receiving does so by itself. */
+  /** Removes all datagrams. Receiving does this first. */
   clear(): void {
     this.#count = 0
   }
 
-  /** Where the record of one it holds begins. */
+  /** The position of the record of a datagram. */
   #at(index: number): number {
+    if (this.#count === 0) throw outOfRange('index', 'less than count, which is 0', index)
     return checkInteger('index', index, 0, this.#count - 1) * RECORD
   }
 
   /**
-   * How many bytes of a slot are its datagram's. 0 is a datagram too.
+   * The number of bytes of a datagram, which may be 0.
    *
    * @param index below {@link count}
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
@@ -137,7 +138,7 @@ export class DatagramBatch {
   }
 
   /**
-   * Whether a datagram was longer than its slot; what did not fit is lost.
+   * Whether a datagram was longer than its slot. The rest of it is lost.
    *
    * @param index below {@link count}
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
@@ -147,7 +148,7 @@ export class DatagramBatch {
   }
 
   /**
-   * A datagram's bytes, as a view that is good until the slot is used again.
+   * The bytes of a datagram, as a view on {@link data} that is valid until the slot is used again.
    *
    * @param index below {@link count}
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
@@ -158,10 +159,10 @@ export class DatagramBatch {
   }
 
   /**
-   * Where a datagram came from or goes to.
+   * The sender of a datagram that was received, or the destination of one that is sent.
    *
    * @param index below {@link count}
-   * @returns `undefined` for the peer of a connected socket, and for a sender that has no internet address
+   * @returns `undefined` for the peer of a connected socket, and for a sender without an internet address
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   address(index: number): InternetAddress | undefined {
@@ -178,9 +179,9 @@ export class DatagramBatch {
   /**
    * Adds a datagram to be sent. Its bytes are copied.
    *
-   * @param bytes at most {@link size}; not over a SharedArrayBuffer
-   * @param to a numeric host (or `'localhost'`: 127.0.0.1) and a port; nothing for the peer of a connected socket
-   * @returns whether there was a slot left for it
+   * @param bytes at most {@link size}; not on a SharedArrayBuffer
+   * @param to a numeric host (or `'localhost'`: 127.0.0.1) and a port. Default: the peer of a connected socket
+   * @returns `false` if no slot is left
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   add(bytes: Uint8Array, to?: HostAndPort): boolean {
@@ -210,11 +211,11 @@ function checkBatch(batch: DatagramBatch): DatagramBatch {
 }
 
 /**
- * Opens a UDP socket that receives at an address. `SO_REUSEADDR` is not set: a port that another socket has is
+ * Opens a UDP socket that receives at an address. `SO_REUSEADDR` is not set: a port that another socket uses is
  * refused.
  *
  * @param target a numeric host (or `'localhost'`: 127.0.0.1) and a port, 0 for any
- * @returns the descriptor, non-blocking and the caller's
+ * @returns the descriptor, which is non-blocking and which the caller owns
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
  * @throws {SystemError} `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`, ... with `address` and `port`
  */
@@ -227,11 +228,11 @@ export function bindDatagram(target: DatagramTarget): number {
 }
 
 /**
- * Opens a UDP socket with a peer: it receives from nobody else, sends there unless told otherwise, and hears that
- * nobody is there (`ECONNREFUSED`). Nothing is sent by this call.
+ * Opens a UDP socket with a peer: it receives from the peer only, sends to it by default, and reports `ECONNREFUSED` if
+ * no socket receives there. This call sends nothing.
  *
  * @param target a numeric host (or `'localhost'`: 127.0.0.1) and a port
- * @returns the descriptor, non-blocking and the caller's
+ * @returns the descriptor, which is non-blocking and which the caller owns
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
  * @throws {SystemError} `ENETUNREACH`, `EADDRNOTAVAIL`, ... with `address` and `port`
  */
@@ -241,14 +242,14 @@ export function connectDatagram(target: HostAndPort): number {
 }
 
 /**
- * Receives what has arrived, as many datagrams as there are slots at most: one system call on Linux and FreeBSD
- * (`recvmmsg(2)`), one for each datagram elsewhere. What the batch held is forgotten, also when this throws.
+ * Receives datagrams that have arrived, at most as many as there are slots: one system call on Linux and FreeBSD
+ * (`recvmmsg(2)`), one for each datagram elsewhere. The batch is cleared first, also when this throws.
  *
  * @param fd a datagram socket
- * @param batch where to
- * @returns how many came, which is `batch.count` too; -1 when none is there (and `batch.count` is 0)
+ * @param batch the batch to receive into
+ * @returns how many were received, which is `batch.count`; -1 when none has arrived, and `batch.count` is 0
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
- * @throws {SystemError} `ECONNREFUSED` on a connected socket whose datagram nobody took, `ENOTSOCK`, `EBADF`, ...
+ * @throws {SystemError} `ECONNREFUSED` on a connected socket whose datagram was not received, `ENOTSOCK`, `EBADF`, ...
  */
 export function receiveMany(fd: number, batch: DatagramBatch): number {
   const { data, size, slots } = checkBatch(batch)
@@ -260,13 +261,13 @@ export function receiveMany(fd: number, batch: DatagramBatch): number {
 
 /**
  * Sends a batch's datagrams in order, each to its address: one system call on Linux and FreeBSD (`sendmmsg(2)`), one
- * for each datagram elsewhere. A batch that was received goes back to its senders. The batch keeps them.
+ * for each datagram elsewhere. A batch that was received is returned to its senders. The batch is unchanged.
  *
  * @param fd a datagram socket
- * @param batch what to send
+ * @param batch the batch to send
  * @param from the first one. Default 0
- * @param to behind the last one. Default all there are
- * @returns how many were taken, from the first on (0 if there were none to send); -1 when none could be
+ * @param to the one after the last. Default `batch.count`
+ * @returns how many were sent, from the first on; 0 for an empty range; -1 when the socket accepts none
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
  * @throws {SystemError} about the datagram `from`: `EMSGSIZE`, `EDESTADDRREQ`, `ENETUNREACH`, `EPERM`, `EBADF`, ...
  *   One about a later datagram is thrown by the call that begins with it

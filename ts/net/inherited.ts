@@ -11,9 +11,9 @@ export interface InheritedDescriptor {
   name: string
 }
 
-/** How to take what was inherited. */
+/** Options of {@link inheritedDescriptors}. */
 export interface InheritedOptions {
-  /** Whether to remove the variables from `process.env`, so that nobody takes the descriptors again. */
+  /** Whether to remove the variables from `process.env`, so that the descriptors are not used twice. */
   unset?: boolean | undefined
 }
 
@@ -31,9 +31,9 @@ function count(name: string, text: string, least: number): number {
 }
 
 /**
- * The descriptors that a service manager opened for this process, as `sd_listen_fds(3)` finds them: `LISTEN_FDS`
- * of them, from 3, if `LISTEN_PID` is this process, named by `LISTEN_FDNAMES`. Each is made close-on-exec. Without
- * the variables, or where they are meant for another process, there are none.
+ * The descriptors that a service manager opened for this process, as `sd_listen_fds(3)` returns them: `LISTEN_FDS`
+ * descriptors from 3 on, if `LISTEN_PID` is this process, with the names of `LISTEN_FDNAMES`. Each is made close-on-exec.
+ * The result is empty without the variables, or if they are for another process.
  *
  * ```ts
  * import { EventBase } from 'event-base'
@@ -46,7 +46,7 @@ function count(name: string, text: string, least: number): number {
  * ```
  *
  * @param options `unset` removes the variables
- * @throws {EventError} `ERR_OUT_OF_RANGE` for variables that are no numbers, or another number of names;
+ * @throws {EventError} `ERR_OUT_OF_RANGE` for variables that are not numbers, or another number of names;
  *   `ERR_INVALID_ARG_TYPE`
  * @throws {SystemError} `EBADF` for one that is not open
  */
@@ -65,7 +65,7 @@ export function inheritedDescriptors(options?: InheritedOptions): InheritedDescr
     }
     const found: InheritedDescriptor[] = []
     for (let index = 0; index < length; index++) {
-      // The first that is not open ends it, whatever number was claimed.
+      // Throws at the first that is not open, however many LISTEN_FDS claims.
       native.socketSetCloseOnExec(FIRST + index)
       found.push({ fd: FIRST + index, name: names?.[index] ?? 'unknown' })
     }

@@ -18,41 +18,42 @@ import { pathRemover } from './own-path.js'
 import { address as addressOf, type ListenTarget } from './socket.js'
 import { Sources, type Completion, type Source } from './sources.js'
 
-/** A listening socket that somebody else has opened: a service manager, a parent process. */
+/** A listening socket that a service manager or a parent process has opened. */
 export interface InheritedListener {
   /**
-   * A descriptor of a socket that listens. It is the listener's from here on, made non-blocking and closed with
-   * it, unless it is refused as what it is; its path, if it has one, stays.
+   * A descriptor of a socket that listens. The listener owns it, makes it non-blocking and closes it, unless the
+   * descriptor is refused because of its kind. Its path, if it has one, is not removed.
    */
   fd: number
-  /** Makes a bound socket listen, or changes how many connections may wait: see `BindOptions`. Default: neither. */
+  /** Makes a bound socket listen, or changes its backlog: see `BindOptions`. Default: neither. */
   backlog?: number | undefined
 }
 
-/** How to accept. */
+/** Options of a listener. */
 export interface AcceptOptions {
-  /** How many connections are accepted in one pass of the loop before other events get their turn. Default 64. */
+  /** How many connections are accepted in one pass of the loop, before other events are dispatched. Default 64. */
   batch?: number | undefined
-  /** Whether it accepts nothing before `resume()`. */
+  /** Whether it accepts nothing until `resume()`. */
   paused?: boolean | undefined
   /**
-   * Called when accepting fails. While descriptors or memory lack, the listener tries again by itself after
-   * `retryAfter` milliseconds and longer, and tells it once; without the callback that is a process warning.
-   * Without `retryAfter` the listener is of no more use and closed; without the callback that error is thrown.
+   * Called when accepting fails. During a shortage of descriptors or memory the listener retries after `retryAfter`
+   * milliseconds and then less often, and reports the shortage once; without a callback that is a process warning. If
+   * `retryAfter` is `undefined`, the failure is permanent and the listener is closed; without a callback that error is
+   * thrown.
    */
   onError?: ((error: Error, retryAfter: number | undefined) => void) | undefined
 }
 
-/** Where to listen, and how to accept. */
+/** The address of a listener, and its options. */
 export type ListenOptions = (ListenTarget | InheritedListener) & AcceptOptions
 
-/** Called for each connection, whose descriptor is the callback's to close or to hand on. */
+/** Called for each connection. The callback owns its descriptor. */
 export type ConnectionCallback<Address extends SocketAddress = SocketAddress> = (
   fd: number,
   peer: Address,
 ) => void
 
-/** Checks a listening socket from elsewhere. `prefix` is what the options are called in messages. */
+/** Checks a listening socket from elsewhere. `prefix` is the name of the options in messages. */
 export function adopt(prefix: string, options: InheritedListener): number {
   const fd = checkFd(`${prefix}.fd`, options.fd)
   for (const name of ['host', 'port', 'path', ...BEFORE_BIND]) {
@@ -86,7 +87,7 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
     if (onError !== undefined) checkCallback('options.onError', onError)
     const isInherited = 'fd' in given && given.fd !== undefined
     const fd = isInherited ? adopt('options', given) : listenAt('options', given as ListenTarget)
-    // The kind of address follows from the target's.
+    // The address is of the target's kind.
     this.#address = addressOf(fd) as Address
     this.#removePath = isInherited ? () => {} : pathRemover(this.#address)
     this.#fd = fd
@@ -97,7 +98,7 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
     sources.add(this.#key, this)
   }
 
-  /** Where it listens; after port 0, with the port that was chosen. */
+  /** The address it listens at, with the port that the system chose for port 0. */
   get address(): Address {
     return this.#address
   }
@@ -107,7 +108,7 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
     return this.#sources.core.owner
   }
 
-  /** The listening socket, for its options; the listener owns and closes it. -1 once it was closed. */
+  /** The listening socket, which the listener owns and closes; -1 once it is closed. */
   get fd(): number {
     return this.#closed ? -1 : this.#fd
   }
@@ -118,7 +119,7 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
   }
 
   /**
-   * Accepts nothing for now: connections wait in the system's queue. Twice is as good as once.
+   * Accepts nothing until {@link resume}: connections wait in the system's queue. Idempotent.
    *
    * @throws {EventError} `ERR_EVENT_CLOSED`
    */
@@ -140,8 +141,8 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
   }
 
   /**
-   * Stops listening; connections that were not accepted are refused. A path made by it is removed. Idempotent;
-   * safe inside its own callback, after which no further connection comes. Closing the base does the same.
+   * Stops listening. The system resets connections that were not accepted. A path that it made is removed. Idempotent,
+   * and safe inside its own callback, after which no further connection is reported. Closing the base does the same.
    */
   close(): void {
     if (this.#closed) return
@@ -162,7 +163,7 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
   }
 
   /** @internal */
-  tell(completion: Completion): void {
+  complete(completion: Completion): void {
     if (completion.kind === 'accepted') {
       const peer = toAddress(completion.peer) as Address
       this.#context.runInAsyncScope(this.#onConnection, undefined, completion.fd, peer)
@@ -180,7 +181,7 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
     } else if (retryAfter === undefined) {
       throw error
     } else {
-      process.emitWarning(`${error.message}; the listener tries again`, 'EventBaseWarning')
+      process.emitWarning(`${error.message}; the listener retries`, 'EventBaseWarning')
     }
   }
 
@@ -191,8 +192,8 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
 }
 
 /**
- * Listens and accepts in the base's loop, a bounded batch in each pass. While descriptors or memory lack it waits
- * instead of spinning, 10 ms at first and up to a second, and goes on by itself.
+ * Listens and accepts in the base's loop, a bounded batch in each pass. During a shortage of descriptors or memory it
+ * pauses, for 10 ms at first and up to a second, and then retries.
  *
  * ```ts
  * import { EventBase } from 'event-base'

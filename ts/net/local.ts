@@ -1,29 +1,29 @@
-/** Where a connection comes from, where the system is not to choose. */
+/** The local address of a connection. */
 
 import { isIP } from 'node:net'
 
 import type { native } from '../native.js'
 import { checkBoolean, checkInteger, outOfRange, wrongType } from '../validate.js'
 
-/** Where to connect from; the system chooses what is left open. Not for paths. */
+/** The local address of a connection. The system chooses what is left out. Not for paths. */
 export interface LocalOptions {
-  /** A numeric address of this host. Addresses of the other family are then not tried. */
+  /** A numeric address of this host. Only addresses of its family are connected to. */
   localAddress?: string | undefined
   /** A port, 1 to 65535, bound with `SO_REUSEADDR`. Default, and for 0: any. */
   localPort?: number | undefined
   /**
-   * The local address may be foreign, such as that of a client whose connection is passed on (`IP_TRANSPARENT`,
+   * Allows a local address that this host does not have, such as that of a proxy's client (`IP_TRANSPARENT`,
    * `IPV6_TRANSPARENT`; Linux, `CAP_NET_ADMIN`, else `EPERM`).
    */
   transparent?: boolean | undefined
-  /** The local address need not be there yet (`IP_FREEBIND`; Linux). */
+  /** Allows a local address that this host does not have yet (`IP_FREEBIND`; Linux). */
   freeBind?: boolean | undefined
 }
 
-/** The same, checked, for the native layer. */
+/** The local address as the native layer takes it. */
 export type Local = NonNullable<Parameters<typeof native.socketConnect>[2]>
 
-/** Checks where to connect from. Nothing where all is left to the system. */
+/** Checks a local address. Returns `undefined` if the system chooses all of it. */
 export function checkLocal(name: string, options: LocalOptions): Local | undefined {
   const { localAddress = '' } = options
   if (typeof localAddress !== 'string')

@@ -1,4 +1,4 @@
-/** Looking names up. */
+/** Looking up names. */
 
 import { lookup as lookupInNode } from 'node:dns'
 import { isIP } from 'node:net'
@@ -18,12 +18,12 @@ export interface FoundAddress {
   family?: number | undefined
 }
 
-/** What a look-up found: one address or several, in the order of preference. */
+/** The result of a look-up: one address or several, in the order of preference. */
 export type LookupAnswer = string | FoundAddress | readonly (string | FoundAddress)[]
 
 /**
- * Looks a name up, as `lookup` of `node:dns` does, with a callback, or as that of `node:dns/promises`, with a
- * promise; whichever answers first counts.
+ * Looks up a name, as `lookup` of `node:dns` does, with a callback, or as that of `node:dns/promises`, with a promise.
+ * The first result counts.
  */
 export type LookupFunction = (
   hostname: string,
@@ -31,7 +31,7 @@ export type LookupFunction = (
   callback: (error: Error | null, found: LookupAnswer, family?: number) => void,
 ) => unknown
 
-/** The error of a connect whose time is over. */
+/** The error of a connect that has timed out. */
 export function timedOut(place: Place): Error {
   return withAddress(systemError(-constants.errno.ETIMEDOUT, 'connect'), place)
 }
@@ -62,8 +62,8 @@ function isPromise(value: unknown): value is PromiseLike<LookupAnswer> {
 }
 
 /**
- * The addresses of a name, each once. A look-up cannot be stopped, only left alone: when the time is over, the
- * signal is aborted or the base is closed.
+ * The addresses of a name, each once. A look-up cannot be cancelled: when it times out, the abort signal is aborted or
+ * the base is closed, its result is ignored.
  */
 export function resolve(
   core: Core,

@@ -1,68 +1,68 @@
-/** Options of sockets: their names, and what kind of value each takes. */
+/** The names of socket options, and the kind of each value. */
 
 import { checkInteger, checkTimeout, outOfRange, wrongType } from '../validate.js'
 
 /** Options that are on or off. */
 export type SwitchOption =
-  /** Small writes are sent at once (`TCP_NODELAY`). */
+  /** Sends small writes without delay (`TCP_NODELAY`). */
   | 'noDelay'
-  /** The system probes a silent connection (`SO_KEEPALIVE`). */
+  /** Probes an idle connection (`SO_KEEPALIVE`). */
   | 'keepAlive'
-  /** A port left a moment ago can be bound again (`SO_REUSEADDR`). */
+  /** Allows binding a port whose last connections are in TIME_WAIT (`SO_REUSEADDR`). */
   | 'reuseAddress'
-  /** Several sockets can be bound to one address (`SO_REUSEPORT`). */
+  /** Allows several sockets at one address (`SO_REUSEPORT`). */
   | 'reusePort'
-  /** Urgent data stays in the stream (`SO_OOBINLINE`). */
+  /** Keeps urgent data in the stream (`SO_OOBINLINE`). */
   | 'outOfBandInline'
-  /** An IPv6 socket takes no IPv4 connections (`IPV6_V6ONLY`); before it is bound. */
+  /** Makes an IPv6 socket accept no IPv4 connections (`IPV6_V6ONLY`); before it is bound. */
   | 'ipv6Only'
-  /** Acknowledgements are not delayed for the moment (`TCP_QUICKACK`; Linux). */
+  /** Sends acknowledgements without delay, until the system resets it (`TCP_QUICKACK`; Linux). */
   | 'quickAck'
-  /** Only full segments are sent while it is on (`TCP_CORK`; Linux). */
+  /** Sends only full segments (`TCP_CORK`; Linux). */
   | 'cork'
-  /** An address this host does not have yet can be bound (`IP_FREEBIND`; Linux). */
+  /** Allows binding an address that this host does not have yet (`IP_FREEBIND`; Linux). */
   | 'freeBind'
-  /** Connections to foreign addresses can be taken (`IP_TRANSPARENT`; Linux, privileged). */
+  /** Allows addresses that this host does not have (`IP_TRANSPARENT`; Linux, privileged). */
   | 'transparent'
   /**
-   * The port of a socket that is bound to an address alone is chosen when it connects, so that connections to
-   * different places can share one (`IP_BIND_ADDRESS_NO_PORT`; Linux).
+   * Chooses the port of a socket that is bound to an address without a port when it connects, so that connections to
+   * different addresses can share a port (`IP_BIND_ADDRESS_NO_PORT`; Linux).
    */
   | 'bindAddressNoPort'
 
 /** Options that are a whole number. */
 export type CountOption =
-  /** Unanswered probes before the connection is given up (`TCP_KEEPCNT`). */
+  /** Unanswered probes after which the connection fails (`TCP_KEEPCNT`). */
   | 'keepAliveCount'
-  /** Bytes of the system's receive buffer (`SO_RCVBUF`). Linux doubles and limits what is set. */
+  /** Bytes of the system's receive buffer (`SO_RCVBUF`). Linux limits and doubles the value: `socket(7)`. */
   | 'receiveBuffer'
-  /** Bytes of the system's send buffer (`SO_SNDBUF`). Linux doubles and limits what is set. */
+  /** Bytes of the system's send buffer (`SO_SNDBUF`). Linux limits and doubles the value: `socket(7)`. */
   | 'sendBuffer'
-  /** Hops a packet may travel (`IP_TTL`, `IPV6_UNICAST_HOPS`). */
+  /** The hop limit of packets (`IP_TTL`, `IPV6_UNICAST_HOPS`). */
   | 'timeToLive'
-  /** Writable only while fewer bytes than this wait unsent (`TCP_NOTSENT_LOWAT`; Linux). */
+  /** The number of unsent bytes below which the socket is writable (`TCP_NOTSENT_LOWAT`; Linux). */
   | 'unsentLimit'
   /**
-   * How many connections may wait that brought data in their first packet; for a listening socket
+   * How many connections with data in their first packet may wait; for a listening socket
    * (`TCP_FASTOPEN`; Linux).
    */
   | 'fastOpen'
   /** The routing mark of the socket's packets (`SO_MARK`; Linux, privileged). */
   | 'mark'
 
-/** Options that are milliseconds, rounded up to what the system counts in, or `false` for none. */
+/** Options that are milliseconds, rounded up to the system's unit, or `false` for none. */
 export type TimeOption =
-  /** Silence before the first probe (`TCP_KEEPIDLE`); whole seconds. */
+  /** Idle time before the first probe (`TCP_KEEPIDLE`); whole seconds. */
   | 'keepAliveIdle'
   /** Time between probes (`TCP_KEEPINTVL`); whole seconds. */
   | 'keepAliveInterval'
   /** How long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`; Linux). */
   | 'userTimeout'
-  /** How long closing goes on sending; 0 resets the connection instead (`SO_LINGER`); whole seconds. */
+  /** How long unsent data is sent after closing; 0 resets the connection (`SO_LINGER`); whole seconds. */
   | 'linger'
   /**
-   * A connection is not reported before it brought data, or for this long; for a listening socket
-   * (`TCP_DEFER_ACCEPT`; Linux, which rounds it to a number of its own repetitions).
+   * How long a connection without data is not reported; for a listening socket (`TCP_DEFER_ACCEPT`; Linux, which
+   * rounds it up to the end of a retransmission).
    */
   | 'deferAccept'
 
@@ -100,7 +100,7 @@ export const OPTION_KINDS: Readonly<
   mark: 'count',
 })
 
-/** No time, to the native layer. */
+/** The native layer's value for no time. */
 const NONE = -1
 
 /** The kind of an option's value. */

@@ -1,24 +1,24 @@
-/** One budget for many relays. */
+/** A rate limit that relays share. */
 
 import { EventBase } from '../event-base.js'
 import { EventError } from '../errors.js'
 import { native } from '../native.js'
 import { checkInteger, checkObject, outOfRange, wrongType } from '../validate.js'
 
-/** How fast bytes may move, each direction for itself. */
+/** A rate limit, which applies to each direction separately. */
 export interface RateLimit {
-  /** Bytes a second in the long run; a whole number, at least 1. */
+  /** Bytes per second on average; a whole number, at least 1. */
   rate: number
-  /** Bytes that may move at once after a rest; a whole number, at least 1. Default `rate`. */
+  /** Bytes that may move without delay after a pause; a whole number, at least 1. Default `rate`. */
   burst?: number | undefined
 }
 
-/** What the native layer has of a group. */
+/** The native part of a group. */
 export type NativeRateGroup = ReturnType<typeof native.rateGroup>
 
 const MOST = Number.MAX_SAFE_INTEGER
 
-/** A limit with nothing left out. `name` is what it is called in messages. */
+/** A limit with its default. `name` is its name in messages. */
 export function checkLimit(name: string, limit: RateLimit): { rate: number; burst: number } {
   const given = checkObject(name, limit)
   const rate = checkInteger(`${name}.rate`, given.rate, 1, MOST)
@@ -26,11 +26,11 @@ export function checkLimit(name: string, limit: RateLimit): { rate: number; burs
 }
 
 /**
- * A limit that many relays share (libevent's `bufferevent_rate_limit_group`): what all of them move from `a` to `b`
- * together keeps to it, and so does what they move from `b` to `a`.
+ * A limit that relays share (libevent's `bufferevent_rate_limit_group`): it applies to the bytes that all of them
+ * together move from `a` to `b`, and to those that they move from `b` to `a`.
  *
- * Members that wait get their turns in the order they asked, each as much as the others, so a greedy one starves
- * nobody, and what one does not need is the others'. A member may have a limit of its own beside it.
+ * Members that wait are served in the order in which they began to wait, with equal shares, so that none is starved; a
+ * share that one does not use goes to the others. A member may have a limit of its own in addition.
  *
  * ```ts
  * import { EventBase } from 'event-base'
@@ -68,7 +68,7 @@ export class RateGroup {
     this.#native = native.rateGroup(rate, burst)
   }
 
-  /** How many relays share it now. */
+  /** The number of relays in the group. */
   get members(): number {
     return native.rateGroupMembers(this.#native)
   }
@@ -79,7 +79,7 @@ export class RateGroup {
   }
 
   /**
-   * Another limit from now on. Members that wait notice within 0.2 seconds.
+   * Sets another limit. Members that wait use it within 0.2 seconds.
    *
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` for a rate or burst below 1, `ERR_EVENT_CLOSED`
    */
@@ -89,7 +89,7 @@ export class RateGroup {
   }
 
   /**
-   * Ends the limit: its members go on without it, those that wait within 0.2 seconds, and no relay can join any more.
+   * Ends the limit: its members continue without it, those that wait within 0.2 seconds, and no relay can join any more.
    * Idempotent.
    */
   close(): void {

@@ -9,24 +9,23 @@ import { checkBytes, checkCallback, checkFd, checkOptions, checkTimeout, outOfRa
 import { checkLimit, RateGroup, type RateLimit } from './rate-group.js'
 import { Sources, type Completion, type Source } from './sources.js'
 
-/** How a relay works. */
+/** Options of a relay. */
 export interface RelayOptions {
-  /** Milliseconds without a byte in either direction that end the relay. Default, and 0: never. */
+  /** Milliseconds without a byte in either direction after which the relay ends. Default, and for 0: never. */
   idleTimeout?: number | undefined
   /**
-   * Milliseconds to wait for an end whose connect is still in progress, as `socket.connect` returns it. When they are
-   * over the relay ends with `ETIMEDOUT`. Default, and 0: as long as the system tries, which is minutes, or until the
-   * idle timeout is over.
+   * Milliseconds to wait for an end whose connect is in progress, as `socket.connect` returns it, after which the relay
+   * ends with `ETIMEDOUT`. Default, and for 0: the system's limit, which is minutes, or the idle timeout.
    */
   connectTimeout?: number | undefined
-  /** How fast bytes may move, each direction for itself. Default: as fast as they do. */
+  /** A rate limit for each direction. Default: none. */
   limit?: RateLimit | undefined
-  /** A limit that it shares with other relays of the base, beside its own. */
+  /** A limit that it shares with other relays of the base, in addition to its own. */
   group?: RateGroup | undefined
   /**
-   * Bytes that were read already, such as a ClientHello that was looked at, or that the other end is to get first, such
-   * as the answer to an HTTP CONNECT. They are written ahead of anything else once both ends are connected, count as
-   * moved, and cost no tokens. They are copied before the call returns.
+   * Bytes to write before all others: bytes that were read already, such as a ClientHello that was inspected, or a
+   * message such as the response to an HTTP CONNECT. They are written once both ends are connected, count as moved, and
+   * are not subject to limits. They are copied before the call returns.
    */
   prefix?:
     | {
@@ -37,49 +36,48 @@ export interface RelayOptions {
       }
     | undefined
   /**
-   * How bytes are moved: `'adaptive'` copies small pieces and splices streams that turn out large, where the system can;
-   * `'copy'` and `'splice'` insist, for measurements and for finding faults. What arrives is the same. Default
-   * `'adaptive'`.
+   * How bytes are moved: `'adaptive'` copies small pieces and splices large streams, where the system can; `'copy'` and
+   * `'splice'` force one of the two, for measurements and for finding faults. Default `'adaptive'`.
    */
   transfer?: 'adaptive' | 'copy' | 'splice' | undefined
 }
 
-/** What a relay has done so far. */
+/** The counters of a relay. */
 export interface RelayStats {
-  /** Bytes from `a` that `b` has taken. */
+  /** Bytes from `a` that were written to `b`. */
   bytesAToB: number
-  /** Bytes from `b` that `a` has taken. */
+  /** Bytes from `b` that were written to `a`. */
   bytesBToA: number
-  /** Bytes from `a` that wait for `b`. */
+  /** Bytes from `a` that are not written to `b` yet. */
   heldAToB: number
-  /** Bytes from `b` that wait for `a`. */
+  /** Bytes from `b` that are not written to `a` yet. */
   heldBToA: number
-  /** Bytes taken, both ways together, that were spliced and so never copied. */
+  /** Bytes of both directions that were written by splicing, without a copy. */
   bytesSpliced: number
-  /** Milliseconds since its beginning, or from its beginning to its end. */
+  /** Milliseconds since its start; once it has ended, from its start to its end. */
   durationMs: number
 }
 
-/** How a relay ended. */
+/** The result of a relay. */
 export interface RelayEnd {
-  /** Bytes from `a` that `b` took. */
+  /** Bytes from `a` that were written to `b`. */
   bytesAToB: number
-  /** Bytes from `b` that `a` took. */
+  /** Bytes from `b` that were written to `a`. */
   bytesBToA: number
-  /** Those of both that were spliced and so never copied. */
+  /** Bytes of both directions that were written by splicing, without a copy. */
   bytesSpliced: number
-  /** Milliseconds from its beginning to its end. */
+  /** Milliseconds from its start to its end. */
   durationMs: number
   /**
-   * - `'end'`: both directions came to their end
-   * - `'error'`: connecting, reading or writing failed, see `error`
-   * - `'idle'`: nothing moved for the idle timeout
+   * - `'end'`: both directions have ended
+   * - `'error'`: connecting, reading or writing failed: see `error`
+   * - `'idle'`: no byte moved for the idle timeout
    * - `'closed'`: `close()` was called
    */
   reason: 'end' | 'error' | 'idle' | 'closed'
   /**
-   * What failed: a system error of `connect`, `read` or `write`, with the descriptor's number, which is closed by now.
-   * `ETIMEDOUT` of `connect` is also what ends a relay whose `connectTimeout` is over.
+   * The system error of `connect`, `read` or `write`, with the number of the descriptor, which is closed. A relay whose
+   * `connectTimeout` has expired ends with `ETIMEDOUT` of `connect`.
    */
   error?: Error
 }
@@ -101,12 +99,12 @@ function checkPrefix(name: string, bytes: Uint8Array | undefined): Uint8Array | 
 
 type NativeOptions = Parameters<typeof native.netRelayWith>[3]
 
-/** A time as the native layer wants it. */
+/** A time as the native layer takes it. */
 function nativeTime(name: string, time: number | undefined): number {
   return time === undefined || checkTimeout(name, time) === 0 ? NO_TIMEOUT : time
 }
 
-/** The options as the native layer wants them: negative times and a rate of 0 mean none. */
+/** The options as the native layer takes them: negative times and a rate of 0 mean none. */
 function nativeOptions(options: RelayOptions, idleTimeout: number, connectTimeout: number): NativeOptions {
   const { limit, transfer = 'adaptive' } = options
   const way = TRANSFERS.indexOf(transfer)
@@ -115,7 +113,7 @@ function nativeOptions(options: RelayOptions, idleTimeout: number, connectTimeou
   return { idleTimeout, connectTimeout, rate, burst, transfer: way }
 }
 
-/** Begins a relay natively: its key. */
+/** Starts a native relay, and returns its key. */
 function begin(base: EventBase, handle: NativeHandle, a: number, b: number, options: RelayOptions): number {
   const idleTimeout = nativeTime('options.idleTimeout', options.idleTimeout)
   const connectTimeout = nativeTime('options.connectTimeout', options.connectTimeout)
@@ -130,7 +128,7 @@ function begin(base: EventBase, handle: NativeHandle, a: number, b: number, opti
   return native.netRelayWith(handle, a, b, given, nativeGroup, there, back)
 }
 
-/** Does nothing to a relay that has ended natively and is still to be told. */
+/** Runs a call that has no effect on a relay which has ended natively, and whose end is not reported yet. */
 function unlessEnded(call: () => void): void {
   try {
     call()
@@ -160,13 +158,13 @@ export class Relay implements Source {
     this.#sources = sources
     this.#onEnd = onEnd
     this.#key = begin(base, sources.core.handle, ends.a, ends.b, options)
-    // Nobody is called back in any context where there is no callback.
+    // A context is needed for a callback only.
     this.#context =
       onEnd === undefined ? undefined : new AsyncResource('EventBaseRelay', { requireManualDestroy: true })
     sources.add(this.#key, this)
   }
 
-  /** What it has done so far; once it has ended, what it did. */
+  /** Its counters, which are final once it has ended. */
   get stats(): RelayStats {
     if (!this.#sources.core.closed) {
       this.#last = native.netStats(this.#sources.core.handle, this.#key) ?? this.#last
@@ -185,8 +183,8 @@ export class Relay implements Source {
   }
 
   /**
-   * Stops reading both ends. What was read already is still written; the peers are slowed by their own transport; the
-   * idle timeout rests. Idempotent, and without effect on a relay that has ended.
+   * Stops reading both ends. Bytes that were read already are still written; flow control slows the peers; the idle
+   * timeout does not run. Idempotent, and without effect on a relay that has ended.
    */
   pause(): void {
     if (this.#closed || this.#paused) return
@@ -194,7 +192,7 @@ export class Relay implements Source {
     this.#paused = true
   }
 
-  /** Reads again. The idle timeout begins anew. Idempotent, and without effect on a relay that has ended. */
+  /** Reads again. The idle timeout restarts. Idempotent, and without effect on a relay that has ended. */
   resume(): void {
     if (this.#closed || !this.#paused) return
     unlessEnded(() => native.netResume(this.#sources.core.handle, this.#key))
@@ -202,8 +200,8 @@ export class Relay implements Source {
   }
 
   /**
-   * Closes both descriptors. The end is told in the loop's next pass, with the reason `'closed'`. Idempotent.
-   * Closing the base does the same, except that no end is told.
+   * Closes both descriptors. `onEnd` is called in the loop's next pass, with the reason `'closed'`. Idempotent. Closing
+   * the base does the same without calling `onEnd`.
    */
   close(): void {
     if (this.#closed) return
@@ -218,7 +216,7 @@ export class Relay implements Source {
   }
 
   /** @internal */
-  tell(completion: Completion): void {
+  complete(completion: Completion): void {
     if (completion.kind !== 'relayEnded') return
     const { bytesAToB, bytesBToA, bytesSpliced, durationMs, reason, error } = completion
     this.#sources.remove(this.#key)
@@ -240,10 +238,10 @@ export class Relay implements Source {
 
 /**
  * Moves bytes between two connected descriptors, both ways, natively and never through JavaScript, until both
- * directions have ended. The end of one direction is passed on behind its last byte while the other goes on; a
- * slow reader slows its writer; a peer whose incoming stream breaks off because the other failed is reset.
+ * directions have ended. The end of one direction is passed on after its last byte while the other continues; a slow
+ * reader slows its writer; when one end fails, the other is reset if its incoming stream is incomplete.
  *
- * An end may still be on its way, as `socket.connect` returns it: the relay waits for it natively, and so a proxy whose
+ * A descriptor may be connecting, as `socket.connect` returns it: the relay waits for it natively, so that a proxy whose
  * upstream has a numeric address needs no callback between accepting and relaying.
  *
  * ```ts server
@@ -263,14 +261,14 @@ export class Relay implements Source {
  * ```
  *
  * @param base whose loop moves the bytes
- * @param a a connected descriptor, or one that is being connected. Both are the relay's from here on, also when it
- *   throws a system error; with any other error they stay the caller's
+ * @param a a connected or connecting descriptor. The relay owns both, also when it throws a system error; with any other
+ *   error the caller continues to own them
  * @param b another one
- * @param options timeouts, limits, and bytes that were read before
+ * @param options timeouts, limits, and bytes to write first
  * @param onEnd called once, when both descriptors are closed
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
- * @throws {SystemError} `EBADF` when one of the two is not open, and neither is taken; `EPERM` for what cannot be
- *   waited for, like a regular file
+ * @throws {SystemError} `EBADF` when one of the two is not open, and the relay owns neither; `EPERM` for a descriptor
+ *   that cannot be polled, such as a regular file
  */
 export function relay(
   base: EventBase,

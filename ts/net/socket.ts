@@ -1,8 +1,8 @@
 /**
- * Raw descriptors: what Node's `net` hides and an event loop on descriptors needs.
+ * System calls on raw descriptors, which Node's `net` does not provide.
  *
- * Every descriptor made here is non-blocking and close-on-exec, and belongs to the caller. What the system
- * refuses is thrown as a `SystemError`; "would block" is -1, never an error.
+ * Every descriptor made here is non-blocking and close-on-exec, and the caller owns it. A failed system call throws a
+ * `SystemError`; a call that would block returns -1.
  */
 
 import { crossing, native } from '../native.js'
@@ -30,12 +30,12 @@ import {
 
 export { bindDatagram, connectDatagram, receiveMany, sendMany } from './datagram.js'
 
-/** Where and how to listen. */
+/** An address to listen at, and the options of the socket. */
 export type ListenTarget = Target & BindOptions
 
 /**
  * Opens a listening socket. An internet socket is bound with `SO_REUSEADDR`; a path must not exist yet, not even as
- * the socket of a process that is gone, and stays when the socket is closed.
+ * the socket of a process that has ended, and is not removed when the socket is closed.
  *
  * @param target a numeric host (or `'localhost'`: 127.0.0.1) and a port, 0 for any; or a unix socket's path; and how
  *   to bind
@@ -52,7 +52,7 @@ export function listen(target: ListenTarget): number {
  * Accepts a connection.
  *
  * @param fd a listening socket
- * @returns the connection's descriptor, or -1 when none waits
+ * @returns the connection's descriptor, or -1 when no connection waits
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
  * @throws {SystemError} `EMFILE`, `ENFILE`, `ECONNABORTED`, `EBADF`, ...
  */
@@ -61,15 +61,15 @@ export function accept(fd: number): number {
 }
 
 /**
- * Begins to connect. The socket is in progress on return: once it is writable, {@link error} tells how it went.
+ * Starts to connect. The connect is in progress on return: once the socket is writable, {@link error} returns its
+ * result.
  *
  * @param target a numeric host (or `'localhost'`: 127.0.0.1) and a port, or a unix socket's path
- * @param options where from
+ * @param options the local address
  * @returns the descriptor
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
- * @throws {SystemError} what is refused at once, with `address` and `port`: `ENOENT` or `ECONNREFUSED` for a
- *   path, `ENETUNREACH`, ...; for a local address `EADDRNOTAVAIL`, `EADDRINUSE`, and `EAFNOSUPPORT` where it is of
- *   another family
+ * @throws {SystemError} an immediate failure, with `address` and `port`: `ENOENT` or `ECONNREFUSED` for a path,
+ *   `ENETUNREACH`, ...; for a local address `EADDRNOTAVAIL`, `EADDRINUSE`, and `EAFNOSUPPORT` if it is of another family
  */
 export function connect(target: Target, options?: LocalOptions): number {
   const place = checkNumericTarget('target', target)
@@ -78,7 +78,7 @@ export function connect(target: Target, options?: LocalOptions): number {
 }
 
 /**
- * Two connected unix sockets.
+ * Makes two connected unix sockets.
  *
  * @throws {SystemError} `EMFILE`, `ENFILE`
  */
@@ -87,7 +87,7 @@ export function pair(): [number, number] {
 }
 
 /**
- * A pipe.
+ * Makes a pipe.
  *
  * @returns the end to read from, then the end to write to
  * @throws {SystemError} `EMFILE`, `ENFILE`
@@ -104,14 +104,13 @@ function checkRange(buffer: Uint8Array, offset: number, length: number | undefin
 }
 
 /**
- * Reads what is there.
+ * Reads from a descriptor.
  *
  * @param fd a descriptor
- * @param buffer where to; not over a SharedArrayBuffer
- * @param offset where in the buffer to begin. Default 0
- * @param length how many bytes at most. Default the rest of the buffer
- * @returns how many bytes came; 0 at the end of the stream (and for a length of 0); -1 when nothing is there
- *   yet
+ * @param buffer the buffer to read into; not on a SharedArrayBuffer
+ * @param offset the first byte in the buffer. Default 0
+ * @param length the maximum number of bytes. Default the rest of the buffer
+ * @returns how many bytes were read; 0 at the end of the stream and for a length of 0; -1 when no byte is there yet
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
  * @throws {SystemError} `ECONNRESET`, `EBADF`, ...
  */
@@ -120,31 +119,31 @@ export function read(fd: number, buffer: Uint8Array, offset = 0, length?: number
 }
 
 /**
- * Copies what {@link read} would give, and leaves it there (`recv(2)` with `MSG_PEEK`).
+ * Reads bytes without removing them from the socket (`recv(2)` with `MSG_PEEK`).
  *
- * What was seen keeps the socket readable: a level-triggered event fires again at once. Wait for more with
+ * The bytes keep the socket readable, so that a level-triggered event fires again in the next pass. Wait for more with
  * `EV.READ | EV.ET`.
  *
  * @param fd a socket
- * @param buffer where to; not over a SharedArrayBuffer
- * @param offset where in the buffer to begin. Default 0
- * @param length how many bytes at most. Default the rest of the buffer
- * @returns how many bytes are there; 0 at the end of the stream (and for a length of 0); -1 when nothing is there yet
+ * @param buffer the buffer to read into; not on a SharedArrayBuffer
+ * @param offset the first byte in the buffer. Default 0
+ * @param length the maximum number of bytes. Default the rest of the buffer
+ * @returns how many bytes were read; 0 at the end of the stream and for a length of 0; -1 when no byte is there yet
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
- * @throws {SystemError} `ENOTSOCK` of what is no socket, `ECONNRESET`, `EBADF`, ...
+ * @throws {SystemError} `ENOTSOCK` for a descriptor that is not a socket, `ECONNRESET`, `EBADF`, ...
  */
 export function peek(fd: number, buffer: Uint8Array, offset = 0, length?: number): number {
   return crossing.socketPeek(checkFd('fd', fd), buffer, offset, checkRange(buffer, offset, length))
 }
 
 /**
- * Writes what is taken. A vanished peer is `EPIPE`, never a signal.
+ * Writes as much as the descriptor accepts. A closed peer is reported as `EPIPE`, without SIGPIPE.
  *
  * @param fd a descriptor
- * @param buffer where from; not over a SharedArrayBuffer
- * @param offset where in the buffer to begin. Default 0
- * @param length how many bytes at most. Default the rest of the buffer
- * @returns how many bytes were taken; -1 when none could be
+ * @param buffer the buffer to write from; not on a SharedArrayBuffer
+ * @param offset the first byte in the buffer. Default 0
+ * @param length the maximum number of bytes. Default the rest of the buffer
+ * @returns how many bytes were written; -1 when the descriptor accepts none
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
  * @throws {SystemError} `EPIPE`, `ECONNRESET`, `EBADF`, ...
  */
@@ -158,7 +157,7 @@ const DIRECTIONS = ['read', 'write', 'both'] as const
  * Ends one direction of a connection, or both. The descriptor stays open.
  *
  * @param fd a socket
- * @param direction `'write'` lets the peer read the end of the stream
+ * @param direction with `'write'` the peer reads the end of the stream
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
  * @throws {SystemError} `ENOTCONN`, `ENOTSOCK`, `EBADF`
  */
@@ -170,19 +169,19 @@ export function shutdown(fd: number, direction: 'read' | 'write' | 'both'): void
 }
 
 /**
- * Closes a descriptor. Delete the events that wait for it first, and never close one that a relay or a
- * listener owns: its number may be given to another file at once.
+ * Closes a descriptor. Delete its events first, and never close a descriptor that a relay, a listener or a stream owns:
+ * the system may reuse its number immediately.
  *
  * @param fd a descriptor
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
- * @throws {SystemError} `EBADF` when it is not open; `EIO` and the like of files, which are closed all the same
+ * @throws {SystemError} `EBADF` when it is not open; `EIO` and others for files, which are closed nevertheless
  */
 export function close(fd: number): void {
   native.socketClose(checkFd('fd', fd))
 }
 
 /**
- * Where the socket itself is bound.
+ * The local address of a socket.
  *
  * @param fd a socket
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
@@ -193,7 +192,7 @@ export function address(fd: number): SocketAddress {
 }
 
 /**
- * Where the other end is.
+ * The address of the peer of a socket.
  *
  * @param fd a socket
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
@@ -204,7 +203,7 @@ export function peer(fd: number): SocketAddress {
 }
 
 /**
- * Takes the failure that waits on the socket (`SO_ERROR`), which clears it.
+ * Returns the pending error of a socket, and clears it (`SO_ERROR`).
  *
  * @param fd a socket
  * @returns 0 for none, else the number of `os.constants.errno`
@@ -220,9 +219,9 @@ export function error(fd: number): number {
  *
  * @param fd a socket
  * @param option its name
- * @param value a boolean, a number, or milliseconds (`false` for none), as the option says
+ * @param value a boolean, a number, or milliseconds (`false` for none), depending on the option
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
- * @throws {SystemError} `ENOPROTOOPT` where the system lacks it, `EOPNOTSUPP` where the family does, `EPERM`, ...
+ * @throws {SystemError} `ENOPROTOOPT` if the system does not have it, `EOPNOTSUPP` if the address family does not, `EPERM`, ...
  */
 export function setOption(fd: number, option: SwitchOption, value: boolean): void
 export function setOption(fd: number, option: CountOption, value: number): void
@@ -250,8 +249,8 @@ export function getOption(fd: number, option: SocketOption): boolean | number {
 }
 
 /**
- * Makes a descriptor non-blocking, or blocking. The mode belongs to the open file, and so to every duplicate of
- * the descriptor, in other processes too.
+ * Makes a descriptor non-blocking, or blocking. The mode is a property of the open file description, and so of every
+ * duplicate of the descriptor, in other processes too (`fcntl(2)`).
  *
  * @param fd a descriptor
  * @param nonblocking `false` makes it blocking. Default `true`

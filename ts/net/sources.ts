@@ -1,4 +1,4 @@
-/** What a base runs natively, and who is to hear of it. */
+/** The listeners, connects and relays of a base. */
 
 import { EventBase } from '../event-base.js'
 import { callAll } from '../call-all.js'
@@ -9,30 +9,30 @@ import { nextCompletion, type Completion } from './completion.js'
 
 export type { Completion }
 
-/** A listener, a connect or a relay on this side. */
+/** The part of a listener, a connect or a relay in JavaScript. */
 export interface Source {
-  /** Something happened. */
-  tell(completion: Completion): void
-  /** The base was closed, and the native source with it. */
+  /** Called with each completion of the native source. */
+  complete(completion: Completion): void
+  /** Called when the base was closed, and the native source with it. */
   baseClosed(reason: Error): void
 }
 
 /**
  * The sources of one base, by key.
  *
- * The native layer keeps what happened in a queue and raises one signal for each entry, so callbacks run one at
- * a time, as those of events do: what is thrown or decided in one is obeyed before the next.
+ * The native layer queues completions and returns one step code for each, so their callbacks run one at a time, as those
+ * of events do: an exception or a request of one, such as a break, takes effect before the next.
  */
 export class Sources {
   static readonly #all: WeakMap<EventBase, Sources> = new WeakMap()
   readonly #core: Core
   readonly #byKey: Map<number, Source> = new Map()
 
-  private constructor(base: EventBase, core: Core) {
+  private constructor(core: Core) {
     this.#core = core
-    EventBase.onStep(base, (step) => {
+    core.onStep = (step) => {
       if (step === StepCode.NET) this.#deliver()
-    })
+    }
     core.waiting.add((reason) => this.#baseClosed(reason))
   }
 
@@ -43,7 +43,7 @@ export class Sources {
     core.check()
     let sources = Sources.#all.get(base)
     if (sources === undefined) {
-      sources = new Sources(base, core)
+      sources = new Sources(core)
       Sources.#all.set(base, sources)
     }
     return sources
@@ -63,7 +63,7 @@ export class Sources {
 
   #deliver(): void {
     const completion = nextCompletion(this.#core.handle)
-    if (completion !== undefined) this.#byKey.get(completion.key)?.tell(completion)
+    if (completion !== undefined) this.#byKey.get(completion.key)?.complete(completion)
   }
 
   #baseClosed(reason: Error): void {

@@ -65,19 +65,19 @@ export class Callbacks<Stream> {
   }
 
   /** There are bytes. */
-  tellRead(defer = false): void {
+  notifyRead(defer = false): void {
     this.#read = true
     this.#due(defer)
   }
 
   /** There is room. */
-  tellWrite(defer = false): void {
+  notifyWrite(defer = false): void {
     this.#write = true
     this.#due(defer)
   }
 
   /** Something happened. */
-  tellEvent(what: number, error?: Error, defer = false): void {
+  notifyEvent(what: number, error?: Error, defer = false): void {
     this.#what |= what
     if (error !== undefined) this.#error = error
     this.#due(defer)

@@ -54,7 +54,7 @@ export class Flow {
   ended = false
   bytesRead = 0
   bytesWritten = 0
-  callbacks!: Pick<Callbacks<unknown>, 'tellRead' | 'tellWrite' | 'tellEvent' | 'wantFlush' | 'enter'>
+  callbacks!: Pick<Callbacks<unknown>, 'notifyRead' | 'notifyWrite' | 'notifyEvent' | 'wantFlush' | 'enter'>
   channel!: Channel
   /** Bits of {@link Hold}. */
   #readHolds = 0
@@ -165,17 +165,17 @@ export class Flow {
   /** Tells of bytes, or of room, if the low watermarks say so (`bufferevent_trigger`). */
   trigger(what: number, ignoreWatermarks = false, defer = false): void {
     const hasBytes = ignoreWatermarks || this.input.length >= this.readLow
-    if ((what & EV.READ) !== 0 && hasBytes) this.callbacks.tellRead(defer)
+    if ((what & EV.READ) !== 0 && hasBytes) this.callbacks.notifyRead(defer)
     if (this.closed) return
     const hasRoom = ignoreWatermarks || this.output.length <= this.writeLow
-    if ((what & EV.WRITE) !== 0 && hasRoom) this.callbacks.tellWrite(defer)
+    if ((what & EV.WRITE) !== 0 && hasRoom) this.callbacks.notifyWrite(defer)
   }
 
   /** Ends a direction by its end, a failure or a timeout, and tells it. */
   stop(direction: Direction, why: number, error?: Error, defer = false): void {
     if (error !== undefined) this.error = error
     this.disable(direction)
-    this.callbacks.tellEvent(why | (direction === EV.READ ? BEV.READING : BEV.WRITING), error, defer)
+    this.callbacks.notifyEvent(why | (direction === EV.READ ? BEV.READING : BEV.WRITING), error, defer)
   }
 
   #updateReading(): void {

@@ -198,7 +198,7 @@ export abstract class BufferEventSettings {
     this.open()
     const { defer } = checkOptions(options) ?? {}
     checkBits('what', what, EVERY_BIT)
-    this.callbacks.tellEvent(what, undefined, checkBoolean('options.defer', defer))
+    this.callbacks.notifyEvent(what, undefined, checkBoolean('options.defer', defer))
     return this
   }
 

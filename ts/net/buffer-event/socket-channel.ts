@@ -243,7 +243,7 @@ export class SocketChannel implements Channel {
     const flow = this.#flow
     this.#startReading()
     if (flow.mayWrite && flow.hasToWrite) flow.callbacks.wantFlush()
-    flow.callbacks.tellEvent(BEV.CONNECTED, undefined, defer)
+    flow.callbacks.notifyEvent(BEV.CONNECTED, undefined, defer)
   }
 
   /** Reads if that is enabled; a failure is reported by the callback for events, in the loop. */
@@ -265,7 +265,7 @@ export class SocketChannel implements Channel {
   #failed(error: Error, defer: boolean): void {
     this.#forget()
     this.#flow.error = error
-    this.#flow.callbacks.tellEvent(BEV.ERROR, error, defer)
+    this.#flow.callbacks.notifyEvent(BEV.ERROR, error, defer)
   }
 
   #wait(): void {
