@@ -1,21 +1,21 @@
-/** What a buffer event tells of itself. */
+/** The bits of a buffer event. */
 
 /**
- * Why `onEvent` is called: libevent's `BEV_EVENT_*`, with their values. One of EOF, ERROR and TIMEOUT comes with the
- * direction it happened in, READING or WRITING; CONNECTED, and ERROR while connecting, come alone.
+ * The reasons of `onEvent`: libevent's `BEV_EVENT_*`, with their values. EOF, ERROR and TIMEOUT are combined with the
+ * direction, READING or WRITING; CONNECTED, and ERROR while connecting, are not.
  */
 export const BEV: {
-  /** It happened while reading (`BEV_EVENT_READING`). */
+  /** The direction is reading (`BEV_EVENT_READING`). */
   readonly READING: 0x01
-  /** It happened while writing (`BEV_EVENT_WRITING`). */
+  /** The direction is writing (`BEV_EVENT_WRITING`). */
   readonly WRITING: 0x02
   /** The end of the stream (`BEV_EVENT_EOF`). */
   readonly EOF: 0x10
-  /** A failure, which the callback is told too (`BEV_EVENT_ERROR`). */
+  /** A failure, which is passed to the callback (`BEV_EVENT_ERROR`). */
   readonly ERROR: 0x20
-  /** Nothing moved for as long as the direction's timeout (`BEV_EVENT_TIMEOUT`). */
+  /** No byte moved for the timeout of the direction (`BEV_EVENT_TIMEOUT`). */
   readonly TIMEOUT: 0x40
-  /** A connection that was asked for is there (`BEV_EVENT_CONNECTED`). */
+  /** The connect has succeeded (`BEV_EVENT_CONNECTED`). */
   readonly CONNECTED: 0x80
 } = Object.freeze({
   READING: 0x01,
@@ -26,5 +26,5 @@ export const BEV: {
   CONNECTED: 0x80,
 })
 
-/** All of them. */
+/** Every bit. */
 export const EVERY_BIT = 0xf3

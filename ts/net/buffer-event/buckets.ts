@@ -1,4 +1,4 @@
-/** Token buckets: so many bytes a second, and so many at once. */
+/** Token buckets, which limit the rate of bytes. */
 
 import { EV } from '../../constants.js'
 import type { EventBase } from '../../event-base.js'
@@ -6,16 +6,16 @@ import { outOfRange, wrongType } from '../../validate.js'
 import { checkLimit as checkRate, type RateLimit } from '../rate-group.js'
 import type { Direction } from './flow.js'
 
-/** The rates of both directions: the same one for each, or one for each that is to have one. */
+/** Rate limits by direction: one value for each of both, or one or two separate ones. */
 export type DirectionLimit = RateLimit | { read?: RateLimit | undefined; write?: RateLimit | undefined }
 
 const SECOND = 1000
 /** The longest wait for an empty bucket, in milliseconds, after which it is checked again. */
 const DAY = 86_400_000
-/** Milliseconds' worth of bytes that an empty bucket waits for, lest every few bytes wake the loop. */
+/** An empty bucket waits for the tokens of this many milliseconds, so that the loop is not woken for a few bytes. */
 const REST = 20
 
-/** Bytes that may move: they come with time, up to the burst, and go with what moves. */
+/** Tokens, one for each byte that may move: added with time up to the burst, and removed with each byte. */
 export class Bucket {
   readonly #base: EventBase
   readonly rate: number
@@ -31,7 +31,7 @@ export class Bucket {
     this.#at = base.monotonic()
   }
 
-  /** How many bytes may move now; below 0 if more were spent. */
+  /** The number of bytes that may move now; below 0 if more have moved. */
   get tokens(): number {
     const now = this.#base.monotonic()
     this.#tokens = Math.min(this.burst, this.#tokens + ((now - this.#at) * this.rate) / SECOND)
@@ -43,20 +43,20 @@ export class Bucket {
     this.#tokens -= count
   }
 
-  /** How many bytes make it worth to go on, lest a limit moves a few bytes again and again. */
+  /** The number of tokens at which a direction that waits continues. */
   get worth(): number {
     return Math.min(this.burst, Math.max(1, Math.floor((this.rate * REST) / SECOND)))
   }
 
-  /** Milliseconds until it is. */
+  /** Milliseconds until there are so many. */
   get rest(): number {
     const missing = this.worth - this.tokens
-    // Rounded up, so that they are there at the end of the time.
+    // Rounded up, so that the tokens are there when the time has passed.
     return missing <= 0 ? 0 : Math.min(Math.ceil(((missing + 1) * SECOND * 1000) / this.rate) / 1000, DAY)
   }
 }
 
-/** The buckets of a limit, by direction. */
+/** Checks a limit, and returns its buckets by direction. */
 export function checkLimit(base: EventBase, name: string, limit: DirectionLimit): Map<Direction, Bucket> {
   if (typeof limit !== 'object' || limit === null) throw wrongType(name, 'of type object', limit)
   const { rate, burst, read, write } = limit as Partial<RateLimit> & { read?: RateLimit; write?: RateLimit }

@@ -1,4 +1,4 @@
-/** The public face of a buffered stream. */
+/** Buffered streams. */
 
 import { checkAbortSignal, onAbort, throwIfAborted } from '../../abort.js'
 import { callAll } from '../../call-all.js'
@@ -16,13 +16,13 @@ import { PairChannel } from './pair-channel.js'
 import { BufferEventSettings } from './settings.js'
 import { SocketChannel } from './socket-channel.js'
 
-/** How bytes are to be looked upon that are flushed: `BEV_NORMAL`, `BEV_FLUSH`, `BEV_FINISHED`. */
+/** The mode of a flush: `BEV_NORMAL`, `BEV_FLUSH`, `BEV_FINISHED`. */
 export type FlushMode = 'normal' | 'flush' | 'finished'
 
 /**
- * A buffered stream on a descriptor, in a base's loop: libevent's `bufferevent`. Bytes that come are put into
- * {@link input} and `onRead` is called; bytes that are written wait in {@link output} until the descriptor takes them,
- * and `onWrite` is called. Writing is enabled from the start, reading is not.
+ * A buffered stream on a descriptor, in a base's loop: libevent's `bufferevent`. Received bytes are added to {@link input},
+ * and `onRead` is called; written bytes are kept in {@link output} until the descriptor accepts them, and `onWrite` is
+ * called. Writing is enabled initially, reading is not.
  *
  * ```ts
  * import { EV, EventBase } from 'event-base'
@@ -42,7 +42,8 @@ export type FlushMode = 'normal' | 'flush' | 'finished'
  * base.dispatch()
  * ```
  *
- * Usable on the thread of its base only. An open one is kept, with its descriptor, until it or its base is closed.
+ * Usable on the thread of its base only. It exists, with its descriptor, until it or its base is closed, referenced or
+ * not. The end of the environment, such as that of a worker, closes the descriptor too.
  */
 export class BufferEvent extends BufferEventSettings {
   readonly #closesDescriptor: boolean
@@ -51,9 +52,9 @@ export class BufferEvent extends BufferEventSettings {
   #partner: BufferEvent | undefined
 
   /**
-   * @param base whose loop reads and writes
-   * @param fd a non-blocking descriptor, which is the stream's from here on unless `closeOnFree` says otherwise; -1
-   *   for none yet: see {@link connect} and {@link setFd}. With an error it stays the caller's
+   * @param base the base whose loop reads and writes
+   * @param fd a non-blocking descriptor, which the stream owns unless `closeOnFree` is `false`; -1 for none yet: see
+   *   {@link connect} and {@link setFd}. If this throws, the caller continues to own it
    * @param options callbacks, watermarks, timeouts, limits
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
    */
@@ -70,12 +71,12 @@ export class BufferEvent extends BufferEventSettings {
   }
 
   /**
-   * Two streams that are each other's other end, in memory, without a descriptor (`bufferevent_pair_new`): what is
-   * written to one comes to the other as it is, uncopied. Callbacks are always deferred. When one is closed, the other
-   * reads the end, and what it writes is refused with `EPIPE`.
+   * Makes two streams that are connected in memory, without a descriptor (`bufferevent_pair_new`). Bytes written to one are
+   * received by the other as {@link ByteQueue.moveTo} moves them. Callbacks are always deferred. When one is closed, the
+   * other reads the end, and writing to it fails with `EPIPE`.
    *
-   * @param base whose loop calls back
-   * @param options of both; those of a descriptor have no effect
+   * @param base the base whose loop runs the callbacks
+   * @param options the options of both; those for a descriptor have no effect
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
    */
   static pair(base: EventBase, options?: BufferEventOptions): [BufferEvent, BufferEvent] {
@@ -89,13 +90,13 @@ export class BufferEvent extends BufferEventSettings {
   }
 
   /**
-   * Connects, and makes a stream of the connection. It settles when {@link connect} of this module would: while the
-   * base is run.
+   * Connects, and makes a stream of the connection. The promise settles while the base is run, as that of {@link connect}
+   * of this module.
    *
-   * @param base whose loop waits, and whose stream it becomes
+   * @param base the base of the stream, whose loop connects
    * @param target a host, numeric or a name, and a port; or a unix socket's path
-   * @param options how to connect, and of the stream
-   * @returns the stream, with reading disabled as ever
+   * @param options the options of the connect and of the stream
+   * @returns the stream, with reading disabled
    * @throws {EventError} as a rejection, as the constructor and {@link connect}
    * @throws {SystemError} as a rejection, as {@link connect}
    */
@@ -119,7 +120,7 @@ export class BufferEvent extends BufferEventSettings {
     return this.flow.base
   }
 
-  /** The other one of a pair, while both are open (`bufferevent_pair_get_partner`). */
+  /** The other stream of a pair, while both are open (`bufferevent_pair_get_partner`). */
   get partner(): BufferEvent | undefined {
     return this.closed || this.#partner?.closed === true ? undefined : this.#partner
   }
@@ -134,40 +135,40 @@ export class BufferEvent extends BufferEventSettings {
     return this.flow.closed
   }
 
-  /** Whether a connection is under way. */
+  /** Whether a connect is in progress. */
   get connecting(): boolean {
     return this.flow.channel.connecting
   }
 
-  /** The last failure that was told, or would have been to an `onEvent`. */
+  /** The last failure, which was reported to `onEvent` if there is one. */
   get error(): Error | undefined {
     return this.flow.error
   }
 
-  /** What has come and was not taken out yet (`bufferevent_get_input`). It stays after {@link close}. */
+  /** The bytes that were received and are not read yet (`bufferevent_get_input`). Kept after {@link close}. */
   get input(): ByteQueue {
     return this.flow.input
   }
 
   /**
-   * What is to be written and was not yet (`bufferevent_get_output`): what is appended here is written like what
-   * {@link write} is given. It stays after a failure and after {@link close}.
+   * The bytes that are not sent yet (`bufferevent_get_output`). Bytes that are appended here are sent, as those of
+   * {@link write} are. Kept after a failure and after {@link close}.
    */
   get output(): ByteQueue {
     return this.flow.output
   }
 
-  /** How many bytes came and left so far. */
+  /** The numbers of bytes received and sent. */
   get stats(): { bytesRead: number; bytesWritten: number } {
     const { bytesRead, bytesWritten } = this.flow
     return { bytesRead, bytesWritten }
   }
 
   /**
-   * Writes, in the loop (`bufferevent_write`): all that is written in one pass leaves together. Never refuses for
-   * want of room: see {@link output} for how much waits.
+   * Writes in the loop (`bufferevent_write`): the bytes of all writes of one pass are sent together. The output is not
+   * limited: see its length in {@link output}.
    *
-   * @param data bytes, which are referred to and must not be changed until they have left; or a text, as UTF-8
+   * @param data bytes, which are referenced and must not be changed until they are sent; or text, as UTF-8
    * @throws {EventError} `ERR_EVENT_CLOSED`, also after {@link end}; `ERR_INVALID_ARG_TYPE`
    */
   write(data: Writable): this {
@@ -177,9 +178,10 @@ export class BufferEvent extends BufferEventSettings {
   }
 
   /**
-   * Takes out what has come, as one piece (`bufferevent_read`). Below the high watermark reading goes on.
+   * Removes received bytes from the input and returns them as one Buffer (`bufferevent_read`), as {@link ByteQueue.read}
+   * does. Below the high watermark reading resumes.
    *
-   * @param most how many bytes at most. Default all
+   * @param most the maximum number of bytes. Default all
    * @returns `undefined` when there are none
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
@@ -188,10 +190,10 @@ export class BufferEvent extends BufferEventSettings {
   }
 
   /**
-   * Ends the writing side once everything was written: the peer reads the end of the stream behind the last byte.
-   * Reading goes on. Twice is as good as once.
+   * Ends the writing side once everything is sent: the peer reads the end of the stream after the last byte. Reading
+   * continues. Idempotent.
    *
-   * @param data what is to be written before
+   * @param data written before the end
    * @throws {EventError} as {@link write}
    */
   end(data?: Writable): this {
@@ -205,11 +207,11 @@ export class BufferEvent extends BufferEventSettings {
   }
 
   /**
-   * Goes on with another descriptor (`bufferevent_setfd`). What has come and what is to be written stays, and so do
-   * the directions that are enabled.
+   * Replaces the descriptor without closing it (`bufferevent_setfd`). The input, the output and the enabled directions
+   * are kept. A failure to read the new descriptor is reported to `onEvent`.
    *
-   * @param fd the stream's from here on; -1 for none
-   * @returns the descriptor it had, which is the caller's, or -1
+   * @param fd as for the constructor; -1 for none
+   * @returns the descriptor before, which the caller owns, or -1
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; `ERR_EVENT_BAD_FLAGS` for one
    *   of a pair
    */
@@ -223,8 +225,7 @@ export class BufferEvent extends BufferEventSettings {
   }
 
   /**
-   * Goes on with another descriptor, and closes the one it had unless `closeOnFree` says otherwise
-   * (`bufferevent_replacefd`).
+   * Replaces the descriptor, and closes the one before unless `closeOnFree` is `false` (`bufferevent_replacefd`).
    *
    * @param fd as for {@link setFd}
    * @throws {EventError} as {@link setFd}
@@ -236,16 +237,16 @@ export class BufferEvent extends BufferEventSettings {
   }
 
   /**
-   * Connects, with no descriptor so far (`bufferevent_socket_connect`, `bufferevent_socket_connect_hostname`). In the
-   * loop `onEvent` is told `BEV.CONNECTED`, or `BEV.ERROR` with the failure, after which it can be tried again. What is
-   * written meanwhile leaves then. A numeric target needs nothing but the loop, any other and the option `signal` what
-   * {@link connect} needs, Node's own loop.
+   * Connects a stream without a descriptor (`bufferevent_socket_connect`, `bufferevent_socket_connect_hostname`). In the
+   * loop `onEvent` is called with `BEV.CONNECTED`, or with `BEV.ERROR` and the failure, after which it can be called
+   * again. Bytes that are written meanwhile are sent then. A numeric target needs only the loop of the base; a name and
+   * the option `signal` need Node's own loop too.
    *
    * @param target a host, numeric or a name, and a port; or a unix socket's path
    * @param options as for {@link connect}
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; `ERR_EVENT_ACTIVE` while it
    *   has a descriptor or is connecting
-   * @throws {SystemError} what is refused at once, with `address` and `port`
+   * @throws {SystemError} an immediate failure, with `address` and `port`
    */
   connect(target: Target, options?: ConnectOptions): this {
     const socket = this.#channel()
@@ -274,10 +275,10 @@ export class BufferEvent extends BufferEventSettings {
   }
 
   /**
-   * Writes what the descriptor takes right now, instead of in the loop (`bufferevent_flush`). One of a pair hands over
-   * what it has in spite of the other's high watermark.
+   * Writes as much as the descriptor accepts now, instead of in the loop (`bufferevent_flush`). A stream of a pair moves
+   * its bytes in spite of the other's high watermark.
    *
-   * @param what READ and WRITE of `EV`; reading matters for a pair only
+   * @param what READ and WRITE of `EV`; READ has an effect on a pair only
    * @param mode `'normal'` does nothing, `'flush'` writes, `'finished'` ends the writing side too, as {@link end}
    * @returns whether nothing is left to write
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`
@@ -297,11 +298,11 @@ export class BufferEvent extends BufferEventSettings {
   }
 
   /**
-   * The stream as one of Node's, for `stream.pipeline`, `for await`, `tls.connect({ socket })` and the like. From here
-   * on it belongs to the Duplex: its callbacks are taken, and destroying one closes the other. While it is open the
-   * base's loop is not empty, unless {@link BufferEventDuplex.unref} was called.
+   * Returns the stream as a Duplex of Node, for `stream.pipeline`, `for await`, `tls.connect({ socket })` and others. The
+   * Duplex replaces the callbacks, and destroying one closes the other. While it is open the base's loop is not empty,
+   * unless {@link BufferEventDuplex.unref} was called.
    *
-   * @param options `allowHalfOpen`, `true` by default: the writing side is not ended when the reading side is;
+   * @param options `allowHalfOpen`, `true` by default: the writing side does not end with the reading side;
    *   `highWaterMark` in bytes, for both directions
    * @returns the same Duplex each time
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`
@@ -314,9 +315,10 @@ export class BufferEvent extends BufferEventSettings {
   }
 
   /**
-   * Closes the stream, and its descriptor unless `closeOnFree` says otherwise (`bufferevent_free`). No callback comes
-   * any more; what was not written is lost to the peer. Idempotent, and safe inside any callback. Closing the base
-   * does the same.
+   * Closes the stream, and its descriptor unless `closeOnFree` is `false` (`bufferevent_free`). No callback runs any more;
+   * the output is not sent. Idempotent, and safe inside any callback. Closing the base does the same.
+   *
+   * @throws {SystemError} `EBADF` when the program has closed the descriptor; the stream is closed all the same
    */
   close(): void {
     if (this.flow.closed) return
@@ -343,7 +345,7 @@ export class BufferEvent extends BufferEventSettings {
   #channel(): SocketChannel {
     const { channel } = this.open()
     if (channel instanceof SocketChannel) return channel
-    throw new EventError('ERR_EVENT_BAD_FLAGS', 'One of a pair has no descriptor')
+    throw new EventError('ERR_EVENT_BAD_FLAGS', 'A stream of a pair has no descriptor')
   }
 }
 

@@ -1,18 +1,18 @@
-/** Who is told what, and when. */
+/** The callbacks of a stream: which is due, and when it runs. */
 
 import type { Event } from '../../event.js'
 import type { EventBase } from '../../event-base.js'
 import { BEV } from './bits.js'
 
-/** Something to call with the stream. */
+/** Called with the stream. */
 export type StreamCallback<Stream> = (stream: Stream) => void
 
 /**
- * Called for what is neither bytes nor room for bytes.
+ * Called for the end of a stream, failures, timeouts and a connect that has succeeded.
  *
- * @param what why: bits of `BEV`
- * @param stream the buffer event itself
- * @param error with `BEV.ERROR`, what went wrong: a `SystemError`
+ * @param what the reason: bits of `BEV`
+ * @param stream the buffer event
+ * @param error with `BEV.ERROR`, the failure: a `SystemError`
  */
 export type StreamEventCallback<Stream> = (what: number, stream: Stream, error: Error | undefined) => void
 
@@ -24,15 +24,15 @@ export interface StreamCallbacks<Stream> {
 }
 
 /**
- * Calls back: at once, or when deferred from an event of its own, in the order CONNECTED, read, write, other events.
- * What one callback throws does not lose those behind it: they have their turn in the next pass.
+ * Runs the callbacks, immediately or, if deferred, from an event of its own, in the order CONNECTED, read, write, other
+ * events. If one throws, those after it run in the next pass.
  */
 export class Callbacks<Stream> {
   current: StreamCallbacks<Stream> = {}
   readonly #stream: Stream
   readonly #deferred: boolean
-  /** Active when something is due that may not be done where it was asked for. */
-  readonly #turn: Event
+  /** Activated when a deferred callback or a flush is due. */
+  readonly #event: Event
   readonly #flush: () => void
   #read = false
   #write = false
@@ -40,7 +40,7 @@ export class Callbacks<Stream> {
   #error: Error | undefined
   #scheduled = false
   #wantsFlush = false
-  /** How many entries of the loop are on the stack. */
+  /** The number of calls of {@link enter} on the stack. */
   #depth = 0
   #closed = false
 
@@ -53,43 +53,43 @@ export class Callbacks<Stream> {
     this.#deferred = settings.deferred
     this.#flush = settings.flush
     const { priority } = settings
-    this.#turn = base.newEvent(-1, 0, () => this.#onTurn(), priority === undefined ? {} : { priority })
+    this.#event = base.newEvent(-1, 0, () => this.#onActive(), priority === undefined ? {} : { priority })
   }
 
   get priority(): number {
-    return this.#turn.priority
+    return this.#event.priority
   }
 
   set priority(priority: number) {
-    this.#turn.priority = priority
+    this.#event.priority = priority
   }
 
-  /** There are bytes. */
+  /** Makes `onRead` due. */
   notifyRead(defer = false): void {
     this.#read = true
     this.#due(defer)
   }
 
-  /** There is room. */
+  /** Makes `onWrite` due. */
   notifyWrite(defer = false): void {
     this.#write = true
     this.#due(defer)
   }
 
-  /** Something happened. */
+  /** Makes `onEvent` due. */
   notifyEvent(what: number, error?: Error, defer = false): void {
     this.#what |= what
     if (error !== undefined) this.#error = error
     this.#due(defer)
   }
 
-  /** Has the output written soon: at the end of the callback that runs, or in the loop. */
+  /** Makes a flush of the output due: at the end of the callback that runs, or in the loop. */
   wantFlush(): void {
     this.#wantsFlush = true
     if (this.#depth === 0) this.#schedule()
   }
 
-  /** Runs what the loop calls, and writes afterwards what was added meanwhile. */
+  /** Runs the work of a callback of the loop, and then flushes the output if that is due. */
   enter(work: () => void): void {
     this.#depth += 1
     let isDone = false
@@ -108,7 +108,7 @@ export class Callbacks<Stream> {
 
   close(): void {
     this.#closed = true
-    this.#turn.close()
+    this.#event.close()
   }
 
   #due(defer: boolean): void {
@@ -118,8 +118,8 @@ export class Callbacks<Stream> {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#closed || this.#turn.closed) return
-    this.#turn.activate()
+    if (this.#scheduled || this.#closed || this.#event.closed) return
+    this.#event.activate()
     this.#scheduled = true
   }
 
@@ -127,7 +127,7 @@ export class Callbacks<Stream> {
     if (this.#wantsFlush || this.#read || this.#write || this.#what !== 0) this.#schedule()
   }
 
-  #onTurn(): void {
+  #onActive(): void {
     this.enter(() => {
       try {
         if (this.#wantsFlush) {
@@ -135,7 +135,7 @@ export class Callbacks<Stream> {
           this.#flush()
         }
       } finally {
-        // Until here what became due needed no turn of its own.
+        // A callback that became due until here is run below.
         this.#scheduled = false
       }
       this.#deliver()
@@ -159,7 +159,7 @@ export class Callbacks<Stream> {
         this.current.onWrite?.(stream)
       }
       if (this.#read || this.#write) {
-        // They came meanwhile, and go first: the end does not overtake bytes.
+        // Due again: they run first, so that an end does not overtake bytes.
         this.#schedule()
       } else if (this.#what !== 0 && !this.#closed) {
         const what = this.#what

@@ -1,25 +1,25 @@
-/** What carries the bytes of a buffer event. */
+/** The transport of a buffer event. */
 
 /** A socket, or the other end of a pair. */
 export interface Channel {
   /** The descriptor; -1 for none. */
   readonly fd: number
-  /** Whether a connection is under way. */
+  /** Whether a connect is in progress. */
   readonly connecting: boolean
   /**
-   * Reads from now on, or no more. Twice is as good as once.
+   * Starts or stops reading. Idempotent.
    *
-   * @throws {SystemError} what adding an event throws
+   * @throws {SystemError} as `Event.add`
    */
   setReading(on: boolean): void
-  /** There is something to write, or it may be written again, or no longer. */
+  /** Called when the output has bytes, or when writing becomes allowed or disallowed. */
   kick(): void
-  /** The timeouts have changed. */
+  /** Applies the timeouts of the flow. */
   adjustTimeouts(): void
-  /** Writes what is taken right now, and calls back as from the loop. */
+  /** Writes as much as is accepted now, and makes callbacks due. */
   write(): void
-  /** The same, and more if more is possible; directions are bits of `EV`. */
+  /** Writes in spite of watermarks, if the transport can; directions are bits of `EV`. */
   flush(what: number): void
-  /** Gives everything back; nothing is called afterwards. */
+  /** Releases everything; no callback runs afterwards. */
   close(): void
 }

@@ -1,4 +1,4 @@
-/** A buffer event as a stream of Node's. */
+/** A buffer event as a Duplex stream of Node. */
 
 import { Duplex } from 'node:stream'
 
@@ -13,15 +13,15 @@ import type { BufferEvent } from './buffer-event.js'
 import type { Flow } from './flow.js'
 import { Presence } from './presence.js'
 
-/** How the stream is to be. */
+/** Options of a Duplex. */
 export interface DuplexOptions {
   /** The writing side stays open when the reading side has ended. Default `true`, as of any Duplex. */
   allowHalfOpen?: boolean | undefined
-  /** Bytes that are buffered in either direction before the other side is held back. Default Node's. */
+  /** The high water mark of both directions in bytes. Default Node's. */
   highWaterMark?: number | undefined
 }
 
-/** Bytes that are read ahead of the stream's own buffer, at least: reading is not stopped and begun for each piece. */
+/** The least number of bytes that are read ahead of the stream's own buffer, so that reading does not stop after each. */
 const AHEAD = 65_536
 
 /** The host's timers, which test frameworks may replace after this module is loaded. */
@@ -32,19 +32,19 @@ const LONGEST = 0x7fff_ffff
 type Done = (error?: Error | null) => void
 
 /**
- * A {@link BufferEvent} as a Duplex, with what else users of `net.Socket` call. Made by {@link BufferEvent.toDuplex}.
- * Reads are held back by the stream's high watermark and, behind it, the buffer event's; a write is done when the
- * descriptor has taken it. `end()` ends the writing side behind the last byte. A failure destroys it, and destroying it
+ * A {@link BufferEvent} as a Duplex, with further members of `net.Socket`. Made by {@link BufferEvent.toDuplex}. Reading
+ * pauses at the high water mark of the stream and then at that of the buffer event; a write completes when the descriptor
+ * has accepted it. `end()` ends the writing side after the last byte. A failure destroys the Duplex, and destroying it
  * closes the buffer event.
  *
- * Emits `'connect'` and `'ready'` when a connection that was under way is there, and `'timeout'` as
- * {@link setTimeout} says and when a direction's own timeout passed, which goes on.
+ * Emits `'connect'` and `'ready'` when a connect in progress has succeeded, and `'timeout'` after {@link setTimeout} and
+ * when a timeout of a direction has expired, which then continues.
  */
 export class BufferEventDuplex extends Duplex {
   readonly #stream: BufferEvent
   readonly #flow: Flow
   readonly #presence: Presence
-  /** The chunk that is being written. */
+  /** Completes the write in progress. */
   #written: Done | undefined
   #finished: Done | undefined
   #wants = false
@@ -75,7 +75,7 @@ export class BufferEventDuplex extends Duplex {
     this.#presence.hold(this)
   }
 
-  /** The buffer event it is made of. */
+  /** Its buffer event. */
   get bufferEvent(): BufferEvent {
     return this.#stream
   }
@@ -85,7 +85,7 @@ export class BufferEventDuplex extends Duplex {
     return this.#stream.base
   }
 
-  /** Whether a connection is under way. */
+  /** Whether a connect is in progress. */
   get connecting(): boolean {
     return this.#stream.connecting
   }
@@ -95,12 +95,12 @@ export class BufferEventDuplex extends Duplex {
     return this.connecting
   }
 
-  /** How many bytes came so far. */
+  /** The number of bytes received. */
   get bytesRead(): number {
     return this.#flow.bytesRead
   }
 
-  /** How many bytes were written so far, those that wait included. */
+  /** The number of bytes written, including those in the output. */
   get bytesWritten(): number {
     return this.#flow.bytesWritten + this.#flow.output.length
   }
@@ -110,37 +110,37 @@ export class BufferEventDuplex extends Duplex {
     return this.#timeout === 0 ? undefined : this.#timeout
   }
 
-  /** The other end's host; `undefined` for what has none. */
+  /** The host of the peer; `undefined` if it has none. */
   get remoteAddress(): string | undefined {
     return hostOf(this.#address(peer))
   }
 
-  /** The other end's port. */
+  /** The port of the peer. */
   get remotePort(): number | undefined {
     return portOf(this.#address(peer))
   }
 
-  /** The other end's kind of address. */
+  /** The address family of the peer. */
   get remoteFamily(): string | undefined {
     return familyOf(this.#address(peer))
   }
 
-  /** This end's host. */
+  /** The local host. */
   get localAddress(): string | undefined {
     return hostOf(this.#address(address))
   }
 
-  /** This end's port. */
+  /** The local port. */
   get localPort(): number | undefined {
     return portOf(this.#address(address))
   }
 
-  /** This end's kind of address. */
+  /** The local address family. */
   get localFamily(): string | undefined {
     return familyOf(this.#address(address))
   }
 
-  /** This end, as `net.Socket` tells it; an empty object for what has none. */
+  /** The local address in the form of `net.Socket`; an empty object if there is none. */
   address(): object {
     const found = this.#address(address)
     if (found === undefined || 'path' in found) return {}
@@ -148,10 +148,10 @@ export class BufferEventDuplex extends Duplex {
   }
 
   /**
-   * Emits `'timeout'` when nothing has moved for so long; nothing else happens. What moves then begins it anew.
+   * Emits `'timeout'` when no byte has moved for a time, without closing the stream. The next byte restarts the time.
    *
    * @param timeout milliseconds; 0 for never. More than 2147483647, which are 24.8 days, count as that
-   * @param callback called the first time
+   * @param callback called once, with the first `'timeout'`
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   setTimeout(timeout: number, callback?: () => void): this {
@@ -169,13 +169,13 @@ export class BufferEventDuplex extends Duplex {
     return this
   }
 
-  /** Sends small writes at once, or not (`TCP_NODELAY`); nothing for what is no TCP connection. */
+  /** Sends small writes without delay, or not (`TCP_NODELAY`). No effect unless it is a TCP connection. */
   setNoDelay(noDelay = true): this {
     this.#option(() => setOption(this.#stream.fd, 'noDelay', noDelay))
     return this
   }
 
-  /** Has the system probe a silent connection, or not; nothing for what is no TCP connection. */
+  /** Probes an idle connection, or not (`SO_KEEPALIVE`). No effect unless it is a TCP connection. */
   setKeepAlive(enable = false, initialDelay = 0): this {
     this.#option(() => {
       setOption(this.#stream.fd, 'keepAlive', enable)
@@ -184,13 +184,13 @@ export class BufferEventDuplex extends Duplex {
     return this
   }
 
-  /** Keeps the loop of its base from being empty, which is how it begins. */
+  /** Keeps the loop of its base from being empty, which is the default. */
   ref(): this {
     if (!this.destroyed) this.#presence.hold(this)
     return this
   }
 
-  /** Lets the loop of its base be empty while nothing is read or written. */
+  /** Does not keep the loop of its base from being empty while nothing is read or written. */
   unref(): this {
     this.#presence.release(this)
     return this
@@ -253,7 +253,7 @@ export class BufferEventDuplex extends Duplex {
     done(error)
   }
 
-  /** Hands over what has come, as far as it is wanted. */
+  /** Pushes received bytes as long as the stream accepts them. */
   #pull(): void {
     this.#idle?.refresh()
     const { input } = this.#stream
@@ -299,13 +299,13 @@ export class BufferEventDuplex extends Duplex {
     else this.#idle?.refresh()
   }
 
-  #address(ask: (fd: number) => SocketAddress): SocketAddress | undefined {
+  #address(read: (fd: number) => SocketAddress): SocketAddress | undefined {
     const { fd } = this.#stream
     if (fd < 0) return undefined
     try {
-      return ask(fd)
+      return read(fd)
     } catch {
-      // It is not connected, or no socket.
+      // Not connected, or not a socket.
       return undefined
     }
   }
@@ -315,7 +315,7 @@ export class BufferEventDuplex extends Duplex {
     try {
       set()
     } catch {
-      // It is no TCP connection, or one that has failed, which will be told.
+      // Not a TCP connection, or one that has failed, which is reported elsewhere.
     }
   }
 }

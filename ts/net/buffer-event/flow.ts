@@ -1,4 +1,4 @@
-/** The state of a buffer event, between its callbacks and what carries its bytes. */
+/** The state of a buffer event, which its callbacks and its transport share. */
 
 import { EV } from '../../constants.js'
 import type { EventBase } from '../../event-base.js'
@@ -10,30 +10,30 @@ import type { Channel } from './channel.js'
 /** A direction: `EV.READ` or `EV.WRITE`. */
 export type Direction = typeof EV.READ | typeof EV.WRITE
 
-/** Why a direction rests although it is enabled (`BEV_SUSPEND_*`). */
+/** The reasons for which an enabled direction is suspended (`BEV_SUSPEND_*`). */
 export const Hold: Readonly<{ WATERMARK: 1; LIMIT: 2; GROUP: 4 }> = Object.freeze({
   WATERMARK: 1,
   LIMIT: 2,
   GROUP: 4,
 })
 
-/** Who bounds how much is moved in what time. */
+/** A rate limit of a flow. */
 export interface Limiter {
-  /** How many bytes may move now. 0 or less has been noted as a hold of the direction. */
+  /** The number of bytes that may move now. If it is 0 or less, the direction is held. */
   allowance(direction: Direction): number
-  /** Some have moved. */
+  /** Counts bytes that have moved. */
   spend(direction: Direction, count: number): void
-  /** Bounds nothing any more. */
+  /** Removes the limit. */
   close(): void
 }
 
-/** What a buffer event and its channel know of each other. */
+/** The state of a buffer event. */
 export class Flow {
   readonly base: EventBase
   readonly input: ByteQueue = new ByteQueue()
   readonly output: ByteQueue = new ByteQueue()
   readonly limiters: Set<Limiter> = new Set()
-  /** Bits of `EV`. Writing is, to begin with. */
+  /** Bits of `EV`. Writing is enabled initially. */
   enabled: number = EV.WRITE
   readLow = 0
   /** 0 for none. */
@@ -46,11 +46,11 @@ export class Flow {
   maxSingleWrite = 262_144
   error: Error | undefined
   closed = false
-  /** Called when it was closed. */
+  /** Called once the stream is closed. */
   onClose: (() => void) | undefined
-  /** The output is ended once it is empty. */
+  /** Whether the writing side ends once the output is empty. */
   ending = false
-  /** It was. */
+  /** Whether the writing side has ended. */
   ended = false
   bytesRead = 0
   bytesWritten = 0
@@ -76,12 +76,12 @@ export class Flow {
     return !this.closed && (this.enabled & EV.WRITE) !== 0 && this.#writeHolds === 0
   }
 
-  /** There are bytes to be written, or the end. */
+  /** Whether there are bytes to write, or the end. */
   get hasToWrite(): boolean {
     return this.output.length > 0 || (this.ending && !this.ended)
   }
 
-  /** Enables directions, bits of `EV`. What adding an event throws leaves it as it was. */
+  /** Enables directions, bits of `EV`. Changes nothing if adding an event throws. */
   enable(what: number): void {
     const before = this.enabled
     this.enabled |= what
@@ -129,40 +129,40 @@ export class Flow {
     else this.release(EV.READ, Hold.WATERMARK)
   }
 
-  /** How many bytes may be read or written in one go. */
+  /** The number of bytes that may be read or written by one call. */
   allowance(direction: Direction): number {
     let most = direction === EV.READ ? this.maxSingleRead : this.maxSingleWrite
     if (direction === EV.READ && this.readHigh !== 0) most = Math.min(most, this.readHigh - this.input.length)
     return Math.max(Math.min(most, this.limit(direction)), 0)
   }
 
-  /** How many bytes the limits allow; `Infinity` without any. */
+  /** The number of bytes that the limits allow; `Infinity` without limits. */
   limit(direction: Direction): number {
     let most = Infinity
     for (const limiter of this.limiters) most = Math.min(most, limiter.allowance(direction))
     return most
   }
 
-  /** Bytes have come that the input does not have yet. */
+  /** Adds received bytes to the input. */
   received(chunk: Buffer): void {
     this.input.append(chunk)
-    this.came(chunk.length)
+    this.countReceived(chunk.length)
     this.trigger(EV.READ)
   }
 
-  /** Bytes have come. */
-  came(count: number): void {
+  /** Counts received bytes. */
+  countReceived(count: number): void {
     this.bytesRead += count
     for (const limiter of this.limiters) limiter.spend(EV.READ, count)
   }
 
-  /** Bytes have left the output. */
-  went(count: number): void {
+  /** Counts sent bytes. */
+  countSent(count: number): void {
     this.bytesWritten += count
     for (const limiter of this.limiters) limiter.spend(EV.WRITE, count)
   }
 
-  /** Tells of bytes, or of room, if the low watermarks say so (`bufferevent_trigger`). */
+  /** Makes `onRead` and `onWrite` due if the low watermarks allow it (`bufferevent_trigger`). */
   trigger(what: number, ignoreWatermarks = false, defer = false): void {
     const hasBytes = ignoreWatermarks || this.input.length >= this.readLow
     if ((what & EV.READ) !== 0 && hasBytes) this.callbacks.notifyRead(defer)
@@ -171,7 +171,7 @@ export class Flow {
     if ((what & EV.WRITE) !== 0 && hasRoom) this.callbacks.notifyWrite(defer)
   }
 
-  /** Ends a direction by its end, a failure or a timeout, and tells it. */
+  /** Disables a direction because of its end, a failure or a timeout, and makes `onEvent` due. */
   stop(direction: Direction, why: number, error?: Error, defer = false): void {
     if (error !== undefined) this.error = error
     this.disable(direction)
@@ -182,7 +182,7 @@ export class Flow {
     try {
       this.channel.setReading(this.mayRead)
     } catch (error) {
-      // Whoever took bytes out did not ask for this.
+      // The caller removed bytes or changed a limit: the failure is not an error of its call.
       this.enabled &= ~EV.READ
       this.stop(EV.READ, BEV.ERROR, error as Error, true)
     }

@@ -1,4 +1,4 @@
-/** The limit of one stream, and the limit that several share. */
+/** The rate limit of one stream, and one that several streams share. */
 
 import { EV } from '../../constants.js'
 import type { Event } from '../../event.js'
@@ -8,7 +8,7 @@ import { checkInteger, checkOptions, wrongType } from '../../validate.js'
 import { checkLimit, type Bucket, type DirectionLimit } from './buckets.js'
 import { Hold, type Direction, type Flow, type Limiter } from './flow.js'
 
-/** Buckets, and the timers that wait until an empty one has filled. */
+/** Buckets, and timers that expire when an empty one has refilled. */
 class Waits {
   buckets: Map<Direction, Bucket>
   readonly #base: EventBase
@@ -21,13 +21,13 @@ class Waits {
     this.#refilled = refilled
   }
 
-  /** Waits until there is enough again. */
+  /** Starts the timer of an empty bucket. */
   wait(direction: Direction): void {
     const bucket = this.buckets.get(direction)
     if (bucket === undefined) return
     let timer = this.#timers.get(direction)
     if (timer === undefined) {
-      timer = this.#base.newTimer(() => this.#look(direction))
+      timer = this.#base.newTimer(() => this.#check(direction))
       this.#timers.set(direction, timer)
     }
     if (timer.pending() === 0) timer.add(bucket.rest)
@@ -37,14 +37,14 @@ class Waits {
     for (const timer of this.#timers.values()) timer.close()
   }
 
-  #look(direction: Direction): void {
+  #check(direction: Direction): void {
     const bucket = this.buckets.get(direction)
     if (bucket === undefined || bucket.tokens >= bucket.worth) this.#refilled(direction)
     else this.wait(direction)
   }
 }
 
-/** What one stream may move. */
+/** The rate limit of one stream. */
 export class StreamLimit implements Limiter {
   readonly #flow: Flow
   readonly #waits: Waits
@@ -54,7 +54,7 @@ export class StreamLimit implements Limiter {
     this.#waits = new Waits(flow.base, buckets, (direction) => flow.release(direction, Hold.LIMIT))
   }
 
-  /** What is left, for those who ask; `undefined` where there is no limit. */
+  /** The tokens that are left; `undefined` without a limit. */
   left(direction: Direction): number | undefined {
     return this.#waits.buckets.get(direction)?.tokens
   }
@@ -89,7 +89,7 @@ export class StreamLimit implements Limiter {
   }
 }
 
-/** One stream's part in a group. */
+/** The membership of one stream in a group. */
 export class Membership implements Limiter {
   readonly flow: Flow
   readonly #group: BufferEventGroup
@@ -117,14 +117,14 @@ export class Membership implements Limiter {
 }
 
 /**
- * Streams that share a limit (`bufferevent_rate_limit_group`): together they move no more than it allows, and each its
- * share of what is left, but never so little that it is not worth a call.
+ * Streams that share a limit (`bufferevent_rate_limit_group`), which applies to all of them together. Each may move its
+ * share of the tokens that are left, but at least `minShare` bytes.
  */
 export class BufferEventGroup {
   readonly #base: EventBase
   readonly #minShare: number
   readonly #members: Set<Membership> = new Set()
-  /** The directions in which nobody moves anything for now. */
+  /** The directions in which all members are held. */
   readonly #held: Set<Direction> = new Set()
   #waits: Waits
   #bytesRead = 0
@@ -133,8 +133,8 @@ export class BufferEventGroup {
 
   /**
    * @param base the base of its members
-   * @param limit bytes a second of all members together
-   * @param options `minShare`: how many bytes a member may move at least while any are left, 64 by default
+   * @param limit the limit of all members together
+   * @param options `minShare`: the number of bytes that a member may move at least while tokens are left, 64 by default
    *   (`bufferevent_rate_limit_group_set_min_share`)
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
    */
@@ -152,17 +152,17 @@ export class BufferEventGroup {
     return this.#base
   }
 
-  /** How many streams are in it. */
+  /** The number of members. */
   get size(): number {
     return this.#members.size
   }
 
-  /** What its members have moved together (`bufferevent_rate_limit_group_get_totals`). */
+  /** The bytes that its members have moved (`bufferevent_rate_limit_group_get_totals`). */
   get stats(): { bytesRead: number; bytesWritten: number } {
     return { bytesRead: this.#bytesRead, bytesWritten: this.#bytesWritten }
   }
 
-  /** Lets {@link stats} begin again from nothing (`bufferevent_rate_limit_group_reset_totals`). */
+  /** Sets {@link stats} to 0 (`bufferevent_rate_limit_group_reset_totals`). */
   resetStats(): this {
     this.#bytesRead = 0
     this.#bytesWritten = 0
@@ -170,9 +170,9 @@ export class BufferEventGroup {
   }
 
   /**
-   * Sets another limit (`bufferevent_rate_limit_group_set_cfg`), which begins with its whole burst.
+   * Sets another limit (`bufferevent_rate_limit_group_set_cfg`), with a full burst.
    *
-   * @param limit bytes a second of all members together
+   * @param limit the limit of all members together
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
    */
   setLimit(limit: DirectionLimit): this {
@@ -186,22 +186,22 @@ export class BufferEventGroup {
   }
 
   /**
-   * What all members may still move now, which is below 0 after more was spent
+   * The bytes that all members together may move now, below 0 if more have moved
    * (`bufferevent_rate_limit_group_get_read_limit`, `bufferevent_rate_limit_group_get_write_limit`).
    *
    * @param direction `EV.READ` or `EV.WRITE`
-   * @returns bytes; `undefined` where there is no limit
+   * @returns bytes; `undefined` without a limit
    */
   left(direction: Direction): number | undefined {
     return this.#waits.buckets.get(direction)?.tokens
   }
 
   /**
-   * Counts bytes that were moved in another way (`bufferevent_rate_limit_group_decrement_read`,
+   * Counts bytes that were moved by other means (`bufferevent_rate_limit_group_decrement_read`,
    * `bufferevent_rate_limit_group_decrement_write`).
    *
    * @param direction `EV.READ` or `EV.WRITE`
-   * @param count how many; below 0 gives some back
+   * @param count the number of bytes; below 0 returns tokens
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   spend(direction: Direction, count: number): this {
@@ -210,7 +210,7 @@ export class BufferEventGroup {
     return this
   }
 
-  /** Lets all members go, and ends. Idempotent. */
+  /** Removes all members, and ends the limit. Idempotent. */
   close(): void {
     this.#closed = true
     for (const member of this.#members) BufferEventGroup.leave(this, member)
@@ -243,7 +243,7 @@ export class BufferEventGroup {
 
   #release(direction: Direction): void {
     if (!this.#held.delete(direction)) return
-    // Whoever was first is last the next time, so that nobody is always late.
+    // The first becomes the last, so that the order rotates.
     const [first] = this.#members
     if (first !== undefined) {
       this.#members.delete(first)

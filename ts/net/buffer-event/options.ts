@@ -1,4 +1,4 @@
-/** How a buffer event is made, and the checks of what it is given. */
+/** The options of a buffer event, and their checks. */
 
 import { EV } from '../../constants.js'
 import {
@@ -15,39 +15,39 @@ import type { StreamCallbacks } from './callbacks.js'
 import type { Flow } from './flow.js'
 import type { BufferEventGroup } from './limits.js'
 
-/** How much is waited for, in bytes. */
+/** Watermarks, in bytes. */
 export interface Watermarks {
-  /** `onRead` comes when there are so many bytes, or more. Default 0: whenever bytes came. */
+  /** `onRead` is called when the input has at least this many bytes. Default 0: whenever bytes were received. */
   readLow?: number | undefined
-  /** While there are so many bytes, nothing more is read. Default 0: there is no such number. */
+  /** Reading pauses while the input has at least this many bytes. Default 0: no limit. */
   readHigh?: number | undefined
-  /** `onWrite` comes when so many bytes are left to write, or fewer. Default 0: when all are written. */
+  /** `onWrite` is called when the output has at most this many bytes. Default 0: when all are written. */
   writeLow?: number | undefined
 }
 
-/** How long a direction may rest, in milliseconds; 0 for ever, which is the default. */
+/** Timeouts of the directions in milliseconds. Default, and for 0: none. */
 export interface Timeouts {
-  /** While reading: since bytes came last, or reading began. */
+  /** While reading: since bytes were last received, or reading started. */
   readTimeout?: number | undefined
-  /** While there is something to write: since bytes left last, or it was added. */
+  /** While there are bytes to write: since bytes were last sent, or these were added. */
   writeTimeout?: number | undefined
 }
 
-/** How much is moved in one go, in bytes. */
+/** The maximum size of one read and one write, in bytes. */
 export interface Caps {
-  /** Read at once. Default 16384. */
+  /** The maximum of one read. Default 16384; above 1 MiB a read takes 1 MiB. */
   maxSingleRead?: number | undefined
-  /** Written at once. Default 262144. */
+  /** The maximum of one write. Default 262144. */
   maxSingleWrite?: number | undefined
 }
 
-/** The callbacks. What one of them throws goes where an event's callback's would; the stream stays usable. */
+/** The callbacks. An exception is handled as that of an event's callback; the stream stays usable. */
 export type BufferEventCallbacks = StreamCallbacks<BufferEvent>
 
-/** How a buffer event is made. */
+/** Options of a buffer event. */
 export interface BufferEventOptions extends BufferEventCallbacks, Watermarks, Timeouts, Caps {
   /**
-   * Calls back from an event of its own, never from within {@link BufferEvent.trigger} or where bytes come in
+   * Runs callbacks from an event of its own, never within {@link BufferEvent.trigger} or a read
    * (`BEV_OPT_DEFER_CALLBACKS`). Default `false`.
    */
   deferCallbacks?: boolean | undefined
@@ -66,12 +66,12 @@ const BOTH = EV.READ | EV.WRITE
 const MOST = Number.MAX_SAFE_INTEGER
 const MOST_AT_ONCE = 0x7fff_ffff
 
-/** Directions, one or both. */
+/** One or both directions. */
 export function checkDirections(what: number): number {
   return checkBits('what', what, BOTH)
 }
 
-/** Sets those watermarks that are given. */
+/** Sets the watermarks that are given. */
 export function applyWatermarks(flow: Flow, marks: Watermarks): void {
   const { readLow = flow.readLow, readHigh = flow.readHigh, writeLow = flow.writeLow } = marks
   checkInteger('readLow', readLow, 0, MOST)
@@ -85,20 +85,20 @@ export function applyWatermarks(flow: Flow, marks: Watermarks): void {
   flow.writeLow = writeLow
 }
 
-function checkRest(name: string, value: number | undefined, before: number | undefined): number | undefined {
+function checkTime(name: string, value: number | undefined, before: number | undefined): number | undefined {
   if (value === undefined) return before
   return checkTimeout(name, value) === 0 ? undefined : value
 }
 
-/** Sets those timeouts that are given. */
+/** Sets the timeouts that are given. */
 export function applyTimeouts(flow: Flow, timeouts: Timeouts): void {
-  const readTimeout = checkRest('readTimeout', timeouts.readTimeout, flow.readTimeout)
-  const writeTimeout = checkRest('writeTimeout', timeouts.writeTimeout, flow.writeTimeout)
+  const readTimeout = checkTime('readTimeout', timeouts.readTimeout, flow.readTimeout)
+  const writeTimeout = checkTime('writeTimeout', timeouts.writeTimeout, flow.writeTimeout)
   flow.readTimeout = readTimeout
   flow.writeTimeout = writeTimeout
 }
 
-/** Sets those caps that are given. */
+/** Sets the caps that are given. */
 export function applyCaps(flow: Flow, caps: Caps): void {
   const { maxSingleRead = flow.maxSingleRead, maxSingleWrite = flow.maxSingleWrite } = caps
   checkInteger('maxSingleRead', maxSingleRead, 1, MOST_AT_ONCE)

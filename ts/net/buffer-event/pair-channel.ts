@@ -1,4 +1,4 @@
-/** Two buffer events that are each other's other end, in memory. */
+/** The transport of two buffer events that are connected in memory. */
 
 import { EV } from '../../constants.js'
 import type { Event } from '../../event.js'
@@ -7,7 +7,7 @@ import type { Channel } from './channel.js'
 import { brokenPipe } from './failures.js'
 import type { Direction, Flow } from './flow.js'
 
-/** Moves chunks from one's output to the other's input; nothing is copied. */
+/** Moves chunks from the output of one to the input of the other. */
 export class PairChannel implements Channel {
   readonly fd: number = -1
   readonly connecting: boolean = false
@@ -49,7 +49,7 @@ export class PairChannel implements Channel {
     this.#adjustWriteTimeout()
   }
 
-  /** Moves what there is in spite of the other's watermark (`bufferevent_flush`). */
+  /** Moves bytes in spite of the other's watermark (`bufferevent_flush`). */
   flush(what: number): void {
     const partner = this.#partner
     if ((what & EV.READ) !== 0 && partner !== undefined) partner.#transfer(true)
@@ -100,15 +100,15 @@ export class PairChannel implements Channel {
       from.mayWrite && (to.mayRead || (ignoresWatermark && (to.enabled & EV.READ) !== 0))
     if (!mayMove()) return
     let moved = 0
-    // A limit that has refilled meanwhile does not hold its direction: the rest is moved here or never.
+    // If a limit refills meanwhile, it holds no direction and no timer runs: the rest is moved by this loop.
     while (from.output.length > 0 && mayMove()) {
       const most = Math.min(from.output.length, from.limit(EV.WRITE), to.limit(EV.READ))
       const room = to.readHigh === 0 || ignoresWatermark ? most : to.readHigh - to.input.length
       const count = Math.min(most, room)
       if (count <= 0) break
       from.output.moveTo(to.input, count)
-      from.went(count)
-      to.came(count)
+      from.countSent(count)
+      to.countReceived(count)
       moved += count
     }
     if (moved > 0) {

@@ -1,14 +1,14 @@
-/** What keeps the loop of a base from being empty while streams of Node's are open. */
+/** Keeps the loop of a base from being empty while Duplex streams on it are open. */
 
 import type { Event } from '../../event.js'
 import type { EventBase } from '../../event-base.js'
 
-/** Milliseconds, a day: the timer does nothing, and is there. */
+/** The period of the timer in milliseconds, a day. Its callback does nothing. */
 const DAY = 86_400_000
 
 /**
- * A stream whose reader rests has no event pending, and a loop without events ends, so that the stream would be stuck
- * when its reader goes on. One timer for all streams of a base is pending as long as one of them is open.
+ * A stream whose reader has paused has no event pending. A loop without events ends, and the stream would never be read
+ * when its reader resumes. One timer for all streams of a base is pending while any of them is open.
  */
 export class Presence {
   static readonly #all: WeakMap<EventBase, Presence> = new WeakMap()
@@ -20,7 +20,7 @@ export class Presence {
     this.#base = base
   }
 
-  /** That of a base. */
+  /** The presence of a base. */
   static of(base: EventBase): Presence {
     let presence = Presence.#all.get(base)
     if (presence === undefined) {

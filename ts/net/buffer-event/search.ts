@@ -1,8 +1,8 @@
-/** Finding bytes in a row of chunks. */
+/** Finding bytes in a sequence of chunks. */
 
 /** How a line ends. */
 export type LineEnd =
-  /** Any row of CR and LF (`EVBUFFER_EOL_ANY`). */
+  /** Any sequence of CR and LF (`EVBUFFER_EOL_ANY`). */
   | 'any'
   /** LF, with or without a CR before it (`EVBUFFER_EOL_CRLF`). */
   | 'crlf'
@@ -19,8 +19,8 @@ export const LINE_ENDS: readonly string[] = ['any', 'crlf', 'crlf-strict', 'lf',
 const CR = 0x0d
 const LF = 0x0a
 
-/** Whether `needle` stands at `offset` of the chunk `index` and on in those behind it. */
-function standsAt(chunks: readonly Buffer[], index: number, offset: number, needle: Buffer): boolean {
+/** Whether `needle` is at `offset` of the chunk `index`, continued in the chunks after it. */
+function isAt(chunks: readonly Buffer[], index: number, offset: number, needle: Buffer): boolean {
   let chunk = index
   let at = offset
   for (const byte of needle) {
@@ -35,8 +35,8 @@ function standsAt(chunks: readonly Buffer[], index: number, offset: number, need
 }
 
 /**
- * Where `needle` stands first at or after `from`, or -1. A chunk is searched as a whole where it can hold the needle,
- * and byte by byte only where the needle may go on in the next.
+ * The first position of `needle` at or after `from`, or -1. A chunk is searched as a whole, and byte by byte only where
+ * the needle may continue in the next chunk.
  */
 export function find(chunks: readonly Buffer[], needle: Buffer, from: number): number {
   const [first = 0] = needle
@@ -48,7 +48,7 @@ export function find(chunks: readonly Buffer[], needle: Buffer, from: number): n
       if (whole >= 0) return before + whole
       at = Math.max(at, chunk.length - needle.length + 1)
       for (at = chunk.indexOf(first, at); at >= 0; at = chunk.indexOf(first, at + 1)) {
-        if (standsAt(chunks, index, at, needle)) return before + at
+        if (isAt(chunks, index, at, needle)) return before + at
         if (at + 1 >= chunk.length) break
       }
     }
@@ -73,7 +73,7 @@ const NEEDLES = {
   cr: Buffer.from('\r'),
 } as const
 
-/** The end of the first line: where it stands and how long it is. */
+/** The position and the length of the first end of a line. */
 export function findLineEnd(
   chunks: readonly Buffer[],
   end: LineEnd,

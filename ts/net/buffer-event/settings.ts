@@ -1,4 +1,4 @@
-/** What there is to set on a buffer event, and what there is to ask. */
+/** The settings of a buffer event. */
 
 import { EV } from '../../constants.js'
 import { EventBase } from '../../event-base.js'
@@ -31,7 +31,7 @@ import {
   type Watermarks,
 } from './options.js'
 
-/** What there is to set on a {@link BufferEvent}, the one class that extends it. */
+/** The settings of a {@link BufferEvent}, which is the only class that extends this one. */
 export abstract class BufferEventSettings {
   /** @internal */
   protected readonly flow: Flow
@@ -68,7 +68,7 @@ export abstract class BufferEventSettings {
 
   /**
    * The priority of its events (`bufferevent_priority_set`, `bufferevent_get_priority`). Setting it throws as
-   * {@link Event.priority} does; the events of an open descriptor keep the one they have until the next {@link setFd}.
+   * {@link Event.priority} does; the events of an open descriptor keep their priority until the next {@link setFd}.
    */
   get priority(): number {
     return this.callbacks.priority
@@ -84,7 +84,7 @@ export abstract class BufferEventSettings {
    *
    * @param what READ and WRITE of `EV`
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`
-   * @throws {SystemError} as {@link Event.add}: `EPERM` for a regular file, `EBADF` for what is not open
+   * @throws {SystemError} as {@link Event.add}: `EPERM` for a regular file, `EBADF` for a closed descriptor
    */
   enable(what: number): this {
     this.open().enable(checkDirections(what))
@@ -92,8 +92,7 @@ export abstract class BufferEventSettings {
   }
 
   /**
-   * Disables directions (`bufferevent_disable`): nothing is read or written, and no timeout runs. What is to be
-   * written waits.
+   * Disables directions (`bufferevent_disable`): nothing is read or written, and no timeout runs. The output is kept.
    *
    * @param what READ and WRITE of `EV`
    * @throws {EventError} as {@link enable}
@@ -122,10 +121,10 @@ export abstract class BufferEventSettings {
   }
 
   /**
-   * Sets those watermarks that are given (`bufferevent_setwatermark`).
+   * Sets the watermarks that are given (`bufferevent_setwatermark`).
    *
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, also for a low one above the
-   *   high one, where `onRead` could never come
+   *   high one, with which `onRead` would never be called
    */
   setWatermarks(marks: Watermarks): this {
     const flow = this.open()
@@ -173,7 +172,7 @@ export abstract class BufferEventSettings {
    * Calls `onRead` and `onWrite` if the watermarks allow it (`bufferevent_trigger`).
    *
    * @param what READ and WRITE of `EV`
-   * @param options `ignoreWatermarks` calls in any case; `defer` calls from the loop
+   * @param options `ignoreWatermarks` ignores the watermarks; `defer` calls from the loop
    * @throws {EventError} as {@link enable}
    */
   trigger(what: number, options?: { ignoreWatermarks?: boolean; defer?: boolean }): this {
@@ -203,10 +202,10 @@ export abstract class BufferEventSettings {
   }
 
   /**
-   * Sets a limit of its own (`bufferevent_set_rate_limit`), which begins with its whole burst, or takes it away. It
-   * goes together with that of a group.
+   * Sets its own limit, with a full burst, or removes it (`bufferevent_set_rate_limit`). The limit of a group applies in
+   * addition.
    *
-   * @param limit bytes a second, for each direction; `undefined` for none
+   * @param limit the limit of each direction; `undefined` for none
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   setLimit(limit: DirectionLimit | undefined): this {
@@ -217,7 +216,7 @@ export abstract class BufferEventSettings {
     return this
   }
 
-  /** The group it shares a limit with (`bufferevent_get_rate_limit_group`). */
+  /** The group that it is a member of (`bufferevent_get_rate_limit_group`). */
   get group(): BufferEventGroup | undefined {
     return this.#limiter(Membership)?.group
   }
@@ -238,11 +237,11 @@ export abstract class BufferEventSettings {
   }
 
   /**
-   * What its own limit leaves for now, which is below 0 after more was spent (`bufferevent_get_read_limit`,
+   * The bytes that its own limit allows now, below 0 if more have moved (`bufferevent_get_read_limit`,
    * `bufferevent_get_write_limit`).
    *
    * @param direction `EV.READ` or `EV.WRITE`
-   * @returns bytes; `undefined` where there is no limit
+   * @returns bytes; `undefined` without a limit
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_OUT_OF_RANGE`
    */
   limitLeft(direction: Direction): number | undefined {
@@ -252,11 +251,11 @@ export abstract class BufferEventSettings {
   }
 
   /**
-   * Counts bytes against its own limit that were moved in another way (`bufferevent_decrement_read_limit`,
+   * Counts bytes that were moved by other means against its own limit (`bufferevent_decrement_read_limit`,
    * `bufferevent_decrement_write_limit`).
    *
    * @param direction `EV.READ` or `EV.WRITE`
-   * @param count how many; below 0 gives some back
+   * @param count the number of bytes; below 0 returns tokens
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   spendLimit(direction: Direction, count: number): this {
@@ -268,7 +267,7 @@ export abstract class BufferEventSettings {
   }
 
   /**
-   * How many bytes it would read, or write, if it were its turn now (`bufferevent_get_max_to_read`,
+   * The number of bytes that it would read or write now (`bufferevent_get_max_to_read`,
    * `bufferevent_get_max_to_write`).
    *
    * @param direction `EV.READ` or `EV.WRITE`

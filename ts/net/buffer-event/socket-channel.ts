@@ -1,4 +1,4 @@
-/** A buffer event on a descriptor. */
+/** The transport of a buffer event on a descriptor. */
 
 import { EV } from '../../constants.js'
 import type { Event } from '../../event.js'
@@ -11,12 +11,12 @@ import { ByteQueue } from './byte-queue.js'
 import type { Channel } from './channel.js'
 import type { Flow } from './flow.js'
 import { connectFailure, endOfDescriptor } from './failures.js'
-import { NOTHING, receive } from './slab.js'
+import { NOTHING, receive } from './receive.js'
 
-/** How many chunks are written in one go. */
+/** The number of chunks that one call writes. */
 const MOST_CHUNKS = 64
 
-/** Reads and writes a descriptor when its base says that it is ready. */
+/** Reads and writes a descriptor when it is ready. */
 export class SocketChannel implements Channel {
   readonly #flow: Flow
   readonly #priority: () => number
@@ -26,10 +26,10 @@ export class SocketChannel implements Channel {
   #readable: Event | undefined
   #writable: Event | undefined
   #reading = false
-  /** Waiting until it can be written. */
+  /** Whether the event for writing is pending. */
   #waiting = false
   #connecting: Place | undefined
-  /** A look-up that may still end. */
+  /** Cancels the look-up in progress. */
   #lookUp: AbortController | undefined
   #deadline: Event | undefined
 
@@ -47,7 +47,7 @@ export class SocketChannel implements Channel {
     return this.#connecting !== undefined
   }
 
-  /** Goes on with another descriptor, or with none; the one before is the caller's. */
+  /** Uses another descriptor, or none. The one before stays open. */
   open(fd: number): void {
     this.#forget()
     this.#replace(fd)
@@ -57,7 +57,7 @@ export class SocketChannel implements Channel {
     if (flow.mayWrite && flow.hasToWrite) this.kick()
   }
 
-  /** Begins to connect. Its end is told like everything else. */
+  /** Starts to connect. The result is reported by `onEvent`. */
   connect(place: Place, timeout: number | undefined): void {
     this.#forget()
     this.#replace(at(place, () => native.socketConnect(place.place, place.port)))
@@ -73,7 +73,7 @@ export class SocketChannel implements Channel {
     this.#deadline = this.#flow.base.newTimer(expire, { priority: this.#priority() }).add(timeout)
   }
 
-  /** Has somebody else connect, who can look names up. What it comes to is told in the loop. */
+  /** Connects by an asynchronous function, which can look up names. The result is reported by `onEvent` in the loop. */
   connectBy(place: Place, attempt: (signal: AbortSignal) => Promise<number>): void {
     this.#forget()
     const lookUp = new AbortController()
@@ -97,7 +97,7 @@ export class SocketChannel implements Channel {
     this.#connecting = undefined
     this.#lookUp = undefined
     this.#replace(fd)
-    this.#begin(true)
+    this.#startUsing(true)
   }
 
   setReading(on: boolean): void {
@@ -132,7 +132,7 @@ export class SocketChannel implements Channel {
     if ((what & EV.WRITE) !== 0 && this.#flow.hasToWrite) this.write()
   }
 
-  /** Writes what is taken, and waits if that is not all. */
+  /** Writes as much as the descriptor accepts, and waits if bytes are left. */
   write(): void {
     const flow = this.#flow
     if (this.#fd < 0 || this.#connecting !== undefined || !flow.mayWrite) return
@@ -168,7 +168,7 @@ export class SocketChannel implements Channel {
       if (count > 0) {
         sent += count
         output.drain(count)
-        this.#flow.went(count)
+        this.#flow.countSent(count)
       }
       // After fewer chunks than fit in one call, the kernel's answer is final.
       if (count <= 0 || chunks.length < MOST_CHUNKS) break
@@ -215,7 +215,7 @@ export class SocketChannel implements Channel {
 
   #onWritable(what: number): void {
     if (what === EV.TIMEOUT) {
-      // A connection that is under way goes on.
+      // A connect in progress continues.
       if (this.#connecting === undefined) this.#stopWaiting()
       else this.#writable?.removeTimer()
       this.#flow.stop(EV.WRITE, BEV.TIMEOUT)
@@ -235,11 +235,11 @@ export class SocketChannel implements Channel {
     this.#connecting = undefined
     this.#deadline?.close()
     this.#stopWaiting()
-    this.#begin(false)
+    this.#startUsing(false)
   }
 
-  /** A connection is there. */
-  #begin(defer: boolean): void {
+  /** Starts to use a connection, and reports it. */
+  #startUsing(defer: boolean): void {
     const flow = this.#flow
     this.#startReading()
     if (flow.mayWrite && flow.hasToWrite) flow.callbacks.wantFlush()
