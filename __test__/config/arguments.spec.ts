@@ -84,7 +84,7 @@ describe('new EventBase()', () => {
     expect(refusal(() => new EventBase(wrong(value)))).toBe('ERR_INVALID_ARG_TYPE')
   })
 
-  it('has one priority unless told otherwise', () => {
+  it('has one priority by default', () => {
     expect(openBase().priorities).toBe(1)
   })
 })

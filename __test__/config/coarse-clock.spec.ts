@@ -14,7 +14,7 @@ afterEach(() => {
 })
 
 describe.skipIf(process.platform !== 'linux')('useCoarseClock()', () => {
-  it('shows the time of the last tick', () => {
+  it('returns the time of the last tick', () => {
     expect(timesShown(new EventConfig())).toBeGreaterThan(1000)
     expect(timesShown(new EventConfig().useCoarseClock())).toBeLessThan(500)
   })

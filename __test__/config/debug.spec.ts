@@ -39,12 +39,12 @@ describe('debug mode', () => {
     expect(base.dispatch()).toBe(LoopResult.EMPTY)
   })
 
-  it('is off unless asked for', () => {
+  it('is off by default', () => {
     expect(addBlocking(openBase(new EventConfig().setFlags(BaseFlag.IGNORE_ENV)))).toBe('added')
     expect(addBlocking(openBase(new EventConfig().debug(false).setFlags(BaseFlag.IGNORE_ENV)))).toBe('added')
   })
 
-  it('is on with EVENT_DEBUG_MODE, unless that is ignored', () => {
+  it('is on with EVENT_DEBUG_MODE, unless the environment is ignored', () => {
     process.env['EVENT_DEBUG_MODE'] = ''
     expect(addBlocking(openBase())).toBe('ERR_EVENT_BLOCKING')
     expect(addBlocking(openBase(new EventConfig().setFlags(BaseFlag.IGNORE_ENV)))).toBe('added')
@@ -61,7 +61,7 @@ describe('debug mode', () => {
     expect(fired.toSorted()).toEqual(['finalizer', 'timer', 'write'])
   })
 
-  it('is yes or no', () => {
+  it('takes a boolean', () => {
     expect(refusal(() => new EventConfig().debug(1 as never))).toBe('ERR_INVALID_ARG_TYPE')
   })
 })

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 
 import { EV, EventConfig, type DispatchInterval } from '../../index.js'
 import { openBase, stall } from '../support/base.js'
-import { openPair, say } from '../support/descriptors.js'
+import { openPair, writeText } from '../support/descriptors.js'
 
 /**
  * Runs four events of priority 1, the first of which makes a descriptor readable that an event of priority 0
@@ -16,7 +16,7 @@ function order(limits: DispatchInterval, duration = 0): string[] {
   for (let number = 1; number <= 4; number += 1) {
     const callback = (): void => {
       ran.push(`${number}`)
-      if (number === 1) say(right, 'x')
+      if (number === 1) writeText(right, 'x')
       stall(duration)
     }
     base.newEvent(-1, 0, callback, { priority: 1 }).activate()
@@ -34,7 +34,7 @@ describe('setMaxDispatchInterval', () => {
     expect(order({ callbacks: 2 })).toEqual(['1', '2', 'read', '3', '4'])
   })
 
-  it('with no callbacks at all polls after each', () => {
+  it('with a limit of 0 callbacks polls after each', () => {
     expect(order({ callbacks: 0 })).toEqual(['1', 'read', '2', '3', '4'])
   })
 
@@ -42,7 +42,7 @@ describe('setMaxDispatchInterval', () => {
     expect(order({ interval: 1 }, 2)).toEqual(['1', 'read', '2', '3', '4'])
   })
 
-  it('spares the priorities more urgent than the least one it applies to', () => {
+  it('does not apply to priorities more urgent than minPriority', () => {
     expect(order({ callbacks: 1, minPriority: 2 })).toEqual(['1', '2', '3', '4', 'read'])
   })
 })

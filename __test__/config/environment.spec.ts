@@ -13,14 +13,14 @@ afterEach(() => {
 })
 
 describe('EVENT_NO<METHOD>', () => {
-  it('C-004: forbids the backend, whatever its value', () => {
+  it('C-004: excludes the backend, whatever its value', () => {
     const [first = '', ...others] = methods
     process.env[variable(first)] = ''
     if (others.length === 0) expect(refusal(() => new EventBase())).toBe('ERR_EVENT_NO_METHOD')
     else expect(openBase().method).not.toBe(first)
   })
 
-  it('leaves no backend when it is said of every one', () => {
+  it('leaves no backend when it is set for every one', () => {
     for (const method of methods) process.env[variable(method)] = '1'
     expect(refusal(() => new EventConfig().build())).toBe('ERR_EVENT_NO_METHOD')
   })
@@ -45,7 +45,7 @@ describe('EVENT_NO<METHOD>', () => {
     expect(openBase(new EventConfig().avoidMethod('epoll')).method).not.toContain('epoll')
   })
 
-  it('of a base that is not there says nothing', () => {
+  it('of an unknown backend has no effect', () => {
     process.env['EVENT_NODEVPOLL'] = '1'
     expect(openBase().method).toBe(methods[0])
     delete process.env['EVENT_NODEVPOLL']

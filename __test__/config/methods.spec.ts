@@ -9,13 +9,13 @@ const isLinux = process.platform === 'linux'
 const hasKqueue = EventBase.supportedMethods().includes('kqueue')
 
 describe('backends', () => {
-  it('C-001: there is at least one, and the first is the default', () => {
+  it('C-001: at least one exists, and the first is the default', () => {
     const [first] = EventBase.supportedMethods()
     expect(first).toBeTypeOf('string')
     expect(openBase(config()).method).toBe(first)
   })
 
-  it('C-001: avoiding the first gives another, or none when it was the only one', () => {
+  it('C-001: avoiding the first selects another, or none if it is the only one', () => {
     const [first = '', ...others] = EventBase.supportedMethods()
     const avoiding = config().avoidMethod(first)
     if (others.length === 0) expect(refusal(() => avoiding.build())).toBe('ERR_EVENT_NO_METHOD')

@@ -94,7 +94,7 @@ describe('a closed base', () => {
     expect(codeOf(await rejectionOf(call(base)))).toBe(CLOSED)
   })
 
-  it('says so, and can be closed again', () => {
+  it('is reported as closed, and can be closed again', () => {
     const base = openBase()
     expect(base.closed).toBe(false)
     base.close()
@@ -122,7 +122,7 @@ describe('a closed event', () => {
     expect(base.countEvents(7)).toBe(0)
   })
 
-  it('still says what it was', () => {
+  it('keeps its properties', () => {
     const base = openBase()
     const [left] = openPair()
     const event = base.newEvent(left, EV.READ, never)
@@ -133,7 +133,7 @@ describe('a closed event', () => {
     expect(event.base).toBe(base)
   })
 
-  it.each([false, true])('is closed for good, named by its id: %s', (isNamed) => {
+  it.each([false, true])('is freed, with its id read: %s', (isNamed) => {
     const base = openBase()
     const event = base.newTimer(never).add(1)
     if (isNamed) expect(event.id).toBeGreaterThanOrEqual(0)

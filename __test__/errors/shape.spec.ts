@@ -28,7 +28,7 @@ function describeError(error: unknown): object {
 }
 
 describe('a refusal', () => {
-  it('is an EventError with a code and a text', () => {
+  it('is an EventError with a code and a message', () => {
     const base = openBase()
     base.close()
     const error = thrownBy(() => base.dispatch())
@@ -40,7 +40,7 @@ describe('a refusal', () => {
     expect(stack).toContain('EventError: ')
   })
 
-  it('has the same shape when the engine refuses', () => {
+  it('has the same shape when the engine throws it', () => {
     const base = openBase()
     const event = base.newTimer(() => {}).activate()
     const error = thrownBy(() => (event.priority = 0)) as EventError

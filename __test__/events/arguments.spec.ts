@@ -100,13 +100,13 @@ describe('newEvent()', () => {
     expect(base.newTimer(never, { persist: false }).what).toBe(0)
   })
 
-  it('gives the middle priority unless told otherwise', () => {
+  it('gives the middle priority by default', () => {
     expect(openBase(new EventConfig().setPriorities(1)).newTimer(never).priority).toBe(0)
     expect(openBase(new EventConfig().setPriorities(2)).newTimer(never).priority).toBe(1)
     expect(openBase(new EventConfig().setPriorities(255)).newTimer(never).priority).toBe(127)
   })
 
-  it('shows what the event was made from', () => {
+  it('returns an event with the arguments as properties', () => {
     const [left] = openPair()
     const base = openBase(new EventConfig().setPriorities(3))
     const event = base.newEvent(left, EV.READ | EV.ET, never, { priority: 2 })

@@ -23,7 +23,7 @@ describe('finalize()', () => {
     expect(base.countEvents(7)).toBe(0)
   })
 
-  it('C-082: makes the event neither addable nor activable meanwhile', () => {
+  it('C-082: prevents adding and activating the event meanwhile', () => {
     const base = openBase()
     let finalized = 0
     const event = base.newTimer(never).finalize(() => (finalized += 1))
@@ -37,7 +37,7 @@ describe('finalize()', () => {
     expect(event.closed).toBe(true)
   })
 
-  it('runs after what was queued before', () => {
+  it('runs after events that were queued before', () => {
     const base = openBase()
     const order: string[] = []
     base.newTimer(() => order.push('queued')).activate()
@@ -46,7 +46,7 @@ describe('finalize()', () => {
     expect(order).toEqual(['queued', 'finalizer'])
   })
 
-  it('C-084: inside a callback finalizes itself and another that is due, which does not fire', () => {
+  it('C-084: inside a callback finalizes the event itself and another active one, which does not fire', () => {
     for (const persist of [false, true]) {
       const base = openBase()
       const order: string[] = []

@@ -26,7 +26,7 @@ describe('an id', () => {
     expect(ids.size).toBe(1000)
   })
 
-  it('does not keep an event from firing, again and again', () => {
+  it('does not keep an event from firing repeatedly', () => {
     const base = openBase()
     const results: number[] = []
     const event = base.newTimer((_, what) => results.push(what))

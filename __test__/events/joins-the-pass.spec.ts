@@ -4,7 +4,7 @@ import { EventConfig, LoopFlag, LoopResult, type Event } from '../../index.js'
 import { openBase } from '../support/base.js'
 
 describe('an event that a callback activates', () => {
-  it('belongs to the same pass if it has not had its turn in it', () => {
+  it('runs in the same pass if it has not run in it', () => {
     const base = openBase()
     const order: string[] = []
     const second = base.newEvent(-1, 0, () => order.push('second'))
@@ -18,7 +18,7 @@ describe('an event that a callback activates', () => {
     expect(order).toEqual(['first', 'second'])
   })
 
-  it('is left to the next pass if it is the one that runs', () => {
+  it('runs in the next pass if it is the one that runs', () => {
     const base = openBase()
     let count = 0
     base
@@ -33,7 +33,7 @@ describe('an event that a callback activates', () => {
     expect(count).toBe(2)
   })
 
-  it('is left to the next pass if it was made by a callback of this one', () => {
+  it('runs in the next pass if it was made by a callback of this one', () => {
     const base = openBase()
     let count = 0
     const again = (): void => {
@@ -45,7 +45,7 @@ describe('an event that a callback activates', () => {
     expect(count).toBe(1)
   })
 
-  it('is left to the next pass if it had its turn in this one, whatever its priority', () => {
+  it('runs in the next pass if it has run in this one, whatever its priority', () => {
     const base = openBase(new EventConfig().setPriorities(2))
     const order: string[] = []
     const urgent: Event = base.newEvent(

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 
 import { EV, LoopResult } from '../../index.js'
 import { never, openBase } from '../support/base.js'
-import { hear, openPair, say } from '../support/descriptors.js'
+import { readText, openPair, writeText } from '../support/descriptors.js'
 
 describe('once()', () => {
   it('C-046: runs each kind once, with the right bit', () => {
@@ -17,7 +17,7 @@ describe('once()', () => {
     base.once(-1, EV.TIMEOUT, note('later'), 5)
     base.once(-1, EV.TIMEOUT, note('at once'))
     base.once(-1, EV.TIMEOUT, note('zero'), 0)
-    say(right, 'x')
+    writeText(right, 'x')
     expect(base.dispatch()).toBe(LoopResult.EMPTY)
     expect(calls.toSorted()).toEqual([
       ['at once', -1, EV.TIMEOUT],
@@ -25,12 +25,12 @@ describe('once()', () => {
       ['read', left, EV.READ],
       ['zero', -1, EV.TIMEOUT],
     ])
-    expect(hear(left)).toBe('x')
+    expect(readText(left)).toBe('x')
     expect(base.dispatch()).toBe(LoopResult.EMPTY)
     expect(calls).toHaveLength(4)
   })
 
-  it('on a descriptor tells of its timeout', () => {
+  it('on a descriptor reports its timeout', () => {
     const base = openBase()
     const [left] = openPair()
     const results: number[] = []
@@ -47,7 +47,7 @@ describe('once()', () => {
     expect(performance.now() - start).toBeGreaterThanOrEqual(1.5)
   })
 
-  it('C-047: that never fired is not called, and goes with its base', () => {
+  it('C-047: that never fired is not called, and is freed with its base', () => {
     const base = openBase()
     base.once(openPair()[0], EV.READ, never)
     base.once(-1, EV.TIMEOUT, never, 60_000)
@@ -55,7 +55,7 @@ describe('once()', () => {
     base.close()
   })
 
-  it('shows its event to its callback, which may keep and use it', () => {
+  it('passes its event to its callback, which may keep and use it', () => {
     const base = openBase()
     const fired: number[] = []
     base.once(-1, EV.TIMEOUT, (_fd, what, event) => {

@@ -5,7 +5,7 @@ import { never, openBase } from '../support/base.js'
 import { refusal } from '../support/errors.js'
 
 describe('priorities', () => {
-  it('of events are lowered with the number of priorities, pending or not, and stay so', () => {
+  it('of events are lowered with the number of priorities, pending or not, and stay lowered', () => {
     const base = openBase(new EventConfig().setPriorities(4))
     const pending = base.newTimer(never, { priority: 3 }).add(1000)
     const idle = base.newTimer(never, { priority: 3 })
@@ -21,7 +21,7 @@ describe('priorities', () => {
     expect(fresh.priority).toBe(3)
   })
 
-  it('go up to 255 of them', () => {
+  it('are at most 255', () => {
     const base = openBase(new EventConfig().setPriorities(255))
     const order: number[] = []
     for (const priority of [254, 0, 128, 127]) {
@@ -39,7 +39,7 @@ describe('priorities', () => {
 })
 
 describe('an idle event that a callback adds and activates', () => {
-  it('belongs to the pass under way as one that is only activated does', () => {
+  it('runs in the pass in progress as one that is only activated does', () => {
     const base = openBase()
     const order: string[] = []
     const added = base.newTimer(() => order.push('added'))
@@ -55,7 +55,7 @@ describe('an idle event that a callback adds and activates', () => {
     expect(order).toEqual(['first', 'added', 'activated'])
   })
 
-  it('waits for the next pass if it had its turn in this one', () => {
+  it('runs in the next pass if it has run in this one', () => {
     const base = openBase()
     let turns = 0
     const again = base.newTimer(() => {

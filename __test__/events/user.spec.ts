@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest'
 
 import { CountFlag, EV, EventConfig, LoopFlag, LoopResult, type Event } from '../../index.js'
 import { never, openBase } from '../support/base.js'
-import { openPair, say } from '../support/descriptors.js'
+import { openPair, writeText } from '../support/descriptors.js'
 
 describe('activate()', () => {
-  it('fires an event that waits for nothing, with no bits', () => {
+  it('fires a user event without result bits', () => {
     const base = openBase()
     const calls: unknown[][] = []
     const event = base.newEvent(-1, 0, (...args) => calls.push(args))
@@ -28,7 +28,7 @@ describe('activate()', () => {
     expect(event.pending()).toBe(0)
   })
 
-  it('fires an event on a descriptor by hand and takes it out of waiting', () => {
+  it('fires an event on a descriptor, which is not pending afterwards', () => {
     const base = openBase()
     const [left] = openPair()
     const results: number[] = []
@@ -56,7 +56,7 @@ describe('activate()', () => {
     expect(count).toBe(1)
   })
 
-  it('in its own callback is a matter of the next pass, and starves neither timers nor descriptors', () => {
+  it('in its own callback takes effect in the next pass, and starves neither timers nor descriptors', () => {
     const base = openBase()
     const [left, right] = openPair()
     const fired = new Set<string>()
@@ -67,12 +67,12 @@ describe('activate()', () => {
       .activate()
     base.newTimer(() => fired.add('timer')).add(2)
     base.newEvent(left, EV.READ, () => fired.add('read')).add()
-    say(right, 'x')
+    writeText(right, 'x')
     expect(base.dispatch()).toBe(LoopResult.EMPTY)
     expect([...fired].toSorted()).toEqual(['read', 'timer'])
   })
 
-  it('C-015: of two events by each other starves no descriptor', () => {
+  it('C-015: of two events by each other does not starve descriptors', () => {
     const base = openBase()
     const [left] = openPair()
     let turns = 0
@@ -95,7 +95,7 @@ describe('activate()', () => {
 })
 
 describe('runningEvent', () => {
-  it('C-008: is the event whose callback runs, which is told itself', () => {
+  it('C-008: is the event whose callback runs, and its argument', () => {
     const base = openBase()
     const seen: unknown[] = []
     const event = base.newEvent(-1, 0, (_fd, _what, self) => seen.push(self, base.runningEvent)).activate()
@@ -107,7 +107,7 @@ describe('runningEvent', () => {
 })
 
 describe('priorities', () => {
-  it('run the more urgent first, whatever was activated first', () => {
+  it('are dispatched in order, whatever was activated first', () => {
     const base = openBase(new EventConfig().setPriorities(3))
     const order: number[] = []
     for (const priority of [2, 0, 1, 2, 0, 1]) {
@@ -117,7 +117,7 @@ describe('priorities', () => {
     expect(order).toEqual([0, 0, 1, 1, 2, 2])
   })
 
-  it('C-022: an activation by a callback runs before what was queued with less urgency', () => {
+  it('C-022: an activation by a callback runs before less urgent events that are queued', () => {
     const base = openBase(new EventConfig().setPriorities(8))
     const order: string[] = []
     const urgent = base.newEvent(-1, 0, () => order.push('urgent'), { priority: 0 })
@@ -156,7 +156,7 @@ describe('priorities', () => {
     expect(fired.low).toBeLessThanOrEqual(low)
   })
 
-  it('can be changed while nothing is active, and events of one that is gone get the last', () => {
+  it('can be changed while nothing is active, and events of a removed priority get the last', () => {
     const base = openBase(new EventConfig().setPriorities(5))
     const event = base.newTimer(() => {}, { priority: 4 }).add(0)
     expect(base.setPriorities(2).priorities).toBe(2)
@@ -189,7 +189,7 @@ describe('priorities', () => {
 })
 
 describe('freeing a base', () => {
-  it('C-006: with events pending and active does not crash, nor call them', () => {
+  it('C-006: with events pending and active neither crashes nor calls them', () => {
     const base = openBase()
     const [left] = openPair()
     const pending = base.newEvent(left, EV.READ, never).add(5)

@@ -5,7 +5,7 @@ import { openBase } from '../support/base.js'
 import { openPair } from '../support/descriptors.js'
 
 describe('activateByFd()', () => {
-  it('C-062: makes active what waits on the descriptor for one of the bits', () => {
+  it('C-062: activates the events of the descriptor with one of the bits as an interest', () => {
     const base = openBase()
     const [left, right] = openPair()
     const results: [string, number][] = []
@@ -31,7 +31,7 @@ describe('activateByFd()', () => {
     expect(results.splice(0)).toEqual([])
   })
 
-  it('C-062: with -1 and TIMEOUT makes every pure timer active', () => {
+  it('C-062: with -1 and TIMEOUT activates every pure timer', () => {
     const base = openBase()
     const [left] = openPair()
     const fired: string[] = []

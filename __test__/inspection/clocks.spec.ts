@@ -29,18 +29,18 @@ describe('now()', () => {
     expect(now).toBeLessThan(Date.now() + 2)
   })
 
-  it('C-058: stands still throughout a pass, although callbacks take time', () => {
+  it('C-058: is constant during a pass, although callbacks take time', () => {
     const [first, ...others] = nows(new EventConfig())
     expect(others).toEqual([first, first])
   })
 
-  it('C-059: catches up when it is told to', () => {
+  it('C-059: is updated by updateCachedTime()', () => {
     const [first = 0, second = 0, third = 0] = nows(new EventConfig(), true)
     expect(second - first).toBeGreaterThan(10)
     expect(third - second).toBeGreaterThan(10)
   })
 
-  it('C-060: moves with NO_CACHE_TIME', () => {
+  it('C-060: advances with NO_CACHE_TIME', () => {
     const config = new EventConfig().setFlags(BaseFlag.NO_CACHE_TIME)
     const [first = 0, second = 0, third = 0] = nows(config)
     expect(second - first).toBeGreaterThan(10)
@@ -49,7 +49,7 @@ describe('now()', () => {
 })
 
 describe('monotonic()', () => {
-  it('moves within a callback, and has fractions', () => {
+  it('advances within a callback, and has fractions', () => {
     const base = openBase()
     const seen: number[] = []
     base

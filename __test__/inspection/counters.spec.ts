@@ -24,7 +24,7 @@ describe('countEvents()', () => {
 })
 
 describe('maxEvents()', () => {
-  it('C-011: remembers the most there were, until it is cleared', () => {
+  it('C-011: keeps the maximum until it is cleared', () => {
     const base = openBase()
     const [left, right] = openPair()
     const events = [left, right].map((fd) => base.newEvent(fd, EV.READ, () => {}).add(60_000))

@@ -5,7 +5,7 @@ import { never, openBase } from '../support/base.js'
 import { openPair } from '../support/descriptors.js'
 
 describe('events()', () => {
-  it('C-056: shows what is pending, active or both once, and what is idle not', () => {
+  it('C-056: lists each event that is pending, active or both once, and no idle event', () => {
     const base = openBase(new EventConfig().setPriorities(3))
     const [left] = openPair()
     const pending = base.newEvent(left, EV.READ | EV.PERSIST, never, { priority: 2 }).add(5000)
@@ -37,7 +37,7 @@ describe('events()', () => {
     expect(records[2]?.expiresAt).toBeUndefined()
   })
 
-  it('names events as their id does', () => {
+  it('identifies events by their ids', () => {
     const base = openBase()
     const event = base.newTimer(never).add(1000)
     const [record] = base.events()
@@ -59,7 +59,7 @@ describe('events()', () => {
     expect(deadlines).toEqual(deadlines.toSorted((a, b) => a - b))
   })
 
-  it('is a copy: the base may be changed while it is looked through', () => {
+  it('is a copy: the base may be changed during an iteration', () => {
     const base = openBase()
     for (let number = 0; number < 10; number += 1) base.newTimer(never).add(1000)
     for (const { event } of base.events()) event?.close()

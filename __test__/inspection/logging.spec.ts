@@ -65,7 +65,7 @@ describe('messages', () => {
     ])
   })
 
-  it('are told inside a loop that blocks', () => {
+  it('are reported inside a loop that blocks', () => {
     const base = openBase()
     const counts: number[] = []
     base.newTimer(() => void orphan(base)).add(0)
@@ -74,7 +74,7 @@ describe('messages', () => {
     expect(counts).toEqual([1])
   })
 
-  it('are told during run(), beside its callbacks', async () => {
+  it('are reported during run(), between its callbacks', async () => {
     const base = openBase()
     const counts: number[] = []
     base.newTimer(() => void orphan(base)).add(0)
@@ -91,7 +91,7 @@ describe('messages', () => {
     expect(published).toEqual(heard)
   })
 
-  it('of EVENT_SHOW_METHOD are told before the constructor returns', () => {
+  it('of EVENT_SHOW_METHOD are reported before the constructor returns', () => {
     process.env['EVENT_SHOW_METHOD'] = ''
     try {
       const base = openBase()
@@ -108,7 +108,7 @@ describe('messages', () => {
     }
   })
 
-  it('of bases that nobody holds any more name none', async () => {
+  it('of bases that were collected have no base', async () => {
     const base = openBase()
     orphan(base)
     base.close()
@@ -116,7 +116,7 @@ describe('messages', () => {
     expect(heard.map((message) => message.base)).toEqual([undefined])
   })
 
-  it('more than a thousand of them are counted', async () => {
+  it('more than a thousand are counted', async () => {
     const base = openBase()
     for (let count = 0; count < 1100; count += 1) orphan(base)
     await soon()
@@ -161,20 +161,20 @@ describe('a log callback', () => {
     expect(stdout).toBe(name === 'by default' || name === 'in a worker' ? '' : 'message\nwarning\n')
   })
 
-  it('that throws throws at nobody who is in the middle of something', async () => {
+  it('that throws does not interrupt the call in progress', async () => {
     const { code, stdout, stderr } = await runFixture('logging.mjs', 'that throws')
     expect(stdout).toBe('made\nuncaught: no\n')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   })
 
-  it('of a worker hears of the worker’s bases only', async () => {
+  it('of a worker receives messages of the worker’s bases only', async () => {
     const { code, stdout } = await runFixture('logging.mjs', 'two threads')
     expect({ code, stdout }).toEqual({ code: 0, stdout: 'worker: 1, main: 0\n' })
   })
 })
 
 describe('event-base:base', () => {
-  it('bears a base that was made, and one that was closed', () => {
+  it('carries a base that was made, and one that was closed', () => {
     const messages = listenTo<BaseMessage>('event-base:base')
     const base = new EventConfig().build()
     expect(messages).toEqual([{ change: 'created', base }])
@@ -183,7 +183,7 @@ describe('event-base:base', () => {
     expect(messages.slice(1)).toEqual([{ change: 'closed', base }])
   })
 
-  it('may close the base while it is told that it is made', () => {
+  it('may close the base in the message that it was created', () => {
     subscribe('event-base:base', closeIt)
     const base = new EventBase()
     unsubscribe('event-base:base', closeIt)

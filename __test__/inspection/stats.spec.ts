@@ -32,7 +32,7 @@ describe.each(ways)('stats under %s', (_, go) => {
     expect(timing).toBeUndefined()
   })
 
-  it('measures callbacks, waits and the lag of timers where asked to', async () => {
+  it('measures callbacks, waits and the lag of timers on request', async () => {
     const base = measured()
     const late = base.newTimer(() => {})
     const slow = base.newTimer(() => {
@@ -56,7 +56,7 @@ describe.each(ways)('stats under %s', (_, go) => {
 })
 
 describe('stats', () => {
-  it('does not count what the host does between callbacks as theirs', async () => {
+  it('does not count the work of the host between callbacks', async () => {
     const base = measured()
     const periodic = base.newTimer(() => {}, { persist: true }).add(10)
     const busy = setInterval(() => stall(30), 5)
@@ -70,7 +70,7 @@ describe('stats', () => {
     expect(timing?.callbacks.total).toBeLessThan((timing?.callbacks.count ?? 0) * 25)
   })
 
-  it('begins again from nothing with `reset`', () => {
+  it('are set to 0 by resetStats()', () => {
     const base = measured()
     base.newTimer(() => {}).add(1)
     base.dispatch()

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { EV, Feature, LoopFlag } from '../../index.js'
 import { socket } from '../../net.js'
 import { featuresHere, openBase } from '../support/base.js'
-import { close, fill, openPair, say } from '../support/descriptors.js'
+import { close, fill, openPair, writeText } from '../support/descriptors.js'
 
 const ends = {
   close: (fd: number) => close(fd),
@@ -37,12 +37,12 @@ describe.skipIf((featuresHere() & Feature.EARLY_CLOSE) === 0)('CLOSED', () => {
     expect(event.pending()).toBe(bits & EV.PERSIST ? EV.CLOSED : 0)
   })
 
-  it('is told while unread data waits, and beside it', () => {
+  it('is reported while unread data is there, and together with it', () => {
     const base = openBase()
     const [left, right] = openPair()
     const results: number[] = []
     base.newEvent(left, EV.READ | EV.CLOSED, (_, what) => results.push(what)).add()
-    say(right, 'x')
+    writeText(right, 'x')
     ends.shutdown(right)
     expect(base.dispatch()).toBe(1)
     expect(results).toEqual([EV.READ | EV.CLOSED])

@@ -2,34 +2,34 @@ import { describe, expect, it } from 'vitest'
 
 import { EV, LoopFlag } from '../../index.js'
 import { never, openBase } from '../support/base.js'
-import { hear, openPair, say } from '../support/descriptors.js'
+import { readText, openPair, writeText } from '../support/descriptors.js'
 import { refusal } from '../support/errors.js'
 
 describe('edge-triggered', () => {
-  it('C-079: an event is told once for each change, with ET; without, as long as it is ready', () => {
+  it('C-079: an event fires once for each change with ET, and as long as it is ready without', () => {
     for (const bits of [EV.ET, 0]) {
       const base = openBase()
       const [left, right] = openPair()
       const results: number[] = []
       base.newEvent(left, EV.READ | EV.PERSIST | bits, (_, what) => results.push(what)).add()
-      say(right, 'x')
+      writeText(right, 'x')
       for (let pass = 0; pass < 3; pass += 1) base.loop(LoopFlag.NONBLOCK)
       expect(results).toEqual(bits ? [EV.READ | EV.ET] : [EV.READ, EV.READ, EV.READ])
     }
   })
 
-  it('an event is told again when more arrives, read or not', () => {
+  it('an event fires again when more arrives, read or not', () => {
     const base = openBase()
     const [left, right] = openPair()
     let count = 0
     base.newEvent(left, EV.READ | EV.PERSIST | EV.ET, () => (count += 1)).add()
     for (let round = 1; round <= 3; round += 1) {
-      say(right, 'x')
+      writeText(right, 'x')
       base.loop(LoopFlag.NONBLOCK)
       base.loop(LoopFlag.NONBLOCK)
       expect(count).toBe(round)
     }
-    expect(hear(left)).toBe('xxx')
+    expect(readText(left)).toBe('xxx')
   })
 
   it('C-080: and level-triggered do not mix on one descriptor; the first stays pending', () => {
@@ -45,7 +45,7 @@ describe('edge-triggered', () => {
       expect(refusal(() => other.add())).toBe('ERR_EVENT_BAD_FLAGS')
       expect(refusal(() => other.add(5))).toBe('ERR_EVENT_BAD_FLAGS')
       expect([event.pending(), other.pending()]).toEqual([EV.READ, 0])
-      say(right, 'x')
+      writeText(right, 'x')
       expect(base.dispatch()).toBe(1)
       expect(results).toEqual([EV.READ | first])
       // Once the first is gone, the other may.
@@ -60,7 +60,7 @@ describe('edge-triggered', () => {
     const bits = EV.PERSIST | EV.ET
     const reader = base.newEvent(left, EV.READ | bits, () => fired.push('read')).add()
     const writer = base.newEvent(left, EV.WRITE | bits, () => fired.push('write')).add()
-    say(right, 'x')
+    writeText(right, 'x')
     base.loop(LoopFlag.NONBLOCK)
     expect(fired.toSorted()).toEqual(['read', 'write'])
     base.loop(LoopFlag.NONBLOCK)

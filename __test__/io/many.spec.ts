@@ -69,16 +69,16 @@ function transfer(persist: boolean, size: number, both: boolean): Buffer[] {
   return arrived
 }
 
-describe('bytes arrive unharmed', () => {
-  it('C-036: with events that are added again each time', () => {
+describe('bytes arrive unchanged', () => {
+  it('C-036: by events that are added again each time', () => {
     expect(transfer(false, 4096, false)).toHaveLength(1)
   })
 
-  it('C-037: with persistent events', () => {
+  it('C-037: by persistent events', () => {
     expect(transfer(true, 4096, false)).toHaveLength(1)
   })
 
-  it('C-038: with events for both ways on both ends', () => {
+  it('C-038: by events for both directions on both ends', () => {
     expect(transfer(true, 8192, true)).toHaveLength(2)
     expect(transfer(false, 4096, true)).toHaveLength(2)
   })

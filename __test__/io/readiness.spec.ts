@@ -2,15 +2,15 @@ import { describe, expect, it } from 'vitest'
 
 import { EV, LoopFlag, type Event } from '../../index.js'
 import { never, openBase, stall } from '../support/base.js'
-import { close, fill, hear, openPair, openPipe, say } from '../support/descriptors.js'
+import { close, fill, readText, openPair, openPipe, writeText } from '../support/descriptors.js'
 
 describe('an event on a descriptor', () => {
-  it('C-026: fires for WRITE while there is room', () => {
+  it('C-026: fires for WRITE while it is writable', () => {
     const base = openBase()
     const [left, right] = openPair()
-    base.newEvent(left, EV.WRITE, () => say(left, 'hello')).add()
+    base.newEvent(left, EV.WRITE, () => writeText(left, 'hello')).add()
     expect(base.dispatch()).toBe(1)
-    expect(hear(right)).toBe('hello')
+    expect(readText(right)).toBe('hello')
   })
 
   it('C-024: fires once unless it is added again', () => {
@@ -18,11 +18,11 @@ describe('an event on a descriptor', () => {
     const [left, right] = openPair()
     const heard: unknown[] = []
     const callback = (fd: number, what: number, event: Event): void => {
-      heard.push(what, hear(fd))
+      heard.push(what, readText(fd))
       if (heard.length < 4) event.add()
     }
     base.newEvent(left, EV.READ, callback).add()
-    say(right, 'first')
+    writeText(right, 'first')
     close(right)
     expect(base.dispatch()).toBe(1)
     expect(heard).toEqual([EV.READ, 'first', EV.READ, ''])
@@ -34,7 +34,7 @@ describe('an event on a descriptor', () => {
     const heard: unknown[] = []
     base
       .newEvent(left, EV.READ | EV.PERSIST, (fd, _what, event) => {
-        heard.push(hear(fd))
+        heard.push(readText(fd))
         if (heard.length === 1) close(right)
         else {
           event.del()
@@ -42,7 +42,7 @@ describe('an event on a descriptor', () => {
         }
       })
       .add()
-    say(right, 'data')
+    writeText(right, 'data')
     expect(base.dispatch()).toBe(0)
     expect(heard).toEqual(['data', ''])
   })
@@ -52,8 +52,8 @@ describe('an event on a descriptor', () => {
     const [left, right] = openPair()
     let count = 0
     base.newEvent(left, EV.READ, () => (count += 1)).add()
-    say(right, 'a')
-    base.newTimer(() => say(right, 'b')).add(2)
+    writeText(right, 'a')
+    base.newTimer(() => writeText(right, 'b')).add(2)
     expect(base.dispatch()).toBe(1)
     expect(count).toBe(1)
   })
@@ -65,19 +65,19 @@ describe('an event on a descriptor', () => {
     for (let number = 0; number < 5; number += 1) {
       base.newEvent(left, EV.READ, () => fired.push(number)).add()
     }
-    say(right, 'x')
+    writeText(right, 'x')
     expect(base.dispatch()).toBe(1)
     expect(fired.toSorted()).toEqual([0, 1, 2, 3, 4])
   })
 
-  it('C-044: is told its own bits, whatever others on the descriptor wait for', () => {
+  it('C-044: gets its own bits, whatever the interests of others on the descriptor', () => {
     const base = openBase()
     const [left, right] = openPair()
     const results: [string, number][] = []
     base.newEvent(left, EV.READ, (_, what) => results.push(['read', what])).add()
     base.newEvent(left, EV.WRITE, (_, what) => results.push(['write', what])).add()
     base.newEvent(left, EV.READ | EV.WRITE, (_, what) => results.push(['both', what])).add()
-    say(right, 'x')
+    writeText(right, 'x')
     expect(base.dispatch()).toBe(1)
     expect(Object.fromEntries(results)).toEqual({
       read: EV.READ,
@@ -93,7 +93,7 @@ describe('an event on a descriptor', () => {
     const other = base.newEvent(left, EV.READ, never).add()
     base.newEvent(left, EV.READ, (_, what) => results.push(what)).add()
     other.del()
-    say(right, 'x')
+    writeText(right, 'x')
     expect(base.dispatch()).toBe(1)
     expect(results).toEqual([EV.READ])
   })
@@ -102,13 +102,13 @@ describe('an event on a descriptor', () => {
     const base = openBase()
     const [read, write] = openPipe()
     const heard: unknown[] = []
-    base.newEvent(read, EV.READ, (fd) => heard.push(hear(fd))).add()
-    base.newEvent(write, EV.WRITE, (fd) => say(fd, 'through')).add()
+    base.newEvent(read, EV.READ, (fd) => heard.push(readText(fd))).add()
+    base.newEvent(write, EV.WRITE, (fd) => writeText(fd, 'through')).add()
     expect(base.dispatch()).toBe(1)
     expect(heard).toEqual(['through'])
   })
 
-  it('C-012: may not have a descriptor beyond all that can be', () => {
+  it('C-012: may not have a descriptor above the highest number', () => {
     const base = openBase()
     for (const fd of [0x7fff_ffff, 0x3fff_ffff]) {
       expect(() => base.newEvent(fd, EV.READ, never).add()).toThrow(
@@ -120,7 +120,7 @@ describe('an event on a descriptor', () => {
 })
 
 describe('a timeout of an event on a descriptor', () => {
-  it('deletes the event when it passes', () => {
+  it('deletes the event when it expires', () => {
     const base = openBase()
     const [left] = openPair()
     const results: number[] = []
@@ -131,12 +131,12 @@ describe('a timeout of an event on a descriptor', () => {
     expect(event.pending()).toBe(0)
   })
 
-  it('does not come when the descriptor was ready first', () => {
+  it('does not expire when the descriptor was ready first', () => {
     const base = openBase()
     const [left, right] = openPair()
     const results: number[] = []
     base.newEvent(left, EV.READ, (_, what) => results.push(what)).add(60_000)
-    say(right, 'x')
+    writeText(right, 'x')
     expect(base.dispatch()).toBe(1)
     expect(results).toEqual([EV.READ])
   })
@@ -148,13 +148,13 @@ describe('a timeout of an event on a descriptor', () => {
     let untilTimeout = 0
     const event = base.newEvent(left, EV.READ | EV.PERSIST, (fd, what) => {
       results.push(what)
-      hear(fd)
+      readText(fd)
       untilTimeout = (event.expiresAt ?? 0) - base.now()
       if (what === EV.TIMEOUT) event.del()
     })
     event.add(60_000)
     stall(20)
-    say(right, 'x')
+    writeText(right, 'x')
     base.loop(LoopFlag.ONCE)
     expect(results).toEqual([EV.READ])
     expect(untilTimeout).toBeGreaterThan(59_999)
@@ -164,12 +164,12 @@ describe('a timeout of an event on a descriptor', () => {
     expect(results).toEqual([EV.READ, EV.TIMEOUT])
   })
 
-  it('C-017: that passed in the pass that found it readable is told beside', () => {
+  it('C-017: that expired in the pass that found it readable is reported with READ', () => {
     const base = openBase()
     const [left, right] = openPair()
     const results: number[] = []
     base.newEvent(left, EV.READ, (_, what) => results.push(what)).add(1)
-    say(right, 'x')
+    writeText(right, 'x')
     stall(3)
     expect(base.dispatch()).toBe(1)
     expect(results).toEqual([EV.READ | EV.TIMEOUT])
@@ -177,7 +177,7 @@ describe('a timeout of an event on a descriptor', () => {
 })
 
 describe('a descriptor that is full', () => {
-  it('is not ready for WRITE until there is room', () => {
+  it('is not ready for WRITE until it has room', () => {
     const base = openBase()
     const [left, right] = openPair()
     const order: string[] = []
@@ -187,7 +187,7 @@ describe('a descriptor that is full', () => {
     base
       .newTimer(() => {
         order.push('read')
-        while (hear(right) !== undefined);
+        while (readText(right) !== undefined);
       })
       .add(2)
     expect(base.dispatch()).toBe(1)

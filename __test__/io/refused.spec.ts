@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { EV, EventBase } from '../../index.js'
 import { never, openBase } from '../support/base.js'
-import { close, hear, openPair, openPairAt, say } from '../support/descriptors.js'
+import { close, readText, openPair, openPairAt, writeText } from '../support/descriptors.js'
 import { asSystemError, thrownBy } from '../support/errors.js'
 
 const { EPERM, EBADF } = constants.errno
@@ -34,7 +34,7 @@ describe.runIf(isEpoll)('a regular file', () => {
     expect(error.name).toBe('Error')
   })
 
-  it('that was refused leaves nothing behind, not even the timer', () => {
+  it('that was refused leaves nothing behind, including the timer', () => {
     const base = openBase()
     const event = base.newEvent(openFile(), EV.READ, never)
     thrownBy(() => event.add(5))
@@ -54,7 +54,7 @@ describe.runIf(isEpoll)('a regular file', () => {
     expect(base.dispatch()).toBe(1)
   })
 
-  it('is refused again and again', () => {
+  it('is refused repeatedly', () => {
     const base = openBase()
     const event = base.newEvent(openFile(), EV.READ, never)
     for (let round = 0; round < 3; round += 1) {
@@ -79,11 +79,11 @@ describe('a descriptor that is not open', () => {
     const [left] = openPair()
     close(left)
     const results: unknown[] = []
-    const event = base.newEvent(left, EV.READ, (fd) => results.push(hear(fd)))
+    const event = base.newEvent(left, EV.READ, (fd) => results.push(readText(fd)))
     thrownBy(() => event.add())
     const [, peer] = openPairAt(left)
     event.add()
-    say(peer, 'here')
+    writeText(peer, 'here')
     expect(base.dispatch()).toBe(1)
     expect(results).toEqual(['here'])
   })

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 
 import { EV, LoopFlag } from '../../index.js'
 import { never, openBase } from '../support/base.js'
-import { close, hear, openPair, reopenAsPair, say } from '../support/descriptors.js'
+import { close, readText, openPair, reopenAsPair, writeText } from '../support/descriptors.js'
 
 describe('a descriptor closed without deleting its event', () => {
   it('and opened again under the same number reaches the new event only', () => {
@@ -11,8 +11,8 @@ describe('a descriptor closed without deleting its event', () => {
     const old = base.newEvent(left, EV.READ | EV.PERSIST, never).add()
     const [again, peer] = reopenAsPair(left)
     const heard: unknown[] = []
-    base.newEvent(again, EV.READ, (fd) => heard.push(hear(fd))).add()
-    say(peer, 'for the new one')
+    base.newEvent(again, EV.READ, (fd) => heard.push(readText(fd))).add()
+    writeText(peer, 'for the new one')
     expect(base.dispatch()).toBe(1)
     expect(heard).toEqual(['for the new one'])
     expect(old.pending()).toBe(0)
@@ -24,23 +24,23 @@ describe('a descriptor closed without deleting its event', () => {
     const results: number[] = []
     base.newEvent(left, EV.READ, (_, what) => results.push(what)).add(20)
     const [again, peer] = reopenAsPair(left)
-    base.newEvent(again, EV.READ, (fd) => hear(fd)).add()
-    say(peer, 'x')
+    base.newEvent(again, EV.READ, (fd) => readText(fd)).add()
+    writeText(peer, 'x')
     expect(base.dispatch()).toBe(1)
     expect(results).toEqual([EV.TIMEOUT])
   })
 
-  it('leaves its event fit to be added again', () => {
+  it('leaves an event that can be added again', () => {
     const base = openBase()
     const [left] = openPair()
     const heard: unknown[] = []
-    const event = base.newEvent(left, EV.READ, (fd) => heard.push(hear(fd))).add()
+    const event = base.newEvent(left, EV.READ, (fd) => heard.push(readText(fd))).add()
     const [again, peer] = reopenAsPair(left)
     base.newEvent(again, EV.WRITE, () => {}).add()
     base.loop(LoopFlag.NONBLOCK)
     expect(event.pending()).toBe(0)
     event.add()
-    say(peer, 'at last')
+    writeText(peer, 'at last')
     expect(base.dispatch()).toBe(1)
     expect(heard).toEqual(['at last'])
   })
@@ -59,13 +59,13 @@ describe('a descriptor closed without deleting its event', () => {
     expect(base.dispatch()).toBe(1)
   })
 
-  it('goes well a thousand times over, each time under the same number', () => {
+  it('works a thousand times, each time under the same number', () => {
     const base = openBase()
     let heard = 0
     for (let round = 0; round < 1000; round += 1) {
       const [left, right] = openPair()
       base.newEvent(left, EV.READ | EV.PERSIST, () => (heard += 1)).add()
-      if (round % 2 === 0) say(right, 'x')
+      if (round % 2 === 0) writeText(right, 'x')
       base.loop(LoopFlag.NONBLOCK)
       close(left)
       close(right)

@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest'
 
 import { EV, LoopFlag, LoopResult } from '../../index.js'
 import { never, openBase } from '../support/base.js'
-import { openPair, say } from '../support/descriptors.js'
+import { openPair, writeText } from '../support/descriptors.js'
 
 describe('loop()', () => {
-  it('returns EMPTY at once when there is nothing to wait for', () => {
+  it('returns EMPTY immediately when nothing is pending', () => {
     const base = openBase()
     expect(base.loop()).toBe(LoopResult.EMPTY)
     expect(base.loop(LoopFlag.ONCE)).toBe(LoopResult.EMPTY)
@@ -19,7 +19,7 @@ describe('loop()', () => {
     expect(base.loop()).toBe(LoopResult.EMPTY)
   })
 
-  it('goes on until the last event is gone', () => {
+  it('runs until the last event has fired', () => {
     const base = openBase()
     let count = 0
     for (const timeout of [1, 3, 2]) base.newTimer(() => (count += 1)).add(timeout)
@@ -38,14 +38,14 @@ describe('ONCE', () => {
     expect(order).toEqual(['first'])
   })
 
-  it('returns EMPTY on the next call when nothing is left', () => {
+  it('returns EMPTY on the next call when nothing is pending', () => {
     const base = openBase()
     base.newTimer(() => {}).add(1)
     expect(base.loop(LoopFlag.ONCE)).toBe(LoopResult.STOPPED)
     expect(base.loop(LoopFlag.ONCE)).toBe(LoopResult.EMPTY)
   })
 
-  it('runs everything that is due', () => {
+  it('runs everything that is active', () => {
     const base = openBase()
     let count = 0
     for (let number = 0; number < 10; number += 1) base.newTimer(() => (count += 1)).add(0)
@@ -63,12 +63,12 @@ describe('NONBLOCK', () => {
     base.newTimer(never).add(60_000)
     expect(base.loop(LoopFlag.NONBLOCK)).toBe(LoopResult.STOPPED)
     expect(fired).toEqual([])
-    say(right, 'x')
+    writeText(right, 'x')
     expect(base.loop(LoopFlag.NONBLOCK)).toBe(LoopResult.STOPPED)
     expect(fired).toEqual(['read'])
   })
 
-  it('tells whether that was all', () => {
+  it('returns EMPTY if nothing is left', () => {
     const base = openBase()
     base.newTimer(() => {}).add(0)
     expect(base.loop(LoopFlag.NONBLOCK)).toBe(LoopResult.EMPTY)
@@ -103,7 +103,7 @@ describe('NO_EXIT_ON_EMPTY', () => {
     expect(performance.now() - start).toBeGreaterThanOrEqual(20)
   })
 
-  it('goes on after the last event', () => {
+  it('continues after the last event', () => {
     const base = openBase()
     const order: string[] = []
     base.newTimer(() => order.push('timer')).add(1)

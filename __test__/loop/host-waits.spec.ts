@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { openBase } from '../support/base.js'
 
 describe('while loop() runs', () => {
-  it("Node's own timers, ticks and promises wait", async () => {
+  it("Node's own timers, ticks and promises do not run", async () => {
     const base = openBase()
     const order: string[] = []
     const timer = new Promise<void>((resolve) => {

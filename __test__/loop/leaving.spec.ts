@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest'
 
 import { EV, EventConfig, LoopResult } from '../../index.js'
 import { never, openBase } from '../support/base.js'
-import { openPair, say } from '../support/descriptors.js'
+import { openPair, writeText } from '../support/descriptors.js'
 
 const { STOPPED, EMPTY } = LoopResult
 
 describe('loopBreak()', () => {
-  it('C-040: in the first of two due timers prevents the second', () => {
+  it('C-040: in the first of two expired timers prevents the second', () => {
     const base = openBase()
     const order: string[] = []
     base
@@ -25,7 +25,7 @@ describe('loopBreak()', () => {
     expect([base.gotBreak, base.gotExit]).toEqual([false, false])
   })
 
-  it('before a loop makes the next one return at once, and only that one', () => {
+  it('before a loop makes only the next one return immediately', () => {
     const base = openBase()
     const order: string[] = []
     base.newTimer(() => order.push('timer')).add(0)
@@ -68,7 +68,7 @@ describe('loopExit()', () => {
     expect([base.gotExit, base.gotBreak]).toEqual([true, false])
   })
 
-  it('C-042: the first of several wins', () => {
+  it('C-042: the first of several takes effect', () => {
     const base = openBase()
     base.newTimer(never).add(86_400_000)
     const start = performance.now()
@@ -86,7 +86,7 @@ describe('loopExit()', () => {
     expect(order).toEqual(['due'])
   })
 
-  it('keeps a loop with nothing else to wait for until it comes', () => {
+  it('keeps a loop with nothing else pending until it expires', () => {
     const base = openBase()
     expect(base.loopExit(5).dispatch()).toBe(STOPPED)
     expect(base.gotExit).toBe(true)
@@ -111,7 +111,7 @@ describe('loopContinue()', () => {
     base
       .newTimer(() => {
         order.push('first')
-        say(right, 'x')
+        writeText(right, 'x')
         base.loopContinue()
       })
       .add(0)
@@ -120,7 +120,7 @@ describe('loopContinue()', () => {
     expect(order).toEqual(['first', 'read', 'second'])
   })
 
-  it('outside callbacks is without effect', () => {
+  it('has no effect outside callbacks', () => {
     const base = openBase()
     let count = 0
     base.newTimer(() => (count += 1)).add(0)

@@ -5,7 +5,7 @@ import { openBase } from '../support/base.js'
 import { codeOf, refusal, rejectionOf } from '../support/errors.js'
 
 describe('inside a callback', () => {
-  it('C-014: the loop of the same base is refused, and the outer one goes on', () => {
+  it('C-014: the loop of the same base is refused, and the outer one continues', () => {
     const base = openBase()
     const codes: string[] = []
     base

@@ -4,7 +4,7 @@ import { CountFlag, EventConfig, LoopResult } from '../../index.js'
 import { openBase } from '../support/base.js'
 import { thrownBy } from '../support/errors.js'
 
-describe('what a callback throws', () => {
+describe('an exception of a callback', () => {
   it.each([
     ['an Error', new Error('mine')],
     ['a subclass', new TypeError('mine')],
@@ -26,7 +26,7 @@ describe('what a callback throws', () => {
     expect(thrownBy(() => base.dispatch())).toBe(value)
   })
 
-  it('leaves what was still due for the next loop, in order', () => {
+  it('leaves active events for the next loop, in order', () => {
     const base = openBase(new EventConfig().setPriorities(2))
     const order: string[] = []
     const make = (name: string, priority: number, throws = false): void => {
@@ -61,7 +61,7 @@ describe('what a callback throws', () => {
     for (let round = 0; round < 3; round += 1) expect(base.dispatch()).toBe(LoopResult.EMPTY)
   })
 
-  it('does not take a persistent event away', () => {
+  it('does not delete a persistent event', () => {
     const base = openBase()
     let count = 0
     const timer = base.newTimer(
@@ -77,7 +77,7 @@ describe('what a callback throws', () => {
     expect(base.dispatch()).toBe(LoopResult.EMPTY)
   })
 
-  it('goes through two loops, one inside the other', () => {
+  it('passes through two nested loops', () => {
     const outer = openBase()
     const inner = openBase()
     inner
@@ -91,7 +91,7 @@ describe('what a callback throws', () => {
     expect(outer.dispatch()).toBe(LoopResult.EMPTY)
   })
 
-  it('does not lose a break asked for before', () => {
+  it('does not lose a break that was requested before', () => {
     const base = openBase()
     base
       .newTimer(() => {

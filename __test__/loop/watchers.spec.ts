@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 
 import { EV, LoopFlag, LoopResult, type EventBase, type Watcher } from '../../index.js'
 import { never, openBase } from '../support/base.js'
-import { openPair, say } from '../support/descriptors.js'
+import { openPair, writeText } from '../support/descriptors.js'
 import { refusal, thrownBy } from '../support/errors.js'
 
 describe('prepare and check watchers of a blocking loop', () => {
@@ -34,7 +34,7 @@ describe('prepare and check watchers of a blocking loop', () => {
     expect(Math.max(...waits.map(Number))).toBeGreaterThan(0)
   })
 
-  it('C-095: are told no time when there is no deadline, and 0 when nothing is waited for', () => {
+  it('C-095: get no time without a deadline, and 0 when the loop does not wait', () => {
     const base = openBase()
     const waits: (number | undefined)[] = []
     base.onPrepare((wait) => waits.push(wait))
@@ -42,7 +42,7 @@ describe('prepare and check watchers of a blocking loop', () => {
     expect(waits).toEqual([])
     const [left, right] = openPair()
     const reader = base.newEvent(left, EV.READ, () => {}).add()
-    say(right, 'x')
+    writeText(right, 'x')
     base.loop(LoopFlag.ONCE)
     reader.add()
     base.loop(LoopFlag.NONBLOCK)
@@ -127,7 +127,7 @@ describe('prepare and check watchers of a blocking loop', () => {
     watcher.close()
   })
 
-  it.each(['onPrepare', 'onCheck'] as const)('may leave the loop: %s', (kind) => {
+  it.each(['onPrepare', 'onCheck'] as const)('may end the loop: %s', (kind) => {
     const base = openBase()
     const watcher = base[kind](() => base.loopBreak())
     let fired = false
@@ -161,7 +161,7 @@ describe('prepare and check watchers of a blocking loop', () => {
     },
   )
 
-  it('cannot enter the loop, and run beside no event', () => {
+  it('cannot enter the loop, and are not called while an event runs', () => {
     const base = openBase()
     const seen: unknown[] = []
     base.onPrepare(() => {
@@ -175,7 +175,7 @@ describe('prepare and check watchers of a blocking loop', () => {
     expect(seen).toEqual(['ERR_EVENT_REENTRANT', undefined, 'ERR_EVENT_REENTRANT', undefined])
   })
 
-  it('do not keep the loop from being empty, and go with the base', () => {
+  it('do not keep the loop from being empty, and are closed with the base', () => {
     const base = openBase()
     const watchers = [base.onPrepare(never), base.onCheck(never)]
     expect(base.dispatch()).toBe(LoopResult.EMPTY)

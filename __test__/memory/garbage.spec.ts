@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 
 import { EV, EventBase, LoopFlag, LoopResult } from '../../index.js'
 import { openBase } from '../support/base.js'
-import { countOpen, openPair, say } from '../support/descriptors.js'
+import { countOpen, openPair, writeText } from '../support/descriptors.js'
 import { collect, collectUntil } from '../support/garbage.js'
 
 /** Weak references to what `make` returns; nothing else refers to it afterwards. */
@@ -23,7 +23,7 @@ function baseAndEvent(): WeakRef<WeakKey>[] {
 const gone = (refs: readonly WeakRef<WeakKey>[]) => (): boolean =>
   refs.every((ref) => ref.deref() === undefined)
 
-describe('an event nobody refers to', () => {
+describe('an event without references', () => {
   it('is collected while it is idle', async () => {
     const base = openBase()
     const refs = forget(100, () => base.newTimer(() => {}))
@@ -49,7 +49,7 @@ describe('an event nobody refers to', () => {
     expect(await collectUntil(gone(refs))).toBe(true)
   })
 
-  it('still fires while it is pending, on a descriptor, by deadline or by hand', async () => {
+  it('still fires while it is pending or active', async () => {
     const base = openBase()
     const [left, right] = openPair()
     const fired: string[] = []
@@ -57,12 +57,12 @@ describe('an event nobody refers to', () => {
     forget(1, () => base.newEvent(left, EV.READ, () => fired.push('read')).add())
     forget(1, () => base.newEvent(-1, 0, () => fired.push('user')).activate())
     await collect()
-    say(right, 'x')
+    writeText(right, 'x')
     base.dispatch()
     expect(fired.toSorted()).toEqual(['read', 'timer', 'user'])
   })
 
-  it('and that was asked for its id gives its slot back', async () => {
+  it('and whose id was read frees its slot', async () => {
     const base = openBase()
     const makeNamed = (): number[] => {
       const slots: number[] = []
@@ -82,7 +82,7 @@ describe('an event nobody refers to', () => {
     expect(highest).toBeLessThan(15_000)
   })
 
-  it('and that was asked for its id still fires while it is pending', async () => {
+  it('and whose id was read still fires while it is pending', async () => {
     const base = openBase()
     let fired = 0
     forget(1, () => {
@@ -95,7 +95,7 @@ describe('an event nobody refers to', () => {
   })
 })
 
-describe('a base nobody refers to', () => {
+describe('a base without references', () => {
   it('is collected with its pending events, and its descriptors are closed', async () => {
     const before = countOpen()
     const [left] = openPair()

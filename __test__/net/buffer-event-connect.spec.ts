@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 
 import { EV } from '../../index.js'
 import { BEV, BufferEvent, socket } from '../../net.js'
-import { hear, openPair, say } from '../support/descriptors.js'
+import { readText, openPair, writeText } from '../support/descriptors.js'
 import { refusal, rejectionOf } from '../support/errors.js'
 import {
   baseOn,
@@ -15,8 +15,8 @@ import {
   until,
 } from './support.js'
 
-/** A stream that connects, and what it is told. */
-function told(stream: BufferEvent): unknown[] {
+/** Records the calls of `onEvent` of a stream that connects. */
+function calls(stream: BufferEvent): unknown[] {
   const events: unknown[] = []
   stream.setCallbacks({
     onEvent: (what, _stream, error) => events.push(error === undefined ? what : [what, error]),
@@ -24,29 +24,29 @@ function told(stream: BufferEvent): unknown[] {
   return events
 }
 
-test('a name is looked up, and what was written before leaves then', async () => {
+test('a name is looked up, and bytes that were written before are sent then', async () => {
   const base = await running()
-  const door = socket.listen({ host: LOOPBACK, port: 0 })
+  const listening = socket.listen({ host: LOOPBACK, port: 0 })
   const stream = new BufferEvent(base, -1)
-  const events = told(stream)
-  stream.connect({ host: 'localhost', port: portOf(socket.address(door)) }).write('by name')
+  const events = calls(stream)
+  stream.connect({ host: 'localhost', port: portOf(socket.address(listening)) }).write('by name')
   expect(stream.connecting).toBe(true)
   expect(refusal(() => stream.connect({ host: LOOPBACK, port: 1 }))).toBe('ERR_EVENT_ACTIVE')
   await until(() => events.length > 0)
   expect(events).toEqual([BEV.CONNECTED])
   let server = -1
-  await until(() => (server = socket.accept(door)) !== -1)
+  await until(() => (server = socket.accept(listening)) !== -1)
   let heard: string | undefined
-  await until(() => (heard = hear(server)) !== undefined)
+  await until(() => (heard = readText(server)) !== undefined)
   expect(heard).toBe('by name')
   stream.close()
-  for (const fd of [door, server]) socket.close(fd)
+  for (const fd of [listening, server]) socket.close(fd)
 })
 
-test('a failure after a look-up is told like any other', async () => {
+test('a failure after a look-up is reported like any other', async () => {
   const base = await running()
   const stream = new BufferEvent(base, -1)
-  const events = told(stream)
+  const events = calls(stream)
   stream.connect({ host: 'localhost', port: closedPort() })
   await until(() => events.length > 0)
   expect(events).toEqual([[BEV.ERROR, expect.objectContaining({ code: 'ECONNREFUSED' })]])
@@ -58,7 +58,7 @@ test('a connection that takes too long fails with ETIMEDOUT', async () => {
   const port = await silentPort()
   const base = baseOn()
   const stream = new BufferEvent(base, -1)
-  const events = told(stream)
+  const events = calls(stream)
   const before = openDescriptors()
   stream.connect({ host: LOOPBACK, port }, { timeout: 5 })
   base.dispatch()
@@ -68,11 +68,11 @@ test('a connection that takes too long fails with ETIMEDOUT', async () => {
   stream.close()
 })
 
-test('the write timeout of a stream that connects is told, and the attempt goes on', async () => {
+test('the write timeout of a stream that connects is reported, and the attempt continues', async () => {
   const port = await silentPort()
   const base = baseOn()
   const stream = new BufferEvent(base, -1, { writeTimeout: 2 })
-  const events = told(stream)
+  const events = calls(stream)
   stream.connect({ host: LOOPBACK, port }, { timeout: 20 })
   base.dispatch()
   expect(events).toEqual([
@@ -82,13 +82,13 @@ test('the write timeout of a stream that connects is told, and the attempt goes 
   stream.close()
 })
 
-test('an attempt can be given up by its signal, and by closing', async () => {
+test('an attempt can be cancelled by its abort signal, and by closing', async () => {
   const port = await silentPort()
   const base = await running()
   const before = openDescriptors()
   const aborter = new AbortController()
   const stream = new BufferEvent(base, -1)
-  const events = told(stream)
+  const events = calls(stream)
   stream.connect({ host: LOOPBACK, port }, { signal: aborter.signal })
   const reason = new Error('given up')
   aborter.abort(reason)
@@ -105,10 +105,10 @@ test('an attempt can be given up by its signal, and by closing', async () => {
   ).toThrow(reason)
 })
 
-test('a promise resolves with a stream, or is rejected and leaves nothing', async () => {
+test('a promise resolves with a stream, or is rejected and leaves nothing behind', async () => {
   const base = await running()
-  const door = socket.listen({ host: LOOPBACK, port: 0 })
-  const stream = await BufferEvent.connect(base, socket.address(door), { readLow: 3 })
+  const listening = socket.listen({ host: LOOPBACK, port: 0 })
+  const stream = await BufferEvent.connect(base, socket.address(listening), { readLow: 3 })
   expect(stream.watermarks.readLow).toBe(3)
   expect(stream.enabled).toBe(EV.WRITE)
   const before = openDescriptors()
@@ -118,19 +118,19 @@ test('a promise resolves with a stream, or is rejected and leaves nothing', asyn
   const refused = await rejectionOf(BufferEvent.connect(base, { host: LOOPBACK, port: -1 }))
   expect(refused).toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
   stream.close()
-  socket.close(door)
+  socket.close(listening)
 })
 
-test("a descriptor that is replaced is closed, unless it is not the stream's", () => {
+test('a descriptor that is replaced is closed if the stream owns it', () => {
   const base = baseOn()
   for (const closeOnFree of [true, false]) {
     const [first, firstPeer] = socket.pair()
     const [second, secondPeer] = openPair()
     const stream = new BufferEvent(base, first, { closeOnFree })
     expect(stream.replaceFd(second).replaceFd(second).fd).toBe(second)
-    expect(hear(firstPeer)).toBe(closeOnFree ? '' : undefined)
+    expect(readText(firstPeer)).toBe(closeOnFree ? '' : undefined)
     stream.enable(EV.READ)
-    say(secondPeer, 'new')
+    writeText(secondPeer, 'new')
     base.loop(3)
     expect(String(stream.read())).toBe('new')
     stream.setFd(-1)
@@ -140,7 +140,7 @@ test("a descriptor that is replaced is closed, unless it is not the stream's", (
   }
 })
 
-test('what is set can be asked for', () => {
+test('settings can be read', () => {
   const [one, other] = BufferEvent.pair(baseOn(), { readTimeout: 5, maxSingleRead: 7, writeLow: 3 })
   expect(one.timeouts).toEqual({ readTimeout: 5, writeTimeout: 0 })
   expect(one.caps).toEqual({ maxSingleRead: 7, maxSingleWrite: 262_144 })

@@ -101,7 +101,7 @@ describe.each(couples)('through %s', (_name, couple) => {
     expect(String(Buffer.concat(heard))).toBe('hello')
   })
 
-  test('an iteration that is left destroys the stream, and the other end hears of it', async () => {
+  test('an iteration that ends early destroys the stream, and the other end reads the end', async () => {
     const base = await running()
     const [near, far] = couple(base)
     far.on('error', () => {})
@@ -138,7 +138,7 @@ test('without allowHalfOpen the end of the stream ends the other direction too',
   expect((await heard).length).toBe(0)
 })
 
-test('a slow reader holds its writer back', async () => {
+test('a slow reader slows its writer', async () => {
   const { duplex, far } = await open()
   let taken = 0
   const chunk = pattern(65_536, 3)
@@ -172,7 +172,7 @@ test('a slow reader holds its writer back', async () => {
   expect(hash.digest('hex')).toBe(sum.digest('hex'))
 })
 
-test('a writer is held back by a slow reader, and told when it can go on', async () => {
+test("a writer is slowed by a slow reader, and gets 'drain'", async () => {
   const { duplex, far } = await open()
   far.pause()
   let written = 0
@@ -187,7 +187,7 @@ test('a writer is held back by a slow reader, and told when it can go on', async
   expect((await heard).length).toBe((written + 1) * 65_536)
 })
 
-test('a write that is taken at once needs no turn of the loop', () => {
+test('a write that is accepted immediately needs no pass of the loop', () => {
   const base = baseOn()
   const [near, far] = socket.pair()
   const duplex = new BufferEvent(base, near).toDuplex()
@@ -202,38 +202,40 @@ describe('failures', () => {
   test('a reset is one error, and closes the descriptor once', async () => {
     const { duplex, far } = await open()
     const before = openDescriptors()
-    const told = vi.fn<(error: Error) => void>()
-    duplex.on('error', told)
+    const calls = vi.fn<(error: Error) => void>()
+    duplex.on('error', calls)
     duplex.resume()
     duplex.write('x')
     far.resetAndDestroy()
     await once(duplex, 'close').catch(() => {})
     await setImmediate()
-    expect(told.mock.calls.map(([error]) => error)).toEqual([expect.objectContaining({ code: 'ECONNRESET' })])
+    expect(calls.mock.calls.map(([error]) => error)).toEqual([
+      expect.objectContaining({ code: 'ECONNRESET' }),
+    ])
     expect(duplex.bufferEvent.closed).toBe(true)
     expect(openDescriptors()).toBeLessThan(before)
   })
 
-  test('a write to a vanished peer fails its callback and the stream', async () => {
+  test('a write to a closed peer fails its callback and the stream', async () => {
     const base = await running()
     const [near, far] = socket.pair()
     const duplex = new BufferEvent(base, near).toDuplex()
-    const told = vi.fn<(error: Error) => void>()
-    duplex.on('error', told)
+    const calls = vi.fn<(error: Error) => void>()
+    duplex.on('error', calls)
     socket.close(far)
     const failure = await new Promise((resolve) => void duplex.write('lost', resolve))
     expect(failure).toMatchObject({ code: 'EPIPE' })
-    await until(() => told.mock.calls.length > 0)
+    await until(() => calls.mock.calls.length > 0)
     await setImmediate()
-    expect(told).toHaveBeenCalledTimes(1)
+    expect(calls).toHaveBeenCalledTimes(1)
   })
 
-  test('destroying it tells the error once, and what was being written that it is not', async () => {
+  test('destroying it emits the error once, and fails the write in progress', async () => {
     const { duplex, far } = await open()
     far.pause()
     far.on('error', () => {})
-    const told = vi.fn<(error: Error) => void>()
-    duplex.on('error', told)
+    const calls = vi.fn<(error: Error) => void>()
+    duplex.on('error', calls)
     const writes: unknown[] = []
     for (let index = 0; index < 200; index += 1) {
       duplex.write(Buffer.alloc(65_536), (error) => writes.push(error ?? undefined))
@@ -245,7 +247,7 @@ describe('failures', () => {
     duplex.destroy(reason)
     duplex.destroy(new Error('again'))
     await until(() => isClosed && writes.length === 200)
-    expect(told.mock.calls).toEqual([[reason]])
+    expect(calls.mock.calls).toEqual([[reason]])
     expect(writes.at(-1)).toBeInstanceOf(Error)
     expect(duplex.bufferEvent.closed).toBe(true)
   })
@@ -280,7 +282,7 @@ describe('failures', () => {
   })
 })
 
-describe('what users of net.Socket call', () => {
+describe('members of net.Socket', () => {
   test('addresses and counters', async () => {
     const { duplex, far } = await open()
     expect(duplex.remoteAddress).toBe(LOOPBACK)
@@ -298,7 +300,7 @@ describe('what users of net.Socket call', () => {
     expect(duplex.address()).toEqual({})
   })
 
-  test('options of the connection, and nothing where there is none', async () => {
+  test('options of the connection, without effect where there is none', async () => {
     const { duplex, fd } = await open()
     expect(duplex.setNoDelay().setKeepAlive(true, 5000)).toBe(duplex)
     expect(socket.getOption(fd, 'noDelay')).toBe(true)
@@ -314,7 +316,7 @@ describe('what users of net.Socket call', () => {
     other.close()
   })
 
-  test('a timeout is told when nothing moves, and changes nothing', async () => {
+  test('a timeout is emitted when nothing moves, and changes nothing', async () => {
     const { duplex, far } = await open()
     const called = vi.fn<() => void>()
     expect(duplex.setTimeout(5, called).timeout).toBe(5)
@@ -352,7 +354,7 @@ describe('what users of net.Socket call', () => {
     await once(duplex, 'timeout')
   })
 
-  test("a timeout of the buffer event's own is told, and the direction goes on", async () => {
+  test('a timeout of the buffer event is emitted, and the direction continues', async () => {
     const base = await running()
     const { fd, far } = await connection()
     const duplex: BufferEventDuplex = new BufferEvent(base, fd, { readTimeout: 5 }).toDuplex()
@@ -376,12 +378,12 @@ describe('what users of net.Socket call', () => {
   })
 })
 
-describe('a connection under way', () => {
-  test('is told when it is there, and what was written before leaves', async () => {
+describe('a connect in progress', () => {
+  test('is reported when it succeeds, and bytes that were written before are sent', async () => {
     const base = await running()
-    const door = socket.listen({ host: LOOPBACK, port: 0 })
+    const listening = socket.listen({ host: LOOPBACK, port: 0 })
     const stream = new BufferEvent(base, -1)
-    stream.connect(socket.address(door))
+    stream.connect(socket.address(listening))
     const duplex = stream.toDuplex()
     expect([duplex.connecting, duplex.pending]).toEqual([true, true])
     const connected = once(duplex, 'connect')
@@ -389,11 +391,11 @@ describe('a connection under way', () => {
     await connected
     expect(duplex.connecting).toBe(false)
     let fd = -1
-    await until(() => (fd = socket.accept(door)) !== -1)
+    await until(() => (fd = socket.accept(listening)) !== -1)
     const buffer = Buffer.alloc(16)
     await until(() => socket.read(fd, buffer) === 5)
     duplex.destroy()
-    for (const one of [fd, door]) socket.close(one)
+    for (const one of [fd, listening]) socket.close(one)
   })
 
   test('that fails is an error', async () => {
@@ -407,7 +409,7 @@ describe('a connection under way', () => {
 })
 
 describe('the loop', () => {
-  test('does not end while a stream is open whose reader rests', async () => {
+  test('does not end while a stream is open whose reader has paused', async () => {
     const base = baseOn()
     const { fd, far } = await connection()
     const duplex: Duplex = new BufferEvent(base, fd).toDuplex({ highWaterMark: 1 })
@@ -428,7 +430,7 @@ describe('the loop', () => {
     expect(await run).toBe(LoopResult.EMPTY)
   })
 
-  test('ends when the stream is no reason to stay', async () => {
+  test('ends when the stream is unreferenced', async () => {
     const base = baseOn()
     const { fd } = await connection()
     const duplex = new BufferEvent(base, fd).toDuplex()

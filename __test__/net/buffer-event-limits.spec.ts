@@ -9,7 +9,7 @@ import {
   type DirectionLimit,
 } from '../../net.js'
 import { openBase } from '../support/base.js'
-import { empty, fill, openPair, say } from '../support/descriptors.js'
+import { empty, fill, openPair, writeText } from '../support/descriptors.js'
 import { refusal } from '../support/errors.js'
 
 const RATE = 100_000
@@ -28,10 +28,10 @@ function loopUntil(base: EventBase, check: () => boolean): void {
 }
 
 describe('a limit', () => {
-  test('bounds reading to its burst and then its rate', () => {
+  test('limits reading to its burst and then its rate', () => {
     const base = openBase()
     const { stream, far } = open(base, { limit: { read: { rate: RATE, burst: BURST } } })
-    say(far, 'x'.repeat(8000))
+    writeText(far, 'x'.repeat(8000))
     const begin = base.monotonic()
     stream.enable(EV.READ)
     loopUntil(base, () => stream.input.length > 0)
@@ -41,11 +41,11 @@ describe('a limit', () => {
     stream.close()
   })
 
-  test('bounds writing likewise, and leaves the other direction alone', () => {
+  test('limits writing likewise, and not the other direction', () => {
     const base = openBase()
     const { stream, far } = open(base, { limit: { write: { rate: RATE, burst: BURST } } })
     stream.enable(EV.READ)
-    say(far, 'x'.repeat(8000))
+    writeText(far, 'x'.repeat(8000))
     const begin = base.monotonic()
     stream.write(Buffer.alloc(8000))
     loopUntil(base, () => stream.output.length < 8000)
@@ -57,7 +57,7 @@ describe('a limit', () => {
     stream.close()
   })
 
-  test('of one number is that of each direction; its burst is a second', () => {
+  test('of one value applies to each direction, with a burst of one second', () => {
     const { stream } = open(openBase(), { limit: { rate: 500 } })
     expect(stream.limitLeft(EV.READ)).toBe(500)
     expect(stream.limitLeft(EV.WRITE)).toBe(500)
@@ -69,24 +69,24 @@ describe('a limit', () => {
     stream.close()
   })
 
-  test('that is taken away holds nothing back any more', () => {
+  test('that is removed has no effect any more', () => {
     const base = openBase()
     const { stream, far } = open(base, { limit: { rate: 1, burst: 10 } })
     stream.enable(EV.READ)
-    say(far, 'x'.repeat(100))
+    writeText(far, 'x'.repeat(100))
     loopUntil(base, () => stream.input.length === 10)
     stream.setLimit(undefined)
     loopUntil(base, () => stream.input.length === 100)
     stream.close()
   })
 
-  test('counts what was moved in another way, and takes it back', () => {
+  test('counts bytes that were moved by other means, and returns tokens', () => {
     const base = openBase()
     const { stream, far } = open(base, { limit: { rate: 10, burst: 1000 } })
     stream.enable(EV.READ).spendLimit(EV.READ, 100_000)
     expect(stream.limitLeft(EV.READ)).toBeLessThan(-90_000)
     expect(stream.allowance(EV.READ)).toBe(0)
-    say(far, 'held back')
+    writeText(far, 'held back')
     base.loop(3)
     base.loop(3)
     expect(stream.input.length).toBe(0)
@@ -111,7 +111,7 @@ describe('a limit', () => {
     const { stream, far } = open(base, { limit: { rate: 1000, burst: 1 } })
     let calls = 0
     stream.setCallbacks({ onRead: () => (calls += 1) }).enable(EV.READ)
-    say(far, 'x'.repeat(20))
+    writeText(far, 'x'.repeat(20))
     const begin = base.monotonic()
     loopUntil(base, () => stream.input.length === 20)
     expect(calls).toBe(20)
@@ -119,7 +119,7 @@ describe('a limit', () => {
     stream.close()
   })
 
-  test('that cannot be meant is refused', () => {
+  test('with invalid arguments is refused', () => {
     const base = openBase()
     const { stream } = open(base)
     const set = (limit: unknown) => (): unknown => stream.setLimit(limit as DirectionLimit)
@@ -147,7 +147,7 @@ describe('a limit', () => {
 })
 
 describe('a group', () => {
-  test('bounds its members together, and each gets its share', () => {
+  test('limits its members together, and each gets its share', () => {
     const base = openBase()
     const group = new BufferEventGroup(base, { read: { rate: RATE, burst: BURST } })
     const members = [open(base, { group }), open(base, { group }), open(base)]
@@ -176,12 +176,12 @@ describe('a group', () => {
     for (const { stream } of members) stream.close()
   })
 
-  test('a member that leaves, and all when it is closed, are held back no more', () => {
+  test('a member that leaves, and all when it is closed, are limited no more', () => {
     const base = openBase()
     const group = new BufferEventGroup(base, { rate: 1, burst: 64 })
     const members = [open(base, { group }), open(base, { group })]
     for (const { stream, far } of members) {
-      say(far, 'x'.repeat(500))
+      writeText(far, 'x'.repeat(500))
       stream.enable(EV.READ)
     }
     base.loop(3)
@@ -200,13 +200,13 @@ describe('a group', () => {
     for (const { stream } of members) stream.close()
   })
 
-  test('another limit counts at once, and so does what was moved in another way', () => {
+  test('another limit takes effect immediately, and so do bytes that were moved by other means', () => {
     const base = openBase()
     const group = new BufferEventGroup(base, { rate: 10 })
     const { stream, far } = open(base, { group })
     group.spend(EV.READ, 1_000_000)
     expect(group.left(EV.READ)).toBeLessThan(0)
-    say(far, 'x'.repeat(100))
+    writeText(far, 'x'.repeat(100))
     stream.enable(EV.READ)
     base.loop(3)
     base.loop(3)
@@ -217,7 +217,7 @@ describe('a group', () => {
     stream.close()
   })
 
-  test('a stream that is closed is no member any more', () => {
+  test('a stream that is closed leaves its group', () => {
     const base = openBase()
     using group = new BufferEventGroup(base, { rate: 10 })
     const [near, far] = socket.pair()

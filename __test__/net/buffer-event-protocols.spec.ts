@@ -180,7 +180,7 @@ test('HTTP: a request without keep-alive ends the connection', async () => {
   await until(() => duplex?.destroyed === true)
 })
 
-test('HTTP: an upgrade hands the stream over', async () => {
+test('HTTP: an upgrade passes the stream on', async () => {
   const base = await running()
   const server = http.createServer()
   server.on('upgrade', (_request, stream: Duplex) => {
@@ -202,7 +202,7 @@ test('HTTP: an upgrade hands the stream over', async () => {
   await until(() => duplex.destroyed)
 })
 
-test('HTTP/2: streams side by side over one buffer event', async () => {
+test('HTTP/2: concurrent streams over one buffer event', async () => {
   const base = await running()
   const server = http2.createServer()
   server.on('stream', (stream) => {

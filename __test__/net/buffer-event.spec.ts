@@ -2,52 +2,61 @@ import { describe, expect, test } from 'vitest'
 
 import { EV } from '../../index.js'
 import { BEV, BufferEvent, socket, type BufferEventOptions } from '../../net.js'
-import { close, countOpen, empty, fill, hear, openPair, openPipe, say } from '../support/descriptors.js'
+import {
+  close,
+  countOpen,
+  empty,
+  fill,
+  readText,
+  openPair,
+  openPipe,
+  writeText,
+} from '../support/descriptors.js'
 import { openBase } from '../support/base.js'
 import { refusal, thrownBy } from '../support/errors.js'
 import { closedPort, LOOPBACK, pattern, portOf } from './support.js'
 
-type Told = [what: 'read' | 'write', length: number] | ['event', what: number]
+type Call = [what: 'read' | 'write', length: number] | ['event', what: number]
 
-/** A stream that notes what it is told, on one of two sockets, and the other socket. */
+/** A stream on one of two sockets that records the calls of its callbacks, and the other socket. */
 function open(options: BufferEventOptions = {}): {
   base: ReturnType<typeof openBase>
   stream: BufferEvent
   far: number
-  told: Told[]
+  calls: Call[]
   turn: () => void
 } {
   const base = openBase()
   const [near, far] = openPair()
-  const told: Told[] = []
+  const calls: Call[] = []
   const stream = new BufferEvent(base, near, {
     closeOnFree: false,
-    onRead: ({ input }) => told.push(['read', input.length]),
-    onWrite: ({ output }) => told.push(['write', output.length]),
-    onEvent: (what) => told.push(['event', what]),
+    onRead: ({ input }) => calls.push(['read', input.length]),
+    onWrite: ({ output }) => calls.push(['write', output.length]),
+    onEvent: (what) => calls.push(['event', what]),
     ...options,
   })
   const turn = (): void => {
     for (let round = 0; round < 3; round += 1) base.loop(LOOP_ONCE_NONBLOCK)
   }
-  return { base, stream, far, told, turn }
+  return { base, stream, far, calls, turn }
 }
 
 const LOOP_ONCE_NONBLOCK = 0x03
 
 describe('directions', () => {
-  test('writing is enabled from the start, reading is not', () => {
-    const { stream, far, told, turn } = open()
+  test('writing is enabled initially, reading is not', () => {
+    const { stream, far, calls, turn } = open()
     expect(stream.enabled).toBe(EV.WRITE)
-    say(far, 'unheard')
+    writeText(far, 'unheard')
     stream.write('heard')
     turn()
-    expect(told).toEqual([['write', 0]])
-    expect(hear(far)).toBe('heard')
+    expect(calls).toEqual([['write', 0]])
+    expect(readText(far)).toBe('heard')
     expect(stream.input.length).toBe(0)
     expect(stream.enable(EV.READ).enabled).toBe(EV.READ | EV.WRITE)
     turn()
-    expect(told).toEqual([
+    expect(calls).toEqual([
       ['write', 0],
       ['read', 7],
     ])
@@ -55,31 +64,31 @@ describe('directions', () => {
   })
 
   test('nothing is read or written while a direction is disabled', () => {
-    const { stream, far, told, turn } = open()
+    const { stream, far, calls, turn } = open()
     stream.enable(EV.READ).disable(EV.READ | EV.WRITE)
     expect(stream.enabled).toBe(0)
     stream.write('waits')
-    say(far, 'too')
+    writeText(far, 'too')
     turn()
-    expect(told).toEqual([])
-    expect(hear(far)).toBeUndefined()
+    expect(calls).toEqual([])
+    expect(readText(far)).toBeUndefined()
     expect(stream.output.length).toBe(5)
     stream.enable(EV.READ | EV.WRITE)
     turn()
-    expect(told).toContainEqual(['read', 3])
-    expect(hear(far)).toBe('waits')
+    expect(calls).toContainEqual(['read', 3])
+    expect(readText(far)).toBe('waits')
   })
 
   test('enabling WRITE with nothing to write calls onWrite once', () => {
-    const { stream, told, turn } = open()
+    const { stream, calls, turn } = open()
     turn()
-    expect(told).toEqual([])
+    expect(calls).toEqual([])
     stream.enable(EV.WRITE)
     turn()
-    expect(told).toEqual([['write', 0]])
+    expect(calls).toEqual([['write', 0]])
   })
 
-  test('what is written in one pass leaves in order, whatever it is made of', () => {
+  test('bytes of several writes in one pass are sent in order', () => {
     const { stream, far, turn } = open()
     stream
       .write('a')
@@ -87,20 +96,20 @@ describe('directions', () => {
       .write(new Uint8Array([0x64]))
     for (let index = 0; index < 200; index += 1) stream.write(String(index))
     turn()
-    expect(hear(far)).toBe(`abcd${[...Array(200).keys()].join('')}`)
+    expect(readText(far)).toBe(`abcd${[...Array(200).keys()].join('')}`)
   })
 
-  test('written bytes are referred to and not copied', () => {
+  test('written bytes are referenced and not copied', () => {
     const { stream, far, turn } = open()
     const bytes = Buffer.from('before')
     stream.write(bytes)
     bytes.write('after!')
     turn()
-    expect(hear(far)).toBe('after!')
+    expect(readText(far)).toBe('after!')
   })
 
-  test('a great deal is written as far as it is taken, and the rest when there is room', () => {
-    const { stream, far, told, turn } = open()
+  test('large output is sent as far as it is accepted, and the rest when there is room', () => {
+    const { stream, far, calls, turn } = open()
     const bytes = pattern(3_000_000, 1)
     for (let at = 0; at < bytes.length; at += 70_001) stream.write(bytes.subarray(at, at + 70_001))
     const got: Buffer[] = []
@@ -114,40 +123,40 @@ describe('directions', () => {
     }
     turn()
     expect(Buffer.concat(got).equals(bytes)).toBe(true)
-    expect(told).toEqual([['write', 0]])
+    expect(calls).toEqual([['write', 0]])
     expect(stream.stats).toEqual({ bytesRead: 0, bytesWritten: bytes.length })
   })
 })
 
 describe('watermarks', () => {
-  test('onRead comes from the low one on', () => {
-    const { stream, far, told, turn } = open({ readLow: 5 })
+  test('onRead is called from the low one on', () => {
+    const { stream, far, calls, turn } = open({ readLow: 5 })
     stream.enable(EV.READ)
-    say(far, '1234')
+    writeText(far, '1234')
     turn()
-    expect(told).toEqual([])
-    say(far, '5')
+    expect(calls).toEqual([])
+    writeText(far, '5')
     turn()
-    expect(told).toEqual([['read', 5]])
+    expect(calls).toEqual([['read', 5]])
     stream.read(3)
-    say(far, '6')
+    writeText(far, '6')
     turn()
-    expect(told).toEqual([['read', 5]])
+    expect(calls).toEqual([['read', 5]])
     stream.setWatermarks({ readLow: 0 })
-    say(far, '7')
+    writeText(far, '7')
     turn()
-    expect(told).toEqual([
+    expect(calls).toEqual([
       ['read', 5],
       ['read', 4],
     ])
   })
 
-  test('at the high one reading stops, and goes on below it', () => {
-    const { stream, far, told, turn } = open({ readHigh: 10 })
+  test('at the high one reading stops, and resumes below it', () => {
+    const { stream, far, calls, turn } = open({ readHigh: 10 })
     stream.enable(EV.READ)
-    say(far, 'x'.repeat(25))
+    writeText(far, 'x'.repeat(25))
     turn()
-    expect(told).toEqual([['read', 10]])
+    expect(calls).toEqual([['read', 10]])
     stream.read(4)
     turn()
     expect(stream.input.length).toBe(10)
@@ -159,13 +168,13 @@ describe('watermarks', () => {
     expect(stream.input.length).toBe(11)
   })
 
-  test('setting a high one below what is there stops reading', () => {
+  test('setting a high one below the length of the input stops reading', () => {
     const { stream, far, turn } = open()
     stream.enable(EV.READ)
-    say(far, '12345')
+    writeText(far, '12345')
     turn()
     stream.setWatermarks({ readHigh: 3 })
-    say(far, '6')
+    writeText(far, '6')
     turn()
     expect(stream.input.length).toBe(5)
     stream.input.drain(3)
@@ -173,30 +182,30 @@ describe('watermarks', () => {
     expect(String(stream.read())).toBe('456'.slice(0, 3))
   })
 
-  test('while reading rests there is nothing to wait for', () => {
+  test('while reading is paused nothing is pending', () => {
     const { base, stream, far, turn } = open({ readHigh: 1 })
     stream.enable(EV.READ)
-    say(far, 'xy')
+    writeText(far, 'xy')
     turn()
     expect(base.events()).toEqual([])
   })
 
-  test('onWrite comes when no more than the low one is left', () => {
-    const { stream, far, told, turn } = open({ writeLow: 1_000_000, maxSingleWrite: 1 << 30 })
+  test('onWrite is called when no more than the low one is left', () => {
+    const { stream, far, calls, turn } = open({ writeLow: 1_000_000, maxSingleWrite: 1 << 30 })
     fill(far)
     stream.write(Buffer.alloc(5_000_000))
     turn()
-    expect(told).toEqual([])
+    expect(calls).toEqual([])
     while (stream.output.length > 1_000_000) {
-      expect(told).toEqual([])
+      expect(calls).toEqual([])
       empty(far)
       turn()
     }
-    expect(told[0]?.[0]).toBe('write')
-    expect(told[0]?.[1]).toBeLessThanOrEqual(1_000_000)
+    expect(calls[0]?.[0]).toBe('write')
+    expect(calls[0]?.[1]).toBeLessThanOrEqual(1_000_000)
   })
 
-  test('a low one above the high one is refused, for onRead could never come', () => {
+  test('a low one above the high one is refused', () => {
     const { stream } = open()
     expect(refusal(() => stream.setWatermarks({ readLow: 11, readHigh: 10 }))).toBe('ERR_OUT_OF_RANGE')
     stream.setWatermarks({ readHigh: 10 })
@@ -206,39 +215,39 @@ describe('watermarks', () => {
 })
 
 describe('caps', () => {
-  test('no more than maxSingleRead is read in one go, 16384 bytes unless told otherwise', () => {
-    const { stream, far, told, turn } = open()
+  test('at most maxSingleRead bytes are read at once, 16384 by default', () => {
+    const { stream, far, calls, turn } = open()
     stream.enable(EV.READ)
     socket.write(far, Buffer.alloc(40_000))
     turn()
-    expect(told.map(([, length]) => length)).toEqual([16_384, 32_768, 40_000])
+    expect(calls.map(([, length]) => length)).toEqual([16_384, 32_768, 40_000])
     stream.read()
     stream.setCaps({ maxSingleRead: 30_000 })
     socket.write(far, Buffer.alloc(40_000))
     turn()
     expect(stream.input.length).toBe(40_000)
-    expect(told.slice(3)).toHaveLength(2)
+    expect(calls.slice(3)).toHaveLength(2)
   })
 
-  test('no more than maxSingleWrite is written in one go', () => {
+  test('at most maxSingleWrite bytes are written at once', () => {
     const { base, stream, far } = open({ maxSingleWrite: 3 })
     stream.write('abcd').write('efgh')
     base.loop(LOOP_ONCE_NONBLOCK)
-    expect(hear(far)).toBe('abc')
+    expect(readText(far)).toBe('abc')
     base.loop(LOOP_ONCE_NONBLOCK)
-    expect(hear(far)).toBe('def')
+    expect(readText(far)).toBe('def')
     base.loop(LOOP_ONCE_NONBLOCK)
-    expect(hear(far)).toBe('gh')
+    expect(readText(far)).toBe('gh')
   })
 })
 
 describe('timeouts', () => {
-  test('a direction in which nothing moves is disabled and told', () => {
-    const { base, stream, far, told } = open({ readTimeout: 5, writeTimeout: 10 })
+  test('a direction in which nothing moves is disabled and reported', () => {
+    const { base, stream, far, calls } = open({ readTimeout: 5, writeTimeout: 10 })
     fill(stream.fd)
     stream.enable(EV.READ).write('stuck')
     base.dispatch()
-    expect(told).toEqual([
+    expect(calls).toEqual([
       ['event', BEV.TIMEOUT | BEV.READING],
       ['event', BEV.TIMEOUT | BEV.WRITING],
     ])
@@ -247,66 +256,66 @@ describe('timeouts', () => {
     empty(far)
     stream.enable(EV.WRITE)
     base.dispatch()
-    expect(hear(far)).toBe('stuck')
+    expect(readText(far)).toBe('stuck')
   })
 
-  test('no timeout runs where there is nothing to write, or reading is disabled', () => {
-    const { base, stream, told } = open({ readTimeout: 1, writeTimeout: 1 })
+  test('no timeout runs while there is nothing to write, or reading is disabled', () => {
+    const { base, stream, calls } = open({ readTimeout: 1, writeTimeout: 1 })
     expect(stream.enabled).toBe(EV.WRITE)
     base.dispatch()
-    expect(told).toEqual([])
+    expect(calls).toEqual([])
   })
 
-  test('bytes that come at the same time win', () => {
-    const { base, stream, far, told } = open({ readTimeout: 20 })
+  test('bytes that arrive at the same time prevent it', () => {
+    const { base, stream, far, calls } = open({ readTimeout: 20 })
     stream.enable(EV.READ)
     base
       .newTimer(() => {
-        say(far, 'in time')
+        writeText(far, 'in time')
         const end = performance.now() + 40
         while (performance.now() < end);
         base.newTimer(() => base.loopBreak()).add(1)
       })
       .add(1)
     base.loop()
-    expect(told).toEqual([['read', 7]])
+    expect(calls).toEqual([['read', 7]])
     expect(stream.enabled & EV.READ).toBe(EV.READ)
   })
 
-  test('they can be set and taken away while they run', () => {
-    const { base, stream, told } = open({ readTimeout: 50_000 })
+  test('they can be set and removed while they run', () => {
+    const { base, stream, calls } = open({ readTimeout: 50_000 })
     stream.enable(EV.READ).setTimeouts({ readTimeout: 1 })
     base.dispatch()
-    expect(told).toEqual([['event', BEV.TIMEOUT | BEV.READING]])
+    expect(calls).toEqual([['event', BEV.TIMEOUT | BEV.READING]])
     stream.enable(EV.READ).setTimeouts({ readTimeout: 0 })
     base.newTimer(() => base.loopBreak()).add(10)
     base.loop()
-    expect(told).toHaveLength(1)
+    expect(calls).toHaveLength(1)
     expect(stream.enabled & EV.READ).toBe(EV.READ)
   })
 
   test('none runs while the high watermark stops reading', () => {
-    const { base, stream, far, told } = open({ readTimeout: 5, readHigh: 1 })
+    const { base, stream, far, calls } = open({ readTimeout: 5, readHigh: 1 })
     stream.enable(EV.READ)
-    say(far, 'x')
+    writeText(far, 'x')
     base.dispatch()
-    expect(told).toEqual([['read', 1]])
+    expect(calls).toEqual([['read', 1]])
   })
 })
 
 describe('the end', () => {
-  test('of the stream disables reading; what came before stays, and writing goes on', () => {
-    const { stream, far, told, turn } = open({ readLow: 100 })
+  test('of the stream disables reading; the input stays, and writing continues', () => {
+    const { stream, far, calls, turn } = open({ readLow: 100 })
     stream.enable(EV.READ)
-    say(far, 'last words')
+    writeText(far, 'last words')
     socket.shutdown(far, 'write')
     turn()
-    expect(told).toEqual([['event', BEV.EOF | BEV.READING]])
+    expect(calls).toEqual([['event', BEV.EOF | BEV.READING]])
     expect(stream.enabled).toBe(EV.WRITE)
     expect(String(stream.read())).toBe('last words')
     stream.write('heard you')
     turn()
-    expect(hear(far)).toBe('heard you')
+    expect(readText(far)).toBe('heard you')
   })
 
   test('of the writing side comes behind the last byte, and once', () => {
@@ -315,9 +324,9 @@ describe('the end', () => {
     expect(refusal(() => stream.write('more'))).toBe('ERR_EVENT_CLOSED')
     turn()
     turn()
-    expect(hear(far)).toBe('abcdef')
-    expect(hear(far)).toBe('')
-    say(far, 'still here')
+    expect(readText(far)).toBe('abcdef')
+    expect(readText(far)).toBe('')
+    writeText(far, 'still here')
     stream.enable(EV.READ)
     turn()
     expect(String(stream.read())).toBe('still here')
@@ -333,11 +342,11 @@ describe('the end', () => {
     })
     stream.end('through')
     base.dispatch()
-    expect(hear(read)).toBe('through')
-    expect(hear(read)).toBeUndefined()
+    expect(readText(read)).toBe('through')
+    expect(readText(read)).toBeUndefined()
     stream.close()
     close(write)
-    expect(hear(read)).toBe('')
+    expect(readText(read)).toBe('')
     expect(failures).toEqual([])
   })
 
@@ -359,10 +368,10 @@ describe('the end', () => {
 
   test('a reset is an error of reading', () => {
     const base = openBase()
-    const door = socket.listen({ host: LOOPBACK, port: 0 })
-    const client = socket.connect({ host: LOOPBACK, port: portOf(socket.address(door)) })
-    const server = socket.accept(door)
-    socket.close(door)
+    const listening = socket.listen({ host: LOOPBACK, port: 0 })
+    const client = socket.connect({ host: LOOPBACK, port: portOf(socket.address(listening)) })
+    const server = socket.accept(listening)
+    socket.close(listening)
     const events: unknown[] = []
     const stream = new BufferEvent(base, client, {
       onEvent: (what, _stream, error) => events.push([what, error]),
@@ -377,33 +386,33 @@ describe('the end', () => {
 })
 
 describe('connecting', () => {
-  test('tells CONNECTED and then writes what was written before', () => {
+  test('reports CONNECTED and then sends bytes that were written before', () => {
     const base = openBase()
-    const door = socket.listen({ host: LOOPBACK, port: 0 })
-    const told: number[] = []
+    const listening = socket.listen({ host: LOOPBACK, port: 0 })
+    const calls: number[] = []
     const stream = new BufferEvent(base, -1, {
-      onEvent: (what) => told.push(what),
-      onWrite: () => told.push(0),
+      onEvent: (what) => calls.push(what),
+      onWrite: () => calls.push(0),
     })
     expect(stream.fd).toBe(-1)
-    stream.connect({ host: LOOPBACK, port: portOf(socket.address(door)) }).write('early')
+    stream.connect({ host: LOOPBACK, port: portOf(socket.address(listening)) }).write('early')
     expect(stream.connecting).toBe(true)
     expect(refusal(() => stream.connect({ host: LOOPBACK, port: 1 }))).toBe('ERR_EVENT_ACTIVE')
     base.dispatch()
-    expect(told).toEqual([BEV.CONNECTED, 0])
+    expect(calls).toEqual([BEV.CONNECTED, 0])
     expect(stream.connecting).toBe(false)
-    const server = socket.accept(door)
-    expect(hear(server)).toBe('early')
-    for (const fd of [door, server]) socket.close(fd)
+    const server = socket.accept(listening)
+    expect(readText(server)).toBe('early')
+    for (const fd of [listening, server]) socket.close(fd)
     stream.close()
   })
 
-  test('tells a refusal as an error with the address, and can be tried again', () => {
+  test('reports a refusal as an error with the address, and can be repeated', () => {
     const base = openBase()
     const before = countOpen()
     const port = closedPort()
-    const told: unknown[] = []
-    const stream = new BufferEvent(base, -1, { onEvent: (what, _stream, error) => told.push([what, error]) })
+    const calls: unknown[] = []
+    const stream = new BufferEvent(base, -1, { onEvent: (what, _stream, error) => calls.push([what, error]) })
     for (let attempt = 0; attempt < 2; attempt += 1) {
       stream.connect({ host: LOOPBACK, port })
       base.dispatch()
@@ -415,7 +424,7 @@ describe('connecting', () => {
       address: LOOPBACK,
       port,
     })
-    expect(told).toEqual([
+    expect(calls).toEqual([
       [BEV.ERROR, failure],
       [BEV.ERROR, failure],
     ])
@@ -423,7 +432,7 @@ describe('connecting', () => {
     expect(countOpen()).toBe(before)
   })
 
-  test('a refusal at once is thrown', () => {
+  test('an immediate failure is thrown', () => {
     const stream = new BufferEvent(openBase(), -1)
     expect(thrownBy(() => stream.connect({ path: '/nowhere/at/all' }))).toMatchObject({ code: 'ENOENT' })
     expect(stream.connecting).toBe(false)
@@ -433,30 +442,30 @@ describe('connecting', () => {
 })
 
 describe('triggering', () => {
-  test('calls what the watermarks allow, or all', () => {
-    const { stream, told } = open({ readLow: 5 })
+  test('runs the callbacks that the watermarks allow, or all', () => {
+    const { stream, calls } = open({ readLow: 5 })
     stream.disable(EV.WRITE).write('x')
     stream.trigger(EV.READ | EV.WRITE)
-    expect(told).toEqual([])
+    expect(calls).toEqual([])
     stream.trigger(EV.READ | EV.WRITE, { ignoreWatermarks: true })
-    expect(told).toEqual([
+    expect(calls).toEqual([
       ['read', 0],
       ['write', 1],
     ])
     stream.triggerEvent(BEV.TIMEOUT)
-    expect(told[2]).toEqual(['event', BEV.TIMEOUT])
+    expect(calls[2]).toEqual(['event', BEV.TIMEOUT])
   })
 
   test('deferred, it calls from the loop in the order CONNECTED, read, write, others', () => {
     for (const deferCallbacks of [true, false]) {
-      const { stream, told, turn } = open({ deferCallbacks })
+      const { stream, calls, turn } = open({ deferCallbacks })
       stream.triggerEvent(BEV.EOF | BEV.READING, { defer: true })
       stream.trigger(EV.WRITE, { defer: true })
       stream.trigger(EV.READ, { defer: true })
       stream.triggerEvent(BEV.CONNECTED, { defer: true })
-      expect(told).toEqual([])
+      expect(calls).toEqual([])
       turn()
-      expect(told).toEqual([
+      expect(calls).toEqual([
         ['event', BEV.CONNECTED],
         ['read', 0],
         ['write', 0],
@@ -465,17 +474,17 @@ describe('triggering', () => {
     }
   })
 
-  test('a stream with deferred callbacks never calls where it is triggered', () => {
-    const { stream, told, turn } = open({ deferCallbacks: true })
+  test('a stream with deferred callbacks never calls them in trigger()', () => {
+    const { stream, calls, turn } = open({ deferCallbacks: true })
     stream.trigger(EV.READ)
-    expect(told).toEqual([])
+    expect(calls).toEqual([])
     turn()
-    expect(told).toEqual([['read', 0]])
+    expect(calls).toEqual([['read', 0]])
   })
 
-  test('what a callback throws leaves the loop, and loses neither callbacks nor bytes', () => {
+  test('an exception of a callback leaves the loop, and loses neither callbacks nor bytes', () => {
     for (const deferCallbacks of [true, false]) {
-      const { base, stream, far, told, turn } = open({ deferCallbacks })
+      const { base, stream, far, calls, turn } = open({ deferCallbacks })
       let isFirst = true
       stream.setCallbacks({
         onRead: ({ input, output }) => {
@@ -485,30 +494,30 @@ describe('triggering', () => {
             throw new Error('thrown by onRead')
           }
         },
-        onWrite: () => told.push(['write', 0]),
-        onEvent: (what) => told.push(['event', what]),
+        onWrite: () => calls.push(['write', 0]),
+        onEvent: (what) => calls.push(['event', what]),
       })
       stream.enable(EV.READ)
-      say(far, 'again')
+      writeText(far, 'again')
       socket.shutdown(far, 'write')
       expect(() => base.dispatch()).toThrow('thrown by onRead')
       turn()
-      expect(hear(far)).toBe('again')
-      expect(told).toContainEqual(['write', 0])
-      expect(told).toContainEqual(['event', BEV.EOF | BEV.READING])
+      expect(readText(far)).toBe('again')
+      expect(calls).toContainEqual(['write', 0])
+      expect(calls).toContainEqual(['event', BEV.EOF | BEV.READING])
     }
   })
 })
 
 describe('closing', () => {
-  test('closes the descriptor, unless it is not to', () => {
+  test('closes the descriptor, unless closeOnFree is false', () => {
     const base = openBase()
     const [near, far] = socket.pair()
     const stream = new BufferEvent(base, near)
     stream.close()
     stream.close()
     expect(stream.closed).toBe(true)
-    expect(hear(far)).toBe('')
+    expect(readText(far)).toBe('')
     new BufferEvent(base, far, { closeOnFree: false }).close()
     socket.close(far)
   })
@@ -544,14 +553,14 @@ describe('closing', () => {
     const stream = new BufferEvent(base, near).enable(EV.READ)
     base.close()
     expect(stream.closed).toBe(true)
-    expect(hear(far)).toBe('')
+    expect(readText(far)).toBe('')
     socket.close(far)
   })
 
-  test('afterwards every call is refused, and what came remains', () => {
+  test('afterwards every call is refused, and the input remains', () => {
     const { stream, far, turn } = open()
     stream.enable(EV.READ)
-    say(far, 'kept')
+    writeText(far, 'kept')
     turn()
     stream.close()
     const calls: (() => unknown)[] = [
@@ -575,8 +584,8 @@ describe('closing', () => {
 })
 
 describe('another descriptor', () => {
-  test('takes the place of the one before, with what was to be written', () => {
-    const { base, stream, far, told, turn } = open()
+  test('replaces the one before, and the output is kept', () => {
+    const { base, stream, far, calls, turn } = open()
     const [other, farther] = openPair()
     stream.enable(EV.READ)
     fill(stream.fd)
@@ -585,19 +594,19 @@ describe('another descriptor', () => {
     const before = stream.fd
     expect(stream.setFd(other)).toBe(before)
     turn()
-    expect(hear(farther)).toBe('for the new one')
-    say(far, 'from the old one')
-    say(farther, 'from the new one')
+    expect(readText(farther)).toBe('for the new one')
+    writeText(far, 'from the old one')
+    writeText(farther, 'from the new one')
     turn()
     expect(String(stream.read())).toBe('from the new one')
     expect(stream.setFd(-1)).toBe(other)
     expect(base.events()).toEqual([])
-    expect(told.filter(([what]) => what === 'event')).toEqual([])
+    expect(calls.filter(([what]) => what === 'event')).toEqual([])
   })
 })
 
 describe('arguments', () => {
-  test('that cannot be meant are refused', () => {
+  test('that are invalid are refused', () => {
     const base = openBase()
     const [fd] = openPair()
     const make = (options: object): unknown => new BufferEvent(base, fd, options)
@@ -647,7 +656,7 @@ describe('arguments', () => {
     stream.close()
   })
 
-  test('memory that was transferred away before it was written is an error, not a loop without end', () => {
+  test('memory that was transferred before it was sent is an error, not an endless loop', () => {
     const base = openBase()
     const [near] = openPair()
     const errors: unknown[] = []

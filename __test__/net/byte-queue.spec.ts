@@ -23,7 +23,7 @@ function transfer(bytes: Uint8Array): void {
   structuredClone(buffer, { transfer: [buffer] })
 }
 
-describe('taking out', () => {
+describe('removing bytes', () => {
   test('reads pieces of any length, across chunks', () => {
     const queue = queueOf('ab', 'cde', 'f')
     expect(queue.length).toBe(6)
@@ -57,7 +57,7 @@ describe('taking out', () => {
     expect(String(queue.read())).toBe(rest)
   })
 
-  test('what is looked at stays, and is one piece from then on', () => {
+  test('peek() leaves bytes in the queue, and joins them', () => {
     const queue = queueOf('ab', 'cd', 'ef')
     expect(String(queue.peek(3))).toBe('abc')
     expect(queue.chunks.map(String)).toEqual(['abc', 'd', 'ef'])
@@ -66,7 +66,7 @@ describe('taking out', () => {
     expect(queue.length).toBe(6)
   })
 
-  test('drops as much as there is', () => {
+  test('discards as much as there is', () => {
     const queue = queueOf('abc', 'def')
     expect(queue.drain(4)).toBe(4)
     expect(String(queue.peek())).toBe('ef')
@@ -74,7 +74,7 @@ describe('taking out', () => {
     expect(queue.drain(1)).toBe(0)
   })
 
-  test('a long row of chunks is forgotten as it goes', () => {
+  test('many chunks are released as they are removed', () => {
     const queue = queueOf(...Array.from({ length: 1000 }, (_, index) => String(index % 10)))
     for (let index = 0; index < 990; index += 1) expect(String(queue.shift())).toBe(String(index % 10))
     expect(queue.chunks).toHaveLength(10)
@@ -82,14 +82,14 @@ describe('taking out', () => {
   })
 })
 
-describe('putting in', () => {
-  test('before and behind', () => {
+describe('adding bytes', () => {
+  test('at the front and at the back', () => {
     const queue = queueOf('b').prepend('a').append('c')
     queue.read(1)
     expect(String(queue.prepend('A').peek())).toBe('Abc')
   })
 
-  test('chunks that lie behind each other become one', () => {
+  test('adjacent chunks become one', () => {
     const bytes = Buffer.from('abcdef')
     const queue = new ByteQueue().append(bytes.subarray(0, 2)).append(bytes.subarray(2, 5))
     expect(queue.chunks.map(String)).toEqual(['abcde'])
@@ -110,8 +110,8 @@ describe('putting in', () => {
   })
 })
 
-describe('looking for bytes', () => {
-  test('finds them in a chunk, across chunks, and from a place on', () => {
+describe('finding bytes', () => {
+  test('finds them in a chunk, across chunks, and from a position', () => {
     const queue = queueOf('ab', 'c', 'abcd', 'ab')
     expect(queue.indexOf('abca')).toBe(0)
     expect(queue.indexOf('abcd')).toBe(3)
@@ -150,7 +150,7 @@ describe('looking for bytes', () => {
     ['nul', ['a\0', 'b\0\0'], ['a', 'b', '', undefined]],
     ['any', ['a\r', '\n\n', '\rb\n'], ['a', 'b', undefined]],
   ]
-  test.each(lines)('takes out lines that end with %s: %j', (end, chunks, expected) => {
+  test.each(lines)('removes lines that end with %s: %j', (end, chunks, expected) => {
     const queue = queueOf(...chunks)
     for (const line of expected) expect(queue.readLine(end)?.toString()).toBe(line)
   })
@@ -209,7 +209,7 @@ describe('bytes whose memory was transferred while they were in the queue', () =
   })
 })
 
-test('what cannot be meant is refused', () => {
+test('invalid arguments are refused', () => {
   const queue = queueOf('abc')
   expect(refusal(() => queue.append(1 as unknown as string))).toBe('ERR_INVALID_ARG_TYPE')
   expect(refusal(() => queue.prepend(new Uint8Array(new SharedArrayBuffer(1))))).toBe('ERR_INVALID_ARG_TYPE')

@@ -4,7 +4,7 @@ import { connect, listen, socket } from '../../net.js'
 import { baseOn, LOOPBACK, openDescriptors, portOf, running, silence, until } from './support.js'
 
 describe('a connect', () => {
-  test('from an address and a port of choice is seen so by the other end', async () => {
+  test('from a given address and port is seen as such by the other end', async () => {
     const base = await running()
     const peers: unknown[] = []
     const listener = listen(base, { host: LOOPBACK, port: 0 }, (fd, peer) => {
@@ -33,7 +33,7 @@ describe('a connect', () => {
     })
   })
 
-  test('to where no way leads is ENETUNREACH', async () => {
+  test('to an unreachable network is ENETUNREACH', async () => {
     const base = await running()
     const before = openDescriptors()
     // There are no TCP connections to a broadcast address.
@@ -46,30 +46,30 @@ describe('a connect', () => {
     expect(openDescriptors()).toBe(before)
   })
 
-  test('to a door that closes meanwhile is refused', async () => {
+  test('to a listener that closes meanwhile is refused', async () => {
     const base = await running()
-    const door = socket.listen({ host: '127.0.0.77', port: 0, backlog: 0 })
-    const port = portOf(socket.address(door))
+    const listening = socket.listen({ host: '127.0.0.77', port: 0, backlog: 0 })
+    const port = portOf(socket.address(listening))
     await silence('127.0.0.77', port)
     const attempt = connect(base, { host: '127.0.0.77', port })
-    socket.close(door)
+    socket.close(listening)
     // The kernel knocks again by itself, after a second.
     await expect(attempt).rejects.toMatchObject({ code: 'ECONNREFUSED', syscall: 'connect' })
   })
 
-  test('that is reset before the loop looks at it is ECONNRESET', async () => {
+  test('that is reset before the loop polls is ECONNRESET', async () => {
     const base = baseOn()
-    const door = socket.listen({ host: LOOPBACK, port: 0 })
+    const listening = socket.listen({ host: LOOPBACK, port: 0 })
     const before = openDescriptors()
-    const attempt = connect(base, { host: LOOPBACK, port: portOf(socket.address(door)) })
+    const attempt = connect(base, { host: LOOPBACK, port: portOf(socket.address(listening)) })
     let fd = -1
-    await until(() => (fd = socket.accept(door)) !== -1, 'the connection')
+    await until(() => (fd = socket.accept(listening)) !== -1, 'the connection')
     // Closing without a farewell is a reset.
     socket.setOption(fd, 'linger', 0)
     socket.close(fd)
     base.dispatch()
     await expect(attempt).rejects.toMatchObject({ code: 'ECONNRESET', syscall: 'connect' })
     expect(openDescriptors()).toBe(before)
-    socket.close(door)
+    socket.close(listening)
   })
 })

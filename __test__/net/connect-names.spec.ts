@@ -35,14 +35,14 @@ function samePort(hosts: readonly string[]): { port: number; doors: number[] } {
     try {
       let port = 0
       for (const host of hosts) {
-        const door = socket.listen({ host, port, backlog: 0 })
-        doors.push(door)
-        port = portOf(socket.address(door))
+        const listening = socket.listen({ host, port, backlog: 0 })
+        doors.push(listening)
+        port = portOf(socket.address(listening))
       }
-      onTestFinished(() => doors.forEach((door) => socket.close(door)))
+      onTestFinished(() => doors.forEach((listening) => socket.close(listening)))
       return { port, doors }
     } catch (error) {
-      doors.forEach((door) => socket.close(door))
+      doors.forEach((listening) => socket.close(listening))
       // Somebody else has it at one of the others.
       if ((error as { code?: string }).code !== 'EADDRINUSE') throw error
     }
@@ -59,7 +59,7 @@ describe('of several addresses', () => {
     before = openDescriptors()
   })
 
-  test('one that never answers is passed by, and its attempt is given up', async () => {
+  test('one that never answers is skipped, and its attempt is cancelled', async () => {
     const { port } = samePort(['::1', LOOPBACK])
     await silence('::1', port)
     const open = openDescriptors()
@@ -72,7 +72,7 @@ describe('of several addresses', () => {
     socket.close(fd)
   })
 
-  test('the first goes on while others are tried, and wins if it answers first', async () => {
+  test('the first continues while others are tried, and is used if it answers first', async () => {
     const { port, doors } = samePort([LOOPBACK, '::1', '127.0.0.77'])
     for (const host of ['::1', '127.0.0.77', LOOPBACK]) await silence(host, port)
     const open = openDescriptors()
@@ -90,7 +90,7 @@ describe('of several addresses', () => {
     await until(() => openDescriptors() === open - 1, 'the closing of the others')
   })
 
-  test('a refusal begins the next at once, however long the delay', async () => {
+  test('a refusal starts the next immediately, however long the delay', async () => {
     const listener = listen(base, { host: '127.0.0.78', port: 0 }, (fd) => socket.close(fd))
     const { port } = listener.address
     const open = openDescriptors()
@@ -101,7 +101,7 @@ describe('of several addresses', () => {
     socket.close(fd)
   })
 
-  test('none that answers is one failure with all of theirs', async () => {
+  test('if none answers, one failure has all of theirs', async () => {
     const port = closedPort()
     const lookup = finds('255.255.255.255', LOOPBACK, '127.0.0.79')
     const error = await connect(base, { host: name, port }, { lookup, attemptDelay: NEVER }).catch(
@@ -133,7 +133,7 @@ describe('of several addresses', () => {
     expect(error).toMatchObject({ code: 'ECONNREFUSED', address: LOOPBACK, port })
   })
 
-  test('dead ones are given up when the time is over, with ETIMEDOUT', async () => {
+  test('silent ones are cancelled at the timeout, with ETIMEDOUT', async () => {
     const { port } = samePort([LOOPBACK, '::1'])
     for (const host of [LOOPBACK, '::1']) await silence(host, port)
     const open = openDescriptors()
@@ -147,7 +147,7 @@ describe('of several addresses', () => {
     expect(base.events().filter(({ event }) => event !== undefined)).toHaveLength(1)
   })
 
-  test('an abort and the end of the base give up every attempt', async () => {
+  test('an abort and closing the base cancel every attempt', async () => {
     const { port } = samePort([LOOPBACK, '::1'])
     for (const host of [LOOPBACK, '::1']) await silence(host, port)
     const open = openDescriptors()
@@ -210,12 +210,12 @@ describe('a look-up', () => {
     expect([code, port]).toEqual(['ECONNREFUSED', closedPort()])
   })
 
-  test("of Node's kind is taken as it is", () => {
+  test('with the signature of Node is accepted', () => {
     const kinds: LookupFunction[] = [lookupInNode, lookupPromised]
     expect(kinds).toHaveLength(2)
   })
 
-  test('is asked for all addresses of the name', async () => {
+  test('is called for all addresses of the name', async () => {
     const asked: unknown[] = []
     const lookup: LookupFunction = (host, options, answer) => {
       asked.push([host, options])
@@ -259,7 +259,7 @@ describe('a look-up', () => {
     })
   })
 
-  test('that never answers is left alone when the time is over, or when nobody waits any more', async () => {
+  test('that never answers is ignored after the timeout, an abort or the end of the base', async () => {
     const target = { host: name, port: 1 }
     await expect(connect(base, target, { lookup: silent, timeout: 10 })).rejects.toMatchObject({
       code: 'ETIMEDOUT',
@@ -327,7 +327,7 @@ describe('a look-up', () => {
   })
 })
 
-test('a race goes on in a blocking loop', async () => {
+test('a race continues in a blocking loop', async () => {
   const base = baseOn()
   const { port } = samePort(['::1', LOOPBACK])
   await silence('::1', port)

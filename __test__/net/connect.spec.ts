@@ -75,7 +75,7 @@ describe('in a run', () => {
     expect(openDescriptors()).toBe(before)
   })
 
-  test('a name is looked up and each of its addresses tried', async () => {
+  test('a name is looked up and each of its addresses is tried', async () => {
     // The listener takes IPv4 alone; localhost may come as ::1 first.
     const listener = listen(base, { host: LOOPBACK, port: 0 }, (fd) => socket.close(fd))
     const fd = await connect(base, { host: 'localhost', port: portOf(listener.address) }, { timeout: 2000 })
@@ -91,7 +91,7 @@ describe('in a run', () => {
   })
 
   test('a path answers, and one that does not exist is ENOENT', async () => {
-    const path = `${folder()}/door`
+    const path = `${folder()}/listening`
     const listener = listen(base, { path }, (fd) => socket.close(fd))
     const fd = await connect(base, { path })
     expect(socket.peer(fd)).toEqual({ path })
@@ -124,7 +124,7 @@ describe('in a run', () => {
   })
 })
 
-test('an abort on the way closes the descriptor', async () => {
+test('an abort during the connect closes the descriptor', async () => {
   const base = await running()
   const target = { host: LOOPBACK, port: await silentPort() }
   const before = openDescriptors()
@@ -135,7 +135,7 @@ test('an abort on the way closes the descriptor', async () => {
   expect(openDescriptors()).toBe(before)
 })
 
-test('closing the base rejects what is on its way', async () => {
+test('closing the base rejects a connect in progress', async () => {
   const target = { host: LOOPBACK, port: await silentPort() }
   const before = openDescriptors()
   const base = new EventBase()

@@ -50,7 +50,7 @@ test('a batch has the bytes, the order and the senders', async () => {
   }
 })
 
-test('what was received goes back to its senders, in one call', async () => {
+test('a received batch is returned to its senders, in one call', async () => {
   const { fd, address } = bind()
   const clients = [await client(), await client()]
   const echoes = clients.map(() => [] as string[])
@@ -71,7 +71,7 @@ test('what was received goes back to its senders, in one call', async () => {
   ])
 })
 
-test('a datagram longer than its slot is cut, and says so', async () => {
+test('a datagram longer than its slot is truncated, and reported as such', async () => {
   const { fd, address } = bind()
   const from = socket.connectDatagram(address)
   onTestFinished(() => socket.close(from))
@@ -118,7 +118,7 @@ test('a batch is filled slot by slot, each for its own address', async () => {
   expect(batch.count).toBe(0)
 })
 
-test('a connected socket hears that nobody is there', async () => {
+test('a connected socket reports ECONNREFUSED if no socket receives', async () => {
   const gone = socket.bindDatagram({ host: 'localhost', port: 0 })
   const address = socket.address(gone) as InternetAddress
   expect(address.host).toBe(LOOPBACK)
@@ -143,7 +143,7 @@ test('a connected socket hears that nobody is there', async () => {
   expect(batch.count).toBe(0)
 })
 
-test('a loop hears of datagrams', async () => {
+test('a loop dispatches datagrams', async () => {
   const base = await running()
   const { fd, address } = bind()
   const batch = new DatagramBatch()
@@ -168,7 +168,7 @@ function held(): number {
   return external + arrayBuffers
 }
 
-test('batch after batch takes no memory', () => {
+test('receiving repeatedly uses no more memory', () => {
   const { fd, address } = bind()
   const from = socket.connectDatagram(address)
   onTestFinished(() => socket.close(from))
@@ -186,7 +186,7 @@ test('batch after batch takes no memory', () => {
   expect(held()).toBeLessThan(before + 65_536)
 })
 
-test('ports are shared where both agree, and refused as the system refuses', () => {
+test('ports are shared if both sockets allow it, and refused otherwise', () => {
   const before = openDescriptors()
   const first = socket.bindDatagram({ host: LOOPBACK, port: 0, reusePort: true })
   const { port } = socket.address(first) as InternetAddress
@@ -202,7 +202,7 @@ test('ports are shared where both agree, and refused as the system refuses', () 
   expect(openDescriptors()).toBe(before)
 })
 
-test('an IPv6 socket takes IPv4 datagrams, unless told not to', async () => {
+test('an IPv6 socket receives IPv4 datagrams, unless ipv6Only is set', async () => {
   const both = socket.bindDatagram({ host: '::', port: 0 })
   const { port } = socket.address(both) as InternetAddress
   const far = await client()
@@ -279,7 +279,7 @@ test.each(refusals)('%s is refused: %s', (_what, code, call) => {
   expect(batch.count).toBe(1)
 })
 
-test('what is no datagram socket is refused by the system', () => {
+test('a descriptor that is not a datagram socket is refused by the system', () => {
   const sendable = new DatagramBatch({ slots: 1 })
   sendable.add(Buffer.from('x'))
   const [pipe, writer] = socket.pipe()
@@ -291,7 +291,7 @@ test('what is no datagram socket is refused by the system', () => {
   expect(thrown(() => socket.receiveMany(pipe, empty))).toMatchObject({ code: 'EBADF', fd: pipe })
 })
 
-test('a batch whose memory was given away is refused, not used', () => {
+test('a batch whose memory was transferred is refused', () => {
   const given = new DatagramBatch({ slots: 1 })
   given.add(Buffer.from('x'))
   structuredClone(given.data.buffer, { transfer: [given.data.buffer as ArrayBuffer] })

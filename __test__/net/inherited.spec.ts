@@ -29,9 +29,9 @@ describe('a descriptor from elsewhere', () => {
     await until(() => openDescriptors() <= before + 1, 'the closing of the rest but the client')
   })
 
-  test('keeps its path', () => {
+  test('does not remove its path', () => {
     const base = baseOn()
-    const path = `${folder()}/door`
+    const path = `${folder()}/listening`
     const listener = listen(base, { fd: socket.listen({ path }) }, () => {})
     expect(listener.address).toEqual({ path })
     listener.close()
@@ -98,7 +98,7 @@ describe('the variables of a service manager', () => {
     })
   })
 
-  test('that are missing, or meant for another process, are no descriptors', () => {
+  test('that are missing, or for another process, yield no descriptors', () => {
     expect(inheritedDescriptors()).toEqual([])
     process.env['LISTEN_FDS'] = '1'
     expect(inheritedDescriptors()).toEqual([])
@@ -122,7 +122,7 @@ describe('the variables of a service manager', () => {
     expect(thrown(() => inheritedDescriptors())).toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
   })
 
-  test('that claim more than is open are refused, and an option of the wrong type too', () => {
+  test('that claim more descriptors than are open are refused, and an option of the wrong type too', () => {
     Object.assign(process.env, { LISTEN_PID: String(process.pid), LISTEN_FDS: '2000000000' })
     expect(thrown(() => inheritedDescriptors())).toMatchObject({ code: 'EBADF', syscall: 'fcntl' })
     expect(thrown(() => inheritedDescriptors({ unset: 1 as never }))).toMatchObject({
@@ -134,9 +134,9 @@ describe('the variables of a service manager', () => {
   })
 })
 
-test('an activated process serves on what it inherited, and its children do not get it', async () => {
+test('an activated process serves on the inherited descriptor, which its children do not inherit', async () => {
   const web = socket.listen(anyPort)
-  const doors = [web, socket.listen({ path: `${folder()}/door` })]
+  const doors = [web, socket.listen({ path: `${folder()}/listening` })]
   const port = portOf(socket.address(web))
   onTestFinished(() => doors.forEach((fd) => socket.close(fd)))
   // The shell's own number is the one that the program in its place has.

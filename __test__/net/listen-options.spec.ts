@@ -31,7 +31,7 @@ async function firstConnection(options: ListenOptions): Promise<number> {
   return first
 }
 
-test('an address of all takes both families, and IPv6 alone where that is wanted', async () => {
+test('the unspecified address accepts both families, and IPv6 only on request', async () => {
   const base = await running()
   const hosts: string[] = []
   const listener = listen(base, { host: '::', port: 0 }, (fd, peer) => {
@@ -45,12 +45,12 @@ test('an address of all takes both families, and IPv6 alone where that is wanted
     socket.close(fd)
   }
   expect(hosts).toEqual(['IPv6 ::ffff:127.0.0.1', 'IPv6 ::1'])
-  const door = socket.listen({ host: '::', port: 0, ipv6Only: true })
-  expect(socket.getOption(door, 'ipv6Only')).toBe(true)
-  socket.close(door)
+  const listening = socket.listen({ host: '::', port: 0, ipv6Only: true })
+  expect(socket.getOption(listening, 'ipv6Only')).toBe(true)
+  socket.close(listening)
 })
 
-test('connections inherit what the listener was given', async () => {
+test('connections inherit the options of the listener', async () => {
   const given = await firstConnection({ ...anyPort, noDelay: true, keepAlive: true, keepAliveIdle: 41_500 })
   expect(socket.getOption(given, 'noDelay')).toBe(true)
   expect(socket.getOption(given, 'keepAlive')).toBe(true)
@@ -63,16 +63,16 @@ test('connections inherit what the listener was given', async () => {
 test('two bases share an address and the connections to it', async () => {
   const [first, second] = [await running(), await running()]
   const [here, there]: [number[], number[]] = [[], []]
-  const door = listen(first, { ...anyPort, reusePort: true }, (fd) => here.push(fd))
-  listen(second, { ...door.address, reusePort: true }, (fd) => there.push(fd))
+  const listening = listen(first, { ...anyPort, reusePort: true }, (fd) => here.push(fd))
+  listen(second, { ...listening.address, reusePort: true }, (fd) => there.push(fd))
   // Which of the two is asked depends on the client's port: a hundred are not all with one.
-  const clients = Array.from({ length: 100 }, () => socket.connect(door.address))
+  const clients = Array.from({ length: 100 }, () => socket.connect(listening.address))
   await until(() => here.length + there.length === clients.length, 'a hundred connections')
   for (const fd of [...clients, ...here, ...there]) socket.close(fd)
   expect(Math.min(here.length, there.length)).toBeGreaterThan(0)
 })
 
-test('an address that is not there yet can be bound', () => {
+test('an address that the host does not have yet can be bound', () => {
   const base = baseOn()
   const target = { host: '198.51.100.1', port: 0 }
   expect(thrown(() => listen(base, target, () => {}))).toMatchObject({
@@ -83,12 +83,12 @@ test('an address that is not there yet can be bound', () => {
   expect(listen(base, { ...target, freeBind: true }, () => {}).address.host).toBe(target.host)
 })
 
-test('a silent connection is not reported where that was asked for', async () => {
+test('a connection without data is not reported with deferAccept', async () => {
   const base = await running()
   const [asked, plain]: [number[], number[]] = [[], []]
-  const door = listen(base, { ...anyPort, deferAccept: 60_000 }, (fd) => asked.push(fd))
+  const listening = listen(base, { ...anyPort, deferAccept: 60_000 }, (fd) => asked.push(fd))
   const other = listen(base, anyPort, (fd) => plain.push(fd))
-  const client = await dial(portOf(door.address))
+  const client = await dial(portOf(listening.address))
   await dial(portOf(other.address))
   await until(() => plain.length === 1, 'the connection to the plain listener')
   expect(asked).toEqual([])
@@ -97,13 +97,13 @@ test('a silent connection is not reported where that was asked for', async () =>
   for (const fd of [...asked, ...plain]) socket.close(fd)
 })
 
-test('a queue for fast connections is as long as asked for, and a backlog of -1 is the default', () => {
-  const door = socket.listen({ ...anyPort, fastOpen: 7, backlog: -1 })
-  expect(socket.getOption(door, 'fastOpen')).toBe(7)
-  socket.close(door)
+test('fastOpen sets the length of its queue, and a backlog of -1 is the default', () => {
+  const listening = socket.listen({ ...anyPort, fastOpen: 7, backlog: -1 })
+  expect(socket.getOption(listening, 'fastOpen')).toBe(7)
+  socket.close(listening)
 })
 
-test('an explicit backlog bounds who waits', async () => {
+test('an explicit backlog limits the connections that wait', async () => {
   // The queue of this port is full, which is what its backlog of 0 says.
   const fd = socket.connect({ host: LOOPBACK, port: await silentPort() })
   expect(thrown(() => socket.peer(fd))).toMatchObject({ code: 'ENOTCONN' })
@@ -122,7 +122,7 @@ test.each<[keyof BindOptions, BindOptions]>([
   ['keepAliveIdle', { keepAliveIdle: 1000 }],
 ])('%s is refused for a path, and beside a descriptor', (name, options) => {
   const base = baseOn()
-  const path = `${folder()}/door`
+  const path = `${folder()}/listening`
   const before = openDescriptors()
   expect(thrown(() => listen(base, { path, ...options }, () => {}))).toMatchObject({
     code: 'EOPNOTSUPP',
@@ -159,7 +159,7 @@ test.each<[string, string, object]>([
   expect(openDescriptors()).toBe(before)
 })
 
-test('a listener that begins paused accepts once it is resumed', () => {
+test('a listener that is made paused accepts once it is resumed', () => {
   const base = baseOn()
   let accepted = 0
   const listener = listen(base, { ...anyPort, paused: true }, (fd) => {
@@ -176,7 +176,7 @@ test('a listener that begins paused accepts once it is resumed', () => {
   socket.close(client)
 })
 
-test('an address in use is refused, whoever uses it', async () => {
+test('an address in use is refused, whatever uses it', async () => {
   const base = baseOn()
   const server = createServer()
   await new Promise<void>((resolve) => {
@@ -194,9 +194,9 @@ test('an address in use is refused, whoever uses it', async () => {
   expect(openDescriptors()).toBe(before)
 })
 
-test('a path that a dead process left is in use, as in Node', () => {
+test('a path left by a process that has ended is in use, as in Node', () => {
   const base = baseOn()
-  const path = `${folder()}/door`
+  const path = `${folder()}/listening`
   // The raw socket leaves its path behind, as a process that was killed does.
   socket.close(socket.listen({ path }))
   expect(existsSync(path)).toBe(true)

@@ -22,7 +22,7 @@ import {
 const anyPort = { host: LOOPBACK, port: 0 }
 
 describe.each(everyMethod)('on %s', (method) => {
-  test('connections come with their descriptor and where they came from', async () => {
+  test('connections are reported with their descriptor and their peer', async () => {
     const base = await running(method)
     const peers: SocketAddress[] = []
     const listener = listen(base, anyPort, (fd, peer) => {
@@ -64,7 +64,7 @@ function knock(address: SocketAddress): () => void {
   return () => clients.forEach((fd) => socket.close(fd))
 }
 
-test('a pause holds in the middle of a batch, and resuming goes on', () => {
+test('a pause takes effect within a batch, and resuming continues', () => {
   const base = baseOn()
   let accepted = 0
   const listener = listen(base, anyPort, (fd) => {
@@ -126,7 +126,7 @@ test('a break leaves the other connections to the next loop', () => {
   leave()
 })
 
-test('what the callback throws leaves the loop, and the next loop goes on', () => {
+test('an exception of the callback leaves the loop, and the next loop continues', () => {
   const base = baseOn()
   let accepted = 0
   using listener = listen(base, anyPort, (fd) => {
@@ -156,9 +156,9 @@ test('callbacks run in the asynchronous context of the listen', async () => {
   expect(seen).toBe('here')
 })
 
-test('a path is removed when its listener is closed, unless it is something else by then', () => {
+test('a path is removed when its listener is closed, unless it was replaced', () => {
   const base = baseOn()
-  const path = `${folder()}/door`
+  const path = `${folder()}/listening`
   listen(base, { path }, () => {}).close()
   expect(existsSync(path)).toBe(false)
 
@@ -173,7 +173,7 @@ test('a path is removed when its listener is closed, unless it is something else
 test('closing the base closes its listeners', async () => {
   const before = openDescriptors()
   const base = new EventBase()
-  const path = `${folder()}/door`
+  const path = `${folder()}/listening`
   const listeners = [listen(base, anyPort, () => {}), listen(base, { path }, () => {})]
   const port = portOf(listeners[0]?.address ?? { path })
   base.close()

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import { EV, LoopFlag } from '../../index.js'
 import { BufferEvent, socket, type ByteQueue } from '../../net.js'
 import { openBase } from '../support/base.js'
-import { openPair, say } from '../support/descriptors.js'
+import { openPair, writeText } from '../support/descriptors.js'
 import { running, until } from './support.js'
 
 /** Sends bytes to another thread with their memory, and returns all of the memory that it got. */
@@ -31,7 +31,7 @@ test.each(ways)('memory from %s holds no byte of another stream and is not used 
   const base = openBase()
   const open = (text: string): BufferEvent => {
     const [near, far] = openPair()
-    say(far, text)
+    writeText(far, text)
     return new BufferEvent(base, near, { closeOnFree: false }).enable(EV.READ)
   }
   const first = open('first\nline')
@@ -60,7 +60,7 @@ test('memory of a large read holds no byte of another stream and is not used by 
 test('what is left of a stream stays when the memory of a line is transferred', () => {
   const base = openBase()
   const [near, far] = openPair()
-  say(far, 'one\ntwo\nthree')
+  writeText(far, 'one\ntwo\nthree')
   const stream = new BufferEvent(base, near, { closeOnFree: false }).enable(EV.READ)
   base.loop(LoopFlag.NONBLOCK)
   for (const line of ['one', 'two']) {
@@ -76,8 +76,8 @@ test('a chunk of a Duplex belongs to its reader', async () => {
   const [[one, other], [second, far]] = [openPair(), openPair()]
   const duplex = new BufferEvent(base, one, { closeOnFree: false }).toDuplex()
   const stream = new BufferEvent(base, second, { closeOnFree: false }).enable(EV.READ)
-  say(far, 'the secret')
-  say(other, 'public')
+  writeText(far, 'the secret')
+  writeText(other, 'public')
   const [chunk] = (await once(duplex, 'data')) as [Buffer]
   expect(sendAway(chunk).includes('secret')).toBe(false)
   duplex.destroy()
@@ -90,7 +90,7 @@ test('a Duplex whose input was transferred is destroyed with an error', async ()
   const [near, far] = openPair()
   const stream = new BufferEvent(base, near, { closeOnFree: false })
   stream.enable(EV.READ)
-  say(far, 'bytes')
+  writeText(far, 'bytes')
   await new Promise<void>((resolve) => stream.setCallbacks({ onRead: () => resolve() }))
   sendAway(stream.input.peek() as Buffer)
   const duplex = stream.toDuplex()

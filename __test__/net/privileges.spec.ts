@@ -9,12 +9,12 @@ import { folder, LOOPBACK } from './support.js'
 
 const fixture = fileURLToPath(new URL('../fixtures/unprivileged.ts', import.meta.url))
 
-test('what takes a privilege or a permission is refused with the code that the system gave', async () => {
+test('an operation without the privilege or the permission fails with the code of the system', async () => {
   const place = folder()
   onTestFinished(() => chmodSync(place, 0o700))
   // Its own process: privileges are the process's.
   const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', fixture, place])
-  const path = `${place}/door`
+  const path = `${place}/listening`
   expect(JSON.parse(stdout)).toEqual({
     transparent: { code: 'EPERM', syscall: 'setsockopt', address: LOOPBACK },
     listen: { code: 'EACCES', syscall: 'bind', address: `${path}.new` },

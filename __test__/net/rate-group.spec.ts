@@ -22,7 +22,7 @@ async function greedy(base: EventBase, group: RateGroup) {
 }
 
 describe.each(everyMethod)('on %s', (method) => {
-  test('all together move at the rate, and each gets its share', async () => {
+  test('members together move at the rate, and each gets its share', async () => {
     const base = await running(method)
     await atSomePace(async (pace) => {
       const [rate, burst] = [1_000_000 / pace, 20_000]
@@ -41,7 +41,7 @@ describe.each(everyMethod)('on %s', (method) => {
     })
   })
 
-  test('a new limit, and the end of the group, reach members that wait', async () => {
+  test('a new limit, and the end of the group, take effect on members that wait', async () => {
     const base = await running(method)
     const group = new RateGroup(base, { rate: 1 })
     const pipe = await greedy(base, group)
@@ -61,7 +61,7 @@ describe.each(everyMethod)('on %s', (method) => {
   })
 })
 
-test('a group that is closed, or another base’s, takes no members, and the descriptors stay the caller’s', () => {
+test('a group that is closed, or of another base, accepts no members, and the caller keeps the descriptors', () => {
   const base = baseOn()
   const [a, b] = socket.pair()
   const foreign = new RateGroup(baseOn(), { rate: 1 })

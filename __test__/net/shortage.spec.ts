@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 
 const fixture = fileURLToPath(new URL('../fixtures/shortage.ts', import.meta.url))
 
-test('out of descriptors, a listener waits without spinning, tells it once, and accepts when it can', async () => {
+test('without descriptors, a listener waits without spinning, reports it once, and accepts when it can', async () => {
   // Its own process: the limit is the process's.
   const script = 'ulimit -n 96 && exec "$0" --import tsx "$1"'
   const { stdout } = await promisify(execFile)('sh', ['-c', script, process.execPath, fixture])

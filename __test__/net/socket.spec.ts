@@ -16,42 +16,42 @@ import {
   until,
 } from './support.js'
 
-test('a listener, a client and what it accepts know their addresses', async () => {
+test('a listener, a client and an accepted connection have their addresses', async () => {
   for (const host of [LOOPBACK, '::1']) {
-    const door = socket.listen({ host, port: 0 })
-    const address = socket.address(door)
+    const listening = socket.listen({ host, port: 0 })
+    const address = socket.address(listening)
     expect(address).toEqual({ host, port: expect.any(Number), family: host === '::1' ? 'IPv6' : 'IPv4' })
-    expect(socket.accept(door)).toBe(-1)
+    expect(socket.accept(listening)).toBe(-1)
     const client = socket.connect({ host, port: portOf(address) })
     let server = -1
-    await until(() => (server = socket.accept(door)) !== -1)
+    await until(() => (server = socket.accept(listening)) !== -1)
     expect(socket.error(client)).toBe(0)
     expect(socket.peer(client)).toEqual(address)
     expect(socket.peer(server)).toEqual(socket.address(client))
-    for (const fd of [door, client, server]) socket.close(fd)
+    for (const fd of [listening, client, server]) socket.close(fd)
   }
 })
 
 test('"localhost" means 127.0.0.1', () => {
-  const door = socket.listen({ host: 'localhost', port: 0 })
-  expect(socket.address(door)).toMatchObject({ host: LOOPBACK })
-  socket.close(door)
+  const listening = socket.listen({ host: 'localhost', port: 0 })
+  expect(socket.address(listening)).toMatchObject({ host: LOOPBACK })
+  socket.close(listening)
 })
 
 test('paths and abstract names are addresses too', () => {
-  for (const path of [`${folder()}/door`, `\0event-base-${process.pid}`]) {
-    const door = socket.listen({ path })
-    expect(socket.address(door)).toEqual({ path })
+  for (const path of [`${folder()}/listening`, `\0event-base-${process.pid}`]) {
+    const listening = socket.listen({ path })
+    expect(socket.address(listening)).toEqual({ path })
     const client = socket.connect({ path })
-    const server = socket.accept(door)
+    const server = socket.accept(listening)
     expect(server).toBeGreaterThan(2)
     expect(socket.peer(client)).toEqual({ path })
     expect(socket.peer(server)).toEqual({ path: '' })
-    for (const fd of [door, client, server]) socket.close(fd)
+    for (const fd of [listening, client, server]) socket.close(fd)
   }
 })
 
-test('reading and writing tell bytes, nothing and the end apart', () => {
+test('reading and writing distinguish bytes, nothing and the end', () => {
   for (const [near, far] of [socket.pair(), socket.pipe()]) {
     const buffer = Buffer.alloc(16)
     expect(socket.read(near, buffer)).toBe(-1)
@@ -91,7 +91,7 @@ test('a direction can be shut down', () => {
   socket.close(far)
 })
 
-test('a refused connect is told by error(), once', async () => {
+test('a refused connect is reported by error(), once', async () => {
   const fd = socket.connect({ host: LOOPBACK, port: closedPort() })
   let errno = 0
   await until(() => (errno = socket.error(fd)) !== 0)
@@ -100,10 +100,10 @@ test('a refused connect is told by error(), once', async () => {
   socket.close(fd)
 })
 
-test('what the system refuses is shaped like its own errors', () => {
+test("failures of the system have the properties of Node's own errors", () => {
   const before = openDescriptors()
-  const door = socket.listen({ host: LOOPBACK, port: 0 })
-  const port = portOf(socket.address(door))
+  const listening = socket.listen({ host: LOOPBACK, port: 0 })
+  const port = portOf(socket.address(listening))
   const taken = thrown(() => socket.listen({ host: LOOPBACK, port }))
   expect(taken).toBeInstanceOf(Error)
   expect(taken).toMatchObject({
@@ -114,18 +114,26 @@ test('what the system refuses is shaped like its own errors', () => {
     port,
     message: `bind EADDRINUSE: address already in use ${LOOPBACK}:${port}`,
   })
-  socket.close(door)
-  expect(thrown(() => socket.connect({ path: '/nonexistent/door' }))).toMatchObject({
+  socket.close(listening)
+  expect(thrown(() => socket.connect({ path: '/nonexistent/listening' }))).toMatchObject({
     code: 'ENOENT',
     syscall: 'connect',
-    address: '/nonexistent/door',
+    address: '/nonexistent/listening',
   })
-  expect(thrown(() => socket.accept(door))).toMatchObject({ code: 'EBADF', syscall: 'accept', fd: door })
-  expect(thrown(() => socket.close(door))).toMatchObject({ code: 'EBADF', syscall: 'close', fd: door })
+  expect(thrown(() => socket.accept(listening))).toMatchObject({
+    code: 'EBADF',
+    syscall: 'accept',
+    fd: listening,
+  })
+  expect(thrown(() => socket.close(listening))).toMatchObject({
+    code: 'EBADF',
+    syscall: 'close',
+    fd: listening,
+  })
   expect(openDescriptors()).toBe(before)
 })
 
-test('a port can be shared, where both agree', () => {
+test('a port can be shared if both sockets allow it', () => {
   const first = socket.listen({ host: LOOPBACK, port: 0, reusePort: true })
   const port = portOf(socket.address(first))
   const second = socket.listen({ host: LOOPBACK, port, reusePort: true })
@@ -135,13 +143,13 @@ test('a port can be shared, where both agree', () => {
 })
 
 describe('options', () => {
-  test('are the same ones on both sides of the border', () => {
+  test('are the same in TypeScript and in the native layer', () => {
     const kinds = ['switch', 'count', 'time']
     const there = native.socketOptions().map(([name, kind]) => [name, kinds[kind]])
     expect(Object.fromEntries(there)).toEqual(OPTION_KINDS)
   })
 
-  test('are kept in the form they were set in', async () => {
+  test('are returned in the form in which they were set', async () => {
     const { fd, far } = await connection()
     socket.setOption(fd, 'noDelay', true)
     expect(socket.getOption(fd, 'noDelay')).toBe(true)
@@ -161,7 +169,7 @@ describe('options', () => {
     far.destroy()
   })
 
-  test('are refused where the family lacks them', () => {
+  test('are refused if the address family does not have them', () => {
     const [near, far] = socket.pair()
     expect(thrown(() => socket.setOption(near, 'noDelay', true))).toMatchObject({
       code: 'EOPNOTSUPP',

@@ -1,4 +1,4 @@
-/** What the specs of `event-base/net` share. */
+/** Helpers of the specs of `event-base/net`. */
 
 import { readdirSync } from 'node:fs'
 import { connect as connectNode, createServer, type AddressInfo, type Socket } from 'node:net'
@@ -38,14 +38,14 @@ export function baseOn(method?: Method): EventBase {
 /** A base that is run until the test ends, with every descriptor of its own already open. */
 export async function running(method?: Method): Promise<EventBase> {
   const base = baseOn(method)
-  // Something to wait for, so that the run goes on between sources.
+  // A pending timer, so that the run does not end between sources.
   base.newTimer(() => {}, { persist: true }).add(60_000)
   void base.run()
   await afterPass(base)
   return base
 }
 
-/** How many descriptors this process has open. */
+/** The number of open descriptors of this process. */
 export function openDescriptors(): number {
   return readdirSync('/proc/self/fd').length
 }
@@ -56,7 +56,7 @@ export function sleep(ms: number): Promise<void> {
   })
 }
 
-/** A server of Node's own; its port. Closed after the test, with its connections. */
+/** Starts a server of Node, and returns its port. Closed after the test, with its connections. */
 export async function serve(onConnection: (peer: Socket) => void): Promise<number> {
   const open = new Set<Socket>()
   const server = createServer({ allowHalfOpen: true }, (peer) => {
@@ -75,7 +75,7 @@ export async function serve(onConnection: (peer: Socket) => void): Promise<numbe
   return (server.address() as AddressInfo).port
 }
 
-/** A client of Node's own, connected, destroyed after the test. */
+/** A connected client of Node, destroyed after the test. */
 export async function dial(port: number): Promise<Socket> {
   const client = connectNode({ host: LOOPBACK, port, allowHalfOpen: true })
   onTestFinished(() => void client.destroy())
@@ -86,7 +86,7 @@ export async function dial(port: number): Promise<Socket> {
   return client
 }
 
-/** Everything a stream sends until its end. The stream stays open for writing. */
+/** The bytes of a stream until its end. The stream stays open for writing. */
 export function drain(stream: Readable): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
@@ -113,11 +113,11 @@ export function readToReset(stream: Readable): Promise<Buffer> {
 
 /** A connection: a descriptor for the code under test, and the other end as a socket of Node's. */
 export async function connection(): Promise<{ fd: number; far: Socket }> {
-  const door = socket.listen({ host: LOOPBACK, port: 0 })
-  const far = await dial(portOf(socket.address(door)))
+  const listening = socket.listen({ host: LOOPBACK, port: 0 })
+  const far = await dial(portOf(socket.address(listening)))
   let fd = -1
-  await until(() => (fd = socket.accept(door)) !== -1, 'the accept')
-  socket.close(door)
+  await until(() => (fd = socket.accept(listening)) !== -1, 'the accept')
+  socket.close(listening)
   return { fd, far }
 }
 
@@ -125,11 +125,11 @@ export function portOf(address: SocketAddress): number {
   return (address as InternetAddress).port
 }
 
-// Open as long as the process, so that nobody else gets the port that the client calls from.
+// Open as long as the process, so that the port of the client is not used again.
 const queue = socket.listen({ host: LOOPBACK, port: 0 })
 const queueing = socket.connect({ host: LOOPBACK, port: portOf(socket.address(queue)) })
 
-/** A port that refuses: it belongs to a socket that does not listen. */
+/** A port that refuses connections: its socket does not listen. */
 export function closedPort(): number {
   return portOf(socket.address(queueing))
 }
@@ -143,19 +143,19 @@ function isConnected(fd: number): boolean {
   }
 }
 
-/** Fills the queue of a door with a backlog of 0, so that connecting gets no answer, as from a dead host. */
+/** Fills the queue of a listener with a backlog of 0, so that a connect gets no answer, as from a host that is down. */
 export async function silence(host: string, port: number): Promise<void> {
   const waiting = [1, 2, 3].map(() => socket.connect({ host, port }))
   onTestFinished(() => waiting.forEach((fd) => socket.close(fd)))
-  // The first of them has taken the only place as soon as it is connected.
+  // The queue is full as soon as the first of them is connected.
   await until(() => waiting.some(isConnected), 'a full queue')
 }
 
 /** A port that does not answer. */
 export async function silentPort(): Promise<number> {
-  const door = socket.listen({ host: LOOPBACK, port: 0, backlog: 0 })
-  onTestFinished(() => socket.close(door))
-  const port = portOf(socket.address(door))
+  const listening = socket.listen({ host: LOOPBACK, port: 0, backlog: 0 })
+  onTestFinished(() => socket.close(listening))
+  const port = portOf(socket.address(listening))
   await silence(LOOPBACK, port)
   return port
 }
@@ -167,7 +167,7 @@ export function folder(): string {
   return path
 }
 
-/** Bytes that no shift, loss or repetition leaves as they are. */
+/** Pseudorandom bytes, which no shift, loss or repetition leaves equal. */
 export function pattern(length: number, seed: number): Buffer {
   const words = new Uint32Array(Math.ceil(length / 4))
   let state = (seed * 2_654_435_761) | 1
@@ -182,7 +182,7 @@ export function pattern(length: number, seed: number): Buffer {
 
 function ignore(): void {}
 
-/** A promise and what settles it. */
+/** A promise and the function that resolves it. */
 export function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
   let resolve: (value: T) => void = ignore
   const promise = new Promise<T>((settle) => {
@@ -191,7 +191,7 @@ export function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => voi
   return { promise, resolve }
 }
 
-/** What a call throws. */
+/** The error that a call throws. */
 export function thrown(call: () => unknown): Record<string, unknown> {
   try {
     call()

@@ -9,7 +9,7 @@ async function manifest(path: string): Promise<{ version: string }> {
 }
 
 describe('C-002: the version', () => {
-  it('is one and the same in the package, the crates and every platform package', async () => {
+  it('is the same in the package, the crates and every platform package', async () => {
     const { version } = await manifest('package.json')
     expect(version).toMatch(/^\d+\.\d+\.\d+$/)
     const cargo = await readFile(new URL('Cargo.toml', root), 'utf8')
@@ -19,7 +19,7 @@ describe('C-002: the version', () => {
     }
   })
 
-  it('is the one that the addon was built for', async () => {
+  it('is the version that the addon was built for', async () => {
     const { version } = await manifest('package.json')
     const loader = await readFile(new URL('binding.js', root), 'utf8')
     expect(loader).toContain(`'${version}'`)

@@ -33,7 +33,7 @@ describe('an abort', () => {
     expect(count).toBe(1)
   })
 
-  it('in a callback ends the run at once', async () => {
+  it('in a callback ends the run immediately', async () => {
     const base = openBase()
     const order: string[] = []
     const controller = new AbortController()
@@ -51,7 +51,7 @@ describe('an abort', () => {
     expect(order).toEqual(['first', 'second'])
   })
 
-  it('after the end is nobody to hear', async () => {
+  it('after the end has no listener', async () => {
     const base = openBase()
     const controller = new AbortController()
     expect(await base.run({ signal: controller.signal })).toBe(LoopResult.EMPTY)
@@ -109,7 +109,7 @@ it('run() starts nothing when listening to the abort signal fails', async () => 
 })
 
 describe('run() is rejected', () => {
-  it('while the base is run already', async () => {
+  it('while the base is running', async () => {
     const base = openBase()
     const timer = base.newTimer(() => {}).add(60_000)
     const first = base.run()

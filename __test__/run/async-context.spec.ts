@@ -4,10 +4,10 @@ import { describe, expect, it } from 'vitest'
 
 import { EV } from '../../index.js'
 import { openBase } from '../support/base.js'
-import { openPair, say } from '../support/descriptors.js'
+import { openPair, writeText } from '../support/descriptors.js'
 
 describe('AsyncLocalStorage', () => {
-  it('follows from where an event was made', async () => {
+  it('has the value from where an event was made', async () => {
     const storage = new AsyncLocalStorage<string>()
     const base = openBase()
     const [left, right] = openPair()
@@ -18,12 +18,12 @@ describe('AsyncLocalStorage', () => {
     )
     storage.run('once', () => base.once(-1, EV.TIMEOUT, () => seen.push(['once', storage.getStore()])))
     base.newTimer(() => seen.push(['none', storage.getStore()])).add(0)
-    say(right, 'x')
+    writeText(right, 'x')
     await storage.run('run', () => base.run())
     expect(Object.fromEntries(seen)).toEqual({ timer: 'timer', read: 'read', once: 'once', none: undefined })
   })
 
-  it('follows a persistent event each time, and from its callbacks on', async () => {
+  it('has the value in each callback of a persistent event, and in what that starts', async () => {
     const storage = new AsyncLocalStorage<number>()
     const base = openBase()
     const seen: (number | undefined)[] = []
@@ -50,7 +50,7 @@ describe('AsyncLocalStorage', () => {
     }
   })
 
-  it('follows from callback to the event made in it', async () => {
+  it('passes from a callback to the event made in it', async () => {
     const storage = new AsyncLocalStorage<string>()
     const base = openBase()
     const seen: (string | undefined)[] = []
@@ -66,7 +66,7 @@ describe('AsyncLocalStorage', () => {
     expect(seen).toEqual(['outer', 'inner'])
   })
 
-  it('follows through what wait() promised', async () => {
+  it('passes through the promise of wait()', async () => {
     const storage = new AsyncLocalStorage<string>()
     const base = openBase()
     const [left, right] = openPair()
@@ -75,7 +75,7 @@ describe('AsyncLocalStorage', () => {
       await base.wait(left, EV.READ)
       seen.push(storage.getStore())
     })
-    say(right, 'x')
+    writeText(right, 'x')
     await Promise.all([base.run(), waiting])
     expect(seen).toEqual(['waiting'])
   })

@@ -41,7 +41,7 @@ describe('while run() goes on', () => {
     expect(await running).toBe(LoopResult.EMPTY)
   })
 
-  it('another base can run, and both have their turns', async () => {
+  it('another base can run, and callbacks of both run', async () => {
     const bases = [openBase(), openBase()]
     const turns = [0, 0]
     bases.forEach((base, index) => {
@@ -103,7 +103,7 @@ describe('a flood of events', () => {
     expect(count).toBeGreaterThan(0)
   })
 
-  it('of thousands active at once leaves the host a turn in between', async () => {
+  it('of thousands of active events lets the host run in between', async () => {
     const base = openBase()
     let count = 0
     for (let number = 0; number < 20_000; number += 1) base.newEvent(-1, 0, () => (count += 1)).activate()

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 
 import { runFixture } from '../support/child.js'
 
-describe('a process that ends with a base at work ends well', () => {
+describe('a process that ends while a base runs ends normally', () => {
   it.each([
     'pending',
     'while it runs',

@@ -2,22 +2,22 @@ import { describe, expect, it } from 'vitest'
 
 import { EV, LoopResult } from '../../index.js'
 import { openBase } from '../support/base.js'
-import { openPair, say } from '../support/descriptors.js'
+import { openPair, writeText } from '../support/descriptors.js'
 
-describe('a base that is made anew', () => {
-  it('has its events, and a loop', () => {
+describe('a base after reinit()', () => {
+  it('keeps its events, and can loop', () => {
     const base = openBase()
     const [left, right] = openPair()
     const order: string[] = []
     base.newEvent(left, EV.READ, () => order.push('read')).add()
     base.newTimer(() => order.push('timer')).add(2)
     expect(base.reinit()).toBe(base)
-    say(right, 'x')
+    writeText(right, 'x')
     expect(base.dispatch()).toBe(LoopResult.EMPTY)
     expect(order).toEqual(['read', 'timer'])
   })
 
-  it('goes on being run inside the host', async () => {
+  it('continues to run inside the host', async () => {
     const base = openBase()
     const [left, right] = openPair()
     const order: string[] = []
@@ -34,7 +34,7 @@ describe('a base that is made anew', () => {
       order.push('reinit')
     }, 2)
     setTimeout(function speak() {
-      if (order.length === 2) say(right, 'x')
+      if (order.length === 2) writeText(right, 'x')
       else setTimeout(speak, 5)
     }, 2)
     expect(await running).toBe(LoopResult.EMPTY)
@@ -43,7 +43,7 @@ describe('a base that is made anew', () => {
     expect(order.slice(2)).toEqual(['read', 'second timer'])
   })
 
-  it('in a callback, again and again, goes on being run', async () => {
+  it('in a callback, repeatedly, continues to run', async () => {
     const base = openBase()
     const [left, right] = openPair()
     let count = 0
@@ -55,12 +55,12 @@ describe('a base that is made anew', () => {
     })
     reader.add()
     const running = base.run()
-    say(right, 'x')
+    writeText(right, 'x')
     expect(await running).toBe(LoopResult.EMPTY)
     expect(count).toBe(5)
   })
 
-  it('is still woken by what others do between its turns', async () => {
+  it('is still woken by changes between its callbacks', async () => {
     const base = openBase()
     const event = base.newEvent(-1, 0, () => void base.loopExit())
     base.newTimer(() => {}).add(9_000)

@@ -2,16 +2,16 @@ import { describe, expect, it } from 'vitest'
 
 import { EV, LoopResult } from '../../index.js'
 import { never, openBase } from '../support/base.js'
-import { openPair, say } from '../support/descriptors.js'
+import { openPair, writeText } from '../support/descriptors.js'
 
 const { STOPPED, EMPTY } = LoopResult
 
 describe('run()', () => {
-  it('resolves with EMPTY when there is nothing to wait for', async () => {
+  it('resolves with EMPTY when nothing is pending', async () => {
     expect(await openBase().run()).toBe(EMPTY)
   })
 
-  it('resolves with EMPTY once the last event is gone', async () => {
+  it('resolves with EMPTY once the last event has fired', async () => {
     const base = openBase()
     const [left, right] = openPair()
     const order: string[] = []
@@ -19,7 +19,7 @@ describe('run()', () => {
     base
       .newTimer(() => {
         order.push('timer')
-        say(right, 'x')
+        writeText(right, 'x')
       })
       .add(1)
     base.newEvent(-1, 0, () => order.push('user')).activate()
@@ -46,7 +46,7 @@ describe('run()', () => {
     expect(performance.now() - start).toBeGreaterThanOrEqual(15)
   })
 
-  it('resolves with STOPPED after a break, which leaves what is due', async () => {
+  it('resolves with STOPPED after a break, which leaves active events', async () => {
     const base = openBase()
     const order: string[] = []
     base.newTimer(() => base.loopBreak()).add(0)
@@ -58,14 +58,14 @@ describe('run()', () => {
     expect(order).toEqual(['second'])
   })
 
-  it('resolves with STOPPED when a break came before it', async () => {
+  it('resolves with STOPPED when a break was requested before', async () => {
     const base = openBase()
     base.newTimer(never).add(0)
     base.loopBreak()
     expect(await base.run()).toBe(STOPPED)
   })
 
-  it('can be called again and again, and in turn with loop()', async () => {
+  it('can be called repeatedly, and alternately with loop()', async () => {
     const base = openBase()
     let count = 0
     const timer = base.newTimer(() => (count += 1))
@@ -76,7 +76,7 @@ describe('run()', () => {
     expect(count).toBe(20)
   })
 
-  it('shows the running event', async () => {
+  it('sets the running event', async () => {
     const base = openBase()
     const seen: unknown[] = []
     const timer = base.newTimer((_fd, _what, event) => seen.push(event, base.runningEvent)).add(1)

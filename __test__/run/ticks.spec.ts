@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 
 import { EV } from '../../index.js'
 import { openBase } from '../support/base.js'
-import { openPair, say } from '../support/descriptors.js'
+import { openPair, writeText } from '../support/descriptors.js'
 
 describe('after each callback under run()', () => {
   it('nextTick and microtasks are run before the next callback', async () => {
@@ -30,7 +30,7 @@ describe('after each callback under run()', () => {
     expect(order).toEqual(expected)
   })
 
-  it('so it is between events of a descriptor and of a timer', async () => {
+  it('also between events of a descriptor and of a timer', async () => {
     const base = openBase()
     const [left, right] = openPair()
     const order: string[] = []
@@ -42,13 +42,13 @@ describe('after each callback under run()', () => {
       }
     base.newEvent(left, EV.READ, note('read')).add()
     base.newTimer(note('timer')).add(0)
-    say(right, 'x')
+    writeText(right, 'x')
     await base.run()
     expect(order).toHaveLength(4)
     expect([order[1], order[3]]).toEqual([`${order[0]} microtask`, `${order[2]} microtask`])
   })
 
-  it('what a microtask deletes does not fire', async () => {
+  it('an event that a microtask deletes does not fire', async () => {
     const base = openBase()
     const fired: string[] = []
     const victim = base.newTimer(() => fired.push('victim'))

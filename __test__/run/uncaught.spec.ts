@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 
 import { runFixture } from '../support/child.js'
 
-describe('what a callback throws under run()', () => {
+describe('an exception of a callback under run()', () => {
   it.each(['error', 'string', 'undefined'])(
     'goes to uncaughtException as it is, and the run goes on: %s',
     async (what) => {
@@ -16,14 +16,14 @@ describe('what a callback throws under run()', () => {
     },
   )
 
-  it('ends the process when nobody handles it, with the message and code 1', async () => {
+  it('ends the process without a handler, with the message and code 1', async () => {
     const { code, signal, stdout, stderr } = await runFixture('uncaught.mjs', 'error')
     expect({ code, signal, stdout }).toEqual({ code: 1, signal: null, stdout: '' })
     expect(stderr).toContain('Error: thrown by a callback')
     expect(stderr).toContain('uncaught.mjs')
   })
 
-  it('ends the process when nobody handles it, be it a string', async () => {
+  it('ends the process without a handler, also if it is a string', async () => {
     const { code, stderr } = await runFixture('uncaught.mjs', 'string')
     expect(code).toBe(1)
     expect(stderr).toContain('just a string')

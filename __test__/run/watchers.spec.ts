@@ -4,11 +4,11 @@ import { describe, expect, it } from 'vitest'
 
 import { EV, LoopResult } from '../../index.js'
 import { never, openBase } from '../support/base.js'
-import { openPair, say } from '../support/descriptors.js'
+import { openPair, writeText } from '../support/descriptors.js'
 import { runFixture } from '../support/child.js'
 
 describe('prepare and check watchers under run()', () => {
-  it('are called around each look for what is ready, and told how long the host would wait', async () => {
+  it('are called around each poll, with the time that the host would wait', async () => {
     const base = openBase()
     const order: string[] = []
     let longest = 0
@@ -51,12 +51,12 @@ describe('prepare and check watchers under run()', () => {
     expect(order).toEqual(['user', 'timer'])
   })
 
-  it('hear of descriptors before the callbacks do', async () => {
+  it('are called before the callbacks of descriptors that are ready', async () => {
     const base = openBase()
     const [left, right] = openPair()
     const order: string[] = []
     base.newEvent(left, EV.READ, () => order.push('read')).add()
-    say(right, 'x')
+    writeText(right, 'x')
     const check = base.onCheck(() => order.push('check'))
     await base.run()
     expect(order.slice(-2)).toEqual(['check', 'read'])
@@ -106,7 +106,7 @@ describe('prepare and check watchers under run()', () => {
     expect(count).toBe(1)
   })
 
-  it.each(['onPrepare', 'onCheck'] as const)('may leave the loop and begin another run: %s', async (kind) => {
+  it.each(['onPrepare', 'onCheck'] as const)('may end the loop and start another run: %s', async (kind) => {
     const base = openBase()
     const watcher = base[kind](() => base.loopBreak())
     let fired = false
@@ -125,7 +125,7 @@ describe('prepare and check watchers under run()', () => {
     expect(await base.run()).toBe(LoopResult.EMPTY)
   })
 
-  it('throw uncaught exceptions, and the run goes on', async () => {
+  it('throw uncaught exceptions, and the run continues', async () => {
     const { code, stdout, stderr } = await runFixture('uncaught-watchers.mjs')
     expect(stderr).toBe('')
     expect(code).toBe(0)

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { BaseFlag, EV, EventBase, EventConfig, LoopResult } from '../../index.js'
 import { openBase } from '../support/base.js'
 import { runFixture } from '../support/child.js'
-import { hear, openPair, say } from '../support/descriptors.js'
+import { readText, openPair, writeText } from '../support/descriptors.js'
 import { refusal } from '../support/errors.js'
 
 const { EMPTY, STOPPED } = LoopResult
@@ -32,24 +32,24 @@ function count(): number[] {
 describe.each(methods)('on %s', (method) => {
   const open = (flags = 0): EventBase => openBase(configOf(method).setFlags(flags))
 
-  it('the base says which it is', () => {
+  it('the base reports the method', () => {
     expect(open().method).toBe(method)
   })
 
-  it.each([0, BaseFlag.NOLOCK])('a run hears of descriptors and deadlines (flags %i)', async (flags) => {
+  it.each([0, BaseFlag.NOLOCK])('a run dispatches descriptors and deadlines (flags %i)', async (flags) => {
     const base = open(flags)
     const [left, right] = openPair()
     const heard: unknown[] = []
     const reader = base
       .newEvent(left, EV.READ | EV.PERSIST, (fd) => {
-        heard.push(hear(fd))
+        heard.push(readText(fd))
         if (heard.length === 3) reader.close()
       })
       .add()
     const timer = base
       .newTimer(
         () => {
-          say(right, String(heard.length))
+          writeText(right, String(heard.length))
           if (heard.length === 2) timer.close()
         },
         { persist: true },
@@ -59,7 +59,7 @@ describe.each(methods)('on %s', (method) => {
     expect(heard).toEqual(['0', '1', '2'])
   })
 
-  it('what is changed between its turns takes effect on the wait under way', async () => {
+  it('changes between its callbacks take effect on the wait in progress', async () => {
     const base = open()
     const [left, right] = openPair()
     const [other, peer] = openPair()
@@ -67,13 +67,13 @@ describe.each(methods)('on %s', (method) => {
     const long = base.newTimer(() => order.push('late')).add(60_000)
     const running = base.run()
     await sleep(10)
-    base.newEvent(left, EV.READ, (fd) => order.push(hear(fd))).add()
+    base.newEvent(left, EV.READ, (fd) => order.push(readText(fd))).add()
     const gone = base.newEvent(other, EV.READ, () => order.push('gone')).add()
     await sleep(10)
-    say(right, 'descriptor')
+    writeText(right, 'descriptor')
     while (order.length < 1) await sleep(1)
     gone.del()
-    say(peer, 'unheard')
+    writeText(peer, 'unheard')
     base.newTimer(() => order.push('timer')).add(1)
     while (order.length < 2) await sleep(1)
     base.newEvent(-1, 0, () => order.push('user')).activate(EV.READ)
@@ -83,7 +83,7 @@ describe.each(methods)('on %s', (method) => {
     expect(await running).toBe(EMPTY)
   })
 
-  it('an abort, an exit and closing end a run, and another can begin', async () => {
+  it('an abort, an exit and closing end a run, and another can start', async () => {
     const base = open()
     const keep = base.newTimer(() => {}).add(60_000)
     for (let round = 0; round < 5; round += 1) {
@@ -116,16 +116,16 @@ describe.each(methods)('on %s', (method) => {
     expect(await running).toBe(EMPTY)
   })
 
-  it('a run that waits costs no time', async () => {
+  it('a run that waits uses no CPU time', async () => {
     const base = open()
     const keep = base.newTimer(() => {}).add(60_000)
     const [left, right] = openPair()
-    base.newEvent(left, EV.READ, (fd) => hear(fd)).add()
+    base.newEvent(left, EV.READ, (fd) => readText(fd)).add()
     const user = base.newEvent(-1, 0, () => {})
     const running = base.run()
     await sleep(10)
     user.activate(EV.READ)
-    say(right, 'x')
+    writeText(right, 'x')
     await sleep(20)
     const before = process.cpuUsage()
     await sleep(200)
@@ -135,7 +135,7 @@ describe.each(methods)('on %s', (method) => {
     expect(inUser + system).toBeLessThan(150_000)
   })
 
-  it('runs leave no descriptor and no thread behind', async () => {
+  it('runs leave neither descriptors nor threads behind', async () => {
     const base = open()
     const timer = base.newTimer(() => {})
     const run = async (): Promise<void> => {

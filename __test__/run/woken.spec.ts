@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 
 import { EV, LoopResult } from '../../index.js'
 import { never, openBase, until } from '../support/base.js'
-import { close, hear, openPair, say } from '../support/descriptors.js'
+import { close, readText, openPair, writeText } from '../support/descriptors.js'
 
 const { STOPPED, EMPTY } = LoopResult
 
@@ -25,7 +25,7 @@ describe('from outside its callbacks, a base that is run is woken by', () => {
     expect(order).toEqual(['short'])
   })
 
-  it('a deadline moved nearer', async () => {
+  it('a deadline that becomes earlier', async () => {
     const base = openBase()
     let fired = 0
     const timer = base.newTimer(() => (fired += 1)).add(60_000)
@@ -45,11 +45,11 @@ describe('from outside its callbacks, a base that is run is woken by', () => {
     await sleep(5)
     base
       .newEvent(left, EV.READ, (fd) => {
-        heard.push(hear(fd))
+        heard.push(readText(fd))
         long.close()
       })
       .add()
-    say(right, 'late')
+    writeText(right, 'late')
     expect(await running).toBe(EMPTY)
     expect(heard).toEqual(['late'])
   })
@@ -97,7 +97,7 @@ describe('from outside its callbacks, a base that is run is woken by', () => {
     expect(base.gotExit).toBe(true)
   })
 
-  it('an exit at a time nearer than all timers', async () => {
+  it('an exit earlier than all timers', async () => {
     const base = openBase()
     base.newTimer(never).add(60_000)
     const running = base.run()
@@ -116,7 +116,7 @@ describe('from outside its callbacks, a base that is run is woken by', () => {
     expect(base.gotBreak).toBe(true)
   })
 
-  it('each of them before the host had its first turn', async () => {
+  it("each of them before the host's loop runs first", async () => {
     const base = openBase()
     let fired = 0
     const timer = base.newTimer(() => (fired += 1)).add(60_000)
@@ -137,7 +137,7 @@ describe('closing the base', () => {
     expect(await running).toBe(STOPPED)
   })
 
-  it('before the first turn resolves with STOPPED', async () => {
+  it('before the first pass resolves with STOPPED', async () => {
     const base = openBase()
     base.newTimer(never).add(0)
     const running = base.run()

@@ -24,7 +24,7 @@ function counting(signal: 'SIGUSR2' | 'SIGCHLD'): { base: EventBase; event: Even
 }
 
 describe('beside listeners of Node', () => {
-  it.each(['the listener', 'the event'])('both hear a signal when %s was first', async (first) => {
+  it.each(['the listener', 'the event'])('both receive a signal when %s was first', async (first) => {
     let node = 0
     if (first === 'the listener') listen('SIGUSR2', () => (node += 1))
     const { calls } = counting('SIGUSR2')
@@ -68,7 +68,7 @@ describe('beside listeners of Node', () => {
     },
   )
 
-  it('a listener that comes and goes, once and again, changes nothing', async () => {
+  it('a listener that is added and removed repeatedly changes nothing', async () => {
     const { calls } = counting('SIGUSR2')
     let node = 0
     for (let round = 1; round <= 4; round += 1) {
@@ -87,7 +87,7 @@ describe('beside listeners of Node', () => {
     expect([node, calls()]).toEqual([6, 6])
   })
 
-  it('two bases and a listener all hear it', async () => {
+  it('two bases and a listener all receive it', async () => {
     const [one, two] = [counting('SIGUSR2'), counting('SIGUSR2')]
     let node = 0
     const remove = listen('SIGUSR2', () => (node += 1))
@@ -101,7 +101,7 @@ describe('beside listeners of Node', () => {
     expect([node, one.calls(), two.calls()]).toEqual([1, 1, 2])
   })
 
-  it('a base that blocks hears it at once, the listener afterwards', async () => {
+  it('a base that blocks receives it immediately, the listener afterwards', async () => {
     const base = openBase()
     const order: string[] = []
     base.newSignal('SIGUSR2', () => order.push('event')).add()
@@ -120,8 +120,8 @@ async function exit(code: number): Promise<unknown> {
   return status
 }
 
-describe('SIGCHLD, which Node wants for itself whenever it has a child', () => {
-  it('is told for every child, of the first spawn and of later ones, and no exit is missed', async () => {
+describe('SIGCHLD, whose handler Node installs for each child', () => {
+  it('is received for every child, of the first spawn and of later ones, and no exit is missed', async () => {
     const { base, calls } = counting('SIGCHLD')
     for (let round = 1; round <= 4; round += 1) {
       expect(await exit(round)).toBe(round)
@@ -137,7 +137,7 @@ describe('SIGCHLD, which Node wants for itself whenever it has a child', () => {
     expect(isCaught(SIGCHLD)).toBe(false)
   })
 
-  it('does not take a child from Node when the event goes first', async () => {
+  it('does not hide a child from Node when the event is closed first', async () => {
     const child = spawn('sh', ['-c', 'sleep 0.1; exit 7'])
     const { event, base } = counting('SIGCHLD')
     event.close()

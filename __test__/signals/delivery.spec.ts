@@ -9,7 +9,7 @@ import { isCaught, raise, SIGHUP, SIGUSR1, SIGUSR2 } from '../support/signals.js
 const { STOPPED, EMPTY } = LoopResult
 
 describe('a signal', () => {
-  it('C-067: is told to the callback in loop(), which may delete its event', () => {
+  it('C-067: runs the callback in loop(), which may delete its event', () => {
     const base = openBase()
     const told: unknown[] = []
     const event = base.newSignal('SIGUSR1', (...told_) => {
@@ -37,7 +37,7 @@ describe('a signal', () => {
     expect(calls).toBe(1)
   })
 
-  it('wakes run(), again and again', async () => {
+  it('wakes run() repeatedly', async () => {
     const base = openBase()
     let calls = 0
     const event = base.newSignal('SIGUSR1', () => (calls += 1)).add()
@@ -66,7 +66,7 @@ describe('a signal', () => {
     expect(await running).toBe(EMPTY)
   })
 
-  it.each([1, 2, 1_000, 70_000])('that arrives %i times is told as often', (times) => {
+  it.each([1, 2, 1_000, 70_000])('that arrives %i times runs the callback as often', (times) => {
     const base = openBase()
     let calls = 0
     base.newSignal(SIGUSR1, () => (calls += 1)).add()
@@ -75,7 +75,7 @@ describe('a signal', () => {
     expect(calls).toBe(times)
   })
 
-  it('is told as often in run()', async () => {
+  it('runs the callback as often in run()', async () => {
     const base = openBase()
     let calls = 0
     const event = base.newSignal(SIGUSR1, () => (calls += 1)).add()
@@ -88,7 +88,7 @@ describe('a signal', () => {
     expect(await running).toBe(EMPTY)
   })
 
-  it('C-077: that is sent by its own callback four times gives five calls', async () => {
+  it('C-077: that is sent by its own callback four times is called five times', async () => {
     const base = openBase()
     let calls = 0
     const event = base.newSignal('SIGUSR1', () => {
@@ -106,7 +106,7 @@ describe('a signal', () => {
     expect(calls).toBe(10)
   })
 
-  it('C-078: is not told again once its event was closed in the callback', () => {
+  it('C-078: does not run the callback again once it has closed the event', () => {
     const base = openBase()
     let calls = 0
     const event = base.newSignal('SIGUSR1', () => {
@@ -119,7 +119,7 @@ describe('a signal', () => {
     expect([calls, event.closed]).toEqual([1, true])
   })
 
-  it('C-069: is told to every event for it, and to no other', () => {
+  it('C-069: runs the callback of every event for it, and of no other', () => {
     const base = openBase()
     const order: string[] = []
     base.newSignal('SIGUSR1', () => order.push('one')).add()
@@ -130,7 +130,7 @@ describe('a signal', () => {
     expect(order).toEqual(['one', 'two'])
   })
 
-  it('C-074: is told to two bases', async () => {
+  it('C-074: is received by two bases', async () => {
     const [one, two] = [openBase(), openBase()]
     const order: string[] = []
     const events = [
@@ -149,7 +149,7 @@ describe('a signal', () => {
     expect(await Promise.all(running)).toEqual([EMPTY, EMPTY])
   })
 
-  it('comes in the order of priorities', () => {
+  it('is dispatched in the order of priorities', () => {
     const base = openBase(new EventConfig().setPriorities(3))
     const order: string[] = []
     base.newSignal('SIGUSR1', () => order.push('less urgent'), { priority: 2 }).add()
@@ -162,7 +162,7 @@ describe('a signal', () => {
 })
 
 describe('a signal event', () => {
-  it('with persist: false fires once and gives the signal back before its callback', () => {
+  it('with persist: false fires once and restores the disposition before its callback', () => {
     const base = openBase()
     const seen: unknown[] = []
     const event = base.newSignal('SIGUSR2', () => seen.push(event.pending(), isCaught(SIGUSR2)), {
@@ -176,7 +176,7 @@ describe('a signal event', () => {
     expect(seen).toEqual([0, false])
   })
 
-  it('with persist: false is called for all that had arrived', () => {
+  it('with persist: false is called for every instance that had arrived', () => {
     const base = openBase()
     let calls = 0
     base.newSignal('SIGUSR1', () => (calls += 1), { persist: false }).add()
@@ -185,7 +185,7 @@ describe('a signal event', () => {
     expect(calls).toBe(3)
   })
 
-  it('C-072: with a timeout runs by it', () => {
+  it('C-072: with a timeout expires', () => {
     const base = openBase()
     const told: number[] = []
     base.newSignal('SIGUSR1', (_, what) => told.push(what), { persist: false }).add(0.01)
@@ -228,7 +228,7 @@ describe('a signal event', () => {
     ])
   })
 
-  it('is called as often as activate() says', () => {
+  it('is called as often as activate() specifies', () => {
     const base = openBase()
     const told: number[] = []
     const event = base.newSignal('SIGUSR1', (_, what) => told.push(what), { persist: false })
@@ -259,7 +259,7 @@ describe('a signal event', () => {
     expect(calls).toBe(3)
   })
 
-  it('that was asked for its id works and is found by it', () => {
+  it('whose id was read works and is found by it', () => {
     const base = openBase()
     let calls = 0
     const event = base.newSignal('SIGUSR2', () => (calls += 1))
@@ -288,7 +288,7 @@ describe('a signal event', () => {
 })
 
 describe('a base', () => {
-  it('gives every signal back when it is closed', () => {
+  it('restores every disposition when it is closed', () => {
     const base = openBase()
     base.newSignal('SIGHUP', never).add()
     base.newSignal('SIGUSR2', never).add()
@@ -297,7 +297,7 @@ describe('a base', () => {
     expect([isCaught(SIGHUP), isCaught(SIGUSR2)]).toEqual([false, false])
   })
 
-  it('says how it hears of signals', () => {
+  it('reports how it receives signals', () => {
     const expected = openBase().method === 'kqueue' ? 'kqueue_signal' : 'signal'
     const plain = openBase(new EventConfig().setFlags(BaseFlag.IGNORE_ENV))
     expect(plain.signalMethod).toBe(expected)

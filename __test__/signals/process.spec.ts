@@ -14,7 +14,7 @@ describe('a process', () => {
       'a worker hears signals, and its end gives them back',
       ['true', 'worker', 'false', 'true', 'worker', 'false', 'exit 0'],
     ],
-    ['a worker and the main thread and Node hear signals', ['main,node,ready,worker', 'main,node', 'exit 0']],
+    ['a worker, the main thread and Node receive signals', ['main,node,ready,worker', 'main,node', 'exit 0']],
     ['the event is garbage of a worker that exits by itself', ['false', 'exit 0']],
   ])('lives: %s', async (name, lines) => {
     const { code, signal, stdout, stderr } = await runFixture('signals.mjs', name)

@@ -11,7 +11,7 @@ export function openBase(config?: EventConfig): EventBase {
   return base
 }
 
-/** A callback for events that must not fire. */
+/** A callback of events that must not fire. */
 export function never(): never {
   throw new Error('an event fired that must not')
 }

@@ -17,7 +17,7 @@ export function openPair(): [number, number] {
   return own(socket.pair())
 }
 
-/** Closes a descriptor and opens a pair whose first end gets its number. */
+/** Closes a descriptor and opens a pair whose first end has its number. */
 export function reopenAsPair(fd: number): [number, number] {
   close(fd)
   return openPairAt(fd)
@@ -45,13 +45,13 @@ export function close(fd: number): void {
 }
 
 /** Writes a text that the descriptor accepts as a whole. */
-export function say(fd: number, text: string): void {
+export function writeText(fd: number, text: string): void {
   const taken = socket.write(fd, Buffer.from(text))
   if (taken !== text.length) throw new Error(`only ${taken} bytes were written`)
 }
 
 /** Reads what has arrived: a text, `''` at the end of the stream, `undefined` if there is nothing. */
-export function hear(fd: number): string | undefined {
+export function readText(fd: number): string | undefined {
   const buffer = Buffer.alloc(65_536)
   const count = socket.read(fd, buffer)
   return count < 0 ? undefined : buffer.toString('latin1', 0, count)

@@ -23,7 +23,7 @@ export async function rejectionOf(promise: Promise<unknown>): Promise<unknown> {
   throw new Error(`the promise was resolved with ${String(outcome.value)}`)
 }
 
-/** Expects an EventError and returns its code. */
+/** Expects an EventError, and returns its code. */
 export function codeOf(error: unknown): EventErrorCode {
   expect(error).toBeInstanceOf(EventError)
   return (error as EventError).code

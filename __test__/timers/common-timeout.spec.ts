@@ -6,7 +6,7 @@ import { openPair } from '../support/descriptors.js'
 import { refusal } from '../support/errors.js'
 
 describe('a common timeout', () => {
-  it('C-023: is what its number would be, for one-shot and persistent timers', () => {
+  it('C-023: behaves as its number does, for one-shot and persistent timers', () => {
     const base = openBase()
     const [short, long] = [base.commonTimeout(5), base.commonTimeout(10)]
     expect([short.ms, long.ms]).toEqual([5, 10])
@@ -32,7 +32,7 @@ describe('a common timeout', () => {
     expect(order).toEqual(['a', 'b'])
   })
 
-  it('of 0 is due at once', () => {
+  it('of 0 expires in the next pass', () => {
     const base = openBase()
     let count = 0
     base.newTimer(() => (count += 1)).add(base.commonTimeout(0))
@@ -40,7 +40,7 @@ describe('a common timeout', () => {
     expect(count).toBe(1)
   })
 
-  it('goes with a descriptor', () => {
+  it('works with a descriptor', () => {
     const base = openBase()
     const [left] = openPair()
     const results: number[] = []
@@ -52,7 +52,7 @@ describe('a common timeout', () => {
     expect(results).toEqual([EV.TIMEOUT])
   })
 
-  it('can be taken away, replaced and left behind', () => {
+  it('can be removed and replaced', () => {
     const base = openBase()
     const common = base.commonTimeout(60_000)
     const timers = [0, 1, 2].map(() => base.newTimer(never).add(common))
@@ -83,7 +83,7 @@ describe('a common timeout', () => {
     timer.del()
   })
 
-  it('takes only times', () => {
+  it('accepts only times', () => {
     const base = openBase()
     for (const ms of [-1, NaN, Infinity, -Infinity, Number.MAX_VALUE]) {
       expect(refusal(() => base.commonTimeout(ms))).toBe('ERR_OUT_OF_RANGE')
@@ -93,7 +93,7 @@ describe('a common timeout', () => {
     }
   })
 
-  it('cannot be made up', () => {
+  it('cannot be forged', () => {
     const base = openBase()
     const common = base.commonTimeout(5)
     const timer = base.newTimer(never)
@@ -105,7 +105,7 @@ describe('a common timeout', () => {
     expect(timer.pending()).toBe(0)
   })
 
-  it('is one of 256 durations at most', () => {
+  it('is one of at most 256 durations', () => {
     const base = openBase()
     for (let ms = 0; ms < 256; ms += 1) base.commonTimeout(ms)
     expect(refusal(() => base.commonTimeout(256))).toBe('ERR_OUT_OF_RANGE')

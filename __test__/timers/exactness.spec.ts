@@ -32,7 +32,7 @@ describe('a timer', () => {
     expect(results).toEqual([EV.TIMEOUT])
   })
 
-  it('C-039: is told -1, TIMEOUT and itself', () => {
+  it('C-039: calls back with -1, TIMEOUT and itself', () => {
     const base = openBase()
     const calls: unknown[][] = []
     const timer = base.newTimer((...args) => calls.push(args)).add(2)
@@ -58,7 +58,7 @@ describe('a timer', () => {
     expect(order).toEqual(['early', 'late'])
   })
 
-  it('C-041: that is a day away does not keep an exit from coming', () => {
+  it('C-041: of a day does not delay an exit', () => {
     const base = openBase()
     base.newTimer(never).add(86_400_000)
     const start = performance.now()

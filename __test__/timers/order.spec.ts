@@ -13,7 +13,7 @@ describe('timers', () => {
     expect(fired).toEqual(expected)
   })
 
-  it('fire by their deadlines, however they were added', () => {
+  it('fire in the order of their deadlines, whatever the order of adding', () => {
     const base = openBase()
     const fired: number[] = []
     const timeouts = Array.from({ length: 200 }, (_, number) => ((number * 7919) % 200) / 20)
@@ -26,7 +26,7 @@ describe('timers', () => {
     expect(fired).toEqual(timeouts.toSorted((a, b) => a - b))
   })
 
-  it('C-086: come in order after any of a thousand were deleted', () => {
+  it('C-086: fire in order after some of a thousand were deleted', () => {
     const base = openBase()
     const fired: number[] = []
     let seed = 12_345

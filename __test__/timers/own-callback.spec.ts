@@ -31,7 +31,7 @@ describe('inside its own callback, a timer', () => {
     expect(performance.now() - start).toBeGreaterThanOrEqual(10)
   })
 
-  it('can be added again with 0, which is a matter of the next pass', () => {
+  it('can be added again with 0, and fires in the next pass', () => {
     const base = openBase()
     const order: string[] = []
     let count = 0
@@ -78,7 +78,7 @@ describe('inside its own callback, a timer', () => {
 })
 
 describe('a callback that', () => {
-  it.each(['close', 'del'] as const)('calls %s on another event that is due keeps it from firing', (how) => {
+  it.each(['close', 'del'] as const)('calls %s on another active event keeps it from firing', (how) => {
     const base = openBase()
     const victim = base.newTimer(never)
     const order: string[] = []
@@ -95,7 +95,7 @@ describe('a callback that', () => {
     expect(base.countEvents(ALL)).toBe(0)
   })
 
-  it('closes the base ends the loop at once, as a break does', () => {
+  it('closes the base ends the loop immediately, as a break does', () => {
     const base = openBase()
     base.newTimer(() => base.close()).add(0)
     base.newTimer(never).add(0)

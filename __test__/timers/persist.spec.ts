@@ -4,7 +4,7 @@ import { EV, type Event } from '../../index.js'
 import { atSomePace, openBase, stall } from '../support/base.js'
 
 describe('a persistent timer', () => {
-  it('C-018: goes on until it is deleted', () => {
+  it('C-018: repeats until it is deleted', () => {
     const base = openBase()
     let count = 0
     const start = performance.now()
@@ -64,7 +64,7 @@ describe('a persistent timer', () => {
     expect(untilNext).toBeLessThan(51)
   })
 
-  it('C-020: counts its period anew from an activation by hand', () => {
+  it('C-020: restarts its period at an activation', () => {
     const base = openBase()
     const results: number[] = []
     let untilNext = 0
@@ -89,7 +89,7 @@ describe('a persistent timer', () => {
     expect(results).toEqual([EV.READ, EV.TIMEOUT, EV.TIMEOUT])
   })
 
-  it('of 0 ms does not keep other events from their turn', () => {
+  it('of 0 ms does not starve other events', () => {
     const base = openBase()
     let count = 0
     const timer = base.newTimer(() => (count += 1), { persist: true })

@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest'
 
 import { CountFlag, EV } from '../../index.js'
 import { never, openBase } from '../support/base.js'
-import { openPair, say } from '../support/descriptors.js'
+import { openPair, writeText } from '../support/descriptors.js'
 
 describe('adding a pending timer again', () => {
-  it('replaces a later deadline by an earlier one', () => {
+  it('replaces a later deadline with an earlier one', () => {
     const base = openBase()
     let count = 0
     base
@@ -16,7 +16,7 @@ describe('adding a pending timer again', () => {
     expect(count).toBe(1)
   })
 
-  it('replaces an earlier deadline by a later one', () => {
+  it('replaces an earlier deadline with a later one', () => {
     const base = openBase()
     let end = 0
     const start = performance.now()
@@ -37,7 +37,7 @@ describe('adding a pending timer again', () => {
     expect(base.countEvents(CountFlag.ADDED)).toBe(1)
   })
 
-  it('takes back a timeout that was due and not called yet', () => {
+  it('cancels a timeout that has expired and whose callback has not run', () => {
     const base = openBase()
     const order: string[] = []
     const second = base.newTimer(() => order.push('second'))
@@ -65,14 +65,14 @@ describe('removeTimer()', () => {
     expect(base.dispatch()).toBe(1)
   })
 
-  it('C-016: leaves the interest of an event, which does not get its timer back by firing', () => {
+  it('C-016: leaves the interest of an event, whose timer does not return when it fires', () => {
     const base = openBase()
     const [left, right] = openPair()
     const results: number[] = []
     const event = base.newEvent(left, EV.READ | EV.PERSIST, (_, what) => results.push(what))
     event.add(5).removeTimer()
     expect(event.pending()).toBe(EV.READ)
-    base.newTimer(() => say(right, 'x')).add(10)
+    base.newTimer(() => writeText(right, 'x')).add(10)
     base.loop(1)
     base.loop(1)
     expect(results).toEqual([EV.READ])
@@ -95,7 +95,7 @@ describe('removeTimer()', () => {
     expect(count).toBe(1)
   })
 
-  it('is harmless on an event that has none', () => {
+  it('has no effect on an event without a timer', () => {
     const base = openBase()
     const timer = base.newTimer(never)
     expect(timer.removeTimer()).toBe(timer)

@@ -138,7 +138,7 @@ it('waiting promises numbers', () => {
   expectTypeOf(base.watch(0, EV.READ)).toExtend<AsyncIterable<number>>()
 })
 
-it('errors say their code', () => {
+it('errors have their code', () => {
   expectTypeOf(new EventError('ERR_EVENT_CLOSED', '').code).toEqualTypeOf<EventErrorCode>()
   expectTypeOf<EventErrorCode>().toEqualTypeOf<
     | 'ERR_EVENT_NO_METHOD'

@@ -4,24 +4,24 @@ import { describe, expect, it } from 'vitest'
 
 import { EV, LoopResult } from '../../index.js'
 import { openBase } from '../support/base.js'
-import { close, openPair, say } from '../support/descriptors.js'
+import { close, openPair, writeText } from '../support/descriptors.js'
 import { asSystemError, codeOf, refusal, rejectionOf } from '../support/errors.js'
 
 describe('wait()', () => {
-  it('resolves with the bits that came', async () => {
+  it('resolves with the result bits', async () => {
     const base = openBase()
     const [left, right] = openPair()
     const waiting = [base.wait(left, EV.READ), base.wait(left, EV.READ | EV.WRITE), base.wait(left, EV.WRITE)]
-    say(right, 'x')
+    writeText(right, 'x')
     expect(await base.run()).toBe(LoopResult.EMPTY)
     expect(await Promise.all(waiting)).toEqual([EV.READ, EV.READ | EV.WRITE, EV.WRITE])
   })
 
-  it('resolves with ET where that was asked for', async () => {
+  it('resolves with ET if that was requested', async () => {
     const base = openBase()
     const [left, right] = openPair()
     const waiting = base.wait(left, EV.READ | EV.ET)
-    say(right, 'x')
+    writeText(right, 'x')
     await base.run()
     expect(await waiting).toBe(EV.READ | EV.ET)
   })
@@ -35,12 +35,12 @@ describe('wait()', () => {
     expect(performance.now() - start).toBeGreaterThanOrEqual(8)
   })
 
-  it('settles after loop() returned, as every promise', async () => {
+  it('settles after loop() has returned, like every promise', async () => {
     const base = openBase()
     const [left, right] = openPair()
     const order: string[] = []
     const waiting = base.wait(left, EV.READ).then((what) => order.push(`resolved ${what}`))
-    say(right, 'x')
+    writeText(right, 'x')
     base.dispatch()
     order.push('dispatch returned')
     await waiting
@@ -52,9 +52,9 @@ describe('wait()', () => {
     const [left, right] = openPair()
     const conversation = async (): Promise<number[]> => {
       const results = [await base.wait(left, EV.WRITE)]
-      say(left, 'question')
+      writeText(left, 'question')
       results.push(await base.wait(right, EV.READ))
-      say(right, 'answer')
+      writeText(right, 'answer')
       results.push(await base.wait(left, EV.READ))
       return results
     }
@@ -67,12 +67,12 @@ describe('wait()', () => {
     expect(await running).toBe(LoopResult.EMPTY)
   })
 
-  it('is pending while nothing comes, and no longer afterwards', async () => {
+  it('is pending until it is ready, and not afterwards', async () => {
     const base = openBase()
     const [left, right] = openPair()
     const waiting = base.wait(left, EV.READ)
     expect(base.countEvents(4)).toBe(1)
-    say(right, 'x')
+    writeText(right, 'x')
     await base.run()
     await waiting
     expect(base.countEvents(7)).toBe(0)
@@ -80,7 +80,7 @@ describe('wait()', () => {
 })
 
 describe('wait() is rejected', () => {
-  it("with the signal's reason when it is aborted, and waits no more", async () => {
+  it('with the reason of the abort signal, and waits no more', async () => {
     const base = openBase()
     const controller = new AbortController()
     const waiting = base.wait(openPair()[0], EV.READ, { signal: controller.signal, timeout: 60_000 })
@@ -92,7 +92,7 @@ describe('wait() is rejected', () => {
     expect(base.countEvents(7)).toBe(0)
   })
 
-  it("with the signal's reason when it was aborted before", async () => {
+  it('with the reason of an abort signal that was aborted before', async () => {
     const base = openBase()
     const reason = new Error('too early')
     const waiting = base.wait(openPair()[0], EV.READ, { signal: AbortSignal.abort(reason) })
@@ -168,7 +168,7 @@ describe('wait() is rejected', () => {
     expect(base.countEvents(7)).toBe(0)
   })
 
-  it('for a descriptor that is none', async () => {
+  it('for an invalid descriptor', async () => {
     const base = openBase()
     expect(codeOf(await rejectionOf(base.wait(-1, EV.READ)))).toBe('ERR_OUT_OF_RANGE')
     expect(codeOf(await rejectionOf(base.wait('0' as never, EV.READ)))).toBe('ERR_INVALID_ARG_TYPE')

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 
 import { EV, LoopResult, type EventBase } from '../../index.js'
 import { afterPass, openBase } from '../support/base.js'
-import { close, hear, openPair, say } from '../support/descriptors.js'
+import { close, readText, openPair, writeText } from '../support/descriptors.js'
 import { asSystemError, codeOf, refusal, rejectionOf } from '../support/errors.js'
 
 /** Keeps a base running until the function it returns is called. */
@@ -19,16 +19,16 @@ function keepRunning(base: EventBase): () => Promise<unknown> {
 }
 
 describe('watch()', () => {
-  it.each([0, EV.ET])('gives one item for each readiness, with extra bits %i', async (bits) => {
+  it.each([0, EV.ET])('yields one item for each readiness, with extra bits %i', async (bits) => {
     const base = openBase()
     const [left, right] = openPair()
     const stop = keepRunning(base)
     const items: unknown[] = []
-    say(right, 'message 1')
+    writeText(right, 'message 1')
     for await (const what of base.watch(left, EV.READ | bits)) {
-      items.push(what, hear(left))
+      items.push(what, readText(left))
       if (items.length === 6) break
-      say(right, `message ${items.length / 2 + 1}`)
+      writeText(right, `message ${items.length / 2 + 1}`)
     }
     const expected = EV.READ | bits
     expect(items).toEqual([expected, 'message 1', expected, 'message 2', expected, 'message 3'])
@@ -36,11 +36,11 @@ describe('watch()', () => {
     expect(base.countEvents(7)).toBe(0)
   })
 
-  it('of a descriptor that stays ready gives an item each time one is asked for', async () => {
+  it('of a descriptor that stays ready yields an item for each call of next()', async () => {
     const base = openBase()
     const [left, right] = openPair()
     const stop = keepRunning(base)
-    say(right, 'never read')
+    writeText(right, 'never read')
     const watching = base.watch(left, EV.READ)
     for (let round = 0; round < 5; round += 1) {
       expect(await watching.next()).toEqual({ done: false, value: EV.READ })
@@ -49,7 +49,7 @@ describe('watch()', () => {
     await stop()
   })
 
-  it('is not pending while nobody asks, unless it is edge-triggered', () => {
+  it('is not pending between calls of next(), unless it is edge-triggered', () => {
     const base = openBase()
     const [left, right] = openPair()
     base.watch(left, EV.READ)
@@ -58,18 +58,18 @@ describe('watch()', () => {
     expect(base.countEvents(4)).toBe(1)
   })
 
-  it('adds up edges that come while nobody asks', async () => {
+  it('merges edges between calls of next()', async () => {
     const base = openBase()
     const [left, right] = openPair()
     const stop = keepRunning(base)
     const watching = base.watch(left, EV.READ | EV.WRITE | EV.ET)
     await afterPass(base)
-    say(right, 'a')
+    writeText(right, 'a')
     await afterPass(base)
-    say(right, 'b')
+    writeText(right, 'b')
     await afterPass(base)
     expect(await watching.next()).toEqual({ done: false, value: EV.READ | EV.WRITE | EV.ET })
-    expect(hear(left)).toBe('ab')
+    expect(readText(left)).toBe('ab')
     let told = false
     const next = watching.next().then((item) => {
       told = true
@@ -77,19 +77,19 @@ describe('watch()', () => {
     })
     await afterPass(base)
     expect(told).toBe(false)
-    say(right, 'c')
+    writeText(right, 'c')
     expect(((await next).value ?? 0) & EV.READ).toBe(EV.READ)
     await watching.return?.()
     await stop()
   })
 
-  it('answers questions asked ahead in order', async () => {
+  it('settles several calls of next() in order', async () => {
     const base = openBase()
     const [left, right] = openPair()
     const stop = keepRunning(base)
     const watching = base.watch(left, EV.READ)
     const asked = [watching.next(), watching.next(), watching.next()]
-    say(right, 'x')
+    writeText(right, 'x')
     expect(await Promise.all(asked)).toEqual(asked.map(() => ({ done: false, value: EV.READ })))
     await watching.return?.()
     await stop()
@@ -97,7 +97,7 @@ describe('watch()', () => {
 })
 
 describe('the end of watching', () => {
-  it('by return() closes the event and answers those who asked', async () => {
+  it('by return() closes the event and settles pending calls of next()', async () => {
     const base = openBase()
     const watching = base.watch(openPair()[0], EV.READ)
     const asked = watching.next()
@@ -114,7 +114,7 @@ describe('the end of watching', () => {
     const base = openBase()
     const [left, right] = openPair()
     const stop = keepRunning(base)
-    say(right, 'x')
+    writeText(right, 'x')
     const loop = async (): Promise<void> => {
       for await (const what of base.watch(left, EV.READ | EV.ET)) throw new Error(`seen ${what}`)
     }
@@ -122,21 +122,24 @@ describe('the end of watching', () => {
     expect(await stop()).toBe(LoopResult.EMPTY)
   })
 
-  it.each([0, EV.ET])("by an abort throws the signal's reason, with extra bits %i", async (bits) => {
-    const base = openBase()
-    const controller = new AbortController()
-    const stop = keepRunning(base)
-    const watching = base.watch(openPair()[0], EV.READ | bits, { signal: controller.signal })
-    const reason = { any: 'value' }
-    const asked = rejectionOf(watching.next())
-    await sleep(2)
-    controller.abort(reason)
-    expect(await asked).toBe(reason)
-    expect(await watching.next()).toEqual({ done: true, value: undefined })
-    expect(await stop()).toBe(LoopResult.EMPTY)
-  })
+  it.each([0, EV.ET])(
+    'by an abort throws the reason of the abort signal, with extra bits %i',
+    async (bits) => {
+      const base = openBase()
+      const controller = new AbortController()
+      const stop = keepRunning(base)
+      const watching = base.watch(openPair()[0], EV.READ | bits, { signal: controller.signal })
+      const reason = { any: 'value' }
+      const asked = rejectionOf(watching.next())
+      await sleep(2)
+      controller.abort(reason)
+      expect(await asked).toBe(reason)
+      expect(await watching.next()).toEqual({ done: true, value: undefined })
+      expect(await stop()).toBe(LoopResult.EMPTY)
+    },
+  )
 
-  it('by an abort while nobody asks is told to the next who does', async () => {
+  it('by an abort between calls of next() is reported by the next call', async () => {
     const controller = new AbortController()
     const watching = openBase().watch(openPair()[0], EV.READ, { signal: controller.signal })
     controller.abort()
@@ -155,7 +158,7 @@ describe('the end of watching', () => {
     expect(getEventListeners(controller.signal, 'abort')).toEqual([])
   })
 
-  it('leaves no listener on the signal', async () => {
+  it('leaves no listener on the abort signal', async () => {
     const controller = new AbortController()
     const watching = openBase().watch(openPair()[0], EV.READ, { signal: controller.signal })
     expect(getEventListeners(controller.signal, 'abort')).toHaveLength(1)
@@ -173,7 +176,7 @@ describe('watch() refuses', () => {
     expect(refusal(() => openBase().watch(openPair()[0], what))).toBe(code)
   })
 
-  it('a descriptor that is not open: at once with ET, else when asked', async () => {
+  it('a descriptor that is not open: immediately with ET, otherwise in next()', async () => {
     const base = openBase()
     const [left] = openPair()
     close(left)
@@ -184,7 +187,7 @@ describe('watch() refuses', () => {
     base.close()
   })
 
-  it('a signal that was aborted', () => {
+  it('an abort signal that was aborted', () => {
     const reason = new Error('too early')
     const signal = AbortSignal.abort(reason)
     expect(() => openBase().watch(openPair()[0], EV.READ, { signal })).toThrow(reason)

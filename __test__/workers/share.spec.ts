@@ -99,7 +99,7 @@ describe('another thread', () => {
     expect(base.loop()).toBe(LoopResult.STOPPED)
   })
 
-  it('loses no activation of many, together with others', async () => {
+  it('loses none of many activations by several threads', async () => {
     const base = openBase()
     base.newTimer(never).add(LONG)
     const rounds = 2000
@@ -126,7 +126,7 @@ describe('another thread', () => {
 })
 
 describe('a token', () => {
-  it('is plain data, the same each time, and goes over a port', async () => {
+  it('is plain data, the same each time, and passes through a port', async () => {
     const { base, named } = openShared((what) => {
       expect(what).toBe(EV.WRITE)
       base.loopExit()
@@ -140,7 +140,7 @@ describe('a token', () => {
     expect(await running).toBe(LoopResult.STOPPED)
   })
 
-  it('goes over a BroadcastChannel', async () => {
+  it('passes through a BroadcastChannel', async () => {
     const { base, named } = openShared((what) => {
       expect(what).toBe(EV.WRITE)
       base.loopExit()
@@ -153,7 +153,7 @@ describe('a token', () => {
     expect(await base.run()).toBe(LoopResult.STOPPED)
   })
 
-  it.each([undefined, null, 'name', 7, {}, { eventBase: 7 }, []])('has to be one: %s', (token) => {
+  it.each([undefined, null, 'name', 7, {}, { eventBase: 7 }, []])('is refused if it is %s', (token) => {
     expect(refusal(() => EventBase.connect(token as unknown as SharedBase))).toBe('ERR_INVALID_ARG_TYPE')
   })
 
@@ -169,7 +169,7 @@ describe('a token', () => {
     expect(refusal(() => base.share())).toBe('ERR_EVENT_CLOSED')
   })
 
-  it('is not to be had of a base without locks', () => {
+  it('cannot be made of a base without locks', () => {
     const base = openBase(new EventConfig().setFlags(BaseFlag.NOLOCK))
     expect(refusal(() => base.share())).toBe('ERR_EVENT_BAD_FLAGS')
   })
@@ -192,7 +192,7 @@ describe('in the same thread', () => {
     expect(order).toHaveLength(2)
   })
 
-  it('it watches a descriptor, and is told what the kernel refuses', () => {
+  it('it watches a descriptor, and throws what the kernel refuses', () => {
     const base = openBase()
     const [left] = openPair()
     const seen: number[] = []
@@ -252,7 +252,7 @@ describe('a remote base refuses', () => {
     expect(refusal(() => remote.activate(id))).toBe('ERR_OUT_OF_RANGE')
   })
 
-  it('what the base would refuse', () => {
+  it('arguments that the base would refuse', () => {
     const { event, named } = openShared(never)
     const remote = EventBase.connect(named.token)
     expect(refusal(() => remote.activate('1' as unknown as number))).toBe('ERR_INVALID_ARG_TYPE')
@@ -284,7 +284,7 @@ describe('a remote base refuses', () => {
   })
 })
 
-describe('a worker that dies', () => {
+describe('a worker that ends', () => {
   it('with a remote base leaves the base working', async () => {
     const calls: number[] = []
     const { base, event, named } = openShared((what) => {
@@ -302,7 +302,7 @@ describe('a worker that dies', () => {
     expect(calls).toEqual([EV.READ, EV.READ])
   })
 
-  it.each(['running', 'blocked in loop'])('with the base closes it to others: %s', async (name) => {
+  it.each(['running', 'blocked in loop'])('with the base closes it for others: %s', async (name) => {
     const worker = start(name)
     const { token, id } = await messageOf<Named>(worker)
     const remote = EventBase.connect(token)
@@ -314,7 +314,7 @@ describe('a worker that dies', () => {
     expect(refusal(() => EventBase.connect(token))).toBe('ERR_EVENT_CLOSED')
   })
 
-  it.each(['running', 'blocked in loop'])('may be told to leave its loop first: %s', async (name) => {
+  it.each(['running', 'blocked in loop'])('may have its loop ended first: %s', async (name) => {
     const worker = start(name)
     const { token } = await messageOf<Named>(worker)
     EventBase.connect(token).loopBreak()

@@ -17,7 +17,7 @@ describe('in a worker', () => {
     expect(await ended).toBe(0)
   })
 
-  it('bases run beside each other and beside one on the main thread', async () => {
+  it('bases run concurrently with each other and with one on the main thread', async () => {
     const base = openBase()
     const ticking = base.newTimer(() => {}, { persist: true }).add(0.5)
     const running = base.run()
@@ -32,7 +32,7 @@ describe('in a worker', () => {
     expect(await running).toBe(LoopResult.EMPTY)
   })
 
-  it('what a callback throws under run() ends the worker with an error event', async () => {
+  it('an exception of a callback under run() ends the worker with an error event', async () => {
     const worker = new Worker(fixture('worker.mjs'), { workerData: 'throwing in run' })
     const ended = exitOf(worker)
     const [error] = (await once(worker, 'error')) as [Error]
