@@ -13,12 +13,14 @@ pub(crate) enum Call {
     /// Writing to one end of a relay.
     Send,
     /// Opening a pipe of the pool.
+    #[cfg(target_os = "linux")]
     OpenPipe,
     /// `splice` into a pipe.
     FillPipe,
     /// `splice` from a pipe.
     DrainPipe,
     /// Reading from a pipe.
+    #[cfg(target_os = "linux")]
     ReadPipe,
     /// Accepting a connection.
     Accept,
