@@ -78,7 +78,7 @@ test('addons that Node must not load are described in one line', () => {
   )
 })
 
-/** What the loader throws after it tried files in turn. */
+/** What the loader throws after every file has failed. */
 function chain(...texts: string[]): Error {
   const cause = texts.reduce<Error | undefined>(
     (before, text) => new Error(text, { cause: before }),

@@ -115,7 +115,7 @@ async function readAll(stream: Unread): Promise<void> {
   }
 }
 
-test('what a reader does not take is bounded, and the number of dropped messages precedes the next one', async () => {
+test('output that a reader does not read is bounded, and the number of dropped messages precedes the next one', async () => {
   const stream = new Unread()
   const out = outputOn(stream)
   const message = `${'x'.repeat(999)}\n`
@@ -145,7 +145,7 @@ test('with --stats the number of dropped messages is a line of JSON', async () =
   expect(last).toMatchObject({ type: 'problem', ...problem })
 })
 
-test('the end does not wait for a reader that reads nothing', async () => {
+test('the end of the process does not wait for a reader that reads nothing', async () => {
   const stream = new Unread()
   const out = outputOn(stream)
   out.write('never read\n')

@@ -34,7 +34,7 @@ function isReset(client: Socket): Promise<void> {
   return expect(drain(client)).rejects.toMatchObject({ code: 'ECONNRESET' })
 }
 
-/** Connects until that is refused. A connection that precedes the handler of a signal is still accepted. */
+/** Connects until a connect is refused. Connections are accepted until the handler of the signal runs. */
 async function refusal(port: number): Promise<void> {
   for (;;) {
     const another: unknown = await dial(port).catch((error: unknown) => error)
@@ -58,7 +58,7 @@ async function proxy(
   return { running, port: Number(port) }
 }
 
-test('it forwards in both directions until SIGINT, and exits with 0', async () => {
+test('the command forwards in both directions until SIGINT, and exits with 0', async () => {
   const upstream = await serve((peer) => peer.pipe(peer))
   const { running, port } = await proxy(upstream, '--stats')
   const bytes = pattern(3_000_000, 1)
@@ -142,7 +142,7 @@ test('a drain ends after --drain-timeout', async () => {
   expect(performance.now() - start).toBeGreaterThanOrEqual(199)
 })
 
-/** 30 days, which 31 bits of milliseconds cannot hold, and the longest time. */
+/** 30 days, which do not fit in 31 bits of milliseconds, and the longest duration. */
 test.each(['2592000', '1000000000'])('durations of %s seconds are not wrapped', async (seconds) => {
   const upstream = await serve((peer) => peer.pipe(peer))
   const durations = ['connect', 'idle', 'drain'].map((name) => `--${name}-timeout=${seconds}`)
@@ -164,7 +164,7 @@ test.each(['2592000', '1000000000'])('durations of %s seconds are not wrapped', 
   expect(await running.ended).toMatchObject({ code: 0, err: '' })
 })
 
-test('an upstream that refuses is reported, and the proxy goes on', async () => {
+test('an upstream that refuses is reported, and the proxy continues', async () => {
   const { running, port } = await proxy(closedPort())
   for (let round = 0; round < 3; round++) {
     const client = await dial(port)
@@ -263,7 +263,7 @@ test('--proxy-protocol sends the address of the client to the upstream', async (
   }
 })
 
-test('it forwards from one unix socket to another, and removes its path at the end', async () => {
+test('the command forwards from one unix socket to another, and removes its path at the end', async () => {
   const [near, far] = [join(folder(), 'near'), join(folder(), 'far')]
   const server = createServer((peer) => peer.pipe(peer))
   await new Promise<void>((resolve) => {

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 
 import { onTestFinished } from 'vitest'
 
-/** Milliseconds to wait for output. Only a process that hangs takes them all. */
+/** Milliseconds to wait for output. Only a process that hangs uses all of them. */
 const PATIENCE = 100_000
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -26,7 +26,7 @@ export class Running {
   err = ''
 
   /**
-   * @param inherited descriptors that become 3 and so on in the process
+   * @param inherited descriptors that the process inherits as 3, 4 and so on
    * @param stderr a descriptor in place of a pipe whose bytes are collected
    */
   constructor(script: string, args: string[], inherited: number[] = [], stderr?: number) {
@@ -43,7 +43,7 @@ export class Running {
     onTestFinished(() => void this.process.kill('SIGKILL'))
   }
 
-  /** Waits until `pattern` matches its output on either stream. */
+  /** Waits until the output on either stream matches `pattern`. */
   async said(pattern: RegExp): Promise<RegExpExecArray> {
     const giveUp = performance.now() + PATIENCE
     for (;;) {

@@ -24,7 +24,7 @@ function calls(stream: BufferEvent): unknown[] {
   return events
 }
 
-test('a name is looked up, and bytes that were written before are sent then', async () => {
+test('a name is looked up, and bytes that were written before are sent after the connect', async () => {
   const base = await running()
   const listening = socket.listen({ host: LOOPBACK, port: 0 })
   const stream = new BufferEvent(base, -1)
@@ -36,9 +36,9 @@ test('a name is looked up, and bytes that were written before are sent then', as
   expect(events).toEqual([BEV.CONNECTED])
   let server = -1
   await until(() => (server = socket.accept(listening)) !== -1)
-  let heard: string | undefined
-  await until(() => (heard = readText(server)) !== undefined)
-  expect(heard).toBe('by name')
+  let received: string | undefined
+  await until(() => (received = readText(server)) !== undefined)
+  expect(received).toBe('by name')
   stream.close()
   for (const fd of [listening, server]) socket.close(fd)
 })
@@ -105,7 +105,7 @@ test('an attempt can be cancelled by its abort signal, and by closing', async ()
   ).toThrow(reason)
 })
 
-test('a promise resolves with a stream, or is rejected and leaves nothing behind', async () => {
+test('BufferEvent.connect() resolves with a stream, or rejects and leaves no descriptor open', async () => {
   const base = await running()
   const listening = socket.listen({ host: LOOPBACK, port: 0 })
   const stream = await BufferEvent.connect(base, socket.address(listening), { readLow: 3 })

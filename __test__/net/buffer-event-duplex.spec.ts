@@ -22,7 +22,7 @@ import {
   until,
 } from './support.js'
 
-/** A stream over one end of a TCP connection, whose other end is a socket of Node's. */
+/** A stream over one end of a TCP connection, and a socket of Node at the other end. */
 async function open(
   options?: DuplexOptions,
 ): Promise<{ base: EventBase; duplex: BufferEventDuplex; far: Socket; fd: number }> {
@@ -55,7 +55,7 @@ function digest(chunks: Iterable<Uint8Array>): string {
   return hash.digest('hex')
 }
 
-/** The sum of everything that comes out of a stream, until its end. Iterating would destroy the stream then. */
+/** The SHA-256 of all bytes of a stream. Iterating would destroy the stream at its end. */
 async function digestOf(stream: Duplex): Promise<string> {
   const hash = createHash('sha256')
   stream.on('data', (chunk: Buffer) => hash.update(chunk))
@@ -71,7 +71,7 @@ function* pieces(bytes: Buffer): Generator<Buffer> {
 }
 
 describe.each(couples)('through %s', (_name, couple) => {
-  test('a pipeline moves everything, both ways at once', async () => {
+  test('a pipeline moves all bytes, in both directions at the same time', async () => {
     const base = await running()
     const [near, far] = couple(base)
     const there = pattern(8_000_001, 1)
@@ -90,15 +90,15 @@ describe.each(couples)('through %s', (_name, couple) => {
     expect(near.bytesWritten).toBe(there.length)
   })
 
-  test('an echo of an echo ends by itself', async () => {
+  test('an echo ends when its input ends', async () => {
     const base = await running()
     const [near, far] = couple(base)
     const echo = pipeline(far, far)
     near.end('hello')
-    const heard: Buffer[] = []
-    for await (const chunk of near) heard.push(chunk as Buffer)
+    const received: Buffer[] = []
+    for await (const chunk of near) received.push(chunk as Buffer)
     await echo
-    expect(String(Buffer.concat(heard))).toBe('hello')
+    expect(String(Buffer.concat(received))).toBe('hello')
   })
 
   test('an iteration that ends early destroys the stream, and the other end reads the end', async () => {
@@ -131,11 +131,11 @@ describe.each(couples)('through %s', (_name, couple) => {
 
 test('without allowHalfOpen the end of the stream ends the other direction too', async () => {
   const { duplex, far } = await open({ allowHalfOpen: false })
-  const heard = drain(far)
+  const received = drain(far)
   far.end()
   duplex.resume()
   await once(duplex, 'close')
-  expect((await heard).length).toBe(0)
+  expect((await received).length).toBe(0)
 })
 
 test('a slow reader slows its writer', async () => {
@@ -180,11 +180,11 @@ test("a writer is slowed by a slow reader, and gets 'drain'", async () => {
   const { bytesWritten } = duplex.bufferEvent.stats
   expect(duplex.writableLength).toBeGreaterThan(0)
   expect(duplex.writableNeedDrain).toBe(true)
-  const heard = drain(far)
+  const received = drain(far)
   await once(duplex, 'drain')
   expect(duplex.bufferEvent.stats.bytesWritten).toBeGreaterThan(bytesWritten)
   duplex.end()
-  expect((await heard).length).toBe((written + 1) * 65_536)
+  expect((await received).length).toBe((written + 1) * 65_536)
 })
 
 test('a write that is accepted immediately needs no pass of the loop', () => {
@@ -199,7 +199,7 @@ test('a write that is accepted immediately needs no pass of the loop', () => {
 })
 
 describe('failures', () => {
-  test('a reset is one error, and closes the descriptor once', async () => {
+  test('a reset emits one error, and closes the descriptor once', async () => {
     const { duplex, far } = await open()
     const before = openDescriptors()
     const calls = vi.fn<(error: Error) => void>()
@@ -300,7 +300,7 @@ describe('members of net.Socket', () => {
     expect(duplex.address()).toEqual({})
   })
 
-  test('options of the connection, without effect where there is none', async () => {
+  test('options of a socket, which have no effect without one', async () => {
     const { duplex, fd } = await open()
     expect(duplex.setNoDelay().setKeepAlive(true, 5000)).toBe(duplex)
     expect(socket.getOption(fd, 'noDelay')).toBe(true)
@@ -316,7 +316,7 @@ describe('members of net.Socket', () => {
     other.close()
   })
 
-  test('a timeout is emitted when nothing moves, and changes nothing', async () => {
+  test('a timeout is emitted without traffic, and leaves the stream open', async () => {
     const { duplex, far } = await open()
     const called = vi.fn<() => void>()
     expect(duplex.setTimeout(5, called).timeout).toBe(5)
@@ -329,7 +329,7 @@ describe('members of net.Socket', () => {
     expect(refusal(() => duplex.setTimeout(1, 1 as unknown as () => void))).toBe('ERR_INVALID_ARG_TYPE')
   })
 
-  test('a timeout longer than the timers of the host can be does not fire early', async () => {
+  test('a timeout above the maximum of a host timer does not fire early', async () => {
     const { duplex } = await open()
     let count = 0
     const warnings: Error[] = []
@@ -366,13 +366,13 @@ describe('members of net.Socket', () => {
     duplex.destroy()
   })
 
-  test('destroySoon writes what is left first', async () => {
+  test('destroySoon() writes the rest of the output first', async () => {
     const { duplex, far } = await open()
-    const heard = drain(far)
+    const received = drain(far)
     const bytes = pattern(3_000_000, 9)
     duplex.write(bytes)
     duplex.destroySoon()
-    expect((await heard).equals(bytes)).toBe(true)
+    expect((await received).equals(bytes)).toBe(true)
     await until(() => duplex.destroyed)
     duplex.destroySoon()
   })
@@ -398,7 +398,7 @@ describe('a connect in progress', () => {
     for (const one of [fd, listening]) socket.close(one)
   })
 
-  test('that fails is an error', async () => {
+  test('that fails emits an error', async () => {
     const base = await running()
     const { closedPort } = await import('./support.js')
     const stream = new BufferEvent(base, -1)
@@ -409,7 +409,7 @@ describe('a connect in progress', () => {
 })
 
 describe('the loop', () => {
-  test('does not end while a stream is open whose reader has paused', async () => {
+  test('does not end while a stream with a paused reader is open', async () => {
     const base = baseOn()
     const { fd, far } = await connection()
     const duplex: Duplex = new BufferEvent(base, fd).toDuplex({ highWaterMark: 1 })

@@ -6,7 +6,7 @@ import { openBase } from '../support/base.js'
 import { collectUntil } from '../support/garbage.js'
 import { openDescriptors, pattern } from './support.js'
 
-/** Numbers that look random, from 0 to below `most`, the same for the same seed. */
+/** Pseudorandom integers from 0 to below `most`, which the seed determines. */
 function dice(seed: number): (most: number) => number {
   let state = seed | 1
   return (most) => {
@@ -52,66 +52,63 @@ function feed(stream: BufferEvent, bytes: Buffer, roll: (most: number) => number
   }
 }
 
-test.each(couples)(
-  'through %s every byte comes through an echo, in order, whatever the settings',
-  (_name, couple) => {
-    for (const seed of [1, 2, 3]) {
-      const base = openBase()
-      const before = openDescriptors()
-      const roll = dice(seed)
-      const heard: { expected: Buffer; chunks: Buffer[]; isKilled: boolean; hasEnded: boolean }[] = []
-      for (let index = 0; index < 40; index += 1) {
-        const [client, echo] = couple(base, roll)
-        const expected = pattern(roll(400_000), index + 1)
-        const seen = { expected, chunks: [] as Buffer[], isKilled: roll(5) === 0, hasEnded: false }
-        heard.push(seen)
-        const killAt = roll(expected.length + 1)
-        let count = 0
-        echo.setCallbacks({
-          onRead: ({ input, output }) => void input.moveTo(output),
-          onEvent: (what, stream) => {
-            if ((what & BEV.ERROR) !== 0) stream.close()
-            else stream.end()
-          },
-        })
-        const more = feed(client, expected, roll)
-        client.setCallbacks({
-          onWrite: more,
-          onRead: ({ input }) => {
-            for (let chunk = input.shift(); chunk !== undefined; chunk = input.shift()) {
-              seen.chunks.push(Buffer.from(chunk))
-              count += chunk.length
-            }
-            if (seen.isKilled && count >= killAt) {
-              client.close()
-              echo.close()
-            }
-          },
-          onEvent: (what) => {
-            seen.hasEnded = (what & BEV.EOF) !== 0
+test.each(couples)('through %s an echo returns every byte in order, with any settings', (_name, couple) => {
+  for (const seed of [1, 2, 3]) {
+    const base = openBase()
+    const before = openDescriptors()
+    const roll = dice(seed)
+    const connections: { expected: Buffer; chunks: Buffer[]; isKilled: boolean; hasEnded: boolean }[] = []
+    for (let index = 0; index < 40; index += 1) {
+      const [client, echo] = couple(base, roll)
+      const expected = pattern(roll(400_000), index + 1)
+      const seen = { expected, chunks: [] as Buffer[], isKilled: roll(5) === 0, hasEnded: false }
+      connections.push(seen)
+      const killAt = roll(expected.length + 1)
+      let count = 0
+      echo.setCallbacks({
+        onRead: ({ input, output }) => void input.moveTo(output),
+        onEvent: (what, stream) => {
+          if ((what & BEV.ERROR) !== 0) stream.close()
+          else stream.end()
+        },
+      })
+      const more = feed(client, expected, roll)
+      client.setCallbacks({
+        onWrite: more,
+        onRead: ({ input }) => {
+          for (let chunk = input.shift(); chunk !== undefined; chunk = input.shift()) {
+            seen.chunks.push(Buffer.from(chunk))
+            count += chunk.length
+          }
+          if (seen.isKilled && count >= killAt) {
             client.close()
             echo.close()
-          },
-        })
-        more()
-        client.enable(EV.READ)
-        echo.enable(EV.READ)
-      }
-      base.dispatch()
-      for (const [index, { expected, chunks, isKilled, hasEnded }] of heard.entries()) {
-        const all = Buffer.concat(chunks)
-        const what = `seed ${seed}, stream ${index}`
-        if (!isKilled)
-          expect({ length: all.length, hasEnded }, what).toEqual({ length: expected.length, hasEnded: true })
-        expect(all.equals(expected.subarray(0, all.length)), what).toBe(true)
-      }
-      expect(openDescriptors()).toBe(before)
-      expect(base.events()).toEqual([])
+          }
+        },
+        onEvent: (what) => {
+          seen.hasEnded = (what & BEV.EOF) !== 0
+          client.close()
+          echo.close()
+        },
+      })
+      more()
+      client.enable(EV.READ)
+      echo.enable(EV.READ)
     }
-  },
-)
+    base.dispatch()
+    for (const [index, { expected, chunks, isKilled, hasEnded }] of connections.entries()) {
+      const all = Buffer.concat(chunks)
+      const what = `seed ${seed}, stream ${index}`
+      if (!isKilled)
+        expect({ length: all.length, hasEnded }, what).toEqual({ length: expected.length, hasEnded: true })
+      expect(all.equals(expected.subarray(0, all.length)), what).toBe(true)
+    }
+    expect(openDescriptors()).toBe(before)
+    expect(base.events()).toEqual([])
+  }
+})
 
-test('a closed stream is garbage, and so are its chunks', async () => {
+test('a closed stream and its chunks can be collected', async () => {
   const base = openBase()
   const references: WeakRef<object>[] = []
   ;(() => {

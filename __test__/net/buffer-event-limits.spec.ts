@@ -20,7 +20,7 @@ function open(base: EventBase, options: BufferEventOptions = {}): { stream: Buff
   return { stream: new BufferEvent(base, near, { closeOnFree: false, ...options }), far }
 }
 
-/** Runs until something holds; fails by the test's timeout. */
+/** Runs the loop until a condition holds. Fails by the timeout of the test. */
 function loopUntil(base: EventBase, check: () => boolean): void {
   const ticks = base.newTimer(() => {}, { persist: true }).add(1)
   while (!check()) base.loop(1)
@@ -176,7 +176,7 @@ describe('a group', () => {
     for (const { stream } of members) stream.close()
   })
 
-  test('a member that leaves, and all when it is closed, are limited no more', () => {
+  test('no longer limits a member that leaves, and no member once it is closed', () => {
     const base = openBase()
     const group = new BufferEventGroup(base, { rate: 1, burst: 64 })
     const members = [open(base, { group }), open(base, { group })]

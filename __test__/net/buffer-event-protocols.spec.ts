@@ -15,7 +15,7 @@ import { drain, LOOPBACK, openDescriptors, pattern, running, until } from './sup
 const key = readFileSync(new URL('../fixtures/tls/key.pem', import.meta.url))
 const cert = readFileSync(new URL('../fixtures/tls/cert.pem', import.meta.url))
 
-/** The port of a server of Node's own, which is closed after the test. */
+/** Lets a server of Node listen, and returns its port. The server is closed after the test. */
 async function portOf(server: Server): Promise<number> {
   server.listen(0, LOOPBACK)
   await once(server, 'listening')
@@ -27,7 +27,7 @@ async function dial(base: EventBase, port: number): Promise<BufferEventDuplex> {
   return (await BufferEvent.connect(base, { host: LOOPBACK, port })).toDuplex()
 }
 
-/** Accepts in the base's loop; its port. */
+/** Accepts connections in the loop of the base, and returns the port. */
 function accept(base: EventBase, onConnection: (duplex: BufferEventDuplex) => void): number {
   const listener = listen(base, { host: LOOPBACK, port: 0 }, (fd) => {
     onConnection(new BufferEvent(base, fd).toDuplex())
@@ -38,17 +38,17 @@ function accept(base: EventBase, onConnection: (duplex: BufferEventDuplex) => vo
 const question = pattern(2_000_003, 5)
 const answer = pattern(3_000_017, 6)
 
-/** Asks and answers over a connection, both more than any buffer holds. */
-async function converse(asker: Duplex, answerer: Promise<Duplex>): Promise<void> {
-  const asked = answerer.then(async (stream) => {
-    const heard = await drain(stream)
+/** Sends a request and then a response over a connection, each longer than any buffer. */
+async function exchange(client: Duplex, server: Promise<Duplex>): Promise<void> {
+  const requested = server.then(async (stream) => {
+    const received = await drain(stream)
     stream.end(answer)
-    return heard
+    return received
   })
-  const answered = drain(asker)
-  asker.end(question)
-  expect((await asked).equals(question)).toBe(true)
-  expect((await answered).equals(answer)).toBe(true)
+  const responded = drain(client)
+  client.end(question)
+  expect((await requested).equals(question)).toBe(true)
+  expect((await responded).equals(answer)).toBe(true)
 }
 
 test('TLS: a client over a buffer event talks to a server of Node', async () => {
@@ -63,7 +63,7 @@ test('TLS: a client over a buffer event talks to a server of Node', async () => 
     servername: 'localhost',
     allowHalfOpen: true,
   } as object)
-  await converse(
+  await exchange(
     client,
     connected.then(([stream]) => stream),
   )
@@ -86,7 +86,7 @@ test('TLS: a server over a buffer event talks to a client of Node', async () => 
     allowHalfOpen: true,
   } as object)
   onTestFinished(() => void client.destroy())
-  await converse(client, server)
+  await exchange(client, server)
 })
 
 test('TLS: a certificate that is not trusted fails the client, and closes the buffer event', async () => {
@@ -100,7 +100,7 @@ test('TLS: a certificate that is not trusted fails the client, and closes the bu
   await until(() => duplex.destroyed)
 })
 
-/** Answers with what it is sent. */
+/** Responds with the body of the request. */
 function echo(request: http.IncomingMessage, response: http.ServerResponse): void {
   response.setHeader('x-path', request.url ?? '')
   request.pipe(response)
@@ -111,10 +111,13 @@ interface Answer {
   body: Buffer
 }
 
-function ask(options: http.RequestOptions, body: Buffer): Promise<Answer> {
+function send(options: http.RequestOptions, body: Buffer): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const request = http.request({ method: 'POST', ...options }, (response) => {
-      drain(response).then((heard) => resolve({ path: response.headers['x-path'], body: heard }), reject)
+      drain(response).then(
+        (received) => resolve({ path: response.headers['x-path'], body: received }),
+        reject,
+      )
     })
     request.on('error', reject)
     request.end(body)
@@ -132,9 +135,9 @@ test('HTTP: a keep-alive client over buffer events talks to a server of Node', a
   }
   for (let round = 0; round < 5; round += 1) {
     const body = pattern(300_000 + round, round + 1)
-    const { path, body: heard } = await ask({ agent, path: `/${round}`, host: LOOPBACK }, body)
+    const { path, body: received } = await send({ agent, path: `/${round}`, host: LOOPBACK }, body)
     expect(path).toBe(`/${round}`)
-    expect(heard.equals(body)).toBe(true)
+    expect(received.equals(body)).toBe(true)
   }
   expect(made).toHaveLength(1)
   agent.destroy()
@@ -153,14 +156,14 @@ test('HTTP: a server over buffer events talks to clients of Node', async () => {
   const before = openDescriptors()
   const answers = await Promise.all(
     Array.from({ length: 8 }, (_, index) =>
-      ask({ agent, host: LOOPBACK, port, path: `/${index}` }, pattern(100_000, index)),
+      send({ agent, host: LOOPBACK, port, path: `/${index}` }, pattern(100_000, index)),
     ),
   )
   for (const [index, { path, body }] of answers.entries()) {
     expect(path).toBe(`/${index}`)
     expect(body.equals(pattern(100_000, index))).toBe(true)
   }
-  const again = await ask({ agent, host: LOOPBACK, port, path: '/again' }, Buffer.from('short'))
+  const again = await send({ agent, host: LOOPBACK, port, path: '/again' }, Buffer.from('short'))
   expect(String(again.body)).toBe('short')
   agent.destroy()
   await until(() => duplexes.every((duplex) => duplex.destroyed))
@@ -175,7 +178,7 @@ test('HTTP: a request without keep-alive ends the connection', async () => {
     duplex = stream
     server.emit('connection', stream)
   })
-  const { body } = await ask({ agent: false, host: LOOPBACK, port, path: '/' }, Buffer.from('once'))
+  const { body } = await send({ agent: false, host: LOOPBACK, port, path: '/' }, Buffer.from('once'))
   expect(String(body)).toBe('once')
   await until(() => duplex?.destroyed === true)
 })
@@ -213,14 +216,14 @@ test('HTTP/2: concurrent streams over one buffer event', async () => {
   const duplex = await dial(base, port)
   const session = http2.connect('http://localhost', { createConnection: () => duplex })
   const bodies = [1, 2, 3].map((seed) => pattern(200_000, seed))
-  const heard = await Promise.all(
+  const received = await Promise.all(
     bodies.map((body) => {
       const stream = session.request({ ':method': 'POST', ':path': '/' })
       stream.end(body)
       return drain(stream)
     }),
   )
-  for (const [index, body] of bodies.entries()) expect(heard[index]?.equals(body)).toBe(true)
+  for (const [index, body] of bodies.entries()) expect(received[index]?.equals(body)).toBe(true)
   session.close()
   await until(() => duplex.destroyed)
 })

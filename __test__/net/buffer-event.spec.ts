@@ -24,7 +24,7 @@ function open(options: BufferEventOptions = {}): {
   stream: BufferEvent
   far: number
   calls: Call[]
-  turn: () => void
+  pass: () => void
 } {
   const base = openBase()
   const [near, far] = openPair()
@@ -36,26 +36,26 @@ function open(options: BufferEventOptions = {}): {
     onEvent: (what) => calls.push(['event', what]),
     ...options,
   })
-  const turn = (): void => {
+  const pass = (): void => {
     for (let round = 0; round < 3; round += 1) base.loop(LOOP_ONCE_NONBLOCK)
   }
-  return { base, stream, far, calls, turn }
+  return { base, stream, far, calls, pass }
 }
 
 const LOOP_ONCE_NONBLOCK = 0x03
 
 describe('directions', () => {
   test('writing is enabled initially, reading is not', () => {
-    const { stream, far, calls, turn } = open()
+    const { stream, far, calls, pass } = open()
     expect(stream.enabled).toBe(EV.WRITE)
     writeText(far, 'unheard')
     stream.write('heard')
-    turn()
+    pass()
     expect(calls).toEqual([['write', 0]])
     expect(readText(far)).toBe('heard')
     expect(stream.input.length).toBe(0)
     expect(stream.enable(EV.READ).enabled).toBe(EV.READ | EV.WRITE)
-    turn()
+    pass()
     expect(calls).toEqual([
       ['write', 0],
       ['read', 7],
@@ -64,64 +64,64 @@ describe('directions', () => {
   })
 
   test('nothing is read or written while a direction is disabled', () => {
-    const { stream, far, calls, turn } = open()
+    const { stream, far, calls, pass } = open()
     stream.enable(EV.READ).disable(EV.READ | EV.WRITE)
     expect(stream.enabled).toBe(0)
     stream.write('waits')
     writeText(far, 'too')
-    turn()
+    pass()
     expect(calls).toEqual([])
     expect(readText(far)).toBeUndefined()
     expect(stream.output.length).toBe(5)
     stream.enable(EV.READ | EV.WRITE)
-    turn()
+    pass()
     expect(calls).toContainEqual(['read', 3])
     expect(readText(far)).toBe('waits')
   })
 
   test('enabling WRITE with nothing to write calls onWrite once', () => {
-    const { stream, calls, turn } = open()
-    turn()
+    const { stream, calls, pass } = open()
+    pass()
     expect(calls).toEqual([])
     stream.enable(EV.WRITE)
-    turn()
+    pass()
     expect(calls).toEqual([['write', 0]])
   })
 
   test('bytes of several writes in one pass are sent in order', () => {
-    const { stream, far, turn } = open()
+    const { stream, far, pass } = open()
     stream
       .write('a')
       .write(Buffer.from('bc'))
       .write(new Uint8Array([0x64]))
     for (let index = 0; index < 200; index += 1) stream.write(String(index))
-    turn()
+    pass()
     expect(readText(far)).toBe(`abcd${[...Array(200).keys()].join('')}`)
   })
 
   test('written bytes are referenced and not copied', () => {
-    const { stream, far, turn } = open()
+    const { stream, far, pass } = open()
     const bytes = Buffer.from('before')
     stream.write(bytes)
     bytes.write('after!')
-    turn()
+    pass()
     expect(readText(far)).toBe('after!')
   })
 
   test('large output is sent as far as it is accepted, and the rest when there is room', () => {
-    const { stream, far, calls, turn } = open()
+    const { stream, far, calls, pass } = open()
     const bytes = pattern(3_000_000, 1)
     for (let at = 0; at < bytes.length; at += 70_001) stream.write(bytes.subarray(at, at + 70_001))
     const got: Buffer[] = []
     const piece = Buffer.alloc(1 << 20)
     for (let sum = 0; sum < bytes.length;) {
-      turn()
+      pass()
       const count = socket.read(far, piece)
       expect(count).toBeGreaterThan(0)
       got.push(Buffer.from(piece.subarray(0, count)))
       sum += count
     }
-    turn()
+    pass()
     expect(Buffer.concat(got).equals(bytes)).toBe(true)
     expect(calls).toEqual([['write', 0]])
     expect(stream.stats).toEqual({ bytesRead: 0, bytesWritten: bytes.length })
@@ -129,83 +129,83 @@ describe('directions', () => {
 })
 
 describe('watermarks', () => {
-  test('onRead is called from the low one on', () => {
-    const { stream, far, calls, turn } = open({ readLow: 5 })
+  test('onRead is called at or above the low watermark', () => {
+    const { stream, far, calls, pass } = open({ readLow: 5 })
     stream.enable(EV.READ)
     writeText(far, '1234')
-    turn()
+    pass()
     expect(calls).toEqual([])
     writeText(far, '5')
-    turn()
+    pass()
     expect(calls).toEqual([['read', 5]])
     stream.read(3)
     writeText(far, '6')
-    turn()
+    pass()
     expect(calls).toEqual([['read', 5]])
     stream.setWatermarks({ readLow: 0 })
     writeText(far, '7')
-    turn()
+    pass()
     expect(calls).toEqual([
       ['read', 5],
       ['read', 4],
     ])
   })
 
-  test('at the high one reading stops, and resumes below it', () => {
-    const { stream, far, calls, turn } = open({ readHigh: 10 })
+  test('reading stops at the high watermark, and resumes below it', () => {
+    const { stream, far, calls, pass } = open({ readHigh: 10 })
     stream.enable(EV.READ)
     writeText(far, 'x'.repeat(25))
-    turn()
+    pass()
     expect(calls).toEqual([['read', 10]])
     stream.read(4)
-    turn()
+    pass()
     expect(stream.input.length).toBe(10)
     stream.read()
-    turn()
+    pass()
     expect(stream.input.length).toBe(10)
     stream.setWatermarks({ readHigh: 0 })
-    turn()
+    pass()
     expect(stream.input.length).toBe(11)
   })
 
-  test('setting a high one below the length of the input stops reading', () => {
-    const { stream, far, turn } = open()
+  test('a high watermark below the length of the input stops reading', () => {
+    const { stream, far, pass } = open()
     stream.enable(EV.READ)
     writeText(far, '12345')
-    turn()
+    pass()
     stream.setWatermarks({ readHigh: 3 })
     writeText(far, '6')
-    turn()
+    pass()
     expect(stream.input.length).toBe(5)
     stream.input.drain(3)
-    turn()
+    pass()
     expect(String(stream.read())).toBe('456'.slice(0, 3))
   })
 
   test('while reading is paused nothing is pending', () => {
-    const { base, stream, far, turn } = open({ readHigh: 1 })
+    const { base, stream, far, pass } = open({ readHigh: 1 })
     stream.enable(EV.READ)
     writeText(far, 'xy')
-    turn()
+    pass()
     expect(base.events()).toEqual([])
   })
 
-  test('onWrite is called when no more than the low one is left', () => {
-    const { stream, far, calls, turn } = open({ writeLow: 1_000_000, maxSingleWrite: 1 << 30 })
+  test('onWrite is called when the output is at or below the low watermark', () => {
+    const { stream, far, calls, pass } = open({ writeLow: 1_000_000, maxSingleWrite: 1 << 30 })
     fill(far)
     stream.write(Buffer.alloc(5_000_000))
-    turn()
+    pass()
     expect(calls).toEqual([])
     while (stream.output.length > 1_000_000) {
       expect(calls).toEqual([])
       empty(far)
-      turn()
+      pass()
     }
     expect(calls[0]?.[0]).toBe('write')
     expect(calls[0]?.[1]).toBeLessThanOrEqual(1_000_000)
   })
 
-  test('a low one above the high one is refused', () => {
+  test('a low watermark above the high one is refused', () => {
     const { stream } = open()
     expect(refusal(() => stream.setWatermarks({ readLow: 11, readHigh: 10 }))).toBe('ERR_OUT_OF_RANGE')
     stream.setWatermarks({ readHigh: 10 })
@@ -216,15 +216,15 @@ describe('watermarks', () => {
 
 describe('caps', () => {
   test('at most maxSingleRead bytes are read at once, 16384 by default', () => {
-    const { stream, far, calls, turn } = open()
+    const { stream, far, calls, pass } = open()
     stream.enable(EV.READ)
     socket.write(far, Buffer.alloc(40_000))
-    turn()
+    pass()
     expect(calls.map(([, length]) => length)).toEqual([16_384, 32_768, 40_000])
     stream.read()
     stream.setCaps({ maxSingleRead: 30_000 })
     socket.write(far, Buffer.alloc(40_000))
-    turn()
+    pass()
     expect(stream.input.length).toBe(40_000)
     expect(calls.slice(3)).toHaveLength(2)
   })
@@ -266,7 +266,7 @@ describe('timeouts', () => {
     expect(calls).toEqual([])
   })
 
-  test('bytes that arrive at the same time prevent it', () => {
+  test('bytes that arrive at the same time prevent a timeout', () => {
     const { base, stream, far, calls } = open({ readTimeout: 20 })
     stream.enable(EV.READ)
     base
@@ -282,7 +282,7 @@ describe('timeouts', () => {
     expect(stream.enabled & EV.READ).toBe(EV.READ)
   })
 
-  test('they can be set and removed while they run', () => {
+  test('timeouts can be set and removed while they run', () => {
     const { base, stream, calls } = open({ readTimeout: 50_000 })
     stream.enable(EV.READ).setTimeouts({ readTimeout: 1 })
     base.dispatch()
@@ -294,7 +294,7 @@ describe('timeouts', () => {
     expect(stream.enabled & EV.READ).toBe(EV.READ)
   })
 
-  test('none runs while the high watermark stops reading', () => {
+  test('no timeout runs while the high watermark stops reading', () => {
     const { base, stream, far, calls } = open({ readTimeout: 5, readHigh: 1 })
     stream.enable(EV.READ)
     writeText(far, 'x')
@@ -305,34 +305,34 @@ describe('timeouts', () => {
 
 describe('the end', () => {
   test('of the stream disables reading; the input stays, and writing continues', () => {
-    const { stream, far, calls, turn } = open({ readLow: 100 })
+    const { stream, far, calls, pass } = open({ readLow: 100 })
     stream.enable(EV.READ)
     writeText(far, 'last words')
     socket.shutdown(far, 'write')
-    turn()
+    pass()
     expect(calls).toEqual([['event', BEV.EOF | BEV.READING]])
     expect(stream.enabled).toBe(EV.WRITE)
     expect(String(stream.read())).toBe('last words')
     stream.write('heard you')
-    turn()
+    pass()
     expect(readText(far)).toBe('heard you')
   })
 
-  test('of the writing side comes behind the last byte, and once', () => {
-    const { stream, far, turn } = open({ maxSingleWrite: 2 })
+  test('of the writing side follows the last byte, once', () => {
+    const { stream, far, pass } = open({ maxSingleWrite: 2 })
     stream.write('abc').end('def').end()
     expect(refusal(() => stream.write('more'))).toBe('ERR_EVENT_CLOSED')
-    turn()
-    turn()
+    pass()
+    pass()
     expect(readText(far)).toBe('abcdef')
     expect(readText(far)).toBe('')
     writeText(far, 'still here')
     stream.enable(EV.READ)
-    turn()
+    pass()
     expect(String(stream.read())).toBe('still here')
   })
 
-  test('of a pipe comes when it is closed', () => {
+  test('of a pipe follows when its writing end is closed', () => {
     const base = openBase()
     const [read, write] = openPipe()
     const failures: unknown[] = []
@@ -350,14 +350,14 @@ describe('the end', () => {
     expect(failures).toEqual([])
   })
 
-  test('a vanished peer is an error of writing; what was not written remains', () => {
+  test('a write to a closed peer is an error; the unwritten bytes remain', () => {
     const errors: unknown[] = []
-    const { base, stream, far, turn } = open({
+    const { base, stream, far, pass } = open({
       onEvent: (what, _stream, error) => errors.push([what, error]),
     })
     fill(stream.fd)
     stream.write('lost').write('too')
-    turn()
+    pass()
     close(far)
     base.dispatch()
     expect(errors).toEqual([[BEV.ERROR | BEV.WRITING, expect.objectContaining({ code: 'EPIPE' })]])
@@ -458,13 +458,13 @@ describe('triggering', () => {
 
   test('deferred, it calls from the loop in the order CONNECTED, read, write, others', () => {
     for (const deferCallbacks of [true, false]) {
-      const { stream, calls, turn } = open({ deferCallbacks })
+      const { stream, calls, pass } = open({ deferCallbacks })
       stream.triggerEvent(BEV.EOF | BEV.READING, { defer: true })
       stream.trigger(EV.WRITE, { defer: true })
       stream.trigger(EV.READ, { defer: true })
       stream.triggerEvent(BEV.CONNECTED, { defer: true })
       expect(calls).toEqual([])
-      turn()
+      pass()
       expect(calls).toEqual([
         ['event', BEV.CONNECTED],
         ['read', 0],
@@ -475,16 +475,16 @@ describe('triggering', () => {
   })
 
   test('a stream with deferred callbacks never calls them in trigger()', () => {
-    const { stream, calls, turn } = open({ deferCallbacks: true })
+    const { stream, calls, pass } = open({ deferCallbacks: true })
     stream.trigger(EV.READ)
     expect(calls).toEqual([])
-    turn()
+    pass()
     expect(calls).toEqual([['read', 0]])
   })
 
   test('an exception of a callback leaves the loop, and loses neither callbacks nor bytes', () => {
     for (const deferCallbacks of [true, false]) {
-      const { base, stream, far, calls, turn } = open({ deferCallbacks })
+      const { base, stream, far, calls, pass } = open({ deferCallbacks })
       let isFirst = true
       stream.setCallbacks({
         onRead: ({ input, output }) => {
@@ -501,7 +501,7 @@ describe('triggering', () => {
       writeText(far, 'again')
       socket.shutdown(far, 'write')
       expect(() => base.dispatch()).toThrow('thrown by onRead')
-      turn()
+      pass()
       expect(readText(far)).toBe('again')
       expect(calls).toContainEqual(['write', 0])
       expect(calls).toContainEqual(['event', BEV.EOF | BEV.READING])
@@ -558,10 +558,10 @@ describe('closing', () => {
   })
 
   test('afterwards every call is refused, and the input remains', () => {
-    const { stream, far, turn } = open()
+    const { stream, far, pass } = open()
     stream.enable(EV.READ)
     writeText(far, 'kept')
-    turn()
+    pass()
     stream.close()
     const calls: (() => unknown)[] = [
       () => stream.enable(EV.READ),
@@ -584,20 +584,20 @@ describe('closing', () => {
 })
 
 describe('another descriptor', () => {
-  test('replaces the one before, and the output is kept', () => {
-    const { base, stream, far, calls, turn } = open()
+  test('replaces the previous one, and the output is kept', () => {
+    const { base, stream, far, calls, pass } = open()
     const [other, farther] = openPair()
     stream.enable(EV.READ)
     fill(stream.fd)
     stream.write('for the new one')
-    turn()
+    pass()
     const before = stream.fd
     expect(stream.setFd(other)).toBe(before)
-    turn()
+    pass()
     expect(readText(farther)).toBe('for the new one')
     writeText(far, 'from the old one')
     writeText(farther, 'from the new one')
-    turn()
+    pass()
     expect(String(stream.read())).toBe('from the new one')
     expect(stream.setFd(-1)).toBe(other)
     expect(base.events()).toEqual([])

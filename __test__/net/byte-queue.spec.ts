@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { ByteQueue, type LineEnd } from '../../net.js'
 import { refusal } from '../support/errors.js'
 
-/** A queue of the given chunks, none of which lies behind the one before in memory. */
+/** A queue of the given chunks, which are not adjacent in memory. */
 function queueOf(...texts: string[]): ByteQueue {
   const queue = new ByteQueue()
   for (const text of texts) queue.append(Uint8Array.from(Buffer.from(text)))
@@ -66,7 +66,7 @@ describe('removing bytes', () => {
     expect(queue.length).toBe(6)
   })
 
-  test('discards as much as there is', () => {
+  test('discards at most the length of the queue', () => {
     const queue = queueOf('abc', 'def')
     expect(queue.drain(4)).toBe(4)
     expect(String(queue.peek())).toBe('ef')
@@ -123,7 +123,7 @@ describe('finding bytes', () => {
     expect(queue.indexOf('ab', 100)).toBe(-1)
   })
 
-  test('agrees with searching one piece, for every way to cut it', () => {
+  test('returns the same position for every division into chunks', () => {
     const text = 'aabaabaaab'
     for (let cuts = 0; cuts < 1 << (text.length - 1); cuts += 1) {
       const chunks = [text[0] as string]

@@ -4,7 +4,7 @@ import { connect, listen, socket } from '../../net.js'
 import { baseOn, LOOPBACK, openDescriptors, portOf, running, silence, until } from './support.js'
 
 describe('a connect', () => {
-  test('from a given address and port is seen as such by the other end', async () => {
+  test('uses the local address that it is given', async () => {
     const base = await running()
     const peers: unknown[] = []
     const listener = listen(base, { host: LOOPBACK, port: 0 }, (fd, peer) => {
@@ -17,7 +17,7 @@ describe('a connect', () => {
     expect(peers).toEqual([socket.address(fd), socket.address(raw)])
     expect(peers).toMatchObject([{ host: '127.0.0.42' }, { host: '127.0.0.43' }])
     for (const each of [fd, raw]) socket.close(each)
-    // Taken by the listener, on every address of this host that it listens at.
+    // The listener uses this address and port.
     const own = { localAddress: LOOPBACK, localPort: listener.address.port }
     await expect(connect(base, listener.address, own)).rejects.toMatchObject({
       code: 'EADDRINUSE',
@@ -33,7 +33,7 @@ describe('a connect', () => {
     })
   })
 
-  test('to an unreachable network is ENETUNREACH', async () => {
+  test('to an unreachable network fails with ENETUNREACH', async () => {
     const base = await running()
     const before = openDescriptors()
     // There are no TCP connections to a broadcast address.
@@ -46,25 +46,25 @@ describe('a connect', () => {
     expect(openDescriptors()).toBe(before)
   })
 
-  test('to a listener that closes meanwhile is refused', async () => {
+  test('to a listener that closes during the connect is refused', async () => {
     const base = await running()
     const listening = socket.listen({ host: '127.0.0.77', port: 0, backlog: 0 })
     const port = portOf(socket.address(listening))
     await silence('127.0.0.77', port)
     const attempt = connect(base, { host: '127.0.0.77', port })
     socket.close(listening)
-    // The kernel knocks again by itself, after a second.
+    // The kernel sends the SYN again after a second: RFC 6298, section 2.
     await expect(attempt).rejects.toMatchObject({ code: 'ECONNREFUSED', syscall: 'connect' })
   })
 
-  test('that is reset before the loop polls is ECONNRESET', async () => {
+  test('that is reset before the loop polls fails with ECONNRESET', async () => {
     const base = baseOn()
     const listening = socket.listen({ host: LOOPBACK, port: 0 })
     const before = openDescriptors()
     const attempt = connect(base, { host: LOOPBACK, port: portOf(socket.address(listening)) })
     let fd = -1
     await until(() => (fd = socket.accept(listening)) !== -1, 'the connection')
-    // Closing without a farewell is a reset.
+    // A close with a linger time of 0 sends a reset.
     socket.setOption(fd, 'linger', 0)
     socket.close(fd)
     base.dispatch()

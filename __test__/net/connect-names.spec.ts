@@ -10,10 +10,10 @@ import { connect, listen, socket, type LookupAnswer, type LookupFunction } from 
 import { baseOn, closedPort, LOOPBACK, openDescriptors, portOf, running, silence, until } from './support.js'
 
 const name = 'example.test'
-/** So long that an attempt which waits for it is not begun while a test lasts. */
+/** A delay in milliseconds that does not expire during a test, so that the attempt after it does not start. */
 const NEVER = 3_600_000
 
-/** A look-up that says nothing. */
+/** A look-up that never answers. */
 const silent: LookupFunction = () => {}
 
 /** A look-up that answers more than once. */
@@ -28,29 +28,29 @@ function finds(...addresses: string[]): LookupFunction {
   return () => Promise.resolve(addresses)
 }
 
-/** The same port at each host, bound before it is listened at. */
-function samePort(hosts: readonly string[]): { port: number; doors: number[] } {
+/** A listener at each host, all at the same port. */
+function samePort(hosts: readonly string[]): { port: number; listeners: number[] } {
   for (let attempt = 0; attempt < 50; attempt++) {
-    const doors: number[] = []
+    const listeners: number[] = []
     try {
       let port = 0
       for (const host of hosts) {
         const listening = socket.listen({ host, port, backlog: 0 })
-        doors.push(listening)
+        listeners.push(listening)
         port = portOf(socket.address(listening))
       }
-      onTestFinished(() => doors.forEach((listening) => socket.close(listening)))
-      return { port, doors }
+      onTestFinished(() => listeners.forEach((listening) => socket.close(listening)))
+      return { port, listeners }
     } catch (error) {
-      doors.forEach((listening) => socket.close(listening))
-      // Somebody else has it at one of the others.
+      listeners.forEach((listening) => socket.close(listening))
+      // Another socket has the port at one of the hosts.
       if ((error as { code?: string }).code !== 'EADDRINUSE') throw error
     }
   }
-  throw new Error('no port is free everywhere')
+  throw new Error('no port is free at every host')
 }
 
-describe('of several addresses', () => {
+describe('a connect to several addresses', () => {
   let base: EventBase
   let before: number
 
@@ -59,38 +59,38 @@ describe('of several addresses', () => {
     before = openDescriptors()
   })
 
-  test('one that never answers is skipped, and its attempt is cancelled', async () => {
+  test('starts the next attempt if an address does not answer, and cancels the first one', async () => {
     const { port } = samePort(['::1', LOOPBACK])
     await silence('::1', port)
     const open = openDescriptors()
     const start = performance.now()
     const fd = await connect(base, { host: name, port }, { lookup: finds('::1', LOOPBACK), attemptDelay: 30 })
-    // It waited for the first address before it tried the second; counted from the pass that it began in.
+    // The second attempt waits for `attemptDelay`, which counts from the start of a pass of the loop.
     expect(performance.now() - start).toBeGreaterThanOrEqual(15)
     expect(socket.peer(fd)).toMatchObject({ host: LOOPBACK, port })
     expect(openDescriptors()).toBe(open + 1)
     socket.close(fd)
   })
 
-  test('the first continues while others are tried, and is used if it answers first', async () => {
-    const { port, doors } = samePort([LOOPBACK, '::1', '127.0.0.77'])
+  test('continues the first attempt while others run, and uses it if it succeeds first', async () => {
+    const { port, listeners } = samePort([LOOPBACK, '::1', '127.0.0.77'])
     for (const host of ['::1', '127.0.0.77', LOOPBACK]) await silence(host, port)
     const open = openDescriptors()
     const lookup = finds(LOOPBACK, '::1', '127.0.0.77')
     const attempt = connect(base, { host: name, port }, { lookup, attemptDelay: 10 })
-    // All three are on their way.
+    // All three attempts are in progress.
     await until(() => openDescriptors() === open + 3, 'three attempts')
-    // Room for all who knock there: the kernel does so again by itself, after a second.
-    const fd = doors.shift() ?? -1
+    // The queue now has room, and the kernel sends the SYN again after a second: RFC 6298, section 2.
+    const fd = listeners.shift() ?? -1
     const listener = listen(base, { fd, backlog: 128 }, (accepted) => socket.close(accepted))
     const winner = await attempt
     expect(socket.peer(winner)).toMatchObject({ host: LOOPBACK })
     socket.close(winner)
     listener.close()
-    await until(() => openDescriptors() === open - 1, 'the closing of the others')
+    await until(() => openDescriptors() === open - 1, 'the other attempts to be closed')
   })
 
-  test('a refusal starts the next immediately, however long the delay', async () => {
+  test('starts the next attempt immediately after a refusal, whatever the delay', async () => {
     const listener = listen(base, { host: '127.0.0.78', port: 0 }, (fd) => socket.close(fd))
     const { port } = listener.address
     const open = openDescriptors()
@@ -101,7 +101,7 @@ describe('of several addresses', () => {
     socket.close(fd)
   })
 
-  test('if none answers, one failure has all of theirs', async () => {
+  test('rejects with all errors if every attempt fails', async () => {
     const port = closedPort()
     const lookup = finds('255.255.255.255', LOOPBACK, '127.0.0.79')
     const error = await connect(base, { host: name, port }, { lookup, attemptDelay: NEVER }).catch(
@@ -124,7 +124,7 @@ describe('of several addresses', () => {
     expect(openDescriptors()).toBe(before)
   })
 
-  test('the same one twice is one address, and a plain failure', async () => {
+  test('treats a repeated address as one, and rejects with its error alone', async () => {
     const port = closedPort()
     const error = await connect(base, { host: name, port }, { lookup: finds(LOOPBACK, LOOPBACK) }).catch(
       (reason: unknown) => reason,
@@ -133,7 +133,7 @@ describe('of several addresses', () => {
     expect(error).toMatchObject({ code: 'ECONNREFUSED', address: LOOPBACK, port })
   })
 
-  test('silent ones are cancelled at the timeout, with ETIMEDOUT', async () => {
+  test('cancels attempts without an answer at the timeout, with ETIMEDOUT', async () => {
     const { port } = samePort([LOOPBACK, '::1'])
     for (const host of [LOOPBACK, '::1']) await silence(host, port)
     const open = openDescriptors()
@@ -147,7 +147,7 @@ describe('of several addresses', () => {
     expect(base.events().filter(({ event }) => event !== undefined)).toHaveLength(1)
   })
 
-  test('an abort and closing the base cancel every attempt', async () => {
+  test('cancels every attempt on an abort, and when the base is closed', async () => {
     const { port } = samePort([LOOPBACK, '::1'])
     for (const host of [LOOPBACK, '::1']) await silence(host, port)
     const open = openDescriptors()
@@ -166,7 +166,7 @@ describe('of several addresses', () => {
     expect(openDescriptors()).toBeLessThanOrEqual(open)
   })
 
-  test('those of another family than the local address are not tried', async () => {
+  test('does not try addresses of another family than the local address', async () => {
     const { port } = samePort(['::1', LOOPBACK])
     const lookup = finds('::1', LOOPBACK)
     const fd = await connect(
@@ -249,8 +249,8 @@ describe('a look-up', () => {
     }
   })
 
-  test('of a name that cannot exist is ENOTFOUND', async () => {
-    // A label is 63 bytes at most, so that no server is asked.
+  test('of a name that cannot exist fails with ENOTFOUND', async () => {
+    // A label has at most 63 bytes (RFC 1035, section 2.3.4), so no server is queried.
     const host = `${'x'.repeat(64)}.invalid`
     await expect(connect(base, { host, port: 1 })).rejects.toMatchObject({
       code: 'ENOTFOUND',
@@ -259,7 +259,7 @@ describe('a look-up', () => {
     })
   })
 
-  test('that never answers is ignored after the timeout, an abort or the end of the base', async () => {
+  test('that never answers is abandoned at the timeout, on an abort, and when the base is closed', async () => {
     const target = { host: name, port: 1 }
     await expect(connect(base, target, { lookup: silent, timeout: 10 })).rejects.toMatchObject({
       code: 'ETIMEDOUT',
@@ -322,7 +322,7 @@ describe('a look-up', () => {
     ['transparent 1', 'ERR_INVALID_ARG_TYPE', { transparent: 1 }],
     ['freeBind 1', 'ERR_INVALID_ARG_TYPE', { freeBind: 1 }],
     ['signal { aborted }', 'ERR_INVALID_ARG_TYPE', { signal: { aborted: false } }],
-  ])('is not begun with %s: %s', async (_what, code, options) => {
+  ])('does not start with %s: %s', async (_what, code, options) => {
     await expect(connect(base, { host: LOOPBACK, port: 1 }, options)).rejects.toMatchObject({ code })
   })
 })
@@ -332,7 +332,7 @@ test('a race continues in a blocking loop', async () => {
   const { port } = samePort(['::1', LOOPBACK])
   await silence('::1', port)
   const attempt = connect(base, { host: name, port }, { lookup: finds('::1', LOOPBACK), attemptDelay: 20 })
-  // The look-up's answer is heard.
+  // The look-up answers.
   await immediate()
   base.dispatch()
   const fd = await attempt

@@ -19,7 +19,7 @@ import {
 } from './support.js'
 
 describe.each(everyMethod)('on %s', (method) => {
-  test('a listening port answers, with a descriptor that works', async () => {
+  test('a connect to a listening port resolves with a usable descriptor', async () => {
     const base = await running(method)
     const port = await serve((peer) => peer.end('hello'))
     const fd = await connect(base, { host: LOOPBACK, port })
@@ -30,7 +30,7 @@ describe.each(everyMethod)('on %s', (method) => {
     socket.close(fd)
   })
 
-  test('a closed port refuses, a silent host times out', async () => {
+  test('a connect to a closed port is refused, one to a host that does not answer times out', async () => {
     const base = await running(method)
     const before = openDescriptors()
     const port = closedPort()
@@ -54,15 +54,15 @@ describe.each(everyMethod)('on %s', (method) => {
       syscall: 'connect',
     })
     const took = performance.now() - start
-    // Counted from the pass that this runs in, which may have begun a little before.
+    // The timeout counts from the start of the pass, which may precede `start`.
     expect(took).toBeGreaterThanOrEqual(40)
-    // The kernel itself would go on for two minutes.
+    // The kernel alone gives up after about two minutes: tcp_syn_retries, tcp(7).
     expect(took).toBeLessThan(60_000)
     expect(openDescriptors()).toBe(beforeSilence)
   })
 })
 
-describe('in a run', () => {
+describe('during a run', () => {
   let base: EventBase
   let before: number
 
@@ -76,7 +76,7 @@ describe('in a run', () => {
   })
 
   test('a name is looked up and each of its addresses is tried', async () => {
-    // The listener takes IPv4 alone; localhost may come as ::1 first.
+    // The listener accepts IPv4 only; localhost may resolve to ::1 first.
     const listener = listen(base, { host: LOOPBACK, port: 0 }, (fd) => socket.close(fd))
     const fd = await connect(base, { host: 'localhost', port: portOf(listener.address) }, { timeout: 2000 })
     expect(socket.peer(fd)).toMatchObject({ host: LOOPBACK })
@@ -90,7 +90,7 @@ describe('in a run', () => {
     })
   })
 
-  test('a path answers, and one that does not exist is ENOENT', async () => {
+  test('a connect to a path resolves, one to a path that does not exist fails with ENOENT', async () => {
     const path = `${folder()}/listening`
     const listener = listen(base, { path }, (fd) => socket.close(fd))
     const fd = await connect(base, { path })
@@ -107,7 +107,7 @@ describe('in a run', () => {
     await expect(connect(base, target, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
   })
 
-  test('a wrong argument rejects, and opens nothing', async () => {
+  test('an invalid argument rejects, and opens no descriptor', async () => {
     const target = { host: LOOPBACK, port: 1 }
     const wrong: [string, Promise<number>][] = [
       ['ERR_INVALID_ARG_TYPE', connect({} as never, target)],
@@ -146,7 +146,7 @@ test('closing the base rejects a connect in progress', async () => {
   await expect(connect(base, target)).rejects.toMatchObject({ code: 'ERR_EVENT_CLOSED' })
 })
 
-test('it settles after a blocking loop', async () => {
+test('a connect settles after a blocking loop', async () => {
   const base = baseOn()
   const port = await serve(() => {})
   const attempt = connect(base, { host: LOOPBACK, port })

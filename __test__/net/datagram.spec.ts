@@ -22,7 +22,7 @@ async function client(host = LOOPBACK): Promise<Socket> {
   return made
 }
 
-/** Receives until `count` are there. */
+/** Receives `count` datagrams. */
 async function receive(fd: number, count: number, batch = new DatagramBatch()): Promise<[string, unknown][]> {
   const all: [string, unknown][] = []
   await until(() => {
@@ -36,7 +36,7 @@ async function receive(fd: number, count: number, batch = new DatagramBatch()): 
   return all
 }
 
-test('a batch has the bytes, the order and the senders', async () => {
+test('a received batch has the bytes, the order and the senders', async () => {
   for (const host of [LOOPBACK, '::1']) {
     const { fd, address } = bind(host)
     expect(address).toMatchObject({ host, family: host === LOOPBACK ? 'IPv4' : 'IPv6' })
@@ -80,18 +80,18 @@ test('a datagram longer than its slot is truncated, and reported as such', async
   for (const length of [63, 64, 65, 9000, 0]) large.add(bytes.subarray(0, length))
   expect(socket.sendMany(from, large)).toBe(5)
   const small = new DatagramBatch({ size: 64 })
-  const told: [number, boolean][] = []
+  const received: [number, boolean][] = []
   await until(() => {
     if (socket.receiveMany(fd, small) < 0) return false
     for (let index = 0; index < small.count; index++) {
       const length = small.length(index)
-      told.push([length, small.truncated(index)])
+      received.push([length, small.truncated(index)])
       expect(small.bytes(index).equals(bytes.subarray(0, length))).toBe(true)
       expect(small.data.subarray(index * 64, index * 64 + length).equals(small.bytes(index))).toBe(true)
     }
-    return told.length === 5
+    return received.length === 5
   })
-  expect(told).toEqual([
+  expect(received).toEqual([
     [63, false],
     [64, false],
     [64, true],
@@ -147,17 +147,17 @@ test('a loop dispatches datagrams', async () => {
   const base = await running()
   const { fd, address } = bind()
   const batch = new DatagramBatch()
-  const heard: string[] = []
+  const received: string[] = []
   const event = base.newEvent(fd, EV.READ | EV.PERSIST, () => {
     while (socket.receiveMany(fd, batch) > 0) {
-      for (let index = 0; index < batch.count; index++) heard.push(String(batch.bytes(index)))
+      for (let index = 0; index < batch.count; index++) received.push(String(batch.bytes(index)))
     }
   })
   event.add()
   const far = await client()
   for (const text of ['one', 'two', 'three']) far.send(text, address.port, LOOPBACK)
-  await until(() => heard.length === 3)
-  expect(heard).toEqual(['one', 'two', 'three'])
+  await until(() => received.length === 3)
+  expect(received).toEqual(['one', 'two', 'three'])
   event.close()
 })
 
@@ -211,12 +211,12 @@ test('an IPv6 socket receives IPv4 datagrams, unless ipv6Only is set', async () 
   expect(await receive(both, 1)).toEqual([['hello', from]])
   socket.close(both)
   const only = socket.bindDatagram({ host: '::', port, ipv6Only: true })
-  // The port is free for IPv4: the other socket has not taken it.
+  // The IPv6 socket leaves the port free for IPv4.
   socket.close(socket.bindDatagram({ host: LOOPBACK, port }))
   socket.close(only)
 })
 
-test('peeking leaves the bytes there', () => {
+test('peek() leaves the bytes in the socket', () => {
   const [near, far] = socket.pair()
   const buffer = Buffer.alloc(8)
   expect(socket.peek(near, buffer)).toBe(-1)

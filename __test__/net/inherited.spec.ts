@@ -10,8 +10,8 @@ import { baseOn, dial, folder, LOOPBACK, openDescriptors, portOf, running, throw
 const fixture = fileURLToPath(new URL('../fixtures/activated.ts', import.meta.url))
 const anyPort = { host: LOOPBACK, port: 0 }
 
-describe('a descriptor from elsewhere', () => {
-  test('is listened on, and closed with the listener', async () => {
+describe('an inherited descriptor', () => {
+  test('accepts connections, and is closed with its listener', async () => {
     const base = await running()
     const before = openDescriptors()
     const fd = socket.listen(anyPort)
@@ -26,10 +26,10 @@ describe('a descriptor from elsewhere', () => {
     await until(() => accepted === 1)
     listener.close()
     expect(thrown(() => socket.address(fd))).toMatchObject({ code: 'EBADF' })
-    await until(() => openDescriptors() <= before + 1, 'the closing of the rest but the client')
+    await until(() => openDescriptors() <= before + 1, 'every descriptor but the client to be closed')
   })
 
-  test('does not remove its path', () => {
+  test('keeps its path when its listener is closed', () => {
     const base = baseOn()
     const path = `${folder()}/listening`
     const listener = listen(base, { fd: socket.listen({ path }) }, () => {})
@@ -39,9 +39,9 @@ describe('a descriptor from elsewhere', () => {
     unlinkSync(path)
   })
 
-  test('with a backlog is made to listen', async () => {
+  test('starts to listen if a backlog is given', async () => {
     const base = await running()
-    // Bound, and not listening any more: the one way to have such a socket here.
+    // On Linux shutdown(2) makes a listening socket bound and not listening.
     const fd = socket.listen(anyPort)
     socket.shutdown(fd, 'read')
     expect(thrown(() => listen(base, { fd }, () => {}))).toMatchObject({
@@ -117,12 +117,12 @@ describe('the variables of a service manager', () => {
     ['a pid of 0', { LISTEN_FDS: '1', LISTEN_PID: '0' }],
     ['a pid of text', { LISTEN_FDS: '1', LISTEN_PID: 'me' }],
     ['too many names', { LISTEN_FDS: '1', LISTEN_FDNAMES: 'a:b' }],
-  ])('that are wrong are refused: %s', (_what, variables) => {
+  ])('with invalid values are refused: %s', (_what, variables) => {
     Object.assign(process.env, { LISTEN_PID: String(process.pid) }, variables)
     expect(thrown(() => inheritedDescriptors())).toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
   })
 
-  test('that claim more descriptors than are open are refused, and an option of the wrong type too', () => {
+  test('with more descriptors than are open are refused, and so is an option of the wrong type', () => {
     Object.assign(process.env, { LISTEN_PID: String(process.pid), LISTEN_FDS: '2000000000' })
     expect(thrown(() => inheritedDescriptors())).toMatchObject({ code: 'EBADF', syscall: 'fcntl' })
     expect(thrown(() => inheritedDescriptors({ unset: 1 as never }))).toMatchObject({
@@ -136,19 +136,19 @@ describe('the variables of a service manager', () => {
 
 test('an activated process serves on the inherited descriptor, which its children do not inherit', async () => {
   const web = socket.listen(anyPort)
-  const doors = [web, socket.listen({ path: `${folder()}/listening` })]
+  const listening = [web, socket.listen({ path: `${folder()}/listening` })]
   const port = portOf(socket.address(web))
-  onTestFinished(() => doors.forEach((fd) => socket.close(fd)))
-  // The shell's own number is the one that the program in its place has.
+  onTestFinished(() => listening.forEach((fd) => socket.close(fd)))
+  // After `exec` the program has the process id of the shell.
   const script = 'LISTEN_FDS=2 LISTEN_FDNAMES=web:admin LISTEN_PID=$$ exec "$0" --import tsx "$1"'
   const child = spawn('sh', ['-c', script, process.execPath, fixture], {
-    stdio: ['ignore', 'pipe', 'inherit', ...doors],
+    stdio: ['ignore', 'pipe', 'inherit', ...listening],
   })
   onTestFinished(() => void child.kill('SIGKILL'))
-  let told = ''
-  child.stdout?.setEncoding('utf8').on('data', (text: string) => (told += text))
-  await until(() => told.endsWith('\n'), 'the child')
-  expect(JSON.parse(told)).toEqual({
+  let output = ''
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (output += text))
+  await until(() => output.endsWith('\n'), 'the child')
+  expect(JSON.parse(output)).toEqual({
     inherited: [
       { fd: 3, name: 'web' },
       { fd: 4, name: 'admin' },

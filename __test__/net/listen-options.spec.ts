@@ -20,7 +20,7 @@ import {
 
 const anyPort = { host: LOOPBACK, port: 0 }
 
-/** The descriptor of the first connection that a listener of these options accepts. */
+/** The descriptor of the first connection that a listener with these options accepts. */
 async function firstConnection(options: ListenOptions): Promise<number> {
   const base = await running()
   let first = -1
@@ -65,7 +65,7 @@ test('two bases share an address and the connections to it', async () => {
   const [here, there]: [number[], number[]] = [[], []]
   const listening = listen(first, { ...anyPort, reusePort: true }, (fd) => here.push(fd))
   listen(second, { ...listening.address, reusePort: true }, (fd) => there.push(fd))
-  // Which of the two is asked depends on the client's port: a hundred are not all with one.
+  // The kernel selects a listener by a hash of the addresses and ports, so that a hundred clients reach both.
   const clients = Array.from({ length: 100 }, () => socket.connect(listening.address))
   await until(() => here.length + there.length === clients.length, 'a hundred connections')
   for (const fd of [...clients, ...here, ...there]) socket.close(fd)
@@ -103,8 +103,8 @@ test('fastOpen sets the length of its queue, and a backlog of -1 is the default'
   socket.close(listening)
 })
 
-test('an explicit backlog limits the connections that wait', async () => {
-  // The queue of this port is full, which is what its backlog of 0 says.
+test('an explicit backlog limits the pending connections', async () => {
+  // The listener at this port has a backlog of 0, and its queue is full.
   const fd = socket.connect({ host: LOOPBACK, port: await silentPort() })
   expect(thrown(() => socket.peer(fd))).toMatchObject({ code: 'ENOTCONN' })
   socket.close(fd)
@@ -120,7 +120,7 @@ test.each<[keyof BindOptions, BindOptions]>([
   ['noDelay', { noDelay: true }],
   ['keepAlive', { keepAlive: true }],
   ['keepAliveIdle', { keepAliveIdle: 1000 }],
-])('%s is refused for a path, and beside a descriptor', (name, options) => {
+])('%s is refused with a path, and with a descriptor', (name, options) => {
   const base = baseOn()
   const path = `${folder()}/listening`
   const before = openDescriptors()
@@ -133,7 +133,7 @@ test.each<[keyof BindOptions, BindOptions]>([
   const fd = socket.listen(anyPort)
   const refused = thrown(() => listen(base, { fd, ...options }, () => {}))
   expect(refused).toMatchObject({ code: 'ERR_OUT_OF_RANGE', message: expect.stringContaining(name) })
-  // It is still the caller's.
+  // The caller keeps the descriptor.
   socket.close(fd)
   expect(openDescriptors()).toBe(before)
 })
@@ -159,7 +159,7 @@ test.each<[string, string, object]>([
   expect(openDescriptors()).toBe(before)
 })
 
-test('a listener that is made paused accepts once it is resumed', () => {
+test('a listener that is created paused accepts after it is resumed', () => {
   const base = baseOn()
   let accepted = 0
   const listener = listen(base, { ...anyPort, paused: true }, (fd) => {

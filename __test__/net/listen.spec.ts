@@ -58,7 +58,7 @@ describe.each(everyMethod)('on %s', (method) => {
   })
 })
 
-/** Three connections that wait. */
+/** Three pending connections. */
 function knock(address: SocketAddress): () => void {
   const clients = [1, 2, 3].map(() => socket.connect({ host: LOOPBACK, port: portOf(address) }))
   return () => clients.forEach((fd) => socket.close(fd))

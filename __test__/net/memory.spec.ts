@@ -57,7 +57,7 @@ test('memory of a large read holds no byte of another stream and is not used by 
   }
 })
 
-test('what is left of a stream stays when the memory of a line is transferred', () => {
+test('the rest of the input remains when the memory of a line is transferred', () => {
   const base = openBase()
   const [near, far] = openPair()
   writeText(far, 'one\ntwo\nthree')
@@ -100,7 +100,7 @@ test('a Duplex whose input was transferred is destroyed with an error', async ()
   expect(duplex.destroyed).toBe(true)
 })
 
-test('an output with a hole is not written across it', () => {
+test('nothing is written if the memory of a chunk of the output was transferred', () => {
   const base = openBase()
   const [near, far] = openPair()
   const failures: unknown[] = []

@@ -12,7 +12,7 @@ const fixture = fileURLToPath(new URL('../fixtures/unprivileged.ts', import.meta
 test('an operation without the privilege or the permission fails with the code of the system', async () => {
   const place = folder()
   onTestFinished(() => chmodSync(place, 0o700))
-  // Its own process: privileges are the process's.
+  // In a process of its own, which drops its privileges.
   const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', fixture, place])
   const path = `${place}/listening`
   expect(JSON.parse(stdout)).toEqual({

@@ -40,13 +40,13 @@ test('a running proxy keeps the process alive', async () => {
   expect(await ended).toEqual([null, 'SIGTERM'])
 })
 
-test('after unref() it does not', async () => {
+test('after unref() a proxy does not keep the process alive', async () => {
   const { process, ended } = await child('unref')
   process.disconnect()
   expect(await ended).toEqual([0, null])
 })
 
-test('process.exit() and an uncaught error end it with open connections', async () => {
+test('process.exit() and an uncaught error end the process with open connections', async () => {
   for (const [how, code] of [
     ['exit', 7],
     ['throw', 1],
@@ -61,7 +61,7 @@ test('process.exit() and an uncaught error end it with open connections', async 
   }
 })
 
-test('it forwards while JavaScript is blocked', async () => {
+test('a proxy forwards while JavaScript is blocked', async () => {
   const { port } = await child('busy')
   for (let round = 0; round < 5; round++) expect(await echoes(port)).toBe('hello')
 })
@@ -73,7 +73,7 @@ test('the end of a worker closes the threads and descriptors of its proxy', asyn
     const [port] = (await once(worker, 'message')) as [number]
     return { worker, port }
   }
-  // The first one opens what stays open.
+  // The first worker opens descriptors that stay open.
   await (await start()).worker.terminate()
   const before = openDescriptors()
   for (let round = 0; round < 3; round++) {

@@ -183,7 +183,7 @@ test('close() leaves no descriptor open, and is idempotent', async () => {
   await running.setUpstreams(upstream)
 })
 
-test('it is closed at the end of its scope', async () => {
+test('a proxy is closed at the end of its scope', async () => {
   let port = 0
   {
     await using running = await proxy({ listen: anywhere, upstream: await echo(), threads: 1 })
@@ -192,7 +192,7 @@ test('it is closed at the end of its scope', async () => {
   await expect(dial(port)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
 })
 
-test('a total limit holds for all connections together', async () => {
+test('a total limit applies to all connections together', async () => {
   const totalLimit = { rate: 200_000, burst: 20_000 }
   const running = await started({ upstream: await echo(), threads: 2, totalLimit })
   const bytes = pattern(60_000, 1)
@@ -261,7 +261,7 @@ test('a client that closes while its upstream does not answer ends the connect',
   expect(running.stats.upstreams).toMatchObject([{ open: 0, connected: 0, refused: 0 }])
 })
 
-test("a descriptor that does not listen stays the caller's", async () => {
+test('a descriptor that does not listen is refused, and the caller keeps it', async () => {
   const [one, other] = socket.pair()
   await expect(proxy({ listen: { fd: one }, upstream })).rejects.toMatchObject({ code: 'EINVAL' })
   socket.close(one)

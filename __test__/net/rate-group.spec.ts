@@ -22,7 +22,7 @@ async function greedy(base: EventBase, group: RateGroup) {
 }
 
 describe.each(everyMethod)('on %s', (method) => {
-  test('members together move at the rate, and each gets its share', async () => {
+  test('the members together transfer at the rate, and each gets its share', async () => {
     const base = await running(method)
     await atSomePace(async (pace) => {
       const [rate, burst] = [1_000_000 / pace, 20_000]

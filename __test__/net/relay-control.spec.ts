@@ -23,7 +23,7 @@ import {
 } from './support.js'
 
 describe.each(everyMethod)('on %s', (method) => {
-  test('a paused relay reads nothing and goes on where it was', async () => {
+  test('a paused relay reads nothing, and continues where it stopped', async () => {
     const base = await running(method)
     const [a, b] = [await connection(), await connection()]
     const ended = deferred<RelayEnd>()
@@ -33,7 +33,7 @@ describe.each(everyMethod)('on %s', (method) => {
     expect(pipe.paused).toBe(true)
     a.far.end('question')
     b.far.end('answer')
-    // Much longer than the idle timeout, which rests.
+    // Much longer than the idle timeout, which does not run while the relay is paused.
     await sleep(200)
     expect(pipe.closed).toBe(false)
     expect(pipe.stats).toMatchObject({ bytesAToB: 0, bytesBToA: 0 })
@@ -48,7 +48,7 @@ describe.each(everyMethod)('on %s', (method) => {
     expect(pipe.paused).toBe(false)
   })
 
-  test('what was read before goes first, both ways', async () => {
+  test('the prefix of each direction is sent before the bytes that the relay reads', async () => {
     const base = await running(method)
     const [a, b] = [await connection(), await connection()]
     const ended = deferred<RelayEnd>()
@@ -56,7 +56,7 @@ describe.each(everyMethod)('on %s', (method) => {
     const prefix = { aToB, bToA: Buffer.from('HTTP/1.1 200 Connection established\r\n\r\n') }
     relay(base, a.fd, b.fd, { prefix }, ended.resolve)
     const wanted = Buffer.concat([aToB, Buffer.from('and more')])
-    // The relay has bytes of its own.
+    // The relay has copied the prefix.
     aToB.fill(0)
     a.far.end('and more')
     b.far.end('hello')
@@ -66,7 +66,7 @@ describe.each(everyMethod)('on %s', (method) => {
     expect([reason, bytesAToB, bytesBToA]).toEqual(['end', 300_008, prefix.bToA.length + 5])
   })
 
-  test('an end that is still being connected is waited for', async () => {
+  test('a relay waits for a connect in progress', async () => {
     const base = await running(method)
     const port = await serve((peer) => {
       void drain(peer).then((request) => peer.end(`${request} indeed`))
@@ -81,7 +81,7 @@ describe.each(everyMethod)('on %s', (method) => {
     expect(await ended.promise).toMatchObject({ reason: 'end', bytesAToB: 5, bytesBToA: 23 })
   })
 
-  test('a refusal, and a host that does not answer, end the relay with what connect says', async () => {
+  test('a refused connect, and a host that does not answer, end the relay with the error of the connect', async () => {
     const base = await running(method)
     const silent = await silentPort()
     const before = openDescriptors()
@@ -111,7 +111,7 @@ describe.each(everyMethod)('on %s', (method) => {
     await until(() => openDescriptors() === before, 'every descriptor to be closed')
   })
 
-  test('however the bytes are moved, they arrive', async () => {
+  test('all bytes arrive, with every kind of transfer', async () => {
     const base = await running(method)
     for (const transfer of ['adaptive', 'copy', 'splice'] as const) {
       const [a, b] = [await connection(), await connection()]
@@ -130,14 +130,14 @@ describe.each(everyMethod)('on %s', (method) => {
   })
 })
 
-test('a relay that has failed and is still to be told can be paused, resumed, asked and closed', () => {
+test('a relay that has failed can be paused, resumed, queried and closed before onEnd is called', () => {
   const base = baseOn()
   const before = openDescriptors()
   const ends: RelayEnd[] = []
   for (const closing of [false, true]) {
     const [near, far] = socket.pair()
     const there = socket.connect({ host: LOOPBACK, port: closedPort() })
-    // Writable means that the connect is over.
+    // The descriptor is writable once the connect has completed.
     base.newEvent(there, EV.WRITE, () => {}).add()
     base.dispatch()
     const pipe = relay(base, near, there, {}, (end) => ends.push(end))
@@ -154,7 +154,7 @@ test('a relay that has failed and is still to be told can be paused, resumed, as
   expect(openDescriptors()).toBe(before)
 })
 
-test('pipes are given up with the last relay', async () => {
+test('pipes are closed with the last relay', async () => {
   const base = await running()
   const before = openDescriptors()
   const [a, b] = [await connection(), await connection()]
@@ -168,32 +168,32 @@ test('pipes are given up with the last relay', async () => {
   await until(() => openDescriptors() === before, 'every descriptor to be closed')
 })
 
-/** What a callback may do to a relay that is told of in it, and to its neighbour. */
-const deeds: [string, (own: Relay, other: Relay, base: EventBase) => void][] = [
+/** What `onEnd` may do to its own relay, and to another one. */
+const actions: [string, (own: Relay, other: Relay, base: EventBase) => void][] = [
   ['closes both', (own, other) => [own, other].forEach((pipe) => pipe.close())],
   ['pauses and resumes both', (own, other) => [own, other].forEach((pipe) => (pipe.pause(), pipe.resume()))],
   ['closes the base', (_own, _other, base) => base.close()],
 ]
 
-test.each(deeds)('a callback of a relay’s end that %s is obeyed once', async (_what, deed) => {
+test.each(actions)('an onEnd that %s is called once', async (_what, action) => {
   const before = openDescriptors()
   const base = await running()
   const [a, b, c, d] = [await connection(), await connection(), await connection(), await connection()]
-  let told = 0
-  let toldOther = 0
-  const other = relay(base, c.fd, d.fd, {}, () => toldOther++)
+  let calls = 0
+  let callsOfOther = 0
+  const other = relay(base, c.fd, d.fd, {}, () => callsOfOther++)
   const own: Relay = relay(base, a.fd, b.fd, {}, () => {
-    told++
-    deed(own, other, base)
+    calls++
+    action(own, other, base)
   })
   a.far.end()
   b.far.end()
-  await until(() => told === 1, 'the end')
+  await until(() => calls === 1, 'the end')
   c.far.end()
   d.far.end()
-  await until(() => other.closed, 'the other one’s end')
+  await until(() => other.closed, 'the end of the other relay')
   await sleep(10)
-  expect([told, toldOther <= 1, own.closed]).toEqual([1, true, true])
+  expect([calls, callsOfOther <= 1, own.closed]).toEqual([1, true, true])
   base.close()
   for (const { far } of [a, b, c, d]) far.destroy()
   await until(() => openDescriptors() <= before, 'every descriptor to be closed')
@@ -217,10 +217,10 @@ const wrong: [string, string, RelayOptions][] = [
   ['text in a prefix', 'ERR_INVALID_ARG_TYPE', { prefix: { aToB: 'hello' as never } }],
   ['an array in a prefix', 'ERR_INVALID_ARG_TYPE', { prefix: { bToA: [1, 2] as never } }],
   ['a transfer of magic', 'ERR_OUT_OF_RANGE', { transfer: 'magic' as never }],
-  ['a group that is none', 'ERR_INVALID_ARG_TYPE', { group: {} as never }],
+  ['a group of {}', 'ERR_INVALID_ARG_TYPE', { group: {} as never }],
 ]
 
-test.each(wrong)('%s is refused: %s, and the descriptors stay the caller’s', (_what, code, options) => {
+test.each(wrong)('%s is refused: %s, and the caller keeps the descriptors', (_what, code, options) => {
   const base = baseOn()
   const [a, b] = socket.pair()
   expect(thrown(() => relay(base, a, b, options))).toMatchObject({ name: 'EventError', code })
@@ -229,7 +229,7 @@ test.each(wrong)('%s is refused: %s, and the descriptors stay the caller’s', (
   socket.close(b)
 })
 
-test('a connection that JavaScript made is relayed with what JavaScript read', async () => {
+test('a connection that JavaScript made is relayed with the bytes that JavaScript read', async () => {
   const base = await running()
   const port = await serve((peer) => peer.pipe(peer))
   const a = await connection()

@@ -27,7 +27,7 @@ import {
 } from './support.js'
 
 describe.each(everyMethod)('on %s', (method) => {
-  test('a reset is passed on, not taken for an end', async () => {
+  test('a reset is forwarded as a reset, not as an end', async () => {
     const base = await running(method)
     const before = openDescriptors()
     const ended = deferred<RelayEnd>()
@@ -51,7 +51,7 @@ describe.each(everyMethod)('on %s', (method) => {
     await until(() => openDescriptors() === before, 'every descriptor to be closed')
   })
 
-  test('a client that vanishes in the middle of a transfer frees the upstream', async () => {
+  test('a client that resets its connection in the middle of a transfer closes that of the upstream', async () => {
     const base = await running(method)
     const before = openDescriptors()
     const ended = deferred<RelayEnd>()
@@ -66,11 +66,11 @@ describe.each(everyMethod)('on %s', (method) => {
     more()
     a.far.once('data', () => a.far.resetAndDestroy())
     expect((await ended.promise).reason).toBe('error')
-    await until(() => b.far.destroyed, 'the upstream to be told')
+    await until(() => b.far.destroyed, 'the connection of the upstream to be closed')
     await until(() => openDescriptors() === before, 'every descriptor to be closed')
   })
 
-  test('a peer that ends abruptly while nobody sends costs no time', async () => {
+  test('a relay with one direction ended, and no traffic, uses no CPU time', async () => {
     const base = await running(method)
     const [a, b] = [await connection(), await connection()]
     const pipe = relay(base, a.fd, b.fd)
@@ -87,7 +87,7 @@ describe.each(everyMethod)('on %s', (method) => {
   })
 })
 
-test('an upstream that never answers is left in time, and the client is told', async () => {
+test('a connect to an upstream that does not answer times out, and the client reads an end', async () => {
   const base = await running()
   const upstream = { host: LOOPBACK, port: await silentPort() }
   const failures: unknown[] = []
@@ -104,7 +104,7 @@ test('an upstream that never answers is left in time, and the client is told', a
   expect(failures).toMatchObject([{ code: 'ETIMEDOUT', syscall: 'connect' }])
 })
 
-test('an upstream that accepts and says nothing ends by the idle timeout', async () => {
+test('a relay to an upstream that accepts and sends nothing ends at its idle timeout', async () => {
   const base = await running()
   const port = await serve(() => {})
   const ended = deferred<RelayEnd>()
@@ -118,7 +118,7 @@ test('an upstream that accepts and says nothing ends by the idle timeout', async
   expect(await ended.promise).toMatchObject({ reason: 'idle', bytesAToB: 17, bytesBToA: 0 })
 })
 
-test('a descriptor that is not open is refused, and the other one stays the caller’s', () => {
+test('a descriptor that is not open is refused, and the caller keeps the other one', () => {
   const base = baseOn()
   const [near, far] = socket.pair()
   const [gone, other] = socket.pair()
@@ -135,7 +135,7 @@ test('a descriptor that is not open is refused, and the other one stays the call
   socket.close(far)
 })
 
-test('what cannot be waited for is refused, and both descriptors are closed', () => {
+test('a descriptor that the backend cannot poll is refused, and both descriptors are closed', () => {
   const base = baseOn()
   if ((base.features & Feature.FDS) !== 0) return
   const before = openDescriptors()
@@ -162,7 +162,7 @@ const wrong: [string, string, (base: EventBase, a: number, b: number) => unknown
   ['onEnd of 5', 'ERR_INVALID_ARG_TYPE', (base, a, b) => relay(base, a, b, {}, 5 as never)],
 ]
 
-test.each(wrong)('%s is refused: %s, and the descriptors stay the caller’s', (_what, code, call) => {
+test.each(wrong)('%s is refused: %s, and the caller keeps the descriptors', (_what, code, call) => {
   const base = baseOn()
   const [a, b] = socket.pair()
   expect(thrown(() => call(base, a, b))).toMatchObject({ name: 'EventError', code })

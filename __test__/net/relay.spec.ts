@@ -23,7 +23,7 @@ import {
 } from './support.js'
 
 describe.each(everyMethod)('on %s', (method) => {
-  test('bytes go both ways at once, and each end is passed on', async () => {
+  test('bytes pass in both directions at the same time, and each end is forwarded', async () => {
     const base = await running(method)
     const ended = deferred<RelayEnd>()
     const [a, b] = [await connection(), await connection()]
@@ -92,7 +92,7 @@ describe.each(everyMethod)('on %s', (method) => {
     pipe.close()
   })
 
-  test('silence ends it in time', async () => {
+  test('a relay without traffic ends at its idle timeout', async () => {
     const base = await running(method)
     const ended = deferred<RelayEnd>()
     const [a, b] = [await connection(), await connection()]
@@ -105,7 +105,7 @@ describe.each(everyMethod)('on %s', (method) => {
     expect((await received).map((bytes) => bytes.length)).toEqual([0, 0])
   })
 
-  test('a limit holds in each direction', async () => {
+  test('a limit applies to each direction', async () => {
     const base = await running(method)
     await atSomePace(async (pace) => {
       const [a, b] = [await connection(), await connection()]
@@ -115,14 +115,14 @@ describe.each(everyMethod)('on %s', (method) => {
       b.far.end(pattern(100_000, 2))
       await Promise.all([drain(a.far), drain(b.far)])
       const { durationMs } = await ended.promise
-      // 25 000 at once, 75 000 at 500 a millisecond; had both shared the tokens, more than twice that.
+      // 25 000 bytes immediately, then 75 000 at 500 per millisecond. With shared tokens it takes more than twice as long.
       expect(durationMs).toBeGreaterThanOrEqual(148 * pace)
       return durationMs < 290 * pace
     })
   })
 })
 
-test('close() closes both descriptors at once and is told once, in the loop', async () => {
+test('close() closes both descriptors immediately, and onEnd is called once, in the loop', async () => {
   const base = baseOn()
   const before = openDescriptors()
   const [near, far] = [socket.pair(), socket.pair()]
@@ -141,7 +141,7 @@ test('close() closes both descriptors at once and is told once, in the loop', as
   expect(openDescriptors()).toBe(before)
 })
 
-test('it works inside a blocking loop, and closing it in a callback ends the loop', () => {
+test('a relay runs in a blocking loop, and closing it in a callback ends the loop', () => {
   const base = baseOn()
   const [near, far] = [socket.pair(), socket.pair()]
   const ends: RelayEnd[] = []
@@ -164,7 +164,7 @@ test('it works inside a blocking loop, and closing it in a callback ends the loo
   for (const fd of [near[1], far[1]]) socket.close(fd)
 })
 
-test('its end is told in the asynchronous context of its beginning', async () => {
+test('onEnd is called in the asynchronous context of relay()', async () => {
   const base = await running()
   const storage = new AsyncLocalStorage<string>()
   const [a, b] = [await connection(), await connection()]
@@ -175,7 +175,7 @@ test('its end is told in the asynchronous context of its beginning', async () =>
   expect(await seen.promise).toBe('here')
 })
 
-test('hundreds of relays one after another leave nothing behind', async () => {
+test('hundreds of successive relays leave no descriptor open', async () => {
   const base = await running()
   const before = openDescriptors()
   for (let round = 0; round < 300; round++) {
@@ -189,14 +189,14 @@ test('hundreds of relays one after another leave nothing behind', async () => {
   expect(openDescriptors()).toBe(before)
 })
 
-test('closing the base closes every descriptor, without a word', () => {
+test('closing the base closes every descriptor, and does not call onEnd', () => {
   const before = openDescriptors()
   const base = new EventBase()
   const [near, far] = [socket.pair(), socket.pair()]
-  let told = false
-  const pipe = relay(base, near[0], far[0], {}, () => (told = true))
+  let isReported = false
+  const pipe = relay(base, near[0], far[0], {}, () => (isReported = true))
   base.close()
-  expect([pipe.closed, told]).toEqual([true, false])
+  expect([pipe.closed, isReported]).toEqual([true, false])
   pipe.close()
   expect(pipe.stats).toMatchObject({ bytesAToB: 0, bytesBToA: 0 })
   socket.close(near[1])

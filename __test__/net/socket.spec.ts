@@ -51,7 +51,7 @@ test('paths and abstract names are addresses too', () => {
   }
 })
 
-test('reading and writing distinguish bytes, nothing and the end', () => {
+test('read() and write() distinguish bytes, no bytes and the end', () => {
   for (const [near, far] of [socket.pair(), socket.pipe()]) {
     const buffer = Buffer.alloc(16)
     expect(socket.read(near, buffer)).toBe(-1)
@@ -181,7 +181,7 @@ describe('options', () => {
   })
 })
 
-test('a descriptor can be made to block and back', () => {
+test('a descriptor can be switched between blocking and nonblocking', () => {
   const [near, far] = socket.pair()
   socket.setNonblocking(near, false)
   socket.write(far, Buffer.from('x'))

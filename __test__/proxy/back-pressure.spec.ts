@@ -32,7 +32,7 @@ function connected(fd: number): boolean {
   }
 }
 
-/** Writes until nothing was taken for a while; returns the bytes written, and the most that the relay held. */
+/** Writes until no byte is accepted for a while; returns the bytes written, and the most that the relay held. */
 async function fill(fd: number, proxied: Proxied, most: number): Promise<{ sent: number; held: number }> {
   const piece = pattern(65_536, 1)
   let [sent, held, still] = [0, 0, 0]
@@ -92,7 +92,7 @@ describe.each(kinds)('$name', ({ start }) => {
     const client = socket.connect({ host: LOOPBACK, port: proxied.port })
     const server = await accepted.promise
     const piece = pattern(65_536, 1)
-    // The next write starts in the callback of the last, so only bytes that the kernel took are counted.
+    // The next write starts in the callback of the last, so only bytes that the kernel accepted are counted.
     let [sent, still, seen, open] = [0, 0, -1, true]
     server.on('close', () => (open = false))
     const send = (): void => {

@@ -34,7 +34,7 @@ const OVER = ['end', 'ECONNRESET', 'EPIPE']
 
 /** Runs a case, and expects that every descriptor it opened is closed, by kind. */
 async function leavesNothing(run: () => Promise<void>): Promise<void> {
-  // What the process opens once is opened first.
+  // The first run opens descriptors that the process keeps open.
   await (await dial(await serve((peer) => peer.end()))).destroy()
   const first = await start()
   first.base.close()
@@ -157,7 +157,7 @@ describe('the base is closed', () => {
 })
 
 describe('in a callback', () => {
-  test('onConnection may close its listener after relaying, and the relay goes on', async () => {
+  test('onConnection may close its listener after relaying, and the relay continues', async () => {
     const port = await serve((peer) => peer.pipe(peer))
     await leavesNothing(async () => {
       const { base, ended } = await start()

@@ -86,7 +86,7 @@ async function fire({ open }: Kind, from: number, count: number): Promise<Tally>
 }
 
 describe.each(kinds)('$name', (kind) => {
-  test('what arrives under fire is what was sent, and no descriptor is left', async () => {
+  test('random connections receive the bytes that were sent, and no descriptor is left', async () => {
     const repeat = `npm run fire -- --ts --seed ${seed} --connections ${connections}`
     // A first round loads and allocates what is needed once.
     const warm = await fire(kind, seed + 1, Math.ceil(connections / 5))

@@ -16,11 +16,11 @@ interface Report {
   readonly problems: readonly string[]
 }
 
-/** A proxy that may open 128 descriptors; `ask` returns its report. */
+/** A proxy that may open 128 descriptors; `query` returns its report. */
 async function starved(
   kind: string,
   upstream: number,
-): Promise<{ port: number; ask: () => Promise<Report> }> {
+): Promise<{ port: number; query: () => Promise<Report> }> {
   // RLIMIT_NOFILE applies to a process: getrlimit(2).
   const script = 'ulimit -n 128 && exec "$0" --import tsx "$@"'
   const child = spawn('sh', ['-c', script, process.execPath, fixture, kind, String(upstream)], {
@@ -30,7 +30,7 @@ async function starved(
   const lines = createInterface({ input: child.stdout })
   const next = async (): Promise<string> => ((await once(lines, 'line')) as [string])[0]
   const port = Number(await next())
-  const ask = async (): Promise<Report> => {
+  const query = async (): Promise<Report> => {
     const answer = next()
     child.stdin.write('\n')
     const report = JSON.parse(await answer) as Report
@@ -38,7 +38,7 @@ async function starved(
     const open = Object.fromEntries(Object.entries(report.open).filter(([of]) => of !== 'file'))
     return { ...report, open }
   }
-  return { port, ask }
+  return { port, query }
 }
 
 /** Sends a word; collects what returns until the connection ends in any way. */
@@ -60,8 +60,8 @@ test.each(['relay()', 'proxy()'])(
       served += 1
       peer.pipe(peer)
     })
-    const { port, ask } = await starved(kind, upstream)
-    const before = await ask()
+    const { port, query } = await starved(kind, upstream)
+    const before = await query()
     const words = Array.from({ length: 100 }, (_, index) => `word ${index}`)
     const clients = await Promise.all(words.map(() => dial(port)))
     const states = clients.map((client, index) => exchange(client, words[index] ?? ''))
@@ -72,13 +72,13 @@ test.each(['relay()', 'proxy()'])(
     expect(served).toBeLessThan(clients.length)
 
     // It does not spin without descriptors.
-    const [early, start] = [await ask(), performance.now()]
+    const [early, start] = [await query(), performance.now()]
     await sleep(500)
-    const late = await ask()
+    const late = await query()
     expect(late.busy - early.busy).toBeLessThan((performance.now() - start) * 0.6)
     expect(late.problems.length).toBeGreaterThan(0)
 
-    // Connections that end make room for those that wait.
+    // Connections that end release descriptors for those that wait.
     for (const client of clients) client.end()
     await until(() => states.every(({ over }) => over), 'an end to every connection')
     for (const [index, { received }] of states.entries()) expect(['', words[index]]).toContain(received)
@@ -90,10 +90,10 @@ test.each(['relay()', 'proxy()'])(
     await until(() => state.received === 'after it', 'an answer after the shortage')
     client.end()
     await until(() => state.over, 'its end')
-    let after: Report = await ask()
+    let after: Report = await query()
     for (let attempt = 0; attempt < 1000 && !isEqual(after.open, before.open); attempt += 1) {
       await sleep(10)
-      after = await ask()
+      after = await query()
     }
     expect(after.open).toEqual(before.open)
   },

@@ -84,7 +84,7 @@ it('a common timeout stands for a number, and nothing made by hand does', () => 
   event.add({ ms: 5 })
 })
 
-it('watchers are told a wait, or nothing but themselves', () => {
+it('a prepare callback receives the wait and its watcher, a check callback its watcher', () => {
   expectTypeOf<PrepareCallback>().parameters.toEqualTypeOf<[number | undefined, Watcher]>()
   expectTypeOf<CheckCallback>().parameters.toEqualTypeOf<[Watcher]>()
   expectTypeOf(base.onPrepare(() => {})).toEqualTypeOf<Watcher>()
@@ -92,7 +92,7 @@ it('watchers are told a wait, or nothing but themselves', () => {
   expectTypeOf<Watcher>().toExtend<Disposable>()
 })
 
-it('a callback is told a descriptor, bits and the event', () => {
+it('a callback receives a descriptor, bits and the event', () => {
   expectTypeOf<EventCallback>().parameters.toEqualTypeOf<[number, number, Event]>()
   base.newEvent(0, EV.READ, (fd, what, self) => {
     expectTypeOf(fd).toEqualTypeOf<number>()

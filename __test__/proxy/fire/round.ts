@@ -10,7 +10,7 @@ const HOST = '127.0.0.1'
 /** The number of concurrent connections. */
 const LANES = 48
 
-/** Milliseconds without the end of a connection. Only a connection that hangs takes them all. */
+/** Milliseconds without the end of a connection. Only a connection that hangs uses all of them. */
 const PATIENCE = 50_000
 
 /** The result of a round. */
