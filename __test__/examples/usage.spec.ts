@@ -25,7 +25,7 @@ const names = readdirSync(folder)
 /** `main-job`, which `npm start` runs, has a command line of its own. */
 const plain = names.filter((name) => name !== 'main-job')
 
-test.each(plain)('%s explains itself', async (name) => {
+test.each(plain)('%s --help prints its usage', async (name) => {
   const { code, out, err } = await example(name, '--help').ended
   expect([code, err]).toEqual([0, ''])
   expect(out.startsWith(`usage: ${name}.ts`)).toBe(true)
@@ -42,11 +42,12 @@ const refusals: [string, string[], RegExp][] = [
   ['udp-echo', ['--batch', '65'], /--batch must be a number from 1 to 64/],
 ]
 
-test.each(refusals)('%s refuses %j', async (name, args, message) => {
+test.each(refusals)('%s refuses %j by one line that names --help', async (name, args, message) => {
   const { code, out, err } = await example(name, ...args).ended
   expect([code, out]).toEqual([2, ''])
   expect(err).toMatch(message)
-  expect(err).toContain(`usage: ${name}.ts`)
+  expect(err.trim().split('\n')).toHaveLength(1)
+  expect(err).toContain(`(see ${name}.ts --help)`)
 })
 
 const failures: [string, string[], RegExp][] = [

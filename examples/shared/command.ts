@@ -1,13 +1,14 @@
 /** The command lines of the examples. */
 
 import { realpathSync } from 'node:fs'
+import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 
 import type { EventBase } from '../../index.js'
 import type { HostAndPort, SocketAddress, Target } from '../../net.js'
 
-/** A wrong command line: reported on the standard error, exit code 2. */
+/** A wrong command line. It is reported by one line on the standard error, and the exit code is 2. */
 export class UsageError extends Error {}
 
 type Options = NonNullable<ParseArgsConfig['options']>
@@ -16,7 +17,7 @@ type Parsed<O extends Options> = ReturnType<typeof parseArgs<{ options: O; allow
 
 /**
  * Runs an example if `url` is the script that node was started with. Sets the exit code: 0, 1 for a failure, or 2 for a
- * wrong command line. `--help` prints `usage`.
+ * wrong command line. `--help` prints `usage`; the message of a wrong command line refers to it.
  */
 export async function main<O extends Options>(
   url: string,
@@ -32,7 +33,8 @@ export async function main<O extends Options>(
     else await run(values, positionals)
   } catch (error) {
     const wrong = error instanceof UsageError
-    console.error(wrong ? `${error.message}\n\n${usage.trim()}` : (error as Error).message)
+    const { message } = error as Error
+    console.error(wrong ? `${message} (see ${basename(script)} --help)` : message)
     process.exitCode = wrong ? 2 : 1
   }
 }
