@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { BaseFlag, EventConfig } from '../../index.js'
 import { openBase } from '../support/base.js'
 
-/** How many different times a base shows, asked 2000 times in a row. */
+/** The number of different times that 2000 calls in a row return. */
 function timesShown(config: EventConfig): number {
   const base = openBase(config)
   return new Set(Array.from({ length: 2000 }, () => base.monotonic())).size

@@ -6,7 +6,7 @@ import { openBase, never } from '../support/base.js'
 import { openPair } from '../support/descriptors.js'
 import { refusal } from '../support/errors.js'
 
-/** What adding a socket in blocking mode comes to. */
+/** The result of adding a socket in blocking mode: 'added', or the code of the refusal. */
 function addBlocking(base: EventBase): string {
   const [left] = openPair()
   socket.setNonblocking(left, false)

@@ -7,7 +7,7 @@ import { filesBelow, read, root } from './documents.js'
 
 const text = read('ARCHITECTURE.md')
 
-/** The paths in back quotes that begin a line of the part behind `<!-- marker -->`, up to the next heading. */
+/** The paths in back quotes that begin a line of the part after `<!-- marker -->`, up to the next heading. */
 function listed(marker: string): string[] {
   const part = text.split(`<!-- ${marker} -->`)[1]?.split(/^## /m)[0] ?? ''
   return [...part.matchAll(/^(?:- |\| )`([^`]+)`/gm)].map((match) => match[1] ?? '')

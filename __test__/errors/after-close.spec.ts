@@ -47,7 +47,7 @@ const ofBase: Record<string, (base: EventBase) => unknown> = {
   activateBySignal: (base) => base.activateBySignal('SIGHUP'),
 }
 
-/** Members that answer with a promise. */
+/** Members that return a promise. */
 const promising: Record<string, (base: EventBase) => Promise<unknown>> = {
   wait: (base) => base.wait(0, EV.READ),
   run: (base) => base.run(),
@@ -65,7 +65,7 @@ const ofEvent: Record<string, (event: Event) => unknown> = {
   finalize: (event) => event.finalize(),
 }
 
-/** What stays true of an event after it was closed. */
+/** The properties that an event keeps after it was closed. */
 const facts = ['fd', 'what', 'base', 'signal', 'closed']
 
 const members = (prototype: object): string[] =>

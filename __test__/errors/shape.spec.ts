@@ -63,7 +63,7 @@ function firstFrame(error: unknown): string {
   return (error as Error).stack?.split('\n').find((line) => line.startsWith('    at ')) ?? ''
 }
 
-describe('the stack of an error begins at the caller of the package', () => {
+describe('the stack of an error starts at the caller of the package', () => {
   const calls: [string, (base: EventBase) => unknown][] = [
     ['a check', (base) => base.newTimer('' as never)],
     ['a check of a setter', (base) => (base.newTimer(never).priority = 9)],

@@ -57,13 +57,13 @@ describe('an idle event that a callback adds and activates', () => {
 
   it('runs in the next pass if it has run in this one', () => {
     const base = openBase()
-    let turns = 0
+    let calls = 0
     const again = base.newTimer(() => {
-      turns += 1
-      if (turns < 3) again.add(1000).activate()
+      calls += 1
+      if (calls < 3) again.add(1000).activate()
     })
     again.activate()
     base.loop(LoopFlag.ONCE)
-    expect(turns).toBe(1)
+    expect(calls).toBe(1)
   })
 })

@@ -75,21 +75,21 @@ describe('activate()', () => {
   it('C-015: of two events by each other does not starve descriptors', () => {
     const base = openBase()
     const [left] = openPair()
-    let turns = 0
+    let calls = 0
     let writes = 0
     const first: Event = base.newEvent(-1, 0, () => {
-      turns += 1
+      calls += 1
       second.activate()
     })
     const second: Event = base.newEvent(-1, 0, () => {
-      turns += 1
-      if (turns < 300) first.activate()
+      calls += 1
+      if (calls < 300) first.activate()
       else writer.del()
     })
     const writer = base.newEvent(left, EV.WRITE | EV.PERSIST, () => (writes += 1)).add()
     first.activate()
     expect(base.dispatch()).toBe(LoopResult.EMPTY)
-    expect(turns).toBeGreaterThanOrEqual(300)
+    expect(calls).toBeGreaterThanOrEqual(300)
     expect(writes).toBeGreaterThan(100)
   })
 })

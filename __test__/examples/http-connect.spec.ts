@@ -119,8 +119,8 @@ test('a host that is not allowed, or denied, results in 403 without a connect', 
   const running = proxy('--deny', 'localhost')
   const port = await portOf(running)
   for (const target of ['example.org:443', 'localhost:443', 'LOCALHOST.:443', '127.0.0.2:443', '[::1]:443']) {
-    const said = await answer(port, `CONNECT ${target} HTTP/1.1\r\n\r\n`)
-    expect(said).toMatch(
+    const response = await answer(port, `CONNECT ${target} HTTP/1.1\r\n\r\n`)
+    expect(response).toMatch(
       /^HTTP\/1\.1 403 Forbidden\r\n(?:.+\r\n)*Connection: close\r\n(?:.+\r\n)*\r\n.* is not allowed\n$/,
     )
   }
@@ -146,7 +146,7 @@ test('a host that does not answer results in 502 or 504', async () => {
 test('a request that is not for a tunnel is refused', async () => {
   const running = proxy('--head-timeout', '0.2')
   const port = await portOf(running)
-  const told: [string, number][] = [
+  const expected: [string, number][] = [
     ['GET / HTTP/1.1\r\n\r\n', 405],
     ['CONNECT / HTTP/1.1\r\n\r\n', 400],
     ['CONNECT a.example HTTP/1.1\r\n\r\n', 400],
@@ -158,7 +158,7 @@ test('a request that is not for a tunnel is refused', async () => {
     [`CONNECT a:1 HTTP/1.1\r\nX: ${'x'.repeat(9000)}\r\n\r\n`, 431],
     ['CONNECT a.example:443 HT', 408],
   ]
-  for (const [head, status] of told) {
+  for (const [head, status] of expected) {
     expect(await answer(port, head)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
   }
   const quitter = client({ port, host: LOOPBACK })

@@ -100,7 +100,7 @@ test('unix-bridge forwards from TCP to a unix socket', async () => {
 
 test('unix-bridge forwards from a unix socket to TCP, and removes the socket', async () => {
   const upstream = await serve((peer) => peer.pipe(peer))
-  const path = join(folder(), 'door')
+  const path = join(folder(), 'socket')
   const running = example('unix-bridge', '--listen', `unix:${path}`, '--to', `127.0.0.1:${upstream}`)
   await running.said(/listening at unix:/)
   const bytes = pattern(1_000_000, 2)

@@ -65,15 +65,15 @@ test('clients receive their own datagrams, also empty ones, but not those that a
   const running = example('udp-echo', '--size', '100', '--batch', '4')
   const port = await portOf(running)
   const clients = await Promise.all([client(), client(), client()])
-  const heard = clients.map(() => [] as string[])
-  clients.forEach((far, index) => far.on('message', (bytes) => heard[index]?.push(String(bytes))))
+  const received = clients.map(() => [] as string[])
+  clients.forEach((far, index) => far.on('message', (bytes) => received[index]?.push(String(bytes))))
   for (const [index, far] of clients.entries()) {
     for (const text of [`first ${index}`, 'x'.repeat(101), '', 'x'.repeat(100), `last ${index}`]) {
       far.send(text, port, LOOPBACK)
     }
   }
-  await until(() => heard.every((texts) => texts.length === 4))
-  heard.forEach((texts, index) => {
+  await until(() => received.every((texts) => texts.length === 4))
+  received.forEach((texts, index) => {
     expect(texts).toEqual([`first ${index}`, '', 'x'.repeat(100), `last ${index}`])
   })
   const out = await stop(running, 'SIGINT')
@@ -92,18 +92,18 @@ test('a datagram that cannot be sent back does not delay the others', async () =
   const batch = new DatagramBatch({ slots: 4 })
   const echo = new Echo(fd, batch)
   const far = await client()
-  const heard: string[] = []
-  far.on('message', (bytes) => heard.push(String(bytes)))
+  const received: string[] = []
+  far.on('message', (bytes) => received.push(String(bytes)))
   const to = { host: LOOPBACK, port: far.address().port }
   batch.add(Buffer.from('one'), to)
   // No datagram can be sent to port 0.
   batch.add(Buffer.from('two'), { host: LOOPBACK, port: 0 })
   batch.add(Buffer.from('three'), to)
   expect(echo.step()).toBe(true)
-  await until(() => heard.length === 2)
-  expect(heard).toEqual(['one', 'three'])
+  await until(() => received.length === 2)
+  expect(received).toEqual(['one', 'three'])
   expect(echo.counts).toMatchObject({ echoed: 2, failed: 1, received: 0 })
   far.send('four', port, LOOPBACK)
-  await until(() => echo.step() && heard.length === 3)
+  await until(() => echo.step() && received.length === 3)
   expect(echo.counts).toMatchObject({ echoed: 3, failed: 1, received: 1, batches: 1 })
 })

@@ -27,7 +27,7 @@ function orphan(base: EventBase): number {
   return left
 }
 
-/** What a channel bears until the test is over. */
+/** The messages that a channel publishes until the test ends. */
 function listenTo<Message>(name: string): Message[] {
   const messages: Message[] = []
   const listener = (message: unknown): void => void messages.push(message as Message)
@@ -41,21 +41,21 @@ const closeIt = (message: unknown): void => (message as BaseMessage).base.close(
 const soon = (): Promise<void> => new Promise((resolve) => void setTimeout(resolve, 20))
 
 describe('messages', () => {
-  let heard: LogMessage[] = []
+  let received: LogMessage[] = []
 
   beforeEach(() => {
-    heard = []
-    setLogCallback((message) => heard.push(message))
+    received = []
+    setLogCallback((message) => received.push(message))
   })
 
   afterEach(() => setLogCallback(undefined))
 
-  it('of a closed descriptor name it and the base, once the host’s loop goes on', async () => {
+  it('of a closed descriptor name it and the base, once the host’s loop continues', async () => {
     const base = openBase()
     const fd = orphan(base)
-    expect(heard).toEqual([])
+    expect(received).toEqual([])
     await soon()
-    expect(heard).toEqual([
+    expect(received).toEqual([
       {
         severity: 'warning',
         message: expect.stringContaining(`descriptor ${fd} `) as string,
@@ -69,7 +69,7 @@ describe('messages', () => {
     const base = openBase()
     const counts: number[] = []
     base.newTimer(() => void orphan(base)).add(0)
-    base.newTimer(() => counts.push(heard.length)).add(5)
+    base.newTimer(() => counts.push(received.length)).add(5)
     base.dispatch()
     expect(counts).toEqual([1])
   })
@@ -78,7 +78,7 @@ describe('messages', () => {
     const base = openBase()
     const counts: number[] = []
     base.newTimer(() => void orphan(base)).add(0)
-    base.newTimer(() => counts.push(heard.length)).add(60)
+    base.newTimer(() => counts.push(received.length)).add(60)
     await base.run()
     expect(counts).toEqual([1])
   })
@@ -87,15 +87,15 @@ describe('messages', () => {
     const published = listenTo<LogMessage>('event-base:log')
     orphan(openBase())
     await soon()
-    expect(heard).toHaveLength(1)
-    expect(published).toEqual(heard)
+    expect(received).toHaveLength(1)
+    expect(published).toEqual(received)
   })
 
   it('of EVENT_SHOW_METHOD are reported before the constructor returns', () => {
     process.env['EVENT_SHOW_METHOD'] = ''
     try {
       const base = openBase()
-      expect(heard).toEqual([
+      expect(received).toEqual([
         {
           severity: 'message',
           message: `event-base using: ${base.method}`,
@@ -113,15 +113,15 @@ describe('messages', () => {
     orphan(base)
     base.close()
     await soon()
-    expect(heard.map((message) => message.base)).toEqual([undefined])
+    expect(received.map((message) => message.base)).toEqual([undefined])
   })
 
   it('more than a thousand are counted', async () => {
     const base = openBase()
     for (let count = 0; count < 1100; count += 1) orphan(base)
     await soon()
-    expect(heard).toHaveLength(1025)
-    expect(heard.at(-1)?.message).toContain('76 more')
+    expect(received).toHaveLength(1025)
+    expect(received.at(-1)?.message).toContain('76 more')
   })
 })
 

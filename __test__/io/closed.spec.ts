@@ -20,7 +20,7 @@ describe.skipIf((featuresHere() & Feature.EARLY_CLOSE) === 0)('CLOSED', () => {
     ['C-033', 'shutdown', EV.ET, EV.CLOSED | EV.ET, 1],
     ['C-034', 'close', EV.PERSIST | EV.ET, EV.CLOSED | EV.ET, 0],
     ['C-035', 'shutdown', EV.PERSIST | EV.ET, EV.CLOSED | EV.ET, 0],
-  ] as const)('%s: tells of a %s, made with bits %i', (_, how, bits, expected, result) => {
+  ] as const)('%s: reports a %s, with bits %i', (_, how, bits, expected, result) => {
     const base = openBase()
     const [left, right] = openPair()
     const results: number[] = []

@@ -18,7 +18,7 @@ describe('edge-triggered', () => {
     }
   })
 
-  it('an event fires again when more arrives, read or not', () => {
+  it('an event fires again when more data arrives, whether or not the first was read', () => {
     const base = openBase()
     const [left, right] = openPair()
     let count = 0
@@ -48,7 +48,7 @@ describe('edge-triggered', () => {
       writeText(right, 'x')
       expect(base.dispatch()).toBe(1)
       expect(results).toEqual([EV.READ | first])
-      // Once the first is gone, the other may.
+      // Once the first event is no longer pending, the other can be added.
       expect(other.add().pending()).toBe(EV.READ)
     }
   })
@@ -68,7 +68,7 @@ describe('edge-triggered', () => {
     reader.del()
     base.loop(LoopFlag.NONBLOCK)
     const afterDeletion = fired.length
-    // The kernel may tell once more of what was changed, but not in every pass.
+    // The kernel may report a changed interest once more, but not in every pass.
     for (let pass = 0; pass < 3; pass += 1) base.loop(LoopFlag.NONBLOCK)
     expect(fired).toHaveLength(afterDeletion)
     expect(writer.pending()).toBe(EV.WRITE)

@@ -16,26 +16,26 @@ describe('an event on a descriptor', () => {
   it('C-024: fires once unless it is added again', () => {
     const base = openBase()
     const [left, right] = openPair()
-    const heard: unknown[] = []
+    const received: unknown[] = []
     const callback = (fd: number, what: number, event: Event): void => {
-      heard.push(what, readText(fd))
-      if (heard.length < 4) event.add()
+      received.push(what, readText(fd))
+      if (received.length < 4) event.add()
     }
     base.newEvent(left, EV.READ, callback).add()
     writeText(right, 'first')
     close(right)
     expect(base.dispatch()).toBe(1)
-    expect(heard).toEqual([EV.READ, 'first', EV.READ, ''])
+    expect(received).toEqual([EV.READ, 'first', EV.READ, ''])
   })
 
   it('C-005: that is persistent fires for data, then for the end of the stream', () => {
     const base = openBase()
     const [left, right] = openPair()
-    const heard: unknown[] = []
+    const received: unknown[] = []
     base
       .newEvent(left, EV.READ | EV.PERSIST, (fd, _what, event) => {
-        heard.push(readText(fd))
-        if (heard.length === 1) close(right)
+        received.push(readText(fd))
+        if (received.length === 1) close(right)
         else {
           event.del()
           base.loopExit()
@@ -44,7 +44,7 @@ describe('an event on a descriptor', () => {
       .add()
     writeText(right, 'data')
     expect(base.dispatch()).toBe(0)
-    expect(heard).toEqual(['data', ''])
+    expect(received).toEqual(['data', ''])
   })
 
   it('C-045: that is not persistent fires once although more data comes', () => {
@@ -101,11 +101,11 @@ describe('an event on a descriptor', () => {
   it('works on pipes', () => {
     const base = openBase()
     const [read, write] = openPipe()
-    const heard: unknown[] = []
-    base.newEvent(read, EV.READ, (fd) => heard.push(readText(fd))).add()
+    const received: unknown[] = []
+    base.newEvent(read, EV.READ, (fd) => received.push(readText(fd))).add()
     base.newEvent(write, EV.WRITE, (fd) => writeText(fd, 'through')).add()
     expect(base.dispatch()).toBe(1)
-    expect(heard).toEqual(['through'])
+    expect(received).toEqual(['through'])
   })
 
   it('C-012: may not have a descriptor above the highest number', () => {

@@ -10,11 +10,11 @@ describe('a descriptor closed without deleting its event', () => {
     const [left] = openPair()
     const old = base.newEvent(left, EV.READ | EV.PERSIST, never).add()
     const [again, peer] = reopenAsPair(left)
-    const heard: unknown[] = []
-    base.newEvent(again, EV.READ, (fd) => heard.push(readText(fd))).add()
+    const received: unknown[] = []
+    base.newEvent(again, EV.READ, (fd) => received.push(readText(fd))).add()
     writeText(peer, 'for the new one')
     expect(base.dispatch()).toBe(1)
-    expect(heard).toEqual(['for the new one'])
+    expect(received).toEqual(['for the new one'])
     expect(old.pending()).toBe(0)
   })
 
@@ -33,8 +33,8 @@ describe('a descriptor closed without deleting its event', () => {
   it('leaves an event that can be added again', () => {
     const base = openBase()
     const [left] = openPair()
-    const heard: unknown[] = []
-    const event = base.newEvent(left, EV.READ, (fd) => heard.push(readText(fd))).add()
+    const received: unknown[] = []
+    const event = base.newEvent(left, EV.READ, (fd) => received.push(readText(fd))).add()
     const [again, peer] = reopenAsPair(left)
     base.newEvent(again, EV.WRITE, () => {}).add()
     base.loop(LoopFlag.NONBLOCK)
@@ -42,7 +42,7 @@ describe('a descriptor closed without deleting its event', () => {
     event.add()
     writeText(peer, 'at last')
     expect(base.dispatch()).toBe(1)
-    expect(heard).toEqual(['at last'])
+    expect(received).toEqual(['at last'])
   })
 
   it('can have its event deleted and closed afterwards', () => {
@@ -61,15 +61,15 @@ describe('a descriptor closed without deleting its event', () => {
 
   it('works a thousand times, each time under the same number', () => {
     const base = openBase()
-    let heard = 0
+    let received = 0
     for (let round = 0; round < 1000; round += 1) {
       const [left, right] = openPair()
-      base.newEvent(left, EV.READ | EV.PERSIST, () => (heard += 1)).add()
+      base.newEvent(left, EV.READ | EV.PERSIST, () => (received += 1)).add()
       if (round % 2 === 0) writeText(right, 'x')
       base.loop(LoopFlag.NONBLOCK)
       close(left)
       close(right)
     }
-    expect(heard).toBe(500)
+    expect(received).toBe(500)
   })
 })

@@ -16,7 +16,7 @@ describe('an exception of a callback', () => {
     ['an object', { mine: true }],
     ['a frozen object', Object.freeze({ mine: true })],
     ['a function', () => {}],
-  ])('comes out of the loop as it is: %s', (_, value) => {
+  ])('is thrown by the loop unchanged: %s', (_, value) => {
     const base = openBase()
     base
       .newTimer(() => {

@@ -94,7 +94,7 @@ describe('prepare and check watchers of a blocking loop', () => {
     expect(order).toEqual(['0', '1', '3', '3'])
   })
 
-  it('made by one of them begin with the next pass', () => {
+  it('made by one of them are called from the next pass on', () => {
     const base = openBase()
     const order: string[] = []
     base.onPrepare((_, watcher) => {

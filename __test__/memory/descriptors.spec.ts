@@ -29,7 +29,7 @@ describe('descriptors', () => {
       await running
       base.close()
     }
-    // The host closes its own handles in turns of its own.
+    // The host closes its own handles in later iterations of its loop.
     await until(() => countOpen() <= before, 'every descriptor to be closed')
   })
 

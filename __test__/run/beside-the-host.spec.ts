@@ -7,8 +7,8 @@ import { describe, expect, it } from 'vitest'
 import { LoopResult } from '../../index.js'
 import { openBase } from '../support/base.js'
 
-describe('while run() goes on', () => {
-  it("Node's timers, immediates, promises and files do too", async () => {
+describe('during run()', () => {
+  it("Node's timers, immediates, promises and files work", async () => {
     const base = openBase()
     const seen = new Set<string>()
     const ticking = base.newTimer(() => {}, { persist: true }).add(0.5)
@@ -25,7 +25,7 @@ describe('while run() goes on', () => {
     expect([...seen].toSorted()).toEqual(['microtask', 'nextTick', 'readFile', 'setImmediate', 'setTimeout'])
   })
 
-  it("so do Node's sockets", async () => {
+  it("Node's sockets work", async () => {
     const base = openBase()
     const ticking = base.newTimer(() => {}, { persist: true }).add(0.5)
     const running = base.run()
@@ -43,20 +43,20 @@ describe('while run() goes on', () => {
 
   it('another base can run, and callbacks of both run', async () => {
     const bases = [openBase(), openBase()]
-    const turns = [0, 0]
+    const calls = [0, 0]
     bases.forEach((base, index) => {
       const timer = base.newTimer(
         () => {
-          turns[index] = (turns[index] ?? 0) + 1
-          // Neither comes to its end before the other had its turns too.
-          if (turns.every((count) => count >= 5)) timer.del()
+          calls[index] = (calls[index] ?? 0) + 1
+          // Neither timer ends before both have been called five times.
+          if (calls.every((count) => count >= 5)) timer.del()
         },
         { persist: true },
       )
       timer.add(2)
     })
     expect(await Promise.all(bases.map((base) => base.run()))).toEqual([1, 1])
-    expect(Math.min(...turns)).toBeGreaterThanOrEqual(5)
+    expect(Math.min(...calls)).toBeGreaterThanOrEqual(5)
   })
 
   it('twenty bases can run', async () => {

@@ -50,7 +50,7 @@ describe('a base after reinit()', () => {
     const reader = base.newEvent(left, EV.READ | EV.ET | EV.PERSIST, () => {
       count += 1
       base.reinit()
-      // Not read: made anew, it is told again.
+      // Not read: after reinit() the backend reports it again.
       if (count === 5) reader.close()
     })
     reader.add()

@@ -4,7 +4,7 @@ import { runFixture } from '../support/child.js'
 
 describe('an exception of a callback under run()', () => {
   it.each(['error', 'string', 'undefined'])(
-    'goes to uncaughtException as it is, and the run goes on: %s',
+    'is passed to uncaughtException unchanged, and the run continues: %s',
     async (what) => {
       const { code, stdout, stderr } = await runFixture('uncaught.mjs', what, 'handled')
       expect(stderr).toBe('')
@@ -23,7 +23,7 @@ describe('an exception of a callback under run()', () => {
     expect(stderr).toContain('uncaught.mjs')
   })
 
-  it('ends the process without a handler, also if it is a string', async () => {
+  it('ends the process without a handler, for a string too', async () => {
     const { code, stderr } = await runFixture('uncaught.mjs', 'string')
     expect(code).toBe(1)
     expect(stderr).toContain('just a string')

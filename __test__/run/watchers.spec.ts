@@ -27,7 +27,7 @@ describe('prepare and check watchers under run()', () => {
     expect(longest).toBeGreaterThan(0)
     expect(longest).toBeLessThanOrEqual(100)
     expect(order.slice(-6)).toEqual(['prepare', 'check', 'a', 'prepare', 'check', 'b'])
-    // They take turns, and are not called again and again while nothing happens.
+    // They are called alternately, and not repeatedly without an event.
     const around = order.filter((name) => name.length > 1)
     expect(around).toEqual(around.map((_, index) => (index % 2 === 0 ? 'prepare' : 'check')))
     expect(around.length).toBeLessThan(20)

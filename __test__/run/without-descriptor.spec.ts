@@ -11,7 +11,7 @@ import { refusal } from '../support/errors.js'
 
 const { EMPTY, STOPPED } = LoopResult
 
-/** Backends that no host can watch, so that a thread waits in its stead. */
+/** Backends that no host can watch, so that a thread waits instead. */
 const methods = EventBase.supportedMethods().filter((method) => method === 'poll' || method === 'select')
 
 function configOf(method: string): EventConfig {
@@ -39,24 +39,24 @@ describe.each(methods)('on %s', (method) => {
   it.each([0, BaseFlag.NOLOCK])('a run dispatches descriptors and deadlines (flags %i)', async (flags) => {
     const base = open(flags)
     const [left, right] = openPair()
-    const heard: unknown[] = []
+    const received: unknown[] = []
     const reader = base
       .newEvent(left, EV.READ | EV.PERSIST, (fd) => {
-        heard.push(readText(fd))
-        if (heard.length === 3) reader.close()
+        received.push(readText(fd))
+        if (received.length === 3) reader.close()
       })
       .add()
     const timer = base
       .newTimer(
         () => {
-          writeText(right, String(heard.length))
-          if (heard.length === 2) timer.close()
+          writeText(right, String(received.length))
+          if (received.length === 2) timer.close()
         },
         { persist: true },
       )
       .add(2)
     expect(await base.run()).toBe(EMPTY)
-    expect(heard).toEqual(['0', '1', '2'])
+    expect(received).toEqual(['0', '1', '2'])
   })
 
   it('changes between its callbacks take effect on the wait in progress', async () => {

@@ -39,19 +39,19 @@ describe('from outside its callbacks, a base that is run is woken by', () => {
   it('an event on a descriptor', async () => {
     const base = openBase()
     const [left, right] = openPair()
-    const heard: unknown[] = []
+    const received: unknown[] = []
     const long = base.newTimer(never).add(60_000)
     const running = base.run()
     await sleep(5)
     base
       .newEvent(left, EV.READ, (fd) => {
-        heard.push(readText(fd))
+        received.push(readText(fd))
         long.close()
       })
       .add()
     writeText(right, 'late')
     expect(await running).toBe(EMPTY)
-    expect(heard).toEqual(['late'])
+    expect(received).toEqual(['late'])
   })
 
   it('an activation', async () => {

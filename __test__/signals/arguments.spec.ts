@@ -42,8 +42,8 @@ describe('signals', () => {
   it.each([
     ['SIGKILL', SIGKILL],
     ['SIGSTOP', SIGSTOP],
-    ['one the C library keeps', 33],
-  ])('that nobody can have are refused by the kernel: %s', (_, number) => {
+    ['one that the C library reserves', 33],
+  ])('that no process can handle are refused by the kernel: %s', (_, number) => {
     const event = openBase().newSignal(number, never)
     const error = asSystemError(thrownBy(() => event.add()))
     expect({ ...error }).toEqual({ code: 'EINVAL', errno: -22, syscall: 'sigaction' })

@@ -37,7 +37,7 @@ describe('beside listeners of Node', () => {
   })
 
   it.each(['the listener', 'the event'])(
-    'the listener goes on hearing it when the event is closed and %s was first',
+    'the listener still receives it after the event is closed, when %s was first',
     async (first) => {
       let node = 0
       if (first === 'the listener') listen('SIGUSR2', () => (node += 1))
@@ -52,7 +52,7 @@ describe('beside listeners of Node', () => {
   )
 
   it.each(['the listener', 'the event'])(
-    'the event goes on hearing it, and the process lives, when the listener goes and %s was first',
+    'the event still receives it, and the process lives, after the listener is removed, when %s was first',
     async (first) => {
       let node = 0
       let remove: (() => void) | undefined

@@ -11,15 +11,15 @@ const { STOPPED, EMPTY } = LoopResult
 describe('a signal', () => {
   it('C-067: runs the callback in loop(), which may delete its event', () => {
     const base = openBase()
-    const told: unknown[] = []
-    const event = base.newSignal('SIGUSR1', (...told_) => {
-      told.push(told_)
+    const calls: unknown[] = []
+    const event = base.newSignal('SIGUSR1', (...args) => {
+      calls.push(args)
       event.del()
     })
     event.add()
     raise('SIGUSR1')
     expect(base.loop()).toBe(EMPTY)
-    expect(told).toEqual([[SIGUSR1, EV.SIGNAL, event]])
+    expect(calls).toEqual([[SIGUSR1, EV.SIGNAL, event]])
   })
 
   it('ends the wait of loop()', async () => {
@@ -30,7 +30,7 @@ describe('a signal', () => {
       event.close()
     })
     event.add()
-    // The process is blocked in loop(), so somebody else has to send it.
+    // The process is blocked in loop(), so another process has to send it.
     const { spawn } = await import('node:child_process')
     spawn('sh', ['-c', `sleep 0.1; kill -USR1 ${process.pid}`])
     expect(base.loop()).toBe(EMPTY)
@@ -187,10 +187,10 @@ describe('a signal event', () => {
 
   it('C-072: with a timeout expires', () => {
     const base = openBase()
-    const told: number[] = []
-    base.newSignal('SIGUSR1', (_, what) => told.push(what), { persist: false }).add(0.01)
+    const calls: number[] = []
+    base.newSignal('SIGUSR1', (_, what) => calls.push(what), { persist: false }).add(0.01)
     expect(base.loop(LoopFlag.ONCE)).toBe(STOPPED)
-    expect(told).toEqual([EV.TIMEOUT])
+    expect(calls).toEqual([EV.TIMEOUT])
   })
 
   it('is pending for SIGNAL, counted, and in the list of events', () => {
@@ -215,14 +215,14 @@ describe('a signal event', () => {
 
   it('C-062: is activated by its signal without one, and by no other', () => {
     const base = openBase()
-    const told: number[][] = []
-    base.newSignal('SIGUSR1', (fd, what) => told.push([fd, what])).add()
+    const calls: number[][] = []
+    base.newSignal('SIGUSR1', (fd, what) => calls.push([fd, what])).add()
     base.newSignal('SIGUSR2', never).add()
     base.newSignal('SIGUSR1', never)
     base.activateBySignal('SIGUSR1').activateBySignal(SIGUSR1)
     for (const number of [-1, 0, 1000, 0x7fff_ffff]) base.activateBySignal(number)
     base.loop(LoopFlag.NONBLOCK)
-    expect(told).toEqual([
+    expect(calls).toEqual([
       [SIGUSR1, EV.SIGNAL],
       [SIGUSR1, EV.SIGNAL],
     ])
@@ -230,17 +230,17 @@ describe('a signal event', () => {
 
   it('is called as often as activate() specifies', () => {
     const base = openBase()
-    const told: number[] = []
-    const event = base.newSignal('SIGUSR1', (_, what) => told.push(what), { persist: false })
+    const calls: number[] = []
+    const event = base.newSignal('SIGUSR1', (_, what) => calls.push(what), { persist: false })
     event.activate(EV.SIGNAL, 3)
     base.loop(LoopFlag.NONBLOCK)
-    expect(told).toEqual([EV.SIGNAL, EV.SIGNAL, EV.SIGNAL])
+    expect(calls).toEqual([EV.SIGNAL, EV.SIGNAL, EV.SIGNAL])
     event.activate(EV.SIGNAL, 0)
     expect(base.countEvents(CountFlag.ACTIVE)).toBe(0)
     expect(base.loop(LoopFlag.NONBLOCK)).toBe(EMPTY)
     event.activate()
     base.loop(LoopFlag.NONBLOCK)
-    expect(told).toEqual([EV.SIGNAL, EV.SIGNAL, EV.SIGNAL, 0])
+    expect(calls).toEqual([EV.SIGNAL, EV.SIGNAL, EV.SIGNAL, 0])
   })
 
   it('that throws leaves the other calls to the next loop', () => {
@@ -303,11 +303,11 @@ describe('a base', () => {
     expect(plain.signalMethod).toBe(expected)
   })
 
-  it.runIf(process.platform === 'linux')('hears of them through a descriptor when asked to', () => {
+  it.runIf(process.platform === 'linux')('receives signals through a descriptor with USE_SIGNALFD', () => {
     const base = openBase(new EventConfig().setFlags(BaseFlag.USE_SIGNALFD))
     expect(base.signalMethod).toBe('signalfd_signal')
     let calls = 0
-    // By default nothing comes of it, on whichever thread it arrives.
+    // SIGURG is ignored by default, on every thread that it arrives at.
     base.newSignal('SIGURG', () => (calls += 1)).add()
     base.activateBySignal('SIGURG')
     base.loop(LoopFlag.NONBLOCK)

@@ -1,4 +1,4 @@
-// The package as it is shipped, on any runtime: `node`, `bun run` or `deno run -A` this file.
+// The package as it is published, on any runtime: `node`, `bun run` or `deno run -A` this file.
 // Prints `N passed, N failed` and ends with code 1 if anything failed.
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
@@ -11,14 +11,14 @@ const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mil
 const tests = []
 const test = (title, body) => tests.push({ title, body })
 
-/** Reads all that is there as text. */
-function hear(fd) {
+/** Reads all available bytes as text. */
+function receive(fd) {
   const buffer = Buffer.alloc(65_536)
   const count = socket.read(fd, buffer)
   return count < 0 ? undefined : buffer.toString('latin1', 0, count)
 }
 
-const say = (fd, text) => socket.write(fd, Buffer.from(text))
+const send = (fd, text) => socket.write(fd, Buffer.from(text))
 
 /** Runs with a base and two connected sockets. */
 const withPair = (body) => async () => {
@@ -48,31 +48,31 @@ test('a timer is exact', () => {
 })
 
 test(
-  'loop() tells of readiness',
+  'loop() reports readiness',
   withPair((base, left, right) => {
     const seen = []
-    base.newEvent(left, EV.READ, (fd, what) => seen.push(what, hear(fd))).add()
-    base.newTimer(() => say(right, 'hello')).add(1)
+    base.newEvent(left, EV.READ, (fd, what) => seen.push(what, receive(fd))).add()
+    base.newTimer(() => send(right, 'hello')).add(1)
     assert.equal(base.loop(), LoopResult.EMPTY)
     assert.deepEqual(seen, [EV.READ, 'hello'])
   }),
 )
 
 test(
-  'run() tells of readiness beside the host',
+  'run() reports readiness beside the host',
   withPair(async (base, left, right) => {
     const seen = []
     const event = base.newEvent(left, EV.READ | EV.PERSIST, (fd) => {
-      seen.push(hear(fd))
+      seen.push(receive(fd))
       if (seen.includes('second')) event.del()
     })
     event.add()
     const running = base.run()
     setTimeout(() => {
       seen.push('setTimeout')
-      say(right, 'first')
+      send(right, 'first')
     }, 2)
-    setTimeout(() => say(right, 'second'), 30)
+    setTimeout(() => send(right, 'second'), 30)
     assert.equal(await running, LoopResult.EMPTY)
     assert.deepEqual(seen, ['setTimeout', 'first', 'second'])
   }),
@@ -122,7 +122,7 @@ test('run() of a closed base resolves', async () => {
   assert.equal(await running, LoopResult.STOPPED)
 })
 
-test('AsyncLocalStorage follows from where an event was made', async () => {
+test('AsyncLocalStorage has the value from where an event was made', async () => {
   const storage = new AsyncLocalStorage()
   const base = new EventBase()
   const seen = []
@@ -133,29 +133,29 @@ test('AsyncLocalStorage follows from where an event was made', async () => {
 })
 
 test(
-  'wait() and watch() tell of readiness',
+  'wait() and watch() report readiness',
   withPair(async (base, left, right) => {
     const keeping = base.newTimer(() => {}).add(60_000)
     const running = base.run()
-    say(right, 'x')
+    send(right, 'x')
     assert.equal(await base.wait(left, EV.READ, { timeout: 10_000 }), EV.READ)
-    assert.equal(hear(left), 'x')
+    assert.equal(receive(left), 'x')
     assert.equal(await base.wait(left, EV.READ, { timeout: 2 }), EV.TIMEOUT)
-    const heard = []
-    say(right, '1')
+    const received = []
+    send(right, '1')
     for await (const what of base.watch(left, EV.READ)) {
       assert.equal(what, EV.READ)
-      heard.push(hear(left))
-      if (heard.length === 3) break
-      say(right, String(heard.length + 1))
+      received.push(receive(left))
+      if (received.length === 3) break
+      send(right, String(received.length + 1))
     }
-    assert.deepEqual(heard, ['1', '2', '3'])
+    assert.deepEqual(received, ['1', '2', '3'])
     keeping.del()
     assert.equal(await running, LoopResult.EMPTY)
   }),
 )
 
-test('priorities come in order', () => {
+test('priorities are dispatched in order', () => {
   const base = new EventConfig().setPriorities(3).build()
   const order = []
   for (const priority of [2, 0, 1]) {
@@ -166,7 +166,7 @@ test('priorities come in order', () => {
   base.close()
 })
 
-test('what a callback throws comes out of loop() as it is', () => {
+test('what a callback throws is thrown by loop() unchanged', () => {
   const base = new EventBase()
   for (const thrown of [new Error('mine'), 'a string', undefined, { an: 'object' }]) {
     base
@@ -186,7 +186,7 @@ test('what a callback throws comes out of loop() as it is', () => {
   base.close()
 })
 
-test('what a callback throws under run() is an uncaught exception, and the run goes on', async () => {
+test('what a callback throws under run() is an uncaught exception, and the run continues', async () => {
   const base = new EventBase()
   const order = []
   const handle = (error) => order.push(`handled ${error.message}`)
@@ -221,7 +221,7 @@ test('errors have their codes', () => {
   assert.throws(() => base.loop(), { code: 'ERR_EVENT_CLOSED' })
 })
 
-test('a relay passes bytes and ends on, between connections that were listened and connected for', async () => {
+test('a relay passes bytes and the end of the stream between an accepted and an established connection', async () => {
   const base = new EventBase()
   const accepted = []
   const listener = listen(base, { host: '127.0.0.1', port: 0 }, (fd) => accepted.push(fd))
@@ -232,15 +232,15 @@ test('a relay passes bytes and ends on, between connections that were listened a
   while (accepted.length < 2) await sleep(1)
   const [near, far] = accepted
   const ended = new Promise((resolve) => relay(base, near, upstream, {}, resolve))
-  say(client, 'through the relay')
+  send(client, 'through the relay')
   assert.equal(await base.wait(far, EV.READ), EV.READ)
-  assert.equal(hear(far), 'through the relay')
-  say(far, 'and back')
+  assert.equal(receive(far), 'through the relay')
+  send(far, 'and back')
   await base.wait(client, EV.READ)
-  assert.equal(hear(client), 'and back')
+  assert.equal(receive(client), 'and back')
   socket.close(client)
   await base.wait(far, EV.READ)
-  assert.equal(hear(far), '')
+  assert.equal(receive(far), '')
   socket.close(far)
   const { bytesAToB, bytesBToA } = await ended
   assert.deepEqual({ bytesAToB, bytesBToA }, { bytesAToB: 17, bytesBToA: 8 })
@@ -250,7 +250,7 @@ test('a relay passes bytes and ends on, between connections that were listened a
   base.close()
 })
 
-test('a thousand bases and a hundred runs leave nothing behind', async () => {
+test('a thousand bases work in a row, and a hundred runs at a time end', async () => {
   for (let round = 0; round < 1000; round += 1) {
     const base = new EventBase()
     base.newTimer(() => {}).add(0)

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { EV } from '../../index.js'
 import { never, openBase, until } from '../support/base.js'
 
-/** How long a timer of so many milliseconds took. */
+/** The milliseconds that a timer of `timeout` milliseconds takes. */
 function measure(timeout: number): number {
   const base = openBase()
   let end = 0

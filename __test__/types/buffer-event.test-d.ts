@@ -16,7 +16,7 @@ import {
 declare const base: EventBase
 declare const stream: BufferEvent
 
-it('settings return the stream, questions their answers', () => {
+it('setters return the stream, getters their values', () => {
   expectTypeOf(stream.enable(EV.READ).disable(EV.WRITE).write('x').end()).toEqualTypeOf<BufferEvent>()
   expectTypeOf(stream.setWatermarks({ readLow: 1 }).setTimeouts({}).setCaps({})).toEqualTypeOf<BufferEvent>()
   expectTypeOf(stream.setLimit({ rate: 1 }).joinGroup(undefined)).toEqualTypeOf<BufferEvent>()
@@ -48,7 +48,7 @@ it('callbacks get the stream', () => {
   void new BufferEvent(base, -1, { onReed: () => {} })
 })
 
-it('there are several ways to make one', () => {
+it('a stream can be made in several ways', () => {
   expectTypeOf(BufferEvent.pair(base)).toEqualTypeOf<[BufferEvent, BufferEvent]>()
   expectTypeOf(BufferEvent.connect(base, { path: '/x' }, { timeout: 1, readLow: 2 })).toEqualTypeOf<
     Promise<BufferEvent>

@@ -70,13 +70,13 @@ describe('watch()', () => {
     await afterPass(base)
     expect(await watching.next()).toEqual({ done: false, value: EV.READ | EV.WRITE | EV.ET })
     expect(readText(left)).toBe('ab')
-    let told = false
+    let settled = false
     const next = watching.next().then((item) => {
-      told = true
+      settled = true
       return item
     })
     await afterPass(base)
-    expect(told).toBe(false)
+    expect(settled).toBe(false)
     writeText(right, 'c')
     expect(((await next).value ?? 0) & EV.READ).toBe(EV.READ)
     await watching.return?.()
@@ -88,9 +88,9 @@ describe('watch()', () => {
     const [left, right] = openPair()
     const stop = keepRunning(base)
     const watching = base.watch(left, EV.READ)
-    const asked = [watching.next(), watching.next(), watching.next()]
+    const pending = [watching.next(), watching.next(), watching.next()]
     writeText(right, 'x')
-    expect(await Promise.all(asked)).toEqual(asked.map(() => ({ done: false, value: EV.READ })))
+    expect(await Promise.all(pending)).toEqual(pending.map(() => ({ done: false, value: EV.READ })))
     await watching.return?.()
     await stop()
   })
@@ -100,10 +100,10 @@ describe('the end of watching', () => {
   it('by return() closes the event and settles pending calls of next()', async () => {
     const base = openBase()
     const watching = base.watch(openPair()[0], EV.READ)
-    const asked = watching.next()
+    const pending = watching.next()
     expect(base.countEvents(4)).toBe(1)
     expect(await watching.return?.()).toEqual({ done: true, value: undefined })
-    expect(await asked).toEqual({ done: true, value: undefined })
+    expect(await pending).toEqual({ done: true, value: undefined })
     expect(await watching.next()).toEqual({ done: true, value: undefined })
     expect(await watching.return?.()).toEqual({ done: true, value: undefined })
     expect(base.countEvents(7)).toBe(0)
@@ -130,10 +130,10 @@ describe('the end of watching', () => {
       const stop = keepRunning(base)
       const watching = base.watch(openPair()[0], EV.READ | bits, { signal: controller.signal })
       const reason = { any: 'value' }
-      const asked = rejectionOf(watching.next())
+      const pending = rejectionOf(watching.next())
       await sleep(2)
       controller.abort(reason)
-      expect(await asked).toBe(reason)
+      expect(await pending).toBe(reason)
       expect(await watching.next()).toEqual({ done: true, value: undefined })
       expect(await stop()).toBe(LoopResult.EMPTY)
     },
@@ -150,10 +150,10 @@ describe('the end of watching', () => {
   it('by closing the base throws ERR_EVENT_CLOSED', async () => {
     const base = openBase()
     const controller = new AbortController()
-    const asked = rejectionOf(base.watch(openPair()[0], EV.READ, { signal: controller.signal }).next())
+    const pending = rejectionOf(base.watch(openPair()[0], EV.READ, { signal: controller.signal }).next())
     const idle = base.watch(openPair()[0], EV.READ | EV.ET)
     base.close()
-    expect(codeOf(await asked)).toBe('ERR_EVENT_CLOSED')
+    expect(codeOf(await pending)).toBe('ERR_EVENT_CLOSED')
     expect(codeOf(await rejectionOf(idle.next()))).toBe('ERR_EVENT_CLOSED')
     expect(getEventListeners(controller.signal, 'abort')).toEqual([])
   })

@@ -133,7 +133,7 @@ describe('a token', () => {
     })
     expect(structuredClone(named.token)).toEqual(base.share())
     expect(Object.getPrototypeOf(named.token)).toBe(Object.prototype)
-    const worker = start('asked over a port')
+    const worker = start('connects by a token from a port')
     worker.postMessage(named)
     const running = base.run()
     expect(await messageOf(worker)).toBe('nothing was thrown')
@@ -148,7 +148,7 @@ describe('a token', () => {
     const name = `event-base ${process.pid}`
     const channel = new BroadcastChannel(name)
     onTestFinished(() => channel.close())
-    expect(await messageOf(start('asked over a channel', { more: name }))).toBe('ready')
+    expect(await messageOf(start('connects by a token from a channel', { more: name }))).toBe('ready')
     channel.postMessage(named)
     expect(await base.run()).toBe(LoopResult.STOPPED)
   })
@@ -157,10 +157,13 @@ describe('a token', () => {
     expect(refusal(() => EventBase.connect(token as unknown as SharedBase))).toBe('ERR_INVALID_ARG_TYPE')
   })
 
-  it.each(['', '1', '1-0000000000000000', 'a'.repeat(100_000)])('that is made up is refused', (eventBase) => {
-    openShared(never)
-    expect(refusal(() => EventBase.connect({ eventBase }))).toBe('ERR_EVENT_CLOSED')
-  })
+  it.each(['', '1', '1-0000000000000000', 'a'.repeat(100_000)])(
+    'that no base issued is refused',
+    (eventBase) => {
+      openShared(never)
+      expect(refusal(() => EventBase.connect({ eventBase }))).toBe('ERR_EVENT_CLOSED')
+    },
+  )
 
   it('of a base that was closed is refused', () => {
     const { base, named } = openShared(never)
@@ -208,7 +211,7 @@ describe('in the same thread', () => {
   it('an event that another thread added is kept until it has fired', async () => {
     const base = openBase()
     let calls = 0
-    // Named before the base is shared, and after; nobody refers to either.
+    // One id is read before the base is shared, one after; neither event has a reference.
     const before = base.newEvent(-1, 0, () => void (calls += 1)).id
     const remote = EventBase.connect(base.share())
     const after = base.newEvent(-1, 0, () => void (calls += 1)).id
