@@ -87,7 +87,7 @@ export const BaseFlag: {
 export const LoopFlag: {
   /** Waits until events are active, runs them and returns. */
   readonly ONCE: 0x01
-  /** Runs what is ready now and returns. */
+  /** Runs the events that are ready now and returns. */
   readonly NONBLOCK: 0x02
   /** Waits although nothing is pending. */
   readonly NO_EXIT_ON_EMPTY: 0x04

@@ -28,7 +28,7 @@ export type EventErrorCode =
   | 'ERR_EVENT_BLOCKING'
   /** Debug mode: the engine contradicts itself. */
   | 'ERR_EVENT_INTERNAL'
-  /** The process is a forked child, in which the base was not made anew. */
+  /** The process is a forked child, in which `EventBase.reinit()` was not called. */
   | 'ERR_EVENT_FORKED'
   /** A number is outside its range. */
   | 'ERR_OUT_OF_RANGE'
@@ -117,7 +117,7 @@ export function systemError(
   return startAtCaller(Object.assign(new Error(messageOf(properties)), properties))
 }
 
-/** Adds the address that a call was about to the system error that it failed with. Changes nothing else. */
+/** Adds the address that a call concerns to the system error that the call fails with. Other errors are not changed. */
 export function withAddress<E>(error: E, address: string, port?: number): E {
   if (!(error instanceof Error) || !('syscall' in error)) return error
   const failure = error as Error as SystemError
@@ -125,7 +125,7 @@ export function withAddress<E>(error: E, address: string, port?: number): E {
   failure.address = address
   if (port !== undefined) failure.port = port
   failure.message = messageOf(failure)
-  // The stack begins with the message that the error was made with.
+  // The stack starts with the original message of the error.
   if (failure.stack !== undefined) failure.stack = failure.stack.replace(before, () => failure.message)
   return error
 }
@@ -167,7 +167,7 @@ function isOwn(frame: string): boolean {
 const FIRST_FRAME = '\n    at '
 
 /**
- * Makes the stack of an error begin at the caller of the package: drops the frames of this package from its top. A
+ * Makes the stack of an error start at the caller of the package: drops the frames of this package from its top. A
  * stack that has no other frame stays as it is.
  *
  * `Error.captureStackTrace` would need the public function that was called, which the checks and the native layer

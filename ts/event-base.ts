@@ -337,8 +337,8 @@ export class EventBase {
   }
 
   /**
-   * Adds a watcher that is called in every pass of the loop just before it waits (`evwatch_prepare_new`). Another
-   * library can be asked for its next deadline there.
+   * Adds a watcher that is called in every pass of the loop just before it waits (`evwatch_prepare_new`). The
+   * callback can query the next deadline of another library.
    *
    * The argument is how long the loop is going to wait: 0 with `LoopFlag.NONBLOCK` or while an event is active,
    * `undefined` without a deadline. Events that the callback adds, activates or deletes count: the wait is computed
@@ -346,7 +346,7 @@ export class EventBase {
    *
    * Watchers are called in the order in which they were made; one that is made by a watcher's callback is first called
    * in the next pass. A loop with nothing but watchers is empty. An exception is handled as that of an event's callback;
-   * the next loop begins with the first watcher.
+   * the next loop starts with the first watcher.
    *
    * @param callback called in every pass
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_EVENT_CLOSED`

@@ -88,16 +88,16 @@ export type NativeRemote = ReturnType<typeof native.remoteConnect>
 /** The number that names a native base in a call. */
 export type NativeHandle = binding.Handle
 
-/** The slots of events are below this; a code that bears it is one of {@link StepCode}. */
+/** The slots of events are below this; a code with this slot is one of {@link StepCode}. */
 export const NO_SLOT = 0xff_ffff
 
-/** In a code's upper byte: the native event is gone, and its slot may be another's. */
+/** In a code's upper byte: the native event was released, and another event may have its slot. */
 export const RELEASED = 0x10
 
-/** The whole upper byte of a code whose event is gone without having fired. */
+/** The whole upper byte of a code whose event was released without having fired. */
 export const ORPHANED = 0x30
 
-/** What a code means that names no event: why the loop returns it. */
+/** The codes that name no event: the reason for which the loop returns. */
 export const StepCode: Readonly<{
   STOPPED: 0
   EMPTY: 1
@@ -111,15 +111,15 @@ export const StepCode: Readonly<{
   STOPPED: 0,
   /** The loop has ended: no event is left to wait for. */
   EMPTY: 1,
-  /** The host's own loop has work; the loop goes on. */
+  /** The host's own loop has work; the loop continues. */
   HOST: 2,
   /** The loop has ended: the wait failed. */
   FAILED: 3,
-  /** A listener, a connect or a relay has a completion; the loop goes on. */
+  /** A listener, a connect or a relay has a completion; the loop continues. */
   NET: 4,
-  /** A prepare watcher runs before the wait; the loop goes on. */
+  /** A prepare watcher runs before the wait; the loop continues. */
   PREPARE: 5,
-  /** A check watcher runs after the wait; the loop goes on. */
+  /** A check watcher runs after the wait; the loop continues. */
   CHECK: 6,
 })
 

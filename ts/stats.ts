@@ -55,8 +55,8 @@ export interface Stats {
   /** Dispatched events, including the internal ones of `event-base/net`. */
   readonly events: EventCounts
   /**
-   * Wake-ups sent to a loop that slept, or to the host that waited for it, and waits that received one. A wait may
-   * receive several at once.
+   * Wake-ups sent to a loop that slept, or to the host that waited for it, and waits that received one. One wait
+   * may receive several.
    */
   readonly wakeups: { readonly sent: number; readonly received: number }
   /** The times; `undefined` unless the base was built with `EventConfig.measure()`. */

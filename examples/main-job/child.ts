@@ -59,7 +59,7 @@ export class Child {
 }
 
 /** In the child: sends `message` to the parent. */
-export function say(message: unknown): void {
+export function report(message: unknown): void {
   process.send?.(message)
 }
 
@@ -67,7 +67,7 @@ export function say(message: unknown): void {
 export function onStop(stop: () => Promise<unknown>): void {
   process.once('message', () => {
     void (async () => {
-      say((await stop()) ?? null)
+      report((await stop()) ?? null)
       process.off('disconnect', leave)
       process.disconnect()
     })()

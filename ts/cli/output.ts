@@ -144,7 +144,7 @@ export class Output implements Terminal {
     return true
   }
 
-  /** Gives a slow reader half a second for what is pending, and drops the rest. */
+  /** Waits up to half a second for a slow reader to take the pending messages, and drops the rest. */
   async close(): Promise<void> {
     await settled(() => this.#sink.pending)
     this.#terminal?.close()
@@ -155,7 +155,7 @@ export class Output implements Terminal {
 export async function settled(pending: () => number): Promise<void> {
   const deadline = performance.now() + PATIENCE
   while (pending() > 0 && performance.now() < deadline) {
-    // One attempt after the other is what is meant.
+    // Each attempt follows the one before.
     // oxlint-disable-next-line no-await-in-loop
     await new Promise((resolve) => {
       setTimeout(resolve, RETRY)

@@ -125,9 +125,9 @@ function reachable(addresses: string[], local: Local | undefined): string[] {
  * `loop()` has returned. The look-up of a name needs Node's own loop.
  *
  * A name with several addresses is connected to as RFC 8305 describes ("Happy Eyeballs Version 2"): the families of the
- * addresses alternate, beginning with that of the resolver's first address; each attempt starts `attemptDelay`
+ * addresses alternate, starting with that of the resolver's first address; each attempt starts `attemptDelay`
  * milliseconds after the one before, or immediately when one fails; the first that succeeds is used, and the others are
- * cancelled. So an address, or a whole family, that never answers costs a quarter of a second.
+ * cancelled. So an address, or a whole family, that never responds delays the connection by a quarter of a second.
  *
  * ```ts
  * import { EventBase } from 'event-base'
@@ -147,15 +147,15 @@ function reachable(addresses: string[], local: Local | undefined): string[] {
  * @param base whose loop waits
  * @param target a host, numeric or a name, and a port, or a unix socket's path
  * @param options how, and from where
- * @returns the connection's descriptor, which is the caller's
+ * @returns the connection's descriptor, which the caller owns
  * @throws {EventError} as a rejection: `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, and `ERR_EVENT_CLOSED`, also
  *   when the base is closed meanwhile; the signal's reason when it is aborted
  * @throws {SystemError} as a rejection, with `syscall` `'connect'`, `address` and `port`: `ECONNREFUSED`,
  *   `ETIMEDOUT`, `ENOENT`, `EHOSTUNREACH`, ...; with `syscall` `'bind'` for a local address: `EADDRNOTAVAIL`,
- *   `EADDRINUSE`, `EAFNOSUPPORT`; or whatever the look-up failed with, of Node's own `ENOTFOUND`
+ *   `EADDRINUSE`, `EAFNOSUPPORT`; or the error of the look-up, from Node's resolver `ENOTFOUND`
  * @throws {AggregateError} as a rejection, when every one of several addresses failed, as Node's `net.connect` does:
  *   `errors` are the system errors, one for each address in the order of trying; `code`, `errno` and `syscall` are
- *   the first one's, and `address` is the name. Not when the time was over: that is a plain `ETIMEDOUT`
+ *   the first one's, and `address` is the name. When the timeout expires, the error is a plain `ETIMEDOUT` instead
  */
 export async function connect(base: EventBase, target: Target, options?: ConnectOptions): Promise<number> {
   const sources = Sources.of(base)

@@ -270,7 +270,7 @@ export function receiveMany(fd: number, batch: DatagramBatch): number {
  * @returns how many were sent, from the first on; 0 for an empty range; -1 when the socket accepts none
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
  * @throws {SystemError} about the datagram `from`: `EMSGSIZE`, `EDESTADDRREQ`, `ENETUNREACH`, `EPERM`, `EBADF`, ...
- *   One about a later datagram is thrown by the call that begins with it
+ *   An error of a later datagram is thrown by the call that starts with it
  */
 export function sendMany(fd: number, batch: DatagramBatch, from = 0, to?: number): number {
   const { data, size, count } = checkBatch(batch)

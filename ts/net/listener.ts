@@ -213,12 +213,12 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
  *
  * @param base whose loop accepts
  * @param options a numeric host (or `'localhost'`: 127.0.0.1) and a port, or a unix socket's path, and how to
- *   bind; or the descriptor of a listening socket from elsewhere, such as {@link inheritedDescriptors} tells; and how
- *   to accept
- * @param onConnection called for each connection, with its descriptor, which is the callback's, and where it
- *   came from
+ *   bind; or the descriptor of a listening socket made elsewhere, such as {@link inheritedDescriptors} returns; and
+ *   how to accept
+ * @param onConnection called for each connection, with its descriptor, which the callback owns, and the
+ *   address of its peer
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
- * @throws {SystemError} `EADDRINUSE` (also for a path that exists, as what is left of a process that is gone),
+ * @throws {SystemError} `EADDRINUSE` (also for a path that exists, such as one that a process left when it ended),
  *   `EADDRNOTAVAIL`, `EACCES`, `EMFILE`, ...; for an option `EOPNOTSUPP` where the address family lacks it,
  *   `ENOPROTOOPT` where the system does, `EPERM` where it is not allowed; for a descriptor `EBADF`, `ENOTSOCK`, and
  *   `EINVAL` where it does not listen

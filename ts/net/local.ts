@@ -5,7 +5,7 @@ import { isIP } from 'node:net'
 import type { native } from '../native.js'
 import { checkBoolean, checkInteger, outOfRange, wrongType } from '../validate.js'
 
-/** The local address of a connection. The system chooses what is left out. Not for paths. */
+/** The local address of a connection. The system chooses the parts that are missing. Not for paths. */
 export interface LocalOptions {
   /** A numeric address of this host. Only addresses of its family are connected to. */
   localAddress?: string | undefined

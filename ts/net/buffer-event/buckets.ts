@@ -48,7 +48,7 @@ export class Bucket {
     return Math.min(this.burst, Math.max(1, Math.floor((this.rate * REST) / SECOND)))
   }
 
-  /** Milliseconds until there are so many. */
+  /** Milliseconds until there are `worth` tokens. */
   get rest(): number {
     const missing = this.worth - this.tokens
     // Rounded up, so that the tokens are there when the time has passed.

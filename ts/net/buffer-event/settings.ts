@@ -134,9 +134,9 @@ export abstract class BufferEventSettings {
   }
 
   /**
-   * Sets those timeouts that are given (`bufferevent_set_timeouts`); one that is running begins anew. When nothing
-   * moved for so long, the direction is disabled and `onEvent` told `BEV.TIMEOUT`. Bytes that come at the same time
-   * win.
+   * Sets the timeouts that are given (`bufferevent_set_timeouts`); a running one restarts. When a direction moves no byte
+   * for its timeout, it is disabled and `onEvent` is called with `BEV.TIMEOUT`. Bytes that move in the same pass prevent
+   * the timeout.
    *
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
@@ -158,7 +158,7 @@ export abstract class BufferEventSettings {
   }
 
   /**
-   * Sets all callbacks (`bufferevent_setcb`); those that are not given are called no more.
+   * Sets all callbacks (`bufferevent_setcb`); those that are not given are removed.
    *
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`
    */
