@@ -42,7 +42,7 @@ describe('EventConfig', () => {
   it.each(refused)('refuses %s', (_, call, code) => {
     const config = new EventConfig()
     expect(refusal(() => call(config))).toBe(code)
-    // What was refused left no trace: the configuration still builds.
+    // A refused call changes nothing: the configuration still builds.
     expect(openBase(config).priorities).toBe(1)
   })
 
@@ -80,7 +80,7 @@ describe('EventConfig', () => {
 })
 
 describe('new EventBase()', () => {
-  it.each([null, {}, 3, 'epoll', EventConfig])('takes no %s for a configuration', (value) => {
+  it.each([null, {}, 3, 'epoll', EventConfig])('refuses %s in place of a configuration', (value) => {
     expect(refusal(() => new EventBase(wrong(value)))).toBe('ERR_INVALID_ARG_TYPE')
   })
 

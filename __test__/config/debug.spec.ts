@@ -26,7 +26,7 @@ afterEach(() => {
 })
 
 describe('debug mode', () => {
-  it('refuses a socket in blocking mode, which can be added once it is not', () => {
+  it('refuses a socket in blocking mode, and accepts it in nonblocking mode', () => {
     const base = openBase(new EventConfig().debug())
     expect(addBlocking(base)).toBe('ERR_EVENT_BLOCKING')
     const [left] = openPair()

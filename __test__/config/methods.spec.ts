@@ -22,7 +22,7 @@ describe('backends', () => {
     else expect(openBase(avoiding).method).not.toBe(first)
   })
 
-  it('avoiding every one leaves none', () => {
+  it('avoiding every backend leaves none', () => {
     const avoiding = config()
     for (const method of EventBase.supportedMethods()) avoiding.avoidMethod(method)
     expect(refusal(() => avoiding.build())).toBe('ERR_EVENT_NO_METHOD')

@@ -7,7 +7,7 @@ import { openPair, writeText } from '../support/descriptors.js'
 const config = (): EventConfig => new EventConfig().setFlags(BaseFlag.NOLOCK)
 
 describe('a base without locks', () => {
-  it('works as any other on its thread', () => {
+  it('works like any other base on its own thread', () => {
     const base = openBase(config())
     const [left, right] = openPair()
     const order: string[] = []

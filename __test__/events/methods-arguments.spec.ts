@@ -68,7 +68,7 @@ describe('an event refuses', () => {
     expect(event.pending()).toBe(0)
     expect(event.priority).toBe(1)
     expect(base.maxEvents(CountFlag.ACTIVE | CountFlag.ADDED)).toBe(0)
-    // It is as good as new.
+    // The event works as before.
     event.add(1000)
     expect(refusal(() => call(event))).toBe(code)
     expect(event.pending()).toBe(EV.TIMEOUT)
@@ -80,7 +80,7 @@ describe('a base refuses', () => {
   it.each(ofBases)('%s', (_, call, code) => {
     const base = openBase()
     expect(refusal(() => call(base))).toBe(code)
-    // Nor is it left in the middle of something.
+    // The loop of the base works as before.
     expect(base.dispatch()).toBe(1)
   })
 })

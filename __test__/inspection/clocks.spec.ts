@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { BaseFlag, EventConfig } from '../../index.js'
 import { openBase, stall } from '../support/base.js'
 
-/** What now() shows in each of three callbacks of one pass, each of which takes a while. */
+/** The results of now() in three slow callbacks of one pass. */
 function nows(config: EventConfig, refresh = false): number[] {
   const base = openBase(config)
   const seen: number[] = []

@@ -45,7 +45,7 @@ describe.each(ways)('stats under %s', (_, go) => {
     expect(timing?.callbacks.count).toBe(2)
     expect(timing?.callbacks.max).toBeGreaterThanOrEqual(20)
     expect(timing?.slowest).toEqual({ id, duration: timing?.callbacks.max })
-    // The second one was due while the first had the thread.
+    // The second timer expired while the first callback ran.
     expect(timing?.timerLag.max).toBeGreaterThanOrEqual(15)
     for (const times of [timing?.callbacks, timing?.polling, timing?.timerLag]) {
       expect(times?.buckets).toHaveLength(32)

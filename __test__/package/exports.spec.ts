@@ -10,10 +10,10 @@ async function exportsOf(file: string, values: object): Promise<string[]> {
   const source = await readFile(new URL(`../../${file}`, import.meta.url), 'utf8')
   const statements = [...source.matchAll(/^export (type )?(?:\{([^}]*)\}|\* as (\w+)) from/gm)]
   const names = statements.flatMap(([, isType = '', list, namespace = '']) =>
-    // A list over several lines has a comma behind its last name.
+    // A list over several lines has a comma after its last name.
     (list?.replace(/,\s*$/, '').split(',') ?? [namespace]).map((name) => `${isType}${name.trim()}`),
   )
-  // Nothing stands behind the comma that ends a list on lines of its own.
+  // Nothing follows the comma that ends a list of several lines.
   const exported = names.filter((name) => /^type \w/.test(name))
   for (const [name, value] of Object.entries(values)) {
     exported.push(name)

@@ -88,7 +88,7 @@ describe('a signal', () => {
     expect(await running).toBe(EMPTY)
   })
 
-  it('C-077: that is sent by its own callback four times is called five times', async () => {
+  it('C-077: that its own callback sends four times runs the callback five times', async () => {
     const base = openBase()
     let calls = 0
     const event = base.newSignal('SIGUSR1', () => {
@@ -213,7 +213,7 @@ describe('a signal event', () => {
     expect(base.countEvents(CountFlag.ADDED)).toBe(0)
   })
 
-  it('C-062: is activated by its signal without one, and by no other', () => {
+  it('C-062: is activated by activateBySignal() with its number, and with no other', () => {
     const base = openBase()
     const calls: number[][] = []
     base.newSignal('SIGUSR1', (fd, what) => calls.push([fd, what])).add()

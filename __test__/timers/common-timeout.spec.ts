@@ -19,7 +19,7 @@ describe('a common timeout', () => {
         if (counts[index] === 4) event.del()
       }
       const timer = base.newTimer(callback, { persist: true })
-      // From the heap to a queue, and from queue to queue.
+      // Moves the timer from the heap to a queue, and from one queue to another.
       if (index % 3 === 0) timer.add(1000)
       timer.add(index % 2 === 0 ? long : short).add(index % 2 === 0 ? short : long)
     })
@@ -67,7 +67,7 @@ describe('a common timeout', () => {
     base.loopExit(20)
     base.dispatch()
     expect(fired).toBe(true)
-    // With one still pending.
+    // One timer is still pending.
     base.close()
   })
 
@@ -109,7 +109,7 @@ describe('a common timeout', () => {
     const base = openBase()
     for (let ms = 0; ms < 256; ms += 1) base.commonTimeout(ms)
     expect(refusal(() => base.commonTimeout(256))).toBe('ERR_OUT_OF_RANGE')
-    // Those that are known go on.
+    // The durations that are registered still work.
     let count = 0
     base.newTimer(() => (count += 1)).add(base.commonTimeout(1))
     base.dispatch()

@@ -20,7 +20,7 @@ describe('a timer', () => {
   })
 
   it('of a fraction of a millisecond is not rounded up to one', async () => {
-    // A busy machine is late as often as it likes, but not always.
+    // A busy machine may be late in some attempts, but not in all.
     await until(() => measure(0.2) < 1, 'a timer that took less than a millisecond')
   })
 
@@ -50,7 +50,7 @@ describe('a timer', () => {
         late.add(3)
         const added = base.now()
         base.newTimer(() => order.push('early')).add(2)
-        // Time stands still in here, and both count from it.
+        // The loop's time is constant during a callback, and both timeouts count from it.
         expect(late.expiresAt).toBeCloseTo(added + 3, 0)
       })
       .add(1)

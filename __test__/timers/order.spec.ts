@@ -7,7 +7,7 @@ describe('timers', () => {
     const base = openBase()
     const fired: number[] = []
     const expected = Array.from({ length: 300 }, (_, number) => number)
-    // Inside a callback the time stands still, so that the deadlines are equal.
+    // The loop's time is constant during a callback, so that the deadlines are equal.
     base.newTimer(() => expected.forEach((number) => base.newTimer(() => fired.push(number)).add(2))).add(0)
     base.dispatch()
     expect(fired).toEqual(expected)

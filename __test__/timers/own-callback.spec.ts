@@ -118,7 +118,7 @@ describe('a callback that', () => {
     first.add(0)
     second.add(0)
     base.loop(2)
-    // The first moved the deadline of the second, which takes back that it was due.
+    // The first callback sets a later deadline for the second timer, which cancels its expiry.
     expect(order).toEqual(['first'])
     expect([first.pending(), second.pending()]).toEqual([0, EV.TIMEOUT])
   })

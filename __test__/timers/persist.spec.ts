@@ -56,7 +56,7 @@ describe('a persistent timer', () => {
       untilNext = (event.expiresAt ?? 0) - base.now()
     }
     base.newTimer(callback, { persist: true }).add(50)
-    // Three periods are over; one pass runs what is due.
+    // Three periods expire before the pass.
     stall(180)
     base.loop(1)
     expect(count).toBe(1)
@@ -79,7 +79,7 @@ describe('a persistent timer', () => {
     timer.add(60_000)
     stall(20)
     base.newTimer(() => timer.activate(EV.READ)).add(0)
-    // An event that is activated by a callback belongs to the same pass.
+    // An event that a callback activates runs in the same pass.
     base.loop(1)
     expect(results).toEqual([EV.READ])
     expect(untilNext).toBeGreaterThan(59_999)

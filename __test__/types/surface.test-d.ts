@@ -73,7 +73,7 @@ it('a signal is a name or a number', () => {
   base.signalMethod = 'signal'
 })
 
-it('a common timeout stands for a number, and nothing made by hand does', () => {
+it('a common timeout is accepted in place of a number, and no plain object is', () => {
   const common = base.commonTimeout(5)
   expectTypeOf(common).toEqualTypeOf<CommonTimeout>()
   expectTypeOf(common.ms).toEqualTypeOf<number>()
@@ -107,13 +107,13 @@ it('a callback receives a descriptor, bits and the event', () => {
   base.newTimer(() => {}, { repeat: true })
 })
 
-it('options may be left out, and are not undefined by accident', () => {
+it('options may be missing, but not undefined', () => {
   expectTypeOf<EventOptions>().toEqualTypeOf<{ priority?: number; persist?: boolean }>()
   // @ts-expect-error undefined is not a priority
   base.newTimer(() => {}, { priority: undefined })
 })
 
-it('methods that change something return what they belong to', () => {
+it('methods that change an object return the object', () => {
   expectTypeOf(event.add(1)).toEqualTypeOf<Event>()
   expectTypeOf(event.del().removeTimer().activate(EV.READ)).toEqualTypeOf<Event>()
   expectTypeOf(base.loopExit(1).loopBreak().loopContinue().ref().unref()).toEqualTypeOf<EventBase>()
@@ -121,7 +121,7 @@ it('methods that change something return what they belong to', () => {
   expectTypeOf(new EventConfig().build()).toEqualTypeOf<EventBase>()
 })
 
-it('events are made by a base, and their facts are read-only', () => {
+it('events are made by a base, and their properties are read-only', () => {
   expectTypeOf(event.fd).toEqualTypeOf<number>()
   expectTypeOf(event.expiresAt).toEqualTypeOf<number | undefined>()
   expectTypeOf(event.signal).toEqualTypeOf<number | undefined>()

@@ -109,7 +109,7 @@ describe('wait() is rejected', () => {
     expect(base.countEvents(7)).toBe(0)
   })
 
-  it('with what the system refuses, and leaves no listener behind', async () => {
+  it('with the error of the system, and removes its listener', async () => {
     const controller = new AbortController()
     const base = openBase()
     const [left] = openPair()
@@ -160,7 +160,7 @@ describe('wait() is rejected', () => {
     ['a timeout of -1', EV.READ, { timeout: -1 }, 'ERR_OUT_OF_RANGE'],
     ['a timeout of NaN', EV.READ, { timeout: NaN }, 'ERR_OUT_OF_RANGE'],
     ['null for a timeout', EV.READ, { timeout: null }, 'ERR_INVALID_ARG_TYPE'],
-    ['a signal that is none', EV.READ, { signal: {} }, 'ERR_INVALID_ARG_TYPE'],
+    ['a value that is no abort signal', EV.READ, { signal: {} }, 'ERR_INVALID_ARG_TYPE'],
     ['null for options', EV.READ, null, 'ERR_INVALID_ARG_TYPE'],
   ])('for %s', async (_, what, options, code) => {
     const base = openBase()

@@ -117,7 +117,7 @@ describe('another thread', () => {
       })
     }
     expect(await running).toBe(LoopResult.STOPPED)
-    // Activations of one that is active already are one.
+    // Activations of an event that is already active count as one.
     for (const count of counts) {
       expect(count).toBeGreaterThan(0)
       expect(count).toBeLessThanOrEqual(rounds)
@@ -179,7 +179,7 @@ describe('a token', () => {
 })
 
 describe('in the same thread', () => {
-  it('a remote base does what the base does', () => {
+  it('calls of a remote base have the same effects as calls of the base', () => {
     const order: string[] = []
     const base = openBase()
     const event = base.newEvent(-1, 0, (_fd, what) => order.push(`event ${what}`))
@@ -195,7 +195,7 @@ describe('in the same thread', () => {
     expect(order).toHaveLength(2)
   })
 
-  it('it watches a descriptor, and throws what the kernel refuses', () => {
+  it('a remote base watches a descriptor, and throws the error of the kernel', () => {
     const base = openBase()
     const [left] = openPair()
     const seen: number[] = []

@@ -14,7 +14,7 @@ describe('terminate() promptly ends a worker that is', () => {
     'blocked in loop',
     'blocked in loop with nothing pending',
     'blocked in a loop that is entered again',
-    'in a loop that is never at rest',
+    'in a loop that always has an active event',
     'in a callback of loop',
     'running',
     'running many',
