@@ -17,7 +17,7 @@ const USAGE = `
 usage: input-reader.ts PATH
 
 Prints each report of the input device at PATH (or of a FIFO with such records) as a line
-of JSON, until it is gone, or until SIGINT or SIGTERM.
+of JSON, until it ends or is removed, or until SIGINT or SIGTERM.
 `
 
 function open(path: string): number {

@@ -2,7 +2,7 @@
 
 import { wrongType } from './validate.js'
 
-/** What is used of an AbortSignal. */
+/** The members of an AbortSignal that are used here. */
 export type AbortSource = Pick<AbortSignal, 'aborted' | 'reason' | 'addEventListener' | 'removeEventListener'>
 
 /** An AbortSignal, or `undefined`. An object without its methods is refused before anything is started. */

@@ -1,8 +1,8 @@
-/** Work of which every part is done, whatever the others throw. */
+/** Calls that all run, although some of them throw. */
 
 /**
- * Runs every call, and then throws what was thrown: one error as it is, several as an AggregateError that has the
- * properties of the first, such as `code`.
+ * Runs every call, and then throws the errors of those that failed: one unchanged, several as an AggregateError that has
+ * the properties of the first, such as `code`.
  *
  * @param message of the AggregateError
  */

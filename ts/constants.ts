@@ -97,7 +97,7 @@ export const LoopFlag: {
   NO_EXIT_ON_EMPTY: 0x04,
 })
 
-/** Why a loop returned. A failing backend throws; it is never a number. */
+/** The reason why a loop returned. A backend that fails throws instead. */
 export const LoopResult: {
   /** Exit, break, `ONCE` or `NONBLOCK`. */
   readonly STOPPED: 0
@@ -108,7 +108,7 @@ export const LoopResult: {
   EMPTY: 1,
 })
 
-/** Why a loop returned: a value of {@link LoopResult}. */
+/** The reason why a loop returned: a value of {@link LoopResult}. */
 export type LoopResult = (typeof LoopResult)[keyof typeof LoopResult]
 
 /** The counters of a base (`EVENT_BASE_COUNT_*`). */

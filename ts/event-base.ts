@@ -155,8 +155,9 @@ export class EventBase {
    * each time that the signal arrived, with the signal's number in place of a descriptor.
    *
    * Every base that has a pending event for a signal receives it, on whichever thread it arrives, and so do listeners of
-   * `process.on()`; only the default action of the process is suppressed, such as ending on SIGINT. In a worker, a
-   * `process.on()` of the main thread takes a signal away until an event for it is added again.
+   * `process.on()`; only the default action of the process is suppressed, such as ending on SIGINT. Events of a
+   * worker stop receiving a signal when the main thread calls `process.on()` for it, until an event for it is added
+   * again.
    *
    * @param signal a name, such as `'SIGHUP'`, or a number
    * @param callback called with the number, `EV.SIGNAL`, and the event
@@ -510,7 +511,7 @@ export class EventBase {
    * Every event that is pending or active as text, one per line, for people (`event_base_dump_events`): those on
    * descriptors in the order of their descriptors, then timers, then those that are only active.
    *
-   * The number in front is the event's {@link Event.id} in hexadecimal; a timeout is the wall-clock time of the
+   * The first number of a line is the event's {@link Event.id} in hexadecimal; a timeout is the wall-clock time of the
    * deadline, in seconds since 1970; `[NextTime]` marks events that are queued for the next pass.
    */
   dump(): string {
@@ -618,8 +619,8 @@ export class EventBase {
    * Idempotent. A running loop returns as after a break, and promises of {@link wait} and {@link watch} are rejected with
    * `ERR_EVENT_CLOSED`. Descriptors of events stay open.
    *
-   * @throws what a part of the base failed to close with: a system error such as `EBADF`, for several parts an
-   *   `AggregateError` with the properties of the first. Everything else is closed all the same
+   * @throws the error of a part of the base that fails to close: a system error such as `EBADF`; for several parts an
+   *   `AggregateError` with the properties of the first. All other parts are closed
    */
   close(): void {
     const core = this.#core

@@ -128,5 +128,5 @@ export function isWatcherStep(step: number): boolean {
   return step === StepCode.PREPARE || step === StepCode.CHECK
 }
 
-/** A negative duration means none to the native layer. */
+/** In the native layer a negative duration means no duration. */
 export const NO_TIMEOUT = -1

@@ -17,7 +17,7 @@ const hasUv: boolean =
   process.versions['deno'] === undefined &&
   process.env['EVENT_BASE_DRIVER'] !== 'thread'
 
-/** How to run, besides what the base has. */
+/** The settings of a run that are not settings of the base. */
 export interface RunSettings {
   /** Bits of `LoopFlag`. */
   flags: number

@@ -64,7 +64,7 @@ export function shareSignal(core: Core, number: number): void {
   }
 }
 
-/** Ends what {@link shareSignal} started, when a base is closed. */
+/** Reverts {@link shareSignal} when a base is closed. */
 export function unshareSignals(core: Core): void {
   if (parents.delete(core) && parents.size === 0) process.off('SIGCHLD', ignore)
 }

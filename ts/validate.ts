@@ -82,8 +82,8 @@ export function checkFd(name: string, value: number): number {
 }
 
 /**
- * An object. Returns a copy of its own properties, each of which is read once: what a getter or a prototype does later
- * changes nothing.
+ * An object. Returns a copy of its own properties, each of which is read once: a getter or a prototype cannot change them
+ * later.
  */
 export function checkObject<T extends object>(name: string, value: T): T {
   if (typeof value !== 'object' || value === null) throw wrongType(name, 'of type object', value)
@@ -98,7 +98,7 @@ export function ownProperties<T extends object>(value: T): T {
 /** No options: an object that inherits nothing either. */
 const NO_OPTIONS: object = Object.freeze({ __proto__: null })
 
-/** An object with options, or nothing, which stands for no options. Returns a copy, as {@link checkObject} does. */
+/** An object with options, or `undefined` for no options. Returns a copy, as {@link checkObject} does. */
 export function checkOptions<T extends object>(value: T | undefined, name = 'options'): T {
   return value === undefined ? (NO_OPTIONS as T) : checkObject(name, value)
 }

@@ -80,7 +80,7 @@ describe('wait()', () => {
 })
 
 describe('wait() is rejected', () => {
-  it('with the reason of the abort signal, and waits no more', async () => {
+  it('with the reason of the abort signal, and stops waiting', async () => {
     const base = openBase()
     const controller = new AbortController()
     const waiting = base.wait(openPair()[0], EV.READ, { signal: controller.signal, timeout: 60_000 })

@@ -1,4 +1,4 @@
-/** Why the native addon cannot be loaded, and what to do about it, in one line. */
+/** The reason why the native addon cannot be loaded, and the remedy, in one line. */
 
 /** The messages of an error and of its causes. The loader chains one for each file that it tried, the last first. */
 function messages(error: unknown): string[] {

@@ -1,6 +1,6 @@
-/** Which known name a mistyped one was probably meant to be. */
+/** The known name that a mistyped name probably means. */
 
-/** How many characters have to be inserted, deleted or replaced to make `b` of `a` (Levenshtein's distance). */
+/** The number of characters to insert, delete or replace to turn `a` into `b` (Levenshtein's distance). */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let i = 0; i < a.length; i++) {
@@ -14,7 +14,7 @@ function distance(a: string, b: string): number {
   return row.at(-1) ?? 0
 }
 
-/** The known name nearest to `name`; nothing where none is near, or contains it. */
+/** The known name nearest to `name`; `undefined` if no name is near or contains it. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   const [best] = known
     .map((one) => ({ one, far: distance(name, one) }))

@@ -2,7 +2,7 @@
 
 /** One option. */
 export interface Option {
-  /** What stands for its value in the help; missing: it takes none. */
+  /** The placeholder for its value in the help. Missing if it takes no value. */
   readonly value?: string
   /** Whether it can be given several times. */
   readonly multiple?: true

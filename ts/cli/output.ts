@@ -1,9 +1,9 @@
 /**
  * Messages on stdout and stderr, which are possibly not read: a pipe without a reader, a terminal that was stopped with
- * Ctrl+S, a dead connection to it. What is not taken is dropped and counted; nothing waits for a reader.
+ * Ctrl+S, a dead connection to it. Messages that a reader does not take in time are dropped and counted; nothing waits for a reader.
  *
- * Node writes to a file synchronously, which does not block. It queues what a pipe or a socket does not take, without
- * a bound, and ends only when the queue is empty. To a terminal it writes synchronously and blocks. So a pipe's queue
+ * Node writes to a file synchronously, which does not block. It queues the bytes that a pipe or a socket does not
+ * accept, without a bound, and ends only when the queue is empty. To a terminal it writes synchronously and blocks. So a pipe's queue
  * is bounded here, and a terminal is opened a second time, without blocking, for this process alone.
  */
 
@@ -16,10 +16,10 @@ const PATIENCE = 500
 /** The most bytes that wait for a reader. */
 const LIMIT = 64 * 1024
 
-/** Milliseconds between two attempts to write to a terminal that takes nothing. */
+/** Milliseconds between two attempts to write to a terminal that accepts no byte. */
 const RETRY = 20
 
-/** As much of a terminal as is needed. */
+/** The part of a terminal that is used here. */
 export interface Terminal {
   readonly columns?: number
   readonly rows?: number

@@ -9,8 +9,8 @@ function inode(path: string): bigint | undefined {
 }
 
 /**
- * What removes the path of a socket that was just bound, unless something else is there by then. Nothing for an
- * address that has no path in the file system.
+ * Returns a function that removes the path of a socket that was just bound, unless another file has the path by then. It
+ * does nothing for an address that has no path in the file system.
  */
 export function pathRemover(address: SocketAddress): () => void {
   if (!('path' in address) || address.path.startsWith('\0')) return () => {}

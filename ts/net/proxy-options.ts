@@ -34,11 +34,11 @@ export interface HealthOptions {
    * doubles the time. A failed look-up is retried at the same intervals, after 100 ms at the earliest. Default 1000.
    */
   backoff?: number | undefined
-  /** The longest such time, in milliseconds. Default 30 000, or `backoff` where that is more. */
+  /** The longest such time, in milliseconds. Default 30 000, or `backoff` if that is longer. */
   maxBackoff?: number | undefined
 }
 
-/** What {@link proxy} takes. */
+/** The options of {@link proxy}. */
 export interface ProxyOptions {
   /**
    * Where it accepts, and how it binds: a numeric host (or `'localhost'`: 127.0.0.1) and a port, 0 for any; a unix
