@@ -20,7 +20,7 @@ test.each([
   const where = ['--listen', '127.0.0.1:0', '--upstream', `127.0.0.1:${closedPort()}`, '--stats']
   const running = new Running('ts/cli/main.ts', ['proxy', ...where], [], writer)
   socket.close(writer)
-  const [, port] = await running.said(/listening at 127\.0\.0\.1:(\d+)/)
+  const [, port] = await running.waitForOutput(/listening at 127\.0\.0\.1:(\d+)/)
   // Each one is a problem to report.
   for (let round = 0; round < 3; round++) expect((await drain(await dial(Number(port)))).length).toBe(0)
   running.process.kill('SIGTERM')

@@ -54,7 +54,9 @@ async function proxy(
   const list = typeof upstreams === 'number' ? [`127.0.0.1:${upstreams}`] : upstreams
   const target = ['--listen', '127.0.0.1:0', ...list.flatMap((one) => ['--upstream', one])]
   const running = eventBase('proxy', ...target, ...more)
-  const [, port] = await running.said(/listening at 127\.0\.0\.1:(\d+), forwarding to \S+.* \(\d+ thread/)
+  const [, port] = await running.waitForOutput(
+    /listening at 127\.0\.0\.1:(\d+), forwarding to \S+.* \(\d+ thread/,
+  )
   return { running, port: Number(port) }
 }
 
@@ -85,7 +87,7 @@ test('--stats writes a line of JSON while the traffic changes', async () => {
   const { running, port } = await proxy(upstream, '--stats')
   const client = await dial(port)
   client.write('12345')
-  await running.said(/"type":"stats".*"bytesBToA":5\b/)
+  await running.waitForOutput(/"type":"stats".*"bytesBToA":5\b/)
   expect(reported(running).at(-1)).toMatchObject({ type: 'stats', accepted: 1, open: 1, bytesAToB: 5 })
   running.process.kill('SIGINT')
   client.end()
@@ -170,7 +172,7 @@ test('an upstream that refuses is reported, and the proxy continues', async () =
     const client = await dial(port)
     expect((await drain(client)).length).toBe(0)
   }
-  await running.said(/is passed over for 1 s/)
+  await running.waitForOutput(/is passed over for 1 s/)
   running.process.kill('SIGINT')
   const { code, err } = await running.ended
   expect(code).toBe(0)
@@ -182,7 +184,7 @@ test('with --stats problems are lines of JSON too', async () => {
   const dead = closedPort()
   const { running, port } = await proxy(dead, '--stats')
   expect((await drain(await dial(port))).length).toBe(0)
-  await running.said(/connectFailed/)
+  await running.waitForOutput(/connectFailed/)
   running.process.kill('SIGINT')
   expect((await running.ended).code).toBe(0)
   const lines = reported(running)
@@ -271,7 +273,7 @@ test('the command forwards from one unix socket to another, and removes its path
   })
   onTestFinished(() => void server.close())
   const running = eventBase('proxy', '--listen', `unix:${near}`, '--upstream', `unix:${far}`)
-  await running.said(/listening at unix:/)
+  await running.waitForOutput(/listening at unix:/)
   const client = connectNode(near)
   client.end('over paths')
   expect(String(await drain(client))).toBe('over paths')
@@ -287,7 +289,7 @@ test('--listen fd:N accepts on an inherited socket', async () => {
   const args = ['proxy', '--listen', 'fd:3', '--upstream', `127.0.0.1:${upstream}`]
   const running = new Running('ts/cli/main.ts', args, [fd])
   socket.close(fd)
-  await running.said(new RegExp(`listening at 127\\.0\\.0\\.1:${port}`))
+  await running.waitForOutput(new RegExp(`listening at 127\\.0\\.0\\.1:${port}`))
   const client = await dial(port)
   client.end('inherited')
   expect(String(await drain(client))).toBe('inherited')
@@ -330,7 +332,7 @@ test('an address in use is reported in one line, with exit code 1', async () => 
 test('an upstream whose name cannot be looked up is reported, and the proxy runs', async () => {
   const upstream = await serve((peer) => peer.end('served'))
   const { running, port } = await proxy([`127.0.0.1:${upstream}`, 'no such name.invalid:1'])
-  await running.said(/getaddrinfo ENOTFOUND no such name\.invalid/)
+  await running.waitForOutput(/getaddrinfo ENOTFOUND no such name\.invalid/)
   expect(String(await drain(await dial(port)))).toBe('served')
   running.process.kill('SIGTERM')
   expect((await running.ended).code).toBe(0)

@@ -44,7 +44,7 @@ export class Running {
   }
 
   /** Waits until the output on either stream matches `pattern`. */
-  async said(pattern: RegExp): Promise<RegExpExecArray> {
+  async waitForOutput(pattern: RegExp): Promise<RegExpExecArray> {
     const giveUp = performance.now() + PATIENCE
     for (;;) {
       const match = pattern.exec(this.out) ?? pattern.exec(this.err)

@@ -76,8 +76,8 @@ test("Node's HTTP client tunnels TLS through the proxy", async () => {
     secure.once('error', reject)
   })
   expect(Buffer.concat(chunks).equals(bytes)).toBe(true)
-  await running.said(new RegExp(`to ${target}`))
-  await running.said(/end \d+ bytes up/)
+  await running.waitForOutput(new RegExp(`to ${target}`))
+  await running.waitForOutput(/end \d+ bytes up/)
   await stop(running)
 })
 
@@ -92,7 +92,7 @@ test('bytes directly after the head are sent first, and in order', async () => {
   const end = far.received.indexOf('\r\n\r\n') + 4
   expect(far.received.toString('latin1', 0, end)).toBe('HTTP/1.1 200 Connection Established\r\n\r\n')
   expect(far.received.subarray(end).equals(bytes)).toBe(true)
-  await running.said(/end 100000 bytes up, 100000 bytes down/)
+  await running.waitForOutput(/end 100000 bytes up, 100000 bytes down/)
   await stop(running)
 })
 

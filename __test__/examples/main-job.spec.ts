@@ -5,7 +5,7 @@ import { Running } from '../cli/support.js'
 import { dial, drain, serve } from '../net/support.js'
 
 async function portOf(running: Running): Promise<number> {
-  const [, port] = await running.said(/listening at (?:[\d.]+:)?(\d+)/)
+  const [, port] = await running.waitForOutput(/listening at (?:[\d.]+:)?(\d+)/)
   return Number(port)
 }
 

@@ -44,19 +44,19 @@ async function stopped(running: Running, signal: NodeJS.Signals): Promise<string
 test('fifo-reader reads from several writers in sequence', async () => {
   const path = fifo()
   const running = example('fifo-reader', path)
-  await running.said(/reading/)
+  await running.waitForOutput(/reading/)
   put(path, 'one\ntw', 'o\n')
-  await running.said(/two/)
+  await running.waitForOutput(/two/)
   // Writers that open the FIFO before the reader has noticed the end of the previous one, and some that write nothing.
   for (let index = 0; index < 50; index++) {
     if (index % 3 === 0) put(path)
     put(path, `line ${index}\n`)
   }
-  await running.said(/line 49\n/)
+  await running.waitForOutput(/line 49\n/)
   put(path, 'without an end')
-  await running.said(/without an end\n/)
+  await running.waitForOutput(/without an end\n/)
   put(path, 'ümläut\n')
-  await running.said(/ümläut\n/)
+  await running.waitForOutput(/ümläut\n/)
   const lines = Array.from({ length: 50 }, (_, index) => `line ${index}`)
   const wanted = ['one', 'two', ...lines, 'without an end', 'ümläut', '']
   expect(await stopped(running, 'SIGTERM')).toBe(wanted.join('\n'))
@@ -65,7 +65,7 @@ test('fifo-reader reads from several writers in sequence', async () => {
 test('fifo-reader waits for its first and its next writer without spinning', async () => {
   const path = fifo()
   const running = example('fifo-reader', path)
-  await running.said(/reading/)
+  await running.waitForOutput(/reading/)
   const ticks = (): number => {
     const fields = readFileSync(`/proc/${running.process.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
     return Number(fields[11]) + Number(fields[12])
@@ -82,7 +82,7 @@ test('fifo-reader waits for its first and its next writer without spinning', asy
     }
     expect(least).toBeLessThanOrEqual(20)
     put(path, `${line}\n`)
-    await running.said(new RegExp(line))
+    await running.waitForOutput(new RegExp(line))
   }
   expect(await stopped(running, 'SIGINT')).toBe('first\nsecond\n')
 })
@@ -90,7 +90,7 @@ test('fifo-reader waits for its first and its next writer without spinning', asy
 test('fifo-reader --once ends when its last writer closes', async () => {
   const path = fifo()
   const running = example('fifo-reader', '--once', path)
-  await running.said(/reading/)
+  await running.waitForOutput(/reading/)
   const first = openSync(path, constants.O_WRONLY)
   put(path, 'second\n')
   writeSync(first, 'first\n')
@@ -136,7 +136,7 @@ class OnTerminal {
     onTestFinished(() => void this.process.kill('SIGKILL'))
   }
 
-  async said(text: string): Promise<void> {
+  async waitForOutput(text: string): Promise<void> {
     await until(() => {
       if (this.#failure) throw new Error(`script cannot be run: ${this.#failure.message}`)
       return this.out.includes(text)
@@ -146,13 +146,13 @@ class OnTerminal {
   async type(keys: string | Buffer, answer: string): Promise<void> {
     this.out = ''
     this.process.stdin.write(keys)
-    await this.said(answer)
+    await this.waitForOutput(answer)
   }
 }
 
 test('tty-reader prints the names of keys and restores the terminal', async () => {
   const terminal = new OnTerminal('tty-reader', '--escape-delay', '2000')
-  await terminal.said('press keys')
+  await terminal.waitForOutput('press keys')
   await terminal.type('a', 'a\r\n')
   await terminal.type('€', '€\r\n')
   await terminal.type('\r', 'Enter\r\n')
@@ -168,7 +168,7 @@ test('tty-reader prints the names of keys and restores the terminal', async () =
 
 test('tty-reader leaves Ctrl+C to itself, and ends', async () => {
   const terminal = new OnTerminal('tty-reader')
-  await terminal.said('press keys')
+  await terminal.waitForOutput('press keys')
   await terminal.type('\x03', 'Ctrl+C\r\n')
   expect(await terminal.ended).toBe(0)
 })
@@ -235,14 +235,14 @@ const SYN: [number, number, number] = [0, 0, 0]
 test('input-reader reads reports, however their bytes are split, until the device ends', async () => {
   const path = fifo()
   const running = example('input-reader', path)
-  await running.said(/reading/)
+  await running.waitForOutput(/reading/)
   const writer = openSync(path, constants.O_WRONLY)
   const bytes = records([1, 30, 1], SYN, [2, 0, -5], [2, 1, 7], SYN, [300, 1, 0], SYN)
   for (let at = 0; at < bytes.length; at += 17) {
     writeSync(writer, bytes.subarray(at, at + 17))
     await new Promise(setImmediate)
   }
-  await running.said(/"300"/)
+  await running.waitForOutput(/"300"/)
   closeSync(writer)
   const { code, out, err } = await running.ended
   expect([code, err]).toEqual([0, 'reading\n'])
@@ -268,7 +268,7 @@ test('input-reader reads reports, however their bytes are split, until the devic
 test('input-reader reports a device that ends in the middle of a report', async () => {
   const path = fifo()
   const running = example('input-reader', path)
-  await running.said(/reading/)
+  await running.waitForOutput(/reading/)
   put(path, records([1, 30, 1], SYN, [1, 30, 0]).subarray(0, 3 * RECORD - 1))
   const { code, out, err } = await running.ended
   expect(code).toBe(1)

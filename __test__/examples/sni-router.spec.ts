@@ -122,7 +122,7 @@ test('each name is forwarded to its upstream, which terminates TLS', async () =>
   const bytes = pattern(2_000_000, 1)
   const all = await ask(port, 'a.b.example.org', bytes)
   expect(all.subarray(all.indexOf('\n') + 1).equals(bytes)).toBe(true)
-  await running.said(/one\.example\.org to 127\.0\.0\.1:/)
+  await running.waitForOutput(/one\.example\.org to 127\.0\.0\.1:/)
   await stop(running)
 })
 
@@ -130,9 +130,9 @@ test('a name without a route and a hello without a name are closed, or forwarded
   const one = await secure('one')
   const strict = await router('--route', `one.example.org=${LOOPBACK}:${one}`)
   expect(await failure(strict.port, 'other.example.org')).toMatch(/ECONNRESET|end/)
-  await strict.running.said(/closed: no route for other\.example\.org/)
+  await strict.running.waitForOutput(/closed: no route for other\.example\.org/)
   expect(await failure(strict.port, undefined)).toMatch(/ECONNRESET|end/)
-  await strict.running.said(/closed: no route for a hello without a name/)
+  await strict.running.waitForOutput(/closed: no route for a hello without a name/)
   await stop(strict.running)
 
   const open = await router('--default', `${LOOPBACK}:${one}`)
@@ -191,11 +191,11 @@ test('a connection without a valid or complete hello is closed', async () => {
     far.socket.write(bytes)
     await until(() => far.ended || far.error !== undefined, String(complaint))
     expect([complaint, far.received.length]).toEqual([complaint, 0])
-    await which?.running.said(complaint)
+    await which?.running.waitForOutput(complaint)
   }
   const quitter = client({ port: patient?.port ?? 0, host: LOOPBACK })
   quitter.socket.end(half)
-  await patient?.running.said(/closed: the hello is incomplete/)
+  await patient?.running.waitForOutput(/closed: the hello is incomplete/)
   for (const which of [patient, hasty]) if (which) await stop(which.running)
 })
 

@@ -13,7 +13,7 @@ export function example(name: string, ...args: string[]): Running {
 
 /** The port that an example prints. */
 export async function portOf(running: Running): Promise<number> {
-  const [, port] = await running.said(/(?:listening|receiving) at \S*?:(\d+)/)
+  const [, port] = await running.waitForOutput(/(?:listening|receiving) at \S*?:(\d+)/)
   return Number(port)
 }
 
