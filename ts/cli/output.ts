@@ -1,10 +1,11 @@
 /**
  * Messages on stdout and stderr, which are possibly not read: a pipe without a reader, a terminal that was stopped with
- * Ctrl+S, a dead connection to it. Messages that a reader does not take in time are dropped and counted; nothing waits for a reader.
+ * Ctrl+S, a dead connection to it. Messages that a reader does not take in time are dropped and counted; nothing waits
+ * for a reader.
  *
  * Node writes to a file synchronously, which does not block. It queues the bytes that a pipe or a socket does not
- * accept, without a bound, and ends only when the queue is empty. To a terminal it writes synchronously and blocks. So a pipe's queue
- * is bounded here, and a terminal is opened a second time, without blocking, for this process alone.
+ * accept, without a bound, and ends only when the queue is empty. To a terminal it writes synchronously and blocks. So
+ * a pipe's queue is bounded here, and a terminal is opened a second time, without blocking, for this process alone.
  */
 
 import { closeSync, constants, openSync, writeSync } from 'node:fs'
