@@ -1,4 +1,4 @@
-//! Names what the target system has, so that a condition in the sources is one word.
+//! Defines one cfg name for each property of the target system that the sources depend on.
 
 use std::env;
 
@@ -11,6 +11,8 @@ fn main() {
     let names = [
         // The kernel is Linux: eventfd, signalfd, timerfd, POLLRDHUP, coarse clocks.
         ("linux_kernel", is_linux),
+        // The kernel has kqueue itself: FreeBSD, Darwin.
+        ("bsd_kernel", is_bsd),
         // The backend `epoll` is compiled in.
         ("has_epoll", is_linux),
         // The backend `kqueue` is compiled in, over the kernel or over libkqueue.

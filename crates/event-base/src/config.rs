@@ -19,7 +19,7 @@ pub(crate) struct DispatchLimits {
     pub(crate) min_priority: u8,
 }
 
-/// The configuration of a base. Reusable; every method takes and returns it by value.
+/// The configuration of a base. Every method takes and returns it by value; it can be used for several bases.
 ///
 /// ```
 /// use event_base::{Base, Config, Features};
@@ -51,7 +51,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Nothing avoided, nothing required, one priority, no limits (`event_config_new`).
+    /// A configuration that avoids no backend, requires no feature, has one priority and no limits
+    /// (`event_config_new`).
     #[must_use]
     pub fn new() -> Self {
         Config {
@@ -112,27 +113,28 @@ impl Config {
         self
     }
 
-    /// Measures how long callbacks, waits and timers take, for [`Base::stats`](crate::Base::stats). Costs a
-    /// reading of the clock for each callback and two for each wait.
+    /// Measures how long callbacks and waits take, and how late timers expire, for [`Base::stats`](crate::Base::stats).
+    /// This costs one reading of the clock for each callback and two for each wait.
     #[must_use]
     pub fn set_timing(mut self, timed: bool) -> Self {
         self.timing = timed;
         self
     }
 
-    /// Uses the clock that advances once in a tick of the kernel, 1 to 10 ms, and is cheaper to read:
-    /// `CLOCK_MONOTONIC_COARSE` of Linux, libevent's default. Systems without one use the precise clock.
+    /// Uses the clock that advances once per tick of the kernel (1 to 10 ms) and is cheaper to read: Linux's
+    /// `CLOCK_MONOTONIC_COARSE` (`clock_gettime(2)`), libevent's default. Systems without such a clock use the precise
+    /// one.
     ///
-    /// A timeout counts from the last tick. By the precise clock a timer fires between a tick too early and a
-    /// tick too late; by the coarse clock it is never early. [`BaseFlags::PRECISE_TIMER`] overrides this, and so does
-    /// the variable `EVENT_PRECISE_TIMER`, unless [`BaseFlags::IGNORE_ENV`] is set.
+    /// A timeout counts from the last tick. Measured with the precise clock, a timer fires between one tick too early
+    /// and one tick too late; measured with the coarse clock, it is never early. [`BaseFlags::PRECISE_TIMER`] overrides
+    /// this, and so does the variable `EVENT_PRECISE_TIMER`, unless [`BaseFlags::IGNORE_ENV`] is set.
     #[must_use]
     pub fn use_coarse_clock(mut self) -> Self {
         self.coarse = true;
         self
     }
 
-    /// Whether the base gets the scripted backend.
+    /// Whether the base uses the scripted backend.
     pub(crate) fn is_scripted(&self) -> bool {
         #[cfg(feature = "test-util")]
         return self.script.is_some();
@@ -140,7 +142,7 @@ impl Config {
         false
     }
 
-    /// Whether the environment is not ignored and sets this variable, to any value.
+    /// Whether the environment sets this variable, to any value, and the configuration does not ignore the environment.
     pub(crate) fn is_set(&self, variable: &str) -> bool {
         !self.flags.contains(BaseFlags::IGNORE_ENV) && std::env::var_os(variable).is_some()
     }
@@ -153,30 +155,30 @@ impl Config {
         if self.coarse && !precise { coarse_clock() } else { Arc::new(SystemClock) }
     }
 
-    /// Enables checks that cost too much to be always made (`event_enable_debug_mode`). The variable
+    /// Enables checks that are too expensive to be always on (`event_enable_debug_mode`). The variable
     /// `EVENT_DEBUG_MODE`, set to any value, does the same, unless [`BaseFlags::IGNORE_ENV`] is set.
     ///
     /// - A socket, pipe or FIFO in blocking mode cannot be added: [`Error::Blocking`](crate::Error::Blocking).
-    ///   Descriptors 0 to 2, and those of other kinds, are accepted.
-    /// - After each pass, with more than 64 events after every few, the engine checks that its own structures
-    ///   agree with each other; if not, the loop fails with [`Error::Internal`](crate::Error::Internal).
+    ///   Descriptors 0 to 2, and files of other kinds, are accepted.
+    /// - After each pass the engine checks that its own structures agree with each other, or with more than 64 events
+    ///   after every few passes. If they do not, the loop fails with [`Error::Internal`](crate::Error::Internal).
     #[must_use]
     pub fn set_debug(mut self, debug: bool) -> Self {
         self.debug = debug;
         self
     }
 
-    /// Uses `clock` for the time, so that a test can advance it.
+    /// Uses `clock` for all times, so that a test can advance them.
     #[must_use]
     pub fn set_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self
     }
 
-    /// Also calls the handler that the process had installed for a signal while the base watches that signal, if the
-    /// program continues after it (it was installed with `SA_RESTART` and without `SA_RESETHAND`). For a host that
-    /// handles signals itself, which also calls [`reassert_signal`](crate::reassert_signal). The default is not to call
-    /// it, as libevent.
+    /// While the base watches a signal, also calls the handler that the process had installed for it, if the program
+    /// continues after that handler: it was installed with `SA_RESTART` and without `SA_RESETHAND`. For a host that
+    /// handles signals itself; such a host also calls [`reassert_signal`](crate::reassert_signal). By default, as in
+    /// libevent, the previous handler is not called.
     #[must_use]
     pub fn share_signals(mut self, share: bool) -> Self {
         self.shares_signals = share;

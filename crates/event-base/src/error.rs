@@ -1,8 +1,8 @@
 //! The error type of the engine.
 //!
-//! Two kinds: a refusal of a call that is not valid (a stale id, contradictory flags, a loop inside its own callback),
-//! and [`Error::System`] with the error of a system call. Calls that only change the state of a base do not return the
-//! second kind.
+//! An error either refuses an invalid call (a stale id, contradictory flags, a loop inside its own callback), or is
+//! [`Error::System`] with the error of a system call. Calls that only change the state of a base never return the
+//! latter.
 
 use std::fmt;
 use std::os::fd::RawFd;
@@ -14,7 +14,7 @@ pub struct SystemError {
     pub errno: i32,
     /// The system call's name.
     pub syscall: &'static str,
-    /// The descriptor it was called with, if any.
+    /// The descriptor that the call was made on, if any.
     pub fd: Option<RawFd>,
 }
 
@@ -34,15 +34,15 @@ pub enum Error {
     Active,
     /// The event is being finalized.
     Finalizing,
-    /// A base without locks was used on a second thread, or a step was taken on a thread that did not enter the loop.
+    /// A base without locks belongs to another thread, or a thread that did not enter the loop called for a step.
     WrongThread,
     /// This process is a forked child that has not called [`reinit`](crate::Base::reinit) for the base.
     Forked,
     /// A number is outside its range.
     OutOfRange(&'static str),
-    /// Debug mode: a socket, pipe or FIFO in blocking mode, which can block the loop.
+    /// In debug mode: the descriptor is a socket, pipe or FIFO in blocking mode, which can block the loop.
     Blocking(RawFd),
-    /// Debug mode: the engine's own structures contradict each other. Always a bug of the engine.
+    /// In debug mode: the engine's own structures contradict each other. Always a bug of the engine.
     Internal(&'static str),
     /// A system call failed.
     System(SystemError),

@@ -1,4 +1,4 @@
-//! The bit sets of the public surface, with libevent's numeric values.
+//! The public flags, with libevent's numeric values.
 
 use bitflags::bitflags;
 
@@ -29,7 +29,7 @@ impl What {
     /// The kinds of interest in a descriptor.
     pub const IO: What = What::READ.union(What::WRITE).union(What::CLOSED);
 
-    /// What an event can be registered for.
+    /// The interests that an event can be registered for: in a descriptor, or in a signal.
     pub(crate) const REGISTERED: What = What::IO.union(What::SIGNAL);
 
     /// The interests in a descriptor in `self`.
@@ -45,11 +45,11 @@ bitflags! {
     pub struct Features: u8 {
         /// Edge-triggered events (`EV_FEATURE_ET`).
         const ET = 0x01;
-        /// One ready event costs the same however many are registered (`EV_FEATURE_O1`).
+        /// The cost of a ready event does not depend on the number of registered events (`EV_FEATURE_O1`).
         const O1 = 0x02;
         /// Descriptors of any kind, including regular files (`EV_FEATURE_FDS`).
         const FDS = 0x04;
-        /// Reports that the peer closed before its data was read (`EV_FEATURE_EARLY_CLOSE`).
+        /// Reports that the peer closed although its data was not read yet (`EV_FEATURE_EARLY_CLOSE`).
         const EARLY_CLOSE = 0x08;
     }
 }
@@ -58,8 +58,8 @@ bitflags! {
     /// How a base is built (`EVENT_BASE_FLAG_*`).
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
     pub struct BaseFlags: u8 {
-        /// No locking: the base belongs to the first thread that enters its loop (`EVENT_BASE_FLAG_NOLOCK`). Before, one
-        /// thread may use it after the other, for example to set it up.
+        /// No locking: the base belongs to the first thread that enters its loop (`EVENT_BASE_FLAG_NOLOCK`). Until
+        /// then, several threads may use it one after the other, for example to set it up.
         const NOLOCK = 0x01;
         /// Environment variables are not read (`EVENT_BASE_FLAG_IGNORE_ENV`).
         const IGNORE_ENV = 0x02;
@@ -67,13 +67,14 @@ bitflags! {
         const STARTUP_IOCP = 0x04;
         /// The time is never cached: each use reads the clock (`EVENT_BASE_FLAG_NO_CACHE_TIME`).
         const NO_CACHE_TIME = 0x08;
-        /// epoll gets most changes together before it waits, not one by one
-        /// (`EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST`).
+        /// epoll defers most changes of registrations until the wait, and makes one system call for all changes of a
+        /// descriptor (`EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST`).
         const EPOLL_USE_CHANGELIST = 0x10;
-        /// Uses the precise clock, the default, in spite of
+        /// Uses the precise clock, which is the default, even after
         /// [`Config::use_coarse_clock`](crate::Config::use_coarse_clock) (`EVENT_BASE_FLAG_PRECISE_TIMER`).
         const PRECISE_TIMER = 0x20;
-        /// Accepted; a blocking wait never uses a timerfd (`EVENT_BASE_FLAG_EPOLL_DISALLOW_TIMERFD`).
+        /// Accepted and without effect: a blocking wait never uses a timerfd
+        /// (`EVENT_BASE_FLAG_EPOLL_DISALLOW_TIMERFD`).
         const EPOLL_DISALLOW_TIMERFD = 0x40;
         /// On Linux, signals are read from a signalfd; the thread that adds an event for a signal blocks the signal
         /// (`EVENT_BASE_FLAG_USE_SIGNALFD`). Equal signals that are pending together are reported once.
@@ -100,7 +101,7 @@ bitflags! {
     pub struct CountFlags: u8 {
         /// Active events (`EVENT_BASE_COUNT_ACTIVE`).
         const ACTIVE = 1;
-        /// Calls of [`Base::retain`](crate::Base::retain) that were not undone (`EVENT_BASE_COUNT_VIRTUAL`).
+        /// Calls of [`Base::retain`](crate::Base::retain) without a matching release (`EVENT_BASE_COUNT_VIRTUAL`).
         const VIRTUAL = 2;
         /// Memberships of events in the map of descriptors, the timers and the queues (`EVENT_BASE_COUNT_ADDED`).
         const ADDED = 4;
@@ -110,7 +111,7 @@ bitflags! {
 /// Why a loop returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LoopResult {
-    /// By exit, break, [`LoopFlags::ONCE`] or [`LoopFlags::NONBLOCK`] (0 in C).
+    /// By an exit, a break, [`LoopFlags::ONCE`] or [`LoopFlags::NONBLOCK`] (0 in C).
     Stopped = 0,
     /// Nothing was left to wait for (1 in C).
     Empty = 1,

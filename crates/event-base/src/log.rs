@@ -2,9 +2,9 @@
 //!
 //! Rules:
 //! - A message does not replace an error: whatever can be returned to a caller is returned.
-//! - The callback runs without any lock, so that it may use any base and set another callback. A message that is found
-//!   under a base's lock is recorded there and reported once the lock is released.
-//! - Messages that a callback causes itself are written to standard error and not passed to the callback.
+//! - The callback runs without any lock, so that it may use any base and set another callback. A message that arises
+//!   under the lock of a base is recorded in the base and reported once the lock is released.
+//! - A message that the callback itself causes is written to standard error and not passed to the callback.
 
 use std::cell::Cell;
 use std::fmt;
@@ -29,7 +29,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// libevent's name of it: `debug`, `msg`, `warn` or `err`.
+    /// libevent's name of the severity: `debug`, `msg`, `warn` or `err`.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ impl Severity {
 pub struct LogMessage<'a> {
     /// Its severity.
     pub severity: Severity,
-    /// The text, one line. Not part of the contract: it may change.
+    /// The text, one line. It may change in any version.
     pub text: &'a str,
     /// The [number](crate::Base::number) of the base, if it was created already.
     pub base: Option<u64>,
@@ -63,8 +63,8 @@ impl fmt::Display for LogMessage<'_> {
 }
 
 impl LogMessage<'_> {
-    /// Writes the message to standard error, as happens without a callback; nothing for [`Severity::Debug`]. Ignores
-    /// errors of standard error.
+    /// Writes the message to standard error, except one of [`Severity::Debug`]; without a callback the engine does the
+    /// same. Ignores errors of standard error.
     pub fn print(&self) {
         if self.severity > Severity::Debug {
             // One write, so that the line is not mixed with output of other threads.

@@ -17,7 +17,7 @@ pub const BUCKETS: usize = 32;
 pub struct Stats {
     /// Passes of the loop: each polls and dispatches one priority.
     pub passes: u64,
-    /// Waits of the backend, with or without sleep. A pass in which a wait fills the whole result buffer waits again.
+    /// Waits of the backend, with or without sleep. If a wait fills the whole result buffer, the pass waits again.
     pub waits: u64,
     /// Events dispatched.
     pub events: EventCounts,
@@ -25,15 +25,15 @@ pub struct Stats {
     pub wakeups_sent: u64,
     /// Waits that found the notifier written to. One wait may find several writes.
     pub wakeups_received: u64,
-    /// Times; `None` unless they are measured.
+    /// Durations; `None` unless the base measures them.
     pub timing: Option<Timing>,
 }
 
 /// Events dispatched, by their result.
 ///
-/// A result with several bits counts once, as the first of these that applies: a descriptor (READ, WRITE or
-/// CLOSED), a signal, a timer (TIMEOUT), a finalizer (FINALIZE); one without any of them, as a user event.
-/// The kind of the event does not matter: a timer that is activated with READ counts as a descriptor.
+/// A result with several bits is counted once, by the first of these that it contains: READ, WRITE or CLOSED (a
+/// descriptor), SIGNAL, TIMEOUT (a timer), FINALIZE. A result with none of them is counted as that of a user event. The
+/// kind of the event does not matter: a timer that is activated with READ is counted as a descriptor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EventCounts {
@@ -49,7 +49,7 @@ pub struct EventCounts {
     pub user: u64,
 }
 
-/// Times of a base.
+/// Measured durations of a base.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timing {
@@ -58,7 +58,7 @@ pub struct Timing {
     /// Callbacks: from the step that dispatches an event to the next step, or to
     /// [`Base::callback_ended`](crate::Base::callback_ended).
     pub callbacks: Histogram,
-    /// The times between the deadlines of timers and when the loop found them expired.
+    /// How late timers expired: the time from each deadline until the loop found it expired.
     pub timer_lag: Histogram,
     /// The event with the longest callback, and its duration.
     pub slowest: Option<(EventId, Duration)>,
@@ -68,14 +68,14 @@ pub struct Timing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Histogram {
-    /// How many durations.
+    /// The number of durations.
     pub count: u64,
     /// Their sum.
     pub total: Duration,
     /// The longest duration.
     pub max: Duration,
-    /// How many of them are below 1 µs (the first bucket), from 1 µs to below 2 µs, from 2 µs to below 4 µs and so on; the
-    /// last bucket holds all from 2^30 µs, about 18 minutes.
+    /// The number of durations below 1 µs (the first bucket), from 1 µs to below 2 µs, from 2 µs to below 4 µs and so
+    /// on. The last bucket counts all from 2^30 µs, about 18 minutes.
     pub buckets: [u64; BUCKETS],
 }
 
@@ -94,7 +94,7 @@ impl Histogram {
         self.buckets[bucket(time)] += 1;
     }
 
-    /// The least duration of a bucket.
+    /// The least duration of the bucket with this index, which counts from 0.
     ///
     /// ```
     /// use std::time::Duration;

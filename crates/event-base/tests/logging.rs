@@ -17,14 +17,14 @@ const CHILD: &str = "EVENT_BASE_LOGGING_CHILD";
 
 /// A copy of a message.
 #[derive(Clone, Debug)]
-struct Heard {
+struct Received {
     severity: Severity,
     text: String,
     base: Option<u64>,
     method: Option<&'static str>,
 }
 
-type Ears = Arc<Mutex<Vec<Heard>>>;
+type Messages = Arc<Mutex<Vec<Received>>>;
 
 /// The callback of the process, which one test at a time uses and removes.
 struct Callback(#[expect(dead_code, reason = "held until the test is over")] MutexGuard<'static, ()>);
@@ -42,16 +42,16 @@ impl Drop for Callback {
     }
 }
 
-fn listen() -> Ears {
-    let ears = Ears::default();
-    let heard = Arc::clone(&ears);
-    set_log_callback(Some(Arc::new(move |message| heard.lock().unwrap().push(keep(message)))));
-    ears
+fn listen() -> Messages {
+    let messages = Messages::default();
+    let received = Arc::clone(&messages);
+    set_log_callback(Some(Arc::new(move |message| received.lock().unwrap().push(keep(message)))));
+    messages
 }
 
-fn keep(message: &LogMessage<'_>) -> Heard {
+fn keep(message: &LogMessage<'_>) -> Received {
     let LogMessage { severity, text, base, method, .. } = *message;
-    Heard { severity, text: text.to_owned(), base, method }
+    Received { severity, text: text.to_owned(), base, method }
 }
 
 /// Closes the descriptor of an event, and makes the base find out.
@@ -84,20 +84,20 @@ fn stderr_of(name: &str, environment: &[(&str, &str)]) -> Option<String> {
 #[test]
 fn a_descriptor_closed_under_its_event_is_a_warning_that_names_both() {
     let _callback = Callback::take();
-    let ears = listen();
+    let messages = listen();
     let base = Base::new().unwrap();
     let (event, socket) = orphan(&base);
-    let heard = ears.lock().unwrap().clone();
-    assert_eq!(heard.len(), 1, "{heard:?}");
-    assert_eq!((heard[0].severity, heard[0].base), (Severity::Warning, Some(base.number())));
+    let received = messages.lock().unwrap().clone();
+    assert_eq!(received.len(), 1, "{received:?}");
+    assert_eq!((received[0].severity, received[0].base), (Severity::Warning, Some(base.number())));
     let names = [format!("descriptor {} ", fd(&socket)), format!("event {:#x} ", event.to_bits())];
-    assert!(names.iter().all(|name| heard[0].text.contains(name)), "{heard:?}");
+    assert!(names.iter().all(|name| received[0].text.contains(name)), "{received:?}");
 }
 
 #[test]
 fn a_registration_stuck_in_the_kernel_is_a_warning_that_the_loop_reports() {
     let _callback = Callback::take();
-    let ears = listen();
+    let messages = listen();
     let base = Base::new().unwrap();
     let (ours, mut peer) = pair();
     let (other, _) = pair();
@@ -108,10 +108,10 @@ fn a_registration_stuck_in_the_kernel_is_a_warning_that_the_loop_reports() {
     std::io::Write::write_all(&mut peer, b"x").unwrap();
     base.loop_exit(Some(ms(60))).unwrap();
     run_watched(&base, WAIT, |_, _| {});
-    let heard = ears.lock().unwrap().clone();
-    assert_eq!(heard.len(), 1, "{heard:?}");
-    assert!(heard[0].text.contains("stayed registered"), "{heard:?}");
-    assert_eq!((heard[0].severity, heard[0].base), (Severity::Warning, Some(base.number())));
+    let received = messages.lock().unwrap().clone();
+    assert_eq!(received.len(), 1, "{received:?}");
+    assert!(received[0].text.contains("stayed registered"), "{received:?}");
+    assert_eq!((received[0].severity, received[0].base), (Severity::Warning, Some(base.number())));
 }
 
 #[test]
@@ -128,12 +128,12 @@ fn the_method_is_logged_if_the_environment_requests_it() {
     }
     // In the child: once to standard error, once to a callback, once not at all.
     let method = Base::new().unwrap().method().unwrap();
-    let ears = listen();
+    let messages = listen();
     _ = Base::new().unwrap();
     _ = Base::with_config(&Config::new().set_flags(BaseFlags::IGNORE_ENV)).unwrap();
-    let heard = ears.lock().unwrap().clone();
-    assert_eq!(heard.len(), usize::from(std::env::var_os("SHOWN").is_some()));
-    for Heard { severity, base, method: named, .. } in heard {
+    let received = messages.lock().unwrap().clone();
+    assert_eq!(received.len(), usize::from(std::env::var_os("SHOWN").is_some()));
+    for Received { severity, base, method: named, .. } in received {
         assert_eq!((severity, base, named), (Severity::Message, None, Some(method)));
     }
 }
@@ -173,9 +173,9 @@ fn a_callback_that_panics_does_not_affect_the_base() {
     let timer = base.create_and_add(EventSpec::timer(), Some(ms(0))).unwrap();
     assert_eq!(run(&base, ONE_PASS).1, [(timer, What::TIMEOUT)]);
     // The callback is still set, and called again.
-    let ears = listen();
+    let messages = listen();
     orphan(&base);
-    assert_eq!(ears.lock().unwrap().len(), 1);
+    assert_eq!(messages.lock().unwrap().len(), 1);
 }
 
 #[test]
@@ -198,17 +198,17 @@ fn a_message_logged_by_a_callback_is_not_reported_to_it() {
 #[test]
 fn a_callback_may_replace_itself() {
     let _callback = Callback::take();
-    let ears = Ears::default();
-    let heard = Arc::clone(&ears);
+    let messages = Messages::default();
+    let received = Arc::clone(&messages);
     set_log_callback(Some(Arc::new(move |_| {
-        let heard = Arc::clone(&heard);
-        set_log_callback(Some(Arc::new(move |message| heard.lock().unwrap().push(keep(message)))));
+        let received = Arc::clone(&received);
+        set_log_callback(Some(Arc::new(move |message| received.lock().unwrap().push(keep(message)))));
     })));
     let base = Base::new().unwrap();
     orphan(&base);
-    assert_eq!(ears.lock().unwrap().len(), 0);
+    assert_eq!(messages.lock().unwrap().len(), 0);
     orphan(&base);
-    assert_eq!(ears.lock().unwrap().len(), 1);
+    assert_eq!(messages.lock().unwrap().len(), 1);
 }
 
 #[test]

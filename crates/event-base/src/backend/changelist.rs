@@ -1,10 +1,10 @@
 //! Changes that are deferred until the wait (`event_changelist`).
 //!
-//! Ground rules:
+//! Rules:
 //! - A change whose outcome the caller needs is not deferred: the first registration of a descriptor, which the kernel
 //!   may refuse, and a new interest in a registered one, which checks that the registration still exists.
-//! - A change that removes interests is deferred, and so is one that adds them again, so that any number of them cost
-//!   one system call in a pass.
+//! - A change that removes interests is deferred, and so is one that restores them, so that any number of such changes
+//!   of one descriptor cost one system call in a pass.
 //! - A descriptor that is deleted and added again while the change is deferred is *reborn*: it may have been closed and
 //!   opened in between. Its change is made even if nothing seems to differ, and if the kernel no longer has the
 //!   registration, the descriptor is registered afresh.
@@ -31,7 +31,7 @@ struct Entry {
 pub(super) enum Verdict {
     /// It is deferred.
     Queued,
-    /// Make this change, which includes what was deferred before.
+    /// The caller makes this change now. It includes what was deferred before.
     Now(Change),
 }
 
@@ -40,7 +40,7 @@ pub(super) enum Verdict {
 pub(super) struct Pending {
     /// `registered` holds the interests that the kernel has.
     pub(super) change: Change,
-    /// The descriptor may be another file by now, which has to be registered.
+    /// Whether the descriptor may be another file by now, which is to be registered.
     pub(super) reborn: bool,
 }
 
@@ -66,14 +66,14 @@ impl Changelist {
             return if wanted.is_empty() { Verdict::Queued } else { Verdict::Now(*change) };
         };
         let is_new = change.registered.is_empty();
-        let only_takes = change.add.is_empty() && !change.remove.is_empty();
-        let brings_back = entry.queued && !change.add.is_empty() && entry.registered.contains(wanted);
+        let only_removes = change.add.is_empty() && !change.remove.is_empty();
+        let restores = entry.queued && !change.add.is_empty() && entry.registered.contains(wanted);
         let may_wait = if wanted.is_empty() {
             true
         } else if is_new {
             !entry.registered.is_empty()
         } else {
-            only_takes || brings_back || (entry.queued && entry.reborn)
+            only_removes || restores || (entry.queued && entry.reborn)
         };
         if !may_wait {
             let registered = entry.registered;
@@ -108,7 +108,7 @@ impl Changelist {
         self.entries[fd as usize] = Entry { registered, ..Entry::default() };
     }
 
-    /// Takes the next deferred change. The caller has to [note](Self::note) its outcome.
+    /// Takes the next deferred change. The caller must [note](Self::note) its outcome.
     pub(super) fn take(&mut self) -> Option<Pending> {
         while let Some(fd) = self.queue.pop() {
             let entry = &mut self.entries[fd as usize];
@@ -140,7 +140,7 @@ mod tests {
     const RW: What = What::READ.union(What::WRITE);
     const NONE: What = What::empty();
 
-    /// A list, and the state of descriptor 3 in the engine.
+    /// A changelist, and what the engine has registered for descriptor 3.
     #[derive(Default)]
     struct Side {
         list: Changelist,

@@ -1,4 +1,4 @@
-//! Which backends a build has, and which of them a base gets.
+//! Which backends a build has, and which of them a base uses.
 
 use nix::errno::Errno;
 
@@ -9,7 +9,8 @@ use crate::error::Error;
 use crate::flags::Features;
 use crate::log::{LogMessage, Severity, report};
 
-/// Defines [`Backend`], [`Waiter`], [`CHOICES`] and `dispatch!` from one list. The first argument is a `$`.
+/// Defines [`Backend`], [`Waiter`], [`CHOICES`] and `dispatch!` from one list. The first argument is a `$`, which
+/// `dispatch!` needs for its own arguments.
 macro_rules! backends {
     ($d:tt $($(#[$condition:meta])? $variant:ident($method:ty),)+) => {
         /// The backend of a base.
@@ -80,7 +81,7 @@ backends! { $
     Scripted(super::scripted::Scripted),
 }
 
-/// A backend that a base can have.
+/// A backend that a base can use.
 #[derive(Debug)]
 struct Choice {
     name: &'static str,
@@ -126,14 +127,16 @@ impl Backend {
     }
 }
 
-/// Whether this kernel, or a sandbox around the process, does not have the system call. A shortage of descriptors or
-/// memory is returned to the caller instead: the next backend would do with less, and be slower without notice.
+/// Whether the kernel does not have the system call, or a sandbox refuses it, so that the next backend is tried. A
+/// shortage of descriptors or memory is returned to the caller instead: the next backend might need less of them, but
+/// would be slower without notice.
 fn is_missing(error: &Error) -> bool {
     const MISSING: [i32; 3] = [Errno::ENOSYS as i32, Errno::EPERM as i32, Errno::EACCES as i32];
     matches!(error, Error::System(error) if MISSING.contains(&error.errno))
 }
 
-/// Whether `EVENT_NOEPOLL` or its like is set, to any value: `EVENT_NO` and the letters of the name in capitals.
+/// Whether the environment disables the backend: the variable `EVENT_NO` followed by the letters of the name in
+/// capitals, such as `EVENT_NOEPOLL`, is set to any value.
 fn is_disabled(config: &Config, name: &str) -> bool {
     let variable: String = "EVENT_NO".chars().chain(name.chars().filter(char::is_ascii_alphabetic)).collect();
     config.is_set(&variable.to_ascii_uppercase())

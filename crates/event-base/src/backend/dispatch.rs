@@ -1,7 +1,7 @@
-//! The operations of [`Method`](super::method::Method) and [`MethodWaiter`], on whichever backend a base has.
+//! The operations of [`Method`] and [`MethodWaiter`], forwarded to the backend that a base uses.
 //!
-//! They are functions of the enums and not implementations of the traits: an operation that is missing here is then
-//! an error of the compiler, and not the trait's default.
+//! They are functions of the enums and not implementations of the traits. So the compiler reports an operation that is
+//! missing here, instead of using the trait's default.
 
 use std::os::fd::{BorrowedFd, RawFd};
 use std::time::Duration;
@@ -86,11 +86,11 @@ impl Backend {
         dispatch!(self, Backend, method => method.renew_after_fork())
     }
 
-    /// The notifier of a model: what its waits wait for.
+    /// The notifier of a model, which the scripted backend waits for.
     #[cfg(event_base_model)]
-    pub(crate) fn bell(&self) -> std::sync::Arc<crate::sync::Bell> {
+    pub(crate) fn wake_flag(&self) -> std::sync::Arc<crate::sync::WakeFlag> {
         match self {
-            Backend::Scripted(method) => method.bell(),
+            Backend::Scripted(method) => method.wake_flag(),
             _ => unreachable!("a model has a scripted backend"),
         }
     }

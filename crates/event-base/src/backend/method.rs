@@ -22,10 +22,10 @@ use crate::time::Nanos;
 /// [`What::ET`](crate::What::ET) to each readiness and registers the base's own descriptors edge-triggered. With any
 /// other backend the engine reads from the base's own descriptors until they are no longer readable.
 pub(crate) trait Method: Debug + Sized {
-    /// What `event_base_get_method` returns, and what a configuration avoids by name.
+    /// The name that `event_base_get_method` returns, and by which a configuration avoids the backend.
     const NAME: &'static str;
 
-    /// What `event_base_get_features` returns.
+    /// The features that `event_base_get_features` returns.
     const FEATURES: Features;
 
     /// Whether only tests choose this backend.
@@ -37,7 +37,7 @@ pub(crate) trait Method: Debug + Sized {
     /// Opens the system's object. `config` holds the options of every backend.
     ///
     /// # Errors
-    /// [`Error::System`]. With `ENOSYS`, `EPERM` or `EACCES` the base gets the next backend instead.
+    /// [`Error::System`]. After `ENOSYS`, `EPERM` or `EACCES` the base tries the next backend.
     fn open(config: &Config) -> Result<Self, Error>;
 
     /// The name with its options, such as `epoll (with changelist)`.
@@ -49,13 +49,13 @@ pub(crate) trait Method: Debug + Sized {
         Self::FEATURES
     }
 
-    /// Whether descriptor numbers are the kernel's, so that system calls can be made on them.
+    /// Whether descriptors are the kernel's, so that system calls can be made on them.
     fn has_descriptors(&self) -> bool {
         true
     }
 
-    /// The descriptor that is readable while the backend has something to report. A host of a backend without one
-    /// makes the waits on a thread instead.
+    /// The descriptor that is readable while the backend has something to report. If the backend has none, a host makes
+    /// the waits on a thread instead.
     fn descriptor(&self) -> Option<RawFd> {
         None
     }
@@ -89,13 +89,13 @@ pub(crate) trait Method: Debug + Sized {
         None
     }
 
-    /// Returns the waiter, which owns everything that a wait needs and has found nothing yet. Other threads may call any
-    /// other method while the waiter is out. A change takes effect on the wait in progress, if necessary after a wake-up
-    /// ([`flush`](Self::flush) returns `true`).
+    /// Returns the waiter, which owns everything that a wait needs and has found nothing yet. Until
+    /// [`finish_wait`](Self::finish_wait), other threads may call any other method. A change takes effect on the wait
+    /// in progress; if that requires a wake-up, [`flush`](Self::flush) returns `true`.
     fn start_wait(&mut self) -> Self::Waiter;
 
-    /// Takes the waiter back, after the engine has read what it found. A waiter from before
-    /// [`renew`](Self::renew) or [`renew_after_fork`](Self::renew_after_fork) is dropped.
+    /// Takes the waiter back, after the engine has read what it found. Drops a waiter that was started before
+    /// [`renew`](Self::renew) or [`renew_after_fork`](Self::renew_after_fork).
     fn finish_wait(&mut self, waiter: Self::Waiter);
 
     /// Registers a descriptor of the base itself, edge-triggered where the backend can. Registering it again has no
@@ -129,8 +129,8 @@ pub(crate) trait Method: Debug + Sized {
     /// Stops reporting a signal. Has no effect on one that is not reported.
     fn unwatch_signal(&mut self, _number: i32) {}
 
-    /// Makes what [`arm_timer`](Self::arm_timer) needs. Called when a host requests the
-    /// [`descriptor`](Self::descriptor), so that arming cannot run out of descriptors later.
+    /// Creates the kernel's objects that [`arm_timer`](Self::arm_timer) needs. Called when a host requests the
+    /// [`descriptor`](Self::descriptor), so that arming does not fail later for lack of descriptors.
     ///
     /// # Errors
     /// [`Error::System`].
@@ -150,7 +150,7 @@ pub(crate) trait Method: Debug + Sized {
 
     /// Replaces the kernel's object by an empty one under the same descriptor number, after which the engine
     /// registers everything again. It frees the base from a registration that the kernel keeps for a closed
-    /// descriptor. Called while no waiter is out.
+    /// descriptor. Called while no wait is in progress.
     ///
     /// # Errors
     /// [`Error::System`].
@@ -169,8 +169,8 @@ pub(crate) trait Method: Debug + Sized {
 
 /// A wait, detached from its backend so that it can run without the lock.
 pub(crate) trait MethodWaiter: Debug + Send {
-    /// Sleeps until something is ready, for at most `timeout` (`None`: without limit). It may return early without
-    /// having found anything; so does a wait that a signal interrupts.
+    /// Sleeps until something is ready, for at most `timeout` (`None`: without limit). May return early without having
+    /// found anything, for example if a signal interrupts the wait.
     ///
     /// Each call discards what the call before it found. A call that fails has found nothing.
     ///
@@ -178,13 +178,13 @@ pub(crate) trait MethodWaiter: Debug + Send {
     /// [`Error::System`].
     fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error>;
 
-    /// The number of readinesses that the wait found.
+    /// The number of readiness reports that the wait found.
     fn len(&self) -> usize;
 
-    /// One of them; `index` is below [`len`](Self::len).
+    /// The report at `index`, which is below [`len`](Self::len).
     fn get(&self, index: usize) -> Readiness;
 
-    /// Whether the wait filled all its room, so that more may be ready.
+    /// Whether the wait filled its whole buffer, so that more may be ready.
     #[inline]
     fn is_full(&self) -> bool {
         false

@@ -1,7 +1,7 @@
 //! The backends: how the engine registers descriptors with the system, and waits for them.
 //!
-//! [`Method`](method::Method) is the contract that each backend implements. [`Backend`] is whichever one a base has;
-//! `choice` lists them.
+//! [`Method`](method::Method) is the contract that each backend implements. [`Backend`] is the one that a base uses;
+//! `choice` lists all of them.
 
 #[cfg(any(has_epoll, has_kqueue))]
 mod changelist;

@@ -46,7 +46,7 @@ pub struct Script {
     clock: Arc<ManualClock>,
     state: Arc<Mutex<State>>,
     #[cfg(event_base_model)]
-    bell: Arc<crate::sync::Bell>,
+    wake_flag: Arc<crate::sync::WakeFlag>,
 }
 
 impl Script {
@@ -57,17 +57,17 @@ impl Script {
             clock,
             state: Arc::default(),
             #[cfg(event_base_model)]
-            bell: Arc::new(crate::sync::Bell::new()),
+            wake_flag: Arc::new(crate::sync::WakeFlag::new()),
         }
     }
 
-    /// Advances the clock, which ends a wait of a model whose timeout has passed then.
+    /// Advances the clock, which ends a model's wait if its timeout has passed by then.
     #[cfg(event_base_model)]
     pub fn pass(&self, time: Duration) {
-        self.bell.change(|| self.clock.advance(time));
+        self.wake_flag.change(|| self.clock.advance(time));
     }
 
-    /// Adds an outcome: these descriptors become ready once, `after` into the wait that follows the outcomes before.
+    /// Adds an outcome of a wait: these descriptors become ready once. `after` counts from the previous outcome.
     pub fn then(&self, after: Duration, ready: &[(RawFd, What)]) {
         self.state.lock().outcomes.push_back((after, ready.to_vec()));
     }
@@ -107,7 +107,7 @@ pub(crate) struct Scripted {
 pub(crate) struct ScriptedWaiter {
     script: Script,
     found: Vec<Readiness>,
-    /// When the timeout began.
+    /// The time from which the timeout counts.
     #[cfg(event_base_model)]
     start: Nanos,
 }
@@ -174,18 +174,19 @@ impl Method for Scripted {
 
 #[cfg(event_base_model)]
 impl Scripted {
-    pub(super) fn bell(&self) -> Arc<crate::sync::Bell> {
-        Arc::clone(&self.script.bell)
+    pub(super) fn wake_flag(&self) -> Arc<crate::sync::WakeFlag> {
+        Arc::clone(&self.script.wake_flag)
     }
 }
 
 impl MethodWaiter for ScriptedWaiter {
-    /// In a model other threads end the wait, and time passes when one of them advances it.
+    /// In a model other threads end the wait, or advance the clock.
     #[cfg(event_base_model)]
     fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
         let end = timeout.map(|timeout| self.start.saturating_add(crate::time::nanos(timeout)));
         let clock = &self.script.clock;
-        self.script.bell.wait(|| end.is_some_and(|end| crate::time::Clock::monotonic(&**clock) >= end));
+        let is_over = || end.is_some_and(|end| crate::time::Clock::monotonic(&**clock) >= end);
+        self.script.wake_flag.wait(is_over);
         Ok(())
     }
 

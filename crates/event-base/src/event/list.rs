@@ -1,7 +1,7 @@
-//! Doubly linked lists of events, through links that lie in the table.
+//! Doubly linked lists of events, whose links are stored in the table.
 //!
-//! An event has two links: one for the list of what it waits for, and one for the queue it is active in. So it is
-//! in at most one list of each kind, and moving it between lists allocates nothing.
+//! An event has two pairs of links: one for the list of its descriptor or signal, and one for the queue it is active
+//! in. So it is in at most one list of each kind, and moving it between lists allocates nothing.
 
 use std::marker::PhantomData;
 
@@ -124,7 +124,7 @@ impl<L: Link> List<L> {
     /// The slots of its events, in order, if its links agree with each other.
     ///
     /// # Errors
-    /// What does not.
+    /// A description of the contradiction.
     pub(crate) fn check(self, table: &mut Table) -> Result<Vec<u32>, &'static str> {
         let (mut found, mut index, mut last) = (Vec::new(), self.head, NONE);
         while index != NONE {

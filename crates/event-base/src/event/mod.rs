@@ -1,4 +1,4 @@
-//! Events: their specification, their record, and what is dispatched of them.
+//! Events: their specification, their state, and the result that is dispatched.
 
 mod id;
 mod list;
@@ -54,8 +54,8 @@ impl EventSpec {
         Self::io(number, What::SIGNAL | What::PERSIST)
     }
 
-    /// An event for a signal that is deleted when it is dispatched, and dispatched as often as the signal arrived
-    /// until then.
+    /// An event for a signal that is deleted when it is first dispatched. It is dispatched once for each time the
+    /// signal had arrived by then.
     #[must_use]
     pub fn signal_once(number: i32) -> Self {
         Self::io(number, What::SIGNAL)
@@ -82,17 +82,17 @@ impl EventSpec {
         self
     }
 
-    /// Makes the base free the event when it is dispatched and is then neither pending nor active;
-    /// [`Ready::released`] reports it. The owner frees an event that never fires, as any other.
+    /// Makes the base free the event once it has been dispatched and is neither pending nor active;
+    /// [`Ready::released`] reports it. The owner must still free an event that never fires.
     #[must_use]
     pub fn transient(mut self) -> Self {
         self.transient = true;
         self
     }
 
-    /// Sets how many events were dispatched since the caller's own object for this event existed, for a caller that
-    /// creates events only when they are first used. An event older than the current pass can become active in
-    /// it.
+    /// Sets the number of events that were dispatched since the caller created its own object for this event. For a
+    /// caller that creates an event only when it is first used: an event that is older than the current pass can become
+    /// active in it.
     #[must_use]
     pub fn age(mut self, dispatches: u32) -> Self {
         self.age = dispatches;
@@ -111,10 +111,10 @@ pub struct Ready {
     pub what: What,
     /// The number given by [`EventSpec::data`].
     pub data: u64,
-    /// The base freed the event; `id` is no longer valid.
+    /// Whether the base freed the event; if so, `id` is no longer valid.
     pub released: bool,
-    /// The descriptor of the event was closed before the event was deleted, so it cannot fire any more. Reported for
-    /// [transient](EventSpec::transient) events only, with an empty `what`.
+    /// Whether the descriptor of the event was closed before the event was deleted, so that it cannot fire any more.
+    /// Reported for [transient](EventSpec::transient) events only, with an empty `what`.
     pub orphaned: bool,
 }
 
@@ -127,7 +127,7 @@ pub struct EventInfo {
     pub fd: RawFd,
     /// The flags it was created with.
     pub what: What,
-    /// What it waits for: its interest while it is registered, TIMEOUT while a deadline is set.
+    /// What it waits for: its interests while they are registered, TIMEOUT while a deadline is set.
     pub pending: What,
     /// The result it will be dispatched with; empty unless it is active.
     pub active: What,
@@ -135,7 +135,7 @@ pub struct EventInfo {
     pub is_active: bool,
     /// Its priority.
     pub priority: u8,
-    /// When it times out, as time since 1970.
+    /// The wall-clock time of its deadline, since 1970; `None` if no deadline is set.
     pub expires_at: Option<std::time::Duration>,
     /// The number given by [`EventSpec::data`].
     pub data: u64,

@@ -34,7 +34,7 @@ bitflags! {
     }
 }
 
-/// In a result, which has no such bit otherwise: the event is queued to be dispatched more than once.
+/// A bit that only the result of a queued event contains: the event is to be dispatched more than once.
 pub(crate) const REPEATS: What = What::PERSIST;
 
 impl State {
@@ -46,7 +46,7 @@ impl State {
     pub(crate) const LISTED: State = State::QUEUED.union(State::TIMEOUT).union(State::INSERTED);
 }
 
-/// One event, in one cache line: a timer that fires is accessed twice, in random order.
+/// One event. It fits one cache line, because firing a timer accesses its record twice, in random order.
 #[derive(Debug, Clone)]
 #[repr(align(64))]
 pub(crate) struct Record {
@@ -57,9 +57,9 @@ pub(crate) struct Record {
     pub(crate) data: u64,
     pub(crate) fd: i32,
     generation: u32,
-    /// Its place in the active queue it is in; of a free slot, `next` is the next free one.
+    /// Its neighbours in the active queue it is in. In a free slot, `next` is the next free slot.
     pub(crate) queue_links: Links,
-    /// The pass it was last dispatched in, or created in.
+    /// The number of the pass in which it was last dispatched, or created.
     pub(crate) pass: u32,
     pub(crate) what: What,
     pub(crate) result: What,
@@ -86,7 +86,7 @@ impl Record {
         self.interval != NO_INTERVAL
     }
 
-    /// Gives an idle event another specification.
+    /// Replaces the specification of an idle event.
     pub(crate) fn assign(&mut self, spec: &EventSpec, priority: u8) {
         self.interval = NO_INTERVAL;
         self.data = spec.data;
@@ -127,7 +127,8 @@ const UNLINKED: Links = Links { prev: NONE, next: NONE };
 #[derive(Debug)]
 pub(crate) struct Table {
     records: Vec<Record>,
-    /// The place of each event among those on its descriptor or for its signal. Not in the record: timers have none.
+    /// The neighbours of each event in the list of its descriptor or signal. Not in the record, because timers have
+    /// none.
     source_links: Vec<Links>,
     free: u32,
     live: usize,

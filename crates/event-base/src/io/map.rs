@@ -1,10 +1,10 @@
 //! The events of each descriptor, and what is registered with the backend for it (`evmap`).
 //!
-//! Ground rules:
+//! Rules:
 //! - The backend is called for a descriptor only when its set of interests changes: when the count of readers,
-//!   writers or closers leaves or reaches zero. Another event of a kind that is registered changes no registration,
-//!   but checks that the registration still exists, because a descriptor that was closed before its events were
-//!   deleted may be another file by now.
+//!   writers or closers leaves or reaches zero. Adding an event whose interests are all registered changes nothing;
+//!   the backend only checks that the registration still exists, because a descriptor that was closed before its
+//!   events were deleted may be another file by now.
 //! - Each registration has a generation, which is part of the kernel's token. Readiness that the kernel reports for an
 //!   earlier registration of the same number is discarded.
 //! - Events whose registration no longer exists are *orphaned*: they leave the map and are returned to the caller,
@@ -123,7 +123,7 @@ impl FdMap {
         entry.edge = edge;
         entry.count(what, 1);
         entry.events.append(table, index);
-        // After the backend accepted it: a number that is no descriptor must not size the table.
+        // After the backend accepted it, so that a number that is not a descriptor does not enlarge the table.
         if self.entries.len() <= fd as usize {
             self.entries.resize(fd as usize + 1, VACANT);
         }
@@ -257,7 +257,7 @@ impl FdMap {
         let registered = entry.interests();
         let change =
             Change { fd, registered, add: What::empty(), remove: registered, edge: entry.edge, token };
-        // A removal of everything never fails. A backend that still has the descriptor drops it.
+        // The removal of the last interest never fails. A backend that still has the registration drops it.
         _ = backend.change(&change);
         self.orphan(table, fd, orphans);
     }

@@ -1,4 +1,4 @@
-//! Descriptors: who waits for what on which.
+//! Descriptors: which events wait for readiness of each, and what is registered with the backend.
 
 mod map;
 

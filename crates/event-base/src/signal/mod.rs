@@ -1,11 +1,11 @@
 //! The signals of a base (`signal.c`, `signalfd.c`): the events of each signal, and how the signals reach the base.
 //!
 //! A base receives signals in one of three ways:
-//! - `"signal"`: a handler counts each signal in a receiver of each base, and wakes its loop: [`receiver`]. Every base
-//!   receives every signal, on whichever thread it arrives.
+//! - `"signal"`: a handler counts each signal in the receiver of each base, and wakes the loop: [`receiver`]. Every
+//!   base receives every signal, on whichever thread it arrives.
 //! - `"signalfd_signal"`: the kernel queues signals that the threads block, and the base reads them: [`signalfd`]. Only
 //!   if the configuration requests it.
-//! - `"kqueue_signal"`: the backend reports signals itself, and the process ignores them.
+//! - `"kqueue_signal"`: the backend kqueue reports signals, and the process ignores them.
 
 mod receiver;
 mod registry;
@@ -33,7 +33,7 @@ use crate::sys::signal::{HIGHEST, SignalSet};
 /// SIGSTOP) or by the C library.
 pub const MAX_SIGNAL: i32 = HIGHEST;
 
-/// Whether `number` can be the number of a signal.
+/// Whether `number` is in the range of signal numbers.
 pub(crate) fn is_signal(number: i32) -> bool {
     (1..=MAX_SIGNAL).contains(&number)
 }
@@ -41,10 +41,12 @@ pub(crate) fn is_signal(number: i32) -> bool {
 /// How signals reach a base.
 #[derive(Debug)]
 enum Delivery {
-    /// The receiver exists while there are events.
+    /// A handler counts signals. The receiver exists while there are events.
     Handler(Option<Reception>),
     #[cfg(linux_kernel)]
+    /// The base reads signals from a signalfd.
     SignalFd(SignalFd),
+    /// The backend reports signals.
     Backend,
 }
 
@@ -61,8 +63,8 @@ pub(crate) struct Signals {
     shared: bool,
     /// Signals that the backend reported, with how often each arrived, until they are taken.
     reported: Vec<(i32, u64)>,
-    /// By slot: how many calls a queued event is due in addition to the first. Valid only while the event's state
-    /// has the flag for it.
+    /// By slot: how many more times a queued event is to be dispatched after the first. Valid only while its result
+    /// contains [`REPEATS`](crate::event::REPEATS).
     more: HashMap<u32, u64>,
 }
 
@@ -330,7 +332,8 @@ impl Signals {
         }
     }
 
-    /// Records that the queued event in slot `index` is due `calls` more calls; `anew` discards an earlier record.
+    /// Records that the queued event in slot `index` is to be dispatched `calls` more times; `anew` replaces an earlier
+    /// record instead of adding to it.
     pub(crate) fn note_calls(&mut self, index: u32, calls: u64, anew: bool) {
         let more = self.more.entry(index).or_insert(0);
         *more = if anew { calls } else { more.saturating_add(calls) };

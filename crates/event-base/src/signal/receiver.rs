@@ -1,6 +1,6 @@
 //! The signal handler, and the counters in which it leaves signals for the loops.
 //!
-//! Ground rules:
+//! Rules:
 //! - The handler may interrupt any code of any thread, including this module. It accesses atomics only, writes to one
 //!   descriptor for each base that it wakes, and preserves `errno`. It takes no lock and allocates no memory
 //!   (`signal-safety(7)`).
@@ -10,8 +10,8 @@
 //! - A handler increments `inside` before it uses a receiver's descriptor, and then checks whether the receiver still
 //!   wants the signal. Code that retires a receiver first clears `wanted` and then checks `inside`. If a handler is
 //!   inside, the receiver and its descriptor are kept on a list until it has left. No thread waits for a handler.
-//! - Signals are counted, not written to a pipe as bytes, so that none is lost when a pipe is full.
-#![expect(unsafe_code, reason = "a handler follows atomic pointers to what is never freed")]
+//! - Signals are counted and not written to a pipe as bytes, so that no signal is lost when a pipe is full.
+#![expect(unsafe_code, reason = "a handler follows atomic pointers to memory that is never freed")]
 
 use std::ptr;
 use std::sync::Arc;
@@ -34,15 +34,16 @@ static NEXT_HANDLER: [AtomicPtr<Function>; PLACES] = [const { AtomicPtr::new(ptr
 /// The thread that is calling the other handler, to end a cycle of handlers.
 static CHAINING: [AtomicUsize; PLACES] = [const { AtomicUsize::new(0) }; PLACES];
 
-/// What the handler does not access.
+/// State that the handler does not access.
 static POOL: Mutex<Pool> = Mutex::new(Pool { idle: Vec::new(), retired: Vec::new(), functions: Vec::new() });
 
 #[derive(Debug)]
 struct Pool {
+    /// Receivers that no base uses.
     idle: Vec<&'static Receiver>,
-    /// A handler was inside when these were retired.
+    /// Receivers that a handler was using when they were retired, with their notifiers.
     retired: Vec<(&'static Receiver, Arc<Notifier>)>,
-    /// Every target that [`NEXT_HANDLER`] has had: few, as a program has few handlers.
+    /// Every target that [`NEXT_HANDLER`] had. There are few, because a program has few handlers.
     functions: Vec<&'static Function>,
 }
 
@@ -227,7 +228,7 @@ mod tests {
         let kept = Arc::downgrade(&notifier);
         let reception = Reception::new(notifier);
         let receiver = reception.receiver;
-        // As a handler does that is then interrupted.
+        // Simulates a handler that is interrupted here.
         receiver.inside.fetch_add(1, SeqCst);
         drop(reception);
         let other = Reception::new(self::notifier());

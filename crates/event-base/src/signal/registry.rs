@@ -1,8 +1,8 @@
-//! The disposition of each signal, and the one that was there before.
+//! The disposition that bases install for each signal, and the previous one, which they restore.
 //!
 //! Dispositions belong to the process, so all bases share this table. The first base that watches a signal saves the
-//! disposition, and the last one restores it. A disposition that other code installs meanwhile is not overwritten at
-//! the end; [`reassert_signal`] replaces it earlier.
+//! disposition, and the last one restores it. A disposition that other code installs meanwhile stays in effect;
+//! [`reassert_signal`] replaces it by the base's.
 
 use parking_lot::Mutex;
 
@@ -13,18 +13,23 @@ use crate::sys::signal::{Disposition, HIGHEST};
 /// How a base watches a signal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Claim {
-    /// By the handler. Otherwise the backend reports the signal, and the process must only survive it.
+    /// Through the handler. Otherwise the backend reports the signal, and the disposition only keeps it from ending the
+    /// process.
     pub(super) by_handler: bool,
-    /// The previous handler is called as well, unless it is a one-shot (`SA_RESETHAND`).
+    /// Whether the previous handler is called as well, if the program continues after it: see
+    /// [`Disposition::function`].
     pub(super) shared: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Slot {
+    /// Bases that watch the signal through the handler.
     handled: u32,
+    /// Bases whose backend reports the signal.
     reported: u32,
+    /// Bases that share the signal with the previous handler.
     shared: u32,
-    /// The disposition before ours, while ours is installed.
+    /// The disposition that `installed` replaced.
     previous: Option<Disposition>,
     installed: Option<Disposition>,
 }
@@ -54,8 +59,8 @@ pub(super) fn release(number: i32, claim: Claim) {
 /// Installs the disposition that the bases need for `number` again if other code has replaced it. The replacement
 /// counts as the previous disposition from then on.
 ///
-/// For a host that installs handlers of its own without regard to others. Has no effect on a signal that no base
-/// watches through a disposition, or on a number that is no signal. Any thread.
+/// For a host whose handlers replace those of other code. Has no effect on a signal that no base watches through a
+/// disposition, or on a number that is not a signal's. Any thread.
 ///
 /// # Errors
 /// [`Error::System`] with `sigaction`.
@@ -92,7 +97,7 @@ impl Slot {
         } else {
             None
         };
-        // Before our handler is installed, so that the other one misses no signal in between.
+        // Before our handler is installed, so that the previous one misses no signal in between.
         let follows = wanted.is_some() && self.handled > 0;
         if follows {
             set_next_handler(number, function);

@@ -1,9 +1,9 @@
 //! Signals through a descriptor: one signalfd for all signals of a base, read when it is readable.
 //!
-//! The kernel queues a signal for the descriptor only while no thread takes it otherwise, so every thread must block
-//! it (`signalfd(2)`). The base blocks it in one thread, the one that adds the first event for the signal; it does not
-//! know the others. Equal pending signals are merged into one, except real-time signals (`signal(7)`); and if several
-//! bases of a process read the same signal, one of them gets it. Therefore this way is used only on request.
+//! A signal can be read from the descriptor only while it is pending, so every thread must block it (`signalfd(2)`).
+//! The base blocks it in the thread that adds the first event for the signal; the program must block it in all others.
+//! Equal pending signals are merged into one, except real-time signals (`signal(7)`). If several bases of a process
+//! read the same signal, only one of them receives it. Therefore signals are read from a descriptor only on request.
 
 use std::cell::RefCell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -31,7 +31,8 @@ pub(super) struct SignalFd {
     set: SignalSet,
     /// The signals that are blocked for this base, and the thread that blocks each.
     blocked: Vec<(i32, usize)>,
-    /// Other signals that were read when one was deregistered.
+    /// Signals that were read while another one was being deregistered; reported by the next
+    /// [`take_all`](Self::take_all).
     saved: Vec<i32>,
     readable: bool,
 }
@@ -67,7 +68,8 @@ impl SignalFd {
         Ok(is_new)
     }
 
-    /// Stops receiving it. One that is pending is discarded, because unblocking it might end the process.
+    /// Stops receiving this signal. Discards it if it is pending, because it could end the process once it is
+    /// unblocked.
     pub(super) fn unwant(&mut self, number: i32) {
         while let Ok(true) = self.take(|found, saved| {
             if found != number {

@@ -18,29 +18,30 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use lock_api::{GuardNoSend, RawMutex};
 
 #[cfg(event_base_model)]
-pub(crate) use native::Bell;
+pub(crate) use native::WakeFlag;
 pub(crate) use native::thread_token;
 /// For state of the whole process that is rarely written.
 pub(crate) use parking_lot::RwLock;
 
 use crate::error::Error;
 
-/// A lock of one thread at a time, until it is [pinned](Self::pin) to one.
+/// A lock that never blocks: an attempt to take it while it is held fails.
 ///
-/// Before, any thread can take it, and passes the state on to the next one; a thread that finds it held is refused.
-/// Afterwards taking it costs two plain loads and a store, and every other thread is refused.
+/// Until it is [pinned](Self::pin), any thread can take it, and releasing it publishes the state to the next holder.
+/// Afterwards only the thread that it is pinned to can take it, which costs two plain loads and a store.
 #[derive(Debug)]
 pub(crate) struct OwnerOnly {
     /// The token of the thread that it is pinned to, or 0.
     owner: AtomicUsize,
-    /// Held before it was pinned. Stays set once it is, so that no thread can take it in this way any more.
+    /// Whether a thread holds the lock, until it is pinned. Pinning leaves this set, so that no thread can take the
+    /// lock in this way afterwards.
     held_by_any: AtomicBool,
-    /// Held by the owner, which alone accesses this.
+    /// Whether the owner holds the lock. Only the owner accesses this.
     held: AtomicBool,
 }
 
 impl OwnerOnly {
-    /// Pins a lock that this thread holds to it; without effect if it is pinned.
+    /// Pins the lock, which this thread holds, to this thread. Has no effect if it is pinned already.
     fn pin(&self) {
         if self.owner.load(Ordering::Relaxed) == 0 {
             self.held.store(true, Ordering::Relaxed);
@@ -51,8 +52,8 @@ impl OwnerOnly {
 
 // SAFETY: until the lock is pinned, `held_by_any` excludes all threads but one, and releasing it publishes what that
 // thread wrote to the next. Its holder alone sets `owner`, once, and leaves `held_by_any` set. From then on only the
-// thread whose token is in `owner` can take the lock, and only while `held`, which that thread alone accesses, is false.
-// So there is never a second holder.
+// thread whose token is in `owner` can take the lock, and only while `held`, which that thread alone accesses, is
+// false. So there is never a second holder.
 unsafe impl RawMutex for OwnerOnly {
     const INIT: Self = OwnerOnly {
         owner: AtomicUsize::new(0),
@@ -62,7 +63,8 @@ unsafe impl RawMutex for OwnerOnly {
 
     type GuardMarker = GuardNoSend;
 
-    /// Panics if [`try_lock`](Self::try_lock) refuses: waiting would not change that.
+    /// Panics if [`try_lock`](Self::try_lock) fails: a lock that is pinned to another thread stays so, and this thread
+    /// cannot wait for itself.
     fn lock(&self) {
         assert!(self.try_lock(), "a base without locks belongs to one thread");
     }
@@ -90,9 +92,9 @@ unsafe impl RawMutex for OwnerOnly {
     }
 }
 
-/// State behind a lock of either kind.
+/// State that a lock of either kind protects.
 ///
-/// The state is beside the lock and not in it, so that a guard accesses it without checking the kind of the lock.
+/// The state is stored beside the lock and not inside it, so that a guard accesses it without checking the kind.
 #[derive(Debug)]
 pub(crate) struct Lock<T> {
     kind: Kind,
@@ -105,8 +107,8 @@ enum Kind {
     Owned(lock_api::Mutex<OwnerOnly, ()>),
 }
 
-// SAFETY: the state is accessed only through a `Guard`, of which both kinds of lock allow one at a time. So it is passed
-// from thread to thread, which `Send` allows.
+// SAFETY: the state is accessed only through a `Guard`, and both kinds of lock allow one guard at a time. So the state
+// only moves from thread to thread, which `Send` allows.
 unsafe impl<T: Send> Sync for Lock<T> {}
 
 /// Access to the state until it is dropped.
@@ -122,17 +124,19 @@ enum Held<'a> {
 }
 
 impl<T> Lock<T> {
+    /// A lock that blocks a thread while another one holds it.
     pub(crate) fn shared(state: T) -> Self {
         Lock { kind: Kind::Shared(native::Mutex::new(())), state: UnsafeCell::new(state) }
     }
 
+    /// A lock that fails instead of blocking, for a base without locks: see [`OwnerOnly`].
     pub(crate) fn owned(state: T) -> Self {
         Lock { kind: Kind::Owned(lock_api::Mutex::new(())), state: UnsafeCell::new(state) }
     }
 
     /// # Errors
-    /// [`Error::WrongThread`] if this kind of lock is [pinned](Guard::pin) to another thread, or held; [`Error::Forked`] in a forked
-    /// child if the lock was held at the fork, by a thread that the child does not have.
+    /// For an owned lock, [`Error::WrongThread`] if it is held, or [pinned](Guard::pin) to another thread. For a shared
+    /// lock, [`Error::Forked`] in a forked child if a thread that the child does not have held the lock at the fork.
     #[inline]
     pub(crate) fn lock(&self) -> Result<Guard<'_, T>, Error> {
         let held = match &self.kind {
@@ -142,7 +146,7 @@ impl<T> Lock<T> {
         Ok(Guard { state: &self.state, held })
     }
 
-    /// Makes this process the one that the lock belongs to. Called with the lock held.
+    /// Records that the lock belongs to this process. Called with the lock held.
     pub(crate) fn adopt(&self) {
         if let Kind::Shared(mutex) = &self.kind {
             mutex.adopt();
@@ -155,7 +159,7 @@ impl<T> Lock<T> {
 }
 
 impl<T> Guard<'_, T> {
-    /// From here on, a lock without locking belongs to this thread.
+    /// Pins an owned lock to this thread. Has no effect on a shared one.
     pub(crate) fn pin(&self) {
         if let Held::Owned(guard) = &self.held {
             // SAFETY: the raw lock is not released through this reference.
@@ -169,8 +173,8 @@ impl<T> Guard<'_, T> {
 pub(crate) struct Condition(native::Condvar);
 
 impl Condition {
-    /// Returns when [`notify_all`](Self::notify_all) was called, or spuriously: the caller checks what it waits for.
-    /// Returns immediately for a lock of one thread, which no other thread could notify.
+    /// Waits until [`notify_all`](Self::notify_all) is called. May return spuriously, so the caller checks what it
+    /// waits for. Returns immediately with an owned lock, because no other thread could notify this one.
     pub(crate) fn wait<'a, T>(&self, guard: Guard<'a, T>) -> Guard<'a, T> {
         let Guard { state, held } = guard;
         let held = match held {

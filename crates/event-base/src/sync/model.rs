@@ -1,8 +1,8 @@
 //! The mutex and condition variable of the model checker loom, in place of parking_lot's.
 //!
 //! loom runs a test once for each interleaving of its threads. It switches threads only at operations on its own types,
-//! so everything that threads share must be behind them. A model has no kernel: its notifier is a [`Bell`], which the
-//! scripted backend waits for.
+//! so everything that threads share must be behind them. A model has no kernel: its notifier is a [`WakeFlag`], which
+//! the scripted backend waits for.
 
 use std::fmt;
 use std::fs::File;
@@ -39,7 +39,8 @@ impl<T> Mutex<T> {
     pub(super) fn adopt(&self) {}
 }
 
-/// A condition variable whose first wait ends spuriously. loom's never do, and code that relies on that must fail.
+/// A condition variable whose first wait ends spuriously. loom's waits never do, and code that relies on that must
+/// fail.
 #[derive(Debug)]
 pub(super) struct Condvar {
     inner: loom::sync::Condvar,
@@ -66,50 +67,51 @@ impl Condvar {
     }
 }
 
-/// The notifier of a model, and the wait for it.
-pub(crate) struct Bell {
-    rung: loom::sync::Mutex<bool>,
+/// The notifier of a model: a flag that one thread waits for and any thread sets.
+pub(crate) struct WakeFlag {
+    is_set: loom::sync::Mutex<bool>,
     changed: loom::sync::Condvar,
     /// In place of a descriptor, which the scripted backend ignores.
     file: File,
 }
 
-impl Bell {
+impl WakeFlag {
     pub(crate) fn new() -> Self {
         let file = File::open("/dev/null").expect("a system has /dev/null");
-        Bell { rung: loom::sync::Mutex::new(false), changed: loom::sync::Condvar::new(), file }
+        WakeFlag { is_set: loom::sync::Mutex::new(false), changed: loom::sync::Condvar::new(), file }
     }
 
-    pub(crate) fn ring(&self) {
-        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    /// Sets the flag and wakes the thread that waits for it.
+    pub(crate) fn set(&self) {
+        *self.is_set.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.changed.notify_all();
     }
 
-    /// Calls `change`, which changes what the waiting thread waits for.
+    /// Calls `change`, which may change the result of a waiting thread's `is_over`, and wakes that thread.
     pub(crate) fn change(&self, change: impl FnOnce()) {
-        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_set = self.is_set.lock().unwrap_or_else(PoisonError::into_inner);
         change();
-        drop(rung);
+        drop(is_set);
         self.changed.notify_all();
     }
 
-    /// Waits until it is rung or `is_over` returns `true`.
+    /// Waits until the flag is set or `is_over` returns `true`, and clears the flag.
     pub(crate) fn wait(&self, is_over: impl Fn() -> bool) {
-        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*rung && !is_over() {
-            rung = self.changed.wait(rung).unwrap_or_else(PoisonError::into_inner);
+        let mut is_set = self.is_set.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*is_set && !is_over() {
+            is_set = self.changed.wait(is_set).unwrap_or_else(PoisonError::into_inner);
         }
-        *rung = false;
+        *is_set = false;
     }
 }
 
-impl fmt::Debug for Bell {
+impl fmt::Debug for WakeFlag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bell").finish_non_exhaustive()
+        f.debug_struct("WakeFlag").finish_non_exhaustive()
     }
 }
 
-impl AsFd for Bell {
+impl AsFd for WakeFlag {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }

@@ -8,8 +8,8 @@ use parking_lot::RawMutex;
 use crate::error::Error;
 use crate::sys::fork;
 
-/// The wait for a lock after which it checks whether the holder can exist.
-const SUSPICIOUS: Duration = Duration::from_millis(100);
+/// How long a thread waits for a lock before it checks whether the holder can exist in this process.
+const CHECK_AFTER: Duration = Duration::from_millis(100);
 
 /// A number that no two running threads share; never 0.
 pub(crate) fn thread_token() -> usize {
@@ -19,7 +19,7 @@ pub(crate) fn thread_token() -> usize {
 
 pub(super) type MutexGuard<'a, T> = lock_api::MutexGuard<'a, RawMutex, T>;
 
-/// A mutex that does not wait for ever in a forked child for a thread of the parent.
+/// A mutex that, in a forked child, does not wait for ever for a thread of the parent.
 #[derive(Debug)]
 pub(crate) struct Mutex<T> {
     /// The [generation](fork::generation) of the process that the holders of the lock belong to.
@@ -44,7 +44,7 @@ impl<T> Mutex<T> {
     #[cold]
     fn lock_slowly(&self) -> Result<MutexGuard<'_, T>, Error> {
         loop {
-            if let Some(guard) = self.state.try_lock_for(SUSPICIOUS) {
+            if let Some(guard) = self.state.try_lock_for(CHECK_AFTER) {
                 return Ok(guard);
             }
             if self.process.load(Ordering::Relaxed) != fork::generation() {

@@ -1,8 +1,8 @@
 //! Detecting that this process is a forked child.
 //!
-//! The kernel's objects of a base are shared across a fork: what a child does to an epoll instance, an eventfd or a
-//! timerfd takes effect in its parent. So each call has to detect a child, cheaply: a handler of `pthread_atfork` counts
-//! forks, and a call compares two numbers.
+//! A parent and its child share the kernel's objects of a base: what the child does to an epoll instance, an eventfd or
+//! a timerfd takes effect in the parent (`fork(2)`). So each call on a base must detect that it runs in a child, at
+//! little cost: a handler of `pthread_atfork` counts forks, and a call compares two numbers.
 #![expect(unsafe_code, reason = "pthread_atfork is a C interface")]
 
 use std::sync::OnceLock;
@@ -17,20 +17,20 @@ pub(crate) const NO_GENERATION: u32 = u32::MAX;
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// How many forks lie between this process and the one that made the first base. A child of a bare `clone`, which does
-/// not go through the C library, is not counted.
+/// The number of forks between the process that created the first base and this one. A child that the system call
+/// `clone` creates without the C library is not counted.
 #[inline]
 pub(crate) fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// What the C library calls in a child before `fork` returns there.
+/// The C library calls this in a child before `fork` returns there.
 extern "C" fn in_child() {
-    // Only what is async-signal-safe is allowed here: pthread_atfork(3).
+    // Only async-signal-safe operations are allowed here: pthread_atfork(3).
     GENERATION.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Starts to count forks. Called for every base, effective once.
+/// Starts to count forks. Called for every base; only the first call has an effect.
 ///
 /// # Errors
 /// [`Error::System`] with `ENOMEM`.

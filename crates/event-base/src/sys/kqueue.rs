@@ -1,6 +1,6 @@
-//! `kqueue` and `kevent`: those of the BSDs, or of libkqueue on Linux.
+//! The system calls `kqueue` and `kevent`, or on Linux libkqueue's functions of these names.
 //!
-//! nix has them on the BSDs only. The backend also runs on Linux, for tests.
+//! nix offers them on the BSDs only, but the backend also runs on Linux, for tests.
 #![expect(unsafe_code, reason = "neither call has a safe form on every system the backend runs on")]
 
 use std::fmt;
@@ -14,7 +14,7 @@ use nix::errno::Errno;
 
 use abi::kevent;
 
-#[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
+#[cfg(bsd_kernel)]
 pub(crate) mod abi {
     pub(crate) use libc::{
         EV_ADD, EV_CLEAR, EV_DELETE, EV_ENABLE, EV_EOF, EV_ERROR, EV_ONESHOT, EV_RECEIPT, EVFILT_READ,
@@ -38,7 +38,7 @@ pub(crate) mod abi {
 }
 
 /// libkqueue's `sys/event.h`.
-#[cfg(not(any(target_vendor = "apple", target_os = "freebsd")))]
+#[cfg(not(bsd_kernel))]
 pub(crate) mod abi {
     #![allow(non_camel_case_types, reason = "the C name")]
 
@@ -93,7 +93,7 @@ pub(crate) mod abi {
 // A token is 64 bits wide and travels in a pointer.
 const _: () = assert!(size_of::<usize>() == size_of::<u64>());
 
-/// The longest wait, because some kernels refuse or misinterpret longer timeouts.
+/// The longest wait, 11 days: kqueue(2) does not define a limit. The loop repeats a wait that ends early.
 const MOST_SECONDS: u64 = 1_000_000;
 
 /// A change, its receipt, or an event that the kernel reports.
@@ -148,7 +148,7 @@ impl Kevent {
         self.0.data as i64
     }
 
-    /// The outcome of the change whose receipt this is.
+    /// The outcome of a change, of which this is the receipt.
     pub(crate) fn result(&self) -> nix::Result<()> {
         match self.data() {
             0 => Ok(()),
@@ -178,8 +178,8 @@ impl fmt::Debug for Kevent {
 
 /// A kqueue, closed when dropped.
 ///
-/// A child process does not inherit it (kqueue(2)), and its number may be another file there. Only the process that made
-/// it closes it.
+/// A child process does not inherit it (kqueue(2)), and its number may be another file there. Only the process that
+/// made it closes it.
 #[derive(Debug)]
 pub(crate) struct Kqueue {
     /// Atomic, because it can be [replaced](Self::replace) while it is shared.
@@ -233,7 +233,7 @@ impl Kqueue {
         Ok(())
     }
 
-    /// Makes the changes, all of which must ask for a receipt, and returns the receipts.
+    /// Makes the changes, all of which must have `EV_RECEIPT`, and returns the receipts.
     pub(crate) fn change<'a>(
         &self,
         changes: &[Kevent],
@@ -242,8 +242,8 @@ impl Kqueue {
         debug_assert!(changes.len() == receipts.len());
         loop {
             match self.call(changes, receipts, Some(Duration::ZERO)) {
-                // The changes were made, and only the poll for events was interrupted. Making them again returns
-                // the receipts.
+                // The changes were made, and only the poll for events was interrupted (kqueue(2)). Making them again
+                // returns the receipts.
                 Err(Errno::EINTR) => {}
                 result => return result.map(|count| &receipts[..count]),
             }
@@ -288,7 +288,7 @@ impl Kqueue {
     }
 }
 
-/// A filter that a call triggers (`EVFILT_USER`), under a number that is no descriptor.
+/// A filter that [`trigger`](Self::trigger) makes ready (`EVFILT_USER`), under a number that no descriptor has.
 #[derive(Debug)]
 pub(crate) struct UserFilter {
     kqueue: Arc<Kqueue>,
@@ -296,7 +296,7 @@ pub(crate) struct UserFilter {
 }
 
 impl UserFilter {
-    /// No descriptor has this number. The backend uses filters of this kind for descriptors too.
+    /// No descriptor has this number. The backend also registers filters of this kind under numbers of descriptors.
     const IDENT: usize = 1 << 32;
 
     /// Registers it, edge-triggered.

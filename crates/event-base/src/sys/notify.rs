@@ -1,4 +1,4 @@
-//! Ending the wait of another thread.
+//! The notifier: an object of the kernel through which another thread, or a signal handler, ends a wait.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -8,7 +8,7 @@ use nix::unistd;
 
 use crate::error::Error;
 
-/// A descriptor that becomes readable when [`notify`](Self::notify) is called.
+/// An object that the backend reports ready after [`notify`](Self::notify) was called.
 #[derive(Debug)]
 pub(crate) enum Notifier {
     /// `eventfd(2)`: a counter in one descriptor, without a buffer that could fill.
@@ -17,16 +17,16 @@ pub(crate) enum Notifier {
     /// A filter of a kqueue, which needs no descriptor.
     #[cfg(has_kqueue)]
     User(super::kqueue::UserFilter),
-    /// Where there is no eventfd, or a sandbox refuses it.
+    /// A pipe, on a system without eventfd, or if the kernel or a sandbox refuses the eventfd.
     Pipe {
         /// The end that the loop waits for.
         read: OwnedFd,
         /// The end that is written.
         write: OwnedFd,
     },
-    /// In a model, which has no kernel.
+    /// The notifier of a model, which has no kernel.
     #[cfg(event_base_model)]
-    Bell(std::sync::Arc<crate::sync::Bell>),
+    WakeFlag(std::sync::Arc<crate::sync::WakeFlag>),
 }
 
 impl Notifier {
@@ -52,16 +52,16 @@ impl Notifier {
         Ok(Notifier::Pipe { read, write })
     }
 
-    /// Makes the descriptor readable. Any thread.
+    /// Makes the notifier ready. Any thread.
     pub(crate) fn notify(&self) {
-        // A failure needs no handling: a full pipe or a saturated counter is readable already.
+        // A write fails only if the pipe is full or the counter saturated: then the descriptor is readable already.
         match self {
             #[cfg(linux_kernel)]
             Notifier::EventFd(event_fd) => _ = event_fd.write(1),
             #[cfg(has_kqueue)]
             Notifier::User(filter) => filter.trigger(),
             #[cfg(event_base_model)]
-            Notifier::Bell(bell) => bell.ring(),
+            Notifier::WakeFlag(flag) => flag.set(),
             Notifier::Pipe { write, .. } => while unistd::write(write, &[1]) == Err(Errno::EINTR) {},
         }
     }
@@ -76,17 +76,17 @@ impl Notifier {
             Notifier::User(_) => -1,
             // In a model no signal arrives.
             #[cfg(event_base_model)]
-            Notifier::Bell(_) => -1,
+            Notifier::WakeFlag(_) => -1,
             Notifier::Pipe { write, .. } => write.as_raw_fd(),
         }
     }
 
-    /// Whether any number of notifications fit, so that it never has to be drained to make room.
+    /// Whether the notifier accepts any number of notifications without being drained.
     pub(crate) fn is_counter(&self) -> bool {
         !matches!(self, Notifier::Pipe { .. })
     }
 
-    /// Makes the descriptor unreadable again, for a backend that would report it in every wait.
+    /// Makes the notifier not ready again: a level-triggered backend would report it in every wait.
     pub(crate) fn drain(&self) {
         match self {
             #[cfg(linux_kernel)]
@@ -95,7 +95,7 @@ impl Notifier {
             #[cfg(has_kqueue)]
             Notifier::User(_) => {}
             #[cfg(event_base_model)]
-            Notifier::Bell(_) => {}
+            Notifier::WakeFlag(_) => {}
             Notifier::Pipe { read, .. } => {
                 let mut buffer = [0; 64];
                 while let Ok(1..) | Err(Errno::EINTR) = unistd::read(read, &mut buffer) {}
@@ -116,7 +116,7 @@ impl Notifier {
             #[cfg(has_kqueue)]
             Notifier::User(filter) => filter.install().map_err(|errno| Error::system(errno, "kevent", None)),
             #[cfg(event_base_model)]
-            Notifier::Bell(_) => Ok(()),
+            Notifier::WakeFlag(_) => Ok(()),
             Notifier::Pipe { .. } => Ok(()),
         }
     }
@@ -129,7 +129,7 @@ impl Notifier {
             #[cfg(has_kqueue)]
             Notifier::User(_) => None,
             #[cfg(event_base_model)]
-            Notifier::Bell(bell) => Some(bell.as_fd()),
+            Notifier::WakeFlag(flag) => Some(flag.as_fd()),
             Notifier::Pipe { read, .. } => Some(read.as_fd()),
         }
     }

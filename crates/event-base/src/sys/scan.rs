@@ -1,8 +1,8 @@
-//! `poll` and `pselect`, the waits that take all descriptors in each call.
+//! `poll` and `pselect`: waits that pass all descriptors to the kernel in each call.
 //!
 //! nix's functions take borrowed descriptors, but a descriptor of user code may be closed at any time, and nix's set of
 //! descriptors ends at `FD_SETSIZE`.
-#![expect(unsafe_code, reason = "neither call has a safe form for descriptors that belong to the user")]
+#![expect(unsafe_code, reason = "neither call has a safe form for descriptors that user code owns")]
 
 use std::ffi::{c_int, c_ulong};
 use std::ptr;
@@ -24,7 +24,8 @@ pub(crate) const SELECT_WORD_BITS: usize = SelectWord::BITS as usize;
 pub(crate) const SELECT_LIMIT: Option<usize> =
     if cfg!(target_vendor = "apple") { Some(libc::FD_SETSIZE) } else { None };
 
-/// The longest wait, because some kernels refuse longer timeouts.
+/// The longest wait, 11 days: POSIX allows a system to limit the timeout of `pselect` to 31 days. The loop repeats a
+/// wait that ends early.
 const MOST_SECONDS: u64 = 1_000_000;
 
 fn to_timespec(timeout: Duration) -> libc::timespec {
@@ -72,9 +73,9 @@ pub(crate) fn pselect(
     let room = readers.len().min(writers.len()) * SELECT_WORD_BITS;
     let count = c_int::try_from(limit.min(room)).unwrap_or(c_int::MAX);
     let timeout = timeout.map(to_timespec);
-    // SAFETY: the kernel reads and writes `count` bits, and both sets have at least as many; a set is an array of words,
-    // which its bits fill from the lowest up. `timeout` is null or points to a timespec that outlives the call; a null
-    // signal mask leaves the mask as it is.
+    // SAFETY: the kernel reads and writes `count` bits, and both sets have at least as many; a set is an array of
+    // words, which its bits fill from the lowest up. `timeout` is null or points to a timespec that outlives the call;
+    // a null signal mask leaves the mask as it is.
     let result = unsafe {
         libc::pselect(
             count,

@@ -41,19 +41,19 @@ impl Disposition {
         disposition
     }
 
-    /// Calls `handler` with every other signal blocked. Interrupted system calls are restarted where possible
-    /// (`SA_RESTART`). The handler runs on the alternate stack of a thread that has one (`SA_ONSTACK`), as hosts whose
-    /// threads have small stacks need.
+    /// The disposition that calls `handler`, with every other signal blocked. Interrupted system calls are restarted
+    /// where possible (`SA_RESTART`). The handler runs on the alternate stack of a thread that has one (`SA_ONSTACK`),
+    /// as hosts whose threads have small stacks need.
     pub(crate) fn handler(handler: Handler) -> Self {
         Self::new(handler as *const () as usize, libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK)
     }
 
-    /// Ignores the signal.
+    /// The disposition that ignores the signal.
     pub(crate) fn ignore() -> Self {
         Self::new(libc::SIG_IGN, 0)
     }
 
-    /// The kernel's default.
+    /// The default disposition.
     pub(crate) fn default_action() -> Self {
         Self::new(libc::SIG_DFL, 0)
     }
@@ -87,11 +87,11 @@ impl Disposition {
         self.0.sa_sigaction == other.0.sa_sigaction
     }
 
-    /// The function that is called, if it is one after which the program means to go on.
+    /// The handler, if the program continues after it.
     ///
-    /// A handler that is installed for one call is the last thing a program does before it dies of the signal,
-    /// and one that interrupts system calls wants the program to stop what it does, or, in Node, is the
-    /// debugger's. Neither is for a signal that somebody handles.
+    /// A handler for one call (`SA_RESETHAND`) usually cleans up before the signal ends the program. A handler without
+    /// `SA_RESTART` interrupts system calls so that the program stops what it does; Node's debugger installs such a
+    /// handler too. Neither is to be called for a signal that a base handles.
     pub(crate) fn function(&self) -> Option<Function> {
         let (action, flags) = (self.0.sa_sigaction, self.0.sa_flags);
         let goes_on = flags & libc::SA_RESTART != 0 && flags & libc::SA_RESETHAND == 0;
@@ -123,7 +123,8 @@ impl Function {
     }
 }
 
-/// Makes the descriptor of a notifier readable, from a handler. Preserves the `errno` of the interrupted code.
+/// Makes the descriptor of a notifier readable. Called by a signal handler. Preserves the `errno` of the interrupted
+/// code.
 pub(crate) fn notify(fd: RawFd) {
     let errno = Errno::last_raw();
     let one = 1_u64.to_ne_bytes();
@@ -133,7 +134,8 @@ pub(crate) fn notify(fd: RawFd) {
     Errno::set_raw(errno);
 }
 
-/// A number that no two running threads share; unlike a thread-local it costs a handler no memory.
+/// A number that no two running threads share. Not a thread-local, which may allocate memory when a handler first
+/// accesses it.
 pub(crate) fn current_thread() -> usize {
     // SAFETY: the call has no precondition.
     let thread = unsafe { libc::pthread_self() };

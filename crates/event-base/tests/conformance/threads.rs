@@ -16,16 +16,16 @@ fn c_064_del_wait() {
     let (reader, mut writer) = crate::support::pair();
     let spec = EventSpec::io(crate::support::fd(&reader), What::READ).persist();
     let event = base.create_and_add(spec, None).unwrap();
-    let (begun, ended) = (std::sync::Barrier::new(2), AtomicU32::new(0));
+    let (started, ended) = (std::sync::Barrier::new(2), AtomicU32::new(0));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             std::io::Write::write_all(&mut writer, b"x").unwrap();
-            begun.wait();
+            started.wait();
             base.del_block(event).unwrap();
             assert_eq!(ended.load(Ordering::SeqCst), 1);
         });
         let result = run_watched(&base, WAIT, |_, _| {
-            begun.wait();
+            started.wait();
             std::thread::sleep(ms(300));
             ended.fetch_add(1, Ordering::SeqCst);
         });

@@ -17,9 +17,11 @@ pub(crate) type Entry = (usize, What, Duration);
 #[derive(Clone, Copy, Debug, Default)]
 enum Time {
     #[default]
-    Flows,
-    StopsWhenAsked,
-    Stands(u64),
+    /// Not cached.
+    Fresh,
+    /// Cached by the next reading.
+    CachedWhenRead,
+    Cached(u64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,14 +84,14 @@ impl Naive {
         self.outcomes.push_back((after, ready.to_vec()));
     }
 
-    fn ask(&mut self) -> u64 {
+    fn read_time(&mut self) -> u64 {
         match self.time {
-            Time::Flows => self.now,
-            Time::StopsWhenAsked => {
-                self.time = Time::Stands(self.now);
+            Time::Fresh => self.now,
+            Time::CachedWhenRead => {
+                self.time = Time::Cached(self.now);
                 self.now
             }
-            Time::Stands(now) => now,
+            Time::Cached(now) => now,
         }
     }
 
@@ -181,7 +183,7 @@ impl Naive {
                 if after == 0 && self.running {
                     self.got_exit = true;
                 } else {
-                    let deadline = self.ask() + after;
+                    let deadline = self.read_time() + after;
                     self.exits.push(deadline);
                 }
             }
@@ -201,7 +203,7 @@ impl Naive {
                 self.unqueue(number);
             }
         }
-        let at = self.ask() + timeout;
+        let at = self.read_time() + timeout;
         self.set_deadline(number, at);
     }
 
@@ -289,7 +291,7 @@ impl Naive {
             finished = flags.contains(LoopFlags::ONCE) && handled > before && !self.has_active();
         };
         self.running = false;
-        self.time = Time::Flows;
+        self.time = Time::Fresh;
         empty
     }
 
@@ -315,7 +317,7 @@ impl Naive {
                 }
             }
         }
-        self.time = Time::StopsWhenAsked;
+        self.time = Time::CachedWhenRead;
     }
 
     fn make_ready(&mut self, fd: i32, ready: What) {
@@ -332,7 +334,7 @@ impl Naive {
         if self.exits.is_empty() && self.events.iter().all(|event| event.deadline.is_none()) {
             return;
         }
-        let now = self.ask();
+        let now = self.read_time();
         let due = self.exits.len();
         self.exits.retain(|at| *at > now);
         self.got_exit |= self.exits.len() < due;
@@ -379,7 +381,7 @@ impl Naive {
 
     fn rearm(&mut self, number: usize, result: What) {
         let Some(interval) = self.events[number].interval else { return };
-        let now = self.ask();
+        let now = self.read_time();
         let fired = self.events[number].last_deadline;
         let from = if result.contains(What::TIMEOUT) && fired <= now { fired } else { now };
         let next = from + interval;

@@ -67,16 +67,16 @@ fn delete_that_the_callback_waits_for(
     base: &Base,
     delete: impl Fn(&Base) -> Result<(), Error> + Send,
 ) -> Option<Result<(), Error>> {
-    let (begin, begun) = mpsc::channel();
+    let (start, started) = mpsc::channel();
     let (sender, receiver) = mpsc::channel();
     let mut seen = None;
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            begun.recv_timeout(PATIENCE).unwrap();
+            started.recv_timeout(PATIENCE).unwrap();
             sender.send(delete(base)).unwrap();
         });
         base.run(LOOP_ONCE, |_, _| {
-            begin.send(()).unwrap();
+            start.send(()).unwrap();
             seen = receiver.recv_timeout(PATIENCE).ok();
         })
         .unwrap();

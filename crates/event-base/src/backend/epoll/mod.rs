@@ -29,11 +29,11 @@ use crate::time::Nanos;
 
 const NAME_WITH_CHANGELIST: &str = "epoll (with changelist)";
 
-/// Room for the results of the first wait, and the most it grows to.
+/// The size of the buffer for results, in events: at first, and at most.
 const FIRST_ROOM: usize = 256;
 const MOST_ROOM: usize = 4096;
 
-/// Set once the kernel, or a sandbox around the process, refused `epoll_pwait2` (Linux 5.11). It is not called again.
+/// Set once the kernel (before Linux 5.11) or a sandbox refused `epoll_pwait2`, which is not called again then.
 static PWAIT2_REFUSED: AtomicBool = AtomicBool::new(false);
 
 /// The backend.
@@ -304,14 +304,14 @@ fn create() -> Result<Kernel, Error> {
     Kernel::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(|errno| Error::system(errno, "epoll_create1", None))
 }
 
-/// Puts `fresh` in the place of `kernel`, under the same number, so that a host which watches the number need not be
-/// notified. Closes this process's descriptor of the old instance.
+/// Replaces `kernel` by `fresh` under the same descriptor number, which a host may watch. Closes this process's
+/// descriptor of the old instance.
 fn replace(kernel: &mut Kernel, fresh: &Kernel) -> Result<(), Error> {
     nix::unistd::dup3(&fresh.0, &mut kernel.0, nix::fcntl::OFlag::O_CLOEXEC)
         .map_err(|errno| Error::system(errno, "dup3", None))
 }
 
-/// Edge-triggered, so that nothing has to be read to make the descriptor silent.
+/// Edge-triggered, so that the descriptor need not be read after it was reported.
 fn internal_event(internal: Internal) -> EpollEvent {
     EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, internal.token())
 }
@@ -332,10 +332,10 @@ fn to_epoll(interests: What, edge: bool) -> EpollFlags {
     flags
 }
 
-/// What the kernel's bits mean to events.
+/// The readiness that the kernel's bits mean.
 ///
-/// An error, and a hang-up of both directions, reach every interest. libevent reports them to READ and WRITE only, and
-/// an event for CLOSED alone makes its loop spin.
+/// An error, and a hang-up of both directions, are reported to every interest. libevent reports them to READ and WRITE
+/// only, so that an event for CLOSED alone makes its loop spin.
 #[inline]
 fn to_what(flags: EpollFlags) -> What {
     let is_hang_up = flags.contains(EpollFlags::EPOLLHUP) && !flags.contains(EpollFlags::EPOLLRDHUP);

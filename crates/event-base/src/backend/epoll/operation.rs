@@ -3,10 +3,10 @@
 use super::Change;
 use crate::flags::What;
 
-/// An operation.
+/// An operation of `epoll_ctl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
-    /// Nothing.
+    /// No system call.
     None,
     /// `EPOLL_CTL_ADD` with these interests.
     Add(What),
@@ -18,8 +18,8 @@ pub(crate) enum Operation {
 
 /// The operation for `change`, equal to libevent's table of 512 rows.
 ///
-/// An interest that is added although it is registered results in a modification, so that the kernel reports whether
-/// the descriptor is still the registered file.
+/// A change that adds nothing new to a registration is a modification too, so that the kernel reports whether the
+/// descriptor is still the registered file.
 pub(crate) fn operation(change: &Change) -> Operation {
     let wanted = change.wanted();
     match (change.registered.is_empty(), wanted.is_empty()) {

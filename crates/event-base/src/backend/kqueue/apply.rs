@@ -1,4 +1,4 @@
-//! Making changes: the steps of a change, and what their receipts mean.
+//! Making changes: submitting the steps of a change, and evaluating their receipts.
 
 use nix::errno::Errno;
 
@@ -72,7 +72,7 @@ impl Kqueue {
         self.batch = batch;
     }
 
-    /// Deals with the outcome of a deferred change.
+    /// Records the outcome of a deferred change. A change that failed is lost.
     fn conclude(&mut self, pending: &Pending, steps: &[Step], receipts: Option<&[Kevent]>) {
         let Pending { change, reborn } = pending;
         let is_done = receipts.is_some_and(|receipts| {
@@ -87,7 +87,7 @@ impl Kqueue {
         self.record(change, is_done);
     }
 
-    /// What the outcomes of its steps mean for a change.
+    /// Derives the outcome of a change from those of its steps.
     fn judge(
         &mut self,
         change: &Change,
@@ -113,7 +113,7 @@ impl Kqueue {
         result
     }
 
-    /// Records that the kernel has the wanted interests, or none.
+    /// Records that the kernel has the wanted interests if the change was made, else that it has none.
     fn record(&mut self, change: &Change, is_done: bool) {
         let registered = if is_done { change.wanted() } else { What::empty() };
         self.changes.note(change.fd, registered);
@@ -124,9 +124,9 @@ impl Kqueue {
         }
     }
 
-    /// A pipe without a reader refuses `EVFILT_WRITE` with `EPIPE`, although a write returns immediately, with an
-    /// error that the writer has to receive: the pipe is writable. A filter `EVFILT_USER` that stays triggered takes
-    /// the place of the refused one.
+    /// Handles a pipe without a reader, for which the kernel refuses `EVFILT_WRITE` with `EPIPE`. Such a pipe is
+    /// writable: a write returns immediately, with an error that the writer must receive. So a filter `EVFILT_USER`
+    /// that stays triggered replaces the refused one.
     fn handle_broken_pipe(
         &mut self,
         change: &Change,
@@ -143,7 +143,8 @@ impl Kqueue {
                 Ok(())
             }
             (Act::Confirm(mode), Err(Errno::ENOENT)) if self.broken.contains(&change.fd) => {
-                // The stand-in outlives the descriptor. Only another refusal shows that this is still that pipe.
+                // The filter `EVFILT_USER` outlives the descriptor. Only if the kernel refuses `EVFILT_WRITE` again is
+                // this still the same pipe.
                 let again = Step { act: Act::Add(mode), ..step };
                 match self.kernel.one(again.record(change.fd, change.token)) {
                     Err(Errno::EPIPE) => self.kernel.one(stand_in.with_note(abi::NOTE_TRIGGER, 0)),
@@ -182,7 +183,7 @@ impl Kqueue {
         }
     }
 
-    /// Makes the next wait report a peer's close that this one reported.
+    /// Makes the next wait report again each close of a peer that this wait reported.
     pub(super) fn repeat_closed(&self, found: &[Kevent]) {
         for event in found {
             let fd = event.ident() as i32;

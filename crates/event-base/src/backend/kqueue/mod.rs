@@ -3,13 +3,13 @@
 //! - The interest CLOSED has no filter. `EVFILT_READ` reports the peer's close with `EV_EOF`, whether or not bytes are
 //!   left to be read, hence [`Features::EARLY_CLOSE`].
 //! - Bytes must not wake the loop for a registration with CLOSED but without READ, because no event reads them. Its
-//!   filter sets `NOTE_LOWAT` to more bytes than a descriptor can hold, where the kind of file honours that, and
+//!   filter sets `NOTE_LOWAT` to more bytes than a descriptor can hold, which not every kind of file supports, and
 //!   `EV_CLEAR`, so that bytes wake the loop at most once when they arrive. `EV_EOF` is then reported once as well;
 //!   [`repeat_closed`](Kqueue::repeat_closed) adds the filter again so that the next wait reports it too.
 //! - A change whose outcome the caller needs is made immediately. The others are deferred until the flush before a
 //!   wait, which makes all of them in one system call. A change that is refused then is
 //!   [lost](super::method::Method::take_lost).
-//! - Every change asks for a receipt (`EV_RECEIPT`), so that the call returns one record for each change and no events.
+//! - Every change sets `EV_RECEIPT`, so that the call returns one receipt for each change and no events.
 //! - A filter is confirmed with `EV_ENABLE`, which unlike `EV_ADD` fails if the filter does not exist.
 
 mod apply;
@@ -117,7 +117,7 @@ impl Method for Kqueue {
         self.waiter = Some(waiter);
     }
 
-    /// Edge-triggered, so that nothing has to be read to make the descriptor silent.
+    /// Edge-triggered, so that the descriptor need not be read after it was reported.
     fn watch_internal(&mut self, fd: BorrowedFd<'_>, internal: Internal) -> Result<(), Error> {
         let record = Kevent::new(fd.as_raw_fd() as usize, abi::EVFILT_READ, internal.token());
         self.kernel

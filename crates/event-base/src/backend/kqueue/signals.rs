@@ -1,7 +1,7 @@
 //! Signals, which the filter `EVFILT_SIGNAL` reports with the number of times each arrived.
 //!
-//! The filter sees a signal before its disposition, so the process may ignore the signal; and each kqueue with such a
-//! filter reports it (kqueue(2)).
+//! The filter reports a signal even if the process ignores it, and each kqueue with such a filter reports it
+//! (kqueue(2)).
 
 use crate::backend::signals::signal_token;
 use crate::backend::{Internal, Readiness};
@@ -23,7 +23,7 @@ fn filter(number: i32) -> Kevent {
     Kevent::new(number as usize, abi::EVFILT_SIGNAL, Internal::Signal.token())
 }
 
-/// What a record of this filter means.
+/// The readiness that a record of this filter means.
 pub(super) fn to_readiness(event: &Kevent) -> Readiness {
     let times = u64::try_from(event.data()).unwrap_or(0).max(1);
     Readiness { token: signal_token(event.ident() as i32, times), what: What::SIGNAL }
@@ -35,7 +35,7 @@ mod tests {
     use crate::backend::signal_of;
 
     #[test]
-    fn a_record_says_which_signal_and_how_often() {
+    fn a_record_contains_the_signal_and_how_often_it_arrived() {
         for (data, times) in [(0, 1), (1, 1), (70_000, 70_000)] {
             let record = Kevent::new(30, abi::EVFILT_SIGNAL, 0).with_note(0, data);
             let readiness = to_readiness(&record);

@@ -6,10 +6,10 @@ use crate::backend::Change;
 use crate::flags::What;
 use crate::sys::kqueue::{Kevent, abi};
 
-/// More bytes than a descriptor can hold for its reader.
+/// More bytes than a descriptor can hold.
 const MORE_THAN_ANY: isize = i32::MAX as isize;
 
-/// The most steps of a change: both filters deleted and added again.
+/// The maximum number of steps of a change: both filters are deleted and added again.
 pub(super) const MOST_STEPS: usize = 4;
 
 /// How one of the two filters of a descriptor is registered.
@@ -17,7 +17,7 @@ pub(super) const MOST_STEPS: usize = 4;
 pub(super) enum Mode {
     Level,
     Edge,
-    /// For CLOSED alone.
+    /// For CLOSED without READ: bytes are not reported, where the kind of file supports that.
     Quiet,
 }
 
@@ -62,7 +62,7 @@ impl Step {
     }
 }
 
-/// The steps of a change. Steps for filters that the kernel should have come first.
+/// The steps of a change. Steps that expect a filter to exist come first.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Steps {
     steps: [Step; MOST_STEPS],

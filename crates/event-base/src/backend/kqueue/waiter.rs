@@ -1,4 +1,4 @@
-//! The wait, and what the records that it returns mean.
+//! The wait, and the readiness that the kernel's records mean.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::flags::What;
 use crate::sys::kqueue::{Kevent, Kqueue as Kernel, abi};
 
-/// Room for the results of the first wait, and the most it grows to.
+/// The size of the buffer for results, in records: at first, and at most.
 const FIRST_ROOM: usize = 256;
 const MOST_ROOM: usize = 4096;
 
@@ -23,9 +23,10 @@ pub(crate) struct KqueueWaiter {
     kernel: Arc<Kernel>,
     events: Vec<Kevent>,
     found: usize,
-    /// The last wait left no room.
+    /// Whether the last wait filled the whole buffer.
     full: bool,
-    /// The readinesses, if both filters of a descriptor may be among the events; else empty.
+    /// What the wait found, one entry for each descriptor, if both filters of a descriptor may be among the events;
+    /// else empty.
     merged: Vec<Readiness>,
     /// The index in `merged` of each token. Used by `merge` alone, kept for its memory.
     places: HashMap<u64, usize>,
@@ -52,7 +53,7 @@ impl KqueueWaiter {
         &self.events[..self.found]
     }
 
-    /// Forgets what the last wait found, and makes more room if it was filled.
+    /// Discards what the last wait found, and enlarges the buffer if the wait filled it.
     pub(super) fn reset(&mut self) {
         if self.full && self.events.len() < MOST_ROOM {
             self.events.resize(self.events.len() * 2, Kevent::EMPTY);
@@ -121,7 +122,7 @@ fn to_readiness(event: &Kevent) -> Readiness {
     Readiness { token: event.token(), what: to_interests(event) }
 }
 
-/// What a record of the kernel means to events.
+/// The readiness that a record of the kernel means.
 ///
 /// `EV_EOF` of `EVFILT_WRITE` is reported as WRITE only: a shutdown by this side causes it as well.
 fn to_interests(event: &Kevent) -> What {

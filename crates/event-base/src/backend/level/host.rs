@@ -1,14 +1,14 @@
 //! Watching the descriptor of a host's loop.
 //!
-//! It stays readable until the host reads it, which the host cannot do while the base blocks its thread. Watched
-//! level-triggered it would end every wait immediately, so an edge-triggered epoll instance watches it, and the set
-//! watches that instance.
+//! The descriptor stays readable until the host reads it, which the host cannot do while the base blocks its thread. A
+//! level-triggered watch would end every wait immediately. So an edge-triggered epoll instance watches the descriptor,
+//! and the set watches that instance.
 
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use crate::error::Error;
 
-/// A watch over a host's descriptor. Its own descriptor becomes readable once each time the host's becomes ready.
+/// A watch of a host's descriptor. Its own descriptor becomes readable once each time the host's becomes readable.
 #[cfg(linux_kernel)]
 #[derive(Debug)]
 pub(super) struct HostWatch {

@@ -1,7 +1,8 @@
 //! The file that a descriptor number refers to.
 //!
-//! epoll and kqueue drop the registration of a closed descriptor, so they can report whether a registration still exists.
-//! poll and select take numbers only. For them, the identity of the file shows it.
+//! epoll and kqueue drop the registration of a closed descriptor, so they report whether a registration still exists.
+//! poll and select take numbers only. For them, the identity of the file shows whether a number still refers to the
+//! registered file.
 
 use std::os::fd::RawFd;
 
@@ -9,7 +10,7 @@ use nix::sys::stat::fstat;
 
 use crate::sys::fd::with_fd;
 
-/// What `fstat` distinguishes files by.
+/// The properties by which `fstat(2)` distinguishes files.
 ///
 /// Each socket, pipe and file has its own. On Linux all files on an anonymous inode (eventfd, timerfd and others) share
 /// one, so one of them cannot be distinguished from another that has its number.

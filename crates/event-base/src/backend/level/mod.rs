@@ -1,9 +1,9 @@
 //! poll and select: level-triggered, with the whole set of descriptors passed to each wait.
 //!
 //! - The registrations are a [`Set`] in this process. The waiter owns it while a wait is in progress, so a wait copies
-//!   nothing. Changes made meanwhile are queued until the waiter comes back, and wake the loop.
-//! - The kernel keeps no registrations, so it cannot report that one no longer stands. The file's
-//!   [identity](identity) shows it instead, at the cost of an `fstat` for each change.
+//!   nothing. Changes made meanwhile are queued until the wait is finished, and wake the loop.
+//! - The kernel keeps no registrations, so it cannot report that the registered file was closed. The file's
+//!   [`identity`] shows it instead, at the cost of an `fstat` for each change.
 //! - A descriptor that a wait finds closed is lost: see [`Method::take_lost`].
 //! - Nothing is edge-triggered. Events with ET are reported for as long as they are ready.
 
@@ -51,7 +51,7 @@ pub(crate) trait Set: Default + fmt::Debug + Send {
     /// Sets the interests in a descriptor; an empty set removes it.
     fn update(&mut self, fd: RawFd, interests: What, token: u64);
 
-    /// Adds what it finds to `found`, or nothing if it fails.
+    /// Waits, and adds what it finds to `found`; adds nothing if it fails.
     fn wait(&mut self, timeout: Option<Duration>, found: &mut Found) -> nix::Result<()>;
 }
 
@@ -74,7 +74,7 @@ pub(crate) struct Level<S> {
     /// Tokens of registrations whose descriptor is closed.
     lost: Vec<u64>,
     host: Option<HostWatch>,
-    /// Counts the calls of `renew`, to recognise a waiter from before.
+    /// Counts the calls of `renew`, to detect a waiter that was started before.
     age: u32,
 }
 
@@ -166,8 +166,8 @@ impl<S: Set> Method for Level<S> {
         self.waiter = Some(waiter);
     }
 
-    /// A descriptor of the base stays ready until it is read. The host's descriptor is not the engine's to read, so an
-    /// edge-triggered object watches it, and the set watches that object.
+    /// A descriptor of the base stays ready until it is read. The engine must not read the host's descriptor, so a
+    /// [`HostWatch`] watches it, and the set watches that object.
     fn watch_internal(&mut self, fd: BorrowedFd<'_>, internal: Internal) -> Result<(), Error> {
         let mut number = fd.as_raw_fd();
         if internal == Internal::Host {

@@ -8,10 +8,10 @@ use crate::backend::Readiness;
 use crate::flags::{Features, What};
 use crate::sys::scan::{PollEntry, poll};
 
-/// The descriptor is not in the array.
+/// The index of a descriptor that is not in the array.
 const NOWHERE: u32 = u32::MAX;
 
-/// The bit that reports the close of a peer; 0 where the system reports it as a readable end only.
+/// The bit that reports the close of a peer; 0 where the system reports a close only as readable.
 #[cfg(linux_kernel)]
 const PEER_CLOSED: i16 = libc::POLLRDHUP;
 #[cfg(not(linux_kernel))]
@@ -112,8 +112,8 @@ fn to_poll(interests: What) -> i16 {
     events
 }
 
-/// An error and a hang-up reach every interest, because poll returns immediately while they last, and an event that they
-/// did not reach would make the loop spin.
+/// An error and a hang-up are reported to every interest: poll returns immediately while they last, so the loop would
+/// spin if an event did not receive them.
 fn to_interests(revents: i16) -> What {
     if revents & (libc::POLLERR | libc::POLLHUP) != 0 {
         return What::IO;

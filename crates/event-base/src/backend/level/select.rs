@@ -67,8 +67,8 @@ impl Set for SelectSet {
             }
             result => result?,
         };
-        // Each scan begins behind the first ready word of the previous one, so that limits on the callbacks of a pass do
-        // not favour the lowest descriptors.
+        // Each scan begins behind the first ready word of the previous one, so that limits on the callbacks of a pass
+        // do not favour the lowest descriptors.
         let count = self.readable.len();
         let start = if self.start < count { self.start } else { 0 };
         let mut first = None;

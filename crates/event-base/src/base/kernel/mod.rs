@@ -70,7 +70,7 @@ impl Kernel {
             None => Notifier::new()?,
         };
         #[cfg(event_base_model)]
-        let notifier = Notifier::Bell(backend.bell());
+        let notifier = Notifier::WakeFlag(backend.wake_flag());
         if let Some(descriptor) = notifier.descriptor() {
             backend.watch_internal(descriptor, Internal::Notifier)?;
         }
