@@ -1,8 +1,10 @@
-//! libevent's `event_base` as a memory-safe engine.
+//! libevent's `event_base` as a memory-safe engine: an event loop for descriptors, signals and timers.
 //!
-//! A [`Base`] watches descriptors, signals and deadlines and dispatches events. It stores no callback: an event is an
-//! id, and the loop returns a [`Ready`] for each event that fired, whose callback the caller runs. The loop can be
-//! run [until it ends](Base::run), or [in steps](Base::next) by a host that has a loop of its own.
+//! A [`Base`] is a set of events and the loop that waits for them. An event waits for readiness of a descriptor, for a
+//! signal, for a deadline, or for a call that activates it. The base stores no callback: an event is an [`EventId`],
+//! and the loop returns a [`Ready`] for each event that fires. The caller then runs the callback, without a lock.
+//!
+//! [`Base::run`] runs the loop until it ends:
 //!
 //! ```
 //! use std::time::Duration;
@@ -18,7 +20,67 @@
 //! # Ok::<(), event_base::Error>(())
 //! ```
 //!
-//! # C names
+//! [`Base::next`] runs it in steps, for a caller that has a loop of its own:
+//!
+//! ```
+//! use std::io::Write;
+//! use std::os::fd::AsRawFd;
+//! use std::os::unix::net::UnixStream;
+//! use event_base::{Base, EventSpec, LoopFlags, LoopResult, Step, Wait, What};
+//!
+//! let (reader, mut writer) = UnixStream::pair()?;
+//! let base = Base::new()?;
+//! let event = base.create_and_add(EventSpec::io(reader.as_raw_fd(), What::READ), None)?;
+//! writer.write_all(b"x")?;
+//!
+//! base.enter(LoopFlags::empty())?;
+//! let Step::Event(ready) = base.next(Wait::Allowed)? else { panic!("the descriptor is readable") };
+//! assert!(ready.id == event && ready.what.contains(What::READ));
+//! assert_eq!(base.next(Wait::Allowed)?, Step::Done(LoopResult::Empty));
+//! base.leave();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The loop
+//!
+//! The loop repeats passes until an exit, a break or its [`LoopFlags`] end it, or until no event is left to wait for. A
+//! pass polls the backend once, makes active what is ready and what has expired, and dispatches the active events of
+//! the most urgent priority in the order in which they became active. A pass is finite: an event that is activated
+//! again after it was dispatched waits for the next pass.
+//!
+//! # Backends
+//!
+//! | backend | systems |
+//! |---|---|
+//! | `epoll`, optionally with a changelist | Linux |
+//! | `kqueue` | FreeBSD, macOS; not tested there yet |
+//! | `poll`, `select` | all |
+//!
+//! A base uses the first of these that its [`Config`] and the environment allow; [`supported_methods`] lists those of
+//! the build.
+//!
+//! # Errors
+//!
+//! Invalid input is refused with an [`Error`]. An id that outlives its event refers to no event, and
+//! never to another one. The engine borrows descriptors and never closes them.
+//!
+//! # Threads
+//!
+//! Any thread may use a base, and a change that affects a sleeping loop wakes it. Only one thread at a time runs the
+//! loop. A base that is built with [`BaseFlags::NOLOCK`] may be used by several threads one after the other until a
+//! thread enters its loop; from then on it belongs to that thread and refuses all others.
+//!
+//! # Forks
+//!
+//! In a forked child every call on a base of the parent fails with [`Error::Forked`], except [`Base::reinit`], which
+//! makes the base usable in the child, and [`Base::close`].
+//!
+//! # Features of the crate
+//!
+//! - `test-util`: a scripted backend and a manual clock, for tests that neither sleep nor use the kernel.
+//! - `libkqueue`: the backend `kqueue` on Linux, over the system's libkqueue.
+//!
+//! # libevent's names
 //!
 //! | libevent | here |
 //! |---|---|
@@ -41,16 +103,6 @@
 //! | `event_base_foreach_event`, `event_base_dump_events` | [`Base::for_each`], [`Base::events`], [`Base::dump`] |
 //! | `event_set_log_callback` | [`set_log_callback`] |
 //! | `event_get_assignment` and the other getters | [`Base::info`] |
-//!
-//! # Threads
-//!
-//! A base may be used from any thread. One built with [`BaseFlags::NOLOCK`] may be used by one thread after the other
-//! until a thread enters its loop, and belongs to that thread from then on. Only one thread at a time runs the loop.
-//!
-//! # Forks
-//!
-//! In a forked child every call on a base of its parent fails with [`Error::Forked`], except
-//! [`Base::reinit`], which makes the base usable in the child, and [`Base::close`].
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

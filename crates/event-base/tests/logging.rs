@@ -54,7 +54,7 @@ fn keep(message: &LogMessage<'_>) -> Received {
     Received { severity, text: text.to_owned(), base, method }
 }
 
-/// Closes the descriptor of an event, and makes the base find out.
+/// Closes the descriptor of an event, and makes the base notice it.
 fn orphan(base: &Base) -> (EventId, UnixStream) {
     let (ours, _peer) = pair();
     let (other, _) = pair();
@@ -126,7 +126,7 @@ fn the_method_is_logged_if_the_environment_requests_it() {
         assert_eq!(text.as_deref(), Some(""));
         return;
     }
-    // In the child: once to standard error, once to a callback, once not at all.
+    // In the child the method is logged to standard error, then to a callback, then not at all.
     let method = Base::new().unwrap().method().unwrap();
     let messages = listen();
     _ = Base::new().unwrap();

@@ -1,5 +1,5 @@
 //! Once its tables have grown to the size they need, the loop allocates nothing: not for an event, a pass or a change.
-//! Each test runs a round until that is so, and then counts.
+//! Each test runs rounds until the tables have grown, and then counts allocations.
 
 #[path = "support/allocations.rs"]
 mod allocations;

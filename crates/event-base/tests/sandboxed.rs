@@ -111,7 +111,7 @@ fn a_sandbox_without_eventfd_is_woken_through_a_pipe() {
     }
 }
 
-/// Lets every system call that a backend waits with fail with `EIO`.
+/// Makes every system call that a backend waits with fail with `EIO`.
 fn refuse_waits() {
     let waits = [
         libc::SYS_epoll_pwait2,

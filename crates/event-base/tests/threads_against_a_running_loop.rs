@@ -27,8 +27,8 @@ impl Random {
     }
 }
 
-/// Every event is in the list of one thread, which alone frees it; all other operations are applied to events of other
-/// threads too.
+/// Every event is in the list of one thread, and only that thread frees it. All other operations are also applied to
+/// events of other threads.
 fn disturb(base: &Base, seed: u64, shared: &[EventId], sockets: &[&UnixStream]) {
     let mut random = Random(seed * 0x9e37_79b9 + 1);
     let mut own: Vec<EventId> = Vec::new();

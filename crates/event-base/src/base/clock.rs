@@ -10,7 +10,7 @@ use super::{Base, Inner};
 use crate::error::Error;
 use crate::time::{Clock, Nanos};
 
-/// The clock, and the time of its first reading in the pass.
+/// The clock, and the times that are cached while callbacks run.
 #[derive(Debug)]
 pub(super) struct TimeCache {
     clock: Arc<dyn Clock>,
@@ -22,10 +22,11 @@ pub(super) struct TimeCache {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cached {
-    /// Every call reads the clock.
+    /// Each reading reads the clock.
     No,
-    /// The next call does, for all others of this pass.
+    /// The next reading reads the clock, and caches the time until the pass ends.
     Wanted,
+    /// The cached time.
     At(Nanos),
 }
 
@@ -69,7 +70,7 @@ impl TimeCache {
         now
     }
 
-    /// From here on the time is cached; the clock is read when it is first needed.
+    /// Starts to cache the time; the clock is read when the time is first needed.
     pub(super) fn begin_pass(&mut self) {
         self.wall = None;
         self.monotonic = if self.disabled { Cached::No } else { Cached::Wanted };
@@ -100,8 +101,8 @@ fn to_wall(clock: &dyn Clock, monotonic: Nanos) -> Nanos {
 }
 
 impl Base {
-    /// Wall time since 1970: the same for all callbacks of a pass, the system's outside the loop
-    /// (`event_base_gettimeofday_cached`).
+    /// Wall-clock time since 1970 (`event_base_gettimeofday_cached`): the cached time while callbacks run, the current
+    /// time otherwise.
     pub fn now(&self) -> Result<Duration, Error> {
         self.with(|inner| Duration::from_nanos(inner.time.wall()))
     }
@@ -111,7 +112,7 @@ impl Base {
         self.with(|inner| Duration::from_nanos(inner.time.fresh()))
     }
 
-    /// Reads the clock into the cached time; without effect outside the loop (`event_base_update_cache_time`).
+    /// Replaces the cached time by the current time. Has no effect outside the loop (`event_base_update_cache_time`).
     pub fn update_cached_time(&self) -> Result<(), Error> {
         self.with(Inner::update_cached_time)
     }

@@ -1,15 +1,15 @@
 //! The base: one lock around its events, its loop and its kernel objects.
 //!
-//! [`Inner`] is everything that the lock protects. It has rooms, each a struct in a folder of its own, whose fields
-//! only that folder can access:
-//! - [`Events`]: the slots, and every list an event can be in.
+//! [`Inner`] is everything that the lock protects. Its main parts are structs, each in a folder of its own, whose
+//! fields only that folder can access:
+//! - [`Events`]: the events, and every list that an event can be in.
 //! - [`Run`]: the loop, its pass, and the requests to it.
 //! - [`Kernel`]: the backend, the notifier, the descriptor of a host; and whether the loop sleeps on them.
 //! - [`Report`]: statistics, messages for the log, debug mode.
 //!
 //! Rules:
-//! - Methods of [`Inner`] expect the lock to be held, by taking `&mut self`. Only the public functions of [`Base`]
-//!   lock, each once, through [`Base::with`].
+//! - Methods of [`Inner`] take `&mut self`, so they can be called only while the lock is held. Only the public
+//!   functions of [`Base`] lock, each once, through [`Base::with`].
 //! - No user code runs under the lock.
 //! - A wait that can sleep runs without the lock, on a waiter that was taken out of the backend.
 //! - The thread that waits is woken only if it sleeps: see `kernel/wake.rs`.
@@ -68,10 +68,10 @@ struct Inner {
     kernel: Kernel,
     time: TimeCache,
     report: Report,
-    /// Identifies this base among all of the process.
+    /// Identifies this base among all bases of the process.
     number: u64,
     /// The [generation](fork::generation) of the process that the kernel's objects belong to;
-    /// [`NO_GENERATION`](fork::NO_GENERATION) once the base is closed. So one comparison finds both.
+    /// [`NO_GENERATION`](fork::NO_GENERATION) once the base is closed. So one comparison detects both.
     process: u32,
     closed: bool,
 }
@@ -134,8 +134,8 @@ impl Base {
     /// call fails with [`Error::Closed`]. A running loop returns as after a break, and releases the kernel's objects
     /// then.
     ///
-    /// Descriptors of events belong to the user and stay open. Finalizers that were not dispatched are returned, in the
-    /// order in which the loop would have dispatched them: the caller runs them, or releases what they use. May be
+    /// Descriptors of events belong to the caller and stay open. Finalizers that were not dispatched are returned, in
+    /// the order in which the loop would have dispatched them: the caller runs them, or releases what they use. May be
     /// called in a forked child: the parent's base is not affected.
     pub fn close(&self) -> Result<Vec<Ready>, Error> {
         let mut inner = self.shared.state.lock()?;

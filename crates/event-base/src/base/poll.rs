@@ -8,7 +8,8 @@ use crate::log::Severity;
 use crate::sync::Guard;
 use crate::time::Nanos;
 
-/// Waits in one pass while each fills all the room there is; more is left to the next pass.
+/// The maximum number of waits in one pass. A pass waits again while each wait fills the whole buffer; the rest is left
+/// to the next pass.
 const MOST_WAITS: usize = 8;
 
 /// How long a wait may last.
@@ -18,7 +19,7 @@ pub(super) enum Until {
     Now,
     /// Until this time.
     Deadline(Nanos),
-    /// Until something happens.
+    /// Without limit.
     Woken,
 }
 

@@ -1,7 +1,7 @@
 //! libevent's own tests of forks. The number in a test's name is that of its row in `docs/conformance.json`.
 //!
-//! Each row runs in a child with one thread: a signal that is sent to a process with several threads is delivered to any
-//! that does not block it, and only the thread of the loop blocks one that is read from a descriptor.
+//! Each row runs in a child with one thread: a signal that is sent to a process with several threads is delivered to
+//! any that does not block it, and only the thread of the loop blocks one that is read from a descriptor.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -18,7 +18,7 @@ fn watch_signal(base: &Base, signal: Signal) -> EventId {
     base.create_and_add(EventSpec::signal(signal as i32), None).unwrap()
 }
 
-/// Runs the loop until each of these was dispatched; fails if one was twice.
+/// Runs the loop until each of these was dispatched; fails if one was dispatched twice.
 fn run_until_dispatched(base: &Base, expected: &[EventId]) {
     let mut dispatched = vec![];
     let result = run_watched(base, WAIT, |base, ready| {
@@ -67,7 +67,7 @@ fn c_063_fork() {
         child.join();
         drain(&reader);
         assert_eq!(run(&base, POLL), (LoopResult::Stopped, vec![]));
-        // The parent did not get the child's signals.
+        // The parent did not receive the child's signals.
         raise(Signal::SIGUSR1).unwrap();
         run_until_dispatched(&base, &[before]);
     });
@@ -92,7 +92,7 @@ fn run_until_child_ended(base: &Base, ended: EventId, read: EventId) {
     assert_eq!(ends, 1);
 }
 
-/// In the child timers and threads that add them again, as in `c_087_thread_basic`.
+/// The child runs timers and threads that add them again, as in `c_087_thread_basic`.
 #[test]
 fn c_088_thread_forking() {
     let _turn = one_at_a_time();
@@ -107,7 +107,7 @@ fn c_088_thread_forking() {
         assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
         let (mut parents, mut childs) = UnixStream::pair().unwrap();
         let base = &base;
-        // Ends with the child, whose end the parent gets a signal for.
+        // The child's end raises SIGCHLD in the parent, which ends the loop.
         let child = Child::fork(move || {
             assert_eq!(base.reinit(), Ok(()));
             base.leave();

@@ -23,7 +23,7 @@ use nix::unistd::{ForkResult, Pid};
 
 pub(crate) const HOURS: Duration = Duration::from_secs(10_000);
 
-/// Lets one test run at a time, also after one failed.
+/// Lets one test run at a time, also after a test failed.
 pub(crate) fn one_at_a_time() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)

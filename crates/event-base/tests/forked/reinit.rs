@@ -70,7 +70,7 @@ fn a_descriptor_that_the_child_closed_does_not_make_reinit_fail() {
     in_child(|| {
         drop(reader.take());
         assert_eq!(base.reinit(), Ok(()));
-        // A descriptor of the base may get the number, and must not be registered as the user's.
+        // A new descriptor of the base may get the number, and must not be registered for the event.
         assert_eq!(base.pending(events[0], What::WRITE), Ok(What::empty()));
         assert_eq!(run(&base, POLL).1, [(events[1], What::WRITE)]);
     });
@@ -125,14 +125,14 @@ fn reinit_works_on_every_backend() {
             assert_eq!(seen, [event, timer], "{method}");
         });
         base.leave();
-        // The parent gets the child's byte too, as it is the same socket.
+        // The parent receives the child's byte too, because both have the same socket.
         drain(&reader);
         writer.write_all(b"y").unwrap();
         assert_eq!(run(&base, POLL).1, [(event, What::READ)], "{method}");
     }
 }
 
-/// As many descriptors as kernel objects before and after, and no descriptor of another owner is closed.
+/// The base has one descriptor for each kernel object before and after, and closes no descriptor of another owner.
 #[test]
 fn reinit_closes_each_descriptor_once() {
     let _turn = one_at_a_time();

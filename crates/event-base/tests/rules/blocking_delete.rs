@@ -61,7 +61,7 @@ fn delete_during_the_callback(
     })
 }
 
-/// The same with a callback that ends only when the delete has returned; returns the result of the delete, if it
+/// Runs the loop with a callback that ends only when the delete has returned. Returns the result of the delete, if it
 /// returned.
 fn delete_that_the_callback_waits_for(
     base: &Base,

@@ -29,7 +29,7 @@ fn equal_deadlines_fire_in_the_order_of_adding() {
     assert_eq!(trace.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), timers);
 }
 
-/// W1: libevent computes the wait with the time of before the callbacks.
+/// W1: libevent computes the wait from the time before the callbacks.
 #[test]
 fn time_that_callbacks_take_does_not_make_timers_late() {
     let bed = Bed::new();

@@ -1,4 +1,4 @@
-//! Activation for the next pass, and `defer`, which becomes that when too many events are deferred.
+//! Activation for the next pass, and `defer`, which also activates for the next pass once too many events are deferred.
 
 use event_base::{Error, EventId, EventSpec, LoopResult, What};
 

@@ -1,4 +1,4 @@
-//! W14 and W15: a pass ends whatever callbacks do, and then the loop polls descriptors, timers and exits.
+//! W14 and W15: a pass ends whatever its callbacks do, and then the loop polls descriptors, timers and exits.
 
 use event_base::{EventSpec, LoopFlags, LoopResult, What};
 

@@ -43,7 +43,7 @@ fn it_must_wait_for_something_and_is_neither_persistent_nor_a_signal() {
     assert_eq!(bed.base.live_events().unwrap(), 0);
 }
 
-/// W3: libevent does not release the base's lock, and every other thread blocks for ever.
+/// W3: libevent does not release the base's lock, so that every other thread blocks for ever.
 #[test]
 fn one_that_fails_leaves_nothing_behind() {
     let Some(base) = shared_base() else { return };

@@ -85,7 +85,7 @@ fn a_callback_lasts_until_the_next_step() {
     assert!(quick != last);
 }
 
-/// A break, a continue, a limit, and a pass that is left before its end.
+/// A pass ends by a break, a continue, a limit, or because the loop is left.
 #[test]
 fn a_callback_that_ends_its_pass_is_measured_too() {
     let bed = timed();

@@ -175,7 +175,8 @@ fn our_own_handler_does_not_call_itself_when_it_was_installed_again() {
 static OURS: std::sync::Mutex<Option<extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void)>> =
     std::sync::Mutex::new(None);
 
-/// Calls our handler, as another copy of this library would that was installed before it and joined it later.
+/// Calls this library's handler, as the handler of another copy of the library does that was installed before and later
+/// found this one as its previous handler.
 extern "C" fn circle(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     INFORMED.fetch_add(1, SeqCst);
     // No other thread holds the lock: the test itself raises the signal.

@@ -11,7 +11,7 @@ use crate::event_struct;
 use crate::interpose::Micros;
 use crate::program::Settings;
 
-/// The seed under way, for libevent's last words.
+/// The seed of the program that is running, for the message of a libevent that aborts.
 static SEED: AtomicU64 = AtomicU64::new(0);
 
 pub(crate) fn note_seed(seed: u64) {

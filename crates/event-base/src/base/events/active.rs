@@ -1,8 +1,8 @@
 //! Making events active.
 //!
-//! A pass is finite. An event that a callback makes active joins the pass, unless it was already dispatched, or
-//! created, in this pass: then it waits for the next one. So events that activate themselves or each other do not
-//! keep the loop from polling descriptors, timers and exits. (libevent runs them for ever.)
+//! A pass is finite. An event that a callback makes active joins the pass, unless it was already dispatched or created
+//! in this pass: then it waits for the next one. So events that activate themselves or each other do not keep the loop
+//! from polling descriptors, timers and exits. (In libevent such a pass does not end.)
 
 use std::os::fd::RawFd;
 

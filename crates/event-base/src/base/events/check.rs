@@ -1,4 +1,4 @@
-//! Checking that everything that is stored twice is stored alike: see [debug mode](crate::Config::set_debug).
+//! Checks that the structures of a base agree with each other: see [debug mode](crate::Config::set_debug).
 
 use crate::event::{List, Queue, State};
 use crate::flags::What;
@@ -14,7 +14,7 @@ impl super::Events {
     /// Checks all structures, in time that is proportional to the number of slots.
     ///
     /// # Errors
-    /// What disagrees.
+    /// The first contradiction.
     pub(in crate::base) fn check(&mut self) -> Check {
         self.check_states()?;
         self.check_queues()?;
@@ -22,7 +22,7 @@ impl super::Events {
         self.check_timers()
     }
 
-    /// The counters against the states.
+    /// Compares the counters with the states of the events.
     fn check_states(&mut self) -> Check {
         let (mut added, mut active, mut live) = (0, 0, 0);
         for index in self.table.indices() {
@@ -39,7 +39,7 @@ impl super::Events {
         ensure(active == self.counts.active(), "the counter of active events is wrong")
     }
 
-    /// The queues against the states.
+    /// Compares the queues with the states of the events.
     fn check_queues(&mut self) -> Check {
         let mut queued = 0;
         for priority in 0..self.queues.priorities() {
@@ -61,7 +61,7 @@ impl super::Events {
         Ok(slots.len())
     }
 
-    /// The map of descriptors against the states.
+    /// Compares the map of descriptors with the states of the events.
     fn check_descriptors(&mut self) -> Check {
         let mut found = 0;
         for fd in 0..self.fds.len() {
@@ -77,7 +77,7 @@ impl super::Events {
         ensure(found == waiting, "an event that waits for its descriptor is not in the map")
     }
 
-    /// The deadlines against the states.
+    /// Compares the deadlines with the states of the events.
     fn check_timers(&mut self) -> Check {
         ensure(self.deadlines.is_sound(&mut self.table), "the heap of deadlines is not one")?;
         let armed = self.deadlines.armed(&mut self.table);

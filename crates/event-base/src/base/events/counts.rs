@@ -1,4 +1,4 @@
-//! How many lists events are in, now and at most.
+//! Counters of the lists that events are in, and their maxima.
 
 use crate::base::Base;
 use crate::error::Error;
@@ -88,7 +88,7 @@ impl Base {
         })
     }
 
-    /// Keeps the loop from being empty until [`release`](Self::release) is called as often
+    /// Keeps the loop from ending as empty until [`release`](Self::release) is called once for each call of this
     /// (`event_base_add_virtual_`).
     pub fn retain(&self) -> Result<(), Error> {
         self.with(|inner| inner.events.counts.up(VIRTUAL))

@@ -103,15 +103,15 @@ impl Inner {
 
     /// The next orphaned transient event that was not added again, ahead of the queues.
     #[inline]
-    pub(in crate::base) fn next_departed(&mut self) -> Option<Ready> {
-        if self.events.departed.is_empty() { None } else { self.take_departed() }
+    pub(in crate::base) fn next_orphaned_transient(&mut self) -> Option<Ready> {
+        if self.events.orphaned_transients.is_empty() { None } else { self.take_orphaned_transient() }
     }
 
     #[cold]
-    fn take_departed(&mut self) -> Option<Ready> {
+    fn take_orphaned_transient(&mut self) -> Option<Ready> {
         self.notify_waiters();
         self.settle_callback();
-        while let Some(id) = self.events.departed.pop() {
+        while let Some(id) = self.events.orphaned_transients.pop() {
             let Some(record) = self.events.table.get(id) else { continue };
             if !record.state.intersects(State::LISTED) {
                 let ready = self.events.ready(id.index, What::empty());

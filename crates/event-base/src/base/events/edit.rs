@@ -142,7 +142,8 @@ impl Inner {
         }
     }
 
-    /// Deletes every event. Returns the finalizers that were not dispatched, in the order in which they would have been.
+    /// Deletes every event. Returns the finalizers that were not dispatched, in the order in which they would have
+    /// been.
     pub(in crate::base) fn delete_all(&mut self) -> Vec<Ready> {
         let mut finalizers = Vec::new();
         for index in self.events.queues.slots(&mut self.events.table) {
@@ -156,7 +157,7 @@ impl Inner {
                 self.events.table.remove(index);
             }
         }
-        self.events.departed.clear();
+        self.events.orphaned_transients.clear();
         finalizers
     }
 

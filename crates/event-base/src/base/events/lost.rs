@@ -1,4 +1,5 @@
-//! Events whose descriptor was closed, or refused late, although they were not deleted.
+//! Events that lose their registration without being deleted: their descriptor was closed, or the kernel refused a
+//! deferred change.
 
 use crate::backend::Backend;
 use crate::base::Inner;
@@ -27,8 +28,8 @@ impl Inner {
         result
     }
 
-    /// Takes events out of the lists whose descriptor was found closed, and cancels readiness that was
-    /// reported for it.
+    /// Takes events whose descriptor was found closed out of their lists, and cancels readiness that was reported for
+    /// them.
     pub(super) fn settle_orphans(&mut self) {
         while let Some(index) = self.events.orphans.pop() {
             self.settle_orphan(index);
@@ -48,7 +49,7 @@ impl Inner {
         let id = events.table.id(index);
         let state = events.table.at(index).state;
         if state.contains(State::TRANSIENT) && !state.intersects(State::LISTED) {
-            events.departed.push(id);
+            events.orphaned_transients.push(id);
             self.kernel.request_wake();
         }
         let id = id.to_bits();
@@ -70,7 +71,7 @@ impl Inner {
     }
 
     /// Handles registrations that ended although their events were not deleted: the events leave the map and
-    /// become active, so that the user's next operation on the descriptor fails with the error. Returns whether
+    /// become active, so that the caller's next operation on the descriptor fails with the error. Returns whether
     /// there were any.
     #[inline]
     pub(in crate::base) fn settle_lost(&mut self) -> bool {

@@ -38,7 +38,7 @@ pub(super) struct Events {
     fds: FdMap,
     signals: Signals,
     /// Transient events whose descriptor was closed, to be dispatched once more.
-    departed: Vec<EventId>,
+    orphaned_transients: Vec<EventId>,
     /// Scratch for the map's orphans; empty between calls.
     orphans: Vec<u32>,
     /// Scratch for signals that are collected; empty between calls.
@@ -54,13 +54,13 @@ impl Events {
             deadlines: Deadlines::default(),
             fds: FdMap::default(),
             signals,
-            departed: Vec::new(),
+            orphaned_transients: Vec::new(),
             orphans: Vec::new(),
             arrived: Vec::new(),
         }
     }
 
-    /// Records that the event is in one more list. Each list counts once, as in libevent: an event that waits for
+    /// Records that the event joined a list. Each list counts once, as in libevent: an event that waits for
     /// a descriptor and for a deadline counts twice.
     #[inline]
     fn list(&mut self, index: u32, list: State) {
@@ -71,7 +71,7 @@ impl Events {
         }
     }
 
-    /// Records that the event is in one list less; returns whether it was in it.
+    /// Records that the event left a list. Returns whether it was in that list.
     #[inline]
     fn unlist(&mut self, index: u32, list: State) -> bool {
         let state = &mut self.table.at(index).state;
@@ -92,18 +92,18 @@ impl Events {
     /// Whether the pass has something to dispatch.
     #[inline]
     pub(super) fn has_ready(&self) -> bool {
-        self.queues.has_active() || !self.departed.is_empty()
+        self.queues.has_active() || !self.orphaned_transients.is_empty()
     }
 
     /// Whether this pass or the next one has something to dispatch, so that no wait may come before it.
     pub(super) fn has_work(&self) -> bool {
-        self.counts.active() > 0 || !self.departed.is_empty() || self.signals.is_due()
+        self.counts.active() > 0 || !self.orphaned_transients.is_empty() || self.signals.is_due()
     }
 
     /// Whether no event could ever end a wait.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.counts.is_empty() && self.departed.is_empty()
+        self.counts.is_empty() && self.orphaned_transients.is_empty()
     }
 
     /// The most urgent priority that has active events.

@@ -5,8 +5,8 @@
 //! counts as asleep: a kernel timer behind the same descriptor expires at the first deadline, and whatever would
 //! wake a sleeping loop makes the descriptor readable.
 //!
-//! A backend without a descriptor lends its wait instead: [`Base::start_wait`], after each
-//! [`Step::Idle`](crate::Step::Idle).
+//! If the backend has no descriptor, the host makes the wait itself after each [`Step::Idle`](crate::Step::Idle):
+//! [`Base::start_wait`].
 
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
@@ -19,17 +19,17 @@ use crate::sys::fd::with_fd;
 use crate::sys::notify::Notifier;
 use crate::time::{Clock, Nanos};
 
-/// What is known of the host.
+/// What a host has requested.
 #[derive(Debug, Default)]
 pub(super) struct Host {
     epoch: u32,
-    /// What the kernel's timer is set to.
+    /// The deadline that the kernel's timer is set to.
     armed: Option<Nanos>,
     /// The descriptor of the host's own loop.
     watched: Option<RawFd>,
-    /// The host requested the descriptor, and so the timer behind it.
+    /// Whether the host requested the descriptor, and with it the timer.
     pub(super) is_timed: bool,
-    /// A [`HostWait`] was started and not finished.
+    /// Whether a [`HostWait`] was started and not finished.
     pub(super) waits: bool,
 }
 
@@ -41,7 +41,7 @@ impl Host {
     }
 }
 
-/// The wait of a base, which any thread can make while the base stays on its own.
+/// The wait of a base, which any thread can make while the base stays on its thread.
 ///
 /// Must be returned with [`Base::finish_wait`].
 #[derive(Debug)]
@@ -113,8 +113,8 @@ impl Base {
         self.with(|inner| inner.kernel.host.epoch)
     }
 
-    /// Lends the wait that follows [`Step::Idle`](crate::Step::Idle): for hosts of a base whose backend has no
-    /// [`descriptor`](Self::descriptor); works with every other backend too. Until it is
+    /// Returns the wait that follows [`Step::Idle`](crate::Step::Idle), for a host to make: needed if the backend has
+    /// no [`descriptor`](Self::descriptor), and possible with every other backend too. Until it is
     /// [returned](Self::finish_wait) the base takes no step; changes made meanwhile, on any thread, apply to it.
     ///
     /// # Errors
@@ -185,7 +185,7 @@ impl Base {
         })
     }
 
-    /// Makes the next [`next`](Self::next) of the running loop return [`Step::Host`](crate::Step::Host), and
+    /// Makes the next call of [`next`](Self::next) by the running loop return [`Step::Host`](crate::Step::Host), and
     /// wakes the loop, as if the host's own loop had work. Without effect while no loop runs. Any thread.
     pub fn interrupt(&self) -> Result<(), Error> {
         self.with(|inner| {

@@ -1,5 +1,5 @@
-//! What a base holds of the kernel: the backend, the notifier, what a host watches; and whether the loop sleeps
-//! on them.
+//! The kernel's objects of a base: the backend, the notifier, the descriptor of a host; and whether the loop sleeps on
+//! them.
 
 mod host;
 mod reinit;

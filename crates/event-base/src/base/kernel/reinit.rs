@@ -3,7 +3,7 @@
 //! A child inherits descriptors of the kernel's objects, not objects of its own: changing the epoll set, writing
 //! to the eventfd or setting the timerfd would affect the parent. So every call fails in a child until
 //! [`Base::reinit`] has created new objects, or [`Base::close`] has closed the child's descriptors of the old
-//! ones; neither does anything else to the old objects.
+//! ones. Neither changes the old objects in any other way.
 
 use crate::base::{Base, Inner};
 use crate::error::Error;
@@ -56,7 +56,7 @@ impl Inner {
         self.kernel.backend()?.renew_after_fork()?;
         self.kernel.host.renewed();
         let first = self.register_descriptors();
-        // Other descriptors are opened only now: one could get the number of a descriptor that the user closed,
+        // Other descriptors are opened only now: one could get the number of a descriptor that user code closed,
         // and would be registered in its place.
         if self.kernel.has_notifier() {
             self.kernel.install_notifier()?;
@@ -87,7 +87,7 @@ impl Inner {
         }
     }
 
-    /// A host that waits does so on the old objects until the next step.
+    /// Wakes a host, which waits on the old objects until the next step.
     fn wake_host(&mut self) {
         self.kernel.sleep.forget_requests();
         self.kernel.request_wake();

@@ -1,4 +1,4 @@
-//! Debug mode: checks that cost too much to be always made (`event_enable_debug_mode`).
+//! Debug mode: checks that are too expensive to be always on (`event_enable_debug_mode`).
 //!
 //! libevent's debug mode also finds events that were never assigned, are assigned while pending, or mix
 //! edge-triggered and level-triggered. Those are errors here in any mode.
@@ -9,20 +9,20 @@ use crate::base::Inner;
 use crate::error::Error;
 use crate::sys::blocking::may_block;
 
-/// Slots that one pass pays for; a base that has more of them is checked after as many passes as it takes.
+/// The number of slots checked per pass, on average. A base with more slots is checked after every few passes.
 const SLOTS_A_PASS: usize = 64;
 
 /// Whether debug mode is on, and when the next check of all structures is due.
 #[derive(Debug)]
 pub(super) struct Debug {
     is_on: bool,
-    /// What passes have paid towards the next check.
-    paid: usize,
+    /// The number of slots that the passes since the last check allow to be checked.
+    allowed: usize,
 }
 
 impl Debug {
     pub(super) fn new(is_on: bool) -> Self {
-        Debug { is_on, paid: 0 }
+        Debug { is_on, allowed: 0 }
     }
 
     #[inline]
@@ -30,12 +30,12 @@ impl Debug {
         self.is_on
     }
 
-    /// Pays for one pass; returns whether a check of `slots` slots is paid for.
-    fn pay(&mut self, slots: usize) -> bool {
-        self.paid += SLOTS_A_PASS;
-        let is_due = self.paid >= slots;
+    /// Counts one pass. Returns whether a check of `slots` slots is due.
+    fn count_pass(&mut self, slots: usize) -> bool {
+        self.allowed += SLOTS_A_PASS;
+        let is_due = self.allowed >= slots;
         if is_due {
-            self.paid = 0;
+            self.allowed = 0;
         }
         is_due
     }
@@ -47,11 +47,11 @@ impl Inner {
         if self.kernel.has_descriptors() && may_block(fd) { Err(Error::Blocking(fd)) } else { Ok(()) }
     }
 
-    /// In debug mode, checks that everything that is stored twice is stored alike. A large base is not checked
-    /// after every pass, so that a pass costs [`SLOTS_A_PASS`] slots on average and not all.
+    /// In debug mode, checks that the structures of the base agree with each other. A large base is not checked after
+    /// every pass, so that a pass checks [`SLOTS_A_PASS`] slots on average.
     ///
     /// # Errors
-    /// [`Error::Internal`] with what disagrees.
+    /// [`Error::Internal`] with the first contradiction.
     #[inline]
     pub(in crate::base) fn check_consistency(&mut self) -> Result<(), Error> {
         if self.report.is_debug() && !self.closed { self.check_everything() } else { Ok(()) }
@@ -59,7 +59,7 @@ impl Inner {
 
     #[cold]
     fn check_everything(&mut self) -> Result<(), Error> {
-        if self.report.debug.pay(self.events.slots()) {
+        if self.report.debug.count_pass(self.events.slots()) {
             self.events.check().map_err(Error::Internal)
         } else {
             Ok(())

@@ -174,7 +174,7 @@ impl Base {
         self.with(|inner| inner.report.measures.stats())
     }
 
-    /// Resets every statistic to zero and returns what they were; nothing is counted in between. Any thread.
+    /// Returns the statistics and resets them to zero, in one step: nothing is counted in between. Any thread.
     pub fn reset_stats(&self) -> Result<Stats, Error> {
         self.with(|inner| {
             let stats = inner.report.measures.stats();

@@ -1,4 +1,4 @@
-//! Deleting an event and waiting until its callback has ended, on whatever thread it runs.
+//! Deleting an event and waiting until its callback has ended on the thread that runs the loop.
 //!
 //! A call begins when the event is dispatched and ends with the loop's next step: the next [`next`](Base::next) or
 //! [`leave`](Base::leave). A thread that waits for the end sets a bit that the loop tests after each callback anyway,
@@ -55,7 +55,7 @@ impl Base {
     /// afterwards. Also waits for the last call of an event that no longer exists, such as one of
     /// [`once`](Self::once).
     ///
-    /// Two threads that wait for each other's callbacks from inside their own deadlock.
+    /// If the callbacks of two loops delete each other's event with this function, they deadlock.
     ///
     /// # Errors
     /// [`Error::Closed`] if the event does not exist, or the base was closed: then the callback may still be

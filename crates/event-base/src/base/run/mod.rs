@@ -45,11 +45,11 @@ struct Current {
     owner: usize,
     flags: LoopFlags,
     finish: Finish,
-    /// The host's own loop has work.
+    /// Whether the host's own loop has work.
     has_host_work: bool,
-    /// This pass found readiness of a registration that no longer exists.
+    /// Whether this pass found readiness of a registration that no longer exists.
     is_stale: bool,
-    /// Passes in a row that did.
+    /// The number of consecutive passes that did.
     stale_passes: u32,
     /// The walk through watchers that the last step interrupted.
     walk: Option<Walk>,
@@ -174,7 +174,7 @@ impl Base {
     /// # Errors
     /// [`Error::System`] if the wait fails; the loop can be tried again or left. [`Error::Internal`] in debug
     /// mode, if the engine's own structures contradict each other. [`Error::WrongThread`] if this is not the
-    /// thread that entered the loop; [`Error::Reentrant`] while the wait [is away](Self::start_wait).
+    /// thread that entered the loop; [`Error::Reentrant`] while a host [has the wait](Self::start_wait).
     #[inline]
     pub fn next(&self, wait: Wait) -> Result<Step, Error> {
         let mut inner = self.shared.state.lock()?;

@@ -19,7 +19,7 @@ pub(super) struct Pass {
     pub(super) count: u32,
     max_callbacks: Option<u32>,
     end: Option<Nanos>,
-    /// There is a limit of either kind.
+    /// Whether there is a limit of either kind.
     is_limited: bool,
     running: Option<EventId>,
 }
@@ -43,8 +43,8 @@ impl super::Run {
         self.pass.number
     }
 
-    /// The pass that an event is recorded under which was created `age` dispatches ago: this one while callbacks
-    /// run, unless it was created before the pass began.
+    /// The number of the pass to record for an event that was created `age` dispatches ago: the current one while
+    /// callbacks run, unless the event was created before the pass began.
     pub(in crate::base) fn pass_of_new(&self, age: u32) -> u32 {
         if self.pass.is_open && age < self.pass.dispatched {
             self.pass.number
@@ -59,7 +59,7 @@ impl super::Run {
         self.pass.is_open && pass == self.pass.number
     }
 
-    /// An event of `priority` becomes active: ends the pass if that is more urgent than its own.
+    /// Called when an event of `priority` becomes active: ends the pass if that is more urgent than its own.
     #[inline]
     pub(in crate::base) fn preempt(&mut self, priority: u8) {
         if self.pass.is_open && priority < self.pass.priority {
@@ -123,8 +123,8 @@ impl Inner {
     /// The next event to dispatch: an orphan first, then those of the pass.
     #[inline(always)]
     pub(super) fn next_due(&mut self) -> Option<Ready> {
-        if let Some(departed) = self.next_departed() {
-            return Some(departed);
+        if let Some(orphan) = self.next_orphaned_transient() {
+            return Some(orphan);
         }
         self.next_ready()
     }

@@ -10,8 +10,8 @@ use crate::error::Error;
 use crate::flags::{LoopFlags, LoopResult};
 use crate::time::Nanos;
 
-/// Passes in a row with readiness of registrations that no longer exist, after which the kernel's object is
-/// replaced. One such pass can be caused by a change that was made during the wait.
+/// The number of consecutive passes with readiness of registrations that no longer exist after which the kernel's
+/// object is replaced. A change that is made during a wait can cause one such pass.
 const STALE_PASSES: u32 = 2;
 
 impl Inner {
@@ -38,7 +38,8 @@ impl Inner {
         }
     }
 
-    /// Exit, break, the loop's flags, or nothing left to wait for, in this order.
+    /// The reason to leave the loop, if there is one: a closed base, an exit, a break or the loop's flags
+    /// ([`LoopResult::Stopped`]), or nothing left to wait for ([`LoopResult::Empty`]).
     pub(super) fn reason_to_leave(&self) -> Option<LoopResult> {
         if self.closed || self.run.control.is_stopping() || self.run.current.finish == Finish::Yes {
             return Some(LoopResult::Stopped);
@@ -51,7 +52,8 @@ impl Inner {
         has_polled.then_some(LoopResult::Stopped)
     }
 
-    /// What ends a pass between two watchers: the rest of it would wait, or dispatch, although the loop ends.
+    /// The reason to end a pass between two watchers. Without this check the rest of the pass would still wait or
+    /// dispatch.
     pub(super) fn reason_to_break_off(&self) -> Option<LoopResult> {
         (self.closed || self.run.control.is_breaking()).then_some(LoopResult::Stopped)
     }
