@@ -61,8 +61,8 @@
 //!
 //! # Errors
 //!
-//! Invalid input is refused with an [`Error`]. An id that outlives its event refers to no event, and
-//! never to another one. The engine borrows descriptors and never closes them.
+//! Invalid input is refused with an [`Error`]. An id that outlives its event refers to no event, and never to another
+//! one. The engine borrows the descriptors of events and never closes them.
 //!
 //! # Threads
 //!

@@ -37,8 +37,8 @@ impl TimerQueue {
         }
     }
 
-    /// Arms the timer with the entry it has. Returns `false`, and does nothing, if it has none, or one whose deadline is
-    /// later.
+    /// Arms the timer with the entry it has. If it has none, or one with a later deadline, does nothing and returns
+    /// `false`.
     #[inline]
     pub(super) fn postpone(
         &mut self,

@@ -175,8 +175,8 @@ fn our_own_handler_does_not_call_itself_when_it_was_installed_again() {
 static OURS: std::sync::Mutex<Option<extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void)>> =
     std::sync::Mutex::new(None);
 
-/// Calls this library's handler, as the handler of another copy of the library does that was installed before and later
-/// found this one as its previous handler.
+/// The handler of another copy of this library. Both copies took the other's handler as the previous one, so it calls
+/// this library's handler, which calls it.
 extern "C" fn circle(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     INFORMED.fetch_add(1, SeqCst);
     // No other thread holds the lock: the test itself raises the signal.

@@ -142,8 +142,7 @@ impl Inner {
         }
     }
 
-    /// Deletes every event. Returns the finalizers that were not dispatched, in the order in which they would have
-    /// been.
+    /// Deletes every event. Returns the finalizers that were not dispatched, in the order of dispatch.
     pub(in crate::base) fn delete_all(&mut self) -> Vec<Ready> {
         let mut finalizers = Vec::new();
         for index in self.events.queues.slots(&mut self.events.table) {
