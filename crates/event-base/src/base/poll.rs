@@ -75,7 +75,7 @@ impl Base {
         result?;
         if inner.is_stuck() {
             let text =
-                "a closed descriptor stayed registered with the kernel; everything was registered anew";
+                "a closed descriptor stayed registered with the kernel; everything was registered again";
             inner.log(Severity::Warning, text.to_owned());
             inner.renew_backend()?;
         }

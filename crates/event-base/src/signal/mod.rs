@@ -332,11 +332,11 @@ impl Signals {
         }
     }
 
-    /// Records that the queued event in slot `index` is to be dispatched `calls` more times; `anew` replaces an earlier
-    /// record instead of adding to it.
-    pub(crate) fn note_calls(&mut self, index: u32, calls: u64, anew: bool) {
+    /// Records that the queued event in slot `index` is to be dispatched `calls` more times; `replace` discards an
+    /// earlier record instead of adding to it.
+    pub(crate) fn note_calls(&mut self, index: u32, calls: u64, replace: bool) {
         let more = self.more.entry(index).or_insert(0);
-        *more = if anew { calls } else { more.saturating_add(calls) };
+        *more = if replace { calls } else { more.saturating_add(calls) };
     }
 
     /// Takes the recorded calls.

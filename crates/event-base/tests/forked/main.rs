@@ -43,7 +43,7 @@ impl Child {
                 std::panic::set_hook(Box::new(|panic| {
                     _ = nix::unistd::write(std::io::stderr(), format!("in the child: {panic}\n").as_bytes());
                 }));
-                // The kernel ends a child that hangs, and the parent gets its status.
+                // The kernel ends a child that hangs, and the parent receives its status.
                 nix::unistd::alarm::set(30);
                 let failed = catch_unwind(AssertUnwindSafe(body)).is_err();
                 // SAFETY: nothing of the parent has to be cleaned up here.

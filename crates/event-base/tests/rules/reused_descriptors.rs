@@ -1,4 +1,4 @@
-//! A descriptor that is closed before its events are deleted, and whose number another file gets.
+//! A descriptor that is closed before its events are deleted, and whose number then refers to another file.
 //!
 //! `dup2` closes and opens atomically, so that parallel tests cannot take the number in between.
 

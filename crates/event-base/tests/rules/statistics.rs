@@ -177,7 +177,7 @@ fn wake_ups_are_counted_when_they_are_sent_and_when_they_are_received() {
     base.retain().unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            // Only a sleeping loop gets a wake-up, so this waits until it sleeps.
+            // Only a sleeping loop is woken, so this waits until the loop sleeps.
             while base.stats().unwrap().passes == 0 {
                 std::thread::yield_now();
             }

@@ -72,17 +72,18 @@ fn loops_of_several_threads_receive_every_signal() {
     });
 }
 
-/// Ends the storm, also if a test fails during it.
-struct Calm<'a>(&'a AtomicBool);
+/// Stops the threads that send signals, also if a test fails.
+struct StopWhenDropped<'a>(&'a AtomicBool);
 
-impl Drop for Calm<'_> {
+impl Drop for StopWhenDropped<'_> {
     fn drop(&mut self) {
         self.0.store(true, SeqCst);
     }
 }
 
-/// Creates and closes bases for at least that time and that number of times, while other threads receive their signals.
-fn storm(time: Duration, least: usize, after_each: impl Fn()) {
+/// Creates and closes bases while other threads send themselves signals: for at least `time`, and at least `least`
+/// times.
+fn close_bases_while_signals_arrive(time: Duration, least: usize, after_each: impl Fn()) {
     let keeper = handler_base();
     watch(&keeper, USR1);
     watch(&keeper, USR2);
@@ -96,7 +97,7 @@ fn storm(time: Duration, least: usize, after_each: impl Fn()) {
                 }
             });
         }
-        let _calm = Calm(&stop);
+        let _stop = StopWhenDropped(&stop);
         let end = Instant::now() + time;
         let mut rounds = 0;
         while Instant::now() < end || rounds < least {
@@ -110,11 +111,11 @@ fn storm(time: Duration, least: usize, after_each: impl Fn()) {
     });
 }
 
-/// If a handler wrote to a descriptor after it was closed, it would write to the pipes that get its number here.
+/// If a handler wrote to a descriptor after it was closed, it would write to the pipes that receive its number here.
 #[test]
 fn handlers_never_write_to_a_descriptor_that_a_closed_base_used() {
     let _alone = alone();
-    storm(ms(1_500), 50, || {
+    close_bases_while_signals_arrive(ms(1_500), 50, || {
         // Takes the numbers that are free now.
         let (reader, _writer) = std::io::pipe().unwrap();
         std::thread::yield_now();
@@ -126,8 +127,8 @@ fn handlers_never_write_to_a_descriptor_that_a_closed_base_used() {
 fn bases_that_are_closed_while_signals_arrive_leak_no_descriptor() {
     let _alone = alone();
     let descriptors = open_descriptors();
-    // What a handler was using is released when the next base is closed, at the latest after the storm.
-    storm(ms(300), 50, || {});
+    // What a handler was using is released when the next base is closed, at the latest after the last round.
+    close_bases_while_signals_arrive(ms(300), 50, || {});
     assert_eq!(open_descriptors(), descriptors);
 }
 
