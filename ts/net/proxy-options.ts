@@ -44,9 +44,10 @@ export interface ProxyOptions {
    * Where it accepts, and how it binds: a numeric host (or `'localhost'`: 127.0.0.1) and a port, 0 for any; a unix
    * socket's path; or the descriptor of a listening socket, which the proxy owns from then on.
    *
-   * On Linux each thread has a listener of its own at a host and port. No other socket can listen there, unless
-   * `reusePort` is set. At a path, or on a descriptor, all threads accept from one queue. The proxy removes a path
-   * that it bound as soon as it stops accepting.
+   * On Linux each thread has a listener of its own at a host and port. With `threads` above 1 the listeners share the
+   * port (`SO_REUSEPORT`), and a process of the same user that sets that option can share it too (`socket(7)`). A
+   * proxy without `reusePort` does not start at an address in use (`EADDRINUSE`). At a path, or on a descriptor, all
+   * threads accept from one queue. The proxy removes a path that it bound as soon as it stops accepting.
    */
   listen: (ListenTarget | InheritedListener) & {
     /** The number of connections that a thread accepts in one pass of its loop. Default 64. */

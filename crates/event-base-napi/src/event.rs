@@ -1,4 +1,4 @@
-//! One event: the calls that are less frequent than those of `crossing/events.rs`.
+//! One event: the less frequent calls. The frequent ones are in `crossing/events.rs`.
 
 use event_base::{EventId, EventSpec, What};
 use napi_derive::napi;

@@ -118,7 +118,7 @@ pub(crate) fn connect(base: &Base, handle: u32) {
     }
 }
 
-/// Ends what [`connect`] began.
+/// Removes the route that [`connect`] added.
 pub(crate) fn disconnect(base: &Base) {
     let route = ROUTES.lock().remove(&base.number());
     // This may be the last handle of the base, and dropping a base must not happen under the lock.

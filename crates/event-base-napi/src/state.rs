@@ -27,14 +27,14 @@ pub(crate) trait Driver: fmt::Debug {
     fn close(self: Box<Self>);
 }
 
-/// What the numbers of a completion leave out, until JavaScript fetches it.
+/// The part of a completion that is not a number, kept until JavaScript fetches it.
 #[derive(Debug)]
 pub(crate) enum CompletionDetail {
     /// The peer of an accepted connection.
     Peer(Address),
     /// The error of a source that failed.
     Failure(Error),
-    /// The error of a connect, and those of its attempts with the index of the address.
+    /// The error of a connect, and the errors of its attempts, each with the index of its address.
     ConnectFailure(Error, Vec<(usize, Error)>),
 }
 
@@ -49,9 +49,9 @@ pub struct State {
     pub(crate) common: RefCell<Vec<CommonTimeout>>,
     /// The call of a watcher that the last step returned.
     pub(crate) watcher: Cell<Option<WatcherCall>>,
-    /// What the last completion left out.
+    /// The part of the last completion that is not a number.
     pub(crate) detail: RefCell<Option<CompletionDetail>>,
-    /// The number of runs so far, by which a callback recognizes that its run has ended and another one has begun.
+    /// The number of runs so far, by which a driver detects that a callback has ended its run and started another one.
     pub(crate) runs: Cell<u32>,
     /// The name under which other threads find the base.
     pub(crate) shared: RefCell<Option<SharedName>>,
@@ -141,10 +141,10 @@ impl Drop for State {
         drop(self.shared.take());
         self.net_close();
         self.base.leave();
-        // Fails only in a thread that never had the base.
+        // Fails only on a thread that has never used the base.
         _ = self.base.close();
         for fd in self.owned.take() {
-            // Closed by the user already, or closed although the system reports an error.
+            // Fails if user code has closed it already. Otherwise it is closed even if the system reports an error.
             _ = socket::close(fd);
         }
     }

@@ -147,7 +147,8 @@ impl Listener {
             let Error::System(SystemError { errno, .. }) = error else { return Step::Dead(error) };
             match Errno::from_raw(errno) {
                 errno if is_resource_shortage(errno) => return self.wait(base, error),
-                // It was shut down elsewhere, where it can be made to listen again; not so a socket with a peer.
+                // Another owner of the socket has shut it down (shutdown(2)) and can make it listen again. A socket
+                // that has a peer cannot listen.
                 Errno::EINVAL if socket::peer(&self.fd).is_err() => return self.wait(base, error),
                 Errno::EBADF | Errno::EINVAL | Errno::ENOTSOCK | Errno::EOPNOTSUPP | Errno::EFAULT => {
                     return Step::Dead(error);
@@ -167,8 +168,8 @@ impl Listener {
         socket::accept(&self.fd)
     }
 
-    /// Called when readiness found no connection. A registration that the kernel refused late is reported as
-    /// readiness and no longer exists.
+    /// Called when readiness was reported and no connection waits. A backend may defer a registration to the next wait.
+    /// If the kernel refuses it then, the engine drops the registration and reports readiness.
     fn confirm(&mut self, base: &Base) -> Step {
         match base.pending(self.read, What::READ) {
             Ok(pending) if pending.is_empty() => self.watch_again(base),
@@ -219,7 +220,7 @@ impl Listener {
     }
 
     pub(crate) fn close(self, base: &Base) {
-        // Out of the engine first, while the descriptor is still this one. A closed base has freed them.
+        // The events are freed before the descriptor is closed. A closed base has freed them already.
         let _ = base.free(self.read);
         let _ = base.free(self.timer);
     }

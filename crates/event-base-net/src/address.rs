@@ -60,7 +60,7 @@ impl Address {
     ///
     /// # Errors
     /// [`Error::OutOfRange`] when `path` is empty, has a NUL byte after the first byte, or is longer than a socket
-    /// address of the system (107 bytes on Linux, unix(7)).
+    /// address can hold (107 bytes on Linux, unix(7)).
     pub fn path(path: impl Into<Vec<u8>>) -> Result<Self> {
         let path: Vec<u8> = path.into();
         let inner_nul = path.iter().skip(1).any(|byte| *byte == 0);

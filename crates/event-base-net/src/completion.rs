@@ -34,19 +34,19 @@ pub enum Completion {
         /// exists.
         retry_after: Option<Duration>,
     },
-    /// A connect ended, and its key with it.
+    /// A connect ended, and its key no longer exists.
     Connected {
         /// The connect.
         key: SourceKey,
-        /// The connection, which the caller owns from here on. Otherwise a system error of `connect`: `ETIMEDOUT`
-        /// when the time was over, else the failure of the first attempt.
+        /// The connection, which the caller owns, or a system error of `connect`: `ETIMEDOUT` if the timeout expired,
+        /// otherwise the failure of the first attempt.
         result: Result<OwnedFd>,
-        /// The index of the address that is connected; 0 where none is.
+        /// The index of the address that is connected; 0 after a failure.
         address: usize,
         /// The attempts that failed: the index of the address and the failure, in the order of the failures.
         failures: Vec<(usize, Error)>,
     },
-    /// A connect ended because the connection on whose behalf it was made was closed by its client.
+    /// A connect ended because its client closed the connection on whose behalf the connect was made.
     ConnectAbandoned {
         /// The connect.
         key: SourceKey,

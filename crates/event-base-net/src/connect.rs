@@ -1,7 +1,7 @@
 //! A connect in progress, to one address or raced over several.
 //!
 //! Several addresses are raced as RFC 8305 ("Happy Eyeballs Version 2") specifies: the address families alternate,
-//! beginning with the family of the first address; the next attempt starts when the one before has failed, or
+//! beginning with the family of the first address; the next attempt starts when the previous one has failed, or
 //! after the attempt delay; the first attempt that connects wins, and the descriptors of the others are closed.
 
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -19,10 +19,10 @@ use crate::source::{Role, SourceKey};
 /// The time between the starts of two attempts of one connect: the value that RFC 8305, section 5, recommends.
 pub const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// A connect as [`Net::connect_request`](crate::Net::connect_request) takes it.
+/// The argument of [`Net::connect_request`](crate::Net::connect_request).
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectRequest<'a> {
-    /// Where to connect to. Several addresses are raced: see RFC 8305.
+    /// Where to connect to; at least one address. Several addresses are raced (RFC 8305).
     pub addresses: &'a [Address],
     /// The index of the address that is tried first; the others follow in their order.
     pub first: usize,
@@ -31,7 +31,7 @@ pub struct ConnectRequest<'a> {
     pub timeout: Option<Duration>,
     /// The time between the starts of two attempts, [`ATTEMPT_DELAY`] by default.
     pub attempt_delay: Duration,
-    /// Which local address to connect from.
+    /// The local address to connect from.
     pub options: ConnectOptions,
     /// A connection on whose behalf this connect is made. The connect ends with
     /// [`ConnectAbandoned`](crate::Completion::ConnectAbandoned) when the client resets that connection, or closes
@@ -87,7 +87,7 @@ pub(crate) struct Connecting {
     options: ConnectOptions,
     attempt_delay: Duration,
     attempts: Vec<Attempt>,
-    /// Addresses that were not tried yet, the next one last.
+    /// Addresses that were not tried yet. The next one is the last element.
     waiting: Vec<(usize, Address)>,
     failures: Vec<(usize, Error)>,
     client: Option<Client>,
@@ -96,8 +96,8 @@ pub(crate) struct Connecting {
 }
 
 impl Connecting {
-    /// Starts the first attempt. Where the attempts at all addresses fail without waiting,
-    /// [`is_over`](Self::is_over) is true.
+    /// Starts the first attempt. If every address is refused immediately, [`is_over`](Self::is_over) is true
+    /// afterwards.
     pub(crate) fn new(base: &Base, key: SourceKey, request: &ConnectRequest<'_>) -> Result<Self> {
         if request.addresses.is_empty() {
             return Err(Error::OutOfRange("number of addresses"));
@@ -113,7 +113,7 @@ impl Connecting {
             timer: None,
             deadline: None,
         };
-        let begun = if let [address] = request.addresses {
+        let started = if let [address] = request.addresses {
             connecting.start(base, 0, address)
         } else {
             let order = order(request.addresses, request.first % request.addresses.len());
@@ -122,8 +122,8 @@ impl Connecting {
             connecting.start_next(base);
             Ok(())
         };
-        let begun = begun.and_then(|()| connecting.set_deadline(base, request.timeout));
-        match begun.and_then(|()| connecting.arm(base)) {
+        let started = started.and_then(|()| connecting.set_deadline(base, request.timeout));
+        match started.and_then(|()| connecting.arm(base)) {
             Ok(()) => Ok(connecting),
             Err(error) => {
                 connecting.close(base);
@@ -150,7 +150,7 @@ impl Connecting {
         Ok(())
     }
 
-    /// Starts the next attempt that does not fail without waiting.
+    /// Starts the next attempt. Addresses that are refused immediately are skipped.
     fn start_next(&mut self, base: &Base) {
         while let Some((index, address)) = self.waiting.pop() {
             match self.start(base, index, &address) {
@@ -166,7 +166,7 @@ impl Connecting {
         }
     }
 
-    /// Sets the timer to whatever is due next: the next attempt, the watch on the client, the deadline.
+    /// Arms the timer for what is due first: the next attempt, watching the client, or the deadline.
     fn arm(&mut self, base: &Base) -> Result<()> {
         let has_next_step =
             !self.waiting.is_empty() || self.client.as_ref().is_some_and(|client| client.event.is_none());
@@ -207,12 +207,13 @@ impl Connecting {
         }
     }
 
-    /// An attempt is reported to have ended. Where it failed, the next one starts.
+    /// Handles the readiness of an attempt. If the attempt has failed, the next one starts.
     fn finish_attempt(&mut self, base: &Base, position: usize) -> Result<Option<Outcome>> {
         let Attempt { index, fd, event } = self.attempts.remove(position);
         let mut outcome = socket::connect_outcome(&fd);
         if outcome.as_ref().is_err_and(|error| errno(error) == Some(Errno::EINPROGRESS)) {
-            // A registration that the kernel refused late is reported as readiness, and has to be made again.
+            // The attempt is still in progress: the kernel refused the registration when the engine polled, and the
+            // engine reported that as readiness. The event has to be added again.
             match base.add(event, None) {
                 Ok(()) => {
                     self.attempts.insert(position, Attempt { index, fd, event });
@@ -257,7 +258,7 @@ impl Connecting {
         Ok(None)
     }
 
-    /// The time is over. After a pause of the process (`SIGSTOP`, a suspended machine) a connection may be
+    /// The deadline has expired. After a pause of the process (`SIGSTOP`, a suspended machine) a connection may be
     /// established that the loop has not reported yet: `epoll_wait` then fails with `EINTR` (`signal(7)`).
     fn on_deadline(&mut self, base: &Base) -> Result<Outcome> {
         self.waiting.clear();
@@ -275,8 +276,8 @@ impl Connecting {
         }
     }
 
-    /// The client's end of the stream was reported, or a failure. One that sent bytes before may still wait for the
-    /// answer.
+    /// Called when the client's connection was reported as closed or readable. A client that has sent bytes may still
+    /// wait for the answer, so the connect continues for it.
     fn check_client(&self) -> Result<Option<Outcome>> {
         let Some(client) = &self.client else { return Ok(None) };
         // Bytes that arrived before a reset can still be read, but a connection that was reset has no peer.
@@ -289,7 +290,7 @@ impl Connecting {
         }
     }
 
-    /// Whether every address was tried and none is being tried.
+    /// Whether all attempts have ended and no address is left to try.
     pub(crate) fn is_over(&self) -> bool {
         self.attempts.is_empty() && self.waiting.is_empty()
     }
@@ -306,14 +307,14 @@ impl Connecting {
             let _ = base.free(event);
         }
         for attempt in self.attempts {
-            // Before the descriptor is closed.
+            // The event is freed before the descriptor is closed.
             let _ = base.free(attempt.event);
         }
         self.failures
     }
 }
 
-/// The order of attempts, as indices: the address `first`, then the families in turn, each in its own order.
+/// The order of attempts, as indices: the address `first`, then the families alternately, each in its own order.
 fn order(addresses: &[Address], first: usize) -> Vec<usize> {
     let rest = (0..addresses.len()).filter(|index| *index != first);
     let all: Vec<_> = std::iter::once(first).chain(rest).collect();
@@ -321,9 +322,9 @@ fn order(addresses: &[Address], first: usize) -> Vec<usize> {
     let (same, other): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|index| addresses[*index].domain() == domain);
     let mut order = Vec::with_capacity(addresses.len());
-    for turn in 0..same.len().max(other.len()) {
-        order.extend(same.get(turn));
-        order.extend(other.get(turn));
+    for position in 0..same.len().max(other.len()) {
+        order.extend(same.get(position));
+        order.extend(other.get(position));
     }
     order
 }
@@ -345,7 +346,7 @@ mod tests {
     #[test]
     fn readiness_without_a_connection_is_waited_for_again() {
         let base = Base::new().unwrap();
-        // Its queue is full, so that connects get no answer.
+        // The listener's queue is full, so connects get no answer.
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::new(0).unwrap()).unwrap();
@@ -373,7 +374,7 @@ mod tests {
         let request = ConnectRequest { timeout, ..ConnectRequest::new(&addresses) };
         let mut connecting = Connecting::new(&base, key, &request).unwrap();
         let _peer = listener.accept().unwrap();
-        // The timer is dispatched without a poll before it, as after a wait that a signal broke off.
+        // The timer is dispatched without a poll before it, as after a wait that a signal interrupted.
         let outcome = connecting.on_timer(&base);
         assert!(matches!(outcome, Ok(Some(Outcome::Connected(_, 0)))), "{outcome:?}");
         connecting.close(&base);

@@ -45,7 +45,7 @@ pub(crate) fn next(call: Call) -> Option<Errno> {
     })
 }
 
-/// The number of injected failures that no call has met.
+/// The number of injected failures that no call has returned.
 pub(crate) fn left() -> usize {
     QUEUE.with_borrow(VecDeque::len)
 }

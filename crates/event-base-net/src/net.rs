@@ -80,7 +80,7 @@ impl Net {
         self.sources.insert(|key| Ok(Source::Listener(Listener::new(base, key, fd, options)?)))
     }
 
-    /// Connects to `address`, within `timeout`, or for as long as the kernel tries (minutes).
+    /// Connects to `address` within `timeout`. Without a timeout the kernel's own limit applies (minutes).
     ///
     /// The outcome is a [`Completion::Connected`], never before the loop runs.
     ///
@@ -105,15 +105,15 @@ impl Net {
         self.connect_request(&ConnectRequest { timeout, options: *options, ..ConnectRequest::new(addresses) })
     }
 
-    /// Connects to the address that answers first.
+    /// Connects to the one of several addresses that answers first (RFC 8305).
     ///
     /// The outcome is a [`Completion::Connected`], or a [`Completion::ConnectAbandoned`] for a request with a
     /// client, never before the loop runs.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] without an address, or a closed base; those of
-    /// [`connect_with`](Self::connect_with) where there is one address. Where all of several addresses are refused
-    /// immediately, that is a completion.
+    /// [`Error::OutOfRange`] without an address, [`Error::Closed`], and for a single address those of
+    /// [`connect_with`](Self::connect_with). If there are several addresses and all of them are refused immediately,
+    /// a completion reports the failures.
     pub fn connect_request(&mut self, request: &ConnectRequest<'_>) -> Result<SourceKey> {
         let base = &self.base;
         let key = self.sources.insert(|key| Ok(Source::Connecting(Connecting::new(base, key, request)?)))?;
@@ -235,8 +235,8 @@ impl Net {
     /// own transport. Idempotent.
     ///
     /// # Errors
-    /// [`Error::Closed`] if no listener and no relay has this key. `resume`: a system error if the descriptor cannot be
-    /// watched.
+    /// [`Error::Closed`] if no listener and no relay has this key, or the base is closed; a system error if a peer of
+    /// the relay cannot be watched for a reset.
     pub fn pause(&mut self, key: SourceKey) -> Result<()> {
         match self.sources.get_mut(key) {
             Some(Source::Listener(listener)) => listener.pause(&self.base),
@@ -249,8 +249,8 @@ impl Net {
     /// Makes a paused listener accept again, and a paused relay read again. Idempotent.
     ///
     /// # Errors
-    /// [`Error::Closed`] if no listener and no relay has this key. `resume`: a system error if the descriptor cannot be
-    /// watched.
+    /// [`Error::Closed`] if no listener and no relay has this key, or the base is closed; a system error if the
+    /// descriptor cannot be watched.
     pub fn resume(&mut self, key: SourceKey) -> Result<()> {
         match self.sources.get_mut(key) {
             Some(Source::Listener(listener)) => listener.resume(&self.base),
@@ -260,10 +260,11 @@ impl Net {
         }
     }
 
-    /// Ends a source and closes what it owns. The completion of a relay, with [`EndReason::Closed`], follows in the next
-    /// pass of the loop; a relay that has failed already and only waits for its peers keeps its own reason. A listener
-    /// and a connect complete no more, and a completion of the connect that was not taken is dropped with its
-    /// connection.
+    /// Ends a source and closes what it owns.
+    ///
+    /// The completion of a relay, with [`EndReason::Closed`], follows in the next pass of the loop. A relay that has
+    /// failed already and only waits for its peers keeps its own reason. A listener and a connect report no further
+    /// completion: a completion of the connect that was not taken yet is dropped, and its connection is closed.
     ///
     /// # Errors
     /// [`Error::Closed`] if no source has this key, for example because it has ended.
@@ -296,7 +297,7 @@ impl Net {
         }
     }
 
-    /// Drops the completion of a connect, and the connection with it.
+    /// Drops the completion of a connect, which closes its connection.
     fn forget_connected(&mut self, key: SourceKey) -> Result<()> {
         let found = self.pending.iter().position(|pending| {
             let Pending::Done(completion) = pending else { return false };

@@ -1,9 +1,9 @@
 //! The table of the sources of a [`Net`](crate::Net), their keys, and the tags that lead from an engine event to its
 //! source.
 //!
-//! A key contains the generation of its slot. A key that is used after its source has ended, and an engine event that
-//! was returned before that, therefore do not name the next source in the slot. A slot whose generations are used up
-//! is not used again.
+//! A key contains the generation of its slot. So neither a key that is used after its source has ended, nor an engine
+//! event that was returned before its source ended, names the next source in the slot. A slot whose generations are
+//! used up is not used again.
 
 use event_base::Error;
 

@@ -12,15 +12,17 @@ use support::{Bed, each_method, errno, open_descriptors};
 
 fn listen(bed: &mut Bed, batch: u32) -> (SourceKey, std::net::SocketAddr) {
     let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
-    let door = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
-    let Ok(Address::Internet(address)) = socket::address(&door) else { panic!("it is bound") };
+    let listener = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
+    let Ok(Address::Internet(address)) = socket::address(&listener) else { panic!("it is bound") };
     (
-        bed.net.listen(door, ListenOptions { batch, ..ListenOptions::default() }).expect("it can be watched"),
+        bed.net
+            .listen(listener, ListenOptions { batch, ..ListenOptions::default() })
+            .expect("it can be watched"),
         address,
     )
 }
 
-fn knock(address: std::net::SocketAddr, times: usize) -> Vec<TcpStream> {
+fn dial(address: std::net::SocketAddr, times: usize) -> Vec<TcpStream> {
     (0..times).map(|_| TcpStream::connect(address).expect("it listens")).collect()
 }
 
@@ -28,7 +30,7 @@ fn knock(address: std::net::SocketAddr, times: usize) -> Vec<TcpStream> {
 fn a_pass_accepts_no_more_than_the_batch_and_no_connection_is_lost() {
     each_method(|method, bed| {
         let (_, address) = listen(bed, 4);
-        let clients = knock(address, 10);
+        let clients = dial(address, 10);
         let (mut passes, mut peers) = (Vec::new(), Vec::new());
         bed.run_until(|net, completion| {
             let mut batch = 1;
@@ -54,7 +56,7 @@ fn a_pass_accepts_no_more_than_the_batch_and_no_connection_is_lost() {
 fn accepted_descriptors_are_nonblocking_and_close_on_exec() {
     each_method(|method, bed| {
         let (_, address) = listen(bed, 4);
-        let _client = knock(address, 1);
+        let _client = dial(address, 1);
         bed.run_until(|_, completion| {
             let Completion::Accepted { fd, .. } = completion else { panic!("unexpected: {completion:?}") };
             assert_eq!(socket::read(&fd, &mut [0; 8]), Ok(None), "{method}");
@@ -69,14 +71,14 @@ fn accepted_descriptors_are_nonblocking_and_close_on_exec() {
 fn a_pause_within_a_batch_takes_effect_immediately_and_resuming_continues() {
     each_method(|method, bed| {
         let (key, address) = listen(bed, 64);
-        let _clients = knock(address, 5);
+        let _clients = dial(address, 5);
         let mut accepted = 0;
         bed.run_until(|net, completion| {
             assert!(matches!(completion, Completion::Accepted { .. }), "{method}: {completion:?}");
             accepted += 1;
             if accepted == 2 {
                 net.pause(key).expect("it is a listener");
-                net.pause(key).expect("twice is as good as once");
+                net.pause(key).expect("it is idempotent");
             }
             accepted == 2
         });
@@ -84,7 +86,7 @@ fn a_pause_within_a_batch_takes_effect_immediately_and_resuming_continues() {
         assert!(bed.run_for(Duration::from_millis(50)).is_empty(), "{method}");
         assert_eq!(bed.handed, handed, "{method}: a paused listener was woken");
         bed.net.resume(key).expect("it is a listener");
-        bed.net.resume(key).expect("twice is as good as once");
+        bed.net.resume(key).expect("it is idempotent");
         bed.run_until(|_, completion| {
             assert!(matches!(completion, Completion::Accepted { .. }), "{method}: {completion:?}");
             accepted += 1;
@@ -98,7 +100,7 @@ fn a_listener_that_is_closed_within_a_batch_accepts_no_more() {
     each_method(|method, bed| {
         let before = open_descriptors();
         let (key, address) = listen(bed, 64);
-        let clients = knock(address, 5);
+        let clients = dial(address, 5);
         bed.run_until(|net, completion| {
             assert!(matches!(completion, Completion::Accepted { .. }), "{method}: {completion:?}");
             net.close(key).expect("it is a listener");
@@ -116,9 +118,9 @@ fn a_listener_that_is_closed_within_a_batch_accepts_no_more() {
 fn a_listener_that_was_shut_down_elsewhere_accepts_when_it_listens_again() {
     each_method(|method, bed| {
         let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
-        let door = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
-        let other = door.try_clone().expect("a descriptor is free");
-        let key = bed.net.listen(door, ListenOptions::default()).expect("it can be watched");
+        let listener = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
+        let other = listener.try_clone().expect("a descriptor is free");
+        let key = bed.net.listen(listener, ListenOptions::default()).expect("it can be watched");
         socket::shutdown(&other, socket::Direction::Both).expect("it listens");
         bed.run_until(|_, completion| {
             let Completion::AcceptFailed { key: of, error, retry_after: Some(_) } = completion else {
@@ -164,9 +166,9 @@ fn a_socket_that_cannot_listen_is_reported_and_closed() {
 fn a_batch_of_zero_is_refused() {
     each_method(|_, bed| {
         let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
-        let door = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
+        let listener = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
         assert_eq!(
-            bed.net.listen(door, ListenOptions { batch: 0, ..ListenOptions::default() }),
+            bed.net.listen(listener, ListenOptions { batch: 0, ..ListenOptions::default() }),
             Err(Error::OutOfRange("batch"))
         );
     });

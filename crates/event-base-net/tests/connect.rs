@@ -110,7 +110,7 @@ fn a_connect_that_is_closed_has_no_completion() {
         let (_listener, address, _waiting) = silent_port();
         let before = open_descriptors();
         let key = bed.net.connect(&address, Some(Duration::from_millis(50))).expect("it begins");
-        bed.net.close(key).expect("it is on its way");
+        bed.net.close(key).expect("it is in progress");
         assert!(bed.run_for(Duration::from_millis(100)).is_empty(), "{method}");
         let other = bed.net.connect(&address, None).expect("it begins");
         assert_ne!(other, key, "{method}");

@@ -81,7 +81,7 @@ fn an_address_that_refuses_does_not_delay_the_next_one() {
 }
 
 #[test]
-fn the_first_address_is_a_choice_of_the_caller() {
+fn the_caller_chooses_the_first_address() {
     each_method(|method, bed| {
         let (_first, one) = listener();
         let (_second, other) = listener();
@@ -93,7 +93,7 @@ fn the_first_address_is_a_choice_of_the_caller() {
 }
 
 #[test]
-fn where_every_address_fails_each_failure_is_reported() {
+fn if_every_address_fails_each_failure_is_reported() {
     each_method(|method, bed| {
         let before = open_descriptors();
         let (listener, port) = closed_port();

@@ -103,7 +103,7 @@ fn datagrams_are_sent_in_order_each_to_its_address() {
 fn a_connected_socket_needs_no_address_and_reports_a_refused_datagram() {
     let _turn = alone();
     let (server, address) = bound("127.0.0.1");
-    let client = socket::connect_datagram(&Address::Internet(address)).expect("there is a way");
+    let client = socket::connect_datagram(&Address::Internet(address)).expect("there is a route");
     let hello = Datagram { length: 5, ..Datagram::default() };
     assert_eq!(socket::send_many(&client, b"hello", 5, &[hello]), Ok(Some(1)));
     let sender = receive(&server, 1, 1).remove(0).1;
@@ -172,7 +172,7 @@ fn an_invalid_batch_is_refused() {
 fn a_blocking_descriptor_does_not_block_and_opened_ones_are_nonblocking() {
     let _turn = alone();
     let (fd, address) = bound("127.0.0.1");
-    for opened in [fd, socket::connect_datagram(&Address::Internet(address)).expect("there is a way")] {
+    for opened in [fd, socket::connect_datagram(&Address::Internet(address)).expect("there is a route")] {
         let status = OFlag::from_bits_retain(fcntl(&opened, FcntlArg::F_GETFL).expect("it is open"));
         assert!(status.contains(OFlag::O_NONBLOCK), "it blocks");
         let flags = fcntl(opened.as_fd(), FcntlArg::F_GETFD).expect("it is open");

@@ -25,9 +25,9 @@ fn lower_the_limit() {
 /// A listener, and connections that wait for it.
 fn listener_with_clients(bed: &mut Bed, count: usize) -> (SourceKey, SocketAddr, Vec<TcpStream>) {
     let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
-    let door = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
-    let Ok(Address::Internet(address)) = socket::address(&door) else { panic!("it is bound") };
-    let key = bed.net.listen(door, ListenOptions::default()).expect("it can be watched");
+    let listener = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
+    let Ok(Address::Internet(address)) = socket::address(&listener) else { panic!("it is bound") };
+    let key = bed.net.listen(listener, ListenOptions::default()).expect("it can be watched");
     let clients = (0..count).map(|_| TcpStream::connect(address).expect("it listens")).collect();
     (key, address, clients)
 }

@@ -19,39 +19,39 @@ fn any(host: &str) -> Address {
 
 #[track_caller]
 fn listen(host: &str, options: BindOptions) -> (OwnedFd, SocketAddr) {
-    let door = socket::listen(&any(host), &options).expect("a port is free");
-    let Ok(Address::Internet(address)) = socket::address(&door) else { panic!("it is bound") };
-    (door, address)
+    let listener = socket::listen(&any(host), &options).expect("a port is free");
+    let Ok(Address::Internet(address)) = socket::address(&listener) else { panic!("it is bound") };
+    (listener, address)
 }
 
 /// Accepts the connection that waits.
 #[track_caller]
-fn accepted(door: &OwnedFd) -> (OwnedFd, SocketAddr) {
-    await_readable(door);
-    let Ok(Some((fd, Address::Internet(peer)))) = socket::accept(door) else { panic!("one waits") };
+fn accepted(listener: &OwnedFd) -> (OwnedFd, SocketAddr) {
+    await_readable(listener);
+    let Ok(Some((fd, Address::Internet(peer)))) = socket::accept(listener) else { panic!("one waits") };
     (fd, peer)
 }
 
 #[test]
 fn the_unspecified_address_accepts_both_families_by_default() {
     let _turn = alone();
-    let (door, address) = listen("::", BindOptions::default());
+    let (listener, address) = listen("::", BindOptions::default());
     let v4 = SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()));
     let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, address.port()));
     for target in [v4, v6] {
         let client = TcpStream::connect(target).expect("it listens");
         let own = client.local_addr().expect("it is connected");
-        let (_fd, peer) = accepted(&door);
+        let (_fd, peer) = accepted(&listener);
         assert_eq!((peer.ip().to_canonical(), peer.port()), (own.ip(), own.port()));
         assert!(peer.is_ipv6(), "an IPv4 peer shows as a mapped address");
     }
-    drop(door);
+    drop(listener);
 
-    let only = |door: &OwnedFd| socket::get_option(door, SocketOption::Ipv6Only);
-    let (door, _) = listen("::", BindOptions::default());
-    assert_eq!(only(&door), Ok(OptionValue::Switch(false)));
-    let (door, _) = listen("::", BindOptions { ipv6_only: true, ..BindOptions::default() });
-    assert_eq!(only(&door), Ok(OptionValue::Switch(true)));
+    let only = |listener: &OwnedFd| socket::get_option(listener, SocketOption::Ipv6Only);
+    let (listener, _) = listen("::", BindOptions::default());
+    assert_eq!(only(&listener), Ok(OptionValue::Switch(false)));
+    let (listener, _) = listen("::", BindOptions { ipv6_only: true, ..BindOptions::default() });
+    assert_eq!(only(&listener), Ok(OptionValue::Switch(true)));
 }
 
 #[test]
@@ -64,10 +64,10 @@ fn connections_inherit_the_options_of_the_listener() {
         ..BindOptions::default()
     };
     for host in ["127.0.0.1", "::1"] {
-        let (door, address) = listen(host, options);
+        let (listener, address) = listen(host, options);
         let _client = TcpStream::connect(address).expect("it listens");
-        let (fd, _) = accepted(&door);
-        for socket in [&door, &fd] {
+        let (fd, _) = accepted(&listener);
+        for socket in [&listener, &fd] {
             let on = Ok(OptionValue::Switch(true));
             assert_eq!(socket::get_option(socket, SocketOption::NoDelay), on, "{host}");
             assert_eq!(socket::get_option(socket, SocketOption::KeepAlive), on, "{host}");
@@ -75,10 +75,10 @@ fn connections_inherit_the_options_of_the_listener() {
             assert_eq!(socket::get_option(socket, SocketOption::KeepAliveIdle), idle, "{host}");
         }
         // By default no option is set.
-        let (door, address) = listen(host, BindOptions::default());
+        let (listener, address) = listen(host, BindOptions::default());
         let _client = TcpStream::connect(address).expect("it listens");
         let off = Ok(OptionValue::Switch(false));
-        assert_eq!(socket::get_option(accepted(&door).0, SocketOption::KeepAlive), off, "{host}");
+        assert_eq!(socket::get_option(accepted(&listener).0, SocketOption::KeepAlive), off, "{host}");
     }
 }
 
@@ -90,8 +90,8 @@ fn two_sockets_share_an_address_if_both_set_the_option() {
         let refused = socket::listen(&Address::Internet(address), &BindOptions::default());
         assert_eq!(errno(&refused.expect_err("it does not share")), (Errno::EADDRINUSE, "bind"), "{method}");
         let second = socket::listen(&Address::Internet(address), &shared).expect("both share it");
-        let keys =
-            [first, second].map(|door| bed.net.listen(door, ListenOptions::default()).expect("it listens"));
+        let keys = [first, second]
+            .map(|listener| bed.net.listen(listener, ListenOptions::default()).expect("it listens"));
         // The kernel chooses by the client's port: a hundred connections do not all reach the same socket.
         let _clients: Vec<_> = (0..100).map(|_| TcpStream::connect(address).expect("it listens")).collect();
         let mut counts = [0, 0];
@@ -127,11 +127,11 @@ fn options_that_the_address_family_lacks_are_refused() {
         BindOptions { keep_alive_idle: time, ..base },
     ];
     for options in wanted {
-        let refused = socket::listen(&path, &options).expect_err("a path has no such thing");
+        let refused = socket::listen(&path, &options).expect_err("a path does not have it");
         assert_eq!(errno(&refused), (Errno::EOPNOTSUPP, "setsockopt"), "{options:?}");
         assert!(!folder.exists(), "{options:?}");
     }
-    let v4 = socket::listen(&any("127.0.0.1"), &wanted[1]).expect_err("IPv4 has no such thing");
+    let v4 = socket::listen(&any("127.0.0.1"), &wanted[1]).expect_err("IPv4 does not have it");
     assert_eq!(errno(&v4), (Errno::EOPNOTSUPP, "setsockopt"));
     assert_eq!(open_descriptors(), before);
 }
@@ -147,7 +147,7 @@ fn options_that_the_system_lacks_are_refused() {
         BindOptions { fast_open: 1, ..base },
         BindOptions { defer_accept: Some(Duration::from_secs(1)), ..base },
     ] {
-        let refused = socket::listen(&any("127.0.0.1"), &options).expect_err("it is Linux's");
+        let refused = socket::listen(&any("127.0.0.1"), &options).expect_err("only Linux has it");
         assert_eq!(errno(&refused), (Errno::ENOPROTOOPT, "setsockopt"), "{options:?}");
     }
 }
@@ -160,7 +160,7 @@ fn an_address_that_does_not_exist_yet_can_be_bound() {
     for host in ["198.51.100.1", "2001:db8::1"] {
         let refused = socket::listen(&any(host), &BindOptions::default()).expect_err("no host has it");
         assert_eq!(errno(&refused), (Errno::EADDRNOTAVAIL, "bind"));
-        let (_door, address) = listen(host, BindOptions { free_bind: true, ..BindOptions::default() });
+        let (_listener, address) = listen(host, BindOptions { free_bind: true, ..BindOptions::default() });
         assert_eq!(address.ip().to_string(), host);
     }
 }
@@ -172,8 +172,8 @@ fn a_transparent_listener_needs_a_privilege() {
     let options = BindOptions { transparent: true, ..BindOptions::default() };
     for host in ["127.0.0.1", "::1"] {
         match socket::listen(&any(host), &options) {
-            Ok(door) => {
-                let on = socket::get_option(&door, SocketOption::Transparent);
+            Ok(listener) => {
+                let on = socket::get_option(&listener, SocketOption::Transparent);
                 assert_eq!(on, Ok(OptionValue::Switch(true)), "{host}");
             }
             Err(error) => assert_eq!(errno(&error), (Errno::EPERM, "setsockopt"), "{host}"),
@@ -185,33 +185,37 @@ fn a_transparent_listener_needs_a_privilege() {
 #[test]
 fn a_deferred_connection_is_not_reported_before_it_has_data() {
     let _turn = alone();
-    let (door, address) = listen(
+    let (listener, address) = listen(
         "127.0.0.1",
         BindOptions { defer_accept: Some(Duration::from_secs(60)), ..BindOptions::default() },
     );
     let mut client = TcpStream::connect(address).expect("it listens");
-    assert_eq!(socket::accept(&door).map(|accepted| accepted.is_some()), Ok(false), "it said nothing");
+    assert_eq!(
+        socket::accept(&listener).map(|accepted| accepted.is_some()),
+        Ok(false),
+        "it has sent nothing"
+    );
     client.write_all(b"x").expect("it is connected");
-    let (fd, _) = accepted(&door);
+    let (fd, _) = accepted(&listener);
     assert_eq!(socket::read(&fd, &mut [0; 4]), Ok(Some(1)));
-    let Ok(OptionValue::Time(Some(time))) = socket::get_option(&door, SocketOption::DeferAccept) else {
+    let Ok(OptionValue::Time(Some(time))) = socket::get_option(&listener, SocketOption::DeferAccept) else {
         panic!("it was set")
     };
     assert!(time >= Duration::from_secs(60), "{time:?}");
     let long = BindOptions { defer_accept: Some(Duration::MAX), ..BindOptions::default() };
     let refused = socket::listen(&any("127.0.0.1"), &long);
-    assert_eq!(refused.expect_err("no C int"), event_base::Error::OutOfRange("value"));
+    assert_eq!(refused.expect_err("it does not fit a C int"), event_base::Error::OutOfRange("value"));
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn the_queue_of_fast_open_has_the_requested_length() {
     let _turn = alone();
-    let length = |door: &OwnedFd| socket::get_option(door, SocketOption::FastOpen);
-    let (door, _) = listen("127.0.0.1", BindOptions { fast_open: 7, ..BindOptions::default() });
-    assert_eq!(length(&door), Ok(OptionValue::Count(7)));
-    let (door, _) = listen("127.0.0.1", BindOptions::default());
-    assert_eq!(length(&door), Ok(OptionValue::Count(0)));
+    let length = |listener: &OwnedFd| socket::get_option(listener, SocketOption::FastOpen);
+    let (listener, _) = listen("127.0.0.1", BindOptions { fast_open: 7, ..BindOptions::default() });
+    assert_eq!(length(&listener), Ok(OptionValue::Count(7)));
+    let (listener, _) = listen("127.0.0.1", BindOptions::default());
+    assert_eq!(length(&listener), Ok(OptionValue::Count(0)));
 }
 
 #[test]
@@ -243,9 +247,9 @@ fn a_socket_that_another_program_opened_is_checked() {
 #[test]
 fn a_listener_that_starts_paused_accepts_once_it_is_resumed() {
     each_method(|method, bed| {
-        let (door, address) = listen("127.0.0.1", BindOptions::default());
+        let (listener, address) = listen("127.0.0.1", BindOptions::default());
         let options = ListenOptions { paused: true, ..ListenOptions::default() };
-        let key = bed.net.listen(door, options).expect("it can be watched");
+        let key = bed.net.listen(listener, options).expect("it can be watched");
         let _client = TcpStream::connect(address).expect("it listens");
         assert!(bed.run_for(Duration::from_millis(20)).is_empty(), "{method}");
         bed.net.resume(key).expect("it is a listener");

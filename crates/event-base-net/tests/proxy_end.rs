@@ -26,6 +26,16 @@ fn proxy_threads() -> Vec<PathBuf> {
     tasks.filter_map(|task| Some(task.ok()?.path())).filter(|task| name(task).starts_with("proxy ")).collect()
 }
 
+/// Waits until no thread of a proxy is listed. The kernel may list a thread for a moment after it was joined.
+#[track_caller]
+fn await_no_threads() {
+    let give_up = Instant::now() + support::PATIENCE;
+    while !proxy_threads().is_empty() {
+        assert!(Instant::now() < give_up, "{} threads do not end", proxy_threads().len());
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Waits until no more descriptors are open than before: other threads close theirs in their own time.
 #[track_caller]
 fn await_descriptors(before: usize) {
@@ -130,7 +140,7 @@ fn a_stop_with_live_connections_leaves_no_descriptor_and_no_thread() {
         drop((clients, proxy));
     }
     await_descriptors(before);
-    assert!(proxy_threads().is_empty());
+    await_no_threads();
 }
 
 #[test]
@@ -147,7 +157,7 @@ fn dropping_a_proxy_ends_it() {
 }
 
 #[test]
-fn an_address_in_use_is_refused_also_where_another_proxy_uses_it() {
+fn an_address_that_another_socket_or_proxy_uses_is_refused() {
     let _turn = alone();
     let server = Server::start(b'a');
     let proxy = Running::to(vec![server.upstream()], 2);
@@ -272,7 +282,7 @@ fn a_path_is_free_for_a_successor_as_soon_as_accepting_ends() {
 }
 
 #[test]
-fn a_path_that_another_socket_has_by_then_stays() {
+fn a_path_that_another_socket_has_taken_stays() {
     let _turn = alone();
     let server = Server::start(b'a');
     let (proxy, path) = at_path("replaced", 1, server.upstream());
@@ -318,6 +328,7 @@ fn a_client_that_gives_up_while_its_upstream_does_not_answer_holds_no_descriptor
 fn the_threads_of_a_proxy_block_signals() {
     let _turn = alone();
     let server = Server::start(b'a');
+    await_no_threads();
     let _proxy = Running::to(vec![server.upstream()], 2);
     let threads = proxy_threads();
     for thread in &threads {

@@ -31,11 +31,11 @@ fn bytes_move_once_the_connect_is_done() {
             let address = Address::Internet(listener.local_addr().expect("it is bound"));
             let there = socket::connect(&address).expect("it begins");
             let (near, mut client) = connection();
-            client.write_all(b"knock, ").expect("it is connected");
+            client.write_all(b"a ").expect("it is connected");
             let (a, b) = if first { (there, near) } else { (near, there) };
             let options = RelayOptions {
-                prefix_a_to_b: b"a says ".to_vec(),
-                prefix_b_to_a: b"b says ".to_vec(),
+                prefix_a_to_b: b"from a: ".to_vec(),
+                prefix_b_to_a: b"from b: ".to_vec(),
                 ..within(Duration::from_secs(60))
             };
             let key = bed.net.relay(a, b, options).expect("both can be watched");
@@ -43,19 +43,19 @@ fn bytes_move_once_the_connect_is_done() {
                 let (mut server, _) = listener.accept().expect("one connection comes");
                 let mut asked = Vec::new();
                 server.read_to_end(&mut asked).expect("the stream ends properly");
-                server.write_all(b"who is there?").expect("it is connected");
+                server.write_all(b"an answer").expect("it is connected");
                 asked
             });
-            client.write_all(b"knock").expect("it is connected");
+            client.write_all(b"request").expect("it is connected");
             client.shutdown(Shutdown::Write).expect("it is connected");
             let end = bed.run_to_end(key);
             assert_eq!((end.reason, end.error), (EndReason::End, None), "{method}");
             let (to_server, to_client) = if first { ("b", "a") } else { ("a", "b") };
             let asked = serving.join().expect("the server does not panic");
-            assert_eq!(String::from_utf8_lossy(&asked), format!("{to_server} says knock, knock"), "{method}");
+            assert_eq!(String::from_utf8_lossy(&asked), format!("from {to_server}: a request"), "{method}");
             let mut answer = String::new();
             client.read_to_string(&mut answer).expect("the stream ends properly");
-            assert_eq!(answer, format!("{to_client} says who is there?"), "{method}");
+            assert_eq!(answer, format!("from {to_client}: an answer"), "{method}");
         }
     });
 }

@@ -31,7 +31,7 @@ fn a_reset_that_a_write_returned_is_not_passed_on_as_an_end() {
 }
 
 #[test]
-fn a_proper_end_stays_one_when_a_later_write_fails() {
+fn a_stream_that_ended_properly_stays_complete_when_a_later_write_fails() {
     each_method(|method, bed| {
         let (key, mut client, mut server) = bed.relay(RelayOptions::default());
         client.write_all(b"a request").expect("it is connected");

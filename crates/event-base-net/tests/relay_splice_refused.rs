@@ -117,7 +117,8 @@ fn a_relay_copies_when_no_pipe_can_be_opened() {
     assert!(open_descriptors() > 3);
 }
 
-/// In front of urgent data `splice` returns `EAGAIN`, or even 0 as at the end of the stream.
+/// On Linux `splice` returns `EAGAIN` in front of urgent data, or 0 as at the end of the stream. splice(2) documents
+/// neither.
 #[test]
 fn urgent_data_does_not_end_a_stream_or_keep_the_loop_busy() {
     each_method(|method, bed| {

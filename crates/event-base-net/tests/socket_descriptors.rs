@@ -27,13 +27,13 @@ fn local(host: &str) -> Address {
 fn every_opened_descriptor_is_nonblocking_and_close_on_exec() {
     let _turn = alone();
     for host in ["127.0.0.1", "::1"] {
-        let door = socket::listen(&local(host), &socket::BindOptions::default()).expect("a port is free");
-        assert_quiet(door.as_fd());
-        assert_eq!(socket::accept(&door).map(|accepted| accepted.is_none()), Ok(true));
-        let client = socket::connect(&socket::address(&door).expect("it is bound")).expect("it listens");
+        let listener = socket::listen(&local(host), &socket::BindOptions::default()).expect("a port is free");
+        assert_quiet(listener.as_fd());
+        assert_eq!(socket::accept(&listener).map(|accepted| accepted.is_none()), Ok(true));
+        let client = socket::connect(&socket::address(&listener).expect("it is bound")).expect("it listens");
         assert_quiet(client.as_fd());
-        await_readable(&door);
-        let (server, peer) = socket::accept(&door).expect("it listens").expect("one waits");
+        await_readable(&listener);
+        let (server, peer) = socket::accept(&listener).expect("it listens").expect("one waits");
         assert_quiet(server.as_fd());
         assert_eq!(socket::address(&client), Ok(peer));
         assert_eq!(socket::error(&client, "connect"), Ok(None));
@@ -92,23 +92,24 @@ fn each_direction_can_be_shut_down() {
 fn failures_name_the_call_and_the_descriptor() {
     let _turn = alone();
     let before = open_descriptors();
-    let door = socket::listen(&local("127.0.0.1"), &socket::BindOptions::default()).expect("a port is free");
-    let taken = socket::address(&door).expect("it is bound");
+    let listener =
+        socket::listen(&local("127.0.0.1"), &socket::BindOptions::default()).expect("a port is free");
+    let taken = socket::address(&listener).expect("it is bound");
     let refused = socket::listen(&taken, &socket::BindOptions::default()).expect_err("it is taken");
     assert_eq!(errno(&refused), (Errno::EADDRINUSE, "bind"));
     let foreign = Address::internet("198.51.100.1", 0).expect("it is numeric");
     let refused = socket::listen(&foreign, &socket::BindOptions::default()).expect_err("it is not ours");
     assert_eq!(errno(&refused), (Errno::EADDRNOTAVAIL, "bind"));
-    let refused = socket::peer(&door).expect_err("a listener has no peer");
+    let refused = socket::peer(&listener).expect_err("a listener has no peer");
     assert_eq!(errno(&refused), (Errno::ENOTCONN, "getpeername"));
     let refused = socket::accept(socket::pair().expect("a pair").0).expect_err("it does not listen");
     assert_eq!(errno(&refused), (Errno::EINVAL, "accept"));
-    let Error::System(refused) = socket::read(&door, &mut [0; 4]).expect_err("a listener has no bytes")
+    let Error::System(refused) = socket::read(&listener, &mut [0; 4]).expect_err("a listener has no bytes")
     else {
         panic!("the kernel refused");
     };
-    assert_eq!((refused.errno, refused.fd), (Errno::ENOTCONN as i32, Some(door.as_raw_fd())));
-    drop(door);
+    assert_eq!((refused.errno, refused.fd), (Errno::ENOTCONN as i32, Some(listener.as_raw_fd())));
+    drop(listener);
     assert_eq!(open_descriptors(), before);
 }
 

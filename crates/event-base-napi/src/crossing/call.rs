@@ -85,7 +85,7 @@ impl Call {
     }
 }
 
-/// What JavaScript calls.
+/// The native function that JavaScript calls.
 unsafe extern "C" fn enter<E: Export>(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     let mut call = Call { env, arguments: [ptr::null_mut(); MOST_ARGUMENTS] };
     let mut count = MOST_ARGUMENTS;

@@ -1,7 +1,7 @@
 //! Completions of listeners, connects and relays. A proxy in JavaScript fetches three of them for each connection.
 //!
-//! A completion is passed as numbers in an array of JavaScript's, because an object would be made property by
-//! property, each by its name. What is no number, an error or a path, is kept until JavaScript fetches it.
+//! A completion is passed as numbers in an array that JavaScript owns, because an object would be made property by
+//! property, each by its name. Anything else, such as an error or a path, is kept until JavaScript fetches it.
 #![expect(unsafe_code, reason = "the numbers of a typed array are a pointer and a length")]
 
 use std::ffi::CStr;

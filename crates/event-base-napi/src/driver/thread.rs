@@ -1,7 +1,7 @@
 //! The driver for hosts without libuv, and for backends without a descriptor: a thread that waits and notifies.
 //!
 //! The thread never touches the base. It waits, on the base's descriptor or with the wait that the base handed to it,
-//! notifies JavaScript's thread once, and waits to be let continue. JavaScript's thread runs one callback for each
+//! notifies JavaScript's thread once, and waits until it may continue. JavaScript's thread runs one callback for each
 //! notification, and notifies itself for the next one, so that the host drains its microtasks between callbacks.
 #![expect(
     unsafe_code,

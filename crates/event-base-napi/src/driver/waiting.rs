@@ -115,7 +115,7 @@ fn return_wait(returned: &Returned, base: &Base) -> bool {
 }
 
 impl Watcher {
-    /// Waits, notifies, and waits to be let continue, until the other half is dropped.
+    /// Waits, notifies, and waits until it may continue, until the other half is dropped.
     pub(super) fn run(self, notify: impl Fn()) {
         match self {
             Watcher::Descriptor { watched, proceed } => watch(&watched, &proceed, notify),
@@ -123,7 +123,7 @@ impl Watcher {
                 // The first step is due immediately.
                 notify();
                 for mut wait in receive {
-                    // A failure occurs in the wait of the next step again, which reports it.
+                    // A failure is repeated by the wait of the next step, which reports it.
                     _ = wait.wait();
                     *returned.lock() = Some(wait);
                     notify();

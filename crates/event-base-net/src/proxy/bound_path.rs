@@ -10,10 +10,10 @@ use std::path::PathBuf;
 use crate::address::Address;
 use crate::failure::{Result, from_io};
 
-/// Removes the path when it is dropped, unless another file is there by then.
+/// Removes the path when it is dropped, unless the path names another file by then.
 ///
-/// The socket stays open until the path is removed: while it is, no other file can have its inode number, which
-/// file systems such as ext4 use again as soon as they can.
+/// The socket stays open until the path is removed. While it is open, no other file can have its inode number, which
+/// file systems such as ext4 reuse.
 #[derive(Debug)]
 pub(super) struct BoundPath {
     path: PathBuf,
@@ -42,7 +42,7 @@ impl BoundPath {
 impl Drop for BoundPath {
     fn drop(&mut self) {
         if identity(&self.path) == Some(self.identity) {
-            // A directory that has become read-only keeps it, as after the end of a process that was killed.
+            // In a directory that has become read-only the path stays, as it does after a process was killed.
             let _ = fs::remove_file(&self.path);
         }
     }

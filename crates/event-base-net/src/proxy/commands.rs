@@ -1,4 +1,4 @@
-//! One thread of a proxy as other threads see it, and the commands they give to it.
+//! The part of a proxy's thread that other threads use, and the commands that they send to it.
 
 use std::time::Duration;
 

@@ -11,7 +11,8 @@ use crate::source::SourceKey;
 use super::server::Server;
 use super::upstreams::{Choice, Upstreams};
 
-/// The list of upstreams as one thread holds it, so that counting its users touches no memory of other threads.
+/// The list of upstreams that one thread holds. Its inner reference count is changed once for each list and thread,
+/// its outer one for each connection, on this thread alone.
 pub(super) type List = Rc<Arc<Upstreams>>;
 
 /// A connection that waits for the connect to a server.
@@ -24,8 +25,8 @@ pub(super) struct Attempt {
     pub(super) choice: Choice,
     /// The servers tried so far, the one of `choice` included.
     pub(super) tried: Vec<u32>,
-    /// When the connect began.
-    pub(super) begun: Duration,
+    /// When the connect started.
+    pub(super) started: Duration,
 }
 
 impl Attempt {
@@ -38,7 +39,7 @@ impl Attempt {
 #[derive(Debug)]
 pub(super) struct Flowing {
     pub(super) server: Arc<Server>,
-    /// Bytes from the client and from the server that are counted already, or are not to be counted.
+    /// Bytes from the client and from the server that are counted already, or that do not count.
     pub(super) counted: [u64; 2],
 }
 

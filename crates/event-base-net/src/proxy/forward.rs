@@ -1,4 +1,4 @@
-//! The way of a connection through one thread: accepted, connected to a server, relayed, counted.
+//! The steps of a connection on one thread: accept, connect to a server, relay, count.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
@@ -31,12 +31,12 @@ impl Worker {
         counters.open.add(1);
         let list = Rc::clone(&self.upstreams);
         let Some(choice) = list.pick(&[], || self.now()) else { return self.refused() };
-        let mut attempt = Attempt { client, peer, list, choice, tried: Vec::new(), begun: Duration::ZERO };
+        let mut attempt = Attempt { client, peer, list, choice, tried: Vec::new(), started: Duration::ZERO };
         begin(&mut attempt, choice);
         self.connect(attempt);
     }
 
-    /// A connection ended before a server was connected.
+    /// Counts a connection that ended before a server was connected.
     fn refused(&self) {
         self.here().counters.refused.add(1);
         self.here().counters.open.subtract(1);
@@ -45,7 +45,7 @@ impl Worker {
     /// Connects to the server of the attempt, or to the next one that is not refused immediately.
     fn connect(&mut self, mut attempt: Attempt) {
         loop {
-            attempt.begun = self.now();
+            attempt.started = self.now();
             let server = attempt.server();
             let request = ConnectRequest {
                 first: server.preferred.load(Ordering::Relaxed),
@@ -68,7 +68,7 @@ impl Worker {
 
     pub(super) fn connect_failed(&mut self, key: SourceKey, error: Error, failures: &[(usize, Error)]) {
         let Some(Connection::Connecting(attempt)) = self.connections.remove(key) else { return };
-        // Of several failures, one that blames the server; but the deadline stands for all addresses.
+        // Reports the first failure that is the server's, if there are several. A timeout concerns all addresses.
         let is_late = errno(&error) == Some(Errno::ETIMEDOUT);
         let (address, error) = match failures.iter().find(|(_, error)| !is_own(error)) {
             Some(failure) if !is_late => *failure,
@@ -79,7 +79,7 @@ impl Worker {
         }
     }
 
-    /// A connect failed: the attempt at the next server, if there is one.
+    /// Called when a connect failed. Returns the attempt at the next server, if there is one.
     fn next_attempt(&self, mut attempt: Attempt, error: Error, address: usize) -> Option<Attempt> {
         self.report_failure(&attempt, error, address);
         if !is_shortage(&error) {
@@ -124,7 +124,7 @@ impl Worker {
         }
     }
 
-    /// The connect is given up: its client has closed the connection, or the proxy ends.
+    /// Ends a connect, because its client has closed the connection or the proxy ends.
     pub(super) fn abandon(&mut self, key: SourceKey) {
         let Some(Connection::Connecting(attempt)) = self.connections.remove(key) else { return };
         let server = attempt.server();
@@ -145,7 +145,7 @@ impl Worker {
             server.preferred.store(address, Ordering::Relaxed);
         }
         let counters = &server.record.counters[self.thread];
-        let took = u64::try_from((self.now() - attempt.begun).as_nanos()).unwrap_or(u64::MAX);
+        let took = u64::try_from((self.now() - attempt.started).as_nanos()).unwrap_or(u64::MAX);
         counters.connected.add(1);
         counters.connecting.add(took);
         counters.longest.raise(took);
@@ -171,7 +171,7 @@ impl Worker {
         }
     }
 
-    /// The PROXY header for the connection; empty unless there is to be one.
+    /// The PROXY header for the connection; empty if none is configured.
     fn header(&self, attempt: &Attempt) -> Result<Vec<u8>> {
         match self.shared.settings.proxy_protocol {
             None => Ok(Vec::new()),
@@ -185,7 +185,7 @@ impl Worker {
         self.over(&flowing.server, end.reason == EndReason::Error);
     }
 
-    /// A connection to a server has ended.
+    /// Counts the end of a connection to a server.
     fn over(&self, server: &Server, failed: bool) {
         release(server);
         self.here().counters.open.subtract(1);
@@ -203,7 +203,7 @@ impl Worker {
     }
 }
 
-/// Turns an attempt to another server.
+/// Chooses the server of an attempt, and counts the connection as open there.
 fn begin(attempt: &mut Attempt, choice: Choice) {
     attempt.choice = choice;
     attempt.tried.push(choice.server);
@@ -212,7 +212,7 @@ fn begin(attempt: &mut Attempt, choice: Choice) {
     server.record.open.fetch_add(1, Ordering::Relaxed);
 }
 
-/// A connection no longer uses the server.
+/// Counts that a connection no longer uses the server.
 fn release(server: &Server) {
     server.state.open.fetch_sub(1, Ordering::Relaxed);
     server.record.open.fetch_sub(1, Ordering::Relaxed);
@@ -233,7 +233,7 @@ fn count(shared: &Shared, thread: usize, flowing: &mut Flowing, moved: [u64; 2])
     }
 }
 
-/// Whether a failure is this host's and not the server's.
+/// Whether the cause of a failure is this host and not the server.
 fn is_own(error: &Error) -> bool {
     is_shortage(error) || errno(error) == Some(Errno::EADDRNOTAVAIL)
 }

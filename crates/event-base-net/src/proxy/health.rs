@@ -3,7 +3,7 @@
 //! After a number of consecutive failures a server is passed over for a time. Then one connection, the probe, is
 //! given to it, while all others still pass it over: if the probe succeeds the server is up again, if it fails the
 //! time doubles. Any other success brings the server up as well. Any other failure changes nothing while the server
-//! is down: that connect began before, or no other server was left.
+//! is down: that connect started earlier, or no other server was left.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -48,22 +48,22 @@ struct Down {
     probing: bool,
 }
 
-/// All times are since one moment that all calls share.
+/// The health of one server. All times are since one moment that all calls share.
 #[derive(Debug)]
 pub(super) struct Health {
     options: HealthOptions,
-    /// Whether there is something in the record. While there is not, no call locks.
-    blemished: AtomicBool,
+    /// Whether the record holds a failure. While it holds none, `claim` and `succeeded` take no lock.
+    has_failures: AtomicBool,
     record: Mutex<Record>,
 }
 
 impl Health {
     pub(super) fn new(options: HealthOptions) -> Self {
-        Health { options, blemished: AtomicBool::new(false), record: Mutex::default() }
+        Health { options, has_failures: AtomicBool::new(false), record: Mutex::default() }
     }
 
     pub(super) fn claim(&self, now: impl FnOnce() -> Duration) -> Claim {
-        if !self.blemished.load(Ordering::Acquire) {
+        if !self.has_failures.load(Ordering::Acquire) {
             return Claim::Up;
         }
         match &mut self.record.lock().down {
@@ -78,18 +78,18 @@ impl Health {
 
     /// A connect succeeded. Returns whether the server was down.
     pub(super) fn succeeded(&self) -> bool {
-        if !self.blemished.load(Ordering::Acquire) {
+        if !self.has_failures.load(Ordering::Acquire) {
             return false;
         }
         let mut record = self.record.lock();
-        self.blemished.store(false, Ordering::Release);
+        self.has_failures.store(false, Ordering::Release);
         std::mem::take(&mut *record).down.is_some()
     }
 
     /// A connect failed. Returns the time for which the server is passed over, if this failure is the reason.
     pub(super) fn failed(&self, now: Duration, probe: bool) -> Option<Duration> {
         let mut record = self.record.lock();
-        self.blemished.store(true, Ordering::Release);
+        self.has_failures.store(true, Ordering::Release);
         record.failures = record.failures.saturating_add(1);
         let backoff = match &record.down {
             None if record.failures < self.options.failures => return None,
@@ -101,7 +101,7 @@ impl Health {
         Some(backoff)
     }
 
-    /// The probe ended without an outcome; the next connection is the probe.
+    /// Called when the probe ended without an outcome. The next connection is the probe.
     pub(super) fn abandon_probe(&self) {
         if let Some(down) = &mut self.record.lock().down {
             down.probing = false;
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_abandoned_probe_leaves_it_to_the_next_connection() {
+    fn the_connection_after_an_abandoned_probe_is_the_probe() {
         let health = health();
         health.failed(Duration::ZERO, false);
         health.failed(Duration::ZERO, false);

@@ -1,6 +1,6 @@
 //! The threads on which names are looked up.
 //!
-//! One thread waits for the next look-up to become due. Before it makes that look-up it has another thread wait in
+//! One thread waits for the next look-up to become due. Before it makes the look-up, it lets another thread wait in
 //! its place, so that a look-up which hangs delays no other one. At most [`MAX_THREADS`] look-ups are in progress at
 //! a time; `getaddrinfo(3)` cannot be interrupted, but `resolv.conf(5)` limits how long it takes. A proxy without
 //! names has none of these threads.
@@ -21,7 +21,7 @@ use super::shared::Shared;
 use super::threads;
 use crate::failure::Result;
 
-/// Look-ups in progress, and threads in all: one more that waits.
+/// The most look-ups in progress. One more thread waits for the next look-up.
 const MAX_THREADS: usize = 8;
 /// Threads that are kept when there is nothing to look up.
 const KEPT_THREADS: usize = 2;
@@ -37,7 +37,7 @@ struct State {
 
 /// The configured upstreams, and the threads that keep their addresses current.
 ///
-/// A thread in a look-up that hangs holds this and nothing else of the proxy, which can end without it.
+/// A thread whose look-up hangs holds a reference to this and to nothing else of the proxy, so the proxy can end.
 #[derive(Debug)]
 pub(super) struct Lookups {
     state: Mutex<State>,
@@ -59,7 +59,7 @@ impl Lookups {
         Lookups { state, changed: Condvar::new(), resolver, clock, proxy }
     }
 
-    /// Starts the first thread, where there is a name.
+    /// Starts the first thread if there is a name.
     ///
     /// # Errors
     /// `pthread_create`.
@@ -87,7 +87,7 @@ impl Lookups {
         Ok(())
     }
 
-    /// Looks `host` up again soon, since a connect to one of its addresses failed.
+    /// Looks `host` up again soon, because a connect to one of its addresses failed.
     pub(super) fn suspect(&self, host: &str) {
         if self.state.lock().directory.names.suspect(host, self.clock.now()) {
             self.changed.notify_one();
@@ -113,7 +113,7 @@ impl Lookups {
         Ok(())
     }
 
-    /// The life of a thread. It begins and ends idle.
+    /// Runs one thread, which starts and ends idle.
     fn run(self: &Arc<Self>) {
         let mut state = self.state.lock();
         while !state.closed {
@@ -142,7 +142,8 @@ impl Lookups {
         state.threads -= 1;
     }
 
-    /// Whether this thread may make a look-up: another one waits, or there cannot be more threads at all.
+    /// Whether this thread may make a look-up: another thread waits or was started, or this is the only one and no
+    /// other can be started.
     fn may_leave(self: &Arc<Self>, state: &mut State) -> bool {
         if state.idle > 1 {
             return true;
@@ -154,7 +155,7 @@ impl Lookups {
     fn look_up(&self, state: &mut MutexGuard<'_, State>, now: Duration) {
         let Some(host) = state.directory.names.take_due(now) else { return };
         state.idle -= 1;
-        // The thread that waits has to know of the limit of this look-up.
+        // Lets the waiting thread include the limit of this look-up in its next deadline.
         self.changed.notify_one();
         let answer = MutexGuard::unlocked(state, || {
             let answer = catch_unwind(AssertUnwindSafe(|| self.resolver.resolve(&host)));
@@ -179,8 +180,8 @@ impl Lookups {
         MutexGuard::unlocked(state, || self.report(problems));
     }
 
-    /// Hands the list of servers to the threads of the proxy. Under the lock, so that a newer list is never replaced
-    /// by an older one.
+    /// Passes the list of servers to the threads of the proxy. Called under the lock, so that an older list never
+    /// replaces a newer one.
     fn publish(&self, state: &State) {
         let Some(proxy) = self.proxy.upgrade() else { return };
         let upstreams = state.directory.upstreams(Some(&proxy.upstreams()));
@@ -189,7 +190,7 @@ impl Lookups {
         }
     }
 
-    /// Without the lock, as it calls back.
+    /// Called without the lock, because it calls the owner's `notify`.
     fn report(&self, problems: Vec<Problem>) {
         let Some(proxy) = self.proxy.upgrade() else { return };
         for problem in problems {
@@ -198,7 +199,7 @@ impl Lookups {
     }
 }
 
-/// The resolver's reason, without the words that the standard library puts ahead of it.
+/// The resolver's reason, without the prefix that the standard library adds.
 fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();
     let bare = text.strip_prefix("failed to lookup address information: ").map(str::to_owned);

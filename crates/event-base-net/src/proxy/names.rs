@@ -12,13 +12,13 @@ const SHORTEST_BACKOFF: Duration = Duration::from_millis(100);
 /// When names are looked up.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LookupTimes {
-    /// Between two look-ups of one name. `None`: only after a failure.
+    /// The time between two look-ups of one name. `None`: a name is looked up again only after a failure.
     pub(super) interval: Option<Duration>,
-    /// After a failed look-up, doubled with each further failure up to `max_backoff`. After a failed connect, from
-    /// the end of the last look-up.
+    /// The time after a failed look-up, which doubles with each further failure up to `max_backoff`. After a failed
+    /// connect, the least time since the end of the last look-up.
     pub(super) backoff: Duration,
     pub(super) max_backoff: Duration,
-    /// After which a look-up in progress is reported as failed.
+    /// The time after which a look-up in progress is reported as failed.
     pub(super) limit: Duration,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct LookupFailure {
     pub(super) retry_after: Option<Duration>,
 }
 
-/// What the end of a look-up leads to.
+/// The result of a look-up for the proxy.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Settled {
     /// Whether the list of servers has to be made anew.
@@ -51,7 +51,7 @@ struct Name {
     started: Option<Duration>,
     /// When the last look-up ended.
     ended: Option<Duration>,
-    /// The time before the last retry; zero after a success.
+    /// The time from the last failure to the next attempt; zero after a success.
     backoff: Duration,
     /// Whether its first look-up has ended or exceeded the limit.
     settled: bool,
@@ -112,7 +112,7 @@ impl Names {
         self.names.values().any(|name| name.is_due(now))
     }
 
-    /// The name whose look-up is due for the longest time; the look-up is in progress from here on.
+    /// Returns the name whose look-up became due first, and marks the look-up as in progress.
     pub(super) fn take_due(&mut self, now: Duration) -> Option<String> {
         let due = self.names.iter_mut().filter(|(_, name)| name.is_due(now));
         let (host, name) = due.min_by_key(|(_, name)| name.due)?;
@@ -137,7 +137,7 @@ impl Names {
             .collect()
     }
 
-    /// A look-up has ended.
+    /// Stores the answer of a look-up that has ended.
     pub(super) fn settle(
         &mut self,
         host: &str,
@@ -172,8 +172,8 @@ impl Names {
         Settled { has_changed: !was_settled, is_back: false, failure: Some(failure) }
     }
 
-    /// A connect to an address of `host` failed: looks it up again, `backoff` after the last look-up at the
-    /// earliest. Returns whether that is sooner than planned.
+    /// Called when a connect to an address of `host` failed. Plans another look-up, `backoff` after the end of the
+    /// last one at the earliest. Returns whether that is sooner than planned.
     pub(super) fn suspect(&mut self, host: &str, now: Duration) -> bool {
         let Some(name) = self.names.get_mut(host) else { return false };
         let Some(ended) = name.ended else { return false };
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_look_up_that_no_thread_is_free_for_holds_connections_back_no_longer_than_the_limit() {
+    fn a_first_look_up_that_waits_for_a_thread_delays_connections_no_longer_than_the_limit() {
         let mut names = names(None);
         assert_eq!(names.take_overdue(10 * SECOND).len(), 1);
         assert!(names.are_settled());

@@ -25,7 +25,9 @@ pub const MAX_ADDRESSES: usize = 64;
 /// Where a proxy accepts.
 #[derive(Debug)]
 pub enum Endpoint {
-    /// An address that the proxy binds. It removes the path of a unix socket as soon as it stops accepting.
+    /// An address that the proxy binds. On Linux several threads share an internet address by `SO_REUSEPORT`, so a
+    /// process of the same user that sets the option can share it too (socket(7)). The proxy removes the path of a
+    /// unix socket as soon as it stops accepting.
     Bind(Address, BindOptions),
     /// A socket that listens already, such as an inherited one. The proxy owns it; its path stays.
     Inherited(OwnedFd),
@@ -45,7 +47,7 @@ pub enum UpstreamTarget {
     },
 }
 
-/// A server, or a name of several, that connections are forwarded to.
+/// A server that connections are forwarded to, or a name that several servers have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
     /// Identifies the upstream in statistics, and in [`Proxy::set_upstreams`](super::Proxy::set_upstreams).

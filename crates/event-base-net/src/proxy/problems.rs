@@ -16,7 +16,7 @@ const CAPACITY: usize = 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
-    /// An upstream could not be connected to. Reported at most once a second for each upstream.
+    /// A connect to an upstream failed. Reported at most once a second for each upstream.
     ConnectFailed {
         /// The upstream's name.
         upstream: String,
@@ -49,7 +49,7 @@ pub enum Problem {
         upstream: String,
         /// The name that was looked up.
         host: String,
-        /// The resolver's reason, for people.
+        /// The resolver's reason, as text for the operator.
         reason: String,
         /// The time until the next look-up. `None`: this one is still in progress, and its answer will be used.
         retry_after: Option<Duration>,
@@ -63,7 +63,7 @@ pub enum Problem {
     },
     /// A thread failed, and the proxy ends.
     ThreadFailed {
-        /// The reason, for people.
+        /// The reason, as text for the operator.
         reason: String,
     },
     /// This number of problems was dropped, because the queue was full.

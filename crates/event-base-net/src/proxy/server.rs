@@ -13,7 +13,7 @@ use crate::address::Address;
 /// The shortest time between two reports of failed connects of one upstream.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What is kept of an upstream while the list of upstreams or its addresses change.
+/// The part of an upstream that stays when the list of upstreams or its addresses change.
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) name: String,
@@ -53,7 +53,7 @@ impl Record {
     }
 }
 
-/// What is kept of a server while lists change.
+/// The part of a server that stays when the list of upstreams changes.
 #[derive(Debug)]
 pub(super) struct ServerState {
     pub(super) health: Health,
@@ -61,7 +61,7 @@ pub(super) struct ServerState {
     pub(super) open: AtomicU64,
 }
 
-/// A server as a list of upstreams has it.
+/// A server in one list of upstreams.
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) record: Arc<Record>,

@@ -35,7 +35,7 @@ pub(super) struct Shared {
     pub(super) lookups: Arc<Lookups>,
     pub(super) clock: Clock,
     upstreams: Mutex<Arc<Upstreams>>,
-    /// Whether connections can be given to `upstreams`; not before the first look-ups have ended.
+    /// Whether connections can be given to `upstreams`: see `Directory::is_ready`.
     is_ready: AtomicBool,
     path: Mutex<Option<BoundPath>>,
     running: Mutex<usize>,
@@ -99,7 +99,7 @@ impl Shared {
         drop(path);
     }
 
-    /// A thread has ended.
+    /// Counts a thread that has ended. The last one notifies the owner.
     pub(super) fn thread_ended(&self) {
         let mut running = self.running.lock();
         *running -= 1;
@@ -116,7 +116,7 @@ impl Shared {
 }
 
 impl Drop for Shared {
-    /// Also after a start that failed.
+    /// Ends the look-ups, also after a start that failed.
     fn drop(&mut self) {
         self.lookups.close();
     }

@@ -17,7 +17,8 @@ use super::shared::Shared;
 use super::worker::Worker;
 use crate::failure::{Result, system};
 
-/// Starts a thread for each listening socket. They accept once all of them are ready; if one cannot be, all end.
+/// Starts a thread for each listening socket. The threads accept once all of them are ready. If one fails to start, all
+/// of them end.
 pub(super) fn start(shared: &Arc<Shared>, listeners: Vec<OwnedFd>) -> Result<Vec<JoinHandle<()>>> {
     start_with(shared, listeners, |name, run| Builder::new().name(name).spawn(run))
 }
@@ -37,7 +38,7 @@ fn start_with(
     for (index, listener) in listeners.into_iter().enumerate() {
         let (gate, opened) = channel();
         let (shared, report) = (Arc::clone(shared), report.clone());
-        let run = Box::new(move || live(&shared, index, listener, &report, &opened));
+        let run = Box::new(move || run_thread(&shared, index, listener, &report, &opened));
         match spawn(format!("proxy {index}"), run) {
             Ok(thread) => {
                 gates.push(gate);
@@ -81,15 +82,15 @@ fn spawn_failed(error: &io::Error) -> event_base::Error {
     system(errno, "pthread_create", None)
 }
 
-/// The life of a thread.
-fn live(
+/// Runs one thread of a proxy.
+fn run_thread(
     shared: &Arc<Shared>,
     index: usize,
     listener: OwnedFd,
     report: &Sender<Result<()>>,
     opened: &Receiver<()>,
 ) {
-    let lived = catch_unwind(AssertUnwindSafe(|| {
+    let ended = catch_unwind(AssertUnwindSafe(|| {
         let mut worker = match Worker::new(Arc::clone(shared), index, listener) {
             Ok(worker) => worker,
             Err(error) => {
@@ -103,7 +104,7 @@ fn live(
         }
         worker.run()
     }));
-    let reason = match lived {
+    let reason = match ended {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(error.to_string()),
         Err(panic) => Some(reason_of(&*panic)),
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_thread_cannot_be_made_those_before_it_end_and_nothing_is_left() {
+    fn a_thread_that_cannot_be_started_ends_the_earlier_ones_and_leaves_nothing() {
         let path = std::env::temp_dir().join(format!("event-base-no-thread-{}", std::process::id()));
         let address = Address::path(path.to_str().unwrap()).unwrap();
         let endpoint = Endpoint::Bind(address, BindOptions::default());
@@ -208,7 +209,7 @@ mod tests {
         assert_eq!(refused, Err(system(Errno::EAGAIN, "pthread_create", None)));
         let weak = Arc::downgrade(&shared);
         drop(shared);
-        // A look-up in progress does not hold anything of the proxy but itself.
+        // A look-up in progress holds no reference to the proxy.
         let give_up = Instant::now() + Duration::from_secs(60);
         while weak.upgrade().is_some() {
             assert!(Instant::now() < give_up, "a thread holds the proxy");

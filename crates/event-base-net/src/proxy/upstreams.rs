@@ -91,8 +91,8 @@ impl Upstreams {
         &self.entries[server.upstream]
     }
 
-    /// The next server that is not in `tried`: one that is up, or whose probe is due. Without one, any that is not
-    /// in `tried`, since a connect that may fail is better than none.
+    /// The next server that is not in `tried` and that is up or whose probe is due. If there is none, any server that
+    /// is not in `tried`, because a connect that may fail is better than none.
     pub(super) fn pick(&self, tried: &[u32], now: impl Fn() -> Duration) -> Option<Choice> {
         if tried.len() == self.servers.len() {
             return None;

@@ -28,7 +28,7 @@ pub(super) struct Worker {
     listener: Option<(SourceKey, OwnedFd)>,
     pub(super) connections: Connections,
     pub(super) upstreams: List,
-    /// Ends a drain that takes too long.
+    /// The timer that ends a drain after its timeout.
     deadline: EventId,
     is_leaving: bool,
     /// The failure that ends this thread.
@@ -41,7 +41,7 @@ impl Worker {
         let base = shared.threads[thread].base.clone();
         let mut net = Net::new(base.clone());
         let spare = listener.try_clone().map_err(|error| from_io(&error, "fcntl", None))?;
-        // Connections wait in the kernel's queue until there is a server, or none is to be expected.
+        // Connections wait in the kernel's queue until a server is known, or the first look-ups have ended without one.
         let accept = ListenOptions { paused: !shared.is_ready(), ..shared.settings.accept };
         let key = net.listen(listener, accept)?;
         let deadline = base.create(EventSpec::timer())?;
@@ -139,11 +139,11 @@ impl Worker {
     /// Accepts no more connections, and ends when the last one has ended.
     fn drain(&mut self, timeout: Option<Duration>) {
         self.is_leaving = true;
-        // First, so that no connection joins the queue that is emptied here.
+        // The path is removed first, so that no connection joins the queue that is emptied here.
         self.shared.release_path();
         if let Some((key, listener)) = self.listener.take() {
-            // Connections in the queue would be reset when the last descriptor of the socket is closed. At most as
-            // many as the queue holds, since others may join it faster than they can be accepted.
+            // Closing the last descriptor of the socket resets the connections in its queue, so they are accepted
+            // first. Their number is limited, because others may join the queue faster than they are accepted.
             for _ in 0..=socket::DEFAULT_BACKLOG {
                 let Ok(Some((client, peer))) = socket::accept(&listener) else { break };
                 self.accepted(client, peer);
@@ -176,7 +176,7 @@ impl Worker {
 }
 
 impl Drop for Worker {
-    /// However it ended. The listener is closed after this.
+    /// Removes the path, however the thread ends. The listener is closed afterwards.
     fn drop(&mut self) {
         self.shared.release_path();
     }

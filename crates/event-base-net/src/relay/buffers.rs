@@ -80,7 +80,7 @@ impl Buffers {
         Held { bytes: std::mem::take(&mut self.scratch), start, end, lent: true }
     }
 
-    /// Takes memory back.
+    /// Returns memory to the pool, if it belongs to the pool.
     pub(super) fn put_back(&mut self, held: Held) {
         if !held.lent {
             return;

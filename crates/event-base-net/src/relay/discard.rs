@@ -1,4 +1,4 @@
-//! Reading and dropping what a peer sends after its bytes can no longer be passed on.
+//! Reading and dropping the bytes that a peer sends after they can no longer be passed on.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const DISCARD_LIMIT: usize = 64 << 20;
 /// The longest time for which bytes are dropped.
 pub(super) const DISCARD_TIME: Duration = Duration::from_secs(30);
 
-/// What reading found.
+/// The outcome of reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// The peer has sent nothing more so far.
@@ -25,7 +25,7 @@ pub(super) enum Found {
 }
 
 impl Found {
-    /// Whether there is no reason to read again.
+    /// Whether reading has ended.
     pub(super) fn is_over(self) -> bool {
         matches!(self, Found::End | Found::Failure)
     }
@@ -44,7 +44,7 @@ impl Discard {
         Discard { left: DISCARD_LIMIT, deadline: now + DISCARD_TIME, over: None }
     }
 
-    /// Nothing has to be read: the peer has ended its stream.
+    /// For a peer that has ended its stream, of which nothing has to be read.
     pub(super) fn ended(now: Duration) -> Self {
         Discard { over: Some(Found::End), ..Discard::new(now) }
     }
@@ -74,7 +74,7 @@ impl Discard {
         found
     }
 
-    /// The same number of bytes, for the whole time from now on.
+    /// Keeps the number of bytes that may still be dropped, and starts the time again.
     pub(super) fn renewed(self, now: Duration) -> Self {
         Discard { deadline: now + DISCARD_TIME, ..self }
     }

@@ -138,7 +138,8 @@ impl End {
         }
     }
 
-    /// Called when that event fired. Returns the error if the connect failed or timed out.
+    /// Called when the event of [`watch_connect`](Self::watch_connect) fired. Returns the error if the connect failed
+    /// or timed out.
     pub(super) fn on_connected(&mut self, base: &Base, what: What) -> Result<()> {
         if !what.contains(What::WRITE) && !socket::is_writable(&self.fd) {
             return Err(system(Errno::ETIMEDOUT, "connect", Some(self.fd.as_raw_fd())));
@@ -151,7 +152,7 @@ impl End {
         self.watch_write(base, false)
     }
 
-    /// Whether its connect has ended, well or not, without an event that reported it.
+    /// Whether its connect has succeeded or failed, and no event has reported that yet.
     pub(super) fn has_connect_ended(&self) -> bool {
         self.connecting && socket::is_writable(&self.fd)
     }
@@ -164,8 +165,9 @@ impl End {
         self.write.set(base, &self.fd, wanted)
     }
 
-    /// Called when an event found nothing to do. A registration that the kernel refused late is reported as
-    /// readiness and no longer exists: it is made again, which returns the kernel's error.
+    /// Called when an event was dispatched and no byte could be moved. If the kernel refuses a registration when the
+    /// engine polls, the engine drops it and reports readiness. Such an event is added again here, which returns the
+    /// kernel's error.
     pub(super) fn confirm_watches(&mut self, base: &Base) -> Result<()> {
         self.read.confirm(base, &self.fd)?;
         self.write.confirm(base, &self.fd)
@@ -227,7 +229,7 @@ impl End {
         self.broken.get_or_insert(error);
     }
 
-    /// The error with which the connection failed: the end of what is read here is not the end of the peer's
+    /// The error with which the connection failed. With an error, the end of what is read is not the end of the peer's
     /// stream.
     pub(super) fn broken(&self) -> Option<Error> {
         self.broken
@@ -248,7 +250,7 @@ impl End {
         self.is_tcp
     }
 
-    /// Watches for reading at most.
+    /// Watches for reading or for nothing.
     pub(super) fn watch_read_only(&mut self, base: &Base, wanted: bool) -> Result<()> {
         self.write.set(base, &self.fd, false)?;
         self.closed.set(base, &self.fd, false)?;
@@ -275,7 +277,7 @@ impl End {
         }
     }
 
-    /// Deletes the event for reading in the engine alone, as the engine does after a late refusal.
+    /// Deletes the event for reading in the engine alone, as the engine does when the kernel refuses it during a poll.
     #[cfg(test)]
     pub(super) fn forget_registration(&self, base: &Base) {
         base.del(self.read.event.expect("it is watched")).expect("the base is open");

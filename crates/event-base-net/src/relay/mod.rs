@@ -5,8 +5,8 @@
 //! * **Level-triggered.** Both ends are watched for reading as long as their bytes can be passed on, and for
 //!   writing only while a sink is full. A message that is passed on immediately costs one read, one write and no
 //!   change of interest, and a short read ends the pass without a read that finds nothing. An edge-triggered relay
-//!   could not end there: urgent data, and descriptors that are passed along, make a read short while more is
-//!   there.
+//!   could not end there: urgent data (tcp(7)), and descriptors that are sent with the bytes (`SCM_RIGHTS`,
+//!   unix(7)), make a read short although more bytes have arrived.
 //! * **Back-pressure.** While a sink is full its source is not read, so that the source's transport slows its
 //!   sender. The source is then watched for a reset, where the backend supports it.
 //! * **Half-close.** The end of a stream is passed on behind its last byte. The other direction continues.
@@ -78,7 +78,7 @@ impl Pools {
         Pools { buffers: Buffers::new(), pipes: Pipes::default(), relays: 0 }
     }
 
-    /// With the last relay, the pipes that are kept are closed.
+    /// Counts a relay that has ended. The last one closes the pipes that are kept.
     fn leave(&mut self) {
         self.relays -= 1;
         if self.relays == 0 {
@@ -96,7 +96,7 @@ pub(crate) struct Relay {
     ends: [End; 2],
     /// `flows[i]` goes from `ends[i]` to `ends[1 - i]`.
     flows: [Flow; 2],
-    /// What `ends[i]` still sends after `flows[i]` has failed.
+    /// Drops what `ends[i]` still sends after `flows[i]` has failed.
     discards: [Option<Discard>; 2],
     idle: Option<Idle>,
     connect_timeout: Option<Duration>,
@@ -110,8 +110,8 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    /// Takes ownership of both descriptors. `known` means that they are non-blocking and connected. The verdict
-    /// is one that an event could have returned.
+    /// Takes ownership of both descriptors. `known` means that they are non-blocking and connected. Returns a verdict
+    /// too if the relay has to end immediately.
     pub(crate) fn new(
         base: &Base,
         key: SourceKey,
@@ -209,7 +209,7 @@ impl Relay {
         outcome.unwrap_or_else(|error| Some((EndReason::Error, Some(error))))
     }
 
-    /// Lets `flows[index]` move bytes, and waits for what it lacks afterwards.
+    /// Lets `flows[index]` move bytes, then watches for what it needs to continue.
     fn advance(&mut self, base: &Base, pools: &mut Pools, index: usize, ending: bool) -> Result<Verdict> {
         if self.delayed[index] {
             return Ok(None);
@@ -259,7 +259,7 @@ impl Relay {
                 self.failure.get_or_insert(error);
                 self.discards[index] = Some(Discard::new(base.monotonic()?));
                 if is_broken && !self.flows[1 - index].is_over() {
-                    // What has arrived from the failed end is all that comes, and no event announces its end.
+                    // Nothing more arrives from the failed end, and no event reports the end of what has arrived.
                     return self.advance(base, pools, 1 - index, true);
                 }
             }
@@ -272,8 +272,8 @@ impl Relay {
     }
 
     /// Reads and drops what a source sends whose sink has failed. A peer that sends everything before it reads
-    /// gets to the answer that way, and one that is not read would be reset by the kernel when its descriptor is
-    /// closed, ahead of the answer.
+    /// then reads the answer. If its bytes were not read, the kernel would reset the connection when the descriptor is
+    /// closed, and the peer could lose the answer.
     fn discard(&mut self, base: &Base, pools: &mut Pools, index: usize) -> Result<Verdict> {
         let is_over = match &mut self.discards[index] {
             Some(discard) => discard.advance(&self.ends[index], pools, base.monotonic()?).is_over(),
@@ -307,7 +307,7 @@ impl Relay {
     fn on_closed(&mut self, base: &Base, end: usize) -> Result<Verdict> {
         // While an end is connecting, a peer that resets does not want the connection any more.
         let failure = self.ends[end].on_closed(base, self.is_connecting())?;
-        // What is held goes out first. The read that follows it reports the failure again.
+        // Bytes that are held are written first. The read after them reports the failure again.
         let is_held_up = self.flows[end].held() > 0 && !self.is_connecting();
         Ok(failure.filter(|_| !is_held_up).map(|error| (EndReason::Error, Some(error))))
     }

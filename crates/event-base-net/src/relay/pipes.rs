@@ -198,7 +198,7 @@ mod system {
                 return failed_drain(errno);
             }
             // The length is exactly what is held. With a larger length or SPLICE_F_MORE, Linux delays the last
-            // partial segment by up to 200 ms.
+            // partial segment by up to 200 ms (MSG_MORE in send(2), TCP_CORK in tcp(7)).
             match retry(|| splice(&self.ends.read, None, sink, None, self.held, flags())) {
                 Ok(0) | Err(Errno::EAGAIN) => Drain::Blocked,
                 Ok(count) => {

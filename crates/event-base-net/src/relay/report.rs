@@ -24,8 +24,8 @@ pub struct RelayOptions {
     /// Bytes that were read from the first descriptor already, and are written to the second before all others.
     /// They count as moved, but cost no tokens.
     pub prefix_a_to_b: Vec<u8>,
-    /// The same from the second to the first. They are not written before both ends are connected, so a proxy can
-    /// pass its "connection established" here.
+    /// Bytes that are written to the first descriptor before all others. Both prefixes are written once both ends are
+    /// connected, so a proxy can pass its "connection established" here.
     pub prefix_b_to_a: Vec<u8>,
     /// How bytes are moved.
     pub transfer: Transfer,

@@ -209,7 +209,7 @@ fn a_write_that_fails_ends_both_ends_with_its_error() {
         }
         let mut bed = Bed::new();
         let (key, client, server) = bed.relay(with(transfer));
-        // What has arrived from the failed end is passed on, though the event for it comes second.
+        // What has arrived from the failed end is passed on, although its event is dispatched second.
         send(&client, b"fails");
         send(&server, b"an answer");
         faults::inject(call, Errno::EIO);
@@ -351,7 +351,7 @@ fn the_earlier_of_two_delays_ends_first() {
 fn a_registration_that_no_longer_exists_is_made_again() {
     let mut bed = Bed::new();
     let (key, client, server) = bed.relay(with(Transfer::Copy));
-    // The engine drops what the kernel refuses late, and reports it as readiness.
+    // The engine drops a registration that the kernel refuses during a poll, and reports it as readiness.
     let Some(super::Relay { ends, .. }) = bed.net.relay_of(key) else { panic!("it is running") };
     ends[0].forget_registration(&bed.base);
     assert!(bed.dispatch(key, Role::Read(0), What::READ).is_none());

@@ -8,8 +8,8 @@ use super::{EndReason, Pools, Relay, Verdict};
 use crate::failure::Result;
 use crate::source::Role;
 
-/// Ends a relay in which no byte moves. Moving bytes does not touch the timer: when it expires it compares the
-/// time of the last movement, and is armed again for the rest.
+/// Ends a relay in which no byte moves. Moving bytes does not change the timer: when it expires, the
+/// time of the last movement is checked, and the timer is armed again for the rest.
 #[derive(Debug)]
 pub(super) struct Idle {
     pub(super) timeout: Duration,
@@ -46,8 +46,8 @@ impl Relay {
         self.rearm_idle(base)
     }
 
-    /// Whether the relay waits for tokens, for memory, for being resumed or for a connect with a timeout of its own,
-    /// none of which depends on the peers.
+    /// Whether the relay waits for tokens, for memory, for `resume` or for a connect with a timeout of its own. None of
+    /// these depends on the peers.
     fn is_idle_suspended(&self) -> bool {
         self.delayed.contains(&true)
             || self.paused

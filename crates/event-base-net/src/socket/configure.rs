@@ -1,7 +1,7 @@
 //! Setting and reading options.
 //!
-//! An option that the system lacks fails with `ENOPROTOOPT`, the kernel's error for an option that the family of the
-//! socket lacks.
+//! An option that the system lacks fails with `ENOPROTOOPT`, the error that the kernel returns for an option that it
+//! does not know (setsockopt(2)).
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -19,7 +19,7 @@ use crate::failure::{Result, from_io, system};
 /// Sets `option`.
 ///
 /// # Errors
-/// * [`Error::OutOfRange`]: the value has another kind than the option, or is too long a duration.
+/// * [`Error::OutOfRange`]: the value has another kind than the option, or the duration is too long.
 /// * `setsockopt`: `ENOPROTOOPT`, `EOPNOTSUPP`, `EINVAL`, `EPERM`, `ENOTSOCK`, `EBADF`.
 pub fn set_option(fd: impl AsFd, option: SocketOption, value: OptionValue) -> Result<()> {
     let fd = fd.as_fd();

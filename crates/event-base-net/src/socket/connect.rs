@@ -15,7 +15,7 @@ use super::option::{OptionValue, SocketOption};
 use crate::address::Address;
 use crate::failure::{Result, from_io, system};
 
-/// The local address that [`connect_with`] connects from. The kernel chooses what is not given.
+/// The local address that [`connect_with`] connects from. The kernel chooses each part that is not set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConnectOptions {
     /// An address of this host, of the same family as the remote address.
@@ -29,7 +29,8 @@ pub struct ConnectOptions {
     pub free_bind: bool,
 }
 
-/// A socket that is connecting or connected to `address`. Once it is writable, [`connect_outcome`] returns the result.
+/// Opens a socket and starts to connect it to `address`. The connect may be done when this returns. Once the socket is
+/// writable, [`connect_outcome`] returns the result.
 ///
 /// # Errors
 /// `socket` or `connect`, if the kernel refuses immediately: `ENOENT`, `ECONNREFUSED` or `EAGAIN` (a full queue) for a
@@ -38,7 +39,7 @@ pub fn connect(address: &Address) -> Result<OwnedFd> {
     connect_with(address, &ConnectOptions::default())
 }
 
-/// As [`connect`], from a given local address.
+/// As [`connect`], from the local address that `options` specify.
 ///
 /// # Errors
 /// Those of [`connect`], and
@@ -71,15 +72,14 @@ pub fn connect_with(address: &Address, options: &ConnectOptions) -> Result<Owned
     }
 }
 
-/// The outcome of a connect that was in progress, once its socket is writable.
+/// Returns the outcome of a connect once its socket is writable.
 ///
-/// A connect to a port of this host that no socket listens on can connect to itself: the kernel chooses that port as
-/// the local one, and both ends of the handshake (RFC 9293, section 3.5, simultaneous open) are one socket. That is
-/// reported as the refusal it should have been, and closing the socket then resets it, so that the port is free
-/// immediately.
+/// A socket can connect to itself if no socket listens on a port of this host: the kernel chooses the same port as the
+/// local one, and both ends of the handshake (RFC 9293, section 3.5, simultaneous open) are one socket. Such a
+/// connection is reported as refused. Closing the socket then resets it, so that the port is free immediately.
 ///
 /// # Errors
-/// `connect`: the socket's pending failure (`SO_ERROR`), `ECONNREFUSED` for a socket that is connected to itself, or
+/// `connect`: the pending error of the socket (`SO_ERROR`), `ECONNREFUSED` for a socket that is connected to itself, or
 /// `EINPROGRESS` where the connect has not ended; `getsockopt`: `ENOTSOCK`, `EBADF`.
 pub fn connect_outcome(fd: impl AsFd) -> Result<()> {
     let fd = fd.as_fd();
@@ -91,7 +91,7 @@ pub fn connect_outcome(fd: impl AsFd) -> Result<()> {
         Err(error) if error.raw_os_error() == Some(Errno::ENOTCONN as i32) => {
             return Err(system(Errno::EINPROGRESS, "connect", Some(fd.as_raw_fd())));
         }
-        // On macOS, EINVAL stands for a connection that was reset already; reading reports that.
+        // On macOS getpeername(2) returns EINVAL for a connection that was reset already. A read reports the reset.
         peer => peer.ok().and_then(|address| address.as_socket()),
     };
     if peer.is_none() || socket.local_addr().ok().and_then(|address| address.as_socket()) != peer {
@@ -131,8 +131,8 @@ impl ConnectOptions {
 fn bind(socket: &Socket, local: SocketAddr) -> Result<()> {
     let fd = Some(socket.as_raw_fd());
     if local.port() == 0 {
-        // Without this the port is chosen by bind, and is then in use for every destination (ip(7)). Other systems
-        // have no equivalent.
+        // Without this option `bind` chooses the port, which is then in use for every destination (ip(7)). Other
+        // systems have no equivalent.
         let _ = set_option(socket, SocketOption::BindAddressNoPort, OptionValue::Switch(true));
     } else {
         socket.set_reuse_address(true).map_err(|error| from_io(&error, "setsockopt", fd))?;

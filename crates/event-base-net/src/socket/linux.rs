@@ -9,7 +9,7 @@ use nix::{getsockopt_impl, setsockopt_impl, sockopt_impl};
 use socket2::Socket;
 
 sockopt_impl!(
-    /// The number of connections with data in their first packet that may wait.
+    /// The length of the queue of connections whose first packet carries data.
     FastOpen, Both, libc::IPPROTO_TCP, libc::TCP_FASTOPEN, i32
 );
 sockopt_impl!(
@@ -18,7 +18,7 @@ sockopt_impl!(
 );
 
 pub(super) fn set_fast_open(socket: &Socket, count: u32) -> io::Result<()> {
-    // The kernel limits it in any case.
+    // The kernel lowers a larger number to its own limit.
     Ok(setsockopt(socket, FastOpen, &i32::try_from(count).unwrap_or(i32::MAX))?)
 }
 

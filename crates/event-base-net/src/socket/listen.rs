@@ -14,7 +14,7 @@ use crate::address::Address;
 use crate::failure::{Result, from_io, system};
 
 /// The default length of the queue of connections that wait to be accepted. The kernel lowers it to its own limit
-/// (`net.core.somaxconn` on Linux, 4096 by default).
+/// (`net.core.somaxconn` on Linux, 4096 by default since Linux 5.4: listen(2)).
 pub const DEFAULT_BACKLOG: u32 = 4096;
 
 /// Options of [`listen`]. Each of them, except the backlog and [`ipv6_only`](Self::ipv6_only), is a [`SocketOption`]
@@ -38,7 +38,7 @@ pub struct BindOptions {
     /// Binds an address that this host does not have yet (`IP_FREEBIND`; Linux). Not for paths.
     pub free_bind: bool,
     /// The number of connections with data in their first packet that may wait (`TCP_FASTOPEN`; Linux). 0: none. The
-    /// kernel ignores it unless the second bit of `net.ipv4.tcp_fastopen` is set.
+    /// kernel ignores it unless the second bit of `net.ipv4.tcp_fastopen` is set (`ip-sysctl.rst` of the kernel).
     pub fast_open: u32,
     /// A connection is not reported until it has data, or until this time has passed (`TCP_DEFER_ACCEPT`; Linux). The
     /// kernel rounds it to a number of retransmissions.
@@ -93,7 +93,8 @@ impl BindOptions {
 /// A socket that listens at `address`. Port 0 lets the kernel choose; see [`address`](super::address).
 ///
 /// An internet socket is bound with `SO_REUSEADDR`, so that a port that was in use until recently can be used again. A
-/// path must not exist yet, also not as the socket of a process that has ended, and remains when the socket is closed.
+/// path must not exist yet: `EADDRINUSE` also for the socket of a process that has ended (unix(7)). The path remains
+/// when the socket is closed.
 ///
 /// # Errors
 /// `socket`, `setsockopt` (`EOPNOTSUPP`, `ENOPROTOOPT`, `EPERM` for `transparent`), `bind` (`EADDRINUSE`,
@@ -124,12 +125,13 @@ pub fn listen(address: &Address, options: &BindOptions) -> Result<OwnedFd> {
     Ok(socket.into())
 }
 
-/// Checks a socket that a service manager or a parent process has bound. With a `backlog`, it is made to listen, or the
-/// length of its queue is changed. Without one it must be listening already.
+/// Checks a socket that a service manager or a parent process has bound. With a `backlog`, makes it listen, or changes
+/// the length of its queue. Without one, the socket must be listening already.
 ///
 /// # Errors
 /// * `getsockopt`: `EBADF`; `ENOTSOCK`; `EINVAL` where it does not listen.
-/// * `listen`: `EINVAL` if it is not bound to a path or is connected, `EOPNOTSUPP` if its type has no connections.
+/// * `listen`: `EINVAL` for a unix socket that is not bound and for a connected socket, `EOPNOTSUPP` if its type has no
+///   connections.
 pub fn check_listening(fd: impl AsFd, backlog: Option<u32>) -> Result<()> {
     let fd = fd.as_fd();
     let listens = getsockopt(&fd, sockopt::AcceptConn);

@@ -67,7 +67,7 @@ fn receive_by<'part>(
         let slice = slice.insert(IoSliceMut::new(part));
         message.msg_hdr.msg_name = (&raw mut name.0).cast();
         message.msg_hdr.msg_namelen = NAME as libc::socklen_t;
-        // Layout: the standard library guarantees that it is an `iovec`.
+        // Layout: the standard library guarantees that an `IoSliceMut` has the layout of an `iovec`.
         message.msg_hdr.msg_iov = (slice as *mut IoSliceMut<'_>).cast();
         message.msg_hdr.msg_iovlen = 1;
         count += 1;
@@ -83,7 +83,8 @@ fn receive_by<'part>(
     Ok(received)
 }
 
-/// Sends `datagrams` from `parts`, in order, until one is not accepted. At least one was.
+/// Sends `datagrams` from `parts`, in order, until one is not accepted. Returns the number that were accepted, at least
+/// one.
 pub(super) fn send<'part>(
     fd: BorrowedFd<'_>,
     parts: impl Iterator<Item = &'part [u8]>,
@@ -111,7 +112,7 @@ fn send_by<'part>(
             message.msg_hdr.msg_name = name.as_ptr().cast_mut().cast();
             message.msg_hdr.msg_namelen = name.len();
         }
-        // Layout: as above. The kernel only reads, though the field is of a mutable pointer.
+        // Layout: as above. The kernel only reads the bytes, although the field is a mutable pointer.
         message.msg_hdr.msg_iov = (slice as *mut IoSlice<'_>).cast();
         message.msg_hdr.msg_iovlen = 1;
         count += 1;
@@ -119,7 +120,7 @@ fn send_by<'part>(
     call(fd, &mut messages[..count], libc::MSG_DONTWAIT | QUIET)
 }
 
-/// No signal for a peer that has closed, as that of a connected unix socket may have.
+/// Suppresses `SIGPIPE`, which the kernel raises for a connected unix socket whose peer has closed (send(2)).
 #[cfg(not(target_vendor = "apple"))]
 const QUIET: libc::c_int = libc::MSG_NOSIGNAL;
 // Sockets on Darwin get SO_NOSIGPIPE when they are opened.
@@ -127,8 +128,8 @@ const QUIET: libc::c_int = libc::MSG_NOSIGNAL;
 const QUIET: libc::c_int = 0;
 
 const fn empty() -> Message {
-    // SAFETY: numbers and pointers, for all of which zero is a value. musl's has private padding, so that there
-    // is no other way to make one.
+    // SAFETY: every field is a number or a pointer, for which zero is valid. musl's structure has private padding, so
+    // no literal can make one.
     unsafe { mem::zeroed() }
 }
 
@@ -210,7 +211,8 @@ impl Name {
         }
         const { assert!(offset_of!(libc::sockaddr_in, sin_family) == offset_of!(libc::sockaddr_in6, sin6_family)) };
         let name = (&raw const self.0).cast::<libc::sockaddr_in>();
-        // SAFETY: the family says that it is one, whose size and alignment are not more than those of the room.
+        // SAFETY: the family means that the name is a `sockaddr_in`, whose size and alignment do not exceed those of a
+        // `sockaddr_in6`.
         let name = unsafe { name.read() };
         let host = Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr));
         Some(SocketAddrV4::new(host, u16::from_be(name.sin_port)).into())
@@ -243,7 +245,7 @@ mod tests {
             let nowhere = Datagram::default();
 
             let sent = |to: &[Datagram]| send_by(send, far.as_fd(), parts.into_iter(), to);
-            assert_eq!(sent(&[to, to, to, nowhere]), Ok(3), "the failure waits");
+            assert_eq!(sent(&[to, to, to, nowhere]), Ok(3), "the next call returns the failure");
             assert_eq!(sent(&[nowhere, to]), Err(Errno::EDESTADDRREQ));
             assert_eq!(sent(&[to]), Ok(1));
 

@@ -32,7 +32,7 @@ macro_rules! options {
         pub enum SocketOption { $($(#[$doc])* $variant,)* }
 
         impl SocketOption {
-            /// Every option there is.
+            /// Every option.
             pub const ALL: &'static [SocketOption] = &[$(SocketOption::$variant,)*];
 
             /// The name of the option in the TypeScript layer.
@@ -67,9 +67,11 @@ options! {
     ReuseAddress = "reuseAddress": Switch,
     /// Several sockets can be bound to one address (`SO_REUSEPORT`).
     ReusePort = "reusePort": Switch,
-    /// The size of the kernel's receive buffer in bytes (`SO_RCVBUF`). Linux doubles and limits the value.
+    /// The size of the kernel's receive buffer in bytes (`SO_RCVBUF`). Linux doubles and limits the value
+    /// (socket(7)).
     ReceiveBuffer = "receiveBuffer": Count,
-    /// The size of the kernel's send buffer in bytes (`SO_SNDBUF`). Linux doubles and limits the value.
+    /// The size of the kernel's send buffer in bytes (`SO_SNDBUF`). Linux doubles and limits the value
+    /// (socket(7)).
     SendBuffer = "sendBuffer": Count,
     /// The time for which the kernel continues to send after a close; zero makes a close a reset (`SO_LINGER`). Rounded
     /// up to whole seconds.
@@ -80,9 +82,9 @@ options! {
     Ipv6Only = "ipv6Only": Switch,
     /// The number of hops of a packet (`IP_TTL`, `IPV6_UNICAST_HOPS`).
     TimeToLive = "timeToLive": Count,
-    /// Acknowledgements are not delayed until the kernel resets the option (`TCP_QUICKACK`; Linux).
+    /// Acknowledgements are sent immediately, until the kernel clears the option (`TCP_QUICKACK`; Linux, tcp(7)).
     QuickAck = "quickAck": Switch,
-    /// Only full segments are sent while it is on (`TCP_CORK`; Linux).
+    /// While it is on, a partial segment is delayed by up to 200 ms (`TCP_CORK`; Linux, tcp(7)).
     Cork = "cork": Switch,
     /// The socket is writable only while fewer bytes than this are unsent (`TCP_NOTSENT_LOWAT`; Linux).
     UnsentLimit = "unsentLimit": Count,

@@ -44,7 +44,7 @@ pub fn peek(fd: impl AsFd, buffer: &mut [u8]) -> Result<Option<usize>> {
     retry(|| nix::sys::socket::recv(fd, buffer, flags)).map_err(|errno| system(errno, "recv", Some(fd)))
 }
 
-/// Writes from `buffer`. Returns the number of bytes that were accepted, or `None` if none could be.
+/// Writes from `buffer`. Returns the number of bytes that were accepted, or `None` if the call would block.
 ///
 /// For a socket whose peer has closed the error is `EPIPE`, and no signal is raised. For other descriptors the kernel
 /// cannot suppress it: a pipe without a reader raises `SIGPIPE` in a process that does not ignore it. Node.js and Rust
@@ -64,7 +64,7 @@ pub fn write(fd: impl AsFd, buffer: &[u8]) -> Result<Option<usize>> {
 /// As [`write()`], from several buffers as if they were one (`writev(2)`).
 ///
 /// # Errors
-/// `writev`: `EPIPE`, `ECONNRESET`, `EBADF`, ...; `EINVAL` for more than 1024 buffers.
+/// `writev`: `EPIPE`, `ECONNRESET`, `EBADF`, ...; for more than 1024 buffers `EMSGSIZE` (a socket) or `EINVAL`.
 pub fn write_vectored(fd: impl AsFd, buffers: &[IoSlice<'_>]) -> Result<Option<usize>> {
     let fd = fd.as_fd();
     let socket = || sendmsg::<UnixAddr>(fd.as_raw_fd(), buffers, &[], quiet(), None);
@@ -97,7 +97,8 @@ pub fn shutdown(fd: impl AsFd, direction: Direction) -> Result<()> {
 pub fn close(fd: impl IntoRawFd) -> Result<()> {
     let number = fd.into_raw_fd();
     match nix::unistd::close(number) {
-        // Linux has released the number already (close(2)); another call could close a descriptor opened meanwhile.
+        // Linux has released the number already (close(2)). A second call could close a descriptor that another
+        // thread has opened since.
         Ok(()) | Err(Errno::EINTR) => Ok(()),
         Err(errno) => Err(system(errno, "close", Some(number))),
     }

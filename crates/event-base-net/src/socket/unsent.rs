@@ -6,19 +6,19 @@ use std::os::fd::BorrowedFd;
 /// Bytes that were written to a TCP socket and that the peer's kernel has not acknowledged. 0 where the system
 /// does not report it.
 ///
-/// Linux: `SIOCOUTQ` (tcp(7)); the number does not change any more once the connection was reset. Darwin and
-/// FreeBSD: the bytes in the send buffer.
+/// Linux: `SIOCOUTQ` (tcp(7)), a number that no longer changes after a reset. Darwin (`SO_NWRITE`) and FreeBSD
+/// (`FIONWRITE`): the bytes in the send buffer.
 pub(crate) fn unacknowledged(fd: BorrowedFd<'_>) -> usize {
     system::unacknowledged(fd).unwrap_or(0)
 }
 
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+#[cfg(has_send_queue_ioctl)]
 mod system {
     use std::os::fd::{AsRawFd, BorrowedFd};
 
     use nix::libc::c_int;
 
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(not(target_os = "freebsd"))]
     nix::ioctl_read_bad!(send_queue, nix::libc::TIOCOUTQ, c_int);
     #[cfg(target_os = "freebsd")]
     nix::ioctl_read_bad!(send_queue, nix::libc::FIONWRITE, c_int);
@@ -48,7 +48,7 @@ mod system {
     }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_vendor = "apple")))]
+#[cfg(not(any(has_send_queue_ioctl, target_vendor = "apple")))]
 mod system {
     use std::os::fd::BorrowedFd;
 

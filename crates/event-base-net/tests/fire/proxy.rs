@@ -115,7 +115,7 @@ impl Proxy {
                 }
             }
             Completion::Connected { key, result, .. } => {
-                let (route, near) = self.connecting.remove(&key).expect("it was begun");
+                let (route, near) = self.connecting.remove(&key).expect("it was started");
                 let options = self.routes[route].terms.options();
                 match result {
                     Ok(far) => {

@@ -205,7 +205,7 @@ pub fn at_some_pace(mut attempt: impl FnMut(u32) -> Result<(), String>) {
 pub fn await_readable(fd: &impl AsFd) {
     let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
     let timeout = PollTimeout::try_from(PATIENCE).expect("it is short");
-    assert_eq!(poll(&mut fds, timeout), Ok(1), "nothing came");
+    assert_eq!(poll(&mut fds, timeout), Ok(1), "nothing has arrived");
 }
 
 /// Two connected TCP sockets: one for the net, one for the test.
@@ -232,15 +232,15 @@ pub fn closed_port() -> (socket2::Socket, SocketAddr) {
 pub fn silent_port() -> (OwnedFd, Address, Vec<TcpStream>) {
     let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
     let options = socket::BindOptions { backlog: 0, ..socket::BindOptions::default() };
-    let door = socket::listen(&any, &options).expect("a port is free");
-    let address = socket::address(&door).expect("it is bound");
+    let listener = socket::listen(&any, &options).expect("a port is free");
+    let address = socket::address(&listener).expect("it is bound");
     let Address::Internet(number) = address else { panic!("it is an internet address") };
     let mut waiting = Vec::new();
     while let Ok(stream) = TcpStream::connect_timeout(&number, Duration::from_millis(250)) {
         waiting.push(stream);
         assert!(waiting.len() < 10, "the queue never fills");
     }
-    (door, address, waiting)
+    (listener, address, waiting)
 }
 
 /// Reads the rest of a stream that was cut: it ends with a reset, and not as a complete one.

@@ -18,7 +18,7 @@ pub fn loopback() -> Endpoint {
     Endpoint::Bind(Address::internet("127.0.0.1", 0).expect("it is numeric"), BindOptions::default())
 }
 
-/// A proxy with what tests wait for.
+/// A proxy, and waits for its states.
 pub struct Running(pub Proxy);
 
 impl Deref for Running {
@@ -110,18 +110,19 @@ pub fn greeting(client: &mut TcpStream) -> Option<u8> {
 }
 
 /// The number of threads of this process with a name, where the system lists them.
-pub fn threads_named(name: &str) -> usize {
+fn threads_named(name: &str) -> usize {
     let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return 0 };
     let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
     names.filter(|found| found.trim() == name).count()
 }
 
-/// Waits until no thread has a name.
+/// Waits until `count` threads have a name, where the system lists them.
 #[track_caller]
-pub fn until_no_threads(name: &str) {
+pub fn until_threads(name: &str, count: usize) {
+    let wanted = if cfg!(target_os = "linux") { count } else { 0 };
     let give_up = Instant::now() + PATIENCE;
-    while threads_named(name) > 0 {
-        assert!(Instant::now() < give_up, "{} threads do not end", threads_named(name));
+    while threads_named(name) != wanted {
+        assert!(Instant::now() < give_up, "{} threads, not {wanted}", threads_named(name));
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
 }
