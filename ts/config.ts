@@ -84,7 +84,7 @@ export class EventConfig {
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   setMaxDispatchInterval(limits: DispatchInterval): this {
-    const { interval, callbacks, minPriority = 1 } = checkOptions(limits) ?? {}
+    const { interval, callbacks, minPriority = 1 } = checkOptions(limits)
     if (interval !== undefined) checkTimeout('interval', interval)
     if (callbacks !== undefined) checkInteger('callbacks', callbacks, 0, 0x7fff_ffff)
     checkInteger('minPriority', minPriority, 0, 255)

@@ -168,7 +168,7 @@ export class EventBase {
     this.#core.check()
     const number = signalNumber(signal)
     const given = checkOptions(options)
-    const what = given?.persist === undefined ? EV.SIGNAL | EV.PERSIST : EV.SIGNAL
+    const what = given.persist === undefined ? EV.SIGNAL | EV.PERSIST : EV.SIGNAL
     const event = this.#makeEvent(number, what, callback, given)
     shareSignal(this.#core, number)
     return event
@@ -180,12 +180,10 @@ export class EventBase {
     let priority = core.priorities >> 1
     let bits = what
     const given = checkOptions(options)
-    if (given !== undefined) {
-      if (given.priority !== undefined) {
-        priority = checkPriority('options.priority', given.priority, core.priorities)
-      }
-      if (checkBoolean('options.persist', given.persist)) bits |= EV.PERSIST
+    if (given.priority !== undefined) {
+      priority = checkPriority('options.priority', given.priority, core.priorities)
     }
+    if (checkBoolean('options.persist', given.persist)) bits |= EV.PERSIST
     return new Event({ core, fd, what: bits, priority, callback })
   }
 
@@ -231,7 +229,7 @@ export class EventBase {
     what: number,
     options?: { timeout?: number; signal?: AbortSignal },
   ): Promise<number> {
-    const { timeout, signal } = checkOptions(options) ?? {}
+    const { timeout, signal } = checkOptions(options)
     if (timeout !== undefined) checkTimeout('options.timeout', timeout)
     return await waitOnce(
       this.#core,
@@ -259,7 +257,7 @@ export class EventBase {
     what: number,
     options?: { signal?: AbortSignal },
   ): AsyncIterableIterator<number, undefined> {
-    const { signal } = checkOptions(options) ?? {}
+    const { signal } = checkOptions(options)
     return new Watch(this.#core, this.#interest(fd, what), checkAbortSignal('options.signal', signal))
   }
 
@@ -328,7 +326,7 @@ export class EventBase {
    */
   async run(options?: { signal?: AbortSignal }): Promise<LoopResult> {
     this.#core.check()
-    const { signal } = checkOptions(options) ?? {}
+    const { signal } = checkOptions(options)
     this.#core.watchesHost = false
     return await run(this.#core, {
       flags: 0,

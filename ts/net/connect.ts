@@ -160,7 +160,7 @@ function reachable(addresses: string[], local: Local | undefined): string[] {
 export async function connect(base: EventBase, target: Target, options?: ConnectOptions): Promise<number> {
   const sources = Sources.of(base)
   const place = checkTarget('target', target)
-  const how = checkOptions(options) ?? {}
+  const how = checkOptions(options)
   const { timeout, signal, lookup, attemptDelay = ATTEMPT_DELAY } = how
   if (timeout !== undefined) checkTimeout('options.timeout', timeout)
   if (checkTimeout('options.attemptDelay', attemptDelay) < LEAST_DELAY) {

@@ -51,7 +51,7 @@ function count(name: string, text: string, least: number): number {
  * @throws {SystemError} `EBADF` for one that is not open
  */
 export function inheritedDescriptors(options?: InheritedOptions): InheritedDescriptor[] {
-  const unset = checkBoolean('options.unset', checkOptions(options)?.unset)
+  const unset = checkBoolean('options.unset', checkOptions(options).unset)
   const [pid, fds] = [process.env['LISTEN_PID'], process.env['LISTEN_FDS']]
   const fdNames = process.env['LISTEN_FDNAMES']
   try {

@@ -164,7 +164,7 @@ export class TcpProxy implements AsyncDisposable {
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   drain(options?: { timeout?: number | undefined }): Promise<void> {
-    const { timeout } = checkOptions(options) ?? {}
+    const { timeout } = checkOptions(options)
     native.proxyDrain(
       this.#owner,
       timeout === undefined ? NO_TIMEOUT : checkTimeout('options.timeout', timeout),

@@ -282,5 +282,5 @@ export function relay(
   checkFd('b', b)
   if (a === b) throw outOfRange('b', 'another descriptor than "a"', b)
   if (onEnd !== undefined) checkCallback('onEnd', onEnd)
-  return new Relay(base, sources, { a, b }, checkOptions(options) ?? {}, onEnd)
+  return new Relay(base, sources, { a, b }, checkOptions(options), onEnd)
 }

@@ -73,7 +73,7 @@ export function accept(fd: number): number {
  */
 export function connect(target: Target, options?: LocalOptions): number {
   const place = checkNumericTarget('target', target)
-  const local = checkLocal('options', checkOptions(options) ?? {})
+  const local = checkLocal('options', checkOptions(options))
   return at(place, () => native.socketConnect(place.place, place.port, local))
 }
 

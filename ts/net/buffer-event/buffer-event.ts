@@ -59,7 +59,7 @@ export class BufferEvent extends BufferEventSettings {
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
    */
   constructor(base: EventBase, fd: number, options?: BufferEventOptions) {
-    const given = checkOptions(options) ?? {}
+    const given = checkOptions(options)
     checkInteger('fd', fd, -1, 0x7fff_ffff)
     const closesDescriptor = checkSwitchedOn('options.closeOnFree', given.closeOnFree)
     super(base, given)
@@ -251,7 +251,7 @@ export class BufferEvent extends BufferEventSettings {
   connect(target: Target, options?: ConnectOptions): this {
     const socket = this.#channel()
     const place = checkTarget('target', target)
-    const { timeout, ...others } = checkOptions(options) ?? {}
+    const { timeout, ...others } = checkOptions(options)
     if (timeout !== undefined) checkTimeout('options.timeout', timeout)
     throwIfAborted(checkAbortSignal('options.signal', others.signal))
     if (socket.fd >= 0 || socket.connecting) {
@@ -309,7 +309,7 @@ export class BufferEvent extends BufferEventSettings {
    */
   toDuplex(options?: DuplexOptions): BufferEventDuplex {
     this.open()
-    const given = checkOptions(options) ?? {}
+    const given = checkOptions(options)
     this.#duplex ??= new BufferEventDuplex(this, this.flow, given)
     return this.#duplex
   }

@@ -141,7 +141,7 @@ export class BufferEventGroup {
   constructor(base: EventBase, limit: DirectionLimit, options?: { minShare?: number | undefined }) {
     if (!(base instanceof EventBase)) throw wrongType('base', 'an instance of EventBase', base)
     EventBase.coreOf(base).check()
-    const { minShare = 64 } = checkOptions(options) ?? {}
+    const { minShare = 64 } = checkOptions(options)
     this.#base = base
     this.#minShare = checkInteger('options.minShare', minShare, 1, Number.MAX_SAFE_INTEGER)
     this.#waits = this.#wait(limit)

@@ -177,7 +177,7 @@ export abstract class BufferEventSettings {
    */
   trigger(what: number, options?: { ignoreWatermarks?: boolean; defer?: boolean }): this {
     const flow = this.open()
-    const { ignoreWatermarks, defer } = checkOptions(options) ?? {}
+    const { ignoreWatermarks, defer } = checkOptions(options)
     flow.trigger(
       checkDirections(what),
       checkBoolean('options.ignoreWatermarks', ignoreWatermarks),
@@ -195,7 +195,7 @@ export abstract class BufferEventSettings {
    */
   triggerEvent(what: number, options?: { defer?: boolean }): this {
     this.open()
-    const { defer } = checkOptions(options) ?? {}
+    const { defer } = checkOptions(options)
     checkBits('what', what, EVERY_BIT)
     this.callbacks.notifyEvent(what, undefined, checkBoolean('options.defer', defer))
     return this
