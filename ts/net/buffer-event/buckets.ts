@@ -2,12 +2,15 @@
 
 import { EV } from '../../constants.js'
 import type { EventBase } from '../../event-base.js'
-import { outOfRange, wrongType } from '../../validate.js'
+import { checkObject, outOfRange } from '../../validate.js'
 import { checkLimit as checkRate, type RateLimit } from '../rate-group.js'
 import type { Direction } from './flow.js'
 
 /** Rate limits by direction: one value for each of both, or one or two separate ones. */
 export type DirectionLimit = RateLimit | { read?: RateLimit | undefined; write?: RateLimit | undefined }
+
+/** The properties of both forms of a {@link DirectionLimit}. */
+type AnyLimit = Partial<RateLimit> & Exclude<DirectionLimit, RateLimit>
 
 const SECOND = 1000
 /** The longest wait for an empty bucket, in milliseconds, after which it is checked again. */
@@ -58,14 +61,13 @@ export class Bucket {
 
 /** Checks a limit, and returns its buckets by direction. */
 export function checkLimit(base: EventBase, name: string, limit: DirectionLimit): Map<Direction, Bucket> {
-  if (typeof limit !== 'object' || limit === null) throw wrongType(name, 'of type object', limit)
-  const { rate, burst, read, write } = limit as Partial<RateLimit> & { read?: RateLimit; write?: RateLimit }
+  const { rate, burst, read, write } = checkObject<AnyLimit>(name, limit)
   const buckets = new Map<Direction, Bucket>()
   if (rate !== undefined || burst !== undefined) {
     if (read !== undefined || write !== undefined) {
       throw outOfRange(name, 'one rate for both directions, or one for each', 'both')
     }
-    const both = checkRate(name, limit as RateLimit)
+    const both = checkRate(name, { rate, burst } as RateLimit)
     return buckets.set(EV.READ, new Bucket(base, both)).set(EV.WRITE, new Bucket(base, both))
   }
   if (read !== undefined) buckets.set(EV.READ, new Bucket(base, checkRate(`${name}.read`, read)))
