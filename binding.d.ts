@@ -173,9 +173,6 @@ export declare function baseNow(handle: Handle): Outcome<number>
 /** The number that names a base in every call. */
 export declare function baseNumber(owner: ExternalObject<BaseOwner>): number
 
-/** The number of priorities. */
-export declare function basePriorities(handle: Handle): Outcome<number>
-
 /** Replaces the kernel's objects of the base, as a forked child must. */
 export declare function baseReinit(handle: Handle): Outcome<undefined>
 

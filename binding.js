@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { baseActivateByFd, baseActivateBySignal, baseClose, baseCommonTimeout, baseCountEvents, baseDump, baseEvents, baseFeatures, baseGotBreak, baseGotExit, baseLoopBreak, baseLoopContinue, baseLoopExit, baseMaxEvents, baseMethod, baseMonotonic, baseNow, baseNumber, basePriorities, baseReinit, baseSetPriorities, baseShare, baseSignalMethod, baseStats, baseUnwatch, baseUpdateCachedTime, baseWatch, createBase, crossing, datagramAddress, datagramBind, datagramConnect, datagramRecord, eventActivateSignal, eventExpiresAt, eventFinalize, eventIsIdle, eventKeep, eventOnce, eventRemoveTimer, eventSetPriority, logStart, logTake, maxSignal, netClose, netConnect, netConnectFailure, netFailure, netListen, netPause, netPeer, netRelayWith, netResume, netStats, proxyAddress, proxyDrain, proxyEnd, proxyIsOver, proxySetUpstreams, proxyStart, proxyStats, proxyStop, proxyTake, rateGroup, rateGroupClose, rateGroupMembers, rateGroupSetLimit, remoteActivate, remoteAdd, remoteConnect, remoteDel, remoteLoopBreak, remoteLoopExit, runSetRef, runStart, runStop, setErrorFactory, signalReassert, socketAccept, socketAddress, socketCheckListening, socketClose, socketConnect, socketError, socketGetOption, socketListen, socketOptions, socketPair, socketPeer, socketPipe, socketSetCloseOnExec, socketSetNonblocking, socketSetOption, socketShutdown, supportedMethods, watchHost } = nativeBinding
+const { baseActivateByFd, baseActivateBySignal, baseClose, baseCommonTimeout, baseCountEvents, baseDump, baseEvents, baseFeatures, baseGotBreak, baseGotExit, baseLoopBreak, baseLoopContinue, baseLoopExit, baseMaxEvents, baseMethod, baseMonotonic, baseNow, baseNumber, baseReinit, baseSetPriorities, baseShare, baseSignalMethod, baseStats, baseUnwatch, baseUpdateCachedTime, baseWatch, createBase, crossing, datagramAddress, datagramBind, datagramConnect, datagramRecord, eventActivateSignal, eventExpiresAt, eventFinalize, eventIsIdle, eventKeep, eventOnce, eventRemoveTimer, eventSetPriority, logStart, logTake, maxSignal, netClose, netConnect, netConnectFailure, netFailure, netListen, netPause, netPeer, netRelayWith, netResume, netStats, proxyAddress, proxyDrain, proxyEnd, proxyIsOver, proxySetUpstreams, proxyStart, proxyStats, proxyStop, proxyTake, rateGroup, rateGroupClose, rateGroupMembers, rateGroupSetLimit, remoteActivate, remoteAdd, remoteConnect, remoteDel, remoteLoopBreak, remoteLoopExit, runSetRef, runStart, runStop, setErrorFactory, signalReassert, socketAccept, socketAddress, socketCheckListening, socketClose, socketConnect, socketError, socketGetOption, socketListen, socketOptions, socketPair, socketPeer, socketPipe, socketSetCloseOnExec, socketSetNonblocking, socketSetOption, socketShutdown, supportedMethods, watchHost } = nativeBinding
 export { baseActivateByFd }
 export { baseActivateBySignal }
 export { baseClose }
@@ -792,7 +792,6 @@ export { baseMethod }
 export { baseMonotonic }
 export { baseNow }
 export { baseNumber }
-export { basePriorities }
 export { baseReinit }
 export { baseSetPriorities }
 export { baseShare }

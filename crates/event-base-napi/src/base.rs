@@ -37,12 +37,6 @@ pub fn base_features(handle: Handle) -> Outcome<u32> {
     handle.base().features().map(|features| u32::from(features.bits())).into()
 }
 
-/// The number of priorities.
-#[napi(catch_unwind)]
-pub fn base_priorities(handle: Handle) -> Outcome<u32> {
-    handle.base().priorities().map(u32::from).into()
-}
-
 /// Sets the number of priorities, 1 to 255.
 #[napi(catch_unwind)]
 pub fn base_set_priorities(handle: Handle, count: u32) -> Outcome<()> {
