@@ -200,7 +200,7 @@ export declare function baseWatch(handle: Handle, before: boolean): Outcome<numb
 /** An address: a host and a port, a path and -1, or an empty text and -2. */
 export interface BindingAddress {
   /** The numeric host, or the path. */
-  place: string
+  hostOrPath: string
   /** The port, or a negative number that names another kind of address. */
   port: number
 }
@@ -511,13 +511,13 @@ export declare function crossing(): Crossing
 export declare function datagramAddress(record: Uint8Array): Outcome<BindingAddress | undefined | null>
 
 /** Opens a bound UDP socket. Returns the descriptor. */
-export declare function datagramBind(place: string, port: number, reusePort: boolean, ipv6Only: boolean): Outcome<number>
+export declare function datagramBind(hostOrPath: string, port: number, reusePort: boolean, ipv6Only: boolean): Outcome<number>
 
 /** Opens a connected UDP socket. Returns the descriptor. */
-export declare function datagramConnect(place: string, port: number): Outcome<number>
+export declare function datagramConnect(hostOrPath: string, port: number): Outcome<number>
 
 /** The record of an empty datagram for an address. */
-export declare function datagramRecord(place: string, port: number): Outcome<Uint8Array>
+export declare function datagramRecord(hostOrPath: string, port: number): Outcome<Uint8Array>
 
 /** Activates a signal event, whose callback then runs `calls` times. */
 export declare function eventActivateSignal(handle: Handle, event: number, what: number, calls: number): Outcome<undefined>
@@ -693,7 +693,7 @@ export declare function socketCheckListening(fd: number, backlog: number): Outco
 export declare function socketClose(fd: number): Outcome<undefined>
 
 /** Starts to connect. Returns the descriptor. */
-export declare function socketConnect(place: string, port: number, local?: BindingConnectOptions | undefined | null): Outcome<number>
+export declare function socketConnect(hostOrPath: string, port: number, local?: BindingConnectOptions | undefined | null): Outcome<number>
 
 /** Reads `SO_ERROR`, which resets it. Returns the positive error number, or 0. */
 export declare function socketError(fd: number): Outcome<number>
@@ -702,7 +702,7 @@ export declare function socketError(fd: number): Outcome<number>
 export declare function socketGetOption(fd: number, name: string): Outcome<number>
 
 /** Opens a listening socket. Returns the descriptor. */
-export declare function socketListen(place: string, port: number, options: BindingBindOptions): Outcome<number>
+export declare function socketListen(hostOrPath: string, port: number, options: BindingBindOptions): Outcome<number>
 
 /** The names of the options, each with the kind of its value: 0 a switch, 1 a count, 2 a time. */
 export declare function socketOptions(): Array<[string, number]>

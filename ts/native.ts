@@ -85,6 +85,9 @@ export type NativeOwner = ReturnType<typeof native.createBase>
 /** The handle that a thread has of a native base of another thread. */
 export type NativeRemote = ReturnType<typeof native.remoteConnect>
 
+/** An address as the native layer takes and returns it: a host and a port, or a path and the port -1. */
+export type NativeAddress = binding.BindingAddress
+
 /** The number that names a native base in a call. */
 export type NativeHandle = binding.Handle
 

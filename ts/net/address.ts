@@ -3,6 +3,7 @@
 import { isIP } from 'node:net'
 
 import { withAddress as addAddress } from '../errors.js'
+import type { NativeAddress } from '../native.js'
 import { checkInteger, checkObject, outOfRange, wrongType } from '../validate.js'
 
 /** A host and a port. */
@@ -35,12 +36,6 @@ export interface InternetAddress {
 /** The address of a socket. The path of an unnamed unix socket is empty. */
 export type SocketAddress = InternetAddress | UnixPath
 
-/** An address as the native layer takes it: a host and a port, or a path and the port -1. */
-export interface Place {
-  place: string
-  port: number
-}
-
 const UNIX = -1
 
 function isUnixPath(target: Target): target is UnixPath {
@@ -48,48 +43,48 @@ function isUnixPath(target: Target): target is UnixPath {
 }
 
 /** Checks the properties of a target, whose host may be a name. */
-export function checkTarget(name: string, target: Target): Place {
+export function checkTarget(name: string, target: Target): NativeAddress {
   const given = checkObject(name, target)
   if (isUnixPath(given)) {
     if (typeof given.path !== 'string') throw wrongType(`${name}.path`, 'of type string', given.path)
-    return { place: given.path, port: UNIX }
+    return { hostOrPath: given.path, port: UNIX }
   }
   const { host, port } = given
   if (typeof host !== 'string') throw wrongType(`${name}.host`, 'of type string', host)
-  return { place: host, port: checkInteger(`${name}.port`, port, 0, 65_535) }
+  return { hostOrPath: host, port: checkInteger(`${name}.port`, port, 0, 65_535) }
 }
 
 /** Whether an address needs no look-up: a path, or a numeric host. */
-export function isNumeric({ place, port }: Place): boolean {
-  return port === UNIX || isIP(place) !== 0
+export function isNumeric({ hostOrPath, port }: NativeAddress): boolean {
+  return port === UNIX || isIP(hostOrPath) !== 0
 }
 
 /** Checks a target that needs no look-up. */
-export function checkNumericTarget(name: string, target: Target): Place {
+export function checkNumericTarget(name: string, target: Target): NativeAddress {
   const found = checkTarget(name, target)
-  if (found.port !== UNIX && found.place === 'localhost') found.place = '127.0.0.1'
+  if (found.port !== UNIX && found.hostOrPath === 'localhost') found.hostOrPath = '127.0.0.1'
   if (!isNumeric(found)) {
-    throw outOfRange(`${name}.host`, 'a numeric IPv4 or IPv6 address or "localhost"', found.place)
+    throw outOfRange(`${name}.host`, 'a numeric IPv4 or IPv6 address or "localhost"', found.hostOrPath)
   }
   return found
 }
 
 /** An address of the native layer as the public functions return it. */
-export function toAddress({ place, port }: Place): SocketAddress {
-  if (port < 0) return { path: place }
-  return { host: place, port, family: isIP(place) === 6 ? 'IPv6' : 'IPv4' }
+export function toAddress({ hostOrPath, port }: NativeAddress): SocketAddress {
+  if (port < 0) return { path: hostOrPath }
+  return { host: hostOrPath, port, family: isIP(hostOrPath) === 6 ? 'IPv6' : 'IPv4' }
 }
 
 /** Runs a native call that concerns an address, which is added to a system error that it throws. */
-export function at<T>({ place, port }: Place, call: () => T): T {
+export function at<T>({ hostOrPath, port }: NativeAddress, call: () => T): T {
   try {
     return call()
   } catch (error) {
-    throw withAddress(error, { place, port })
+    throw withAddress(error, { hostOrPath, port })
   }
 }
 
 /** Adds an address to a system error. */
-export function withAddress<E>(error: E, { place, port }: Place): E {
-  return addAddress(error, place, port < 0 ? undefined : port)
+export function withAddress<E>(error: E, { hostOrPath, port }: NativeAddress): E {
+  return addAddress(error, hostOrPath, port < 0 ? undefined : port)
 }

@@ -102,7 +102,7 @@ export function checkBindOptions(
 /** Opens a listening socket. `name` is the name of the target in messages. */
 export function listenAt(name: string, target: Target & BindOptions): number {
   const given = checkObject(name, target)
-  const place = checkNumericTarget(name, given)
+  const address = checkNumericTarget(name, given)
   const options = checkBindOptions(name, given)
-  return at(place, () => native.socketListen(place.place, place.port, options))
+  return at(address, () => native.socketListen(address.hostOrPath, address.port, options))
 }

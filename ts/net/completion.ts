@@ -1,7 +1,6 @@
 /** Completions: results of listeners, connects and relays. */
 
-import { crossing, native, type NativeHandle } from '../native.js'
-import type { Place } from './address.js'
+import { crossing, native, type NativeAddress, type NativeHandle } from '../native.js'
 
 interface Keyed {
   /** The key of the source. */
@@ -12,7 +11,7 @@ interface Keyed {
 export interface Accepted extends Keyed {
   kind: 'accepted'
   fd: number
-  peer: Place
+  peer: NativeAddress
 }
 
 /** A listener has failed to accept. */
@@ -94,9 +93,9 @@ function number(index: number): number {
 }
 
 /** The address of a peer: IPv4 from its number, any other from a second call. */
-function peer(handle: NativeHandle, host: number, port: number): Place {
-  if (port < 0) return native.netPeer(handle) ?? { place: '', port: -2 }
-  return { place: `${host >>> 24}.${(host >>> 16) & 255}.${(host >>> 8) & 255}.${host & 255}`, port }
+function peer(handle: NativeHandle, host: number, port: number): NativeAddress {
+  if (port < 0) return native.netPeer(handle) ?? { hostOrPath: '', port: -2 }
+  return { hostOrPath: `${host >>> 24}.${(host >>> 16) & 255}.${(host >>> 8) & 255}.${host & 255}`, port }
 }
 
 function failure(handle: NativeHandle): Error {

@@ -5,9 +5,9 @@ import { isIP } from 'node:net'
 import { type AbortSource, checkAbortSignal, onAbort, throwIfAborted } from '../abort.js'
 import type { SystemError } from '../errors.js'
 import type { EventBase } from '../event-base.js'
-import { native, NO_TIMEOUT } from '../native.js'
+import { native, NO_TIMEOUT, type NativeAddress } from '../native.js'
 import { checkCallback, checkOptions, checkTimeout, outOfRange } from '../validate.js'
-import { at, checkTarget, isNumeric, withAddress, type Place, type Target } from './address.js'
+import { at, checkTarget, isNumeric, withAddress, type Target } from './address.js'
 import type { Connected } from './completion.js'
 import { checkLocal, type Local, type LocalOptions } from './local.js'
 import { resolve, timedOut, type LookupFunction } from './lookup.js'
@@ -35,28 +35,37 @@ const ATTEMPT_DELAY = 250
 const LEAST_DELAY = 10
 
 /** The error of a connect for which every attempt failed: as Node's own, with the code of the first attempt. */
-function allFailed({ place, port }: Place, errors: readonly Error[]): Error {
+function allFailed({ hostOrPath, port }: NativeAddress, errors: readonly Error[]): Error {
   const codes = errors.map((error) => {
     const { code = 'unknown', address = '' } = error as Partial<SystemError>
     return `${code} ${address}`
   })
   const [first] = errors as Partial<SystemError>[]
-  const error = new AggregateError(errors, `connect to ${place} failed at each address: ${codes.join(', ')}`)
+  const error = new AggregateError(
+    errors,
+    `connect to ${hostOrPath} failed at each address: ${codes.join(', ')}`,
+  )
   const { code, errno, syscall } = first ?? {}
-  return Object.assign(error, { code, errno, syscall, address: place, port })
+  return Object.assign(error, { code, errno, syscall, address: hostOrPath, port })
 }
 
-/** The error of a failed connect to `target`, for which `places` were found. */
-function failureOf(target: Place, places: readonly Place[], failure: Connected['failure']): Error {
+/** The error of a failed connect to `target`, for which `addresses` were found. */
+function failureOf(
+  target: NativeAddress,
+  addresses: readonly NativeAddress[],
+  failure: Connected['failure'],
+): Error {
   const { error, attempts } = failure ?? { error: timedOut(target), attempts: [] }
-  const [only] = places
-  if (only !== undefined && places.length === 1) return withAddress(error, only)
+  const [only] = addresses
+  if (only !== undefined && addresses.length === 1) return withAddress(error, only)
   // At the deadline some of the attempts have not failed.
-  if (attempts.length < places.length && (error as SystemError).code === 'ETIMEDOUT') return timedOut(target)
+  if (attempts.length < addresses.length && (error as SystemError).code === 'ETIMEDOUT') {
+    return timedOut(target)
+  }
   const ordered = attempts.toSorted((one, other) => one.address - other.address)
   return allFailed(
     target,
-    ordered.map((attempt) => withAddress(attempt.error, places[attempt.address] ?? target)),
+    ordered.map((attempt) => withAddress(attempt.error, addresses[attempt.address] ?? target)),
   )
 }
 
@@ -69,11 +78,11 @@ interface Attempts {
   local: Local | undefined
 }
 
-/** Connects to one of the places that were found for `target`. */
+/** Connects to one of the addresses that were found for `target`. */
 function connectTo(
   sources: Sources,
-  target: Place,
-  places: readonly Place[],
+  target: NativeAddress,
+  addresses: readonly NativeAddress[],
   { attemptDelay, timeout, signal, local }: Attempts,
 ): Promise<number> {
   return new Promise((resolved, reject) => {
@@ -91,8 +100,8 @@ function connectTo(
     })
     let key: number
     try {
-      key = at(places[0] ?? target, () =>
-        native.netConnect(core.handle, [...places], attemptDelay, timeout, local),
+      key = at(addresses[0] ?? target, () =>
+        native.netConnect(core.handle, [...addresses], attemptDelay, timeout, local),
       )
     } catch (error) {
       stopListening()
@@ -103,7 +112,7 @@ function connectTo(
         if (completion.kind !== 'connected') return
         settle()
         if (completion.fd >= 0) resolved(completion.fd)
-        else reject(failureOf(target, places, completion.failure))
+        else reject(failureOf(target, addresses, completion.failure))
       },
       baseClosed(reason) {
         settle()
@@ -159,7 +168,7 @@ function reachable(addresses: string[], local: Local | undefined): string[] {
  */
 export async function connect(base: EventBase, target: Target, options?: ConnectOptions): Promise<number> {
   const sources = Sources.of(base)
-  const place = checkTarget('target', target)
+  const address = checkTarget('target', target)
   const how = checkOptions(options)
   const { timeout, signal, lookup, attemptDelay = ATTEMPT_DELAY } = how
   if (timeout !== undefined) checkTimeout('options.timeout', timeout)
@@ -169,8 +178,8 @@ export async function connect(base: EventBase, target: Target, options?: Connect
   if (lookup !== undefined) checkCallback('options.lookup', lookup)
   const local = checkLocal('options', how)
   throwIfAborted(checkAbortSignal('options.signal', signal))
-  if (isNumeric(place)) {
-    return await connectTo(sources, place, [place], {
+  if (isNumeric(address)) {
+    return await connectTo(sources, address, [address], {
       attemptDelay,
       timeout: timeout ?? NO_TIMEOUT,
       signal,
@@ -182,9 +191,9 @@ export async function connect(base: EventBase, target: Target, options?: Connect
   const now = (): number => native.baseMonotonic(core.handle)
   const deadline = timeout === undefined ? Infinity : now() + timeout
   const left = (): number => (timeout === undefined ? NO_TIMEOUT : Math.max(deadline - now(), 0))
-  const found = await resolve(core, place, { lookup, timeout: left(), signal })
+  const found = await resolve(core, address, { lookup, timeout: left(), signal })
   core.check()
   throwIfAborted(signal)
-  const places = reachable(found, local).map((address) => ({ place: address, port: place.port }))
-  return await connectTo(sources, place, places, { attemptDelay, timeout: left(), signal, local })
+  const addresses = reachable(found, local).map((hostOrPath) => ({ hostOrPath, port: address.port }))
+  return await connectTo(sources, address, addresses, { attemptDelay, timeout: left(), signal, local })
 }

@@ -1,6 +1,6 @@
 /** Datagrams: UDP sockets, and batches that are received or sent by one call. */
 
-import { crossing, native } from '../native.js'
+import { crossing, native, type NativeAddress } from '../native.js'
 import {
   checkBoolean,
   checkBytes,
@@ -10,14 +10,7 @@ import {
   outOfRange,
   wrongType,
 } from '../validate.js'
-import {
-  at,
-  checkNumericTarget,
-  toAddress,
-  type HostAndPort,
-  type InternetAddress,
-  type Place,
-} from './address.js'
+import { at, checkNumericTarget, toAddress, type HostAndPort, type InternetAddress } from './address.js'
 
 /** An address to receive datagrams at, and the options of the socket. */
 export interface DatagramTarget extends HostAndPort {
@@ -187,11 +180,13 @@ export class DatagramBatch {
   add(bytes: Uint8Array, to?: HostAndPort): boolean {
     checkBytes('bytes', bytes)
     if (bytes.byteLength > this.size) throw outOfRange('bytes', `<= ${this.size} bytes`, bytes.byteLength)
-    const place = to === undefined ? undefined : checkInternet('to', to)
+    const address = to === undefined ? undefined : checkInternet('to', to)
     if (this.#count === this.slots) return false
     const start = this.#count * RECORD
     this.#records.fill(0, start, start + RECORD)
-    if (place !== undefined) this.#records.set(native.datagramRecord(place.place, place.port), start)
+    if (address !== undefined) {
+      this.#records.set(native.datagramRecord(address.hostOrPath, address.port), start)
+    }
     this.#records.writeUInt32LE(bytes.byteLength, start)
     this.data.set(bytes, this.#count * this.size)
     this.#count += 1
@@ -199,10 +194,10 @@ export class DatagramBatch {
   }
 }
 
-function checkInternet(name: string, target: HostAndPort): Place {
-  const place = checkNumericTarget(name, target)
-  if (place.port < 0) throw outOfRange(name, 'a host and a port', place.place)
-  return place
+function checkInternet(name: string, target: HostAndPort): NativeAddress {
+  const address = checkNumericTarget(name, target)
+  if (address.port < 0) throw outOfRange(name, 'a host and a port', address.hostOrPath)
+  return address
 }
 
 function checkBatch(batch: DatagramBatch): DatagramBatch {
@@ -221,10 +216,10 @@ function checkBatch(batch: DatagramBatch): DatagramBatch {
  */
 export function bindDatagram(target: DatagramTarget): number {
   const given = checkObject('target', target)
-  const place = checkInternet('target', given)
+  const address = checkInternet('target', given)
   const reusePort = checkBoolean('target.reusePort', given.reusePort)
   const ipv6Only = checkBoolean('target.ipv6Only', given.ipv6Only)
-  return at(place, () => native.datagramBind(place.place, place.port, reusePort, ipv6Only))
+  return at(address, () => native.datagramBind(address.hostOrPath, address.port, reusePort, ipv6Only))
 }
 
 /**
@@ -237,8 +232,8 @@ export function bindDatagram(target: DatagramTarget): number {
  * @throws {SystemError} `ENETUNREACH`, `EADDRNOTAVAIL`, ... with `address` and `port`
  */
 export function connectDatagram(target: HostAndPort): number {
-  const place = checkInternet('target', target)
-  return at(place, () => native.datagramConnect(place.place, place.port))
+  const address = checkInternet('target', target)
+  return at(address, () => native.datagramConnect(address.hostOrPath, address.port))
 }
 
 /**

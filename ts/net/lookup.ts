@@ -7,8 +7,9 @@ import { constants } from 'node:os'
 import { type AbortSource, onAbort } from '../abort.js'
 import type { Core } from '../core.js'
 import { systemError } from '../errors.js'
+import type { NativeAddress } from '../native.js'
 import { outOfRange, wrongType } from '../validate.js'
-import { withAddress, type Place } from './address.js'
+import { withAddress } from './address.js'
 
 /** An address that was found. */
 export interface FoundAddress {
@@ -32,8 +33,8 @@ export type LookupFunction = (
 ) => unknown
 
 /** The error of a connect that has timed out. */
-export function timedOut(place: Place): Error {
-  return withAddress(systemError(-constants.errno.ETIMEDOUT, 'connect'), place)
+export function timedOut(target: NativeAddress): Error {
+  return withAddress(systemError(-constants.errno.ETIMEDOUT, 'connect'), target)
 }
 
 /** The error of Node's own look-up for a name without an address. `reason` is the resolver's, where it is known. */
@@ -67,13 +68,13 @@ function isPromise(value: unknown): value is PromiseLike<LookupAnswer> {
  */
 export function resolve(
   core: Core,
-  place: Place,
+  target: NativeAddress,
   options: { lookup: LookupFunction | undefined; timeout: number; signal: AbortSource | undefined },
 ): Promise<string[]> {
   const { lookup = lookupInNode as LookupFunction, timeout, signal } = options
-  const host = place.place
+  const host = target.hostOrPath
   return new Promise((resolved, reject) => {
-    const timer = timeout < 0 ? undefined : core.owner.newTimer(() => fail(timedOut(place))).add(timeout)
+    const timer = timeout < 0 ? undefined : core.owner.newTimer(() => fail(timedOut(target))).add(timeout)
     const stopListening = onAbort(signal, fail)
     core.waiting.add(fail)
 

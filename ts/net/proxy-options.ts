@@ -123,7 +123,7 @@ export function checkUpstreams(name: string, list: Upstream | readonly Upstream[
     const each = all.length === 1 ? name : `${name}[${index}]`
     const upstream = checkObject(each, one)
     const target = checkTarget(each, upstream)
-    if (target.place === '') throw outOfRange(`${each}.host`, 'an address or a name', target.place)
+    if (target.hostOrPath === '') throw outOfRange(`${each}.host`, 'an address or a name', target.hostOrPath)
     const weight = checkInteger(`${each}.weight`, upstream.weight ?? 1, 1, MOST_WEIGHT)
     return { target, weight, name: upstreamName(upstream) }
   })

@@ -72,9 +72,9 @@ export function accept(fd: number): number {
  *   `ENETUNREACH`, ...; for a local address `EADDRNOTAVAIL`, `EADDRINUSE`, and `EAFNOSUPPORT` if it is of another family
  */
 export function connect(target: Target, options?: LocalOptions): number {
-  const place = checkNumericTarget('target', target)
+  const remote = checkNumericTarget('target', target)
   const local = checkLocal('options', checkOptions(options))
-  return at(place, () => native.socketConnect(place.place, place.port, local))
+  return at(remote, () => native.socketConnect(remote.hostOrPath, remote.port, local))
 }
 
 /**

@@ -14,7 +14,7 @@ const UNNAMED: i32 = -2;
 #[derive(Debug)]
 pub struct BindingAddress {
     /// The numeric host, or the path.
-    pub place: String,
+    pub host_or_path: String,
     /// The port, or a negative number that names another kind of address.
     pub port: i32,
 }
@@ -22,21 +22,22 @@ pub struct BindingAddress {
 impl From<&Address> for BindingAddress {
     fn from(address: &Address) -> Self {
         match address {
-            Address::Internet(internet) => {
-                BindingAddress { place: address.host().unwrap_or_default(), port: internet.port().into() }
-            }
+            Address::Internet(internet) => BindingAddress {
+                host_or_path: address.host().unwrap_or_default(),
+                port: internet.port().into(),
+            },
             Address::Path(path) => {
-                BindingAddress { place: String::from_utf8_lossy(path).into_owned(), port: PATH }
+                BindingAddress { host_or_path: String::from_utf8_lossy(path).into_owned(), port: PATH }
             }
-            _ => BindingAddress { place: String::new(), port: UNNAMED },
+            _ => BindingAddress { host_or_path: String::new(), port: UNNAMED },
         }
     }
 }
 
 /// The address that TypeScript passes as a host and a port, or as a path and -1.
-pub(crate) fn address(place: String, port: i32) -> Result<Address, Error> {
+pub(crate) fn address(host_or_path: String, port: i32) -> Result<Address, Error> {
     match u16::try_from(port) {
-        Ok(port) => Address::internet(&place, port),
-        Err(_) => Address::path(place),
+        Ok(port) => Address::internet(&host_or_path, port),
+        Err(_) => Address::path(host_or_path),
     }
 }

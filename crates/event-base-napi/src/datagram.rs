@@ -31,23 +31,23 @@ pub(crate) type Record = [u8; RECORD];
 
 /// Opens a bound UDP socket. Returns the descriptor.
 #[napi(catch_unwind)]
-pub fn datagram_bind(place: String, port: i32, reuse_port: bool, ipv6_only: bool) -> Outcome<i32> {
+pub fn datagram_bind(host_or_path: String, port: i32, reuse_port: bool, ipv6_only: bool) -> Outcome<i32> {
     let options = DatagramOptions { reuse_port, ipv6_only };
-    let bound = address(place, port).and_then(|address| socket::bind_datagram(&address, &options));
+    let bound = address(host_or_path, port).and_then(|address| socket::bind_datagram(&address, &options));
     into_number(bound).into()
 }
 
 /// Opens a connected UDP socket. Returns the descriptor.
 #[napi(catch_unwind)]
-pub fn datagram_connect(place: String, port: i32) -> Outcome<i32> {
-    let connected = address(place, port).and_then(|address| socket::connect_datagram(&address));
+pub fn datagram_connect(host_or_path: String, port: i32) -> Outcome<i32> {
+    let connected = address(host_or_path, port).and_then(|address| socket::connect_datagram(&address));
     into_number(connected).into()
 }
 
 /// The record of an empty datagram for an address.
 #[napi(catch_unwind)]
-pub fn datagram_record(place: String, port: i32) -> Outcome<Uint8Array> {
-    let record = address(place, port).map(|address| {
+pub fn datagram_record(host_or_path: String, port: i32) -> Outcome<Uint8Array> {
+    let record = address(host_or_path, port).map(|address| {
         let address = if let Address::Internet(address) = address { Some(address) } else { None };
         encode(&Datagram { address, ..Datagram::default() }).to_vec()
     });
@@ -60,7 +60,10 @@ pub fn datagram_address(record: Uint8Array) -> Outcome<Option<BindingAddress>> {
     let record = Record::try_from(&*record).map_err(|_| Error::OutOfRange("record"));
     let address = record.map(|record| decode(&record).address);
     Outcome(address.map(|address| {
-        address.map(|address| BindingAddress { place: address.ip().to_string(), port: address.port().into() })
+        address.map(|address| BindingAddress {
+            host_or_path: address.ip().to_string(),
+            port: address.port().into(),
+        })
     }))
 }
 

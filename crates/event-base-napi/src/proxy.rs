@@ -103,11 +103,11 @@ pub struct BindingProxyOptions {
 
 fn upstreams(list: Vec<BindingUpstream>) -> Result<Vec<Upstream>, Error> {
     list.into_iter()
-        .map(|BindingUpstream { name, target: BindingAddress { place, port }, weight }| {
+        .map(|BindingUpstream { name, target: BindingAddress { host_or_path, port }, weight }| {
             // TypeScript checks the port; one below 0 means a path.
-            let target = match (Address::internet(&place, port.max(0) as u16), u16::try_from(port)) {
-                (Err(_), Ok(port)) => UpstreamTarget::Name { host: place, port },
-                _ => UpstreamTarget::Address(address(place, port)?),
+            let target = match (Address::internet(&host_or_path, port.max(0) as u16), u16::try_from(port)) {
+                (Err(_), Ok(port)) => UpstreamTarget::Name { host: host_or_path, port },
+                _ => UpstreamTarget::Address(address(host_or_path, port)?),
             };
             Ok(Upstream { name, target, weight })
         })
@@ -124,7 +124,7 @@ impl TryFrom<BindingProxyOptions> for ProxyOptions {
     fn try_from(options: BindingProxyOptions) -> Result<Self, Error> {
         let list = upstreams(options.upstreams)?;
         let listen = match options.listen {
-            Some(place) => Endpoint::Bind(address(place.place, place.port)?, options.bind.into()),
+            Some(given) => Endpoint::Bind(address(given.host_or_path, given.port)?, options.bind.into()),
             None => Endpoint::Inherited(take(options.fd, "accept")?),
         };
         let defaults = HealthOptions::default();

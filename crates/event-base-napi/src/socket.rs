@@ -67,9 +67,9 @@ impl From<BindingBindOptions> for BindOptions {
 
 /// Opens a listening socket. Returns the descriptor.
 #[napi(catch_unwind)]
-pub fn socket_listen(place: String, port: i32, options: BindingBindOptions) -> Outcome<i32> {
+pub fn socket_listen(host_or_path: String, port: i32, options: BindingBindOptions) -> Outcome<i32> {
     let options = options.into();
-    address(place, port).and_then(|address| into_number(socket::listen(&address, &options))).into()
+    address(host_or_path, port).and_then(|address| into_number(socket::listen(&address, &options))).into()
 }
 
 /// Checks that an inherited socket listens. A backlog that is not negative is set, which makes a bound socket listen.
@@ -121,8 +121,8 @@ impl TryFrom<BindingConnectOptions> for ConnectOptions {
 
 /// Starts to connect. Returns the descriptor.
 #[napi(catch_unwind)]
-pub fn socket_connect(place: String, port: i32, local: Option<BindingConnectOptions>) -> Outcome<i32> {
-    let started = address(place, port).and_then(|address| {
+pub fn socket_connect(host_or_path: String, port: i32, local: Option<BindingConnectOptions>) -> Outcome<i32> {
+    let started = address(host_or_path, port).and_then(|address| {
         let options = local.map(ConnectOptions::try_from).transpose()?.unwrap_or_default();
         into_number(socket::connect_with(&address, &options))
     });

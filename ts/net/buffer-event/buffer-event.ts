@@ -250,17 +250,17 @@ export class BufferEvent extends BufferEventSettings {
    */
   connect(target: Target, options?: ConnectOptions): this {
     const socket = this.#channel()
-    const place = checkTarget('target', target)
+    const address = checkTarget('target', target)
     const { timeout, ...others } = checkOptions(options)
     if (timeout !== undefined) checkTimeout('options.timeout', timeout)
     throwIfAborted(checkAbortSignal('options.signal', others.signal))
     if (socket.fd >= 0 || socket.connecting) {
       throw new EventError('ERR_EVENT_ACTIVE', 'The stream has a descriptor, or is connecting')
     }
-    if (isNumeric(place) && Object.values(others).every((value) => value === undefined)) {
-      socket.connect(place, timeout)
+    if (isNumeric(address) && Object.values(others).every((value) => value === undefined)) {
+      socket.connect(address, timeout)
     } else {
-      socket.connectBy(place, async (closed) => {
+      socket.connectBy(address, async (closed) => {
         const attempt = new AbortController()
         const abort = (reason: Error): void => attempt.abort(reason)
         const listeners = [onAbort(others.signal, abort), onAbort(closed, abort)]

@@ -3,8 +3,8 @@
 import { EV } from '../../constants.js'
 import type { Event } from '../../event.js'
 import { EventBase } from '../../event-base.js'
-import { crossing, native } from '../../native.js'
-import { at, withAddress, type Place } from '../address.js'
+import { crossing, native, type NativeAddress } from '../../native.js'
+import { at, withAddress } from '../address.js'
 import { timedOut } from '../lookup.js'
 import { BEV } from './bits.js'
 import { ByteQueue } from './byte-queue.js'
@@ -28,7 +28,7 @@ export class SocketChannel implements Channel {
   #reading = false
   /** Whether the event for writing is pending. */
   #waiting = false
-  #connecting: Place | undefined
+  #connecting: NativeAddress | undefined
   /** Cancels the look-up in progress. */
   #lookUp: AbortController | undefined
   #deadline: Event | undefined
@@ -58,10 +58,10 @@ export class SocketChannel implements Channel {
   }
 
   /** Starts to connect. The result is reported by `onEvent`. */
-  connect(place: Place, timeout: number | undefined): void {
+  connect(target: NativeAddress, timeout: number | undefined): void {
     this.#forget()
-    this.#replace(at(place, () => native.socketConnect(place.place, place.port)))
-    this.#connecting = place
+    this.#replace(at(target, () => native.socketConnect(target.hostOrPath, target.port)))
+    this.#connecting = target
     try {
       this.#wait()
     } catch (error) {
@@ -69,16 +69,16 @@ export class SocketChannel implements Channel {
       throw error
     }
     if (timeout === undefined) return
-    const expire = (): void => this.#flow.callbacks.enter(() => this.#connectFailed(timedOut(place)))
+    const expire = (): void => this.#flow.callbacks.enter(() => this.#connectFailed(timedOut(target)))
     this.#deadline = this.#flow.base.newTimer(expire, { priority: this.#priority() }).add(timeout)
   }
 
   /** Connects by an asynchronous function, which can look up names. The result is reported by `onEvent` in the loop. */
-  connectBy(place: Place, attempt: (signal: AbortSignal) => Promise<number>): void {
+  connectBy(target: NativeAddress, attempt: (signal: AbortSignal) => Promise<number>): void {
     this.#forget()
     const lookUp = new AbortController()
     this.#lookUp = lookUp
-    this.#connecting = place
+    this.#connecting = target
     void this.#await(attempt(lookUp.signal), lookUp.signal)
   }
 
@@ -257,9 +257,9 @@ export class SocketChannel implements Channel {
   }
 
   #connectFailed(error: Error): void {
-    const place = this.#connecting as Place
+    const target = this.#connecting as NativeAddress
     native.socketClose(this.#release())
-    this.#failed(withAddress(error, place) as Error, false)
+    this.#failed(withAddress(error, target) as Error, false)
   }
 
   #failed(error: Error, defer: boolean): void {

@@ -37,7 +37,7 @@ pub fn net_connect(
     local: Option<BindingConnectOptions>,
 ) -> Outcome<f64> {
     let addresses: Result<Vec<_>, _> =
-        addresses.into_iter().map(|one| address(one.place, one.port)).collect();
+        addresses.into_iter().map(|one| address(one.host_or_path, one.port)).collect();
     let started = addresses.and_then(|addresses| {
         let request = ConnectRequest {
             timeout: duration(timeout),
