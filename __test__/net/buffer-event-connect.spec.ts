@@ -5,6 +5,7 @@ import { BEV, BufferEvent, socket } from '../../net.js'
 import { readText, openPair, writeText } from '../support/descriptors.js'
 import { refusal, rejectionOf } from '../support/errors.js'
 import {
+  anyPort,
   baseOn,
   closedPort,
   LOOPBACK,
@@ -26,7 +27,7 @@ function calls(stream: BufferEvent): unknown[] {
 
 test('a name is looked up, and bytes that were written before are sent after the connect', async () => {
   const base = await running()
-  const listening = socket.listen({ host: LOOPBACK, port: 0 })
+  const listening = socket.listen(anyPort)
   const stream = new BufferEvent(base, -1)
   const events = calls(stream)
   stream.connect({ host: 'localhost', port: portOf(socket.address(listening)) }).write('by name')
@@ -107,7 +108,7 @@ test('an attempt can be cancelled by its abort signal, and by closing', async ()
 
 test('BufferEvent.connect() resolves with a stream, or rejects and leaves no descriptor open', async () => {
   const base = await running()
-  const listening = socket.listen({ host: LOOPBACK, port: 0 })
+  const listening = socket.listen(anyPort)
   const stream = await BufferEvent.connect(base, socket.address(listening), { readLow: 3 })
   expect(stream.watermarks.readLow).toBe(3)
   expect(stream.enabled).toBe(EV.WRITE)

@@ -11,6 +11,7 @@ import { EV, LoopResult, type EventBase } from '../../index.js'
 import { BufferEvent, socket, type BufferEventDuplex, type DuplexOptions } from '../../net.js'
 import { refusal } from '../support/errors.js'
 import {
+  anyPort,
   baseOn,
   connection,
   drain,
@@ -381,7 +382,7 @@ describe('members of net.Socket', () => {
 describe('a connect in progress', () => {
   test('is reported when it succeeds, and bytes that were written before are sent', async () => {
     const base = await running()
-    const listening = socket.listen({ host: LOOPBACK, port: 0 })
+    const listening = socket.listen(anyPort)
     const stream = new BufferEvent(base, -1)
     stream.connect(socket.address(listening))
     const duplex = stream.toDuplex()

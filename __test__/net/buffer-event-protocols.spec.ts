@@ -10,7 +10,7 @@ import { expect, onTestFinished, test } from 'vitest'
 
 import type { EventBase } from '../../index.js'
 import { BufferEvent, listen, type BufferEventDuplex } from '../../net.js'
-import { drain, LOOPBACK, openDescriptors, pattern, running, until } from './support.js'
+import { anyPort, drain, LOOPBACK, openDescriptors, pattern, running, until } from './support.js'
 
 const key = readFileSync(new URL('../fixtures/tls/key.pem', import.meta.url))
 const cert = readFileSync(new URL('../fixtures/tls/cert.pem', import.meta.url))
@@ -29,7 +29,7 @@ async function dial(base: EventBase, port: number): Promise<BufferEventDuplex> {
 
 /** Accepts connections in the loop of the base, and returns the port. */
 function accept(base: EventBase, onConnection: (duplex: BufferEventDuplex) => void): number {
-  const listener = listen(base, { host: LOOPBACK, port: 0 }, (fd) => {
+  const listener = listen(base, anyPort, (fd) => {
     onConnection(new BufferEvent(base, fd).toDuplex())
   })
   return listener.address.port

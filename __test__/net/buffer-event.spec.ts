@@ -14,7 +14,7 @@ import {
 } from '../support/descriptors.js'
 import { openBase } from '../support/base.js'
 import { refusal, thrownBy } from '../support/errors.js'
-import { closedPort, LOOPBACK, pattern, portOf } from './support.js'
+import { anyPort, closedPort, LOOPBACK, pattern, portOf } from './support.js'
 
 type Call = [what: 'read' | 'write', length: number] | ['event', what: number]
 
@@ -368,7 +368,7 @@ describe('the end', () => {
 
   test('a reset is an error of reading', () => {
     const base = openBase()
-    const listening = socket.listen({ host: LOOPBACK, port: 0 })
+    const listening = socket.listen(anyPort)
     const client = socket.connect({ host: LOOPBACK, port: portOf(socket.address(listening)) })
     const server = socket.accept(listening)
     socket.close(listening)
@@ -388,7 +388,7 @@ describe('the end', () => {
 describe('connecting', () => {
   test('reports CONNECTED and then sends bytes that were written before', () => {
     const base = openBase()
-    const listening = socket.listen({ host: LOOPBACK, port: 0 })
+    const listening = socket.listen(anyPort)
     const calls: number[] = []
     const stream = new BufferEvent(base, -1, {
       onEvent: (what) => calls.push(what),

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest'
 
 import { connect, listen, socket } from '../../net.js'
-import { baseOn, LOOPBACK, openDescriptors, portOf, running, silence, until } from './support.js'
+import { anyPort, baseOn, LOOPBACK, openDescriptors, portOf, running, silence, until } from './support.js'
 
 describe('a connect', () => {
   test('uses the local address that it is given', async () => {
     const base = await running()
     const peers: unknown[] = []
-    const listener = listen(base, { host: LOOPBACK, port: 0 }, (fd, peer) => {
+    const listener = listen(base, anyPort, (fd, peer) => {
       peers.push(peer)
       socket.close(fd)
     })
@@ -59,7 +59,7 @@ describe('a connect', () => {
 
   test('that is reset before the loop polls fails with ECONNRESET', async () => {
     const base = baseOn()
-    const listening = socket.listen({ host: LOOPBACK, port: 0 })
+    const listening = socket.listen(anyPort)
     const before = openDescriptors()
     const attempt = connect(base, { host: LOOPBACK, port: portOf(socket.address(listening)) })
     let fd = -1

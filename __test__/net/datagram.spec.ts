@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest'
 
 import { EV } from '../../index.js'
 import { DatagramBatch, socket, type InternetAddress } from '../../net.js'
-import { folder, LOOPBACK, openDescriptors, pattern, running, thrown, until } from './support.js'
+import { anyPort, folder, LOOPBACK, openDescriptors, pattern, running, thrown, until } from './support.js'
 
 function bind(host = LOOPBACK): { fd: number; address: InternetAddress } {
   const fd = socket.bindDatagram({ host, port: 0 })
@@ -188,7 +188,7 @@ test('receiving repeatedly uses no more memory', () => {
 
 test('ports are shared if both sockets allow it, and refused otherwise', () => {
   const before = openDescriptors()
-  const first = socket.bindDatagram({ host: LOOPBACK, port: 0, reusePort: true })
+  const first = socket.bindDatagram({ ...anyPort, reusePort: true })
   const { port } = socket.address(first) as InternetAddress
   const second = socket.bindDatagram({ host: LOOPBACK, port, reusePort: true })
   expect(thrown(() => socket.bindDatagram({ host: LOOPBACK, port }))).toMatchObject({

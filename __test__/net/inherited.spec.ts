@@ -5,11 +5,9 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 
 import { inheritedDescriptors, listen, socket } from '../../net.js'
-import { baseOn, dial, folder, LOOPBACK, openDescriptors, portOf, running, thrown, until } from './support.js'
+import { anyPort, baseOn, dial, folder, openDescriptors, portOf, running, thrown, until } from './support.js'
 
 const fixture = fileURLToPath(new URL('../fixtures/activated.ts', import.meta.url))
-const anyPort = { host: LOOPBACK, port: 0 }
-
 describe('an inherited descriptor', () => {
   test('accepts connections, and is closed with its listener', async () => {
     const base = await running()

@@ -6,6 +6,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { LoopFlag } from '../../index.js'
 import { listen, socket, type BindOptions, type ListenOptions } from '../../net.js'
 import {
+  anyPort,
   baseOn,
   dial,
   folder,
@@ -17,8 +18,6 @@ import {
   thrown,
   until,
 } from './support.js'
-
-const anyPort = { host: LOOPBACK, port: 0 }
 
 /** The descriptor of the first connection that a listener with these options accepts. */
 async function firstConnection(options: ListenOptions): Promise<number> {

@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { EventBase, LoopFlag, LoopResult } from '../../index.js'
 import { listen, socket, type SocketAddress } from '../../net.js'
 import {
+  anyPort,
   baseOn,
   dial,
   everyMethod,
@@ -18,8 +19,6 @@ import {
   thrown,
   until,
 } from './support.js'
-
-const anyPort = { host: LOOPBACK, port: 0 }
 
 describe.each(everyMethod)('on %s', (method) => {
   test('connections are reported with their descriptor and their peer', async () => {

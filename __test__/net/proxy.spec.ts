@@ -6,6 +6,7 @@ import { expect, onTestFinished, test } from 'vitest'
 
 import { proxy, socket, type TcpProxy, type ProxyOptions, type ProxyProblem } from '../../net.js'
 import {
+  anyPort,
   closedPort,
   dial,
   drain,
@@ -19,11 +20,9 @@ import {
   until,
 } from './support.js'
 
-const anywhere = { host: LOOPBACK, port: 0 }
-
 /** Starts a proxy; it is closed after the test. */
 async function started(options: Partial<ProxyOptions> & Pick<ProxyOptions, 'upstream'>): Promise<TcpProxy> {
-  const made = await proxy({ listen: anywhere, threads: 2, ...options })
+  const made = await proxy({ listen: anyPort, threads: 2, ...options })
   onTestFinished(() => made.close().catch(() => {}))
   return made
 }
@@ -171,7 +170,7 @@ test('a drain ends after its timeout', async () => {
 test('close() leaves no descriptor open, and is idempotent', async () => {
   const upstream = await echo()
   const before = openDescriptors()
-  const running = await proxy({ listen: anywhere, upstream, threads: 4 })
+  const running = await proxy({ listen: anyPort, upstream, threads: 4 })
   expect(openDescriptors()).toBeGreaterThan(before + 4)
   await running.close()
   await running.close()
@@ -186,7 +185,7 @@ test('close() leaves no descriptor open, and is idempotent', async () => {
 test('a proxy is closed at the end of its scope', async () => {
   let port = 0
   {
-    await using running = await proxy({ listen: anywhere, upstream: await echo(), threads: 1 })
+    await using running = await proxy({ listen: anyPort, upstream: await echo(), threads: 1 })
     port = portOf(running.address)
   }
   await expect(dial(port)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
@@ -217,7 +216,7 @@ test('a bound path is removed, and an inherited descriptor is used', async () =>
   await atPath.close()
   expect(existsSync(path)).toBe(false)
 
-  const fd = socket.listen(anywhere)
+  const fd = socket.listen(anyPort)
   const inherited = await started({ upstream, listen: { fd } })
   const client = await dial(portOf(inherited.address))
   client.end('x')
@@ -243,7 +242,7 @@ test('a path is removed at the start of a drain, and the path of a successor sta
 })
 
 test('a client that closes while its upstream does not answer ends the connect', async () => {
-  const silent = socket.listen({ ...anywhere, backlog: 1 })
+  const silent = socket.listen({ ...anyPort, backlog: 1 })
   onTestFinished(() => socket.close(silent))
   const port = portOf(socket.address(silent))
   // Two connections fill the queue of the listener, which then ignores further ones.
@@ -296,33 +295,33 @@ const wrong: [string, string, object][] = [
   ['ERR_OUT_OF_RANGE', 'options.listen.host', { listen: { host: 'example.org', port: 1 }, upstream }],
   ['ERR_OUT_OF_RANGE', 'options.listen.port', { listen: { host: LOOPBACK, port: 65_536 }, upstream }],
   ['ERR_OUT_OF_RANGE', 'options.listen.fd', { listen: { fd: -1 }, upstream }],
-  ['ERR_OUT_OF_RANGE', 'options.listen.batch', { listen: { ...anywhere, batch: 0 }, upstream }],
-  ['ERR_INVALID_ARG_TYPE', 'options.upstream', { listen: anywhere }],
-  ['ERR_OUT_OF_RANGE', 'options.upstream', { listen: anywhere, upstream: [] }],
-  ['ERR_OUT_OF_RANGE', 'options.upstream', { listen: anywhere, upstream: [upstream, upstream] }],
-  ['ERR_OUT_OF_RANGE', 'options.upstream.weight', { listen: anywhere, upstream: { ...upstream, weight: 0 } }],
-  ['ERR_OUT_OF_RANGE', 'options.threads', { listen: anywhere, upstream, threads: 0 }],
-  ['ERR_OUT_OF_RANGE', 'options.threads', { listen: anywhere, upstream, threads: Number.NaN }],
-  ['ERR_OUT_OF_RANGE', 'options.threads', { listen: anywhere, upstream, threads: 1025 }],
-  ['ERR_INVALID_ARG_TYPE', 'options.threads', { listen: anywhere, upstream, threads: '2' }],
-  ['ERR_OUT_OF_RANGE', 'options.balance', { listen: anywhere, upstream, balance: 'random' }],
-  ['ERR_OUT_OF_RANGE', 'options.connectTimeout', { listen: anywhere, upstream, connectTimeout: -1 }],
-  ['ERR_OUT_OF_RANGE', 'options.idleTimeout', { listen: anywhere, upstream, idleTimeout: Number.NaN }],
-  ['ERR_OUT_OF_RANGE', 'options.limit.rate', { listen: anywhere, upstream, limit: { rate: 0 } }],
+  ['ERR_OUT_OF_RANGE', 'options.listen.batch', { listen: { ...anyPort, batch: 0 }, upstream }],
+  ['ERR_INVALID_ARG_TYPE', 'options.upstream', { listen: anyPort }],
+  ['ERR_OUT_OF_RANGE', 'options.upstream', { listen: anyPort, upstream: [] }],
+  ['ERR_OUT_OF_RANGE', 'options.upstream', { listen: anyPort, upstream: [upstream, upstream] }],
+  ['ERR_OUT_OF_RANGE', 'options.upstream.weight', { listen: anyPort, upstream: { ...upstream, weight: 0 } }],
+  ['ERR_OUT_OF_RANGE', 'options.threads', { listen: anyPort, upstream, threads: 0 }],
+  ['ERR_OUT_OF_RANGE', 'options.threads', { listen: anyPort, upstream, threads: Number.NaN }],
+  ['ERR_OUT_OF_RANGE', 'options.threads', { listen: anyPort, upstream, threads: 1025 }],
+  ['ERR_INVALID_ARG_TYPE', 'options.threads', { listen: anyPort, upstream, threads: '2' }],
+  ['ERR_OUT_OF_RANGE', 'options.balance', { listen: anyPort, upstream, balance: 'random' }],
+  ['ERR_OUT_OF_RANGE', 'options.connectTimeout', { listen: anyPort, upstream, connectTimeout: -1 }],
+  ['ERR_OUT_OF_RANGE', 'options.idleTimeout', { listen: anyPort, upstream, idleTimeout: Number.NaN }],
+  ['ERR_OUT_OF_RANGE', 'options.limit.rate', { listen: anyPort, upstream, limit: { rate: 0 } }],
   [
     'ERR_OUT_OF_RANGE',
     'options.totalLimit.burst',
-    { listen: anywhere, upstream, totalLimit: { rate: 1, burst: 0 } },
+    { listen: anyPort, upstream, totalLimit: { rate: 1, burst: 0 } },
   ],
-  ['ERR_INVALID_ARG_TYPE', 'options', { listen: anywhere, upstream, totalLimit: 5 }],
-  ['ERR_OUT_OF_RANGE', 'options.proxyProtocol', { listen: anywhere, upstream, proxyProtocol: 3 }],
-  ['ERR_OUT_OF_RANGE', 'options.health.failures', { listen: anywhere, upstream, health: { failures: 0 } }],
+  ['ERR_INVALID_ARG_TYPE', 'options', { listen: anyPort, upstream, totalLimit: 5 }],
+  ['ERR_OUT_OF_RANGE', 'options.proxyProtocol', { listen: anyPort, upstream, proxyProtocol: 3 }],
+  ['ERR_OUT_OF_RANGE', 'options.health.failures', { listen: anyPort, upstream, health: { failures: 0 } }],
   [
     'ERR_OUT_OF_RANGE',
     'options.health.maxBackoff',
-    { listen: anywhere, upstream, health: { backoff: 2, maxBackoff: 1 } },
+    { listen: anyPort, upstream, health: { backoff: 2, maxBackoff: 1 } },
   ],
-  ['ERR_INVALID_ARG_TYPE', 'options.onProblem', { listen: anywhere, upstream, onProblem: 1 }],
+  ['ERR_INVALID_ARG_TYPE', 'options.onProblem', { listen: anyPort, upstream, onProblem: 1 }],
 ]
 
 test.each(wrong)('%s for %s', async (code, what, options) => {

@@ -3,20 +3,19 @@ import { describe, expect, test } from 'vitest'
 import type { EventBase } from '../../index.js'
 import { RateGroup, relay, socket, type RateLimit } from '../../net.js'
 import { atSomePace } from '../support/base.js'
-import { baseOn, connection, everyMethod, running, sleep, thrown, until } from './support.js'
+import { baseOn, everyMethod, openRelay, running, sleep, thrown, until } from './support.js'
 
 const BLOCK = Buffer.alloc(65_536, 7)
 
 /** A relay in the group whose client sends as much as it can, to a server that reads everything. */
 async function greedy(base: EventBase, group: RateGroup) {
-  const [a, b] = [await connection(), await connection()]
+  const { a, b, pipe } = await openRelay(base, { group })
   for (const { far } of [a, b]) far.on('error', () => {})
   const more = (): void => {
     while (!a.far.destroyed && a.far.write(BLOCK));
   }
   a.far.on('drain', more)
   b.far.resume()
-  const pipe = relay(base, a.fd, b.fd, { group })
   more()
   return pipe
 }

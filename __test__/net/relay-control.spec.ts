@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { EV, type EventBase } from '../../index.js'
 import { connect, listen, relay, socket, type Relay, type RelayEnd, type RelayOptions } from '../../net.js'
 import {
+  anyPort,
   baseOn,
   closedPort,
   connection,
@@ -12,6 +13,7 @@ import {
   everyMethod,
   LOOPBACK,
   openDescriptors,
+  openRelay,
   pattern,
   portOf,
   running,
@@ -25,9 +27,7 @@ import {
 describe.each(everyMethod)('on %s', (method) => {
   test('a paused relay reads nothing, and continues where it stopped', async () => {
     const base = await running(method)
-    const [a, b] = [await connection(), await connection()]
-    const ended = deferred<RelayEnd>()
-    const pipe = relay(base, a.fd, b.fd, { idleTimeout: 30 }, ended.resolve)
+    const { a, b, pipe, ended } = await openRelay(base, { idleTimeout: 30 })
     pipe.pause()
     pipe.pause()
     expect(pipe.paused).toBe(true)
@@ -42,7 +42,7 @@ describe.each(everyMethod)('on %s', (method) => {
     expect(pipe.paused).toBe(false)
     expect(String(await drain(b.far))).toBe('question')
     expect(String(await drain(a.far))).toBe('answer')
-    expect(await ended.promise).toMatchObject({ reason: 'end', bytesAToB: 8, bytesBToA: 6 })
+    expect(await ended).toMatchObject({ reason: 'end', bytesAToB: 8, bytesBToA: 6 })
     pipe.pause()
     pipe.resume()
     expect(pipe.paused).toBe(false)
@@ -50,11 +50,9 @@ describe.each(everyMethod)('on %s', (method) => {
 
   test('the prefix of each direction is sent before the bytes that the relay reads', async () => {
     const base = await running(method)
-    const [a, b] = [await connection(), await connection()]
-    const ended = deferred<RelayEnd>()
     const aToB = pattern(300_000, 1)
     const prefix = { aToB, bToA: Buffer.from('HTTP/1.1 200 Connection established\r\n\r\n') }
-    relay(base, a.fd, b.fd, { prefix }, ended.resolve)
+    const { a, b, ended } = await openRelay(base, { prefix })
     const wanted = Buffer.concat([aToB, Buffer.from('and more')])
     // The relay has copied the prefix.
     aToB.fill(0)
@@ -62,7 +60,7 @@ describe.each(everyMethod)('on %s', (method) => {
     b.far.end('hello')
     expect((await drain(b.far)).equals(wanted)).toBe(true)
     expect(String(await drain(a.far))).toBe(`${prefix.bToA}hello`)
-    const { reason, bytesAToB, bytesBToA } = await ended.promise
+    const { reason, bytesAToB, bytesBToA } = await ended
     expect([reason, bytesAToB, bytesBToA]).toEqual(['end', 300_008, prefix.bToA.length + 5])
   })
 
@@ -114,16 +112,14 @@ describe.each(everyMethod)('on %s', (method) => {
   test('all bytes arrive, with every kind of transfer', async () => {
     const base = await running(method)
     for (const transfer of ['adaptive', 'copy', 'splice'] as const) {
-      const [a, b] = [await connection(), await connection()]
-      const ended = deferred<RelayEnd>()
-      relay(base, a.fd, b.fd, { transfer }, ended.resolve)
+      const { a, b, ended } = await openRelay(base, { transfer })
       const [there, back] = [pattern(3_000_000, 1), pattern(1_000_000, 2)]
       a.far.end(there)
       b.far.end(back)
       const [atB, atA] = await Promise.all([drain(b.far), drain(a.far)])
       expect(atB.equals(there)).toBe(true)
       expect(atA.equals(back)).toBe(true)
-      const { bytesSpliced } = await ended.promise
+      const { bytesSpliced } = await ended
       if (transfer === 'copy') expect(bytesSpliced).toBe(0)
       if (transfer === 'splice' && process.platform === 'linux') expect(bytesSpliced).toBeGreaterThan(0)
     }
@@ -157,13 +153,11 @@ test('a relay that has failed can be paused, resumed, queried and closed before 
 test('pipes are closed with the last relay', async () => {
   const base = await running()
   const before = openDescriptors()
-  const [a, b] = [await connection(), await connection()]
-  const ended = deferred<RelayEnd>()
-  relay(base, a.fd, b.fd, { transfer: 'splice' }, ended.resolve)
+  const { a, b, ended } = await openRelay(base, { transfer: 'splice' })
   a.far.end(pattern(2_000_000, 1))
   b.far.end()
   expect((await drain(b.far)).length).toBe(2_000_000)
-  expect((await ended.promise).reason).toBe('end')
+  expect((await ended).reason).toBe('end')
   for (const { far } of [a, b]) far.destroy()
   await until(() => openDescriptors() === before, 'every descriptor to be closed')
 })
@@ -202,7 +196,7 @@ test.each(actions)('an onEnd that %s is called once', async (_what, action) => {
 test('a proxy needs no callback between accepting and relaying', async () => {
   const base = await running()
   const port = await serve((peer) => peer.pipe(peer))
-  const listener = listen(base, { host: LOOPBACK, port: 0 }, (fd) => {
+  const listener = listen(base, anyPort, (fd) => {
     relay(base, fd, socket.connect({ host: LOOPBACK, port }), { connectTimeout: 60_000 })
   })
   const client = await dial(portOf(listener.address))

@@ -7,14 +7,15 @@ import { Feature, type EventBase } from '../../index.js'
 import { connect, listen, relay, socket, type RelayEnd } from '../../net.js'
 import { atSomePace } from '../support/base.js'
 import {
+  anyPort,
   baseOn,
-  connection,
   deferred,
   dial,
   drain,
   everyMethod,
   LOOPBACK,
   openDescriptors,
+  openRelay,
   pattern,
   portOf,
   readToReset,
@@ -30,9 +31,7 @@ describe.each(everyMethod)('on %s', (method) => {
   test('a reset is forwarded as a reset, not as an end', async () => {
     const base = await running(method)
     const before = openDescriptors()
-    const ended = deferred<RelayEnd>()
-    const [a, b] = [await connection(), await connection()]
-    relay(base, a.fd, b.fd, {}, ended.resolve)
+    const { a, b, ended } = await openRelay(base)
     const received: Buffer[] = []
     b.far.on('data', (chunk: Buffer) => received.push(chunk))
     const broken = deferred<Error>()
@@ -40,7 +39,7 @@ describe.each(everyMethod)('on %s', (method) => {
     a.far.write('half a mess')
     await until(() => received.length > 0)
     a.far.resetAndDestroy()
-    const end = await ended.promise
+    const end = await ended
     expect(end).toMatchObject({
       reason: 'error',
       bytesAToB: 11,
@@ -54,9 +53,7 @@ describe.each(everyMethod)('on %s', (method) => {
   test('a client that resets its connection in the middle of a transfer closes that of the upstream', async () => {
     const base = await running(method)
     const before = openDescriptors()
-    const ended = deferred<RelayEnd>()
-    const [a, b] = [await connection(), await connection()]
-    relay(base, a.fd, b.fd, {}, ended.resolve)
+    const { a, b, ended } = await openRelay(base)
     b.far.on('error', () => {})
     const block = pattern(1_000_000, 1)
     const more = (): void => {
@@ -65,15 +62,14 @@ describe.each(everyMethod)('on %s', (method) => {
     b.far.on('drain', more)
     more()
     a.far.once('data', () => a.far.resetAndDestroy())
-    expect((await ended.promise).reason).toBe('error')
+    expect((await ended).reason).toBe('error')
     await until(() => b.far.destroyed, 'the connection of the upstream to be closed')
     await until(() => openDescriptors() === before, 'every descriptor to be closed')
   })
 
   test('a relay with one direction ended, and no traffic, uses no CPU time', async () => {
     const base = await running(method)
-    const [a, b] = [await connection(), await connection()]
-    const pipe = relay(base, a.fd, b.fd)
+    const { a, b, pipe } = await openRelay(base)
     a.far.end()
     await drain(b.far)
     await atSomePace(async (pace) => {
@@ -91,7 +87,7 @@ test('a connect to an upstream that does not answer times out, and the client re
   const base = await running()
   const upstream = { host: LOOPBACK, port: await silentPort() }
   const failures: unknown[] = []
-  const listener = listen(base, { host: LOOPBACK, port: 0 }, async (fd) => {
+  const listener = listen(base, anyPort, async (fd) => {
     try {
       relay(base, fd, await connect(base, upstream, { timeout: 50 }))
     } catch (error) {
@@ -108,7 +104,7 @@ test('a relay to an upstream that accepts and sends nothing ends at its idle tim
   const base = await running()
   const port = await serve(() => {})
   const ended = deferred<RelayEnd>()
-  const listener = listen(base, { host: LOOPBACK, port: 0 }, async (fd) => {
+  const listener = listen(base, anyPort, async (fd) => {
     const there = await connect(base, { host: LOOPBACK, port })
     relay(base, fd, there, { idleTimeout: 80 }, ended.resolve)
   })

@@ -6,6 +6,7 @@ import { EventBase, LoopResult } from '../../index.js'
 import { connect, listen, relay, socket, type RelayEnd } from '../../net.js'
 import { atSomePace } from '../support/base.js'
 import {
+  anyPort,
   baseOn,
   connection,
   deferred,
@@ -14,6 +15,7 @@ import {
   everyMethod,
   LOOPBACK,
   openDescriptors,
+  openRelay,
   pattern,
   portOf,
   readToReset,
@@ -25,16 +27,14 @@ import {
 describe.each(everyMethod)('on %s', (method) => {
   test('bytes pass in both directions at the same time, and each end is forwarded', async () => {
     const base = await running(method)
-    const ended = deferred<RelayEnd>()
-    const [a, b] = [await connection(), await connection()]
-    const pipe = relay(base, a.fd, b.fd, {}, ended.resolve)
+    const { a, b, pipe, ended } = await openRelay(base)
     const [there, back] = [pattern(7_000_000, 1), pattern(5_000_000, 2)]
     a.far.end(there)
     b.far.end(back)
     const [atB, atA] = await Promise.all([drain(b.far), drain(a.far)])
     expect(atB.equals(there)).toBe(true)
     expect(atA.equals(back)).toBe(true)
-    const end = await ended.promise
+    const end = await ended
     expect(end).toEqual({
       bytesAToB: 7_000_000,
       bytesBToA: 5_000_000,
@@ -53,7 +53,7 @@ describe.each(everyMethod)('on %s', (method) => {
       void drain(peer).then((request) => peer.end(`${request.length} bytes`))
     })
     const ends: RelayEnd[] = []
-    const listener = listen(base, { host: LOOPBACK, port: 0 }, async (fd) => {
+    const listener = listen(base, anyPort, async (fd) => {
       relay(base, fd, await connect(base, { host: LOOPBACK, port }), {}, (end) => ends.push(end))
     })
     const clients = await Promise.all(Array.from({ length: 50 }, () => dial(portOf(listener.address))))
@@ -70,8 +70,7 @@ describe.each(everyMethod)('on %s', (method) => {
 
   test('a slow reader slows its writer', async () => {
     const base = await running(method)
-    const [a, b] = [await connection(), await connection()]
-    const pipe = relay(base, a.fd, b.fd)
+    const { a, b, pipe } = await openRelay(base)
     b.far.pause()
     const bytes = pattern(40_000_000, 3)
     let taken = false
@@ -94,11 +93,9 @@ describe.each(everyMethod)('on %s', (method) => {
 
   test('a relay without traffic ends at its idle timeout', async () => {
     const base = await running(method)
-    const ended = deferred<RelayEnd>()
-    const [a, b] = [await connection(), await connection()]
+    const { a, b, ended } = await openRelay(base, { idleTimeout: 60 })
     const received = Promise.all([readToReset(a.far), readToReset(b.far)])
-    relay(base, a.fd, b.fd, { idleTimeout: 60 }, ended.resolve)
-    const end = await ended.promise
+    const end = await ended
     expect(end.reason).toBe('idle')
     expect(end.durationMs).toBeGreaterThanOrEqual(60)
     expect(end.durationMs).toBeLessThan(60_000)
@@ -108,13 +105,11 @@ describe.each(everyMethod)('on %s', (method) => {
   test('a limit applies to each direction', async () => {
     const base = await running(method)
     await atSomePace(async (pace) => {
-      const [a, b] = [await connection(), await connection()]
-      const ended = deferred<RelayEnd>()
-      relay(base, a.fd, b.fd, { limit: { rate: 500_000 / pace, burst: 25_000 } }, ended.resolve)
+      const { a, b, ended } = await openRelay(base, { limit: { rate: 500_000 / pace, burst: 25_000 } })
       a.far.end(pattern(100_000, 1))
       b.far.end(pattern(100_000, 2))
       await Promise.all([drain(a.far), drain(b.far)])
-      const { durationMs } = await ended.promise
+      const { durationMs } = await ended
       // 25 000 bytes immediately, then 75 000 at 500 per millisecond. With shared tokens it takes more than twice as long.
       expect(durationMs).toBeGreaterThanOrEqual(148 * pace)
       return durationMs < 290 * pace

@@ -6,6 +6,7 @@ import { native } from '../../ts/native.js'
 import { OPTION_KINDS } from '../../ts/net/options.js'
 import { socket } from '../../net.js'
 import {
+  anyPort,
   closedPort,
   connection,
   folder,
@@ -102,7 +103,7 @@ test('a refused connect is reported by error(), once', async () => {
 
 test("failures of the system have the properties of Node's own errors", () => {
   const before = openDescriptors()
-  const listening = socket.listen({ host: LOOPBACK, port: 0 })
+  const listening = socket.listen(anyPort)
   const port = portOf(socket.address(listening))
   const taken = thrown(() => socket.listen({ host: LOOPBACK, port }))
   expect(taken).toBeInstanceOf(Error)
@@ -134,7 +135,7 @@ test("failures of the system have the properties of Node's own errors", () => {
 })
 
 test('a port can be shared if both sockets allow it', () => {
-  const first = socket.listen({ host: LOOPBACK, port: 0, reusePort: true })
+  const first = socket.listen({ ...anyPort, reusePort: true })
   const port = portOf(socket.address(first))
   const second = socket.listen({ host: LOOPBACK, port, reusePort: true })
   expect(thrown(() => socket.listen({ host: LOOPBACK, port }))).toMatchObject({ code: 'EADDRINUSE' })
@@ -210,12 +211,8 @@ const refusals: [string, string, (call: typeof socket) => unknown][] = [
   ['an empty path', 'ERR_OUT_OF_RANGE', (call) => call.connect({ path: '' })],
   ['a path too long', 'ERR_OUT_OF_RANGE', (call) => call.listen({ path: 'a'.repeat(200) })],
   ['a NUL in a path', 'ERR_OUT_OF_RANGE', (call) => call.listen({ path: '/tmp/a\0b' })],
-  ['a backlog of -2', 'ERR_OUT_OF_RANGE', (call) => call.listen({ host: LOOPBACK, port: 0, backlog: -2 })],
-  [
-    'reusePort 1',
-    'ERR_INVALID_ARG_TYPE',
-    (call) => call.listen({ host: LOOPBACK, port: 0, reusePort: 1 as never }),
-  ],
+  ['a backlog of -2', 'ERR_OUT_OF_RANGE', (call) => call.listen({ ...anyPort, backlog: -2 })],
+  ['reusePort 1', 'ERR_INVALID_ARG_TYPE', (call) => call.listen({ ...anyPort, reusePort: 1 as never })],
   ['a negative fd', 'ERR_OUT_OF_RANGE', (call) => call.accept(-1)],
   ['a fd of text', 'ERR_INVALID_ARG_TYPE', (call) => call.close('3' as never)],
   ['NaN for a fd', 'ERR_OUT_OF_RANGE', (call) => call.close(Number.NaN)],

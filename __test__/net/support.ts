@@ -10,12 +10,23 @@ import type { Readable } from 'node:stream'
 import { onTestFinished } from 'vitest'
 
 import { BaseFlag, EventBase, EventConfig, type Method } from '../../index.js'
-import { socket, type InternetAddress, type SocketAddress } from '../../net.js'
+import {
+  relay,
+  socket,
+  type InternetAddress,
+  type Relay,
+  type RelayEnd,
+  type RelayOptions,
+  type SocketAddress,
+} from '../../net.js'
 import { afterPass, until } from '../support/base.js'
 
 export { until }
 
 export const LOOPBACK = '127.0.0.1'
+
+/** A free port of the loopback interface, which the system chooses. */
+export const anyPort = { host: LOOPBACK, port: 0 } as const
 
 /** The backends of this build, and epoll with a list of changes. */
 export const everyMethod: readonly Method[] = EventBase.supportedMethods().flatMap((method) =>
@@ -112,8 +123,14 @@ export function readToReset(stream: Readable): Promise<Buffer> {
 }
 
 /** A connection: a descriptor for the code under test, and the other end as a socket of Node's. */
-export async function connection(): Promise<{ fd: number; far: Socket }> {
-  const listening = socket.listen({ host: LOOPBACK, port: 0 })
+export interface Connection {
+  fd: number
+  far: Socket
+}
+
+/** Makes a connection through the loopback interface. */
+export async function connection(): Promise<Connection> {
+  const listening = socket.listen(anyPort)
   const far = await dial(portOf(socket.address(listening)))
   let fd = -1
   await until(() => (fd = socket.accept(listening)) !== -1, 'the accept')
@@ -121,12 +138,22 @@ export async function connection(): Promise<{ fd: number; far: Socket }> {
   return { fd, far }
 }
 
+/** A relay between two new connections, and the promise of its end. */
+export async function openRelay(
+  base: EventBase,
+  options: RelayOptions = {},
+): Promise<{ a: Connection; b: Connection; pipe: Relay; ended: Promise<RelayEnd> }> {
+  const [a, b] = [await connection(), await connection()]
+  const { promise: ended, resolve } = deferred<RelayEnd>()
+  return { a, b, pipe: relay(base, a.fd, b.fd, options, resolve), ended }
+}
+
 export function portOf(address: SocketAddress): number {
   return (address as InternetAddress).port
 }
 
 // Open as long as the process, so that the port of the client is not used again.
-const queue = socket.listen({ host: LOOPBACK, port: 0 })
+const queue = socket.listen(anyPort)
 const queueing = socket.connect({ host: LOOPBACK, port: portOf(socket.address(queue)) })
 
 /** A port that refuses connections: its socket does not listen. */
@@ -153,7 +180,7 @@ export async function silence(host: string, port: number): Promise<void> {
 
 /** A port that does not answer. */
 export async function silentPort(): Promise<number> {
-  const listening = socket.listen({ host: LOOPBACK, port: 0, backlog: 0 })
+  const listening = socket.listen({ ...anyPort, backlog: 0 })
   onTestFinished(() => socket.close(listening))
   const port = portOf(socket.address(listening))
   await silence(LOOPBACK, port)

@@ -5,11 +5,20 @@ import { describe, expect, test } from 'vitest'
 import { EventBase } from '../../index.js'
 import { BufferEvent, connect, listen, proxy, relay, socket, type RelayEnd } from '../../net.js'
 import { afterPass } from '../support/base.js'
-import { closedPort, deferred, dial, drain, LOOPBACK, pattern, portOf, serve, until } from '../net/support.js'
+import {
+  anyPort,
+  closedPort,
+  deferred,
+  dial,
+  drain,
+  LOOPBACK,
+  pattern,
+  portOf,
+  serve,
+  until,
+} from '../net/support.js'
 import { descriptors } from './fire/census.js'
 import { forward } from './support.js'
-
-const anywhere = { host: LOOPBACK, port: 0 }
 
 /** A running base; `ended` settles when `run()` returns. */
 async function start(): Promise<{ base: EventBase; ended: Promise<unknown> }> {
@@ -53,7 +62,7 @@ describe('the base is closed', () => {
     leavesNothing(async () => {
       const { base, ended } = await start()
       let count = 0
-      const listener = listen(base, anywhere, (fd) => {
+      const listener = listen(base, anyPort, (fd) => {
         socket.close(fd)
         count += 1
         if (count === 3) base.close()
@@ -73,12 +82,12 @@ describe('the base is closed', () => {
   test('in onConnection, with connects and relays in progress: connects reject, relays end without a callback', () =>
     leavesNothing(async () => {
       const { base, ended } = await start()
-      const upstream = socket.listen(anywhere)
+      const upstream = socket.listen(anyPort)
       const port = portOf(socket.address(upstream))
       const failures: unknown[] = []
       const ends: RelayEnd[] = []
       let relays = 0
-      const listener = listen(base, anywhere, (fd) => {
+      const listener = listen(base, anyPort, (fd) => {
         connect(base, { host: LOOPBACK, port }).then(
           (there) => {
             relay(base, fd, there, {}, (end) => ends.push(end))
@@ -109,7 +118,7 @@ describe('the base is closed', () => {
   test('in the continuation of connect: the caller owns the descriptor, and cannot relay it', () =>
     leavesNothing(async () => {
       const { base, ended } = await start()
-      const upstream = socket.listen(anywhere)
+      const upstream = socket.listen(anyPort)
       const fd = await connect(base, { host: LOOPBACK, port: portOf(socket.address(upstream)) })
       const [near, far] = socket.pair()
       base.close()
@@ -162,7 +171,7 @@ describe('in a callback', () => {
     await leavesNothing(async () => {
       const { base, ended } = await start()
       const done = deferred<RelayEnd>()
-      const listener = listen(base, anywhere, (fd) => {
+      const listener = listen(base, anyPort, (fd) => {
         listener.close()
         void forward(base, fd, port, {}, done.resolve)
       })
@@ -189,7 +198,7 @@ describe('in a callback', () => {
         socket.pair(),
       ] as const
       const calls: string[] = []
-      const listener = listen(base, anywhere, () => calls.push('a connection'))
+      const listener = listen(base, anyPort, () => calls.push('a connection'))
       const other = relay(base, pairs[2][0], pairs[3][0], {}, ({ reason }) => calls.push(`other ${reason}`))
       const first = relay(base, pairs[0][0], pairs[1][0], {}, ({ reason }) => {
         calls.push(`first ${reason}`)
@@ -243,7 +252,7 @@ describe('in a callback', () => {
         const calls: string[] = []
         const upstream = { host: LOOPBACK, port: closedPort() }
         const made = await proxy({
-          listen: anywhere,
+          listen: anyPort,
           upstream,
           threads: 2,
           onProblem: ({ kind }) => {

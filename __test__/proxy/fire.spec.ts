@@ -10,7 +10,7 @@ import { describe, expect, test } from 'vitest'
 
 import { EventBase } from '../../index.js'
 import { listen, proxy, type TcpProxy, type RelayOptions } from '../../net.js'
-import { LOOPBACK, portOf } from '../net/support.js'
+import { anyPort, LOOPBACK, portOf } from '../net/support.js'
 import { until } from '../support/base.js'
 import { collect } from '../support/garbage.js'
 import { descriptors } from './fire/census.js'
@@ -43,7 +43,7 @@ function onOneBase() {
   void base.run()
   return {
     async start(kind: Terms, upstream: number): Promise<number> {
-      const { address } = listen(base, { host: LOOPBACK, port: 0 }, async (fd) => {
+      const { address } = listen(base, anyPort, async (fd) => {
         running.count += 1
         const made = await forward(base, fd, upstream, terms[kind], () => (running.count -= 1))
         if (made === undefined) running.count -= 1
@@ -62,7 +62,7 @@ function onThreads() {
   const proxies: TcpProxy[] = []
   return {
     async start(kind: Terms, upstream: number): Promise<number> {
-      const place = { listen: { host: LOOPBACK, port: 0 }, upstream: { host: LOOPBACK, port: upstream } }
+      const place = { listen: anyPort, upstream: { host: LOOPBACK, port: upstream } }
       const made = await proxy({ ...place, threads: 2, ...terms[kind] })
       proxies.push(made)
       return portOf(made.address)

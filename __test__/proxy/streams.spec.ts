@@ -5,7 +5,18 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import type { SystemError } from '../../index.js'
 import { socket } from '../../net.js'
 
-import { deferred, dial, drain, LOOPBACK, pattern, portOf, serve, sleep, until } from '../net/support.js'
+import {
+  anyPort,
+  deferred,
+  dial,
+  drain,
+  LOOPBACK,
+  pattern,
+  portOf,
+  serve,
+  sleep,
+  until,
+} from '../net/support.js'
 import { first, kinds } from './support.js'
 
 /** Both ends of one connection through the proxy, after the server has sent one byte. */
@@ -60,7 +71,7 @@ describe.each(kinds)('$name', ({ start }) => {
   test('a reset in the middle of a stream does not look like its end', async () => {
     // Plain descriptors: sockets of Node report a reset after the last bytes as an end.
     for (const from of ['client', 'server'] as const) {
-      const listening = socket.listen({ host: LOOPBACK, port: 0 })
+      const listening = socket.listen(anyPort)
       onTestFinished(() => socket.close(listening))
       const { port } = await start(portOf(socket.address(listening)))
       const client = socket.connect({ host: LOOPBACK, port })

@@ -18,7 +18,7 @@ import {
   type RelayEnd,
   type RelayOptions,
 } from '../../net.js'
-import { LOOPBACK, portOf, running } from '../net/support.js'
+import { anyPort, LOOPBACK, portOf, running } from '../net/support.js'
 
 /** A proxy that runs until the test ends. */
 export interface Proxied {
@@ -60,7 +60,7 @@ export async function onOneBase(upstream: number, method?: Method, options?: Rel
   const base = await running(method)
   const relays = new Set<Relay>()
   const ends: RelayEnd[] = []
-  const listener = listen(base, { host: LOOPBACK, port: 0 }, async (fd) => {
+  const listener = listen(base, anyPort, async (fd) => {
     const made = await forward(base, fd, upstream, options, (end) => {
       ends.push(end)
       if (made !== undefined) relays.delete(made)
@@ -76,8 +76,7 @@ export async function onOneBase(upstream: number, method?: Method, options?: Rel
 
 /** `proxy()`. */
 export async function onThreads(upstream: number, threads = 2): Promise<Proxied> {
-  const place = { host: LOOPBACK, port: 0 }
-  const made = await proxy({ listen: place, upstream: { host: LOOPBACK, port: upstream }, threads })
+  const made = await proxy({ listen: anyPort, upstream: { host: LOOPBACK, port: upstream }, threads })
   onTestFinished(() => made.close())
   return { port: portOf(made.address) }
 }
