@@ -1,7 +1,17 @@
 import { expect, onTestFinished, test } from 'vitest'
 
 import { EV, EventConfig, type EventBase } from '../../index.js'
-import { BufferEvent, connect, DatagramBatch, listen, proxy, RateGroup, relay, socket } from '../../net.js'
+import {
+  BufferEvent,
+  BufferEventGroup,
+  connect,
+  DatagramBatch,
+  listen,
+  proxy,
+  RateGroup,
+  relay,
+  socket,
+} from '../../net.js'
 import { never, openBase } from '../support/base.js'
 
 const host = '127.0.0.1'
@@ -106,6 +116,31 @@ const cases: Case[] = [
       new BufferEvent(base, near, options).close()
     },
   ],
+  [
+    'BufferEvent.connect',
+    { timeout: 1000, localPort: 0, deferCallbacks: false },
+    (base, options) => void BufferEvent.connect(base, { host, port: 1 }, options).catch(() => {}),
+  ],
+  [
+    'connect() of a BufferEvent',
+    { timeout: 1000, attemptDelay: 20, localAddress: host },
+    (base, options) => new BufferEvent(base, -1).connect({ host, port: 1 }, options),
+  ],
+  [
+    'the target of connect() of a BufferEvent',
+    { host, port: 1 },
+    (base, target) => new BufferEvent(base, -1).connect(target, { localAddress: host }),
+  ],
+  [
+    'the limit of a BufferEventGroup',
+    { rate: 1, burst: 1 },
+    (base, limit) => new BufferEventGroup(base, limit),
+  ],
+  [
+    'the limits of a BufferEventGroup',
+    { read: { rate: 1 }, write: { rate: 1 } },
+    (base, limits) => new BufferEventGroup(base, limits),
+  ],
 ]
 
 test.each(cases)('%s reads each option once', async (_name, values, call) => {
@@ -127,7 +162,7 @@ test.each(cases)('%s reads no option from a prototype', async (_name, values, ca
   const base = openBase()
   const reads: string[] = []
   const prototype = {}
-  const required = ['host', 'port', 'rate']
+  const required = ['host', 'port', 'rate', 'read', 'write']
   const own = Object.fromEntries(Object.entries(values).filter(([name]) => required.includes(name)))
   for (const name of Object.keys(values)) {
     const get = (): unknown => reads.push(name)

@@ -6,7 +6,14 @@ import { EV } from '../../constants.js'
 import { EventBase } from '../../event-base.js'
 import { closedError, EventError } from '../../errors.js'
 import { native } from '../../native.js'
-import { checkInteger, checkOptions, checkTimeout, outOfRange, wrongType } from '../../validate.js'
+import {
+  checkInteger,
+  checkObject,
+  checkOptions,
+  checkTimeout,
+  outOfRange,
+  wrongType,
+} from '../../validate.js'
 import { checkTarget, isNumeric, type Target } from '../address.js'
 import { connect, type ConnectOptions } from '../connect.js'
 import type { ByteQueue, Writable } from './byte-queue.js'
@@ -105,9 +112,10 @@ export class BufferEvent extends BufferEventSettings {
     target: Target,
     options?: BufferEventOptions & ConnectOptions,
   ): Promise<BufferEvent> {
-    const stream = new BufferEvent(base, -1, options)
+    const given = checkOptions(options)
+    const stream = new BufferEvent(base, -1, given)
     try {
-      stream.setFd(await connect(base, target, options))
+      stream.setFd(await connect(base, target, given))
       return stream
     } catch (error) {
       stream.close()
@@ -250,7 +258,8 @@ export class BufferEvent extends BufferEventSettings {
    */
   connect(target: Target, options?: ConnectOptions): this {
     const socket = this.#channel()
-    const address = checkTarget('target', target)
+    const given = checkObject('target', target)
+    const address = checkTarget('target', given)
     const { timeout, ...others } = checkOptions(options)
     if (timeout !== undefined) checkTimeout('options.timeout', timeout)
     throwIfAborted(checkAbortSignal('options.signal', others.signal))
@@ -265,7 +274,7 @@ export class BufferEvent extends BufferEventSettings {
         const abort = (reason: Error): void => attempt.abort(reason)
         const listeners = [onAbort(others.signal, abort), onAbort(closed, abort)]
         try {
-          return await connect(this.flow.base, target, { ...options, signal: attempt.signal })
+          return await connect(this.flow.base, given, { ...others, timeout, signal: attempt.signal })
         } finally {
           for (const stopListening of listeners) stopListening()
         }
