@@ -59,7 +59,7 @@ export class Child {
 }
 
 /** In the child: sends `message` to the parent. */
-export function report(message: unknown): void {
+export function sendToParent(message: unknown): void {
   process.send?.(message)
 }
 
@@ -67,7 +67,7 @@ export function report(message: unknown): void {
 export function onStop(stop: () => Promise<unknown>): void {
   process.once('message', () => {
     void (async () => {
-      report((await stop()) ?? null)
+      sendToParent((await stop()) ?? null)
       process.off('disconnect', leave)
       process.disconnect()
     })()

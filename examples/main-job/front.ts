@@ -2,7 +2,7 @@
 
 import { EventBase, EventConfig } from '../../index.js'
 import { connect, listen, proxy, relay, socket, type SocketAddress } from '../../net.js'
-import { onStop, report } from './child.js'
+import { onStop, sendToParent } from './child.js'
 
 /** The proxy's counters. */
 export interface FrontReport {
@@ -17,7 +17,7 @@ const upstream = { host: '127.0.0.1', port: Number(port) }
 const timeouts = { connect: 5000, idle: 30_000 }
 
 function ready(address: SocketAddress): void {
-  if ('port' in address) report(address.port)
+  if ('port' in address) sendToParent(address.port)
 }
 
 /** A base on the backend of that name. */

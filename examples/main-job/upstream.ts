@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 
-import { onStop, report } from './child.js'
+import { onStop, sendToParent } from './child.js'
 import { digest, HEADER_BYTES, parseHeader, send } from './protocol.js'
 
 function serve(client: Socket): void {
@@ -31,7 +31,7 @@ function receive(client: Socket): void {
 
 const server = createServer({ allowHalfOpen: true }, serve)
 server.listen({ host: '127.0.0.1', port: 0, backlog: 1024 }, () =>
-  report((server.address() as AddressInfo).port),
+  sendToParent((server.address() as AddressInfo).port),
 )
 onStop(async () => {
   server.close()
