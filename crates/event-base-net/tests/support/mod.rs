@@ -121,8 +121,9 @@ impl Bed {
         }
     }
 
-    /// Runs the loop until the relay moves nothing for `time`. No event may be dispatched in that time. Returns the
-    /// processor time that it took.
+    /// Runs the loop until the relay moves nothing and no event is dispatched for `time`. Returns the processor time
+    /// that this took. On a busy system the kernel may report a socket as writable once although a write finds no room.
+    /// A relay that is woken again and again never comes to rest, and the test fails.
     #[track_caller]
     pub fn run_at_rest(&mut self, relay: SourceKey, time: Duration) -> Duration {
         let give_up = Instant::now() + PATIENCE;
@@ -135,11 +136,10 @@ impl Bed {
             let completions = self.run_for(time);
             let busy = busy_time() - busy;
             assert!(completions.is_empty(), "{completions:?}");
-            if moved(self) == before {
-                assert_eq!(self.handed, handed, "the loop was woken without a reason");
+            if moved(self) == before && self.handed == handed {
                 return busy;
             }
-            assert!(Instant::now() < give_up, "the test takes too long");
+            assert!(Instant::now() < give_up, "the relay does not come to rest");
         }
     }
 
