@@ -5,43 +5,39 @@
 //! event that was returned before its source ended, names the next source in the slot. A slot whose generations are
 //! used up is not used again.
 
-use event_base::Error;
+use event_base::{Error, SlotId};
 
 use crate::failure::Result;
 
-const INDEX_BITS: u32 = 24;
-const GENERATION_BITS: u32 = 29;
 const ROLE_BITS: u32 = 3;
 
 /// Identifies one source of a [`Net`](crate::Net): a listener, a connect or a relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SourceKey {
-    index: u32,
-    /// Never 0, so that no tag is 0.
-    generation: u32,
-}
+pub struct SourceKey(SlotId);
 
 impl SourceKey {
     /// The key as a number of at most 53 bits, which a JavaScript number can hold. Never 0.
     #[must_use]
     pub const fn to_bits(self) -> u64 {
-        (self.generation as u64) << INDEX_BITS | self.index as u64
+        self.0.to_bits()
     }
 
     /// The key with this number, if the number is a possible one.
     #[must_use]
     pub const fn from_bits(bits: u64) -> Option<Self> {
-        let generation = bits >> INDEX_BITS;
-        if generation == 0 || generation >> GENERATION_BITS != 0 {
-            return None;
+        match SlotId::from_bits(bits) {
+            Some(slot) => Some(SourceKey(slot)),
+            None => None,
         }
-        let index = bits & ((1 << INDEX_BITS) - 1);
-        Some(SourceKey { index: index as u32, generation: generation as u32 })
     }
 
     /// The slot of the source, a small number, for use as an index. A later source may have the same slot.
     pub(crate) const fn slot(self) -> usize {
-        self.index as usize
+        self.0.index as usize
+    }
+
+    const fn generation(self) -> u32 {
+        self.0.generation
     }
 }
 
@@ -105,11 +101,11 @@ impl<T> Sources<T> {
     pub(crate) fn insert(&mut self, make: impl FnOnce(SourceKey) -> Result<T>) -> Result<SourceKey> {
         let index = match self.free.last() {
             Some(index) => *index,
-            None if self.slots.len() < 1 << INDEX_BITS => self.slots.len() as u32,
+            None if self.slots.len() <= SlotId::MAX_INDEX as usize => self.slots.len() as u32,
             None => return Err(Error::OutOfRange("number of sources")),
         };
         let generation = self.slots.get(index as usize).map_or(1, |slot| slot.generation);
-        let key = SourceKey { index, generation };
+        let key = SourceKey(SlotId { index, generation });
         let source = Some(make(key)?);
         match self.slots.get_mut(index as usize) {
             Some(slot) => {
@@ -122,43 +118,43 @@ impl<T> Sources<T> {
     }
 
     pub(crate) fn get(&self, key: SourceKey) -> Option<&T> {
-        let slot = self.slots.get(key.index as usize)?;
-        if slot.generation == key.generation { slot.source.as_ref() } else { None }
+        let slot = self.slots.get(key.slot())?;
+        if slot.generation == key.generation() { slot.source.as_ref() } else { None }
     }
 
     pub(crate) fn get_mut(&mut self, key: SourceKey) -> Option<&mut T> {
-        let slot = self.slots.get_mut(key.index as usize)?;
-        if slot.generation == key.generation { slot.source.as_mut() } else { None }
+        let slot = self.slots.get_mut(key.slot())?;
+        if slot.generation == key.generation() { slot.source.as_mut() } else { None }
     }
 
     pub(crate) fn remove(&mut self, key: SourceKey) -> Option<T> {
-        let slot = self.slots.get_mut(key.index as usize)?;
-        if slot.generation != key.generation {
+        let slot = self.slots.get_mut(key.slot())?;
+        if slot.generation != key.generation() {
             return None;
         }
         let source = slot.source.take()?;
-        self.retire(key.index);
+        self.retire(key.slot());
         Some(source)
     }
 
     /// Replaces a source by the one that `change` returns. `None` removes it and invalidates its key.
     pub(crate) fn change(&mut self, key: SourceKey, change: impl FnOnce(T) -> Option<T>) {
-        let Some(slot) = self.slots.get_mut(key.index as usize) else { return };
-        if slot.generation != key.generation {
+        let Some(slot) = self.slots.get_mut(key.slot()) else { return };
+        if slot.generation != key.generation() {
             return;
         }
         let Some(source) = slot.source.take() else { return };
         slot.source = change(source);
         if slot.source.is_none() {
-            self.retire(key.index);
+            self.retire(key.slot());
         }
     }
 
-    fn retire(&mut self, index: u32) {
-        let Some(slot) = self.slots.get_mut(index as usize) else { return };
+    fn retire(&mut self, index: usize) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
         slot.generation += 1;
-        if slot.generation >> GENERATION_BITS == 0 {
-            self.free.push(index);
+        if slot.generation <= SlotId::MAX_GENERATION {
+            self.free.push(index as u32);
         }
     }
 
@@ -174,8 +170,8 @@ mod tests {
 
     #[test]
     fn a_tag_leads_back_to_its_key_and_role_and_is_never_zero() {
-        let largest = SourceKey { index: (1 << INDEX_BITS) - 1, generation: (1 << GENERATION_BITS) - 1 };
-        for key in [SourceKey { index: 0, generation: 1 }, largest] {
+        let largest = SlotId { index: SlotId::MAX_INDEX, generation: SlotId::MAX_GENERATION };
+        for key in [SlotId { index: 0, generation: 1 }, largest].map(SourceKey) {
             assert!(key.to_bits() < 1 << 53);
             assert_eq!(SourceKey::from_bits(key.to_bits()), Some(key));
             for role in [
@@ -202,7 +198,7 @@ mod tests {
         let first = sources.insert(|_| Ok('a')).unwrap();
         assert_eq!(sources.remove(first), Some('a'));
         let second = sources.insert(|_| Ok('b')).unwrap();
-        assert_eq!(first.index, second.index);
+        assert_eq!(first.slot(), second.slot());
         assert_eq!(sources.get(first), None);
         assert_eq!(sources.get_mut(first), None);
         assert_eq!(sources.remove(first), None);
@@ -216,16 +212,16 @@ mod tests {
         sources.remove(key);
         assert!(sources.insert(|_| Err(Error::Closed)).is_err());
         let next = sources.insert(|_| Ok(2)).unwrap();
-        assert_eq!(next.index, key.index);
+        assert_eq!(next.slot(), key.slot());
     }
 
     #[test]
     fn a_slot_whose_generations_are_used_up_is_retired() {
         let mut sources = Sources::new();
         let key = sources.insert(|_| Ok(())).unwrap();
-        sources.slots[0].generation = (1 << GENERATION_BITS) - 1;
-        let last = SourceKey { generation: (1 << GENERATION_BITS) - 1, ..key };
+        sources.slots[0].generation = SlotId::MAX_GENERATION;
+        let last = SourceKey(SlotId { generation: SlotId::MAX_GENERATION, ..key.0 });
         assert_eq!(sources.remove(last), Some(()));
-        assert_eq!(sources.insert(|_| Ok(())).unwrap().index, 1);
+        assert_eq!(sources.insert(|_| Ok(())).unwrap().slot(), 1);
     }
 }

@@ -126,7 +126,7 @@ pub use backend::{Script, ScriptedChange};
 pub use base::{Base, CommonTimeout, HostWait, Step, Wait, WaitEnder, WatcherCall, WatcherId};
 pub use config::{Config, MAX_PRIORITIES};
 pub use error::{Error, SystemError};
-pub use event::{EventId, EventInfo, EventSpec, Ready};
+pub use event::{EventId, EventInfo, EventSpec, Ready, SlotId};
 pub use flags::{BaseFlags, CountFlags, Features, LoopFlags, LoopResult, What};
 pub use log::{LogCallback, LogMessage, Severity, set_log_callback};
 pub use signal::{MAX_SIGNAL, reassert_signal};

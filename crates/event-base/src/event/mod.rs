@@ -6,7 +6,7 @@ mod table;
 
 use std::os::fd::RawFd;
 
-pub use id::EventId;
+pub use id::{EventId, SlotId};
 pub(crate) use list::{List, Queue, Source};
 #[cfg(test)]
 pub(crate) use table::Links;

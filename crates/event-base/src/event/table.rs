@@ -3,7 +3,7 @@
 use bitflags::bitflags;
 
 use super::EventSpec;
-use super::id::{EventId, MAX_GENERATION, MAX_SLOTS};
+use super::id::{EventId, MAX_SLOTS, SlotId};
 use crate::error::Error;
 use crate::flags::What;
 use crate::time::{Nanos, Timer, TimerTable};
@@ -182,7 +182,7 @@ impl Table {
         debug_assert!(!record.state.intersects(State::LISTED));
         record.state = State::empty();
         record.generation += 1;
-        if record.generation <= MAX_GENERATION {
+        if record.generation <= SlotId::MAX_GENERATION {
             record.queue_links.next = free;
             self.free = index;
         }
@@ -253,7 +253,7 @@ mod tests {
     fn a_slot_is_not_reused_after_its_last_generation() {
         let mut table = Table::default();
         let first = table.insert(&EventSpec::timer(), 0, 0).unwrap();
-        table.at(first.index).generation = MAX_GENERATION;
+        table.at(first.index).generation = SlotId::MAX_GENERATION;
         table.remove(first.index);
         let second = table.insert(&EventSpec::timer(), 0, 0).unwrap();
         assert_ne!(first.index, second.index);
