@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -245,17 +246,40 @@ pub enum Answer {
     Hang,
 }
 
-/// A resolver with the answers that a test sets. Names without an answer hang.
+/// A resolver with the answers that a test sets. Names without an answer hang until the test ends.
 #[derive(Debug, Default)]
 pub struct Script {
     answers: Mutex<HashMap<String, Answer>>,
+    has_ended: AtomicBool,
     calls: Mutex<HashMap<String, usize>>,
     changed: Condvar,
 }
 
+/// The script of one test. Look-ups that hang fail when it is dropped, so that their threads end.
+#[derive(Debug, Default)]
+pub struct OwnedScript(Arc<Script>);
+
+impl Deref for OwnedScript {
+    type Target = Arc<Script>;
+
+    fn deref(&self) -> &Arc<Script> {
+        &self.0
+    }
+}
+
+impl Drop for OwnedScript {
+    fn drop(&mut self) {
+        let answers = self.0.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.has_ended.store(true, Ordering::Relaxed);
+        drop(answers);
+        self.0.changed.notify_all();
+    }
+}
+
 impl Script {
-    pub fn new() -> Arc<Self> {
-        Arc::default()
+    #[expect(clippy::new_ret_no_self, reason = "a test holds the owner")]
+    pub fn new() -> OwnedScript {
+        OwnedScript::default()
     }
 
     pub fn set(&self, host: &str, answer: Answer) {
@@ -294,6 +318,9 @@ impl Resolver for Script {
                 }
                 Some(Answer::Failure(reason)) => return Err(io::Error::other(*reason)),
                 Some(Answer::Hang) | None => {}
+            }
+            if self.has_ended.load(Ordering::Relaxed) {
+                return Err(io::Error::other("the test has ended"));
             }
             answers = self.changed.wait(answers).unwrap_or_else(PoisonError::into_inner);
         }
