@@ -1,4 +1,4 @@
-/** The base: makes events, runs the loop, ends it. */
+/** The event base: it makes events, and runs and ends the loop. */
 
 import { checkAbortSignal } from './abort.js'
 import { ALL, badFlags, EVENT, IO, RESULTS } from './bits.js'
@@ -43,11 +43,11 @@ import {
 /**
  * An event base: waits for descriptors, signals and deadlines, and runs callbacks.
  *
- * There are two ways to run it. {@link loop} and {@link dispatch} are libevent's: they block JavaScript, and no timer of
- * Node, no promise and no `nextTick` runs before they return. {@link run} runs inside the host's own event loop, beside
- * everything else. In both, callbacks run on this thread.
+ * There are two ways to run it. {@link loop} and {@link dispatch} are libevent's: they block JavaScript, and no timer
+ * of Node, no promise and no `nextTick` runs before they return. {@link run} runs inside the host's own event loop,
+ * beside everything else. In both, callbacks run on this thread.
  *
- * Once the base is closed, every member but {@link closed} and {@link close} throws an `EventError` with the code
+ * Once the base is closed, every member except {@link closed} and {@link close} throws an `EventError` with the code
  * `ERR_EVENT_CLOSED`.
  *
  * ```ts
@@ -94,8 +94,8 @@ export class EventBase {
   }
 
   /**
-   * How the base receives signals: by a handler, by a descriptor with `BaseFlag.USE_SIGNALFD`, or by the backend if it is
-   * kqueue (`event_base_get_signal_method`).
+   * How the base receives signals: by a handler, by a descriptor with `BaseFlag.USE_SIGNALFD`, or by the backend if it
+   * is kqueue (`event_base_get_signal_method`).
    */
   get signalMethod(): SignalMethod {
     this.#core.check()
@@ -120,13 +120,13 @@ export class EventBase {
   }
 
   /**
-   * Makes an event on a descriptor, or with `fd` -1 and `what` 0 a user event, which only {@link Event.activate} makes
-   * active (`event_new`). It is not pending before {@link Event.add}.
+   * Makes an event on a descriptor (`event_new`). With `fd` -1 and `what` 0 it makes a user event, which only
+   * {@link Event.activate} makes active. The event is not pending until {@link Event.add} is called.
    *
    * @param fd an open descriptor, which the caller continues to own
    * @param what READ, WRITE and CLOSED of `EV`, with ET and PERSIST; TIMEOUT is accepted and ignored
    * @param callback called when the event fires
-   * @param options its priority, and `persist` for the PERSIST bit
+   * @param options `priority` of the event; `persist` adds the PERSIST bit
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`, `ERR_EVENT_CLOSED`
    */
   newEvent(fd: number, what: number, callback: EventCallback, options?: EventOptions): Event {
@@ -151,17 +151,17 @@ export class EventBase {
   }
 
   /**
-   * Makes an event for a signal (`evsignal_new`). {@link Event.add} makes it pending. Its callback is called once for
-   * each time that the signal arrived, with the signal's number in place of a descriptor.
+   * Makes an event for a signal (`evsignal_new`). {@link Event.add} makes it pending. The loop calls the callback once
+   * for each arrival of the signal, with the number of the signal in place of a descriptor.
    *
-   * Every base that has a pending event for a signal receives it, on whichever thread it arrives, and so do listeners of
-   * `process.on()`; only the default action of the process is suppressed, such as ending on SIGINT. Events of a
-   * worker stop receiving a signal when the main thread calls `process.on()` for it, until an event for it is added
-   * again.
+   * Every base that has a pending event for a signal and every listener of `process.on()` receive the signal, on
+   * whichever thread it arrives. Only the default action of the process, such as ending on SIGINT, is suppressed.
+   * Events of a worker stop receiving a signal when the main thread calls `process.on()` for it, until an event for it
+   * is added again.
    *
    * @param signal a name, such as `'SIGHUP'`, or a number
    * @param callback called with the number, `EV.SIGNAL`, and the event
-   * @param options `persist: false` makes an event that is deleted when the signal arrives; its priority
+   * @param options `persist: false` makes an event that is deleted when the signal arrives; `priority` of the event
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` for an unknown signal, `ERR_EVENT_CLOSED`
    */
   newSignal(signal: SignalName, callback: EventCallback, options?: EventOptions): Event {
@@ -188,14 +188,15 @@ export class EventBase {
   }
 
   /**
-   * Runs a callback once, without an event for the caller (`event_base_once`).
+   * Calls a callback once, when a descriptor is ready or a timeout has expired (`event_base_once`). The caller receives
+   * no event.
    *
    * @param fd an open descriptor; -1 for a timer
    * @param what READ, WRITE or CLOSED, or TIMEOUT alone for a timer
    * @param callback called once
    * @param timeout milliseconds. Default for a timer: 0
-   * @throws {EventError} `ERR_EVENT_BAD_FLAGS` for SIGNAL, for PERSIST and for no bit; `ERR_INVALID_ARG_TYPE`,
-   *   `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
+   * @throws {EventError} `ERR_EVENT_BAD_FLAGS` if `what` has SIGNAL or PERSIST, or none of READ, WRITE, CLOSED and
+   *   TIMEOUT; `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
    * @throws {SystemError} as {@link Event.add}
    */
   once(fd: number, what: number, callback: EventCallback, timeout?: number): void {
@@ -213,15 +214,16 @@ export class EventBase {
   }
 
   /**
-   * Waits until a descriptor is ready. The promise settles while the base is run; like every promise, it settles after a
-   * blocking {@link loop} has returned.
+   * Waits until a descriptor is ready. The promise settles while {@link run} runs the base. If a blocking {@link loop}
+   * runs it, the promise settles, as every promise does, after the loop has returned.
    *
    * @param fd an open descriptor
    * @param what READ, WRITE or CLOSED of `EV`
    * @param options `timeout` in milliseconds, after which the result is TIMEOUT; `signal`, an abort signal
    * @returns the result bits
-   * @throws {EventError} as a rejection: `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`,
-   *   and `ERR_EVENT_CLOSED`, also when the base is closed meanwhile; the reason of the abort signal
+   * @throws {EventError} as a rejection: `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`, and
+   *   `ERR_EVENT_CLOSED`, also when the base is closed during the wait. An abort rejects the promise with the reason of
+   *   the abort signal
    * @throws {SystemError} as a rejection, as {@link Event.add}
    */
   async wait(
@@ -240,15 +242,15 @@ export class EventBase {
   }
 
   /**
-   * Iterates over the readiness of a descriptor, for `for await`: each item is the result bits. The event is closed when
-   * the iteration ends.
+   * Iterates over the readiness of a descriptor, for `for await`: each item is the result bits. The event is closed
+   * when the iteration ends.
    *
-   * A descriptor is watched while an item is awaited; with ET it is watched all the time, and edges between two items
-   * are merged into one item.
+   * Without ET, the descriptor is watched only while an item is awaited. With ET, it is watched all the time, and edges
+   * between two items are merged into one item.
    *
    * @param fd an open descriptor
    * @param what READ, WRITE or CLOSED of `EV`, with ET
-   * @param options `signal`, an abort signal, whose reason the iteration throws
+   * @param options `signal`, an abort signal; when it is aborted, the iteration throws its reason
    * @throws {EventError} as {@link wait}
    * @throws {SystemError} as {@link Event.add}
    */
@@ -269,14 +271,14 @@ export class EventBase {
   }
 
   /**
-   * Makes a queue for a duration that many events use (`event_base_init_common_timeout`). For events that are added
-   * with it by {@link Event.add}, adding, deleting and firing take the same time however many there are; otherwise they
-   * behave as if they were added with the number.
+   * Makes a queue for a duration that many events use (`event_base_init_common_timeout`). {@link Event.add} takes the
+   * queue in place of a number. The time to add, delete or fire such an event does not depend on the number of events
+   * in the queue. In every other respect the event behaves as if it was added with the number.
    *
-   * The same duration returns the same queue. A queue exists as long as the base.
+   * Calls with the same duration return the same queue. A queue exists as long as its base.
    *
    * @param ms milliseconds, 0 or more; fractions count, to the microsecond
-   * @throws {EventError} `ERR_OUT_OF_RANGE`, also for the 257th duration of a base; `ERR_INVALID_ARG_TYPE`,
+   * @throws {EventError} `ERR_OUT_OF_RANGE`, also for the 257th different duration of a base; `ERR_INVALID_ARG_TYPE`,
    *   `ERR_EVENT_CLOSED`
    */
   commonTimeout(ms: number): CommonTimeout {
@@ -299,14 +301,16 @@ export class EventBase {
    * Runs the loop on this thread (`event_base_loop`). Blocks JavaScript: only callbacks of this base run until it
    * returns. A worker that is blocked here can be terminated.
    *
-   * An exception of a callback ends the loop and is thrown here; events that are still active run in the next loop.
+   * If a callback throws, the loop ends and this method throws the exception. Events that are still active run in the
+   * next loop.
    *
-   * @param flags bits of `LoopFlag`: ONCE returns after the first activity, NONBLOCK after what is ready now,
-   *   NO_EXIT_ON_EMPTY waits although nothing is pending
-   * @returns `LoopResult.EMPTY` when nothing was pending any more, else `LoopResult.STOPPED`
+   * @param flags bits of `LoopFlag`: with ONCE, the loop waits until events are active, runs them and returns; with
+   *   NONBLOCK, it runs the events that are ready now and returns; with NO_EXIT_ON_EMPTY, it waits although nothing is
+   *   pending
+   * @returns `LoopResult.EMPTY` if the loop ended because nothing was pending, else `LoopResult.STOPPED`
    * @throws {EventError} `ERR_EVENT_REENTRANT` inside a callback of this base, `ERR_EVENT_CLOSED`,
    *   `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`
-   * @throws {SystemError} of `epoll_wait`
+   * @throws {SystemError} of the system call in which the backend waits, such as `epoll_wait`
    */
   loop(flags = 0): LoopResult {
     this.#core.check()
@@ -315,14 +319,16 @@ export class EventBase {
 
   /**
    * Runs the loop inside the host's own event loop: timers, promises, `net` and `fs` continue as usual, `nextTick` and
-   * microtasks run after each callback, and AsyncLocalStorage has the value from where an event was made. An exception
-   * of a callback is an uncaught exception, as in any callback of Node; the loop continues if the process does.
+   * microtasks run after each callback, and in a callback AsyncLocalStorage has the value that it had where the event
+   * was made. If a callback throws, the exception is uncaught, as in any callback of Node; the loop continues if the
+   * process does.
    *
    * @param options `signal`, an abort signal, ends the run
-   * @returns as {@link loop}; closing the base resolves with `LoopResult.STOPPED`
+   * @returns the same as {@link loop}; `LoopResult.STOPPED` if the base is closed
    * @throws {EventError} as a rejection: `ERR_EVENT_REENTRANT` while the loop is running, `ERR_EVENT_CLOSED`,
-   *   `ERR_INVALID_ARG_TYPE`; the reason of the abort signal
-   * @throws {SystemError} as a rejection: of `epoll_wait`, or of making the host watch the base
+   *   `ERR_INVALID_ARG_TYPE`. An abort rejects the promise with the reason of the abort signal
+   * @throws {SystemError} as a rejection: of the system call in which the backend waits, such as `epoll_wait`, or of
+   *   the one that makes the host watch the base
    */
   async run(options?: { signal?: AbortSignal }): Promise<LoopResult> {
     this.#core.check()
@@ -339,13 +345,14 @@ export class EventBase {
    * Adds a watcher that is called in every pass of the loop just before it waits (`evwatch_prepare_new`). The
    * callback can query the next deadline of another library.
    *
-   * The argument is how long the loop is going to wait: 0 with `LoopFlag.NONBLOCK` or while an event is active,
-   * `undefined` without a deadline. Events that the callback adds, activates or deletes count: the wait is computed
-   * again. Under {@link run} it is called before each poll, with the time that the host waits if nothing is ready.
+   * The argument is the time in milliseconds that the loop is going to wait: 0 with `LoopFlag.NONBLOCK` or while an
+   * event is active, `undefined` if there is no deadline. If the callback adds, activates or deletes events, the loop
+   * computes the wait again. Under {@link run} the callback is called before each poll, with the time that the host
+   * waits if nothing is ready.
    *
-   * Watchers are called in the order in which they were made; one that is made by a watcher's callback is first called
-   * in the next pass. A loop with nothing but watchers is empty. An exception is handled as that of an event's callback;
-   * the next loop starts with the first watcher.
+   * Watchers are called in the order in which they were made. A watcher that another watcher's callback makes is first
+   * called in the next pass. A loop that has only watchers is empty. An exception of a watcher's callback is handled in
+   * the same way as one of an event's callback; the next loop starts with the first watcher.
    *
    * @param callback called in every pass
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_EVENT_CLOSED`
@@ -357,7 +364,7 @@ export class EventBase {
 
   /**
    * Adds a watcher that is called in every pass of the loop just after it has waited, before timers and events are
-   * dispatched (`evwatch_check_new`). Otherwise as {@link onPrepare}.
+   * dispatched (`evwatch_check_new`). In every other respect it is like a watcher of {@link onPrepare}.
    *
    * @param callback called in every pass
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_EVENT_CLOSED`
@@ -391,10 +398,10 @@ export class EventBase {
   }
 
   /**
-   * Ends the loop after the pass that runs now or after a time (`event_base_loopexit`). While no loop runs, it ends the
-   * next one after a single pass.
+   * Ends the loop after the current pass, or after a time (`event_base_loopexit`). If no loop is running, the next loop
+   * ends after a single pass.
    *
-   * @param after milliseconds. Default: now
+   * @param after milliseconds from now. Default: after the current pass
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
    */
   loopExit(after?: number): this {
@@ -405,8 +412,8 @@ export class EventBase {
   }
 
   /**
-   * Ends the loop after the current callback; events that are active stay active (`event_base_loopbreak`). While no loop
-   * runs, the next one returns immediately.
+   * Ends the loop after the current callback (`event_base_loopbreak`). Active events stay active. If no loop is
+   * running, the next loop returns immediately.
    */
   loopBreak(): this {
     this.#core.check()
@@ -414,7 +421,7 @@ export class EventBase {
     return this
   }
 
-  /** Ends the pass after the current callback, and polls again (`event_base_loopcontinue`). */
+  /** Ends the current pass after the current callback; the loop then polls again (`event_base_loopcontinue`). */
   loopContinue(): this {
     this.#core.check()
     native.baseLoopContinue(this.#core.handle)
@@ -442,13 +449,13 @@ export class EventBase {
     return native.baseNow(this.#core.handle)
   }
 
-  /** Milliseconds of the monotonic clock, which is read now (`event_gettime_monotonic`). */
+  /** Reads the monotonic clock, in milliseconds (`event_gettime_monotonic`). */
   monotonic(): number {
     this.#core.check()
     return native.baseMonotonic(this.#core.handle)
   }
 
-  /** Updates the cached time, in a callback that takes long (`event_base_update_cache_time`). */
+  /** Sets the cached time to the current time, for callbacks that take long (`event_base_update_cache_time`). */
   updateCachedTime(): this {
     this.#core.check()
     native.baseUpdateCachedTime(this.#core.handle)
@@ -484,7 +491,7 @@ export class EventBase {
   }
 
   /**
-   * The sum of the highest values the counters had (`event_base_get_max_events`).
+   * The sum of the highest values that the counters have reached (`event_base_get_max_events`).
    *
    * @param mask bits of `CountFlag`
    * @param clear sets the highest values to 0
@@ -497,8 +504,8 @@ export class EventBase {
   }
 
   /**
-   * A snapshot of every event that is pending or active (`event_base_foreach_event`): those on descriptors in the order
-   * of their descriptors, those for signals, timers by deadline, then those that are only active.
+   * A snapshot of every event that is pending or active (`event_base_foreach_event`). The order is: events on
+   * descriptors by descriptor, events for signals, timers by deadline, events that are only active.
    */
   events(): EventRecord[] {
     this.#core.check()
@@ -506,8 +513,8 @@ export class EventBase {
   }
 
   /**
-   * Every event that is pending or active as text, one per line, for people (`event_base_dump_events`): those on
-   * descriptors in the order of their descriptors, then timers, then those that are only active.
+   * Every event that is pending or active, as text for people, one event per line (`event_base_dump_events`). The order
+   * is: events on descriptors by descriptor, timers, events that are only active.
    *
    * The first number of a line is the event's {@link Event.id} in hexadecimal; a timeout is the wall-clock time of the
    * deadline, in seconds since 1970; `[NextTime]` marks events that are queued for the next pass.
@@ -528,7 +535,7 @@ export class EventBase {
   /**
    * Sets everything in {@link stats} to 0.
    *
-   * @returns the values before
+   * @returns the values before the call
    * @throws {EventError} `ERR_EVENT_CLOSED`
    */
   resetStats(): Stats {
@@ -543,8 +550,8 @@ export class EventBase {
   }
 
   /**
-   * Activates the events on a descriptor that have one of the bits as an interest, or with TIMEOUT those that have a
-   * deadline (`event_base_active_by_fd`).
+   * Activates the events on a descriptor that have an interest in one of the bits. With TIMEOUT it activates those that
+   * have a deadline (`event_base_active_by_fd`).
    *
    * @param fd a descriptor; -1 with TIMEOUT means every event without a descriptor that has a deadline
    * @param what bits of `EV`
@@ -558,13 +565,13 @@ export class EventBase {
   }
 
   /**
-   * Replaces the kernel objects of the base and registers every event with them (`event_reinit`), as a forked child must
-   * do first: without it every call there throws `ERR_EVENT_FORKED`. Node itself never forks without `exec`, so this is
-   * for children that native code forks. Elsewhere it has no visible effect.
+   * Replaces the kernel objects of the base and registers every event with the new ones (`event_reinit`). A forked
+   * child must call this first: until then every other call in the child throws `ERR_EVENT_FORKED`. Node itself never
+   * forks without `exec`, so this is for children that native code forks. In other processes it has no visible effect.
    *
    * @throws {EventError} `ERR_EVENT_CLOSED`
-   * @throws {SystemError} `EMFILE`, `ENFILE`, `ENOMEM` when the kernel provides no descriptor: call it again then.
-   *   Otherwise the first failure to register an event; all other events are registered
+   * @throws {SystemError} `EMFILE`, `ENFILE`, `ENOMEM` when the kernel provides no descriptor; the call can then be
+   *   repeated. If some events cannot be registered, the error of the first one; all other events are registered
    */
   reinit(): this {
     this.#core.check()
@@ -585,9 +592,9 @@ export class EventBase {
   }
 
   /**
-   * Lets other threads of this process use the base, through {@link connect}. Returns a plain object to send to them, the
-   * same one each time. They refer to events by {@link Event.id}; a shared base keeps an event whose id was read until it
-   * is closed.
+   * Lets other threads of this process use the base, through {@link connect}. Returns a plain object to send to them;
+   * every call returns an equal object. Other threads refer to events by {@link Event.id}. A shared base keeps every
+   * event whose id was read until the event is closed.
    *
    * Sharing keeps neither the base nor its loop alive: a loop with nothing pending ends, and a base that is neither
    * referenced nor running can be collected.
@@ -606,7 +613,8 @@ export class EventBase {
    * Connects to a base that another thread, or this one, has shared.
    *
    * @param token the result of {@link share}
-   * @throws {EventError} `ERR_EVENT_CLOSED` if the base was closed or is another process's, `ERR_INVALID_ARG_TYPE`
+   * @throws {EventError} `ERR_EVENT_CLOSED` if the base was closed or belongs to another process,
+   *   `ERR_INVALID_ARG_TYPE`
    */
   static connect(token: SharedBase): RemoteBase {
     return new RemoteBase(token)
@@ -614,8 +622,8 @@ export class EventBase {
 
   /**
    * Deletes every event, closes everything that the base owns, and releases the kernel's objects (`event_base_free`).
-   * Idempotent. A running loop returns as after a break, and promises of {@link wait} and {@link watch} are rejected with
-   * `ERR_EVENT_CLOSED`. Descriptors of events stay open.
+   * Idempotent. A running loop returns as after {@link loopBreak}, and promises of {@link wait} and {@link watch} are
+   * rejected with `ERR_EVENT_CLOSED`. Descriptors of events stay open.
    *
    * @throws the error of a part of the base that fails to close: a system error such as `EBADF`; for several parts an
    *   `AggregateError` with the properties of the first. All other parts are closed
@@ -649,7 +657,7 @@ export class EventBase {
   }
 }
 
-/** Checks the descriptor of an event: -1 unless it has an interest. */
+/** Checks the descriptor of an event, which must be -1 if the event has no interest in one. */
 function checkTarget(fd: number, interest: number): void {
   if (interest !== 0) checkFd('fd', fd)
   else if (checkInteger('fd', fd, -1, 0x7fff_ffff) !== -1) {

@@ -15,7 +15,7 @@ import { checkBits, checkCallback, checkInteger, checkPriority, checkTimeout } f
  * Called when an event fires.
  *
  * @param fd the event's descriptor, or the number of its signal; -1 for timers and user events
- * @param what why: bits of `EV`
+ * @param what the reason: bits of `EV`
  * @param event the event itself
  */
 export type EventCallback = (fd: number, what: number, event: Event) => void
@@ -28,7 +28,7 @@ export interface EventOptions {
   persist?: boolean
 }
 
-/** No `destroy` hook runs when the resource of an event is collected, which needs no finalizer. */
+/** `destroy` hooks do not run when the resource of an event is collected, so the resource needs no finalizer. */
 const RESOURCE = Object.freeze({ requireManualDestroy: true })
 
 /** The id of an event without a native slot. */
@@ -40,12 +40,12 @@ const forgotten: FinalizationRegistry<{ handle: NativeHandle; id: number }> = ne
     try {
       crossing.eventFree(handle, id)
     } catch {
-      // The base was closed, and its events with it.
+      // The base was closed, which freed its events.
     }
   },
 )
 
-/** The life of an event. */
+/** The states of an event. */
 const Life = Object.freeze({ OPEN: 0, FINALIZING: 1, CLOSED: 2 })
 
 /** The parts of an {@link Event}, which the caller has checked. */
@@ -58,15 +58,16 @@ export interface EventParts {
 }
 
 /**
- * An event of a base: readiness of a descriptor, a signal, a deadline, or a combination of these; or a user event, which
- * only {@link Event.activate} makes active. Made by {@link EventBase.newEvent}, {@link EventBase.newTimer} and
- * {@link EventBase.newSignal}, pending once it is added.
+ * An event of a base. It waits for the readiness of a descriptor, for a signal, for a deadline, or for a descriptor or
+ * a signal with a deadline. A user event waits for none of them: only {@link Event.activate} makes it active.
+ * {@link EventBase.newEvent}, {@link EventBase.newTimer} and {@link EventBase.newSignal} make events; {@link Event.add}
+ * makes an event pending.
  *
- * The descriptor is borrowed: the event never closes it, and it must be open while the event is pending. Delete the event
- * before closing the descriptor; otherwise the event stops, and a warning is logged.
+ * The caller owns the descriptor: the event never closes it, and it must be open while the event is pending. Delete the
+ * event before closing the descriptor; otherwise the event no longer fires, and a warning is logged.
  *
- * Usable on the thread of its base only. Once the event or its base is closed, every member that uses the base throws
- * `ERR_EVENT_CLOSED`.
+ * An event can be used only on the thread of its base. Once the event or its base is closed, every member that uses the
+ * base throws `ERR_EVENT_CLOSED`.
  */
 export class Event {
   readonly #core: Core
@@ -75,7 +76,7 @@ export class Event {
   readonly #callback: EventCallback
   readonly #context: AsyncResource = new AsyncResource('EventBase', RESOURCE)
   #priority: number
-  /** How many entries of `Core.counts` are applied to the priority. */
+  /** The number of entries of `Core.counts` that are applied to the priority. */
   #counts: number
   #id = NONE
   #life: number = Life.OPEN
@@ -99,29 +100,29 @@ export class Event {
     return this.#fd
   }
 
-  /** The number of the signal, of a signal event (`event_get_signal`). */
+  /** The number of the signal (`event_get_signal`); `undefined` if this is not a signal event. */
   get signal(): number | undefined {
     return this.#what & EV.SIGNAL ? this.#fd : undefined
   }
 
-  /** The bits it was made with (`event_get_events`). */
+  /** The bits that the event was made with (`event_get_events`). */
   get what(): number {
     return this.#what
   }
 
-  /** The base it belongs to (`event_get_base`). */
+  /** The base that the event belongs to (`event_get_base`). */
   get base(): EventBase {
     return this.#core.owner
   }
 
-  /** Whether it was closed. */
+  /** Whether the event or its base was closed. */
   get closed(): boolean {
     return this.#life === Life.CLOSED || this.#core.closed
   }
 
   /**
-   * A number that identifies this event among all that its base ever had, on other threads too: see
-   * {@link EventBase.share}.
+   * A number that identifies this event among all events that its base has ever had. It is valid on other threads too:
+   * see {@link EventBase.share}.
    *
    * @throws {EventError} `ERR_EVENT_CLOSED`
    */
@@ -139,14 +140,14 @@ export class Event {
   }
 
   /**
-   * Its priority, 0 being the most urgent (`event_get_priority`, `event_priority_set`).
+   * The priority of the event (`event_get_priority`, `event_priority_set`); 0 is the most urgent.
    *
-   * Setting it throws `ERR_EVENT_ACTIVE` while the event is active, `ERR_OUT_OF_RANGE` for a priority the base
+   * Setting it throws `ERR_EVENT_ACTIVE` while the event is active, `ERR_OUT_OF_RANGE` for a priority that the base
    * does not have, `ERR_EVENT_CLOSED` after {@link close}.
    */
   get priority(): number {
     const { counts } = this.#core
-    // Each lower number of priorities that was set since has lowered the priority.
+    // Each lower number of priorities that was set since then limits the priority.
     for (; this.#counts < counts.length; this.#counts += 1) {
       this.#priority = Math.min(this.#priority, (counts[this.#counts] ?? 0) - 1)
     }
@@ -162,21 +163,21 @@ export class Event {
   }
 
   /**
-   * Makes the event pending (`event_add`): registers its interest, and with a timeout sets a deadline.
+   * Makes the event pending (`event_add`): registers its interest and, if there is a timeout, sets a deadline.
    *
-   * On a pending event, a call without a timeout changes nothing, and a timeout replaces the one before. A timeout of 0
-   * expires in the next pass. A persistent event uses the timeout as its period. The timeout counts from the time that
-   * {@link EventBase.now} returns, which is constant during the callbacks of one pass.
+   * On a pending event, a call without a timeout changes nothing, and a call with a timeout replaces the previous
+   * timeout. A timeout of 0 expires in the next pass. A persistent event uses the timeout as its period. The timeout
+   * counts from the time that {@link EventBase.now} returns, which is constant during the callbacks of one pass.
    *
-   * @param timeout milliseconds, 0 or more; fractions count, to the microsecond. Or a {@link CommonTimeout} of the same
+   * @param timeout milliseconds, 0 or more; fractions count, to the microsecond; or a {@link CommonTimeout} of the same
    *   base
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_EVENT_FINALIZING`, `ERR_INVALID_ARG_TYPE`,
    *   `ERR_OUT_OF_RANGE`, also for a common timeout of another base; `ERR_EVENT_BAD_FLAGS` when events of one
    *   descriptor disagree on edge-triggering; `ERR_EVENT_BLOCKING` in debug mode for a descriptor in blocking mode, see
    *   {@link EventConfig.debug}
-   * @throws {SystemError} of `epoll_ctl`: `EPERM` for a regular file or a directory, `EBADF` for a closed
-   *   descriptor, `ENOSPC` or `ENOMEM` at the kernel's limits. Of `sigaction`: `EINVAL` for a signal that
-   *   cannot be caught, such as SIGKILL. The event is unchanged then.
+   * @throws {SystemError} of `epoll_ctl`: `EPERM` for a regular file or a directory, `EBADF` for a closed descriptor,
+   *   `ENOSPC` or `ENOMEM` at the kernel's limits. Of `sigaction`: `EINVAL` for a signal that cannot be caught, such as
+   *   SIGKILL. If this method throws, the event is unchanged
    */
   add(timeout?: number | CommonTimeout): this {
     this.#checkOpen()
@@ -206,7 +207,7 @@ export class Event {
   }
 
   /**
-   * Removes the deadline and the period; the interest stays (`event_remove_timer`).
+   * Removes the deadline and the period of the event; its interest stays registered (`event_remove_timer`).
    *
    * @throws {EventError} `ERR_EVENT_CLOSED`
    */
@@ -220,12 +221,12 @@ export class Event {
   }
 
   /**
-   * Makes the event active, pending or not (`event_active`): its callback runs in this pass or the next. The bits are
-   * added to the result of an event that is active already.
+   * Makes the event active, whether or not it is pending (`event_active`): its callback runs in this pass or the next.
+   * If the event is already active, the bits are added to its result.
    *
    * @param what the result: TIMEOUT, READ, WRITE, SIGNAL and CLOSED of `EV`. Default 0
-   * @param ncalls for a signal event, how often to call its callback, in addition to calls that are due; 0 does nothing.
-   *   Accepted without effect for other events
+   * @param ncalls for a signal event, the number of calls of its callback, 0 to 65535, in addition to calls that are
+   *   due; with 0, this method does nothing. For other events the value has no effect
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`,
    *   `ERR_EVENT_BAD_FLAGS`
    */
@@ -257,7 +258,7 @@ export class Event {
   }
 
   /**
-   * The deadline in wall-clock milliseconds since 1970; `undefined` without one.
+   * The deadline in wall-clock milliseconds since 1970; `undefined` if the event has no deadline.
    *
    * @throws {EventError} `ERR_EVENT_CLOSED`
    */
@@ -269,8 +270,9 @@ export class Event {
   }
 
   /**
-   * Deletes the event, and makes the loop call `callback` after everything queued before it; then the event is closed
-   * (`event_finalize`). Until then it can be neither added nor activated. A second call replaces the callback.
+   * Deletes the event and queues its finalizer, which closes the event and calls `callback` (`event_finalize`). The
+   * finalizer runs after the callbacks that were queued before it. Until then {@link add} throws and {@link activate}
+   * has no effect. A second call replaces the callback.
    *
    * @param callback called with the event
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`
@@ -289,8 +291,8 @@ export class Event {
   }
 
   /**
-   * Deletes and frees the event (`event_free`). Idempotent, and safe in its own callback. An event that is being finalized
-   * is closed by its finalizer instead.
+   * Deletes and frees the event (`event_free`). Idempotent, and safe in its own callback. If the event is being
+   * finalized, this method does nothing: the finalizer closes the event.
    */
   close(): void {
     if (this.closed || this.#life !== Life.OPEN) return
@@ -317,7 +319,7 @@ export class Event {
     return crossing.eventCreate(this.#core.handle, this.#fd, this.#bits(), age)
   }
 
-  /** Its bits, and above the lowest eight its priority. */
+  /** The bits of the event in the lowest eight bits, and its priority in the bits above them. */
   #bits(): number {
     return this.#what | (this.priority << 8)
   }
@@ -356,7 +358,7 @@ export class Event {
   }
 
   /**
-   * Sets the id of an event that the native layer has added, to fire once.
+   * Sets the id of an event that the native layer has added and that fires once.
    *
    * @internal
    */
@@ -401,7 +403,7 @@ export class Event {
   }
 }
 
-/** A timeout as the native layer takes it. */
+/** Checks a timeout, and returns the number that the native layer takes. */
 function timeoutOf(core: Core, timeout: number | CommonTimeout): number {
   return typeof timeout === 'number'
     ? checkTimeout('timeout', timeout)
