@@ -1,11 +1,14 @@
-/** Abort signals: those of this realm, of another one, and objects that behave like one. */
+/** Abort signals of this realm and of others, and objects that behave like them. */
 
 import { wrongType } from './validate.js'
 
 /** The members of an AbortSignal that are used here. */
 export type AbortSource = Pick<AbortSignal, 'aborted' | 'reason' | 'addEventListener' | 'removeEventListener'>
 
-/** An AbortSignal, or `undefined`. An object without its methods is refused before anything is started. */
+/**
+ * Checks an AbortSignal or `undefined`. Throws for an object without the members of an AbortSignal, before anything is
+ * started.
+ */
 export function checkAbortSignal(name: string, value: AbortSource | undefined): AbortSource | undefined {
   if (value === undefined) return undefined
   const isAbortSignal =

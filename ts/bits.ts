@@ -7,11 +7,11 @@ import { EventError } from './errors.js'
 export const IO: number = EV.READ | EV.WRITE | EV.CLOSED
 /** Interests that are registered with the backend. */
 export const REGISTERED: number = IO | EV.SIGNAL
-/** Results of an event: the bits that its callback can be called with, and that it can be activated with. */
+/** Results of an event: the bits that its callback can receive and that it can be activated with. */
 export const RESULTS: number = REGISTERED | EV.TIMEOUT
 /** The bits that an event can be made with. */
 export const EVENT: number = RESULTS | EV.PERSIST | EV.ET
-/** Every bit. */
+/** All bits of `EV`. */
 export const ALL = 0xff
 
 /** Throws the error for bits that contradict each other. */

@@ -1,10 +1,10 @@
-/** Calls that all run, although some of them throw. */
+/** Runs several calls, each of them even if another one throws. */
 
 /**
- * Runs every call, and then throws the errors of those that failed: one unchanged, several as an AggregateError that has
- * the properties of the first, such as `code`.
+ * Runs every call, and then throws if some calls have thrown: a single error unchanged, several errors as an
+ * AggregateError that has the properties of the first one, such as `code`.
  *
- * @param message of the AggregateError
+ * @param message the message of the AggregateError
  */
 export function callAll(message: string, calls: Iterable<() => void>): void {
   const errors: unknown[] = []

@@ -1,4 +1,4 @@
-/** A duration with a queue of its own. */
+/** A duration that has its own queue of events. */
 
 import type { Core } from './core.js'
 import { outOfRange, wrongType } from './validate.js'
@@ -27,7 +27,7 @@ export class CommonTimeout {
   }
 
   /**
-   * The number that the native layer takes in its place.
+   * The number that the native layer takes in place of the object.
    *
    * @internal
    */
@@ -40,7 +40,7 @@ export class CommonTimeout {
   }
 }
 
-/** Makes one; `native` is the number that the native layer takes in its place. */
+/** Makes a common timeout; `native` is the number that the native layer takes in its place. */
 export function makeCommonTimeout(core: Core, ms: number, native: number): CommonTimeout {
   return make(core, ms, native)
 }

@@ -20,7 +20,7 @@ export interface DispatchInterval {
 }
 
 /**
- * The configuration of a base (`struct event_config`). It can be used for any number of bases.
+ * The configuration of a base (`struct event_config`). One configuration can build any number of bases.
  *
  * ```ts
  * import { BaseFlag, EventConfig, Feature } from 'event-base'
@@ -41,10 +41,10 @@ export class EventConfig {
   }
 
   /**
-   * Excludes the backend of this name (`event_config_avoid_method`). May be called repeatedly; unknown names are
-   * accepted.
+   * Excludes the backend that has this name (`event_config_avoid_method`). Each call excludes one more backend; unknown
+   * names are accepted.
    *
-   * @param name compared exactly
+   * @param name the name of a backend, which must match exactly
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`
    */
   avoidMethod(name: string): this {
@@ -54,8 +54,8 @@ export class EventConfig {
   }
 
   /**
-   * Requires a backend with all of these features, which replace those required before
-   * (`event_config_require_features`).
+   * Requires a backend that has all of these features (`event_config_require_features`). They replace the features of
+   * an earlier call.
    *
    * @param features bits of {@link Feature}
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`
@@ -80,7 +80,7 @@ export class EventConfig {
    * Makes the loop poll the backend again after a bounded time or number of callbacks
    * (`event_config_set_max_dispatch_interval`).
    *
-   * @param limits a limit that is left out is not applied
+   * @param limits the limits; a missing one does not apply
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   setMaxDispatchInterval(limits: DispatchInterval): this {
@@ -106,8 +106,8 @@ export class EventConfig {
   }
 
   /**
-   * Measures the durations of callbacks and waits and the delays of timers, for {@link EventBase.stats}. The clock is
-   * read once more for each callback and twice for each wait.
+   * Measures the durations of callbacks and waits and the delays of timers, for {@link EventBase.stats}. This costs one
+   * more reading of the clock for each callback and two for each wait.
    *
    * @param timing `false` switches it off
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`
@@ -118,13 +118,13 @@ export class EventConfig {
   }
 
   /**
-   * Uses the clock that advances once per tick of the kernel, 1 to 10 ms, and is cheaper to read:
+   * Uses a clock that is cheaper to read and advances once per tick of the kernel, every 1 to 10 ms:
    * `CLOCK_MONOTONIC_COARSE` (`clock_gettime(2)`), which is libevent's default. Systems without it keep the precise
    * clock.
    *
-   * A timeout counts from the last tick. By the precise clock a timer fires between one tick too early and one tick too
-   * late; by {@link EventBase.monotonic} it never fires early. `BaseFlag.PRECISE_TIMER` overrides this, and so does the
-   * environment variable `EVENT_PRECISE_TIMER`, unless `BaseFlag.IGNORE_ENV` is set.
+   * A timeout counts from the last tick. Measured by the precise clock, a timer fires up to one tick too early or too
+   * late; measured by {@link EventBase.monotonic}, it never fires early. `BaseFlag.PRECISE_TIMER` overrides this, and
+   * so does the environment variable `EVENT_PRECISE_TIMER`, unless `BaseFlag.IGNORE_ENV` is set.
    */
   useCoarseClock(): this {
     this.#settings.coarseClock = true
@@ -132,13 +132,13 @@ export class EventConfig {
   }
 
   /**
-   * Switches debug mode on (`event_enable_debug_mode`), as `EVENT_DEBUG_MODE` in the environment does. It checks what
-   * is too expensive to check always.
+   * Switches debug mode on (`event_enable_debug_mode`), as `EVENT_DEBUG_MODE` in the environment does. It enables
+   * checks that are too expensive for normal operation.
    *
-   * - A socket, pipe or FIFO in blocking mode, which could block the loop, is refused by {@link Event.add} with
-   *   `ERR_EVENT_BLOCKING`. Descriptors 0 to 2 and those of other kinds are accepted.
-   * - After each pass, or after every few passes with more than 64 events, the engine checks that its structures are
-   *   consistent. If they are not, which is a fault of the engine, the loop fails with `ERR_EVENT_INTERNAL`.
+   * - {@link Event.add} throws `ERR_EVENT_BLOCKING` for a socket, pipe or FIFO in blocking mode, which could block the
+   *   loop. It accepts descriptors 0 to 2 and descriptors of other kinds.
+   * - After each pass, or after every few passes if there are more than 64 events, the engine checks that its
+   *   structures are consistent. An inconsistency is a fault of the engine: the loop fails with `ERR_EVENT_INTERNAL`.
    *
    * @param debug `false` switches it off
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`

@@ -1,12 +1,12 @@
 /**
  * libevent's constants, under their names and with their values.
  *
- * Plain frozen objects with literal types, so that they work with `isolatedModules` and show as numbers.
+ * They are plain frozen objects with literal types, which work with `isolatedModules` and are printed as numbers.
  */
 
 /** Interests and flags of an event, and results of its callback (`EV_*`). */
 export const EV: {
-  /** The timeout has expired. A result only. */
+  /** The timeout has expired. This bit is a result, not an interest. */
   readonly TIMEOUT: 0x01
   /** The descriptor is readable. */
   readonly READ: 0x02
@@ -16,7 +16,7 @@ export const EV: {
   readonly SIGNAL: 0x08
   /** The event stays pending after it fired. */
   readonly PERSIST: 0x10
-  /** Edge-triggered: reported once for each change of readiness. */
+  /** Edge-triggered: the backend reports each change of readiness once. */
   readonly ET: 0x20
   /** The result of a finalizer. */
   readonly FINALIZE: 0x40
@@ -41,7 +41,7 @@ export const Feature: {
   readonly O1: 0x02
   /** Any kind of descriptor, including regular files. */
   readonly FDS: 0x04
-  /** The close of a peer is reported without reading. */
+  /** The backend reports that a peer has closed its side before the data is read. */
   readonly EARLY_CLOSE: 0x08
 } = Object.freeze({
   ET: 0x01,
@@ -52,7 +52,7 @@ export const Feature: {
 
 /** Flags of a base (`EVENT_BASE_FLAG_*`). */
 export const BaseFlag: {
-  /** No locks: the base is used by one thread. */
+  /** The base uses no locks: only one thread may use it. */
   readonly NOLOCK: 0x01
   /** Environment variables are not read. */
   readonly IGNORE_ENV: 0x02
@@ -60,7 +60,7 @@ export const BaseFlag: {
   readonly STARTUP_IOCP: 0x04
   /** The time is not cached: each query reads the clock. */
   readonly NO_CACHE_TIME: 0x08
-  /** Most changes are passed to epoll when it waits, not one by one: see the page on backends. */
+  /** Most changes are passed to epoll together before it waits, not one by one: see the page on backends. */
   readonly EPOLL_USE_CHANGELIST: 0x10
   /** Uses the precise clock, which is the default, in spite of `EventConfig.useCoarseClock`. */
   readonly PRECISE_TIMER: 0x20
@@ -68,8 +68,8 @@ export const BaseFlag: {
   readonly EPOLL_DISALLOW_TIMERFD: 0x40
   /**
    * Receives signals through a descriptor (`signalfd(2)`; Linux). The thread that adds an event for a signal blocks the
-   * signal; all others must block it too, which those of Node do not, and several pending instances of one signal are
-   * reported as one. Without this flag a handler is used.
+   * signal; all other threads must block it too, but the threads of Node do not. Several pending instances of one
+   * signal are reported as one. Without this flag the base uses a handler.
    */
   readonly USE_SIGNALFD: 0x80
 } = Object.freeze({
@@ -97,7 +97,7 @@ export const LoopFlag: {
   NO_EXIT_ON_EMPTY: 0x04,
 })
 
-/** The reason why a loop returned. A backend that fails throws instead. */
+/** The reason why a loop returned. If the backend fails, the loop throws instead. */
 export const LoopResult: {
   /** Exit, break, `ONCE` or `NONBLOCK`. */
   readonly STOPPED: 0
@@ -115,7 +115,7 @@ export type LoopResult = (typeof LoopResult)[keyof typeof LoopResult]
 export const CountFlag: {
   /** Active events. */
   readonly ACTIVE: 1
-  /** Tokens that keep the loop alive without an event. */
+  /** Tokens that keep the loop running without an event. */
   readonly VIRTUAL: 2
   /** Memberships of events in the map, the timers and the queues. */
   readonly ADDED: 4

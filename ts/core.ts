@@ -1,4 +1,4 @@
-/** The state of a base that its parts share. */
+/** The state of a base, which the parts of the base share. */
 
 import type { Event } from './event.js'
 import type { EventBase } from './event-base.js'
@@ -11,9 +11,9 @@ import { WeakValues } from './weak-values.js'
  * Rules:
  * - An event has a native slot only while it is pending, active or named by its id. `events` holds it by its slot while
  *   it is pending or active. So the base keeps a pending event alive, and an event that is neither pending nor
- *   referenced is garbage that needs no cleaning up.
- * - An event whose id was read keeps its slot. While it is idle, `named` holds it weakly, and `kept` holds it in a base
- *   that is shared with other threads, until it is closed.
+ *   referenced can be collected without any cleanup.
+ * - An event whose id was read keeps its slot. While it is idle, `named` holds it weakly. If the base is shared with
+ *   other threads, `kept` holds the event until it is closed.
  */
 export class Core {
   readonly handle: NativeHandle
@@ -26,9 +26,9 @@ export class Core {
   readonly waiting: Set<(reason: Error) => void> = new Set()
   /** The callbacks of events that are being finalized. */
   readonly finalizers: Map<Event, (event: Event) => void> = new Map()
-  /** Whether other threads may know ids of events. */
+  /** Whether the base was shared, so that other threads can have ids of its events. */
   shared = false
-  /** The named events of a shared base: another thread may add one that this thread does not refer to. */
+  /** The named events of a shared base. Another thread may add an event that this thread no longer references. */
   readonly kept: Set<Event> = new Set()
   /** The watchers, by their native ids. */
   readonly watchers: Map<number, Watcher> = new Map()
@@ -37,7 +37,7 @@ export class Core {
   /** Whether the blocking loop returns to JavaScript when the host's loop has work. */
   watchesHost = false
   priorities: number
-  /** Each number of priorities that was set and is lower than the one before, for events that are idle meanwhile. */
+  /** Each number of priorities that was set and is lower than the previous one. Idle events apply them later. */
   readonly counts: number[] = []
   closed = false
   /** The number of events that were dispatched. */

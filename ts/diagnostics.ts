@@ -12,14 +12,14 @@ export type LogSeverity = 'debug' | 'message' | 'warning' | 'error'
 export interface LogMessage {
   /**
    * `debug`: details; `message`: information that was requested; `warning`: a fault of the program or its environment
-   * that was handled; `error`: one that was not.
+   * that was handled; `error`: a fault that was not handled.
    */
   readonly severity: LogSeverity
-  /** The message for people: one line, whose wording may change. */
+  /** The message, for people. It is one line; its wording may change. */
   readonly message: string
-  /** The base that it concerns, if there is one that still exists. */
+  /** The base that the message concerns; `undefined` if it concerns no base or the base no longer exists. */
   readonly base: EventBase | undefined
-  /** The name of the backend that it concerns, if there is one. */
+  /** The name of the backend that the message concerns; `undefined` if it concerns no backend. */
   readonly method: Method | undefined
 }
 

@@ -1,5 +1,5 @@
 /**
- * Every error that this package throws. No other file makes one.
+ * The errors that this package throws.
  *
  * An invalid call throws an {@link EventError}; a failed system call throws a {@link SystemError}, which has the
  * properties and the wording of Node's own system errors. `code` is the stable identity of both; messages may change.
@@ -26,7 +26,7 @@ export type EventErrorCode =
   | 'ERR_EVENT_WRONG_THREAD'
   /** Debug mode: a descriptor is in blocking mode. */
   | 'ERR_EVENT_BLOCKING'
-  /** Debug mode: the engine contradicts itself. */
+  /** Debug mode: the structures of the engine are inconsistent. */
   | 'ERR_EVENT_INTERNAL'
   /** The process is a forked child, in which `EventBase.reinit()` was not called. */
   | 'ERR_EVENT_FORKED'
@@ -63,21 +63,21 @@ export interface SystemError extends Error {
   errno: number
   /** The system call: `'epoll_ctl'`. */
   syscall: string
-  /** The descriptor that the call was made on, where there is one. */
+  /** The descriptor of the call, if it has one. */
   fd?: number
-  /** The host or the path that the call was about, where there is one. */
+  /** The host or the path of the call, if it has one. */
   address?: string
-  /** The port that the call was about, where there is one. */
+  /** The port of the call, if it has one. */
   port?: number
 }
 
-/** The name of an error number, as Node gives it: `'EPERM'` for -1. */
+/** The name that Node has for an error number: `'EPERM'` for -1. */
 function nameOf(errno: number): string {
   return getSystemErrorMap().get(errno)?.[0] ?? `Unknown system error ${errno}`
 }
 
 /**
- * The message of a system error, in the wording of Node: of `net` where the address is known, else of `fs`.
+ * The message of a system error, in the wording of Node's `net` if the address is known, else of Node's `fs`.
  *
  * - `connect ECONNREFUSED 127.0.0.1:80`
  * - `bind EADDRINUSE: address already in use 127.0.0.1:80`
@@ -104,8 +104,7 @@ function messageOf({
  *
  * @param errno the error number, negative
  * @param syscall the name of the system call
- * @param fd the descriptor, where there is one
- * @param code the name of the error, where it is known already
+ * @param fd the descriptor, if there is one @param code the name of the error, if the caller knows it
  */
 export function systemError(
   errno: number,
@@ -117,7 +116,7 @@ export function systemError(
   return startAtCaller(Object.assign(new Error(messageOf(properties)), properties))
 }
 
-/** Adds the address that a call concerns to the system error that the call fails with. Other errors are not changed. */
+/** Adds the address of a failed call to its system error. Does not change other errors. */
 export function withAddress<E>(error: E, address: string, port?: number): E {
   if (!(error instanceof Error) || !('syscall' in error)) return error
   const failure = error as Error as SystemError
@@ -142,14 +141,15 @@ export function errorFromNative(
   return new EventError(code as EventErrorCode, message.charAt(0).toUpperCase() + message.slice(1))
 }
 
-/** The error of a call on something that was closed: `what` is its name in the message. */
+/** The error of a call on a closed object; `what` is the name of the object in the message. */
 export function closedError(what: string): EventError {
   return new EventError('ERR_EVENT_CLOSED', `The ${what} is closed`)
 }
 
 /**
- * The folders of this package's files in a stack: the compiled ones, and with `--enable-source-maps` their sources. None
- * in a bundle, whose one file has the caller's code too.
+ * The folders of this package's files that a stack can contain: those of the compiled files and, with
+ * `--enable-source-maps`, of their sources. The list is empty in a bundle, where one file also contains the code of the
+ * caller.
  */
 const ownFolders: readonly URL[] = import.meta.url.endsWith('/dist/ts/errors.js')
   ? [new URL('.', import.meta.url), new URL('../../ts/', import.meta.url)]
@@ -157,7 +157,7 @@ const ownFolders: readonly URL[] = import.meta.url.endsWith('/dist/ts/errors.js'
     ? [new URL('.', import.meta.url)]
     : []
 
-/** How a stack names these folders: by URL, or by path where a loader or a test runner rewrites it. */
+/** The names of these folders in a stack: URLs, or paths if a loader or a test runner rewrites the stack. */
 const ownFiles: readonly string[] = ownFolders.flatMap((folder) => [folder.href, fileURLToPath(folder)])
 
 function isOwn(frame: string): boolean {
@@ -167,11 +167,10 @@ function isOwn(frame: string): boolean {
 const FIRST_FRAME = '\n    at '
 
 /**
- * Makes the stack of an error start at the caller of the package: drops the frames of this package from its top. A
- * stack that has no other frame stays as it is.
+ * Makes the stack of an error start at the caller of the package: removes the frames of this package from the top. A
+ * stack that has no other frames is unchanged.
  *
- * `Error.captureStackTrace` would need the public function that was called, which the checks and the native layer
- * do not know.
+ * `Error.captureStackTrace` needs the public function that was called; the checks and the native layer do not know it.
  */
 function startAtCaller<E extends Error>(error: E): E {
   const { stack } = error

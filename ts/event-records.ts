@@ -6,21 +6,21 @@ import { native, NO_SLOT } from './native.js'
 
 /** A snapshot of one event, as {@link EventBase.events} returns it. */
 export interface EventRecord {
-  /** The identity of the event while it is pending or active, as {@link Event.id}. */
+  /** The identity of the event while it is pending or active: its {@link Event.id}. */
   id: number
   /** Its descriptor, or the number of its signal; -1 for timers and user events. */
   fd: number
-  /** The bits it was made with. */
+  /** The bits that the event was made with. */
   what: number
-  /** The bits it is pending for. */
+  /** The bits that the event is pending for. */
   pending: number
-  /** The bits that its callback will be called with, if it is active. */
+  /** The bits that its callback will receive, if the event is active. */
   result: number
   /** Whether it is active. */
   active: boolean
   /** Its priority. */
   priority: number
-  /** Its deadline, in wall-clock milliseconds since 1970; `undefined` without one. */
+  /** Its deadline in wall-clock milliseconds since 1970; `undefined` if it has no deadline. */
   expiresAt: number | undefined
   /** The event; `undefined` for the internal events of `event-base/net`. */
   event: Event | undefined

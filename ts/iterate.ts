@@ -5,7 +5,7 @@ import { EV } from './constants.js'
 import type { Core } from './core.js'
 import { Event, type EventParts } from './event.js'
 
-/** Waits for one readiness. */
+/** Waits until a descriptor is ready once. */
 export function waitOnce(
   core: Core,
   parts: Omit<EventParts, 'core' | 'callback'>,
@@ -45,15 +45,16 @@ export function waitOnce(
 /**
  * The readiness of a descriptor as an iterable.
  *
- * A level-triggered descriptor is watched only while an item is awaited, so that one which stays ready yields one item
- * per call of `next`. An edge-triggered one is watched all the time; edges between two calls are merged into one item.
+ * A level-triggered descriptor is watched only while an item is awaited: a descriptor that stays ready yields one item
+ * per call of `next`. An edge-triggered descriptor is watched all the time; edges between two calls are merged into one
+ * item.
  */
 export class Watch implements AsyncIterableIterator<number, undefined> {
   readonly #core: Core
   readonly #event: Event
   readonly #isEdge: boolean
   readonly #stopListening: () => void
-  /** The calls of `next` that are not settled. */
+  /** The calls of `next` whose promises are not settled. */
   readonly #calls: PromiseWithReject[] = []
   readonly #onClose = (reason: Error): void => this.#fail(reason)
   #seen = 0

@@ -1,8 +1,9 @@
 /**
- * Messages of the engine: fetched while no other call of this package is in progress, then published and reported.
+ * Messages of the engine. They are fetched while no other call of this package is in progress, then published and
+ * reported.
  *
- * They are fetched after a base was made, when the blocking loop returns to JavaScript for them, when the host's loop
- * is woken for them, and when the process ends.
+ * This happens after a base was made, when the blocking loop returns to JavaScript because of them, when they wake the
+ * host's loop, and when the process ends.
  */
 
 import type { Method } from './constants.js'
@@ -12,10 +13,10 @@ import { native, type NativeHandle } from './native.js'
 import { checkCallback } from './validate.js'
 import { WeakValues } from './weak-values.js'
 
-/** By the engine's numbers. */
+/** The severities, indexed by the numbers of the engine. */
 const SEVERITIES: readonly LogSeverity[] = Object.freeze(['debug', 'message', 'warning', 'error'])
 
-/** libevent's names for them. */
+/** libevent's names for the severities. */
 const WORDS: Readonly<Record<LogSeverity, string>> = Object.freeze({
   debug: 'debug',
   message: 'msg',
@@ -30,12 +31,12 @@ let callback: ((message: LogMessage) => void) | undefined
 let isListening = false
 
 /**
- * Sets the callback that receives every message of this thread's bases (`event_set_log_callback`). Without one, which is
- * the default, messages are written to the standard error as `[warn] …`, except those of severity `debug`.
+ * Sets the callback that receives every message of this thread's bases (`event_set_log_callback`). By default there is
+ * no callback: messages are written to the standard error as `[warn] …`, except those of severity `debug`.
  *
- * A message of a native thread, or of a loop that blocks, is reported as soon as JavaScript can run without interrupting
- * another call. Each worker has its own callback, for its own bases. An exception of the callback is an uncaught
- * exception. The channel `event-base:log` of `node:diagnostics_channel` carries the same messages, with or without a
+ * A message of a native thread, or of a loop that blocks, is reported as soon as JavaScript can run without
+ * interrupting another call. Each worker has its own callback, for its own bases. If the callback throws, the exception
+ * is uncaught. The channel `event-base:log` of `node:diagnostics_channel` carries the same messages, with or without a
  * callback.
  *
  * ```ts
@@ -45,7 +46,7 @@ let isListening = false
  * setLogCallback(undefined)
  * ```
  *
- * @param listener called with each message; `undefined` for the standard error
+ * @param listener called with each message; `undefined` writes messages to the standard error again
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`
  */
 export function setLogCallback(listener: ((message: LogMessage) => void) | undefined): void {
@@ -66,7 +67,7 @@ export function introduce(handle: NativeHandle, base: EventBase): void {
   forgotten.register(base, handle, base)
 }
 
-/** Ends what {@link introduce} started, when the base is closed. */
+/** Reverts {@link introduce} when the base is closed. */
 export function forget(handle: NativeHandle, base: EventBase): void {
   bases.delete(handle)
   forgotten.unregister(base)
@@ -95,7 +96,7 @@ function report(message: LogMessage): void {
   try {
     callback(message)
   } catch (error) {
-    // As the channels do: the exception must not end the call that is in progress.
+    // The exception must not end the call that is in progress. `diagnostics_channel` does the same.
     process.nextTick(() => {
       throw error
     })

@@ -38,7 +38,9 @@ export function loop(core: Core, flags: number): LoopResult {
   }
 }
 
-/** Makes the loop return to JavaScript when the host's own loop has work, as it has when a worker is terminated. */
+/**
+ * Makes the loop return to JavaScript when the host's own loop has work, for example when the worker is terminated.
+ */
 function watchHost(core: Core): void {
   core.watchesHost = true
   // Bun exports the symbol of libuv, and panics when it is called.
@@ -46,8 +48,8 @@ function watchHost(core: Core): void {
 }
 
 /**
- * Ends this worker if it is being terminated. V8 checks for that when a function is entered and at back edges, which
- * optimised code may not reach for a long time; a callback of a builtin is always entered.
+ * Ends this worker if it is being terminated. V8 checks for termination when a function is entered and at back edges.
+ * Optimised code may not reach such a point for a long time, but the call of a callback by a builtin always does.
  */
 function enterFunction(): void {
   JSON.parse('0', (_key, value: unknown) => value)

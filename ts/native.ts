@@ -1,8 +1,8 @@
 /**
  * The native layer. No other file imports `#binding`.
  *
- * Arguments must be checked before they are passed: the native layer converts numbers as they are. Objects must have all
- * their properties as their own.
+ * Arguments must be checked before they are passed: the native layer converts numbers without checking their range. All
+ * properties of an object must be its own properties.
  */
 
 import { types } from 'node:util'
@@ -13,7 +13,7 @@ import { errorFromNative } from './errors.js'
 
 binding.setErrorFactory(errorFromNative)
 
-/** The calls of the native layer, which return an error where these throw it. */
+/** The calls of the native layer, which return an error, in a form that throws it. */
 type Throwing<Calls> = {
   readonly [Name in keyof Calls]: Calls[Name] extends (...args: infer Arguments) => infer Result
     ? (...args: Arguments) => Exclude<Result, Error>
@@ -25,7 +25,7 @@ type Call = (...args: never[]) => unknown
 function throwing(call: Call): Call {
   return (...args) => {
     const result = call(...args)
-    // `instanceof` is false for an error of another realm, as a test runner makes them.
+    // `instanceof` is false for errors of another realm, in which a test runner may run this file.
     if (typeof result === 'object' && types.isNativeError(result)) throw result
     return result
   }
@@ -34,11 +34,11 @@ function throwing(call: Call): Call {
 type Native = Omit<Throwing<typeof binding>, 'netFailure'> & Pick<typeof binding, 'netFailure'>
 
 const calls = Object.entries(binding).map(([name, value]) =>
-  // `netFailure` returns an error that is its value.
+  // The result of `netFailure` is an error, which is not thrown.
   typeof value === 'function' && name !== 'netFailure' ? [name, throwing(value as Call)] : [name, value],
 )
 
-/** The calls that are less frequent than those of {@link crossing}. */
+/** The calls of the native layer that are less frequent than those of {@link crossing}. */
 export const native: Native = Object.fromEntries(calls) as Native
 
 const raw = binding.crossing()
@@ -82,7 +82,7 @@ export const crossing: Throwing<binding.Crossing> = {
 /** The object that owns a native base. */
 export type NativeOwner = ReturnType<typeof native.createBase>
 
-/** The handle that a thread has of a native base of another thread. */
+/** The handle of a thread to a native base of another thread. */
 export type NativeRemote = ReturnType<typeof native.remoteConnect>
 
 /** An address as the native layer takes and returns it: a host and a port, or a path and the port -1. */
@@ -94,13 +94,13 @@ export type NativeHandle = binding.Handle
 /** The slots of events are below this; a code with this slot is one of {@link StepCode}. */
 export const NO_SLOT = 0xff_ffff
 
-/** In a code's upper byte: the native event was released, and another event may have its slot. */
+/** A bit in the upper byte of a code: the native event was released, and another event may have its slot. */
 export const RELEASED = 0x10
 
-/** The whole upper byte of a code whose event was released without having fired. */
+/** The upper byte of a code whose event was released without firing. */
 export const ORPHANED = 0x30
 
-/** The codes that name no event: the reason for which the loop returns. */
+/** The codes that name no event: the reasons why the loop returns. */
 export const StepCode: Readonly<{
   STOPPED: 0
   EMPTY: 1

@@ -1,4 +1,4 @@
-/** A handle of a base of another thread. */
+/** A handle to a base of another thread. */
 
 import { RESULTS } from './bits.js'
 import { closedError } from './errors.js'
@@ -15,11 +15,11 @@ export interface SharedBase {
 }
 
 /**
- * A handle of another thread's base: it activates, adds and deletes events there, by their {@link Event.id}, and stops
- * the loop. Callbacks run in the thread that made the events. Made by {@link EventBase.connect}.
+ * A handle to a base of another thread. It activates, adds and deletes events of that base by their {@link Event.id},
+ * and stops the loop. Callbacks run in the thread that made the events. {@link EventBase.connect} makes the handle.
  *
- * A call takes effect immediately, whatever the other thread does, and wakes a loop that sleeps. Once the base is closed
- * or its thread has ended, every call throws `ERR_EVENT_CLOSED`.
+ * A call takes effect immediately, even while the other thread is busy, and wakes a loop that sleeps. Once the base is
+ * closed or its thread has ended, every call throws `ERR_EVENT_CLOSED`.
  *
  * ```ts
  * import { EV, EventBase } from 'event-base'
@@ -52,7 +52,7 @@ export class RemoteBase {
    *
    * @param eventId the event's {@link Event.id}
    * @param what the result: TIMEOUT, READ, WRITE, SIGNAL and CLOSED of `EV`. Default 0
-   * @throws {EventError} `ERR_EVENT_CLOSED` if the event, the base or this is closed; `ERR_INVALID_ARG_TYPE`,
+   * @throws {EventError} `ERR_EVENT_CLOSED` if the event, the base or this handle is closed; `ERR_INVALID_ARG_TYPE`,
    *   `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`
    */
   activate(eventId: number, what = 0): this {
@@ -64,7 +64,7 @@ export class RemoteBase {
    * Makes an event pending, as {@link Event.add} does.
    *
    * @param eventId the event's {@link Event.id}
-   * @param timeout milliseconds, from now, 0 or more; fractions count, to the microsecond
+   * @param timeout milliseconds from now, 0 or more; fractions count, to the microsecond
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_EVENT_FINALIZING`, `ERR_INVALID_ARG_TYPE`,
    *   `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`
    * @throws {SystemError} as {@link Event.add}
@@ -88,9 +88,9 @@ export class RemoteBase {
   }
 
   /**
-   * Ends the loop after the pass that runs now, as {@link EventBase.loopExit} does.
+   * Ends the loop after the current pass or after a time, as {@link EventBase.loopExit} does.
    *
-   * @param after milliseconds. Default: now
+   * @param after milliseconds from now. Default: after the current pass
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   loopExit(after?: number): this {

@@ -9,8 +9,8 @@ import { isWatcherStep, native, NO_SLOT, StepCode } from './native.js'
 import { deliverWatcher } from './watcher.js'
 
 /**
- * Whether the driver on libuv is used. Bun and Deno export libuv's symbols without its behaviour. A backend without a
- * descriptor is waited for by a thread in any case.
+ * Whether the driver on libuv is used. Bun and Deno export libuv's symbols without its behaviour. For a backend without
+ * a descriptor, a thread waits in any case.
  */
 const hasUv: boolean =
   process.versions['bun'] === undefined &&
@@ -23,7 +23,7 @@ export interface RunSettings {
   flags: number
   /** Whether the run keeps the process alive. */
   keepAlive: boolean
-  /** Ends the run. */
+  /** An abort signal that ends the run. */
   signal: AbortSource | undefined
 }
 
@@ -36,7 +36,7 @@ export function run(core: Core, settings: RunSettings): Promise<LoopResult> {
       core.waiting.delete(onClose)
       stopListening()
     }
-    // A base that is closed leaves its loop as after a break.
+    // The close of the base ends its loop in the same way as a break.
     const onClose = (): void => {
       end()
       resolve(LoopResult.STOPPED)
@@ -81,7 +81,10 @@ export function run(core: Core, settings: RunSettings): Promise<LoopResult> {
 /** The system call in which a backend waits. */
 const WAITS: Partial<Record<string, string>> = { kqueue: 'kevent', poll: 'poll', select: 'select' }
 
-/** The error of a run. An `errno` of 0 means that the base was closed, one below 0 that debug mode found a fault. */
+/**
+ * The error of a run. An `errno` of 0 means that the base was closed; a negative one means that debug mode has found a
+ * fault.
+ */
 function runFailed(core: Core, errno: number): Error {
   if (errno === 0) return closedError('base')
   if (errno < 0) return new EventError('ERR_EVENT_INTERNAL', 'The structures of the base are inconsistent')

@@ -3,7 +3,7 @@
 import type { EventConfig } from './config.js'
 import { type native, NO_TIMEOUT } from './native.js'
 
-/** The settings of a base, as the native layer takes them. */
+/** The settings of a base, in the form that the native layer takes. */
 export type Settings = Parameters<typeof native.createBase>[0]
 
 /** The settings of a base without a configuration. */

@@ -25,7 +25,7 @@ const NUMBERS: Readonly<Record<string, number | undefined>> = constants.signals
 /** The greatest number of a signal. */
 const MOST = native.maxSignal()
 
-/** The number of a signal that is given by its name, or a number from `least` to `most`. */
+/** Returns the number of a signal, which `signal` names or which it is, from `least` to `most`. */
 export function signalNumber(signal: Signal, least = 1, most: number = MOST): number {
   if (typeof signal === 'number') return checkInteger('signal', signal, least, most)
   if (typeof signal !== 'string') throw wrongType('signal', 'of type string or number', signal)
@@ -45,7 +45,7 @@ function rejoin(type: string | symbol): void {
 function join(): void {
   if (isJoined || !isMainThread) return
   isJoined = true
-  // Node's own listeners were added before, and run first.
+  // Node added its own listeners earlier, so they run first.
   process.on('newListener', rejoin)
   process.on('removeListener', rejoin)
 }
@@ -55,7 +55,7 @@ const parents: Set<Core> = new Set()
 
 function ignore(): void {}
 
-/** Makes events for a signal work beside the host's listeners. Called when an event for it is made. */
+/** Makes events for a signal work beside the host's listeners. Called when an event for the signal is made. */
 export function shareSignal(core: Core, number: number): void {
   join()
   if (number === constants.signals.SIGCHLD && isMainThread && !parents.has(core)) {

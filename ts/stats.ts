@@ -11,38 +11,37 @@ export interface Histogram {
   /** The longest, in milliseconds. */
   readonly max: number
   /**
-   * 32 counts: of durations below 1 µs, from 1 to below 2 µs, from 2 to below 4 µs and so on; the last counts those of
-   * 2^30 µs, which are 18 minutes, and more.
+   * 32 counts. The first counts durations below 1 µs, the second those from 1 to below 2 µs, the third those from 2 to
+   * below 4 µs, and so on. The last counts durations of at least 2^30 µs, which are 18 minutes.
    */
   readonly buckets: readonly number[]
 }
 
-/** Counts of dispatched events, by their results. */
+/** Counts of dispatched events. The first of these properties that matches the result counts the event. */
 export interface EventCounts {
-  /** READ, WRITE or CLOSED in the result. */
+  /** The result has READ, WRITE or CLOSED. */
   readonly io: number
-  /** Otherwise SIGNAL. */
+  /** The result has SIGNAL. */
   readonly signal: number
-  /** Otherwise TIMEOUT. */
+  /** The result has TIMEOUT. */
   readonly timer: number
-  /** Otherwise FINALIZE: events that were finalized. */
+  /** The result has FINALIZE: the event was finalized. */
   readonly finalizer: number
-  /** No bit: activated by the program without a result. */
+  /** The result has no bit: the program activated the event without a result. */
   readonly user: number
 }
 
 /** The times of a base. */
 export interface Timing {
   /**
-   * Waits of the backend, including sleep. Under `run()` the host waits, and only polls are
-   * counted.
+   * Waits of the backend, including sleep. Under `run()` the host waits, and only polls are measured.
    */
   readonly polling: Histogram
   /** Callbacks, including the `nextTick`s and microtasks that run after each under `run()`. */
   readonly callbacks: Histogram
-  /** The time from the deadline of a timer until the loop found it expired. */
+  /** The time from the deadline of a timer until the loop finds it expired. */
   readonly timerLag: Histogram
-  /** The `id` of the event whose callback took longest, and that time in milliseconds. */
+  /** The `id` of the event whose callback took longest, and the duration of that callback in milliseconds. */
   readonly slowest: { readonly id: number; readonly duration: number } | undefined
 }
 
@@ -55,8 +54,8 @@ export interface Stats {
   /** Dispatched events, including the internal ones of `event-base/net`. */
   readonly events: EventCounts
   /**
-   * Wake-ups sent to a loop that slept, or to the host that waited for it, and waits that received one. One wait
-   * may receive several.
+   * `sent`: wake-ups sent to a loop that slept, or to the host that waited for it. `received`: waits that received a
+   * wake-up; one wait may receive several.
    */
   readonly wakeups: { readonly sent: number; readonly received: number }
   /** The times; `undefined` unless the base was built with `EventConfig.measure()`. */
@@ -67,7 +66,7 @@ function histogram(found: Histogram): Histogram {
   return Object.freeze({ ...found, buckets: Object.freeze([...found.buckets]) })
 }
 
-/** The statistics of a base, which are set to 0 if `reset` is true. */
+/** Returns the statistics of a base, and sets them to 0 if `reset` is true. */
 export function statsOf(handle: NativeHandle, reset: boolean): Stats {
   const { passes, waits, io, signal, timer, finalizer, user, sent, received, timing } = native.baseStats(
     handle,

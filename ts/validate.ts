@@ -1,4 +1,7 @@
-/** One function for each kind of argument. Each returns the value it accepts, and throws a coded error. */
+/**
+ * Checks of arguments, one function for each kind. Each function returns a valid value and throws a coded error for any
+ * other.
+ */
 
 import { types } from 'node:util'
 
@@ -28,7 +31,7 @@ export function outOfRange(name: string, range: string, value: unknown): EventEr
   return new EventError('ERR_OUT_OF_RANGE', text)
 }
 
-/** A whole number from `least` to `most`. */
+/** Checks a whole number from `least` to `most`. */
 export function checkInteger(name: string, value: number, least: number, most: number): number {
   if (typeof value !== 'number') throw wrongType(name, 'of type number', value)
   if (!Number.isInteger(value)) throw outOfRange(name, 'an integer', value)
@@ -40,7 +43,7 @@ function integersFrom(least: number, most: number): string {
   return least === most ? String(least) : `>= ${least} && <= ${most}`
 }
 
-/** A priority of a base that has `count` of them. */
+/** Checks a priority of a base that has `count` priorities. */
 export function checkPriority(name: string, value: number, count: number): number {
   if (typeof value !== 'number') throw wrongType(name, 'of type number', value)
   if (Number.isInteger(value) && value >= 0 && value < count) return value
@@ -48,7 +51,7 @@ export function checkPriority(name: string, value: number, count: number): numbe
   throw outOfRange(name, `${integersFrom(0, count - 1)}: the base has ${has}, see setPriorities()`, value)
 }
 
-/** Bits, all of which are in `known`. */
+/** Checks bits, which must all be in `known`. */
 export function checkBits(name: string, value: number, known: number): number {
   if (typeof value !== 'number') throw wrongType(name, 'of type number', value)
   if (!Number.isInteger(value) || value < 0 || value > 0xff_ffff) {
@@ -63,27 +66,27 @@ export function checkBits(name: string, value: number, known: number): number {
 /** The longest timeout: 2^53 microseconds, which are 285 years. */
 const LONGEST = Number.MAX_SAFE_INTEGER / 1000
 
-/** A time in milliseconds; fractions count, to the microsecond. */
+/** Checks a time in milliseconds; fractions count, to the microsecond. */
 export function checkTimeout(name: string, value: number): number {
   if (typeof value !== 'number') throw wrongType(name, 'of type number', value)
   if (!(value >= 0 && value <= LONGEST)) throw outOfRange(name, `>= 0 && <= ${LONGEST}`, value)
   return value
 }
 
-/** A function. */
+/** Checks a function. */
 export function checkCallback<T>(name: string, value: T): T {
   if (typeof value !== 'function') throw wrongType(name, 'of type function', value)
   return value
 }
 
-/** A file descriptor. The kernel checks whether it is open. */
+/** Checks the number of a file descriptor. The kernel checks whether it is open. */
 export function checkFd(name: string, value: number): number {
   return checkInteger(name, value, 0, 0x7fff_ffff)
 }
 
 /**
- * An object. Returns a copy of its own properties, each of which is read once: a getter or a prototype cannot change them
- * later.
+ * Checks an object. Returns a copy of its own properties, each of which is read once: a getter or a prototype cannot
+ * change them later.
  */
 export function checkObject<T extends object>(name: string, value: T): T {
   if (typeof value !== 'object' || value === null) throw wrongType(name, 'of type object', value)
@@ -95,15 +98,17 @@ export function ownProperties<T extends object>(value: T): T {
   return { __proto__: null, ...value }
 }
 
-/** No options: an object that inherits nothing either. */
+/** The options if there are none: an object that inherits nothing. */
 const NO_OPTIONS: object = Object.freeze({ __proto__: null })
 
-/** An object with options, or `undefined` for no options. Returns a copy, as {@link checkObject} does. */
+/**
+ * Checks an object with options; `undefined` means that there are none. Returns a copy, as {@link checkObject} does.
+ */
 export function checkOptions<T extends object>(value: T | undefined, name = 'options'): T {
   return value === undefined ? (NO_OPTIONS as T) : checkObject(name, value)
 }
 
-/** A typed array of bytes, of any realm, whose memory no other thread can change. */
+/** Checks a typed array of bytes, of any realm, whose memory no other thread can change. */
 export function checkBytes(name: string, value: Uint8Array): Uint8Array<ArrayBuffer> {
   if (!types.isUint8Array(value)) throw wrongType(name, 'an instance of Buffer or Uint8Array', value)
   const memory = value.buffer
@@ -113,7 +118,7 @@ export function checkBytes(name: string, value: Uint8Array): Uint8Array<ArrayBuf
   return value as Uint8Array<ArrayBuffer>
 }
 
-/** `true` or `false`, or nothing, which means `false`. */
+/** Checks a boolean; `undefined` means `false`. */
 export function checkBoolean(name: string, value: boolean | undefined): boolean {
   if (value === undefined) return false
   if (typeof value !== 'boolean') throw wrongType(name, 'of type boolean', value)

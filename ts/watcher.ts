@@ -8,7 +8,7 @@ import { crossing, native, StepCode } from './native.js'
 /**
  * Called when the loop is about to wait.
  *
- * @param wait the milliseconds that it is going to wait; `undefined` without a deadline
+ * @param wait the time that the loop is going to wait, in milliseconds; `undefined` if it has no deadline
  * @param watcher the watcher itself
  */
 export type PrepareCallback = (wait: number | undefined, watcher: Watcher) => void
@@ -20,7 +20,7 @@ export type PrepareCallback = (wait: number | undefined, watcher: Watcher) => vo
  */
 export type CheckCallback = (watcher: Watcher) => void
 
-/** No `destroy` hook runs when the resource of a watcher is collected, which needs no finalizer. */
+/** `destroy` hooks do not run when the resource of a watcher is collected, so the resource needs no finalizer. */
 const RESOURCE = Object.freeze({ requireManualDestroy: true })
 
 let make: (core: Core, prepare: PrepareCallback | undefined, check: CheckCallback | undefined) => Watcher
@@ -28,7 +28,7 @@ let deliver: (core: Core, step: number, inContext: boolean) => void
 
 /**
  * A callback before or after each wait of a loop: see {@link EventBase.onPrepare} and {@link EventBase.onCheck}. It
- * exists until it or its base is closed, referenced or not.
+ * exists until it or its base is closed, even if no code references it.
  */
 export class Watcher {
   readonly #core: Core
@@ -61,12 +61,12 @@ export class Watcher {
     }
   }
 
-  /** Whether it, or its base, was closed. */
+  /** Whether the watcher or its base was closed. */
   get closed(): boolean {
     return !this.#core.watchers.has(this.#id)
   }
 
-  /** Removes the watcher (`evwatch_free`). Idempotent, and safe in its own callback and in others. */
+  /** Removes the watcher (`evwatch_free`). Idempotent, and safe in its own callback and in other callbacks. */
   close(): void {
     if (this.#core.watchers.delete(this.#id)) native.baseUnwatch(this.#core.handle, this.#id)
   }

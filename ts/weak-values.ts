@@ -2,12 +2,12 @@
 
 /**
  * Holds its values weakly. A `WeakRef` keeps its target alive until the current job ends, and under a blocking loop no
- * job ends (ECMA-262, AddToKeptObjects). So a value that is set is held firmly at first, and weakly from the end of the
- * job on: one that is deleted in the same job can be collected immediately.
+ * job ends (ECMA-262, AddToKeptObjects). So `set` holds a value strongly until the job ends, and weakly after that: a
+ * value that is deleted in the same job can be collected immediately.
  */
 export class WeakValues<Value extends object> {
   readonly #values: Map<number, Value | WeakRef<Value>> = new Map()
-  /** The keys of values that are held firmly. */
+  /** The keys of values that are held strongly. */
   readonly #fresh: Set<number> = new Set()
 
   get(key: number): Value | undefined {
