@@ -104,7 +104,8 @@ function messageOf({
  *
  * @param errno the error number, negative
  * @param syscall the name of the system call
- * @param fd the descriptor, if there is one @param code the name of the error, if the caller knows it
+ * @param fd the descriptor, if there is one
+ * @param code the name of the error, if the caller knows it
  */
 export function systemError(
   errno: number,

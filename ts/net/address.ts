@@ -1,4 +1,4 @@
-/** Addresses of sockets: as the public functions take them and as the native layer does. */
+/** Addresses of sockets, in the forms of the public functions and of the native layer. */
 
 import { isIP } from 'node:net'
 
@@ -10,13 +10,13 @@ import { checkInteger, checkObject, outOfRange, wrongType } from '../validate.js
 export interface HostAndPort {
   /** A numeric IPv4 or IPv6 address, or `'localhost'`, which means 127.0.0.1. */
   host: string
-  /** 0 to 65535. To listen, 0 lets the system choose. */
+  /** 0 to 65535. For a listening socket, 0 lets the system choose the port. */
   port: number
 }
 
 /** A unix socket. */
 export interface UnixPath {
-  /** A path, or with a leading NUL a name in Linux's abstract namespace. */
+  /** A path; a leading NUL makes it a name in Linux's abstract namespace. */
   path: string
 }
 
@@ -25,7 +25,7 @@ export type Target = HostAndPort | UnixPath
 
 /** The address of an internet socket. */
 export interface InternetAddress {
-  /** Numeric. */
+  /** A numeric IPv4 or IPv6 address. */
   host: string
   /** 1 to 65535. */
   port: number
@@ -69,13 +69,13 @@ export function checkNumericTarget(name: string, target: Target): NativeAddress 
   return found
 }
 
-/** An address of the native layer as the public functions return it. */
+/** Converts an address of the native layer to the form that the public functions return. */
 export function toAddress({ hostOrPath, port }: NativeAddress): SocketAddress {
   if (port < 0) return { path: hostOrPath }
   return { host: hostOrPath, port, family: isIP(hostOrPath) === 6 ? 'IPv6' : 'IPv4' }
 }
 
-/** Runs a native call that concerns an address, which is added to a system error that it throws. */
+/** Runs a native call that concerns an address. If the call throws a system error, the address is added to it. */
 export function at<T>({ hostOrPath, port }: NativeAddress, call: () => T): T {
   try {
     return call()

@@ -5,18 +5,18 @@ import { checkBoolean, checkInteger, checkObject, checkTimeout } from '../valida
 import { at, checkNumericTarget, type Target } from './address.js'
 
 /**
- * Options of a listening socket. An option that the address family does not have fails with `EOPNOTSUPP`, one that the
- * system does not have with `ENOPROTOOPT`; none is ignored.
+ * Options of a listening socket. No option is ignored: an option that the address family does not have fails with
+ * `EOPNOTSUPP`, an option that the system does not have with `ENOPROTOOPT`.
  */
 export interface BindOptions {
   /**
-   * How many connections may wait to be accepted, 0 to 2147483647. Default, and for -1: 4096. The system may
-   * lower it, Linux to `net.core.somaxconn`.
+   * The number of connections that may wait to be accepted, 0 to 2147483647. The default is 4096, which -1 means too.
+   * The system may lower the number; Linux lowers it to `net.core.somaxconn`.
    */
   backlog?: number | undefined
   /**
-   * Lets other sockets listen at the same address and spreads the connections over them (`SO_REUSEPORT`). Not
-   * for paths.
+   * Lets other sockets listen at the same address; the system spreads the connections over the sockets
+   * (`SO_REUSEPORT`). Not for paths.
    */
   reusePort?: boolean | undefined
   /**
@@ -25,15 +25,15 @@ export interface BindOptions {
    */
   ipv6Only?: boolean | undefined
   /**
-   * Allows addresses that this host does not have, for connections that a firewall diverts to it
-   * (`IP_TRANSPARENT`, `IPV6_TRANSPARENT`; Linux, `CAP_NET_ADMIN`, else `EPERM`). Not for paths.
+   * Allows addresses that this host does not have, for connections that a firewall diverts to the socket
+   * (`IP_TRANSPARENT`, `IPV6_TRANSPARENT`; Linux). Without `CAP_NET_ADMIN` it fails with `EPERM`. Not for paths.
    */
   transparent?: boolean | undefined
   /** Allows an address that this host does not have yet (`IP_FREEBIND`; Linux). Not for paths. */
   freeBind?: boolean | undefined
   /**
-   * How many connections with data in their first packet may wait (`TCP_FASTOPEN`; Linux). Default 0:
-   * none. Without the second bit of `net.ipv4.tcp_fastopen` the system ignores it.
+   * The number of connections with data in their first packet that may wait (`TCP_FASTOPEN`; Linux). Default 0: no such
+   * connections. If the second bit of `net.ipv4.tcp_fastopen` is not set, the system ignores the option.
    */
   fastOpen?: number | undefined
   /**
@@ -46,13 +46,13 @@ export interface BindOptions {
   /** Probes idle connections (`SO_KEEPALIVE`, inherited by each connection). Not for paths. */
   keepAlive?: boolean | undefined
   /**
-   * Idle milliseconds before the first probe (`TCP_KEEPIDLE`, inherited by each connection), rounded up to
-   * seconds. Default: the system's, two hours on Linux. Not for paths.
+   * Idle milliseconds before the first probe (`TCP_KEEPIDLE`, inherited by each connection), rounded up to seconds.
+   * Default: that of the system, two hours on Linux. Not for paths.
    */
   keepAliveIdle?: number | undefined
 }
 
-/** The options that have no effect on a socket that is bound already. */
+/** The options that have no effect on a bound socket. */
 export const BEFORE_BIND: readonly Exclude<keyof BindOptions, 'backlog'>[] = [
   'reusePort',
   'ipv6Only',
@@ -65,18 +65,18 @@ export const BEFORE_BIND: readonly Exclude<keyof BindOptions, 'backlog'>[] = [
   'keepAliveIdle',
 ]
 
-/** How many connections may wait to be accepted by default. */
+/** The default number of connections that may wait to be accepted. */
 const BACKLOG = 4096
-/** The native layer's value for no time. */
+/** The number that means no time in the native layer. */
 const NONE = -1
 const MOST = 0x7fff_ffff
 
-/** How many connections may wait. */
+/** Checks the number of connections that may wait, and returns it or the default. */
 export function checkBacklog(name: string, value: number | undefined): number {
   return value === undefined || checkInteger(name, value, -1, MOST) === -1 ? BACKLOG : value
 }
 
-/** Checks the options, and returns them as the native layer takes them. */
+/** Checks the options, and returns them in the form that the native layer takes. */
 export function checkBindOptions(
   name: string,
   options: BindOptions,

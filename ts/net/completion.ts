@@ -18,16 +18,16 @@ export interface Accepted extends Keyed {
 export interface AcceptFailed extends Keyed {
   kind: 'acceptFailed'
   error: Error
-  /** Milliseconds until it tries again; negative if it does not. */
+  /** Milliseconds until the listener retries; negative if it does not retry. */
   retryAfter: number
 }
 
 /** A connect has succeeded or failed. */
 export interface Connected extends Keyed {
   kind: 'connected'
-  /** -1 if it failed. */
+  /** The descriptor; -1 if the connect failed. */
   fd: number
-  /** How it failed, and how its attempts failed, with the index of the address. */
+  /** The error of the connect, and the error of each failed attempt with the index of its address. */
   failure: ReturnType<typeof native.netConnectFailure> | undefined
 }
 
@@ -45,7 +45,7 @@ export interface RelayEnded extends Keyed {
 /** A result of a source. */
 export type Completion = Accepted | AcceptFailed | Connected | RelayEnded
 
-// The kinds, as the native call returns them.
+// The numbers of the kinds, which the native call returns.
 const ACCEPTED = 1
 const ACCEPT_FAILED = 2
 const CONNECTED = 3
@@ -53,10 +53,13 @@ const RELAY_ENDED = 4
 
 const REASONS = ['end', 'error', 'idle', 'closed'] as const
 
-/** The native layer writes here. One array serves all bases: it is read before any other call. */
+/**
+ * The native layer writes the numbers of a completion here. All bases share the array, which is read before any other
+ * call.
+ */
 const numbers = new Float64Array(7)
 
-/** The next completion, if there is one. */
+/** Returns the next completion, or `undefined` if there is none. */
 export function nextCompletion(handle: NativeHandle): Completion | undefined {
   const kind = crossing.netCompletion(handle, numbers)
   const key = number(0)
@@ -92,7 +95,7 @@ function number(index: number): number {
   return numbers[index] ?? 0
 }
 
-/** The address of a peer: IPv4 from its number, any other from a second call. */
+/** The address of a peer. IPv4 addresses are passed as a number; a second call returns any other address. */
 function peer(handle: NativeHandle, host: number, port: number): NativeAddress {
   if (port < 0) return native.netPeer(handle) ?? { hostOrPath: '', port: -2 }
   return { hostOrPath: `${host >>> 24}.${(host >>> 16) & 255}.${(host >>> 8) & 255}.${host & 255}`, port }

@@ -15,14 +15,17 @@ import { Sources } from './sources.js'
 
 /** Options of {@link connect}. */
 export interface ConnectOptions extends LocalOptions {
-  /** Milliseconds until it fails with `ETIMEDOUT`, including the look-up. Default: the system's, which is minutes. */
+  /**
+   * Milliseconds until the connect fails with `ETIMEDOUT`, including the look-up. Default: the limit of the system,
+   * which is minutes.
+   */
   timeout?: number | undefined
-  /** An abort signal, which cancels it. */
+  /** An abort signal that cancels the connect. */
   signal?: AbortSignal | undefined
   /**
-   * For a name with several addresses: the milliseconds from the start of one attempt to the start of the next, while the
-   * first continues. Default 250, as RFC 8305 recommends; at least 10, its minimum. It advises against less than 100 and
-   * more than 2000.
+   * The time from the start of one attempt to the start of the next, in milliseconds, for a name with several
+   * addresses. The earlier attempt continues. Default 250, which RFC 8305 recommends; at least 10, which is the minimum
+   * of RFC 8305. It advises against values below 100 and above 2000.
    */
   attemptDelay?: number | undefined
   /** Looks up the addresses of a name. Default: `lookup` of `node:dns`. */
@@ -34,7 +37,7 @@ const ATTEMPT_DELAY = 250
 /** The minimum of RFC 8305. */
 const LEAST_DELAY = 10
 
-/** The error of a connect for which every attempt failed: as Node's own, with the code of the first attempt. */
+/** The error of a connect whose attempts all failed: like Node's own, it has the code of the first attempt. */
 function allFailed({ hostOrPath, port }: NativeAddress, errors: readonly Error[]): Error {
   const codes = errors.map((error) => {
     const { code = 'unknown', address = '' } = error as Partial<SystemError>
@@ -58,7 +61,7 @@ function failureOf(
   const { error, attempts } = failure ?? { error: timedOut(target), attempts: [] }
   const [only] = addresses
   if (only !== undefined && addresses.length === 1) return withAddress(error, only)
-  // At the deadline some of the attempts have not failed.
+  // The timeout has expired before every attempt failed.
   if (attempts.length < addresses.length && (error as SystemError).code === 'ETIMEDOUT') {
     return timedOut(target)
   }
@@ -72,7 +75,7 @@ function failureOf(
 interface Attempts {
   /** Milliseconds. */
   attemptDelay: number
-  /** Milliseconds, or negative. */
+  /** Milliseconds; negative if there is no timeout. */
   timeout: number
   signal: AbortSource | undefined
   local: Local | undefined
@@ -122,7 +125,9 @@ function connectTo(
   })
 }
 
-/** The addresses of the family of the local address; all if there are none. */
+/**
+ * Returns the addresses of the same family as the local address, or all addresses if there are none of that family.
+ */
 function reachable(addresses: string[], local: Local | undefined): string[] {
   const family = isIP(local?.localAddress ?? '')
   const found = addresses.filter((address) => isIP(address) === family)
@@ -130,13 +135,13 @@ function reachable(addresses: string[], local: Local | undefined): string[] {
 }
 
 /**
- * Connects in the base's loop. The promise settles while the base is run; like every promise, it settles after a blocking
- * `loop()` has returned. The look-up of a name needs Node's own loop.
+ * Connects in the base's loop. The promise settles while `run()` runs the base. If a blocking `loop()` runs it, the
+ * promise settles, as every promise does, after the loop has returned. The look-up of a name needs Node's own loop.
  *
- * A name with several addresses is connected to as RFC 8305 describes ("Happy Eyeballs Version 2"): the families of the
- * addresses alternate, starting with that of the resolver's first address; each attempt starts `attemptDelay`
- * milliseconds after the one before, or immediately when one fails; the first that succeeds is used, and the others are
- * cancelled. So an address, or a whole family, that never responds delays the connection by a quarter of a second.
+ * The addresses of a name are tried as RFC 8305 ("Happy Eyeballs Version 2") describes. The families of the addresses
+ * alternate, starting with the family of the resolver's first address. Each attempt starts `attemptDelay` milliseconds
+ * after the previous one, or immediately when an attempt fails. The first attempt that succeeds is used, and the others
+ * are cancelled. So an address, or a whole family, that never responds delays the connection by a quarter of a second.
  *
  * ```ts
  * import { EventBase } from 'event-base'
@@ -153,18 +158,19 @@ function reachable(addresses: string[], local: Local | undefined): string[] {
  * listener.close()
  * ```
  *
- * @param base whose loop waits
+ * @param base the base whose loop waits
  * @param target a host, numeric or a name, and a port, or a unix socket's path
- * @param options how, and from where
+ * @param options timeout, abort signal, look-up and local address
  * @returns the connection's descriptor, which the caller owns
- * @throws {EventError} as a rejection: `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, and `ERR_EVENT_CLOSED`, also
- *   when the base is closed meanwhile; the signal's reason when it is aborted
+ * @throws {EventError} as a rejection: `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, and `ERR_EVENT_CLOSED`, also when
+ *   the base is closed during the connect. An abort rejects the promise with the reason of the abort signal
  * @throws {SystemError} as a rejection, with `syscall` `'connect'`, `address` and `port`: `ECONNREFUSED`,
  *   `ETIMEDOUT`, `ENOENT`, `EHOSTUNREACH`, ...; with `syscall` `'bind'` for a local address: `EADDRNOTAVAIL`,
  *   `EADDRINUSE`, `EAFNOSUPPORT`; or the error of the look-up, from Node's resolver `ENOTFOUND`
- * @throws {AggregateError} as a rejection, when every one of several addresses failed, as Node's `net.connect` does:
- *   `errors` are the system errors, one for each address in the order of trying; `code`, `errno` and `syscall` are
- *   the first one's, and `address` is the name. When the timeout expires, the error is a plain `ETIMEDOUT` instead
+ * @throws {AggregateError} as a rejection, when the connect to each of several addresses failed, as with Node's
+ *   `net.connect`: `errors` are the system errors, one for each address, in the order of the attempts; `code`, `errno`
+ *   and `syscall` are those of the first error, and `address` is the name. When the timeout expires, the error is a
+ *   plain `ETIMEDOUT` instead
  */
 export async function connect(base: EventBase, target: Target, options?: ConnectOptions): Promise<number> {
   const sources = Sources.of(base)

@@ -16,7 +16,7 @@ import { at, checkNumericTarget, toAddress, type HostAndPort, type InternetAddre
 export interface DatagramTarget extends HostAndPort {
   /**
    * Allows other sockets at the same address (`SO_REUSEPORT`). Linux distributes the senders over them (`socket(7)`);
-   * other systems deliver all datagrams to one.
+   * other systems deliver all datagrams to one socket.
    */
   reusePort?: boolean | undefined
   /** Makes an IPv6 socket receive no IPv4 datagrams. */
@@ -27,7 +27,10 @@ export interface DatagramTarget extends HostAndPort {
 export interface DatagramBatchOptions {
   /** The maximum number of datagrams, 1 to 64. Default 16. */
   slots?: number | undefined
-  /** The maximum number of bytes in each, 1 to 65535. Default 2048, more than a datagram on an Ethernet has. */
+  /**
+   * The maximum number of bytes in each datagram, 1 to 65535. Default 2048, which is more than an Ethernet frame
+   * carries.
+   */
   size?: number | undefined
 }
 
@@ -80,7 +83,7 @@ let setCount: (batch: DatagramBatch, count: number) => void
 export class DatagramBatch {
   /** The maximum number of datagrams. */
   readonly slots: number
-  /** The maximum number of bytes in each. */
+  /** The maximum number of bytes in each datagram. */
   readonly size: number
   /** The bytes of all slots; slot `index` begins at `index * size`. */
   readonly data: Buffer
@@ -104,7 +107,7 @@ export class DatagramBatch {
     this.#records = Buffer.alloc(this.slots * RECORD)
   }
 
-  /** The number of datagrams, which are in the first slots. */
+  /** The number of datagrams. They are in the first slots. */
   get count(): number {
     return this.#count
   }
@@ -152,10 +155,11 @@ export class DatagramBatch {
   }
 
   /**
-   * The sender of a datagram that was received, or the destination of one that is sent.
+   * The sender of a received datagram, or the destination of a datagram to send.
    *
    * @param index below {@link count}
-   * @returns `undefined` for the peer of a connected socket, and for a sender without an internet address
+   * @returns the address; `undefined` if the destination is the peer of a connected socket, or if the sender has no
+   *   internet address
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   address(index: number): InternetAddress | undefined {
@@ -206,8 +210,8 @@ function checkBatch(batch: DatagramBatch): DatagramBatch {
 }
 
 /**
- * Opens a UDP socket that receives at an address. `SO_REUSEADDR` is not set: a port that another socket uses is
- * refused.
+ * Opens a UDP socket that receives at an address. `SO_REUSEADDR` is not set: a port that another socket uses fails with
+ * `EADDRINUSE`.
  *
  * @param target a numeric host (or `'localhost'`: 127.0.0.1) and a port, 0 for any
  * @returns the descriptor, which is non-blocking and which the caller owns
@@ -223,8 +227,8 @@ export function bindDatagram(target: DatagramTarget): number {
 }
 
 /**
- * Opens a UDP socket with a peer: it receives from the peer only, sends to it by default, and reports `ECONNREFUSED` if
- * no socket receives there. This call sends nothing.
+ * Opens a UDP socket with a peer: it receives only from the peer, sends to the peer by default, and reports
+ * `ECONNREFUSED` if no socket receives at that address. This call sends nothing.
  *
  * @param target a numeric host (or `'localhost'`: 127.0.0.1) and a port
  * @returns the descriptor, which is non-blocking and which the caller owns
@@ -237,14 +241,16 @@ export function connectDatagram(target: HostAndPort): number {
 }
 
 /**
- * Receives datagrams that have arrived, at most as many as there are slots: one system call on Linux and FreeBSD
- * (`recvmmsg(2)`), one for each datagram elsewhere. The batch is cleared first, also when this throws.
+ * Receives datagrams that have arrived, at most one for each slot of the batch. Linux and FreeBSD need one system call
+ * (`recvmmsg(2)`), other systems one for each datagram. The batch is cleared first, even if this function throws.
  *
  * @param fd a datagram socket
  * @param batch the batch to receive into
- * @returns how many were received, which is `batch.count`; -1 when none has arrived, and `batch.count` is 0
+ * @returns the number of received datagrams, which is also `batch.count`; -1 if none has arrived, and `batch.count` is
+ *   then 0
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
- * @throws {SystemError} `ECONNREFUSED` on a connected socket whose datagram was not received, `ENOTSOCK`, `EBADF`, ...
+ * @throws {SystemError} `ECONNREFUSED` on a connected socket whose peer did not receive an earlier datagram,
+ *   `ENOTSOCK`, `EBADF`, ...
  */
 export function receiveMany(fd: number, batch: DatagramBatch): number {
   const { data, size, slots } = checkBatch(batch)
@@ -255,17 +261,18 @@ export function receiveMany(fd: number, batch: DatagramBatch): number {
 }
 
 /**
- * Sends a batch's datagrams in order, each to its address: one system call on Linux and FreeBSD (`sendmmsg(2)`), one
- * for each datagram elsewhere. A batch that was received is returned to its senders. The batch is unchanged.
+ * Sends the datagrams of a batch in order, each to its address. Linux and FreeBSD need one system call (`sendmmsg(2)`),
+ * other systems one for each datagram. If the batch was received, each datagram is sent back to its sender. The batch
+ * is unchanged.
  *
  * @param fd a datagram socket
  * @param batch the batch to send
- * @param from the first one. Default 0
- * @param to the one after the last. Default `batch.count`
- * @returns how many were sent, from the first on; 0 for an empty range; -1 when the socket accepts none
+ * @param from the index of the first datagram to send. Default 0
+ * @param to the index after the last datagram to send. Default `batch.count`
+ * @returns the number of sent datagrams, starting at `from`; 0 for an empty range; -1 if the socket accepts none now
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
- * @throws {SystemError} about the datagram `from`: `EMSGSIZE`, `EDESTADDRREQ`, `ENETUNREACH`, `EPERM`, `EBADF`, ...
- *   An error of a later datagram is thrown by the call that starts with it
+ * @throws {SystemError} about the datagram `from`: `EMSGSIZE`, `EDESTADDRREQ`, `ENETUNREACH`, `EPERM`, `EBADF`, ... The
+ *   error of a later datagram is thrown by the call that starts with that datagram
  */
 export function sendMany(fd: number, batch: DatagramBatch, from = 0, to?: number): number {
   const { data, size, count } = checkBatch(batch)

@@ -5,15 +5,20 @@ import { checkBoolean, checkOptions, outOfRange } from '../validate.js'
 
 /** A descriptor that the service manager passed. */
 export interface InheritedDescriptor {
-  /** Its number, from 3. */
+  /** The number of the descriptor, 3 or more. */
   fd: number
-  /** Its name: systemd's `FileDescriptorName=`, by default that of the socket unit; `'unknown'` without any. */
+  /**
+   * The name of the descriptor: systemd's `FileDescriptorName=`, by default the name of the socket unit; `'unknown'` if
+   * the service manager passed no names.
+   */
   name: string
 }
 
 /** Options of {@link inheritedDescriptors}. */
 export interface InheritedOptions {
-  /** Whether to remove the variables from `process.env`, so that the descriptors are not used twice. */
+  /**
+   * Whether to remove the variables from `process.env`, so that the descriptors are not used twice. Default `false`.
+   */
   unset?: boolean | undefined
 }
 
@@ -31,9 +36,9 @@ function count(name: string, text: string, least: number): number {
 }
 
 /**
- * The descriptors that a service manager opened for this process, as `sd_listen_fds(3)` returns them: `LISTEN_FDS`
- * descriptors from 3 on, if `LISTEN_PID` is this process, with the names of `LISTEN_FDNAMES`. Each is made close-on-exec.
- * The result is empty without the variables, or if they are for another process.
+ * Returns the descriptors that a service manager opened for this process, as `sd_listen_fds(3)` does. If `LISTEN_PID`
+ * is the id of this process, there are `LISTEN_FDS` descriptors, numbered from 3, with the names in `LISTEN_FDNAMES`.
+ * Each is made close-on-exec. If the variables are missing or are for another process, the result is empty.
  *
  * ```ts
  * import { EventBase } from 'event-base'
@@ -46,9 +51,9 @@ function count(name: string, text: string, least: number): number {
  * ```
  *
  * @param options `unset` removes the variables
- * @throws {EventError} `ERR_OUT_OF_RANGE` for variables that are not numbers, or another number of names;
- *   `ERR_INVALID_ARG_TYPE`
- * @throws {SystemError} `EBADF` for one that is not open
+ * @throws {EventError} `ERR_OUT_OF_RANGE` if a variable is not a number, or if the number of names differs from
+ *   `LISTEN_FDS`; `ERR_INVALID_ARG_TYPE`
+ * @throws {SystemError} `EBADF` if a descriptor is not open
  */
 export function inheritedDescriptors(options?: InheritedOptions): InheritedDescriptor[] {
   const unset = checkBoolean('options.unset', checkOptions(options).unset)
@@ -65,7 +70,7 @@ export function inheritedDescriptors(options?: InheritedOptions): InheritedDescr
     }
     const found: InheritedDescriptor[] = []
     for (let index = 0; index < length; index++) {
-      // Throws at the first that is not open, however many LISTEN_FDS claims.
+      // Throws at the first descriptor that is not open, so that a wrong LISTEN_FDS ends the loop.
       native.socketSetCloseOnExec(FIRST + index)
       found.push({ fd: FIRST + index, name: names?.[index] ?? 'unknown' })
     }

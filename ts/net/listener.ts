@@ -21,24 +21,30 @@ import { Sources, type Completion, type Source } from './sources.js'
 /** A listening socket that a service manager or a parent process has opened. */
 export interface InheritedListener {
   /**
-   * A descriptor of a socket that listens. The listener owns it, makes it non-blocking and closes it, unless the
-   * descriptor is refused because of its kind. Its path, if it has one, is not removed.
+   * A descriptor of a listening socket. The listener owns it, makes it non-blocking and closes it, unless the call
+   * fails because of the kind of the descriptor. The path of the socket, if it has one, is not removed.
    */
   fd: number
-  /** Makes a bound socket listen, or changes its backlog: see `BindOptions`. Default: neither. */
+  /**
+   * Makes a bound socket listen, or changes the backlog of a listening one: see `BindOptions`. By default the socket is
+   * not changed.
+   */
   backlog?: number | undefined
 }
 
 /** Options of a listener. */
 export interface AcceptOptions {
-  /** How many connections are accepted in one pass of the loop, before other events are dispatched. Default 64. */
+  /**
+   * The maximum number of connections that are accepted in one pass of the loop, before other events are dispatched. 1
+   * to 2147483647. Default 64.
+   */
   batch?: number | undefined
-  /** Whether it accepts nothing until `resume()`. */
+  /** Whether the listener accepts nothing until `resume()` is called. Default `false`. */
   paused?: boolean | undefined
   /**
    * Called when accepting fails. During a shortage of descriptors or memory the listener retries after `retryAfter`
-   * milliseconds and then less often, and reports the shortage once; without a callback that is a process warning. If
-   * `retryAfter` is `undefined`, the failure is permanent and the listener is closed; without a callback that error is
+   * milliseconds and then less often, and reports the shortage once; without a callback, it emits a process warning. If
+   * `retryAfter` is `undefined`, the failure is permanent and the listener is closed; without a callback, the error is
    * thrown.
    */
   onError?: ((error: Error, retryAfter: number | undefined) => void) | undefined
@@ -53,7 +59,10 @@ export type ConnectionCallback<Address extends SocketAddress = SocketAddress> = 
   peer: Address,
 ) => void
 
-/** Checks a listening socket from elsewhere. `prefix` is the name of the options in messages. */
+/**
+ * Checks the descriptor of an inherited listening socket, and returns it. `prefix` is the name of the options in
+ * messages.
+ */
 export function adopt(prefix: string, options: InheritedListener): number {
   const fd = checkFd(`${prefix}.fd`, options.fd)
   for (const name of ['host', 'port', 'path', ...BEFORE_BIND]) {
@@ -87,7 +96,7 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
     if (onError !== undefined) checkCallback('options.onError', onError)
     const isInherited = 'fd' in given && given.fd !== undefined
     const fd = isInherited ? adopt('options', given) : listenAt('options', given as ListenTarget)
-    // The address is of the target's kind.
+    // The address has the same kind as the target.
     this.#address = addressOf(fd) as Address
     this.#removePath = isInherited ? () => {} : pathRemover(this.#address)
     this.#fd = fd
@@ -98,12 +107,12 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
     sources.add(this.#key, this)
   }
 
-  /** The address it listens at, with the port that the system chose for port 0. */
+  /** The address that it listens at, with the port that the system chose for port 0. */
   get address(): Address {
     return this.#address
   }
 
-  /** The base whose loop accepts. */
+  /** The base whose loop accepts the connections. */
   get base(): EventBase {
     return this.#sources.core.owner
   }
@@ -119,7 +128,7 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
   }
 
   /**
-   * Accepts nothing until {@link resume}: connections wait in the system's queue. Idempotent.
+   * Stops accepting until {@link resume} is called: connections wait in the system's queue. Idempotent.
    *
    * @throws {EventError} `ERR_EVENT_CLOSED`
    */
@@ -141,8 +150,8 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
   }
 
   /**
-   * Stops listening. The system resets connections that were not accepted. A path that it made is removed. Idempotent,
-   * and safe inside its own callback, after which no further connection is reported. Closing the base does the same.
+   * Stops listening. The system resets connections that were not accepted. The path that the listener bound is removed.
+   * No further connection is reported. Idempotent, and safe inside its own callback. Closing the base does the same.
    */
   close(): void {
     if (this.#closed) return
@@ -192,8 +201,8 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
 }
 
 /**
- * Listens and accepts in the base's loop, a bounded batch in each pass. During a shortage of descriptors or memory it
- * pauses, for 10 ms at first and up to a second, and then retries.
+ * Listens, and accepts connections in the base's loop, at most `batch` of them in each pass. During a shortage of
+ * descriptors or memory the listener pauses, for 10 ms at first and later for up to a second, and then retries.
  *
  * ```ts
  * import { EventBase } from 'event-base'
@@ -211,17 +220,17 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
  * await running
  * ```
  *
- * @param base whose loop accepts
- * @param options a numeric host (or `'localhost'`: 127.0.0.1) and a port, or a unix socket's path, and how to
- *   bind; or the descriptor of a listening socket made elsewhere, such as {@link inheritedDescriptors} returns; and
- *   how to accept
+ * @param base the base whose loop accepts the connections
+ * @param options a numeric host (or `'localhost'`: 127.0.0.1) and a port, or a unix socket's path, with the options for
+ *   binding; or the descriptor of a listening socket, such as one that {@link inheritedDescriptors} returns. In both
+ *   cases also the options for accepting
  * @param onConnection called for each connection, with its descriptor, which the callback owns, and the
  *   address of its peer
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
  * @throws {SystemError} `EADDRINUSE` (also for a path that exists, such as one that a process left when it ended),
- *   `EADDRNOTAVAIL`, `EACCES`, `EMFILE`, ...; for an option `EOPNOTSUPP` where the address family lacks it,
- *   `ENOPROTOOPT` where the system does, `EPERM` where it is not allowed; for a descriptor `EBADF`, `ENOTSOCK`, and
- *   `EINVAL` where it does not listen
+ *   `EADDRNOTAVAIL`, `EACCES`, `EMFILE`, ...; for an option `EOPNOTSUPP` if the address family lacks it, `ENOPROTOOPT`
+ *   if the system lacks it, `EPERM` if it is not permitted; for a descriptor `EBADF`, `ENOTSOCK`, and `EINVAL` if it
+ *   does not listen
  */
 export function listen(
   base: EventBase,

@@ -5,22 +5,22 @@ import { isIP } from 'node:net'
 import type { native } from '../native.js'
 import { checkBoolean, checkInteger, outOfRange, wrongType } from '../validate.js'
 
-/** The local address of a connection. The system chooses the parts that are missing. Not for paths. */
+/** The local address of a connection. The system chooses missing parts. Not for paths. */
 export interface LocalOptions {
-  /** A numeric address of this host. Only addresses of its family are connected to. */
+  /** A numeric address of this host. Only remote addresses of the same family are tried. */
   localAddress?: string | undefined
-  /** A port, 1 to 65535, bound with `SO_REUSEADDR`. Default, and for 0: any. */
+  /** A port, 1 to 65535, which is bound with `SO_REUSEADDR`. By default, and for 0, the system chooses the port. */
   localPort?: number | undefined
   /**
-   * Allows a local address that this host does not have, such as that of a proxy's client (`IP_TRANSPARENT`,
-   * `IPV6_TRANSPARENT`; Linux, `CAP_NET_ADMIN`, else `EPERM`).
+   * Allows a local address that this host does not have, such as the address of a proxy's client (`IP_TRANSPARENT`,
+   * `IPV6_TRANSPARENT`; Linux). Without `CAP_NET_ADMIN` it fails with `EPERM`.
    */
   transparent?: boolean | undefined
   /** Allows a local address that this host does not have yet (`IP_FREEBIND`; Linux). */
   freeBind?: boolean | undefined
 }
 
-/** The local address as the native layer takes it. */
+/** The local address, in the form that the native layer takes. */
 export type Local = NonNullable<Parameters<typeof native.socketConnect>[2]>
 
 /** Checks a local address. Returns `undefined` if the system chooses all of it. */

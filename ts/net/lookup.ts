@@ -13,18 +13,18 @@ import { withAddress } from './address.js'
 
 /** An address that was found. */
 export interface FoundAddress {
-  /** Numeric. */
+  /** A numeric IPv4 or IPv6 address. */
   address: string
-  /** 4 or 6; not needed. */
+  /** 4 or 6. It may be missing, and is ignored. */
   family?: number | undefined
 }
 
-/** The result of a look-up: one address or several, in the order of preference. */
+/** The result of a look-up: one address, or several in order of preference. */
 export type LookupAnswer = string | FoundAddress | readonly (string | FoundAddress)[]
 
 /**
- * Looks up a name, as `lookup` of `node:dns` does, with a callback, or as that of `node:dns/promises`, with a promise.
- * The first result counts.
+ * Looks up a name. The result is passed to the callback, as by `lookup` of `node:dns`, or returned as a promise, as by
+ * `lookup` of `node:dns/promises`. If there are several results, the first is used.
  */
 export type LookupFunction = (
   hostname: string,
@@ -37,7 +37,10 @@ export function timedOut(target: NativeAddress): Error {
   return withAddress(systemError(-constants.errno.ETIMEDOUT, 'connect'), target)
 }
 
-/** The error of Node's own look-up for a name without an address. `reason` is the resolver's, where it is known. */
+/**
+ * The error that Node's own look-up has for a name without an address. `reason` is the message of the resolver, if it
+ * is known.
+ */
 export function notFound(host: string, reason?: string): Error {
   const properties = { errno: -3008, code: 'ENOTFOUND', syscall: 'getaddrinfo', hostname: host }
   const text = `getaddrinfo ENOTFOUND ${host}`
@@ -63,8 +66,8 @@ function isPromise(value: unknown): value is PromiseLike<LookupAnswer> {
 }
 
 /**
- * The addresses of a name, each once. A look-up cannot be cancelled: when it times out, the abort signal is aborted or
- * the base is closed, its result is ignored.
+ * Looks up the addresses of a name, without repetitions. A look-up cannot be cancelled: its result is ignored if the
+ * timeout has expired, the abort signal was aborted or the base was closed.
  */
 export function resolve(
   core: Core,
