@@ -14,7 +14,7 @@ export type SwitchOption =
   | 'reusePort'
   /** Keeps urgent data in the stream (`SO_OOBINLINE`). */
   | 'outOfBandInline'
-  /** Makes an IPv6 socket accept no IPv4 connections (`IPV6_V6ONLY`); before it is bound. */
+  /** Makes an IPv6 socket accept no IPv4 connections (`IPV6_V6ONLY`). Set it before the socket is bound. */
   | 'ipv6Only'
   /** Sends acknowledgements without delay, until the system resets it (`TCP_QUICKACK`; Linux). */
   | 'quickAck'
@@ -30,7 +30,7 @@ export type SwitchOption =
    */
   | 'bindAddressNoPort'
 
-/** Options that are a whole number. */
+/** Options whose value is a whole number. */
 export type CountOption =
   /** Unanswered probes after which the connection fails (`TCP_KEEPCNT`). */
   | 'keepAliveCount'
@@ -43,26 +43,29 @@ export type CountOption =
   /** The number of unsent bytes below which the socket is writable (`TCP_NOTSENT_LOWAT`; Linux). */
   | 'unsentLimit'
   /**
-   * How many connections with data in their first packet may wait; for a listening socket
-   * (`TCP_FASTOPEN`; Linux).
+   * The number of connections with data in their first packet that may wait, for a listening socket (`TCP_FASTOPEN`;
+   * Linux).
    */
   | 'fastOpen'
   /** The routing mark of the socket's packets (`SO_MARK`; Linux, privileged). */
   | 'mark'
 
-/** Options that are milliseconds, rounded up to the system's unit, or `false` for none. */
+/** Options whose value is a time in milliseconds, rounded up to the system's unit, or `false` for no time. */
 export type TimeOption =
   /** Idle time before the first probe (`TCP_KEEPIDLE`); whole seconds. */
   | 'keepAliveIdle'
   /** Time between probes (`TCP_KEEPINTVL`); whole seconds. */
   | 'keepAliveInterval'
-  /** How long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`; Linux). */
+  /** The time that sent data may stay unacknowledged (`TCP_USER_TIMEOUT`; Linux). */
   | 'userTimeout'
-  /** How long unsent data is sent after closing; 0 resets the connection (`SO_LINGER`); whole seconds. */
+  /**
+   * The time for which the system continues to send data after closing; 0 resets the connection (`SO_LINGER`); whole
+   * seconds.
+   */
   | 'linger'
   /**
-   * How long a connection without data is not reported; for a listening socket (`TCP_DEFER_ACCEPT`; Linux, which
-   * rounds it up to the end of a retransmission).
+   * The time for which a connection without data is not reported, for a listening socket (`TCP_DEFER_ACCEPT`; Linux,
+   * which rounds the time up to the end of a retransmission).
    */
   | 'deferAccept'
 
@@ -100,10 +103,10 @@ export const OPTION_KINDS: Readonly<
   mark: 'count',
 })
 
-/** The native layer's value for no time. */
+/** The number that means no time in the native layer. */
 const NONE = -1
 
-/** The kind of an option's value. */
+/** Checks the name of an option, and returns the kind of its value. */
 export function checkOption(option: string): Kind {
   if (typeof option !== 'string') throw wrongType('option', 'of type string', option)
   if (!Object.hasOwn(OPTION_KINDS, option)) {
@@ -112,7 +115,7 @@ export function checkOption(option: string): Kind {
   return OPTION_KINDS[option as SocketOption]
 }
 
-/** An option's value as the native layer takes it. */
+/** Checks an option's value, and returns the number that the native layer takes. */
 export function toNativeValue(kind: Kind, value: boolean | number): number {
   if (kind === 'switch') {
     if (typeof value !== 'boolean') throw wrongType('value', 'of type boolean', value)
@@ -122,7 +125,7 @@ export function toNativeValue(kind: Kind, value: boolean | number): number {
   return value === false ? NONE : checkTimeout('value', value as number)
 }
 
-/** An option's value from the native layer. */
+/** Converts an option's value from the native layer. */
 export function fromNativeValue(kind: Kind, value: number): boolean | number {
   if (kind === 'switch') return value !== 0
   return kind === 'time' && value < 0 ? false : value

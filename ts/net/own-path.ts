@@ -1,4 +1,4 @@
-/** The paths of sockets that were bound here. */
+/** The paths of sockets that this package has bound. */
 
 import { lstatSync, unlinkSync } from 'node:fs'
 
@@ -9,8 +9,8 @@ function inode(path: string): bigint | undefined {
 }
 
 /**
- * Returns a function that removes the path of a socket that was just bound, unless another file has the path by then. It
- * does nothing for an address that has no path in the file system.
+ * Returns a function that removes the path of a socket that was just bound, unless another file has replaced it. For an
+ * address without a path in the file system, the function does nothing.
  */
 export function pathRemover(address: SocketAddress): () => void {
   if (!('path' in address) || address.path.startsWith('\0')) return () => {}

@@ -19,84 +19,93 @@ import type { ProxyProblem } from './proxy-problem.js'
 import { checkLimit, type RateLimit } from './rate-group.js'
 import type { ListenTarget } from './socket.js'
 
-/** Where a proxy forwards to. A host may be a name, which the proxy looks up. */
+/** A destination of a proxy. The host may be a name, which the proxy looks up. */
 export type Upstream = Target & {
-  /** The share of connections in proportion to the other upstreams: 1 to 256. Default 1. */
+  /** The share of connections, relative to the weights of the other upstreams: 1 to 256. Default 1. */
   weight?: number | undefined
 }
 
-/** When a server that cannot be connected to is passed over. */
+/** The conditions under which the proxy passes over a server to which connects fail. */
 export interface HealthOptions {
-  /** The number of consecutive failed connects after which it is passed over. Default 3. */
+  /** The number of consecutive failed connects after which the server is passed over, 1 or more. Default 3. */
   failures?: number | undefined
   /**
-   * The first time for which it is passed over, in milliseconds. One connection then probes it; each failed probe
-   * doubles the time. A failed look-up is retried at the same intervals, after 100 ms at the earliest. Default 1000.
+   * The first time for which the server is passed over, in milliseconds. After that time one connection probes the
+   * server; each failed probe doubles the time. A failed look-up is retried at the same intervals, but not before 100
+   * ms. Default 1000.
    */
   backoff?: number | undefined
-  /** The longest such time, in milliseconds. Default 30 000, or `backoff` if that is longer. */
+  /**
+   * The longest time for which the server is passed over, in milliseconds. Default 30 000, or `backoff` if that is
+   * longer.
+   */
   maxBackoff?: number | undefined
 }
 
 /** The options of {@link proxy}. */
 export interface ProxyOptions {
   /**
-   * Where it accepts, and how it binds: a numeric host (or `'localhost'`: 127.0.0.1) and a port, 0 for any; a unix
-   * socket's path; or the descriptor of a listening socket, which the proxy owns from then on.
+   * The address of the listener, and the options for binding: a numeric host (or `'localhost'`: 127.0.0.1) and a port,
+   * where 0 lets the system choose; a unix socket's path; or the descriptor of a listening socket, which the proxy then
+   * owns.
    *
-   * On Linux each thread has a listener of its own at a host and port. With `threads` above 1 the listeners share the
-   * port (`SO_REUSEPORT`), and a process of the same user that sets that option can share it too (`socket(7)`). A
-   * proxy without `reusePort` does not start at an address in use (`EADDRINUSE`). At a path, or on a descriptor, all
-   * threads accept from one queue. The proxy removes a path that it bound as soon as it stops accepting.
+   * On Linux each thread has its own listener if the address is a host and a port. If `threads` is above 1, the
+   * listeners share the port (`SO_REUSEPORT`), and a process of the same user that sets that option can share it too
+   * (`socket(7)`). Without `reusePort` a proxy does not start at an address in use (`EADDRINUSE`). If the address is a
+   * path or a descriptor, all threads accept from one queue. The proxy removes a path that it bound as soon as it stops
+   * accepting.
    */
   listen: (ListenTarget | InheritedListener) & {
-    /** The number of connections that a thread accepts in one pass of its loop. Default 64. */
+    /** The maximum number of connections that a thread accepts in one pass of its loop. Default 64. */
     batch?: number | undefined
   }
-  /** Where it forwards to. */
+  /** The upstreams to which the proxy forwards. */
   upstream: Upstream | readonly Upstream[]
   /** The number of native threads, 1 to 1024. Default: the number of processors. */
   threads?: number | undefined
   /**
-   * How connections are spread over the servers: each in turn (the default), or the one with the fewest open
-   * connections. Both are counted over all threads, in proportion to `weight`.
+   * How connections are spread over the servers. `'round-robin'` (the default) uses one server after the other;
+   * `'least-connections'` uses the server with the fewest open connections. Both count over all threads, in proportion
+   * to `weight`.
    */
   balance?: 'round-robin' | 'least-connections' | undefined
   /**
    * How several addresses of one name are used. `'all'` (the default): each address is a server with the upstream's
-   * weight and a health of its own. `'one'`: together they are one server, and each connect races them as RFC 8305
-   * specifies, beginning with the address that the last successful connect reached.
+   * weight and its own health. `'one'`: all addresses together are one server, and each connect races them as RFC 8305
+   * specifies, starting with the address of the last successful connect.
    */
   addresses?: 'all' | 'one' | undefined
   /**
-   * Milliseconds between two look-ups of a name. 0: a name is looked up again only after a failed look-up, or a failed
-   * connect to one of its addresses. Default 30 000.
+   * Milliseconds between two look-ups of a name. With 0, a name is looked up again only after a failed look-up or a
+   * failed connect to one of its addresses. Default 30 000.
    */
   lookupInterval?: number | undefined
   /**
-   * Milliseconds that a connect to one server may take, all addresses that are raced included; 0 for as long as the
-   * system tries. A look-up that takes longer is reported as failed, and its answer is used when it arrives (10 000
-   * for look-ups where this is 0). Default 10 000.
+   * Milliseconds that a connect to one server may take, including all addresses that it races; with 0, only the system
+   * limits the time. A look-up that takes longer is reported as failed, but its answer is used when it arrives; with 0,
+   * the limit for look-ups is 10 000. Default 10 000.
    */
   connectTimeout?: number | undefined
   /** Milliseconds without a byte in either direction that end a connection. Default, and 0: never. */
   idleTimeout?: number | undefined
-  /** The rate of each connection, for each direction. Default: no limit. */
+  /** The rate limit of each connection, for each direction. Default: no limit. */
   limit?: RateLimit | undefined
-  /** The rate of all connections of all threads together, for each direction. Default: no limit. */
+  /** The rate limit of all connections of all threads together, for each direction. Default: no limit. */
   totalLimit?: RateLimit | undefined
-  /** The version of HAProxy's PROXY protocol whose header informs upstreams of the client's address. */
+  /**
+   * The version of HAProxy's PROXY protocol, whose header passes the client's address to upstreams. Default: no header.
+   */
   proxyProtocol?: 1 | 2 | undefined
-  /** When a server is passed over. */
+  /** The conditions under which a server is passed over. */
   health?: HealthOptions | undefined
   /** Called with each problem; the proxy continues. */
   onProblem?: ((problem: ProxyProblem) => void) | undefined
 }
 
-/** An upstream as the native layer takes it. */
+/** An upstream, in the form that the native layer takes. */
 export type NativeUpstream = Parameters<typeof native.proxySetUpstreams>[1][number]
 
-/** The options as the native layer takes them. */
+/** The options, in the form that the native layer takes. */
 export type CheckedProxyOptions = Parameters<typeof native.proxyStart>[0]
 
 /** The default of `connectTimeout`, in milliseconds. */
@@ -105,7 +114,7 @@ const CONNECT_TIMEOUT = 10_000
 const LOOKUP_INTERVAL = 30_000
 const MOST_THREADS = 1024
 const MOST_WEIGHT = 256
-/** No limit, as the native layer takes it. */
+/** The value that means no limit in the native layer. */
 const UNLIMITED = Object.freeze({ rate: 0, burst: 0 })
 
 /** The name of an upstream in statistics and problems: `host:port`, `[IPv6]:port`, or the path. */
@@ -165,7 +174,7 @@ function checkHealth(
   return { failures, backoff, maxBackoff }
 }
 
-/** Converts 0, which means no time. */
+/** Converts 0, which means no limit, to the number of the native layer. */
 function orNone(timeout: number): number {
   return timeout === 0 ? NO_TIMEOUT : timeout
 }

@@ -5,16 +5,16 @@ import type { native } from '../native.js'
 import { withAddress } from './address.js'
 import { notFound } from './lookup.js'
 
-/** A problem of a proxy, which continues. */
+/** A problem of a proxy. The proxy continues after it. */
 export type ProxyProblem =
   | {
-      /** An upstream could not be connected to. Reported at most once a second for each upstream. */
+      /** A connect to an upstream failed. Reported at most once a second for each upstream. */
       kind: 'connectFailed'
       /** The upstream's name in the statistics. */
       upstream: string
       /** The last failure, with `address` and `port`: `ECONNREFUSED`, `ETIMEDOUT`, ... */
       error: Error
-      /** The number of failed connects since the last report, this one included. */
+      /** The number of failed connects since the last report, including this one. */
       times: number
     }
   | {
@@ -23,45 +23,48 @@ export type ProxyProblem =
       upstream: string
       /** The last failure, with `address` and `port`. */
       error: Error
-      /** Milliseconds until a connection probes it. */
+      /** Milliseconds until a connection probes the upstream. */
       retryAfter: number
     }
   | {
-      /** A connect succeeded to an upstream that was passed over, or an upstream without addresses has one. */
+      /** A connect to an upstream that was passed over succeeded, or an upstream that had no address has one. */
       kind: 'upstreamUp'
       upstream: string
     }
   | {
       /**
-       * A name could not be looked up. The addresses that it had stay in use; without any, the upstream is down until
-       * a look-up succeeds.
+       * The look-up of a name failed. The addresses of an earlier look-up stay in use; if there are none, the upstream
+       * is down until a look-up succeeds.
        */
       kind: 'lookupFailed'
       upstream: string
-      /** `ENOTFOUND`, whatever the resolver's reason, which is in the message. It has the `hostname`. */
+      /**
+       * An error with the code `ENOTFOUND` for every reason of the resolver. The message contains the reason, and
+       * `hostname` is the name.
+       */
       error: Error
-      /** Milliseconds until the next look-up. Missing while this one is still in progress. */
+      /** Milliseconds until the next look-up. Missing if this look-up is still in progress. */
       retryAfter?: number
     }
   | {
       /**
-       * Nothing is accepted for now: descriptors or memory ran out, or the listening socket was shut down elsewhere.
-       * Reported once until accepting succeeds again.
+       * The proxy cannot accept connections for now: there are no free descriptors or no memory, or other code has shut
+       * down the listening socket. Reported once until accepting succeeds again.
        */
       kind: 'acceptFailed'
       error: Error
-      /** Milliseconds until it tries again. */
+      /** Milliseconds until the proxy retries. */
       retryAfter: number
     }
   | {
-      /** This number of problems was dropped, because they came faster than they were taken. */
+      /** Problems were dropped, because they occurred faster than they were reported; `times` is their number. */
       kind: 'dropped'
       times: number
     }
 
 type NativeProblem = ReturnType<typeof native.proxyTake>[number]
 
-/** The problem that the native layer reports; an error for a failure of the proxy itself. */
+/** Converts a problem that the native layer reports. The result is an error if the proxy itself has failed. */
 export function problemFromNative(problem: NativeProblem): ProxyProblem | EventError {
   switch (problem.kind) {
     case 'connectFailed':

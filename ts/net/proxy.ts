@@ -19,7 +19,7 @@ import { problemFromNative, type ProxyProblem } from './proxy-problem.js'
 export interface ProxyTraffic {
   /** Accepted connections. */
   accepted: number
-  /** Open connections, those that wait for a connect to an upstream included. */
+  /** Open connections, including those that wait for a connect to an upstream. */
   open: number
   /** Connections that ended before an upstream was connected: every connect failed, or the client closed first. */
   refused: number
@@ -35,17 +35,20 @@ export interface ProxyTraffic {
 export interface UpstreamStats {
   /** `host:port`, `[IPv6]:port`, or the path, as in the options. */
   name: string
-  /** Its share of connections, in proportion to the other upstreams. */
+  /** Its share of connections, relative to the weights of the other upstreams. */
   weight: number
-  /** Whether it gets connections; `'probing'`: it was passed over, and the next connection probes it, or does so now. */
+  /**
+   * Whether it receives connections. `'probing'`: it was passed over, and a connection probes it now or the next one
+   * will.
+   */
   state: 'up' | 'down' | 'probing'
-  /** Milliseconds until it is probed, or its name is looked up; only while it is down. */
+  /** Milliseconds until it is probed or its name is looked up. Present only while it is down. */
   retryAfter?: number
   /** Connects that succeeded. */
   connected: number
-  /** Open connections, connects in progress included. */
+  /** Open connections, including connects in progress. */
   open: number
-  /** Connects that failed, also those after which another upstream was connected. */
+  /** Connects that failed, even if a connect to another upstream then succeeded. */
   refused: number
   /** Connections that ended with an error. */
   failed: number
@@ -53,7 +56,7 @@ export interface UpstreamStats {
   bytesAToB: number
   /** Bytes from it to clients. */
   bytesBToA: number
-  /** The average duration of a successful connect, in milliseconds; 0 without any. */
+  /** The average duration of a successful connect, in milliseconds; 0 if there was none. */
   connectMs: number
   /** The longest duration of a successful connect, in milliseconds. */
   longestConnectMs: number
@@ -69,17 +72,17 @@ export interface ProxyStats extends ProxyTraffic {
 
 type Owner = ReturnType<typeof native.proxyStart>
 
-/** The interval of the timer that keeps the process alive, in milliseconds; the longest that Node has. */
+/** The interval of the timer that keeps the process alive, in milliseconds; the longest that Node supports. */
 const LONG = 0x7fff_ffff
 
-/** The proxies of this thread that have not ended. Their threads run also if no other code refers to them. */
+/** The proxies of this thread that have not ended. Their threads run even if no other code references them. */
 const running: Set<TcpProxy> = new Set()
 
 let listensForExit = false
 
 /** A TCP proxy on native threads. Made by {@link proxy}. */
 export class TcpProxy implements AsyncDisposable {
-  /** Settles when all threads have ended and every descriptor is closed; rejects if a thread failed. */
+  /** Settles when all threads have ended and every descriptor is closed. Rejected if a thread has failed. */
   readonly closed: Promise<void>
   readonly #owner: Owner
   readonly #address: SocketAddress
@@ -145,19 +148,19 @@ export class TcpProxy implements AsyncDisposable {
    * Forwards new connections to these upstreams. Open connections continue, also those to upstreams that are no longer
    * in the list. An upstream that stays keeps its statistics, its health and the addresses of its name.
    *
-   * Names are looked up. The list is used from when a server is known or the first look-up of each name has ended; the
-   * old list is used until then. A name that cannot be looked up is reported to `onProblem`.
+   * Names are looked up first. The proxy uses the old list until a server of the new list is known or the first look-up
+   * of each name has ended. A failed look-up is reported to `onProblem`.
    *
-   * @throws {EventError} as a rejection: `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`. The old list stays then.
-   * @throws {SystemError} as a rejection: `EAGAIN` of `pthread_create`, for the thread that looks names up
+   * @throws {EventError} as a rejection: `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`. The old list then stays in use.
+   * @throws {SystemError} as a rejection: `EAGAIN` of `pthread_create`, for the thread that looks up names
    */
   async setUpstreams(list: Upstream | readonly Upstream[]): Promise<void> {
     native.proxySetUpstreams(this.#owner, checkUpstreams('list', list))
   }
 
   /**
-   * Stops accepting, except for connections in the system's queue, and ends with the last open connection. A second call
-   * can only end it sooner.
+   * Stops accepting, except for connections that are already in the system's queue. The proxy ends with its last open
+   * connection. A second call can only end the proxy sooner.
    *
    * @param options `timeout`: milliseconds after which the remaining connections are closed; default: no limit
    * @returns {@link closed}
@@ -187,13 +190,13 @@ export class TcpProxy implements AsyncDisposable {
     return this.close()
   }
 
-  /** Keeps the process alive until it is closed. This is the initial state. */
+  /** Keeps the process alive until the proxy is closed. This is the initial state. */
   ref(): this {
     this.#alive.ref()
     return this
   }
 
-  /** Does not keep the process alive. */
+  /** Lets the process end while the proxy runs. */
   unref(): this {
     this.#alive.unref()
     return this
@@ -202,7 +205,7 @@ export class TcpProxy implements AsyncDisposable {
   /** Called when there are problems, and when the last thread has ended. */
   #takeProblems(): void {
     if (this.#over) return
-    // Read first: a thread that has ended reported its problems before.
+    // This is read first: a thread reports its problems before it ends.
     const isOver = native.proxyIsOver(this.#owner)
     for (const problem of native.proxyTake(this.#owner).map(problemFromNative)) {
       if (problem instanceof EventError) this.#failure ??= problem
@@ -216,7 +219,7 @@ export class TcpProxy implements AsyncDisposable {
     try {
       this.#context.runInAsyncScope(this.#onProblem, undefined, problem)
     } catch (error) {
-      // Uncaught, after the remaining problems are reported.
+      // The exception is thrown as uncaught after the remaining problems are reported.
       process.nextTick(() => {
         throw error
       })
@@ -241,8 +244,8 @@ export class TcpProxy implements AsyncDisposable {
 }
 
 /**
- * Starts a TCP proxy on native threads. Each has an event base, and no JavaScript is on the path of a connection: the
- * proxy runs at full speed while this thread is busy, and this thread never waits for it.
+ * Starts a TCP proxy on native threads. Each thread has an event base, and no JavaScript runs for a connection: the
+ * proxy runs at full speed while this thread is busy, and this thread never waits for the proxy.
  *
  * ```ts server
  * import { proxy } from 'event-base/net'
@@ -258,12 +261,12 @@ export class TcpProxy implements AsyncDisposable {
  * await running.closed
  * ```
  *
- * A failed connect is repeated at the next server, at each one once; if all fail, the connection is closed. After some
- * consecutive failures a server is passed over for a time, which doubles while its probes fail; where all are passed
- * over, they are tried nevertheless. A name that cannot be looked up is an upstream that is down: `onProblem` is called,
- * and the look-up is retried.
+ * If a connect fails, the proxy tries the next server, each server once; if all connects fail, it closes the
+ * connection. After `health.failures` consecutive failures it passes over a server for a time, which doubles with each
+ * failed probe. If it passes over all servers, it tries them nevertheless. If the look-up of a name fails, the upstream
+ * is down: the proxy calls `onProblem` and retries the look-up.
  *
- * @returns the proxy, once it is bound and its threads run. Connections wait in the system's queue until a server is
+ * @returns the proxy, after it is bound and its threads run. Connections wait in the system's queue until a server is
  *   known, or the first look-up of each name has ended
  * @throws {EventError} as a rejection: `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
  * @throws {SystemError} as a rejection: `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES` with `address` and `port`, `EMFILE`,

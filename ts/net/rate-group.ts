@@ -18,7 +18,7 @@ export type NativeRateGroup = ReturnType<typeof native.rateGroup>
 
 const MOST = Number.MAX_SAFE_INTEGER
 
-/** A limit with its default. `name` is its name in messages. */
+/** Checks a limit, and adds the default. `name` is the name of the limit in messages. */
 export function checkLimit(name: string, limit: RateLimit): { rate: number; burst: number } {
   const given = checkObject(name, limit)
   const rate = checkInteger(`${name}.rate`, given.rate, 1, MOST)
@@ -26,11 +26,11 @@ export function checkLimit(name: string, limit: RateLimit): { rate: number; burs
 }
 
 /**
- * A limit that relays share (libevent's `bufferevent_rate_limit_group`): it applies to the bytes that all of them
- * together move from `a` to `b`, and to those that they move from `b` to `a`.
+ * A limit that relays share (libevent's `bufferevent_rate_limit_group`). It applies separately to the bytes that all
+ * members together move from `a` to `b`, and to those that they move from `b` to `a`.
  *
- * Members that wait are served in the order in which they began to wait, with equal shares, so that none is starved; a
- * share that one does not use goes to the others. A member may have a limit of its own in addition.
+ * Members that wait are served in the order in which they began to wait, with equal shares, so that no member is
+ * starved. A share that a member does not use goes to the others. A member may also have its own limit.
  *
  * ```ts
  * import { EventBase } from 'event-base'
@@ -53,7 +53,7 @@ export class RateGroup {
   #closed = false
 
   /**
-   * A group without members, with a full burst.
+   * Makes a group without members, with a full burst.
    *
    * @param base the base of its relays
    * @param limit the limit of each direction
@@ -89,8 +89,8 @@ export class RateGroup {
   }
 
   /**
-   * Ends the limit: its members continue without it, those that wait within 0.2 seconds, and no relay can join any more.
-   * Idempotent.
+   * Ends the limit. Members continue without it; members that wait continue within 0.2 seconds. No relay can join after
+   * that. Idempotent.
    */
   close(): void {
     this.#closed = true

@@ -11,33 +11,36 @@ import { Sources, type Completion, type Source } from './sources.js'
 
 /** Options of a relay. */
 export interface RelayOptions {
-  /** Milliseconds without a byte in either direction after which the relay ends. Default, and for 0: never. */
+  /**
+   * Milliseconds without a byte in either direction after which the relay ends. By default, and with 0, it never does.
+   */
   idleTimeout?: number | undefined
   /**
-   * Milliseconds to wait for an end whose connect is in progress, as `socket.connect` returns it, after which the relay
-   * ends with `ETIMEDOUT`. Default, and for 0: the system's limit, which is minutes, or the idle timeout.
+   * Milliseconds to wait for a descriptor whose connect is in progress, such as `socket.connect` returns, after which
+   * the relay ends with `ETIMEDOUT`. By default, and with 0, the limit of the system, which is minutes, or the idle
+   * timeout applies.
    */
   connectTimeout?: number | undefined
-  /** A rate limit for each direction. Default: none. */
+  /** A rate limit for each direction. Default: no limit. */
   limit?: RateLimit | undefined
-  /** A limit that it shares with other relays of the base, in addition to its own. */
+  /** A limit that the relay shares with other relays of the base, in addition to its own limit. */
   group?: RateGroup | undefined
   /**
-   * Bytes to write before all others: bytes that were read already, such as a ClientHello that was inspected, or a
-   * message such as the response to an HTTP CONNECT. They are written once both ends are connected, count as moved, and
-   * are not subject to limits. They are copied before the call returns.
+   * Bytes to write before all others: bytes that the caller has already read, such as a ClientHello, or a message of
+   * the caller, such as the response to an HTTP CONNECT. They are written once both descriptors are connected, count as
+   * moved, and are not subject to limits. They are copied before the call returns.
    */
   prefix?:
     | {
-        /** From `a`, for `b`. */
+        /** Bytes to write to `b`. */
         aToB?: Uint8Array | undefined
-        /** From `b`, for `a`. */
+        /** Bytes to write to `a`. */
         bToA?: Uint8Array | undefined
       }
     | undefined
   /**
-   * How bytes are moved: `'adaptive'` copies small pieces and splices large streams, where the system can; `'copy'` and
-   * `'splice'` force one of the two, for measurements and for finding faults. Default `'adaptive'`.
+   * How bytes are moved: `'adaptive'` copies small pieces and splices large streams, if the system can splice; `'copy'`
+   * and `'splice'` force one of the two, for measurements and for diagnosis. Default `'adaptive'`.
    */
   transfer?: 'adaptive' | 'copy' | 'splice' | undefined
 }
@@ -99,12 +102,15 @@ function checkPrefix(name: string, bytes: Uint8Array | undefined): Uint8Array | 
 
 type NativeOptions = Parameters<typeof native.netRelayWith>[3]
 
-/** A time as the native layer takes it. */
+/** Checks a time, and returns the number that the native layer takes. */
 function nativeTime(name: string, time: number | undefined): number {
   return time === undefined || checkTimeout(name, time) === 0 ? NO_TIMEOUT : time
 }
 
-/** The options as the native layer takes them: negative times and a rate of 0 mean none. */
+/**
+ * Checks the options, and returns them in the form that the native layer takes: a negative time and a rate of 0 mean no
+ * limit.
+ */
 function nativeOptions(options: RelayOptions, idleTimeout: number, connectTimeout: number): NativeOptions {
   const { limit, transfer = 'adaptive' } = options
   const way = TRANSFERS.indexOf(transfer)
@@ -128,7 +134,7 @@ function begin(base: EventBase, handle: NativeHandle, a: number, b: number, opti
   return native.netRelayWith(handle, a, b, given, nativeGroup, there, back)
 }
 
-/** Runs a call that has no effect on a relay which has ended natively, and whose end is not reported yet. */
+/** Runs a call, and ignores its error if the relay has already ended natively and the end is not reported yet. */
 function unlessEnded(call: () => void): void {
   try {
     call()
@@ -158,13 +164,13 @@ export class Relay implements Source {
     this.#sources = sources
     this.#onEnd = onEnd
     this.#key = begin(base, sources.core.handle, ends.a, ends.b, options)
-    // A context is needed for a callback only.
+    // Only a callback needs a context.
     this.#context =
       onEnd === undefined ? undefined : new AsyncResource('EventBaseRelay', { requireManualDestroy: true })
     sources.add(this.#key, this)
   }
 
-  /** Its counters, which are final once it has ended. */
+  /** The counters of the relay. They are final once it has ended. */
   get stats(): RelayStats {
     if (!this.#sources.core.closed) {
       this.#last = native.netStats(this.#sources.core.handle, this.#key) ?? this.#last
@@ -183,8 +189,8 @@ export class Relay implements Source {
   }
 
   /**
-   * Stops reading both ends. Bytes that were read already are still written; flow control slows the peers; the idle
-   * timeout does not run. Idempotent, and without effect on a relay that has ended.
+   * Stops reading both descriptors. Bytes that were read already are still written. Flow control slows the peers, and
+   * the idle timeout does not run. Idempotent. Has no effect on a relay that has ended.
    */
   pause(): void {
     if (this.#closed || this.#paused) return
@@ -192,7 +198,7 @@ export class Relay implements Source {
     this.#paused = true
   }
 
-  /** Reads again. The idle timeout restarts. Idempotent, and without effect on a relay that has ended. */
+  /** Continues to read. The idle timeout restarts. Idempotent. Has no effect on a relay that has ended. */
   resume(): void {
     if (this.#closed || !this.#paused) return
     unlessEnded(() => native.netResume(this.#sources.core.handle, this.#key))
@@ -237,12 +243,13 @@ export class Relay implements Source {
 }
 
 /**
- * Moves bytes between two connected descriptors, both ways, natively and never through JavaScript, until both
- * directions have ended. The end of one direction is passed on after its last byte while the other continues; a slow
- * reader slows its writer; when one end fails, the other is reset if its incoming stream is incomplete.
+ * Moves bytes between two connected descriptors in both directions, natively and never through JavaScript, until both
+ * directions have ended. When one direction ends, the end is passed on after the last byte, and the other direction
+ * continues. A slow reader slows its writer. If one descriptor fails, the other is reset if its incoming stream is
+ * incomplete.
  *
- * A descriptor may be connecting, as `socket.connect` returns it: the relay waits for it natively, so that a proxy whose
- * upstream has a numeric address needs no callback between accepting and relaying.
+ * A connect may be in progress on a descriptor, such as one that `socket.connect` returns. The relay waits for the
+ * connect natively: a proxy whose upstream has a numeric address needs no callback between accepting and relaying.
  *
  * ```ts server
  * import { EventBase } from 'event-base'
@@ -260,15 +267,15 @@ export class Relay implements Source {
  * await base.run()
  * ```
  *
- * @param base whose loop moves the bytes
- * @param a a connected or connecting descriptor. The relay owns both, also when it throws a system error; with any other
- *   error the caller continues to own them
- * @param b another one
+ * @param base the base whose loop moves the bytes
+ * @param a a connected or connecting descriptor. The relay owns both descriptors, even if this function throws a system
+ *   error; if it throws any other error, the caller continues to own them
+ * @param b another connected or connecting descriptor
  * @param options timeouts, limits, and bytes to write first
  * @param onEnd called once, when both descriptors are closed
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
- * @throws {SystemError} `EBADF` when one of the two is not open, and the relay owns neither; `EPERM` for a descriptor
- *   that cannot be polled, such as a regular file
+ * @throws {SystemError} `EBADF` if one of the two is not open, and the relay then owns neither; `EPERM` for a
+ *   descriptor that cannot be polled, such as a regular file
  */
 export function relay(
   base: EventBase,

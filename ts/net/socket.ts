@@ -1,5 +1,5 @@
 /**
- * System calls on raw descriptors, which Node's `net` does not provide.
+ * System calls on raw descriptors that Node's `net` does not provide.
  *
  * Every descriptor made here is non-blocking and close-on-exec, and the caller owns it. A failed system call throws a
  * `SystemError`; a call that would block returns -1.
@@ -34,8 +34,8 @@ export { bindDatagram, connectDatagram, receiveMany, sendMany } from './datagram
 export type ListenTarget = Target & BindOptions
 
 /**
- * Opens a listening socket. An internet socket is bound with `SO_REUSEADDR`; a path must not exist yet, not even as
- * the socket of a process that has ended, and is not removed when the socket is closed.
+ * Opens a listening socket. An internet socket is bound with `SO_REUSEADDR`; a path must not exist yet, even if it is
+ * the socket of a process that has ended. Closing the socket does not remove the path.
  *
  * @param target a numeric host (or `'localhost'`: 127.0.0.1) and a port, 0 for any; or a unix socket's path; and how
  *   to bind
@@ -52,7 +52,7 @@ export function listen(target: ListenTarget): number {
  * Accepts a connection.
  *
  * @param fd a listening socket
- * @returns the connection's descriptor, or -1 when no connection waits
+ * @returns the descriptor of the connection; -1 if no connection waits
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
  * @throws {SystemError} `EMFILE`, `ENFILE`, `ECONNABORTED`, `EBADF`, ...
  */
@@ -69,7 +69,8 @@ export function accept(fd: number): number {
  * @returns the descriptor
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
  * @throws {SystemError} an immediate failure, with `address` and `port`: `ENOENT` or `ECONNREFUSED` for a path,
- *   `ENETUNREACH`, ...; for a local address `EADDRNOTAVAIL`, `EADDRINUSE`, and `EAFNOSUPPORT` if it is of another family
+ *   `ENETUNREACH`, ...; for a local address `EADDRNOTAVAIL`, `EADDRINUSE`, and `EAFNOSUPPORT` if it belongs to another
+ *   address family
  */
 export function connect(target: Target, options?: LocalOptions): number {
   const remote = checkNumericTarget('target', target)
@@ -110,7 +111,7 @@ function checkRange(buffer: Uint8Array, offset: number, length: number | undefin
  * @param buffer the buffer to read into; not on a SharedArrayBuffer
  * @param offset the first byte in the buffer. Default 0
  * @param length the maximum number of bytes. Default the rest of the buffer
- * @returns how many bytes were read; 0 at the end of the stream and for a length of 0; -1 when no byte is there yet
+ * @returns the number of bytes that were read; 0 at the end of the stream or if `length` is 0; -1 if no byte has arrived
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
  * @throws {SystemError} `ECONNRESET`, `EBADF`, ...
  */
@@ -128,7 +129,7 @@ export function read(fd: number, buffer: Uint8Array, offset = 0, length?: number
  * @param buffer the buffer to read into; not on a SharedArrayBuffer
  * @param offset the first byte in the buffer. Default 0
  * @param length the maximum number of bytes. Default the rest of the buffer
- * @returns how many bytes were read; 0 at the end of the stream and for a length of 0; -1 when no byte is there yet
+ * @returns the number of bytes that were read; 0 at the end of the stream or if `length` is 0; -1 if no byte has arrived
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
  * @throws {SystemError} `ENOTSOCK` for a descriptor that is not a socket, `ECONNRESET`, `EBADF`, ...
  */
@@ -143,7 +144,7 @@ export function peek(fd: number, buffer: Uint8Array, offset = 0, length?: number
  * @param buffer the buffer to write from; not on a SharedArrayBuffer
  * @param offset the first byte in the buffer. Default 0
  * @param length the maximum number of bytes. Default the rest of the buffer
- * @returns how many bytes were written; -1 when the descriptor accepts none
+ * @returns the number of written bytes; -1 if the descriptor accepts none now
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
  * @throws {SystemError} `EPIPE`, `ECONNRESET`, `EBADF`, ...
  */
@@ -154,7 +155,7 @@ export function write(fd: number, buffer: Uint8Array, offset = 0, length?: numbe
 const DIRECTIONS = ['read', 'write', 'both'] as const
 
 /**
- * Ends one direction of a connection, or both. The descriptor stays open.
+ * Ends one direction or both directions of a connection. The descriptor stays open.
  *
  * @param fd a socket
  * @param direction with `'write'` the peer reads the end of the stream
@@ -174,7 +175,7 @@ export function shutdown(fd: number, direction: 'read' | 'write' | 'both'): void
  *
  * @param fd a descriptor
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
- * @throws {SystemError} `EBADF` when it is not open; `EIO` and others for files, which are closed nevertheless
+ * @throws {SystemError} `EBADF` when it is not open; `EIO` and others for files; the descriptor is closed nevertheless
  */
 export function close(fd: number): void {
   native.socketClose(checkFd('fd', fd))
@@ -206,7 +207,7 @@ export function peer(fd: number): SocketAddress {
  * Returns the pending error of a socket, and clears it (`SO_ERROR`).
  *
  * @param fd a socket
- * @returns 0 for none, else the number of `os.constants.errno`
+ * @returns a number of `os.constants.errno`; 0 if there is no error
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
  * @throws {SystemError} `ENOTSOCK`, `EBADF`
  */
@@ -219,9 +220,10 @@ export function error(fd: number): number {
  *
  * @param fd a socket
  * @param option its name
- * @param value a boolean, a number, or milliseconds (`false` for none), depending on the option
+ * @param value depending on the option a boolean, a number, or milliseconds, where `false` means no time
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
- * @throws {SystemError} `ENOPROTOOPT` if the system does not have it, `EOPNOTSUPP` if the address family does not, `EPERM`, ...
+ * @throws {SystemError} `ENOPROTOOPT` if the system does not have the option, `EOPNOTSUPP` if the address family does
+ *   not have it, `EPERM`, ...
  */
 export function setOption(fd: number, option: SwitchOption, value: boolean): void
 export function setOption(fd: number, option: CountOption, value: number): void
@@ -236,7 +238,7 @@ export function setOption(fd: number, option: SocketOption, value: boolean | num
  *
  * @param fd a socket
  * @param option its name
- * @returns its value, in the form {@link setOption} takes
+ * @returns its value, in the form that {@link setOption} takes
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
  * @throws {SystemError} as {@link setOption}
  */
@@ -249,8 +251,8 @@ export function getOption(fd: number, option: SocketOption): boolean | number {
 }
 
 /**
- * Makes a descriptor non-blocking, or blocking. The mode is a property of the open file description, and so of every
- * duplicate of the descriptor, in other processes too (`fcntl(2)`).
+ * Makes a descriptor non-blocking, or blocking. The mode belongs to the open file description: it also changes for
+ * every duplicate of the descriptor, even in other processes (`fcntl(2)`).
  *
  * @param fd a descriptor
  * @param nonblocking `false` makes it blocking. Default `true`

@@ -9,19 +9,20 @@ import { nextCompletion, type Completion } from './completion.js'
 
 export type { Completion }
 
-/** The part of a listener, a connect or a relay in JavaScript. */
+/** The JavaScript part of a listener, a connect or a relay. */
 export interface Source {
   /** Called with each completion of the native source. */
   complete(completion: Completion): void
-  /** Called when the base was closed, and the native source with it. */
+  /** Called when the base was closed, which has closed the native source. */
   baseClosed(reason: Error): void
 }
 
 /**
  * The sources of one base, by key.
  *
- * The native layer queues completions and returns one step code for each, so their callbacks run one at a time, as those
- * of events do: an exception or a request of one, such as a break, takes effect before the next.
+ * The native layer queues completions and returns one step code for each. So their callbacks run one at a time, as the
+ * callbacks of events do: an exception of one callback, or a request such as a break, takes effect before the next
+ * callback runs.
  */
 export class Sources {
   static readonly #all: WeakMap<EventBase, Sources> = new WeakMap()
