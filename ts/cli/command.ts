@@ -9,7 +9,7 @@ import { PROXY_USAGE, USAGE, UsageError } from './usage.js'
 
 const COMMANDS = ['proxy', 'methods']
 
-/** Imports what loads the addon; `--help` and `--version` do without. */
+/** Imports a module that loads the addon; `--help` and `--version` need no addon. */
 async function loading<T>(module: Promise<T>): Promise<T> {
   try {
     return await module
@@ -59,11 +59,11 @@ function describe(error: unknown, name: string | undefined): string {
  * Runs a command line, and describes a failure on stderr in one line.
  *
  * @param args the words after `event-base`
- * @returns the exit code: 0 for success, 1 for a failure, 2 for a mistake in the command line. The process has to
- *   exit with it: a reader of stdout or stderr that reads nothing would hold it for ever
+ * @returns the exit code: 0 for success, 1 for a failure, 2 for a mistake in the command line. The caller must exit the
+ *   process with this code: a reader of stdout or stderr that does not read would otherwise keep the process alive
  */
 export async function command(args: string[]): Promise<number> {
-  // A reader that closes its end does not end the command.
+  // The command continues if a reader closes its end.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   const output = new Output(process.stderr)
   let code = 0

@@ -2,7 +2,7 @@
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const
 
-/** Bytes, from 1000 on with three digits: `1.23 MiB`. */
+/** Formats bytes, from 1000 on with three digits: `1.23 MiB`. */
 export function formatBytes(bytes: number): string {
   let [value, step] = [bytes, 0]
   while (value >= 1000 && step < UNITS.length - 1) {
@@ -12,12 +12,12 @@ export function formatBytes(bytes: number): string {
   return `${step === 0 ? value.toFixed(0) : value.toPrecision(3)} ${UNITS[step]}`
 }
 
-/** Bytes per second, without the unit of time. */
+/** Formats bytes per second, without the unit of time. */
 export function formatRate(bytes: number, seconds: number): string {
   return formatBytes(seconds > 0 ? Math.max(bytes, 0) / seconds : 0)
 }
 
-/** A duration in µs, ms or s: `1.2 ms`, `3.4 s`; a dash for none. */
+/** Formats a duration in µs, ms or s: `1.2 ms`, `3.4 s`; 0 becomes a dash. */
 export function formatMs(ms: number): string {
   if (ms === 0) return '-'
   if (ms < 1) return `${(ms * 1000).toFixed(0)} µs`
@@ -28,7 +28,7 @@ function two(value = 0): string {
   return String(value).padStart(2, '0')
 }
 
-/** `1:02:03`. */
+/** Formats seconds as hours, minutes and seconds: `1:02:03`. */
 export function formatUptime(seconds: number): string {
   const [hours, minutes, rest] = [seconds / 3600, (seconds / 60) % 60, seconds % 60].map(Math.floor)
   return `${hours}:${two(minutes)}:${two(rest)}`

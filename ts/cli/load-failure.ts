@@ -1,16 +1,19 @@
 /** The reason why the native addon cannot be loaded, and the remedy, in one line. */
 
-/** The messages of an error and of its causes. The loader chains one for each file that it tried, the last first. */
+/**
+ * The messages of an error and of its causes. The loader chains one error for each file that it tried; the last file
+ * comes first.
+ */
 function messages(error: unknown): string[] {
   const found: string[] = []
   for (let one = error; one instanceof Error; one = one.cause) found.push(one.message)
   return found
 }
 
-/** What to do, by the message of the reason. */
+/** The remedies, by patterns of the reason's message. */
 const REMEDIES: readonly (readonly [RegExp, string])[] = [
   [/addons is disabled/, 'run node without --no-addons, or with --allow-addons beside --permission'],
-  // The permission model of Node.
+  // This is the message of Node's permission model.
   [/has been restricted/, 'run node with --allow-fs-read for the folder of event-base'],
   [
     /GLIBC/,
@@ -30,7 +33,7 @@ const REMEDIES: readonly (readonly [RegExp, string])[] = [
  */
 export function describeLoadFailure(error: unknown): string {
   const [first = String(error), ...causes] = messages(error)
-  // The loader tries several files; that one is missing is the reason only if all are.
+  // The loader tries several files. A missing file is the reason only if all files are missing.
   const reasons = (causes.length === 0 ? [first] : causes).filter(
     (text) => !text.startsWith('Cannot find module'),
   )

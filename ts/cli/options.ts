@@ -1,8 +1,8 @@
-/** The options of `event-base proxy`: how each is written, how often, and its help. */
+/** The options of `event-base proxy`: their syntax, whether they can be repeated, and their help. */
 
 /** One option. */
 export interface Option {
-  /** The placeholder for its value in the help. Missing if it takes no value. */
+  /** The placeholder for its value in the help. Missing if the option takes no value. */
   readonly value?: string
   /** Whether it can be given several times. */
   readonly multiple?: true

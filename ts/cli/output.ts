@@ -1,20 +1,21 @@
 /**
- * Messages on stdout and stderr, which are possibly not read: a pipe without a reader, a terminal that was stopped with
- * Ctrl+S, a dead connection to it. Messages that a reader does not take in time are dropped and counted; nothing waits
- * for a reader.
+ * Messages on stdout and stderr, whose reader may not read: the stream may be a pipe without a reader, a terminal that
+ * was stopped with Ctrl+S, or a terminal whose connection is dead. Messages that a reader does not read in time are
+ * dropped and counted; nothing waits for a reader.
  *
  * Node writes to a file synchronously, which does not block. It queues the bytes that a pipe or a socket does not
- * accept, without a bound, and ends only when the queue is empty. To a terminal it writes synchronously and blocks. So
- * a pipe's queue is bounded here, and a terminal is opened a second time, without blocking, for this process alone.
+ * accept, without a bound, and ends only when the queue is empty. It writes to a terminal synchronously, which blocks.
+ * So this file limits the queue of a pipe, and opens a terminal a second time in non-blocking mode, which affects only
+ * this process.
  */
 
 import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
 
-/** Milliseconds that a slow reader has for the last messages. */
+/** The time in milliseconds that a slow reader has to read the last messages. */
 const PATIENCE = 500
 
-/** The most bytes that wait for a reader. */
+/** The maximum number of bytes that wait for a reader. */
 const LIMIT = 64 * 1024
 
 /** Milliseconds between two attempts to write to a terminal that accepts no byte. */
@@ -28,14 +29,14 @@ export interface Terminal {
   write(text: string): boolean
 }
 
-/** Where bytes go. */
+/** A destination of bytes. */
 interface Sink {
-  /** How many bytes wait to be written. */
+  /** The number of bytes that wait to be written. */
   readonly pending: number
   write(text: string): void
 }
 
-/** A terminal through a descriptor that does not block. */
+/** A terminal that is written through a non-blocking descriptor. */
 class TerminalSink implements Sink {
   readonly #fd: number
   #rest: Buffer = Buffer.alloc(0)
@@ -75,15 +76,15 @@ class TerminalSink implements Sink {
 }
 
 /**
- * Opens the terminal behind a descriptor again. Only Linux makes a new description of it, which alone does not block
- * (proc_pid_fd(5)); elsewhere `/dev/fd` duplicates the descriptor, and the blocking one is used.
+ * Opens the terminal of a descriptor again. Linux makes a new open file description, and only that one is non-blocking
+ * (proc_pid_fd(5)). On other systems `/dev/fd` duplicates the descriptor, so the blocking descriptor is used.
  */
 function reopen(fd: number): number | undefined {
   if (process.platform !== 'linux' || !isatty(fd)) return undefined
   try {
     return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
   } catch {
-    // Another user's terminal, after su(1) for instance.
+    // The terminal belongs to another user, for example after su(1).
     return undefined
   }
 }
@@ -105,13 +106,13 @@ class StreamSink implements Sink {
   }
 }
 
-/** Writes whole messages, and drops those for which there is no room. */
+/** Writes whole messages, and drops messages that exceed the limit. */
 export class Output implements Terminal {
   readonly #stream: NodeJS.WriteStream & { fd: number }
   readonly #terminal: TerminalSink | undefined
   readonly #sink: Sink
   #dropped = 0
-  /** The message for a number of dropped ones. */
+  /** Returns the message that reports a number of dropped messages. */
   describeDropped: (count: number) => string = (count) => `${count} messages were dropped\n`
 
   constructor(stream: NodeJS.WriteStream & { fd: number }) {
@@ -133,7 +134,10 @@ export class Output implements Terminal {
     return this.#stream.rows
   }
 
-  /** Writes a message, unless {@link LIMIT} bytes are waiting. The number of dropped ones precedes the next. */
+  /**
+   * Writes a message, or drops it if bytes are waiting and they would exceed {@link LIMIT}. The next message is preceded by the
+   * number of dropped messages.
+   */
   write(text: string): boolean {
     const all = this.#dropped > 0 ? this.describeDropped(this.#dropped) + text : text
     if (this.#sink.pending > 0 && this.#sink.pending + all.length > LIMIT) {
@@ -156,8 +160,7 @@ export class Output implements Terminal {
 export async function settled(pending: () => number): Promise<void> {
   const deadline = performance.now() + PATIENCE
   while (pending() > 0 && performance.now() < deadline) {
-    // Each attempt follows the one before.
-    // oxlint-disable-next-line no-await-in-loop
+    // Each check follows the previous one. oxlint-disable-next-line no-await-in-loop
     await new Promise((resolve) => {
       setTimeout(resolve, RETRY)
     })

@@ -10,7 +10,7 @@ import { UsageError } from './usage.js'
 /** A host and a port, a path, or a descriptor. */
 export type Where = Target | { fd: number }
 
-/** A text of the command line as it can stand in one line of a message. */
+/** Quotes a text of the command line, so that it fits in one line of a message. */
 export function quote(text: string): string {
   return JSON.stringify(text)
 }
@@ -33,7 +33,7 @@ function parsePath(option: string, text: string): { path: string } {
   return { path: path.startsWith('@') ? `\0${path.slice(1)}` : path }
 }
 
-/** `HOST:PORT`, `[IPv6]:PORT`, `unix:PATH`, `unix:@NAME` or `fd:N`. */
+/** Parses `HOST:PORT`, `[IPv6]:PORT`, `unix:PATH`, `unix:@NAME` or `fd:N`. */
 export function parseListen(option: string, text: string): Where {
   if (text.startsWith('unix:')) return parsePath(option, text)
   const fd = /^fd:(\d{1,9})$/.exec(text)?.[1]
@@ -45,7 +45,7 @@ export function parseListen(option: string, text: string): Where {
   return where
 }
 
-/** `HOST:PORT` or `unix:PATH`, each with an optional `,weight=N`. */
+/** Parses `HOST:PORT` or `unix:PATH`, each with an optional `,weight=N`. */
 export function parseUpstreams(option: string, texts: readonly string[]): Upstream[] {
   const seen = new Set<string>()
   return texts.map((text) => {
@@ -68,7 +68,7 @@ export function parseUpstreams(option: string, texts: readonly string[]): Upstre
 /** The largest number of seconds: more than 31 years. */
 const MAX_SECONDS = 1e9
 
-/** Seconds, as milliseconds. */
+/** Parses seconds, and returns milliseconds. */
 export function parseSeconds(option: string, text: string): number {
   const seconds = /^\d+(?:\.\d+)?$/.test(text) ? Number(text) : Number.NaN
   if (!(seconds <= MAX_SECONDS)) {
@@ -79,7 +79,7 @@ export function parseSeconds(option: string, text: string): number {
 
 const UNITS: Readonly<Record<string, number>> = Object.freeze({ '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 })
 
-/** Bytes, or KiB, MiB or GiB. */
+/** Parses a number of bytes, KiB, MiB or GiB, and returns bytes. */
 export function parseBytes(option: string, text: string): number {
   const match = /^(?<count>\d+(?:\.\d+)?)(?<unit>[KMG]?)$/i.exec(text)
   const unit = UNITS[(match?.groups?.['unit'] ?? '').toUpperCase()] ?? 1
@@ -92,7 +92,7 @@ export function parseBytes(option: string, text: string): number {
   return bytes
 }
 
-/** A number of threads. */
+/** Parses a number of threads. */
 export function parseThreads(option: string, text: string): number {
   if (text === 'auto') return availableParallelism()
   const threads = /^\d{1,4}$/.test(text) ? Number(text) : 0
@@ -102,26 +102,26 @@ export function parseThreads(option: string, text: string): number {
   return threads
 }
 
-/** How connections are spread. */
+/** Parses how connections are spread over the servers. */
 export function parseBalance(option: string, text: string): NonNullable<ProxyOptions['balance']> {
   if (text === 'round-robin' || text === 'least-connections') return text
   throw new UsageError(`${option} must be round-robin or least-connections, not ${quote(text)}`)
 }
 
-/** How several addresses of a name are used. */
+/** Parses how several addresses of a name are used. */
 export function parseAddresses(option: string, text: string): NonNullable<ProxyOptions['addresses']> {
   if (text === 'all' || text === 'one') return text
   throw new UsageError(`${option} must be all or one, not ${quote(text)}`)
 }
 
-/** The version of the PROXY protocol. */
+/** Parses the version of the PROXY protocol. */
 export function parseProtocol(option: string, text: string): 1 | 2 {
   if (text === '1') return 1
   if (text === '2') return 2
   throw new UsageError(`${option} must be 1 or 2, not ${quote(text)}`)
 }
 
-/** An address as it is written on the command line. */
+/** Formats an address as it is written on the command line. */
 export function formatWhere(where: Where | SocketAddress): string {
   if ('fd' in where) return `fd:${where.fd}`
   if ('path' in where) return `unix:${where.path.replace('\0', '@')}`

@@ -9,13 +9,13 @@ import { parseSettings } from './settings.js'
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /**
- * Forwards until a signal, then drains; a second signal closes everything.
+ * Forwards connections until a signal arrives, and then drains. A second signal closes all connections.
  *
  * @param args the command line after `proxy`
- * @param output where problems and the traffic are reported
- * @returns when every connection has ended
+ * @param output the output for problems and the traffic
+ * @returns a promise that settles when every connection has ended
  * @throws {UsageError} as a rejection, for a mistake in `args`
- * @throws {Error} as a rejection, when it cannot listen, or one of its threads failed
+ * @throws {Error} as a rejection, if the proxy cannot listen, or if one of its threads has failed
  */
 export async function proxy(args: string[], output: Output): Promise<void> {
   const settings = parseSettings(args)
@@ -23,7 +23,7 @@ export async function proxy(args: string[], output: Output): Promise<void> {
   const running = await start({ ...settings.proxy, onProblem: (problem) => report.problem(problem) })
   let isDraining = false
   const stop = (): void => {
-    // The outcome is that of `closed`.
+    // The result is awaited through `closed`.
     if (isDraining) running.close().catch(() => {})
     else running.drain({ timeout: settings.drainTimeout }).catch(() => {})
     isDraining = true

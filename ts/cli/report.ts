@@ -1,4 +1,4 @@
-/** What `event-base proxy` reports on stderr: problems, and the traffic, in one of three forms. */
+/** The reports of `event-base proxy` on stderr: problems and the traffic, in one of three forms. */
 
 import { describeProblem, type ProxyProblem } from '../net/proxy-problem.js'
 import type { ProxyStats } from '../net/proxy.js'
@@ -13,11 +13,11 @@ export interface Report {
   /** Starts to report the traffic, which `stats` returns. */
   begin(title: string, stats: () => ProxyStats): void
   problem(problem: ProxyProblem): void
-  /** Reports the sums, and leaves the terminal as it was. */
+  /** Reports the sums, and restores the terminal. */
   end(): void
 }
 
-/** Problems only, in words. */
+/** Reports only problems, as text. */
 class PlainReport implements Report {
   readonly #out: Output
 
@@ -34,7 +34,9 @@ class PlainReport implements Report {
   end(): void {}
 }
 
-/** A line of JSON each second in which anything changed, one for each problem, and one for the sums at the end. */
+/**
+ * Writes a line of JSON for each second in which a value has changed, for each problem, and for the sums at the end.
+ */
 class LinesReport implements Report {
   readonly #out: Output
   #stats: (() => ProxyStats) | undefined
@@ -79,7 +81,7 @@ function codeOf(error: Error): unknown {
   return 'code' in error ? error.code : undefined
 }
 
-/** A table on a terminal, with problems above it. */
+/** Draws a table on a terminal, with problems above it. */
 class TableReport implements Report {
   readonly #out: Output
   #table: Table | undefined
@@ -88,7 +90,7 @@ class TableReport implements Report {
 
   constructor(out: Output) {
     this.#out = out
-    // It would stand inside the table. The counters in the table stay right without the messages.
+    // A message would be written inside the table. The counters in the table are correct without it.
     out.describeDropped = () => ''
   }
 
@@ -113,7 +115,7 @@ class TableReport implements Report {
   }
 }
 
-/** The form that suits the stream. */
+/** Returns the form that suits the stream. */
 export function reportOn(out: Output, wantsStats: boolean): Report {
   if (!wantsStats) return new PlainReport(out)
   return out.isTerminal ? new TableReport(out) : new LinesReport(out)

@@ -18,7 +18,7 @@ import {
 } from './parse.js'
 import { UsageError } from './usage.js'
 
-/** A command line's meaning. */
+/** The settings that a command line specifies. */
 export interface Settings {
   proxy: Omit<ProxyOptions, 'onProblem'>
   /** Milliseconds. */
@@ -26,7 +26,7 @@ export interface Settings {
   stats: boolean
 }
 
-/** The texts given to each option, in their order; an empty text for one that takes no value. */
+/** The values of each option, in their order; an option that takes no value has an empty text. */
 type Given = ReadonlyMap<OptionName, readonly string[]>
 
 function isOption(name: string): name is OptionName {
@@ -39,7 +39,7 @@ function unknown(name: string, rawName: string): UsageError {
   return new UsageError(`unknown option ${quote(rawName)}${hint}`)
 }
 
-/** Checks the value's presence, and that the option is not repeated. */
+/** Checks that the option has a value if it needs one, and that it is not repeated without permission. */
 function take(
   given: Map<OptionName, string[]>,
   name: OptionName,
@@ -59,7 +59,7 @@ function take(
   given.set(name, [...before, value ?? ''])
 }
 
-/** Node's parser splits the words; the mistakes are described here, in one line each. */
+/** Splits the words with Node's parser. Mistakes are described here, in one line each. */
 function split(args: string[]): Given {
   const options = Object.fromEntries(
     Object.entries(OPTIONS).map(([name, { value }]) => [
@@ -72,7 +72,7 @@ function split(args: string[]): Given {
   for (const token of tokens) {
     if (token.kind === 'positional') throw new UsageError(`unexpected argument ${quote(token.value)}`)
     if (token.kind === 'option-terminator') continue
-    // A group of short options is reported as its first; there are none.
+    // The parser reports a group of short options as its first option. This command has no short options.
     if (!isOption(token.name) || !token.rawName.startsWith('--')) throw unknown(token.name, token.rawName)
     take(given, token.name, token)
   }

@@ -8,7 +8,7 @@ const HIDE_CURSOR = '\x1b[?25l'
 const SHOW_CURSOR = '\x1b[?25h'
 const TO_THE_END = '\x1b[J'
 
-/** A is the client's side, B the upstream's. What a narrow terminal cuts off is at the end. */
+/** A is the client's side, B the upstream's side. The columns at the end are those that a narrow terminal cuts off. */
 const HEAD = [
   '',
   'accepted',
@@ -48,7 +48,7 @@ export class Table {
     this.#title = title
   }
 
-  /** Draws it in the place of the last drawing. */
+  /** Draws the table in the place of the last drawing. */
   draw(stats: ProxyStats): void {
     const lines = this.#lines(stats)
     const head = this.#drawn === 0 ? HIDE_CURSOR : ''
@@ -56,12 +56,12 @@ export class Table {
     if (isWritten) this.#drawn = lines.length
   }
 
-  /** Writes a line above it. */
+  /** Writes a line above the table. */
   insertAbove(line: string): void {
     if (this.#terminal.write(`${this.#erasure}${line}\n`)) this.#drawn = 0
   }
 
-  /** Leaves the last drawing, and the terminal as it was. */
+  /** Keeps the last drawing on the screen, and shows the cursor again. */
   end(): void {
     this.#terminal.write(SHOW_CURSOR)
   }
@@ -70,7 +70,7 @@ export class Table {
     return this.#drawn === 0 ? '' : `\x1b[${this.#drawn}A\r${TO_THE_END}`
   }
 
-  /** Its lines, all within the screen: a line that wraps or scrolls away cannot be erased. */
+  /** Returns the lines of the table. All fit on the screen: a line that wraps or scrolls away cannot be erased. */
   #lines(stats: ProxyStats): string[] {
     const { columns = 80, rows = 24 } = this.#terminal
     const now = performance.now()

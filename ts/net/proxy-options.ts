@@ -86,7 +86,7 @@ export interface ProxyOptions {
    * the limit for look-ups is 10 000. Default 10 000.
    */
   connectTimeout?: number | undefined
-  /** Milliseconds without a byte in either direction that end a connection. Default, and 0: never. */
+  /** Milliseconds without a byte in either direction after which a connection is closed. Default, and 0: never. */
   idleTimeout?: number | undefined
   /** The rate limit of each connection, for each direction. Default: no limit. */
   limit?: RateLimit | undefined

@@ -2,7 +2,7 @@
 
 /**
  * The reasons of `onEvent`: libevent's `BEV_EVENT_*`, with their values. EOF, ERROR and TIMEOUT are combined with the
- * direction, READING or WRITING; CONNECTED, and ERROR while connecting, are not.
+ * direction, READING or WRITING. CONNECTED, and the ERROR of a connect, have no direction.
  */
 export const BEV: {
   /** The direction is reading (`BEV_EVENT_READING`). */

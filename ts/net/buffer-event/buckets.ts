@@ -6,7 +6,7 @@ import { checkObject, outOfRange } from '../../validate.js'
 import { checkLimit as checkRate, type RateLimit } from '../rate-group.js'
 import type { Direction } from './flow.js'
 
-/** Rate limits by direction: one value for each of both, or one or two separate ones. */
+/** Rate limits by direction: one limit that applies to each direction, or separate limits for one or both. */
 export type DirectionLimit = RateLimit | { read?: RateLimit | undefined; write?: RateLimit | undefined }
 
 /** The properties of both forms of a {@link DirectionLimit}. */
@@ -15,10 +15,13 @@ type AnyLimit = Partial<RateLimit> & Exclude<DirectionLimit, RateLimit>
 const SECOND = 1000
 /** The longest wait for an empty bucket, in milliseconds, after which it is checked again. */
 const DAY = 86_400_000
-/** An empty bucket waits for the tokens of this many milliseconds, so that the loop is not woken for a few bytes. */
+/**
+ * An empty bucket waits until it has the tokens of this number of milliseconds, so that the loop is not woken for a few
+ * bytes.
+ */
 const REST = 20
 
-/** Tokens, one for each byte that may move: added with time up to the burst, and removed with each byte. */
+/** Tokens, one for each byte that may move. Time adds tokens up to the burst, and each byte removes one. */
 export class Bucket {
   readonly #base: EventBase
   readonly rate: number
@@ -46,7 +49,7 @@ export class Bucket {
     this.#tokens -= count
   }
 
-  /** The number of tokens at which a direction that waits continues. */
+  /** The number of tokens at which a waiting direction continues. */
   get worth(): number {
     return Math.min(this.burst, Math.max(1, Math.floor((this.rate * REST) / SECOND)))
   }
@@ -54,7 +57,7 @@ export class Bucket {
   /** Milliseconds until there are `worth` tokens. */
   get rest(): number {
     const missing = this.worth - this.tokens
-    // Rounded up, so that the tokens are there when the time has passed.
+    // The time is rounded up, so that the bucket has the tokens when it has passed.
     return missing <= 0 ? 0 : Math.min(Math.ceil(((missing + 1) * SECOND * 1000) / this.rate) / 1000, DAY)
   }
 }

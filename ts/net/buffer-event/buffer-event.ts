@@ -27,9 +27,9 @@ import { SocketChannel } from './socket-channel.js'
 export type FlushMode = 'normal' | 'flush' | 'finished'
 
 /**
- * A buffered stream on a descriptor, in a base's loop: libevent's `bufferevent`. Received bytes are added to {@link input},
- * and `onRead` is called; written bytes are kept in {@link output} until the descriptor accepts them, and `onWrite` is
- * called. Writing is enabled initially, reading is not.
+ * A buffered stream on a descriptor, in a base's loop: libevent's `bufferevent`. Received bytes are added to
+ * {@link input}, and `onRead` is called; written bytes are kept in {@link output} until the descriptor accepts them,
+ * and `onWrite` is called. Initially writing is enabled and reading is disabled.
  *
  * ```ts
  * import { EV, EventBase } from 'event-base'
@@ -49,8 +49,9 @@ export type FlushMode = 'normal' | 'flush' | 'finished'
  * base.dispatch()
  * ```
  *
- * Usable on the thread of its base only. It exists, with its descriptor, until it or its base is closed, referenced or
- * not. The end of the environment, such as that of a worker, closes the descriptor too.
+ * A stream can be used only on the thread of its base. It exists, with its descriptor, until it or its base is closed,
+ * even if no code references it. The descriptor is also closed when the environment ends, for example when a worker
+ * does.
  */
 export class BufferEvent extends BufferEventSettings {
   readonly #closesDescriptor: boolean
@@ -60,8 +61,8 @@ export class BufferEvent extends BufferEventSettings {
 
   /**
    * @param base the base whose loop reads and writes
-   * @param fd a non-blocking descriptor, which the stream owns unless `closeOnFree` is `false`; -1 for none yet: see
-   *   {@link connect} and {@link setFd}. If this throws, the caller continues to own it
+   * @param fd a non-blocking descriptor, which the stream owns unless `closeOnFree` is `false`; -1 if there is none
+   *   yet: see {@link connect} and {@link setFd}. If this throws, the caller continues to own it
    * @param options callbacks, watermarks, timeouts, limits
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
    */
@@ -78,9 +79,9 @@ export class BufferEvent extends BufferEventSettings {
   }
 
   /**
-   * Makes two streams that are connected in memory, without a descriptor (`bufferevent_pair_new`). Bytes written to one are
-   * received by the other as {@link ByteQueue.moveTo} moves them. Callbacks are always deferred. When one is closed, the
-   * other reads the end, and writing to it fails with `EPIPE`.
+   * Makes two streams that are connected in memory, without a descriptor (`bufferevent_pair_new`). Bytes written to one
+   * are received by the other as {@link ByteQueue.moveTo} moves them. Callbacks are always deferred. When one is
+   * closed, the other reads the end, and writing to it fails with `EPIPE`.
    *
    * @param base the base whose loop runs the callbacks
    * @param options the options of both; those for a descriptor have no effect
@@ -97,8 +98,8 @@ export class BufferEvent extends BufferEventSettings {
   }
 
   /**
-   * Connects, and makes a stream of the connection. The promise settles while the base is run, as that of {@link connect}
-   * of this module.
+   * Connects, and makes a stream of the connection. The promise settles in the same way as the promise of the function
+   * `connect` of this module.
    *
    * @param base the base of the stream, whose loop connects
    * @param target a host, numeric or a name, and a port; or a unix socket's path
@@ -123,7 +124,7 @@ export class BufferEvent extends BufferEventSettings {
     }
   }
 
-  /** The base it belongs to (`bufferevent_get_base`). */
+  /** The base that the stream belongs to (`bufferevent_get_base`). */
   get base(): EventBase {
     return this.flow.base
   }
@@ -133,12 +134,12 @@ export class BufferEvent extends BufferEventSettings {
     return this.closed || this.#partner?.closed === true ? undefined : this.#partner
   }
 
-  /** Its descriptor, or -1 (`bufferevent_getfd`). */
+  /** The descriptor; -1 if there is none (`bufferevent_getfd`). */
   get fd(): number {
     return this.flow.channel.fd
   }
 
-  /** Whether it was closed. */
+  /** Whether the stream was closed. */
   get closed(): boolean {
     return this.flow.closed
   }
@@ -148,7 +149,7 @@ export class BufferEvent extends BufferEventSettings {
     return this.flow.channel.connecting
   }
 
-  /** The last failure, which was reported to `onEvent` if there is one. */
+  /** The last failure, if there was one. It was reported to `onEvent` if that callback is set. */
   get error(): Error | undefined {
     return this.flow.error
   }
@@ -159,8 +160,8 @@ export class BufferEvent extends BufferEventSettings {
   }
 
   /**
-   * The bytes that are not sent yet (`bufferevent_get_output`). Bytes that are appended here are sent, as those of
-   * {@link write} are. Kept after a failure and after {@link close}.
+   * The bytes that are not sent yet (`bufferevent_get_output`). Bytes that are appended to this queue are sent like
+   * bytes of {@link write}. The queue is kept after a failure and after {@link close}.
    */
   get output(): ByteQueue {
     return this.flow.output
@@ -186,11 +187,11 @@ export class BufferEvent extends BufferEventSettings {
   }
 
   /**
-   * Removes received bytes from the input and returns them as one Buffer (`bufferevent_read`), as {@link ByteQueue.read}
-   * does. Below the high watermark reading resumes.
+   * Removes received bytes from the input and returns them as one Buffer (`bufferevent_read`), as
+   * {@link ByteQueue.read} does. Reading resumes when the input is below the high watermark.
    *
-   * @param most the maximum number of bytes. Default all
-   * @returns `undefined` when there are none
+   * @param most the maximum number of bytes. Default: all
+   * @returns the bytes; `undefined` if there are none
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   read(most?: number): Buffer | undefined {
@@ -218,10 +219,10 @@ export class BufferEvent extends BufferEventSettings {
    * Replaces the descriptor without closing it (`bufferevent_setfd`). The input, the output and the enabled directions
    * are kept. A failure to read the new descriptor is reported to `onEvent`.
    *
-   * @param fd as for the constructor; -1 for none
-   * @returns the descriptor before, which the caller owns, or -1
-   * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; `ERR_EVENT_BAD_FLAGS` for one
-   *   of a pair
+   * @param fd as for the constructor; -1 means no descriptor
+   * @returns the previous descriptor, which the caller then owns; -1 if there was none
+   * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; `ERR_EVENT_BAD_FLAGS` for a
+   *   stream of a pair
    */
   setFd(fd: number): number {
     const socket = this.#channel()
@@ -233,7 +234,7 @@ export class BufferEvent extends BufferEventSettings {
   }
 
   /**
-   * Replaces the descriptor, and closes the one before unless `closeOnFree` is `false` (`bufferevent_replacefd`).
+   * Replaces the descriptor, and closes the previous one unless `closeOnFree` is `false` (`bufferevent_replacefd`).
    *
    * @param fd as for {@link setFd}
    * @throws {EventError} as {@link setFd}
@@ -245,15 +246,15 @@ export class BufferEvent extends BufferEventSettings {
   }
 
   /**
-   * Connects a stream without a descriptor (`bufferevent_socket_connect`, `bufferevent_socket_connect_hostname`). In the
-   * loop `onEvent` is called with `BEV.CONNECTED`, or with `BEV.ERROR` and the failure, after which it can be called
-   * again. Bytes that are written meanwhile are sent then. A numeric target needs only the loop of the base; a name and
-   * the option `signal` need Node's own loop too.
+   * Connects a stream without a descriptor (`bufferevent_socket_connect`, `bufferevent_socket_connect_hostname`). The
+   * loop calls `onEvent` with `BEV.CONNECTED`, or with `BEV.ERROR` and the failure; after a failure {@link connect} can
+   * be called again. Bytes that are written during the connect are sent when it has succeeded. A numeric target needs
+   * only the loop of the base; a name and the option `signal` need Node's own loop too.
    *
    * @param target a host, numeric or a name, and a port; or a unix socket's path
    * @param options as for {@link connect}
-   * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; `ERR_EVENT_ACTIVE` while it
-   *   has a descriptor or is connecting
+   * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; `ERR_EVENT_ACTIVE` while the
+   *   stream has a descriptor or is connecting
    * @throws {SystemError} an immediate failure, with `address` and `port`
    */
   connect(target: Target, options?: ConnectOptions): this {
@@ -284,12 +285,12 @@ export class BufferEvent extends BufferEventSettings {
   }
 
   /**
-   * Writes as much as the descriptor accepts now, instead of in the loop (`bufferevent_flush`). A stream of a pair moves
-   * its bytes in spite of the other's high watermark.
+   * Writes as much as the descriptor accepts now, instead of in the loop (`bufferevent_flush`). A stream of a pair
+   * moves its bytes even if the other stream has reached its high watermark.
    *
    * @param what READ and WRITE of `EV`; READ has an effect on a pair only
    * @param mode `'normal'` does nothing, `'flush'` writes, `'finished'` ends the writing side too, as {@link end}
-   * @returns whether nothing is left to write
+   * @returns `true` if no bytes are left to write
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`
    */
   flush(what: number, mode: FlushMode): boolean {
@@ -307,9 +308,9 @@ export class BufferEvent extends BufferEventSettings {
   }
 
   /**
-   * Returns the stream as a Duplex of Node, for `stream.pipeline`, `for await`, `tls.connect({ socket })` and others. The
-   * Duplex replaces the callbacks, and destroying one closes the other. While it is open the base's loop is not empty,
-   * unless {@link BufferEventDuplex.unref} was called.
+   * Returns the stream as a Duplex of Node, for `stream.pipeline`, `for await`, `tls.connect({ socket })` and others.
+   * The Duplex replaces the callbacks. Destroying the Duplex closes the stream, and closing the stream destroys the
+   * Duplex. While it is open, the base's loop is not empty, unless {@link BufferEventDuplex.unref} was called.
    *
    * @param options `allowHalfOpen`, `true` by default: the writing side does not end with the reading side;
    *   `highWaterMark` in bytes, for both directions
@@ -324,10 +325,10 @@ export class BufferEvent extends BufferEventSettings {
   }
 
   /**
-   * Closes the stream, and its descriptor unless `closeOnFree` is `false` (`bufferevent_free`). No callback runs any more;
-   * the output is not sent. Idempotent, and safe inside any callback. Closing the base does the same.
+   * Closes the stream, and its descriptor unless `closeOnFree` is `false` (`bufferevent_free`). No callback runs
+   * afterwards, and the output is not sent. Idempotent, and safe inside any callback. Closing the base does the same.
    *
-   * @throws {SystemError} `EBADF` when the program has closed the descriptor; the stream is closed all the same
+   * @throws {SystemError} `EBADF` when the program has closed the descriptor; the stream is closed nevertheless
    */
   close(): void {
     if (this.flow.closed) return

@@ -4,7 +4,7 @@ import { EventError } from '../../errors.js'
 import { checkBytes, checkInteger, outOfRange, wrongType } from '../../validate.js'
 import { find, findLineEnd, LINE_ENDS, type LineEnd } from './search.js'
 
-/** What can be written: bytes, which are referenced and not copied, or text, which is encoded as UTF-8. */
+/** Data to write: bytes, which are referenced and not copied, or text, which is encoded as UTF-8. */
 export type Writable = Uint8Array | string
 
 /** Called when bytes were added or removed. */
@@ -25,7 +25,7 @@ export function toBuffer(name: string, data: Writable): Buffer {
   return Buffer.isBuffer(data) && !isResizable ? data : Buffer.from(buffer, byteOffset, byteLength)
 }
 
-/** Copies bytes into memory that nothing else refers to. */
+/** Copies bytes into memory that nothing else references. */
 export function copyOf(bytes: Buffer): Buffer {
   const copy = Buffer.allocUnsafeSlow(bytes.length)
   copy.set(bytes)
@@ -33,8 +33,8 @@ export function copyOf(bytes: Buffer): Buffer {
 }
 
 /**
- * A queue of bytes (`evbuffer`): added at the back, removed from the front. It holds chunks by reference and copies
- * only what is stated at each method.
+ * A queue of bytes (`evbuffer`). Bytes are added at the back and removed from the front. The queue holds chunks by
+ * reference and copies only the bytes that the description of a method states.
  *
  * Bytes that were added must not be changed before they have left the queue. Bytes that were removed belong to the
  * caller: neither this queue nor another refers to their memory, so it may be changed or transferred to a worker. If
@@ -42,7 +42,7 @@ export function copyOf(bytes: Buffer): Buffer {
  * removes them and throws `ERR_OUT_OF_RANGE`; the other bytes stay.
  */
 export class ByteQueue {
-  /** The chunks from index `#first` on are in the queue. None is empty, unless its memory was transferred. */
+  /** The chunks from index `#first` on are in the queue. A chunk is empty only if its memory was transferred. */
   #chunks: Buffer[] = []
   #first = 0
   #length = 0
@@ -113,7 +113,7 @@ export class ByteQueue {
    * the cut is inside a chunk, the shorter part of it is copied. {@link shift} never copies.
    *
    * @param most the maximum number. Default all
-   * @returns up to `most` bytes; `undefined` when there are none
+   * @returns up to `most` bytes; `undefined` if the queue is empty
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   read(most: number = this.#length): Buffer | undefined {
@@ -126,7 +126,7 @@ export class ByteQueue {
   }
 
   /**
-   * Removes the first chunk and returns it without copying; `undefined` when there is none.
+   * Removes the first chunk and returns it without copying; returns `undefined` if the queue is empty.
    *
    * @throws {EventError} `ERR_OUT_OF_RANGE` if its memory was transferred
    */
@@ -158,7 +158,7 @@ export class ByteQueue {
    * Discards the first bytes (`evbuffer_drain`).
    *
    * @param most the maximum number. Default all
-   * @returns how many were discarded
+   * @returns the number of discarded bytes
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   drain(most: number = this.#length): number {
@@ -178,7 +178,7 @@ export class ByteQueue {
    *
    * @param target another queue
    * @param most the maximum number. Default all
-   * @returns how many were moved
+   * @returns the number of moved bytes
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, also for the same queue
    */
   moveTo(target: ByteQueue, most: number = this.#length): number {
@@ -203,7 +203,7 @@ export class ByteQueue {
    *
    * @param what the bytes, or text
    * @param from the position to begin at. Default the front
-   * @returns the number of bytes before the occurrence, or -1
+   * @returns the number of bytes before the occurrence; -1 if there is none
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, also for an empty `what`
    */
   indexOf(what: Writable, from = 0): number {
@@ -216,7 +216,8 @@ export class ByteQueue {
    * Removes a line and its end, and returns the line as {@link read} does (`evbuffer_readln`).
    *
    * @param end how a line ends. Default `'crlf'`: LF, with or without a CR before it
-   * @returns the line without its end, empty between two adjacent ends; `undefined` while there is no end
+   * @returns the line without its end, which is empty between two adjacent ends; `undefined` if the queue contains no
+   *   line end
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   readLine(end: LineEnd = 'crlf'): Buffer | undefined {
@@ -234,7 +235,7 @@ export class ByteQueue {
     return Math.min(checkInteger('most', most, 0, MOST), this.#length)
   }
 
-  /** Throws if any of the first `count` bytes are lost, and removes all that are. */
+  /** Throws if any of the first `count` bytes are lost, and removes all lost bytes from the queue. */
   #checkIntact(count: number): void {
     let seen = 0
     for (let index = this.#first; seen < count; index += 1) {

@@ -1,4 +1,4 @@
-/** The callbacks of a stream: which is due, and when it runs. */
+/** The callbacks of a stream: which of them are due, and when they run. */
 
 import type { Event } from '../../event.js'
 import type { EventBase } from '../../event-base.js'
@@ -8,7 +8,7 @@ import { BEV } from './bits.js'
 export type StreamCallback<Stream> = (stream: Stream) => void
 
 /**
- * Called for the end of a stream, failures, timeouts and a connect that has succeeded.
+ * Called when a stream has ended, an operation has failed, a timeout has expired or a connect has succeeded.
  *
  * @param what the reason: bits of `BEV`
  * @param stream the buffer event
@@ -24,8 +24,8 @@ export interface StreamCallbacks<Stream> {
 }
 
 /**
- * Runs the callbacks, immediately or, if deferred, from an event of its own, in the order CONNECTED, read, write, other
- * events. If one throws, those after it run in the next pass.
+ * Runs the callbacks in the order CONNECTED, read, write, other events: immediately or, if they are deferred, from a
+ * separate event. If a callback throws, the remaining ones run in the next pass.
  */
 export class Callbacks<Stream> {
   current: StreamCallbacks<Stream> = {}
@@ -83,13 +83,13 @@ export class Callbacks<Stream> {
     this.#due(defer)
   }
 
-  /** Makes a flush of the output due: at the end of the callback that runs, or in the loop. */
+  /** Makes a flush of the output due: at the end of the current callback, or in the loop. */
   wantFlush(): void {
     this.#wantsFlush = true
     if (this.#depth === 0) this.#schedule()
   }
 
-  /** Runs the work of a callback of the loop, and then flushes the output if that is due. */
+  /** Runs the work of a callback of the loop, and then flushes the output if a flush is due. */
   enter(work: () => void): void {
     this.#depth += 1
     let isDone = false
@@ -135,7 +135,7 @@ export class Callbacks<Stream> {
           this.#flush()
         }
       } finally {
-        // A callback that became due until here is run below.
+        // Callbacks that have become due run below.
         this.#scheduled = false
       }
       this.#deliver()
@@ -159,7 +159,7 @@ export class Callbacks<Stream> {
         this.current.onWrite?.(stream)
       }
       if (this.#read || this.#write) {
-        // Due again: they run first, so that an end does not overtake bytes.
+        // The callbacks for bytes are due again. They run first, so that an end is not reported before bytes.
         this.#schedule()
       } else if (this.#what !== 0 && !this.#closed) {
         const what = this.#what

@@ -2,7 +2,7 @@
 
 /** A socket, or the other end of a pair. */
 export interface Channel {
-  /** The descriptor; -1 for none. */
+  /** The descriptor; -1 if there is none. */
   readonly fd: number
   /** Whether a connect is in progress. */
   readonly connecting: boolean
@@ -16,10 +16,10 @@ export interface Channel {
   kick(): void
   /** Applies the timeouts of the flow. */
   adjustTimeouts(): void
-  /** Writes as much as is accepted now, and makes callbacks due. */
+  /** Writes the bytes that the transport accepts now, and makes callbacks due. */
   write(): void
   /** Writes in spite of watermarks, if the transport can; directions are bits of `EV`. */
   flush(what: number): void
-  /** Releases everything; no callback runs afterwards. */
+  /** Releases all resources; no callback runs afterwards. */
   close(): void
 }

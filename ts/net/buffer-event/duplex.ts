@@ -15,13 +15,16 @@ import { Presence } from './presence.js'
 
 /** Options of a Duplex. */
 export interface DuplexOptions {
-  /** The writing side stays open when the reading side has ended. Default `true`, as of any Duplex. */
+  /** The writing side stays open when the reading side has ended. Default `true`, as for every Duplex. */
   allowHalfOpen?: boolean | undefined
-  /** The high water mark of both directions in bytes. Default Node's. */
+  /** The high water mark of both directions in bytes. Default: that of Node. */
   highWaterMark?: number | undefined
 }
 
-/** The least number of bytes that are read ahead of the stream's own buffer, so that reading does not stop after each. */
+/**
+ * The minimum number of bytes that are read ahead of the stream's own buffer, so that reading does not stop after each
+ * read.
+ */
 const AHEAD = 65_536
 
 /** The host's timers, which test frameworks may replace after this module is loaded. */
@@ -32,13 +35,13 @@ const LONGEST = 0x7fff_ffff
 type Done = (error?: Error | null) => void
 
 /**
- * A {@link BufferEvent} as a Duplex, with further members of `net.Socket`. Made by {@link BufferEvent.toDuplex}. Reading
- * pauses at the high water mark of the stream and then at that of the buffer event; a write completes when the descriptor
- * has accepted it. `end()` ends the writing side after the last byte. A failure destroys the Duplex, and destroying it
- * closes the buffer event.
+ * A {@link BufferEvent} as a Duplex, with further members of `net.Socket`. Made by {@link BufferEvent.toDuplex}.
+ * Reading pauses at the high water mark of the Duplex, and then at the high watermark of the buffer event. A write
+ * completes when the descriptor has accepted it. `end()` ends the writing side after the last byte. A failure destroys
+ * the Duplex, and destroying it closes the buffer event.
  *
- * Emits `'connect'` and `'ready'` when a connect in progress has succeeded, and `'timeout'` after {@link setTimeout} and
- * when a timeout of a direction has expired, which then continues.
+ * Emits `'connect'` and `'ready'` when a connect in progress has succeeded, and `'timeout'` when the time of
+ * {@link setTimeout} or the timeout of a direction has expired; the direction then continues.
  */
 export class BufferEventDuplex extends Duplex {
   readonly #stream: BufferEvent
@@ -51,7 +54,7 @@ export class BufferEventDuplex extends Duplex {
   #hasEnded = false
   #idle: NodeJS.Timeout | undefined
   #moved = 0
-  /** Milliseconds of {@link setTimeout}; 0 for none. */
+  /** Milliseconds of {@link setTimeout}; 0 means no timeout. */
   #timeout = 0
 
   /** @internal */
@@ -105,7 +108,7 @@ export class BufferEventDuplex extends Duplex {
     return this.#flow.bytesWritten + this.#flow.output.length
   }
 
-  /** Milliseconds of {@link setTimeout}; `undefined` for none. */
+  /** Milliseconds of {@link setTimeout}; `undefined` if no timeout is set. */
   get timeout(): number | undefined {
     return this.#timeout === 0 ? undefined : this.#timeout
   }
@@ -150,7 +153,8 @@ export class BufferEventDuplex extends Duplex {
   /**
    * Emits `'timeout'` when no byte has moved for a time, without closing the stream. The next byte restarts the time.
    *
-   * @param timeout milliseconds; 0 for never. More than 2147483647, which are 24.8 days, count as that
+   * @param timeout milliseconds; with 0, `'timeout'` is not emitted. A value above 2147483647, which is 24.8 days,
+   *   counts as 2147483647
    * @param callback called once, with the first `'timeout'`
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
@@ -169,13 +173,13 @@ export class BufferEventDuplex extends Duplex {
     return this
   }
 
-  /** Sends small writes without delay, or not (`TCP_NODELAY`). No effect unless it is a TCP connection. */
+  /** Sets whether small writes are sent without delay (`TCP_NODELAY`). Has an effect only on a TCP connection. */
   setNoDelay(noDelay = true): this {
     this.#option(() => setOption(this.#stream.fd, 'noDelay', noDelay))
     return this
   }
 
-  /** Probes an idle connection, or not (`SO_KEEPALIVE`). No effect unless it is a TCP connection. */
+  /** Sets whether an idle connection is probed (`SO_KEEPALIVE`). Has an effect only on a TCP connection. */
   setKeepAlive(enable = false, initialDelay = 0): this {
     this.#option(() => {
       setOption(this.#stream.fd, 'keepAlive', enable)
@@ -190,7 +194,7 @@ export class BufferEventDuplex extends Duplex {
     return this
   }
 
-  /** Does not keep the loop of its base from being empty while nothing is read or written. */
+  /** Lets the loop of its base be empty while nothing is read or written. */
   unref(): this {
     this.#presence.release(this)
     return this

@@ -1,4 +1,4 @@
-/** System errors that are not thrown by a call. */
+/** System errors that no call throws. */
 
 import { constants } from 'node:os'
 
@@ -17,7 +17,7 @@ export function brokenPipe(): Error {
 
 const WRITE = 1
 
-/** Ends the writing side, so that the peer reads the end. That of a pipe ends when it is closed. */
+/** Ends the writing side, so that the peer reads the end. The writing side of a pipe ends when the pipe is closed. */
 export function endOfDescriptor(fd: number): void {
   try {
     native.socketShutdown(fd, WRITE)

@@ -10,7 +10,7 @@ import type { Channel } from './channel.js'
 /** A direction: `EV.READ` or `EV.WRITE`. */
 export type Direction = typeof EV.READ | typeof EV.WRITE
 
-/** The reasons for which an enabled direction is suspended (`BEV_SUSPEND_*`). */
+/** The reasons why an enabled direction is suspended (`BEV_SUSPEND_*`). */
 export const Hold: Readonly<{ WATERMARK: 1; LIMIT: 2; GROUP: 4 }> = Object.freeze({
   WATERMARK: 1,
   LIMIT: 2,
@@ -19,7 +19,7 @@ export const Hold: Readonly<{ WATERMARK: 1; LIMIT: 2; GROUP: 4 }> = Object.freez
 
 /** A rate limit of a flow. */
 export interface Limiter {
-  /** The number of bytes that may move now. If it is 0 or less, the direction is held. */
+  /** The number of bytes that may move now. At 0 or less, the direction is held. */
   allowance(direction: Direction): number
   /** Counts bytes that have moved. */
   spend(direction: Direction, count: number): void
@@ -36,10 +36,10 @@ export class Flow {
   /** Bits of `EV`. Writing is enabled initially. */
   enabled: number = EV.WRITE
   readLow = 0
-  /** 0 for none. */
+  /** 0 means no limit. */
   readHigh = 0
   writeLow = 0
-  /** Milliseconds; `undefined` for none. */
+  /** Milliseconds; `undefined` means no timeout. */
   readTimeout: number | undefined
   writeTimeout: number | undefined
   maxSingleRead = 16_384
@@ -76,7 +76,7 @@ export class Flow {
     return !this.closed && (this.enabled & EV.WRITE) !== 0 && this.#writeHolds === 0
   }
 
-  /** Whether there are bytes to write, or the end. */
+  /** Whether there are bytes to write, or the end of the stream must be written. */
   get hasToWrite(): boolean {
     return this.output.length > 0 || (this.ending && !this.ended)
   }
@@ -182,7 +182,7 @@ export class Flow {
     try {
       this.channel.setReading(this.mayRead)
     } catch (error) {
-      // The caller removed bytes or changed a limit: the failure is not an error of its call.
+      // The caller has only removed bytes or changed a limit: its call must not throw this failure.
       this.enabled &= ~EV.READ
       this.stop(EV.READ, BEV.ERROR, error as Error, true)
     }

@@ -1,4 +1,4 @@
-/** The rate limit of one stream, and one that several streams share. */
+/** The rate limit of one stream, and the rate limit that several streams share. */
 
 import { EV } from '../../constants.js'
 import type { Event } from '../../event.js'
@@ -8,7 +8,7 @@ import { checkInteger, checkOptions, wrongType } from '../../validate.js'
 import { checkLimit, type Bucket, type DirectionLimit } from './buckets.js'
 import { Hold, type Direction, type Flow, type Limiter } from './flow.js'
 
-/** Buckets, and timers that expire when an empty one has refilled. */
+/** Token buckets, and timers that expire when an empty bucket has refilled. */
 class Waits {
   buckets: Map<Direction, Bucket>
   readonly #base: EventBase
@@ -117,8 +117,8 @@ export class Membership implements Limiter {
 }
 
 /**
- * Streams that share a limit (`bufferevent_rate_limit_group`), which applies to all of them together. Each may move its
- * share of the tokens that are left, but at least `minShare` bytes.
+ * Streams that share a limit (`bufferevent_rate_limit_group`), which applies to all of them together. Each stream may
+ * move its share of the remaining tokens, but at least `minShare` bytes.
  */
 export class BufferEventGroup {
   readonly #base: EventBase
@@ -134,7 +134,7 @@ export class BufferEventGroup {
   /**
    * @param base the base of its members
    * @param limit the limit of all members together
-   * @param options `minShare`: the number of bytes that a member may move at least while tokens are left, 64 by default
+   * @param options `minShare`: the minimum number of bytes that a member may move while tokens are left, 64 by default
    *   (`bufferevent_rate_limit_group_set_min_share`)
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
    */
@@ -186,11 +186,11 @@ export class BufferEventGroup {
   }
 
   /**
-   * The bytes that all members together may move now, below 0 if more have moved
+   * The number of bytes that all members together may move now; below 0 if more bytes have moved than the limit allows
    * (`bufferevent_rate_limit_group_get_read_limit`, `bufferevent_rate_limit_group_get_write_limit`).
    *
    * @param direction `EV.READ` or `EV.WRITE`
-   * @returns bytes; `undefined` without a limit
+   * @returns bytes; `undefined` if there is no limit
    */
   left(direction: Direction): number | undefined {
     return this.#waits.buckets.get(direction)?.tokens
@@ -201,7 +201,7 @@ export class BufferEventGroup {
    * `bufferevent_rate_limit_group_decrement_write`).
    *
    * @param direction `EV.READ` or `EV.WRITE`
-   * @param count the number of bytes; below 0 returns tokens
+   * @param count the number of bytes; a negative number returns tokens
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   spend(direction: Direction, count: number): this {
@@ -243,7 +243,7 @@ export class BufferEventGroup {
 
   #release(direction: Direction): void {
     if (!this.#held.delete(direction)) return
-    // The first becomes the last, so that the order rotates.
+    // The first member becomes the last, so that the order rotates.
     const [first] = this.#members
     if (first !== undefined) {
       this.#members.delete(first)

@@ -17,19 +17,25 @@ import type { BufferEventGroup } from './limits.js'
 
 /** Watermarks, in bytes. */
 export interface Watermarks {
-  /** `onRead` is called when the input has at least this many bytes. Default 0: whenever bytes were received. */
+  /**
+   * `onRead` is called when the input has at least this many bytes. Default 0: it is called whenever bytes were
+   * received.
+   */
   readLow?: number | undefined
   /** Reading pauses while the input has at least this many bytes. Default 0: no limit. */
   readHigh?: number | undefined
-  /** `onWrite` is called when the output has at most this many bytes. Default 0: when all are written. */
+  /**
+   * `onWrite` is called when the output has at most this many bytes. Default 0: it is called when all bytes are
+   * written.
+   */
   writeLow?: number | undefined
 }
 
-/** Timeouts of the directions in milliseconds. Default, and for 0: none. */
+/** Timeouts of the directions in milliseconds. By default, and with 0, a direction has no timeout. */
 export interface Timeouts {
-  /** While reading: since bytes were last received, or reading started. */
+  /** Runs while reading is enabled; counts from the last received bytes or from the start of reading. */
   readTimeout?: number | undefined
-  /** While there are bytes to write: since bytes were last sent, or these were added. */
+  /** Runs while there are bytes to write; counts from the last sent bytes or from when the bytes were added. */
   writeTimeout?: number | undefined
 }
 
@@ -41,23 +47,23 @@ export interface Caps {
   maxSingleWrite?: number | undefined
 }
 
-/** The callbacks. An exception is handled as that of an event's callback; the stream stays usable. */
+/** The callbacks. An exception is handled in the same way as one of an event's callback; the stream stays usable. */
 export type BufferEventCallbacks = StreamCallbacks<BufferEvent>
 
 /** Options of a buffer event. */
 export interface BufferEventOptions extends BufferEventCallbacks, Watermarks, Timeouts, Caps {
   /**
-   * Runs callbacks from an event of its own, never within {@link BufferEvent.trigger} or a read
+   * Runs callbacks from a separate event, never within {@link BufferEvent.trigger} or a read
    * (`BEV_OPT_DEFER_CALLBACKS`). Default `false`.
    */
   deferCallbacks?: boolean | undefined
   /** Closes the descriptor with the stream (`BEV_OPT_CLOSE_ON_FREE`). Default `true`. */
   closeOnFree?: boolean | undefined
-  /** A limit of its own: see {@link BufferEvent.setLimit}. */
+  /** The stream's own limit: see {@link BufferEvent.setLimit}. */
   limit?: DirectionLimit | undefined
-  /** A group to share a limit with: see {@link BufferEvent.joinGroup}. */
+  /** A group whose members share a limit: see {@link BufferEvent.joinGroup}. */
   group?: BufferEventGroup | undefined
-  /** The priority of its events; 0 is the most urgent. Default: the middle one of the base's. */
+  /** The priority of its events; 0 is the most urgent. Default: the middle one of the base's priorities. */
   priority?: number | undefined
 }
 
@@ -107,7 +113,7 @@ export function applyCaps(flow: Flow, caps: Caps): void {
   flow.maxSingleWrite = maxSingleWrite
 }
 
-/** The callbacks that are given. */
+/** Checks the callbacks that are given, and returns them. */
 export function checkCallbacks({ onRead, onWrite, onEvent }: BufferEventCallbacks): BufferEventCallbacks {
   if (onRead !== undefined) checkCallback('onRead', onRead)
   if (onWrite !== undefined) checkCallback('onWrite', onWrite)
@@ -115,7 +121,7 @@ export function checkCallbacks({ onRead, onWrite, onEvent }: BufferEventCallback
   return { onRead, onWrite, onEvent }
 }
 
-/** `true` unless it is given as `false`. */
+/** Checks a boolean whose default is `true`. */
 export function checkSwitchedOn(name: string, value: boolean | undefined): boolean {
   return value === undefined || checkBoolean(name, value)
 }

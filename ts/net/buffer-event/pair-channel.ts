@@ -7,7 +7,7 @@ import type { Channel } from './channel.js'
 import { brokenPipe } from './failures.js'
 import type { Direction, Flow } from './flow.js'
 
-/** Moves chunks from the output of one to the input of the other. */
+/** Moves chunks from the output of one stream to the input of the other. */
 export class PairChannel implements Channel {
   readonly fd: number = -1
   readonly connecting: boolean = false
@@ -49,7 +49,7 @@ export class PairChannel implements Channel {
     this.#adjustWriteTimeout()
   }
 
-  /** Moves bytes in spite of the other's watermark (`bufferevent_flush`). */
+  /** Moves bytes even if the other stream has reached its high watermark (`bufferevent_flush`). */
   flush(what: number): void {
     const partner = this.#partner
     if ((what & EV.READ) !== 0 && partner !== undefined) partner.#transfer(true)
@@ -76,7 +76,7 @@ export class PairChannel implements Channel {
     if (partner === undefined) return
     partner.#partner = undefined
     const flow = partner.#flow
-    // The base closes both.
+    // The base closes both streams.
     if (flow.closed || flow.base.closed) return
     if (partner.#reading) flow.stop(EV.READ, BEV.EOF)
     if (flow.output.length > 0) partner.#transfer(false)
@@ -100,7 +100,7 @@ export class PairChannel implements Channel {
       from.mayWrite && (to.mayRead || (ignoresWatermark && (to.enabled & EV.READ) !== 0))
     if (!mayMove()) return
     let moved = 0
-    // If a limit refills meanwhile, it holds no direction and no timer runs: the rest is moved by this loop.
+    // If a limit refills during this loop, it holds no direction and starts no timer: this loop moves the rest.
     while (from.output.length > 0 && mayMove()) {
       const most = Math.min(from.output.length, from.limit(EV.WRITE), to.limit(EV.READ))
       const room = to.readHigh === 0 || ignoresWatermark ? most : to.readHigh - to.input.length

@@ -7,8 +7,8 @@ import type { EventBase } from '../../event-base.js'
 const DAY = 86_400_000
 
 /**
- * A stream whose reader has paused has no event pending. A loop without events ends, and the stream would never be read
- * when its reader resumes. One timer for all streams of a base is pending while any of them is open.
+ * A stream whose reader has paused has no pending event. If the loop has no other events, it ends, and the stream is
+ * not read when its reader resumes. So one timer for all streams of a base is pending while any of them is open.
  */
 export class Presence {
   static readonly #all: WeakMap<EventBase, Presence> = new WeakMap()

@@ -3,21 +3,21 @@
 import { crossing } from '../../native.js'
 import { copyOf } from './byte-queue.js'
 
-/** The most bytes that one read takes, whatever the stream allows. */
+/** The maximum number of bytes of one read, even if the stream allows more. */
 const MOST = 1 << 20
 
-/** What the next read of any stream of this thread is put into. Nothing else refers to it. */
+/** The memory for the next read of any stream of this thread. Nothing else references it. */
 let room: Buffer = Buffer.alloc(0)
 
-/** What {@link receive} returns when the read would block. */
+/** The value that {@link receive} returns when the read would block. */
 export const NOTHING: unique symbol = Symbol('nothing')
 
 /**
- * Reads up to `most` bytes of a descriptor, fewer than `most` only if fewer are there or `most` is above 1 MiB. The
+ * Reads up to `most` bytes from a descriptor. It reads fewer only if fewer have arrived or `most` is above 1 MiB. The
  * result is empty at the end of the stream.
  *
- * The caller owns the memory: the room itself if it was filled, else a copy of the length of what was read, so that
- * small reads take little memory and a result holds nothing else.
+ * The caller owns the memory of the result. If the read filled the memory, the result is that memory; otherwise it is a
+ * copy of the bytes that were read, so that a small read keeps little memory alive.
  *
  * @throws {SystemError} as `read`
  */

@@ -19,7 +19,7 @@ export const LINE_ENDS: readonly string[] = ['any', 'crlf', 'crlf-strict', 'lf',
 const CR = 0x0d
 const LF = 0x0a
 
-/** Whether `needle` is at `offset` of the chunk `index`, continued in the chunks after it. */
+/** Whether `needle` starts at `offset` of the chunk `index`; it may continue in the following chunks. */
 function isAt(chunks: readonly Buffer[], index: number, offset: number, needle: Buffer): boolean {
   let chunk = index
   let at = offset
@@ -35,8 +35,8 @@ function isAt(chunks: readonly Buffer[], index: number, offset: number, needle: 
 }
 
 /**
- * The first position of `needle` at or after `from`, or -1. A chunk is searched as a whole, and byte by byte only where
- * the needle may continue in the next chunk.
+ * Returns the first position of `needle` at or after `from`, or -1. Each chunk is searched as a whole; only where the
+ * needle may continue in the next chunk, bytes are compared one by one.
  */
 export function find(chunks: readonly Buffer[], needle: Buffer, from: number): number {
   const [first = 0] = needle

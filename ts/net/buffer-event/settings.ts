@@ -108,7 +108,7 @@ export abstract class BufferEventSettings {
     return { readLow, readHigh, writeLow }
   }
 
-  /** The timeouts; 0 for none. */
+  /** The timeouts in milliseconds; 0 means no timeout. */
   get timeouts(): { readTimeout: number; writeTimeout: number } {
     const { readTimeout = 0, writeTimeout = 0 } = this.flow
     return { readTimeout, writeTimeout }
@@ -123,8 +123,8 @@ export abstract class BufferEventSettings {
   /**
    * Sets the watermarks that are given (`bufferevent_setwatermark`).
    *
-   * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, also for a low one above the
-   *   high one, with which `onRead` would never be called
+   * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, also for a low watermark above
+   *   the high one, because `onRead` would never be called
    */
   setWatermarks(marks: Watermarks): this {
     const flow = this.open()
@@ -202,10 +202,10 @@ export abstract class BufferEventSettings {
   }
 
   /**
-   * Sets its own limit, with a full burst, or removes it (`bufferevent_set_rate_limit`). The limit of a group applies in
-   * addition.
+   * Sets the stream's own limit, with a full burst, or removes it (`bufferevent_set_rate_limit`). The limit of a group
+   * applies in addition.
    *
-   * @param limit the limit of each direction; `undefined` for none
+   * @param limit the limit of each direction; `undefined` removes the limit
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   setLimit(limit: DirectionLimit | undefined): this {
@@ -222,11 +222,11 @@ export abstract class BufferEventSettings {
   }
 
   /**
-   * Joins a group, leaving the one before, or none (`bufferevent_add_to_rate_limit_group`,
+   * Leaves the current group, and joins another one if `group` is given (`bufferevent_add_to_rate_limit_group`,
    * `bufferevent_remove_from_rate_limit_group`).
    *
-   * @param group one of the same base; `undefined` for none
-   * @throws {EventError} `ERR_EVENT_CLOSED`, also for a group that is; `ERR_INVALID_ARG_TYPE`
+   * @param group a group of the same base; `undefined` only leaves the current group
+   * @throws {EventError} `ERR_EVENT_CLOSED`, also for a closed group; `ERR_INVALID_ARG_TYPE`
    */
   joinGroup(group: BufferEventGroup | undefined): this {
     const flow = this.open()
@@ -237,11 +237,11 @@ export abstract class BufferEventSettings {
   }
 
   /**
-   * The bytes that its own limit allows now, below 0 if more have moved (`bufferevent_get_read_limit`,
-   * `bufferevent_get_write_limit`).
+   * The number of bytes that the stream's own limit allows now; below 0 if more bytes have moved than it allows
+   * (`bufferevent_get_read_limit`, `bufferevent_get_write_limit`).
    *
    * @param direction `EV.READ` or `EV.WRITE`
-   * @returns bytes; `undefined` without a limit
+   * @returns bytes; `undefined` if there is no limit
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_OUT_OF_RANGE`
    */
   limitLeft(direction: Direction): number | undefined {
@@ -255,7 +255,7 @@ export abstract class BufferEventSettings {
    * `bufferevent_decrement_write_limit`).
    *
    * @param direction `EV.READ` or `EV.WRITE`
-   * @param count the number of bytes; below 0 returns tokens
+   * @param count the number of bytes; a negative number returns tokens
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   spendLimit(direction: Direction, count: number): this {
@@ -267,7 +267,7 @@ export abstract class BufferEventSettings {
   }
 
   /**
-   * The number of bytes that it would read or write now (`bufferevent_get_max_to_read`,
+   * The number of bytes that the stream would read or write now (`bufferevent_get_max_to_read`,
    * `bufferevent_get_max_to_write`).
    *
    * @param direction `EV.READ` or `EV.WRITE`

@@ -20,7 +20,7 @@ const MOST_CHUNKS = 64
 export class SocketChannel implements Channel {
   readonly #flow: Flow
   readonly #priority: () => number
-  /** Whether the descriptor is closed with the stream, and so at the end of the environment. */
+  /** Whether the descriptor is closed with the stream, and therefore at the end of the environment. */
   readonly #isOwner: boolean
   #fd = -1
   #readable: Event | undefined
@@ -47,7 +47,7 @@ export class SocketChannel implements Channel {
     return this.#connecting !== undefined
   }
 
-  /** Uses another descriptor, or none. The one before stays open. */
+  /** Uses another descriptor, or none. The previous descriptor stays open. */
   open(fd: number): void {
     this.#forget()
     this.#replace(fd)
@@ -158,7 +158,7 @@ export class SocketChannel implements Channel {
     if (sent > 0 || had === 0) flow.trigger(EV.WRITE)
   }
 
-  /** Writes until the descriptor takes less than all, and removes from the output what it took. */
+  /** Writes until the descriptor accepts only a part, and removes the written bytes from the output. */
   #sendAll(most: number): number {
     const { output } = this.#flow
     let sent = 0
@@ -170,7 +170,7 @@ export class SocketChannel implements Channel {
         output.drain(count)
         this.#flow.countSent(count)
       }
-      // After fewer chunks than fit in one call, the kernel's answer is final.
+      // If the call took the whole output, a further call would not write more.
       if (count <= 0 || chunks.length < MOST_CHUNKS) break
     }
     return sent
@@ -281,7 +281,7 @@ export class SocketChannel implements Channel {
     this.#writable?.del()
   }
 
-  /** Sets the descriptor. The one before stays open. */
+  /** Sets the descriptor. The previous descriptor stays open. */
   #replace(fd: number): void {
     if (this.#isOwner) {
       const { handle } = EventBase.coreOf(this.#flow.base)
@@ -299,7 +299,7 @@ export class SocketChannel implements Channel {
     return fd
   }
 
-  /** Drops everything that belongs to the descriptor. */
+  /** Drops the state that belongs to the descriptor. */
   #forget(): void {
     this.#lookUp?.abort()
     this.#lookUp = undefined
