@@ -99,9 +99,9 @@ export const LoopFlag: {
 
 /** The reason why a loop returned. If the backend fails, the loop throws instead. */
 export const LoopResult: {
-  /** Exit, break, `ONCE` or `NONBLOCK`. */
+  /** The loop was ended by an exit, a break, `ONCE` or `NONBLOCK`. */
   readonly STOPPED: 0
-  /** Nothing was pending any more. */
+  /** No event was pending. */
   readonly EMPTY: 1
 } = Object.freeze({
   STOPPED: 0,

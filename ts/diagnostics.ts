@@ -25,7 +25,7 @@ export interface LogMessage {
 
 /** A base was made, or was closed; published to `event-base:base`. */
 export interface BaseMessage {
-  /** `created`: the base can be used; `closed`: it cannot be used any more. */
+  /** `created`: the base can be used; `closed`: it can no longer be used. */
   readonly change: 'created' | 'closed'
   /** The base. */
   readonly base: EventBase

@@ -197,7 +197,7 @@ export class EventBase {
    * @param timeout milliseconds. Default for a timer: 0
    * @throws {EventError} `ERR_EVENT_BAD_FLAGS` if `what` has SIGNAL or PERSIST, or none of READ, WRITE, CLOSED and
    *   TIMEOUT; `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_CLOSED`
-   * @throws {SystemError} as {@link Event.add}
+   * @throws {SystemError} the same as {@link Event.add}
    */
   once(fd: number, what: number, callback: EventCallback, timeout?: number): void {
     const core = this.#core
@@ -224,7 +224,7 @@ export class EventBase {
    * @throws {EventError} as a rejection: `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`, and
    *   `ERR_EVENT_CLOSED`, also when the base is closed during the wait. An abort rejects the promise with the reason of
    *   the abort signal
-   * @throws {SystemError} as a rejection, as {@link Event.add}
+   * @throws {SystemError} as a rejection, the same as {@link Event.add}
    */
   async wait(
     fd: number,
@@ -251,8 +251,8 @@ export class EventBase {
    * @param fd an open descriptor
    * @param what READ, WRITE or CLOSED of `EV`, with ET
    * @param options `signal`, an abort signal; when it is aborted, the iteration throws its reason
-   * @throws {EventError} as {@link wait}
-   * @throws {SystemError} as {@link Event.add}
+   * @throws {EventError} the same as {@link wait}
+   * @throws {SystemError} the same as {@link Event.add}
    */
   watch(
     fd: number,
@@ -291,7 +291,7 @@ export class EventBase {
   /**
    * Runs the loop until nothing is pending or it is stopped (`event_base_dispatch`). Blocks JavaScript.
    *
-   * @throws as {@link loop}
+   * @throws the same as {@link loop}
    */
   dispatch(): LoopResult {
     return this.loop(0)
@@ -495,7 +495,7 @@ export class EventBase {
    *
    * @param mask bits of `CountFlag`
    * @param clear sets the highest values to 0
-   * @throws {EventError} as {@link countEvents}
+   * @throws {EventError} the same as {@link countEvents}
    */
   maxEvents(mask: number, clear = false): number {
     this.#core.check()

@@ -67,7 +67,7 @@ export class RemoteBase {
    * @param timeout milliseconds from now, 0 or more; fractions count, to the microsecond
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_EVENT_FINALIZING`, `ERR_INVALID_ARG_TYPE`,
    *   `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`
-   * @throws {SystemError} as {@link Event.add}
+   * @throws {SystemError} the same as {@link Event.add}
    */
   add(eventId: number, timeout?: number): this {
     const duration = timeout === undefined ? NO_TIMEOUT : checkTimeout('timeout', timeout)

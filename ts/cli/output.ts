@@ -135,8 +135,8 @@ export class Output implements Terminal {
   }
 
   /**
-   * Writes a message, or drops it if bytes are waiting and they would exceed {@link LIMIT}. The next message is preceded by the
-   * number of dropped messages.
+   * Writes a message, or drops it if bytes are waiting and they would exceed {@link LIMIT}. The number of dropped
+   * messages precedes the next message.
    */
   write(text: string): boolean {
     const all = this.#dropped > 0 ? this.describeDropped(this.#dropped) + text : text

@@ -110,7 +110,7 @@ function checkRange(buffer: Uint8Array, offset: number, length: number | undefin
  * @param fd a descriptor
  * @param buffer the buffer to read into; not on a SharedArrayBuffer
  * @param offset the first byte in the buffer. Default 0
- * @param length the maximum number of bytes. Default the rest of the buffer
+ * @param length the maximum number of bytes. Default: the rest of the buffer
  * @returns the number of bytes that were read; 0 at the end of the stream or if `length` is 0; -1 if no byte has arrived
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
  * @throws {SystemError} `ECONNRESET`, `EBADF`, ...
@@ -128,7 +128,7 @@ export function read(fd: number, buffer: Uint8Array, offset = 0, length?: number
  * @param fd a socket
  * @param buffer the buffer to read into; not on a SharedArrayBuffer
  * @param offset the first byte in the buffer. Default 0
- * @param length the maximum number of bytes. Default the rest of the buffer
+ * @param length the maximum number of bytes. Default: the rest of the buffer
  * @returns the number of bytes that were read; 0 at the end of the stream or if `length` is 0; -1 if no byte has arrived
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
  * @throws {SystemError} `ENOTSOCK` for a descriptor that is not a socket, `ECONNRESET`, `EBADF`, ...
@@ -143,7 +143,7 @@ export function peek(fd: number, buffer: Uint8Array, offset = 0, length?: number
  * @param fd a descriptor
  * @param buffer the buffer to write from; not on a SharedArrayBuffer
  * @param offset the first byte in the buffer. Default 0
- * @param length the maximum number of bytes. Default the rest of the buffer
+ * @param length the maximum number of bytes. Default: the rest of the buffer
  * @returns the number of written bytes; -1 if the descriptor accepts none now
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
  * @throws {SystemError} `EPIPE`, `ECONNRESET`, `EBADF`, ...
@@ -240,7 +240,7 @@ export function setOption(fd: number, option: SocketOption, value: boolean | num
  * @param option its name
  * @returns its value, in the form that {@link setOption} takes
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
- * @throws {SystemError} as {@link setOption}
+ * @throws {SystemError} the same as {@link setOption}
  */
 export function getOption(fd: number, option: SwitchOption): boolean
 export function getOption(fd: number, option: CountOption): number

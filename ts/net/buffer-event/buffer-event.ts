@@ -105,8 +105,8 @@ export class BufferEvent extends BufferEventSettings {
    * @param target a host, numeric or a name, and a port; or a unix socket's path
    * @param options the options of the connect and of the stream
    * @returns the stream, with reading disabled
-   * @throws {EventError} as a rejection, as the constructor and {@link connect}
-   * @throws {SystemError} as a rejection, as {@link connect}
+   * @throws {EventError} as a rejection, the same as the constructor and {@link connect}
+   * @throws {SystemError} as a rejection, the same as {@link connect}
    */
   static async connect(
     base: EventBase,
@@ -203,7 +203,7 @@ export class BufferEvent extends BufferEventSettings {
    * continues. Idempotent.
    *
    * @param data written before the end
-   * @throws {EventError} as {@link write}
+   * @throws {EventError} the same as {@link write}
    */
   end(data?: Writable): this {
     const flow = this.open()
@@ -237,7 +237,7 @@ export class BufferEvent extends BufferEventSettings {
    * Replaces the descriptor, and closes the previous one unless `closeOnFree` is `false` (`bufferevent_replacefd`).
    *
    * @param fd as for {@link setFd}
-   * @throws {EventError} as {@link setFd}
+   * @throws {EventError} the same as {@link setFd}
    */
   replaceFd(fd: number): this {
     const before = this.setFd(fd)
@@ -289,7 +289,7 @@ export class BufferEvent extends BufferEventSettings {
    * moves its bytes even if the other stream has reached its high watermark.
    *
    * @param what READ and WRITE of `EV`; READ has an effect on a pair only
-   * @param mode `'normal'` does nothing, `'flush'` writes, `'finished'` ends the writing side too, as {@link end}
+   * @param mode `'normal'` does nothing, `'flush'` writes, `'finished'` also ends the writing side, as {@link end} does
    * @returns `true` if no bytes are left to write
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`
    */

@@ -92,7 +92,7 @@ export class ByteQueue {
    * Adds bytes at the front (`evbuffer_prepend`).
    *
    * @param data as for {@link append}
-   * @throws {EventError} as {@link append}
+   * @throws {EventError} the same as {@link append}
    */
   prepend(data: Writable): this {
     const chunk = toBuffer('data', data)
@@ -112,7 +112,7 @@ export class ByteQueue {
    * Removes bytes and returns them as one Buffer (`evbuffer_remove`). Bytes of several chunks are copied into one; where
    * the cut is inside a chunk, the shorter part of it is copied. {@link shift} never copies.
    *
-   * @param most the maximum number. Default all
+   * @param most the maximum number. Default: all
    * @returns up to `most` bytes; `undefined` if the queue is empty
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
@@ -142,8 +142,8 @@ export class ByteQueue {
    * Returns the first bytes as one Buffer, and leaves them in the queue (`evbuffer_pullup`). Bytes of several chunks are
    * copied into one chunk, once.
    *
-   * @param most the maximum number. Default all
-   * @returns as {@link read}
+   * @param most the maximum number. Default: all
+   * @returns the same as {@link read}
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   peek(most: number = this.#length): Buffer | undefined {
@@ -157,7 +157,7 @@ export class ByteQueue {
   /**
    * Discards the first bytes (`evbuffer_drain`).
    *
-   * @param most the maximum number. Default all
+   * @param most the maximum number. Default: all
    * @returns the number of discarded bytes
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
@@ -177,7 +177,7 @@ export class ByteQueue {
    * `evbuffer_remove_buffer`). Whole chunks are not copied; where the cut is inside a chunk, the shorter part of it is.
    *
    * @param target another queue
-   * @param most the maximum number. Default all
+   * @param most the maximum number. Default: all
    * @returns the number of moved bytes
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, also for the same queue
    */

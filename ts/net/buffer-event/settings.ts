@@ -84,7 +84,7 @@ export abstract class BufferEventSettings {
    *
    * @param what READ and WRITE of `EV`
    * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_EVENT_BAD_FLAGS`
-   * @throws {SystemError} as {@link Event.add}: `EPERM` for a regular file, `EBADF` for a closed descriptor
+   * @throws {SystemError} the same as {@link Event.add}: `EPERM` for a regular file, `EBADF` for a closed descriptor
    */
   enable(what: number): this {
     this.open().enable(checkDirections(what))
@@ -95,7 +95,7 @@ export abstract class BufferEventSettings {
    * Disables directions (`bufferevent_disable`): nothing is read or written, and no timeout runs. The output is kept.
    *
    * @param what READ and WRITE of `EV`
-   * @throws {EventError} as {@link enable}
+   * @throws {EventError} the same as {@link enable}
    */
   disable(what: number): this {
     this.open().disable(checkDirections(what))
@@ -173,7 +173,7 @@ export abstract class BufferEventSettings {
    *
    * @param what READ and WRITE of `EV`
    * @param options `ignoreWatermarks` ignores the watermarks; `defer` calls from the loop
-   * @throws {EventError} as {@link enable}
+   * @throws {EventError} the same as {@link enable}
    */
   trigger(what: number, options?: { ignoreWatermarks?: boolean; defer?: boolean }): this {
     const flow = this.open()
@@ -191,7 +191,7 @@ export abstract class BufferEventSettings {
    *
    * @param what bits of `BEV`
    * @param options `defer` calls from the loop
-   * @throws {EventError} as {@link enable}
+   * @throws {EventError} the same as {@link enable}
    */
   triggerEvent(what: number, options?: { defer?: boolean }): this {
     this.open()
