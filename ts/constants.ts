@@ -60,7 +60,7 @@ export const BaseFlag: {
   readonly STARTUP_IOCP: 0x04
   /** The time is not cached: each query reads the clock. */
   readonly NO_CACHE_TIME: 0x08
-  /** Most changes are passed to epoll together before it waits, not one by one: see the page on backends. */
+  /** Most changes are collected and passed to epoll before it waits: see the page on backends. */
   readonly EPOLL_USE_CHANGELIST: 0x10
   /** Uses the precise clock, which is the default, in spite of `EventConfig.useCoarseClock`. */
   readonly PRECISE_TIMER: 0x20

@@ -25,7 +25,7 @@ const NUMBERS: Readonly<Record<string, number | undefined>> = constants.signals
 /** The greatest number of a signal. */
 const MOST = native.maxSignal()
 
-/** Returns the number of a signal, which `signal` names or which it is, from `least` to `most`. */
+/** Returns the number of a signal. `signal` is its name, or a number from `least` to `most`. */
 export function signalNumber(signal: Signal, least = 1, most: number = MOST): number {
   if (typeof signal === 'number') return checkInteger('signal', signal, least, most)
   if (typeof signal !== 'string') throw wrongType('signal', 'of type string or number', signal)

@@ -39,7 +39,7 @@ function unknown(name: string, rawName: string): UsageError {
   return new UsageError(`unknown option ${quote(rawName)}${hint}`)
 }
 
-/** Checks that the option has a value if it needs one, and that it is not repeated without permission. */
+/** Checks that the option has a value if it needs one, and that only options that allow it are repeated. */
 function take(
   given: Map<OptionName, string[]>,
   name: OptionName,

@@ -70,7 +70,7 @@ export function inheritedDescriptors(options?: InheritedOptions): InheritedDescr
     }
     const found: InheritedDescriptor[] = []
     for (let index = 0; index < length; index++) {
-      // Throws at the first descriptor that is not open, so that a wrong LISTEN_FDS ends the loop.
+      // Throws at the first descriptor that is not open, so that a LISTEN_FDS that is too high ends the loop.
       native.socketSetCloseOnExec(FIRST + index)
       found.push({ fd: FIRST + index, name: names?.[index] ?? 'unknown' })
     }
