@@ -9,6 +9,8 @@ export class WeakValues<Value extends object> {
   readonly #values: Map<number, Value | WeakRef<Value>> = new Map()
   /** The keys of values that are held strongly. */
   readonly #fresh: Set<number> = new Set()
+  /** Whether a microtask will weaken them. It cannot run before the job ends, so one is enough. */
+  #isScheduled = false
 
   get(key: number): Value | undefined {
     const value = this.#values.get(key)
@@ -18,7 +20,9 @@ export class WeakValues<Value extends object> {
   set(key: number, value: Value): void {
     this.#values.set(key, value)
     this.#fresh.add(key)
-    if (this.#fresh.size === 1) queueMicrotask(() => this.#weaken())
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    queueMicrotask(() => this.#weaken())
   }
 
   delete(key: number): void {
@@ -40,6 +44,7 @@ export class WeakValues<Value extends object> {
   }
 
   #weaken(): void {
+    this.#isScheduled = false
     for (const key of this.#fresh) {
       const value = this.#values.get(key)
       if (value !== undefined && !(value instanceof WeakRef)) this.#values.set(key, new WeakRef(value))
