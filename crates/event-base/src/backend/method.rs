@@ -94,8 +94,8 @@ pub(crate) trait Method: Debug + Sized {
     /// in progress; if that requires a wake-up, [`flush`](Self::flush) returns `true`.
     fn start_wait(&mut self) -> Self::Waiter;
 
-    /// Takes the waiter back, after the engine has read what it found. Drops a waiter that was started before
-    /// [`renew`](Self::renew) or [`renew_after_fork`](Self::renew_after_fork).
+    /// Takes the waiter back, after the engine has read what it found. Drops a waiter that holds an object
+    /// from before [`renew`](Self::renew) or [`renew_after_fork`](Self::renew_after_fork).
     fn finish_wait(&mut self, waiter: Self::Waiter);
 
     /// Registers a descriptor of the base itself, edge-triggered where the backend can. Registering it again has no
@@ -150,15 +150,16 @@ pub(crate) trait Method: Debug + Sized {
 
     /// Replaces the kernel's object by an empty one under the same descriptor number, after which the engine
     /// registers everything again. It frees the base from a registration that the kernel keeps for a closed
-    /// descriptor. Called while no wait is in progress.
+    /// descriptor. A wait in progress continues on the old object until its notifier ends it, and the descriptor
+    /// number may change then.
     ///
     /// # Errors
     /// [`Error::System`].
     fn renew(&mut self) -> Result<(), Error>;
 
     /// Does the same in a forked child. The parent goes on using the old objects, so the child only closes its
-    /// descriptors of them. The timer no longer exists until [`open_timer`](Self::open_timer) is called again. If a
-    /// thread was waiting at the fork, its waiter is lost and the descriptor number may change.
+    /// descriptors of them. The timer no longer exists until [`open_timer`](Self::open_timer) is called again. The
+    /// waiter of a thread that was waiting at the fork is lost.
     ///
     /// # Errors
     /// [`Error::System`].

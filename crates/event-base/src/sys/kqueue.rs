@@ -208,8 +208,8 @@ impl Kqueue {
         self.owner.load(Ordering::Relaxed) == std::process::id()
     }
 
-    /// Puts `fresh` in the place of this one, under the same number unless the number is another file by now. No thread
-    /// may wait on it meanwhile.
+    /// Puts `fresh` in the place of this one, under the same number unless the number is another file by now. A thread
+    /// that waits on it continues to wait on the old one; with libkqueue none may.
     pub(crate) fn replace(&self, fresh: Kqueue) -> nix::Result<()> {
         if abi::IS_POLLABLE && self.is_ours() {
             // Closes the old one.

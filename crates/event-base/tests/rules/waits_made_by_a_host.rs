@@ -216,3 +216,22 @@ fn a_wait_that_is_made_twice_keeps_what_it_found_first() {
         base.leave();
     });
 }
+
+#[test]
+fn a_base_can_be_reinitialized_while_the_wait_is_away() {
+    each(|base| {
+        let (reader, mut writer) = pair();
+        let what = What::READ | What::PERSIST;
+        let event = base.create_and_add(EventSpec::io(fd(&reader), what), None).unwrap();
+        base.enter(WAIT).unwrap();
+        for _ in 0..2 {
+            assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
+            wait_while(&base, || assert_eq!(base.reinit(), Ok(())));
+            assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
+            wait_while(&base, || writer.write_all(b"x").unwrap());
+            assert_eq!(next_event(&base, Wait::Never).id, event);
+            drain(&reader);
+        }
+        base.leave();
+    });
+}

@@ -168,11 +168,7 @@ impl Method for Epoll {
     }
 
     fn renew(&mut self) -> Result<(), Error> {
-        let fresh = create()?;
-        self.waiter = None;
-        let kernel = Arc::get_mut(&mut self.kernel).ok_or(Error::Reentrant)?;
-        replace(kernel, &fresh)?;
-        self.forget();
+        self.replace_kernel()?;
         if let Some(timer) = &self.timer {
             self.kernel
                 .add(timer.as_fd(), internal_event(Internal::Timer))
@@ -182,15 +178,8 @@ impl Method for Epoll {
     }
 
     fn renew_after_fork(&mut self) -> Result<(), Error> {
-        let fresh = create()?;
-        self.waiter = None;
+        self.replace_kernel()?;
         self.timer = None;
-        match Arc::get_mut(&mut self.kernel) {
-            Some(kernel) => replace(kernel, &fresh)?,
-            // The waiter of a thread that does not exist in this process holds the other reference.
-            None => self.kernel = Arc::new(fresh),
-        }
-        self.forget();
         self.process = fork::generation();
         Ok(())
     }
@@ -218,12 +207,20 @@ impl Epoll {
         }
     }
 
-    /// Forgets what was registered with, or deferred for, the previous epoll instance.
-    fn forget(&mut self) {
+    /// Replaces the epoll instance, and forgets what was registered with it or deferred for it.
+    fn replace_kernel(&mut self) -> Result<(), Error> {
+        let fresh = create()?;
+        self.waiter = None;
+        match Arc::get_mut(&mut self.kernel) {
+            Some(kernel) => replace(kernel, &fresh)?,
+            // The waiter of a wait in progress, or of one that a fork lost, holds the other reference.
+            None => self.kernel = Arc::new(fresh),
+        }
         if let Some(changes) = &mut self.changes {
             changes.clear();
         }
         self.lost.clear();
+        Ok(())
     }
 }
 

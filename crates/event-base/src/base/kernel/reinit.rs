@@ -16,7 +16,7 @@ impl Base {
     /// What was pending at the fork is pending in both processes, and what was active is active in both. A loop
     /// that another thread ran ended with that thread, which a fork does not copy; one that this thread runs
     /// continues. [`descriptor`](Self::descriptor) keeps its number, unless a thread was waiting on it at the
-    /// fork, and [`descriptor_epoch`](Self::descriptor_epoch) changes.
+    /// fork or a [`HostWait`](crate::HostWait) was not returned, and [`descriptor_epoch`](Self::descriptor_epoch) changes.
     ///
     /// In a process that was not forked it does the same; only a host has to register the descriptor again.
     ///
@@ -47,6 +47,12 @@ impl Inner {
         if self.is_current() {
             if self.kernel.is_asleep() && !self.run.is_owner() {
                 return Err(Error::Reentrant);
+            }
+            if self.kernel.is_wait_away()
+                && let Some(notifier) = &self.kernel.notifier
+            {
+                // The wait is on the old object, which a filter of a kqueue does not end once it was replaced.
+                notifier.notify();
             }
             let first = self.renew_backend();
             self.wake_host();
