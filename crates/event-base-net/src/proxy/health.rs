@@ -95,9 +95,9 @@ impl Health {
             None if record.failures < self.options.failures => return None,
             None => self.options.backoff,
             Some(_) if !probe => return None,
-            Some(down) => (down.backoff * 2).min(self.options.max_backoff),
+            Some(down) => down.backoff.saturating_mul(2).min(self.options.max_backoff),
         };
-        record.down = Some(Down { backoff, until: now + backoff, probing: false });
+        record.down = Some(Down { backoff, until: now.saturating_add(backoff), probing: false });
         Some(backoff)
     }
 
@@ -164,6 +164,16 @@ mod tests {
         assert_eq!((health.claim(|| now), health.state(now)), (Claim::Up, UpstreamState::Up));
         assert_eq!(health.failed(now, false), None, "counting starts anew");
         assert_eq!(health.failed(now, false), Some(SECOND));
+    }
+
+    #[test]
+    fn the_longest_backoff_never_ends() {
+        let longest = Duration::MAX;
+        let health = Health::new(HealthOptions { failures: 1, backoff: longest, max_backoff: longest });
+        assert_eq!(health.failed(SECOND, false), Some(longest));
+        assert_eq!(health.claim(|| longest - SECOND), Claim::Down);
+        assert_eq!(health.claim(|| longest), Claim::Probe);
+        assert_eq!(health.failed(longest, true), Some(longest));
     }
 
     #[test]

@@ -154,7 +154,7 @@ impl Names {
             Ok(found) if !found.is_empty() => {
                 let is_back = had_failed && name.addresses.is_empty();
                 name.backoff = Duration::ZERO;
-                name.due = self.times.interval.map(|interval| now + interval);
+                name.due = self.times.interval.map(|interval| now.saturating_add(interval));
                 // Resolvers rotate their answers, so only another set of addresses is a change.
                 let is_same = found.len() == name.addresses.len()
                     && found.iter().all(|address| name.addresses.contains(address));
@@ -166,8 +166,8 @@ impl Names {
             Ok(_) => "no address".to_owned(),
             Err(reason) => reason,
         };
-        name.backoff = (name.backoff * 2).clamp(self.times.backoff, self.times.max_backoff);
-        name.due = Some(now + name.backoff);
+        name.backoff = name.backoff.saturating_mul(2).clamp(self.times.backoff, self.times.max_backoff);
+        name.due = Some(now.saturating_add(name.backoff));
         let failure = LookupFailure { host: host.to_owned(), reason, retry_after: Some(name.backoff) };
         Settled { has_changed: !was_settled, is_back: false, failure: Some(failure) }
     }
@@ -181,7 +181,7 @@ impl Names {
             // It is being looked up, or will be as soon as the back-off allows.
             return false;
         }
-        let earliest = (ended + self.times.backoff).max(now);
+        let earliest = ended.saturating_add(self.times.backoff).max(now);
         if name.due.is_some_and(|due| due <= earliest) {
             return false;
         }
@@ -201,7 +201,7 @@ impl Name {
             return None;
         }
         let waits_since = if self.settled { None } else { self.due };
-        self.started.or(waits_since).map(|since| since + limit)
+        self.started.or(waits_since).map(|since| since.saturating_add(limit))
     }
 }
 
@@ -327,6 +327,25 @@ mod tests {
         assert!(names.are_settled());
         assert_eq!(names.take_due(11 * SECOND).as_deref(), Some("a"));
         assert_eq!(names.next_after(11 * SECOND), Some(21 * SECOND));
+    }
+
+    #[test]
+    fn the_longest_times_never_end() {
+        let longest = Duration::MAX;
+        let times =
+            LookupTimes { interval: Some(longest), backoff: longest, max_backoff: longest, limit: longest };
+        let mut names = Names::new(times);
+        names.set(["a"].into_iter(), SECOND);
+        assert_eq!(names.take_due(SECOND).as_deref(), Some("a"));
+        assert!(names.take_overdue(2 * SECOND).is_empty());
+        assert_eq!(names.settle("a", found(&["::1"]), 2 * SECOND).failure, None);
+        assert!(!names.suspect("a", 3 * SECOND), "the back-off is as long as the interval");
+        assert_eq!(names.next_after(3 * SECOND), Some(longest));
+        names.set(["a"].into_iter(), 3 * SECOND);
+        for _ in 0..2 {
+            names.settle("a", Err("broken".to_owned()), 3 * SECOND);
+            assert_eq!(names.next_after(3 * SECOND), Some(longest));
+        }
     }
 
     #[test]
