@@ -51,7 +51,8 @@ fn start_with(
         }
     }
     drop(mask);
-    // Each thread that was spawned reports once, and then waits for its gate.
+    // Each thread that was spawned reports once, and then waits for its gate. One that panics before drops its sender.
+    drop(report);
     for made in reports.iter().take(threads.len()) {
         outcome = outcome.and(made);
     }
@@ -148,6 +149,7 @@ impl Drop for SignalMask {
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
     use std::time::{Duration, Instant};
 
     use super::*;
@@ -170,16 +172,19 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_thread_that_cannot_be_started_ends_the_earlier_ones_and_leaves_nothing() {
-        let path = std::env::temp_dir().join(format!("event-base-no-thread-{}", std::process::id()));
+    /// What a proxy at a path shares, with `threads` listening sockets of it.
+    fn shared(
+        path: &Path,
+        threads: usize,
+        resolver: Arc<dyn crate::proxy::Resolver>,
+    ) -> (Arc<Shared>, Vec<OwnedFd>) {
         let address = Address::path(path.to_str().unwrap()).unwrap();
         let endpoint = Endpoint::Bind(address, BindOptions::default());
-        let Listeners { sockets, path: bound, .. } = listeners::open(endpoint, 4).unwrap();
+        let Listeners { sockets, path: bound, .. } = listeners::open(endpoint, threads).unwrap();
         assert!(path.exists());
         let health = HealthOptions::default();
         let list_settings =
-            ListSettings { balance: Balance::RoundRobin, addresses: AddressUse::All, health, threads: 4 };
+            ListSettings { balance: Balance::RoundRobin, addresses: AddressUse::All, health, threads };
         let second = Duration::from_secs(1);
         let times = LookupTimes { interval: None, backoff: second, max_backoff: second, limit: second };
         let list = vec![Upstream::named("name", "name", 1)];
@@ -190,11 +195,21 @@ mod tests {
             relay: RelayOptions::default(),
             proxy_protocol: None,
         };
-        let states = (0..4).map(|_| ThreadState::new().unwrap()).collect();
+        let states = (0..threads).map(|_| ThreadState::new().unwrap()).collect();
+        let problems = Problems::new(Box::new(|| {}));
+        (Shared::new(settings, states, directory, resolver, problems, bound), sockets)
+    }
+
+    fn temporary(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("event-base-{name}-{}", std::process::id()))
+    }
+
+    #[test]
+    fn a_thread_that_cannot_be_started_ends_the_earlier_ones_and_leaves_nothing() {
+        let path = temporary("no-thread");
         let (release, released) = channel::<()>();
         let resolver = Arc::new(Hanging(parking_lot::Mutex::new(released)));
-        let problems = Problems::new(Box::new(|| {}));
-        let shared = Shared::new(settings, states, directory, resolver, problems, bound);
+        let (shared, sockets) = shared(&path, 4, resolver);
         shared.lookups.start().unwrap();
 
         let mut left = 2;
@@ -217,5 +232,20 @@ mod tests {
         }
         assert!(!path.exists());
         drop(release);
+    }
+    #[test]
+    fn a_thread_that_panics_before_it_reports_is_not_waited_for() {
+        let path = temporary("no-report");
+        let (shared, sockets) = shared(&path, 2, Arc::new(crate::proxy::SystemResolver));
+        let (outcome, outcomes) = channel();
+        let starting = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            let started = start_with(&starting, sockets, |name, run| {
+                // What the thread would run is dropped, as by a panic.
+                Builder::new().name(name).spawn(|| drop(run))
+            });
+            let _ = outcome.send(started.map(|threads| threads.len()));
+        });
+        assert_eq!(outcomes.recv_timeout(Duration::from_secs(60)), Ok(Ok(2)));
     }
 }
