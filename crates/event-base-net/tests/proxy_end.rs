@@ -118,6 +118,25 @@ fn a_drain_ends_what_is_left_after_its_timeout() {
 }
 
 #[test]
+fn a_later_drain_ends_a_proxy_only_sooner() {
+    let _turn = alone();
+    let server = Server::start(b'a');
+    let hour = Duration::from_secs(3600);
+    for timeouts in [[Duration::from_millis(50), hour], [Duration::MAX, Duration::from_millis(50)]] {
+        let proxy = Running::to(vec![server.upstream()], 2);
+        let clients = greeted(&proxy, 2);
+        let begin = Instant::now();
+        for timeout in timeouts {
+            proxy.drain(Some(timeout));
+        }
+        proxy.drain(None);
+        proxy.until_over();
+        assert!(begin.elapsed() >= Duration::from_millis(50), "{timeouts:?}");
+        drop(clients);
+    }
+}
+
+#[test]
 fn a_stop_with_live_connections_leaves_no_descriptor_and_no_thread() {
     let _turn = alone();
     let server = Server::start(b'a');

@@ -30,6 +30,8 @@ pub(super) struct Worker {
     pub(super) upstreams: List,
     /// The timer that ends a drain after its timeout.
     deadline: EventId,
+    /// When that timer expires, in time of the proxy's clock.
+    ends_by: Duration,
     is_leaving: bool,
     /// The failure that ends this thread.
     failure: Option<Error>,
@@ -55,6 +57,7 @@ impl Worker {
             connections: Connections::default(),
             upstreams,
             deadline,
+            ends_by: Duration::MAX,
             is_leaving: false,
             failure: None,
         })
@@ -150,10 +153,13 @@ impl Worker {
             }
             let _ = self.net.close(key);
         }
-        if let Some(timeout) = timeout
-            && self.base.add(self.deadline, Some(timeout)).is_err()
-        {
-            self.stop();
+        let Some(timeout) = timeout else { return };
+        let ends_by = self.now().saturating_add(timeout);
+        if ends_by < self.ends_by {
+            self.ends_by = ends_by;
+            if self.base.add(self.deadline, Some(timeout)).is_err() {
+                self.stop();
+            }
         }
     }
 
