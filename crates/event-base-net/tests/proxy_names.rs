@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use event_base_net::proxy::{AddressUse, HealthOptions, Problem, ProxyOptions, Upstream, UpstreamState};
 use support::alone;
-use support::proxy::{Answer, Running, Script, Server, loopback, refusing, twin_hosts, twins, until_threads};
+use support::proxy::{
+    Answer, Running, Script, Server, loopback, refusing, threads_named, twin_hosts, twins, until_threads,
+};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -263,6 +265,19 @@ fn the_first_name_may_be_in_a_later_list() {
     while proxy.greeting() != Some(b'a') {
         assert!(Instant::now() < give_up, "the name is not looked up");
     }
+}
+
+#[test]
+fn an_invalid_list_with_a_name_starts_no_thread() {
+    let _turn = alone();
+    until_threads("proxy names", 0);
+    let server = Server::start(b'a');
+    let proxy = Running::to(vec![server.upstream()], 1);
+    let twice = vec![Upstream::named("n", "localhost", 1); 2];
+    let refused = proxy.set_upstreams(twice);
+    assert_eq!(refused, Err(event_base::Error::OutOfRange("list of upstreams")));
+    assert_eq!(threads_named("proxy names"), 0);
+    assert_eq!(proxy.greeting(), Some(b'a'));
 }
 
 #[test]

@@ -23,20 +23,16 @@ impl Directory {
     /// # Errors
     /// [`Error::OutOfRange`] for a list that [`check`] refuses.
     pub(super) fn new(list: Vec<Upstream>, settings: ListSettings, times: LookupTimes) -> Result<Self> {
+        check(&list)?;
         let mut directory = Directory { settings, list: Vec::new(), names: Names::new(times) };
-        directory.set(list, Duration::ZERO)?;
+        directory.set(list, Duration::ZERO);
         Ok(directory)
     }
 
-    /// Replaces the list. Names that stay keep their addresses; all names are looked up.
-    ///
-    /// # Errors
-    /// [`Error::OutOfRange`] for a list that [`check`] refuses. The old one stays then.
-    pub(super) fn set(&mut self, list: Vec<Upstream>, now: Duration) -> Result<()> {
-        check(&list)?;
+    /// Replaces the list by one that [`check`] accepts. Names that stay keep their addresses; all names are looked up.
+    pub(super) fn set(&mut self, list: Vec<Upstream>, now: Duration) {
         self.list = list;
         self.names.set(self.list.iter().filter_map(Upstream::host), now);
-        Ok(())
     }
 
     pub(super) fn has_names(&self) -> bool {
@@ -72,7 +68,10 @@ impl Directory {
     }
 }
 
-fn check(list: &[Upstream]) -> Result<()> {
+/// # Errors
+/// [`Error::OutOfRange`] for a list that is empty or too long, a weight outside its range, an upstream without an
+/// address or a host, or two upstreams with one name.
+pub(super) fn check(list: &[Upstream]) -> Result<()> {
     let mut names = HashSet::new();
     let is_target = |target: &UpstreamTarget| match target {
         UpstreamTarget::Address(address) => *address != Address::Unnamed,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::clock::Clock;
-use super::directory::Directory;
+use super::directory::{Directory, check};
 use super::names::Settled;
 use super::options::Upstream;
 use super::problems::Problem;
@@ -77,12 +77,13 @@ impl Lookups {
     /// [`OutOfRange`](event_base::Error::OutOfRange), and `pthread_create` where the first name needs a thread that
     /// cannot be made. The old list stays then.
     pub(super) fn set(self: &Arc<Self>, list: Vec<Upstream>) -> Result<()> {
+        check(&list)?;
         let mut state = self.state.lock();
         if state.threads == 0 && list.iter().any(|upstream| upstream.host().is_some()) {
             self.spawn(&mut state)?;
         }
-        state.directory.set(list, self.clock.now())?;
-        self.publish(&state);
+        state.directory.set(list, self.clock.now());
+        self.publish(&mut state);
         self.changed.notify_one();
         Ok(())
     }
@@ -120,7 +121,7 @@ impl Lookups {
             let now = self.clock.now();
             let overdue = state.directory.names.take_overdue(now);
             if !overdue.is_empty() {
-                self.publish(&state);
+                self.publish(&mut state);
                 let problems = overdue.into_iter().flat_map(|one| state.directory.problems_of(one)).collect();
                 MutexGuard::unlocked(&mut state, || self.report(problems));
                 continue;
@@ -182,12 +183,14 @@ impl Lookups {
 
     /// Passes the list of servers to the threads of the proxy. Called under the lock, so that an older list never
     /// replaces a newer one.
-    fn publish(&self, state: &State) {
+    fn publish(&self, state: &mut MutexGuard<'_, State>) {
         let Some(proxy) = self.proxy.upgrade() else { return };
         let upstreams = state.directory.upstreams(Some(&proxy.upstreams()));
         if state.directory.is_ready(&upstreams) {
             proxy.set_upstreams(Arc::new(upstreams));
         }
+        // If this is the last reference to the proxy, dropping it calls `close`, which takes the lock.
+        MutexGuard::unlocked(state, || drop(proxy));
     }
 
     /// Called without the lock, because it calls the owner's `notify`.
@@ -204,4 +207,71 @@ fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();
     let bare = text.strip_prefix("failed to lookup address information: ").map(str::to_owned);
     bare.unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+    use std::sync::atomic::{AtomicU8, Ordering};
+    use std::thread::yield_now;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::accept::ListenOptions;
+    use crate::proxy::options::{AddressUse, Balance, HealthOptions, MAX_ADDRESSES};
+    use crate::proxy::{ListSettings, LookupTimes, Problems, Settings};
+    use crate::relay::RelayOptions;
+
+    /// A resolver with other addresses at each call.
+    #[derive(Debug, Default)]
+    struct Changing(AtomicU8);
+
+    impl Resolver for Changing {
+        fn resolve(&self, _: &str) -> io::Result<Vec<SocketAddr>> {
+            let subnet = self.0.fetch_add(1, Ordering::Relaxed);
+            let at = |host| SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, subnet, host)), 0);
+            Ok((1..=MAX_ADDRESSES as u8).map(at).collect())
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_is_dropped_while_a_list_is_published_ends_its_look_ups() {
+        let settings = ListSettings {
+            balance: Balance::RoundRobin,
+            addresses: AddressUse::All,
+            health: HealthOptions::default(),
+            threads: 0,
+        };
+        let (short, second) = (Duration::from_millis(1), Duration::from_secs(1));
+        let times =
+            LookupTimes { interval: Some(short), backoff: second, max_backoff: second, limit: second };
+        let list = (0..64).map(|number| Upstream::named(number.to_string(), "name", 1)).collect();
+        let directory = Directory::new(list, settings, times).unwrap();
+        let options = Settings {
+            accept: ListenOptions::default(),
+            connect_timeout: None,
+            relay: RelayOptions::default(),
+            proxy_protocol: None,
+        };
+        let (problems, resolver) = (Problems::new(Box::new(|| {})), Arc::new(Changing::default()));
+        let shared = Shared::new(options, Box::new([]), directory, resolver, problems, None);
+        let lookups = Arc::clone(&shared.lookups);
+        lookups.start().unwrap();
+
+        let give_up = Instant::now() + Duration::from_secs(60);
+        while Arc::strong_count(&shared) == 1 {
+            assert!(Instant::now() < give_up, "no list is published");
+        }
+        // The thread that publishes has the last reference now.
+        drop(shared);
+        loop {
+            let state = lookups.state.try_lock_until(give_up).expect("no thread keeps the lock");
+            if state.threads == 0 {
+                break;
+            }
+            drop(state);
+            yield_now();
+        }
+    }
 }
