@@ -62,6 +62,19 @@ fn variants() -> Vec<RelayOptions> {
     variants
 }
 
+/// Writes everything to a non-blocking source of a relay, which runs meanwhile.
+fn send_all(bed: &mut Bed, mut source: impl Write, bytes: &[u8]) {
+    let mut sent = 0;
+    bed.run_to(|_| {
+        while let Ok(count) = source.write(&bytes[sent..])
+            && count > 0
+        {
+            sent += count;
+        }
+        sent == bytes.len()
+    });
+}
+
 /// The source sends everything, which is acknowledged while the sink reads nothing, and resets. Then the sink reads.
 fn deliver(method: &str, bed: &mut Bed, options: RelayOptions, forward: bool) {
     let what = format!("{method}, {:?}, forward {forward}", options.transfer);
@@ -73,15 +86,8 @@ fn deliver(method: &str, bed: &mut Bed, options: RelayOptions, forward: bool) {
     let key = bed.net.relay(a, b, options).expect("both can be watched");
     let bytes = pattern(SIZE, 9);
     source.set_nonblocking(true).expect("it is a socket");
-    let mut sent = 0;
-    bed.run_to(|_| {
-        while let Ok(count) = (&source).write(&bytes[sent..])
-            && count > 0
-        {
-            sent += count;
-        }
-        sent == SIZE && unacknowledged(&source) == 0
-    });
+    send_all(bed, &source, &bytes);
+    bed.run_to(|_| unacknowledged(&source) == 0);
     reset(source);
     bed.run_for(Duration::from_millis(20));
 
@@ -131,15 +137,7 @@ fn the_reset_of_a_unix_socket_does_not_overtake_what_was_sent_before_it() {
             bed.run_to(|bed| bed.net.stats(key).expect("it is running").bytes_b_to_a == 10);
             let bytes = pattern(SIZE, 7);
             source.set_nonblocking(true).expect("it is a socket");
-            let mut sent = 0;
-            bed.run_to(|_| {
-                while let Ok(count) = (&source).write(&bytes[sent..])
-                    && count > 0
-                {
-                    sent += count;
-                }
-                sent == SIZE
-            });
+            send_all(bed, &source, &bytes);
             drop(source);
             bed.run_for(Duration::from_millis(20));
             let reading = thread::spawn(move || read_to_reset(&mut sink));
@@ -214,6 +212,31 @@ fn a_client_that_still_sends_receives_an_early_answer_and_its_end() {
         let end = bed.run_to_end(key);
         assert_eq!((end.reason, end.bytes_b_to_a), (EndReason::Error, 9), "{method}");
         assert_eq!(uploading.join().expect("the client does not panic"), b"too large", "{method}");
+    });
+}
+
+/// A unix server reads no more and stays open: what the client still sends is dropped.
+#[test]
+fn a_client_can_send_everything_before_the_answer_of_a_server_that_reads_no_more() {
+    const UPLOAD: usize = 8 << 20;
+    each_method(|method, bed| {
+        let (near, mut server) = UnixStream::pair().expect("a pair");
+        let (near_client, mut client) = connection();
+        let key = bed.net.relay(near_client, near.into(), RelayOptions::default()).expect("both are watched");
+        server.shutdown(Shutdown::Read).expect("it is connected");
+        let uploading = thread::spawn(move || {
+            client.write_all(&pattern(UPLOAD, 4)).expect("the upload is read to its end");
+            client
+        });
+        bed.run_to(|_| uploading.is_finished());
+        let mut client = uploading.join().expect("the client does not panic");
+        server.write_all(b"an answer").expect("the relay reads");
+        drop(server);
+        let end = bed.run_to_end(key);
+        assert_eq!(errno(&end.error.expect("it failed")), (Errno::EPIPE, "write"), "{method}");
+        let mut received = Vec::new();
+        client.read_to_end(&mut received).expect("the stream ends properly");
+        assert_eq!(received, b"an answer", "{method}");
     });
 }
 
