@@ -71,8 +71,8 @@ pub(crate) struct Lingering {
     started: Duration,
     deadline: Duration,
     stats: RelayStats,
-    /// Why the relay ended.
-    result: (EndReason, Option<Error>),
+    /// Why the relay failed.
+    error: Option<Error>,
 }
 
 impl Relay {
@@ -92,8 +92,7 @@ impl Relay {
         let (Ok(now), Ok(timer)) = (base.monotonic(), base.create(spec)) else {
             return WindDown::Ended(self.end(base, pools, reason, error));
         };
-        let mut lingering = self.linger(base, pools, silences, now, timer);
-        lingering.result = (reason, error);
+        let mut lingering = self.linger(base, pools, silences, error, now, timer);
         if lingering.check(base, pools, now) {
             WindDown::Ended(lingering.end(base))
         } else {
@@ -121,6 +120,7 @@ impl Relay {
         base: &Base,
         pools: &mut Pools,
         silences: [Option<Duration>; 2],
+        error: Option<Error>,
         now: Duration,
         timer: EventId,
     ) -> Lingering {
@@ -132,30 +132,29 @@ impl Relay {
             None if self.flows[index].has_source_ended() => Discard::ended(now),
             None => Discard::new(now),
         });
-        let mut index = 0;
-        let ends = self.release(base, pools).map(|end| {
-            let this = index;
-            index += 1;
-            match silences[this] {
-                Some(silence) => Some(Open::new(end, !complete[this], silence, discards[this], now)),
+        let keep_open = |index: usize, end: End| {
+            let is_cut = !complete[index];
+            match silences[index] {
+                Some(silence) => Some(Open::new(end, is_cut, silence, discards[index], now)),
                 None => {
-                    if !complete[this] {
+                    if is_cut {
                         end.reset_on_close();
                     }
                     end.close(base);
                     None
                 }
             }
-        });
+        };
+        let [a, b] = self.release(base, pools);
         Lingering {
-            ends,
+            ends: [keep_open(0, a), keep_open(1, b)],
             timer,
             pause: FIRST_PAUSE,
             quiet_time: QUIET_TIME.min(idle_timeout),
             started,
             deadline: now + LINGER_TIME,
             stats,
-            result: (EndReason::Error, None),
+            error,
         }
     }
 }
@@ -247,9 +246,8 @@ impl Lingering {
     /// Closes what is open.
     pub(crate) fn end(self, base: &Base) -> RelayEnd {
         let stats = self.stats(base);
-        let (reason, error) = self.result;
         self.ends.into_iter().flatten().for_each(|open| open.close(base));
         let _ = base.free(self.timer);
-        stats.into_end(reason, error)
+        stats.into_end(EndReason::Error, self.error)
     }
 }

@@ -115,6 +115,7 @@ mod system {
     use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
 
     use super::{Arc, BorrowedFd, Drain, Errno, Fill};
+    use crate::failure::is_memory_shortage;
     #[cfg(test)]
     use crate::faults;
     use crate::socket;
@@ -169,9 +170,9 @@ mod system {
             if let Some(errno) = faults::next(faults::Call::FillPipe) {
                 return failed_fill(errno);
             }
-            match retry(|| splice(source, None, &self.0.write, None, want, flags())) {
-                Ok(0) | Err(Errno::EAGAIN) => Fill::Nothing(self),
-                Ok(count) => Fill::Moved(Pipe { ends: self.0, held: count }, count),
+            match socket::retry(|| splice(source, None, &self.0.write, None, want, flags())) {
+                Ok(None | Some(0)) => Fill::Nothing(self),
+                Ok(Some(count)) => Fill::Moved(Pipe { ends: self.0, held: count }, count),
                 Err(errno) => failed_fill(errno),
             }
         }
@@ -180,7 +181,7 @@ mod system {
     fn failed_fill(errno: Errno) -> Fill {
         match errno {
             errno if is_refusal(errno) => Fill::Refused,
-            Errno::ENOMEM | Errno::ENOBUFS => Fill::Shortage,
+            errno if is_memory_shortage(errno) => Fill::Shortage,
             errno => Fill::Failed(errno),
         }
     }
@@ -199,9 +200,9 @@ mod system {
             }
             // The length is exactly what is held. With a larger length or SPLICE_F_MORE, Linux delays the last
             // partial segment by up to 200 ms (MSG_MORE in send(2), TCP_CORK in tcp(7)).
-            match retry(|| splice(&self.ends.read, None, sink, None, self.held, flags())) {
-                Ok(0) | Err(Errno::EAGAIN) => Drain::Blocked,
-                Ok(count) => {
+            match socket::retry(|| splice(&self.ends.read, None, sink, None, self.held, flags())) {
+                Ok(None | Some(0)) => Drain::Blocked,
+                Ok(Some(count)) => {
                     self.held -= count.min(self.held);
                     Drain::Moved(count)
                 }
@@ -236,22 +237,13 @@ mod system {
     fn failed_drain(errno: Errno) -> Drain {
         match errno {
             errno if is_refusal(errno) => Drain::Refused,
-            Errno::ENOMEM | Errno::ENOBUFS => Drain::Shortage,
+            errno if is_memory_shortage(errno) => Drain::Shortage,
             errno => Drain::Failed(errno),
         }
     }
 
     fn flags() -> SpliceFFlags {
         SpliceFFlags::SPLICE_F_NONBLOCK | SpliceFFlags::SPLICE_F_MOVE
-    }
-
-    fn retry(mut call: impl FnMut() -> nix::Result<usize>) -> nix::Result<usize> {
-        loop {
-            match call() {
-                Err(Errno::EINTR) => {}
-                result => return result,
-            }
-        }
     }
 
     /// Whether `splice` reports that these descriptors, this kernel or this sandbox do not support it. A

@@ -17,6 +17,13 @@ pub(super) struct Idle {
     pub(super) last_moved: Duration,
 }
 
+impl Idle {
+    /// The time since the last movement.
+    fn quiet_time(&self, base: &Base) -> Result<Duration> {
+        Ok(base.monotonic()?.saturating_sub(self.last_moved))
+    }
+}
+
 /// Lets delayed flows continue: one timer for both, armed for the earlier of the two.
 #[derive(Debug)]
 pub(super) struct Alarm {
@@ -26,24 +33,19 @@ pub(super) struct Alarm {
 
 impl Relay {
     pub(super) fn on_idle(&mut self, base: &Base, pools: &mut Pools) -> Result<Verdict> {
-        let quiet = self.quiet_time(base)?;
-        let Some(idle) = &self.idle else { return Ok(None) };
-        if quiet < idle.timeout || self.is_idle_suspended() {
+        if !self.is_idle(base)? {
             return self.rearm_idle(base);
         }
         // After a pause of the process, or of the machine, bytes may have arrived that no event reported yet.
         if let Some(verdict) = self.catch_up(base, pools)? {
             return Ok(Some(verdict));
         }
-        if self
-            .idle
-            .as_ref()
-            .is_some_and(|idle| self.quiet_time(base).is_ok_and(|quiet| quiet >= idle.timeout))
-            && !self.is_idle_suspended()
-        {
-            return Ok(Some((EndReason::Idle, None)));
-        }
-        self.rearm_idle(base)
+        if self.is_idle(base)? { Ok(Some((EndReason::Idle, None))) } else { self.rearm_idle(base) }
+    }
+
+    fn is_idle(&self, base: &Base) -> Result<bool> {
+        let Some(idle) = &self.idle else { return Ok(false) };
+        Ok(!self.is_idle_suspended() && idle.quiet_time(base)? >= idle.timeout)
     }
 
     /// Whether the relay waits for tokens, for memory, for `resume` or for a connect with a timeout of its own. None of
@@ -54,17 +56,10 @@ impl Relay {
             || (self.connect_timeout.is_some() && self.is_connecting())
     }
 
-    fn quiet_time(&self, base: &Base) -> Result<Duration> {
-        let last_moved = self.idle.as_ref().map_or(Duration::ZERO, |idle| idle.last_moved);
-        Ok(base.monotonic()?.saturating_sub(last_moved))
-    }
-
-    fn rearm_idle(&mut self, base: &Base) -> Result<Verdict> {
-        let quiet = self.quiet_time(base)?;
-        let is_suspended = self.is_idle_suspended();
+    fn rearm_idle(&self, base: &Base) -> Result<Verdict> {
         if let Some(idle) = &self.idle {
-            let rest = if is_suspended { idle.timeout } else { idle.timeout.saturating_sub(quiet) };
-            base.add(idle.timer, Some(rest))?;
+            let quiet = if self.is_idle_suspended() { Duration::ZERO } else { idle.quiet_time(base)? };
+            base.add(idle.timer, Some(idle.timeout.saturating_sub(quiet)))?;
         }
         Ok(None)
     }

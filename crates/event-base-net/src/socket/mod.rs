@@ -31,5 +31,7 @@ pub use query::{address, error, peer, set_close_on_exec, set_nonblocking};
 pub use transfer::{Direction, close, peek, read, shutdown, write, write_vectored};
 
 pub(crate) use connect::is_writable;
+#[cfg(target_os = "linux")]
+pub(crate) use transfer::retry;
 pub(crate) use transfer::{receive, send};
 pub(crate) use unsent::unacknowledged;

@@ -134,7 +134,7 @@ fn quiet() -> MsgFlags {
 }
 
 /// Repeats a call that a signal interrupts. `None`: it would block.
-pub(super) fn retry(mut call: impl FnMut() -> nix::Result<usize>) -> nix::Result<Option<usize>> {
+pub(crate) fn retry(mut call: impl FnMut() -> nix::Result<usize>) -> nix::Result<Option<usize>> {
     loop {
         match call() {
             Ok(count) => return Ok(Some(count)),
