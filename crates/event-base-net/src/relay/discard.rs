@@ -100,3 +100,32 @@ impl Discard {
         Found::More
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use event_base::Base;
+
+    use super::*;
+    use crate::socket;
+    use crate::source::SourceKey;
+
+    #[test]
+    fn dropping_ends_at_the_number_of_bytes_and_at_the_deadline() {
+        let (near, far) = socket::pair().unwrap();
+        let end = End::new(near, SourceKey::from_bits(1 << 24).unwrap(), 0, true).unwrap();
+        let (mut pools, now) = (Pools::new(), Duration::from_secs(1000));
+        let mut discard = Discard { left: 5, ..Discard::new(now) };
+        assert_eq!(discard.advance(&end, &mut pools, now), Found::Nothing);
+        socket::write(&far, b"abc").unwrap();
+        assert_eq!(discard.advance(&end, &mut pools, now), Found::Nothing);
+        let mut late = discard;
+        assert_eq!(late.advance(&end, &mut pools, now + DISCARD_TIME), Found::End);
+        socket::write(&far, b"defghi").unwrap();
+        assert_eq!(discard.advance(&end, &mut pools, now), Found::End);
+        assert!(discard.is_over());
+        let mut rest = [0; 8];
+        assert_eq!(socket::read(&end, &mut rest), Ok(Some(4)));
+        assert_eq!(&rest[..4], b"fghi");
+        end.close(&Base::new().unwrap());
+    }
+}

@@ -251,3 +251,104 @@ impl Lingering {
         stats.into_end(EndReason::Error, self.error)
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::io::Read;
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::source::SourceKey;
+
+    const QUIET: Duration = Duration::from_secs(7);
+    const START: Duration = Duration::from_secs(1000);
+
+    struct Bed {
+        base: Base,
+        pools: Pools,
+        lingering: Lingering,
+        peer: TcpStream,
+    }
+
+    impl Bed {
+        /// A cut end whose peer has read nothing, and whose queue is full.
+        fn new() -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (near, _) = listener.accept().unwrap();
+            near.set_nonblocking(true).unwrap();
+            let key = SourceKey::from_bits(1 << 24).unwrap();
+            let end = End::new(near.into(), key, 0, true).unwrap();
+            while end.send(&[7; 65_536]).unwrap().is_some() {}
+            let base = Base::new().unwrap();
+            let timer = base.create(EventSpec::timer()).unwrap();
+            let open = Open::new(end, true, Duration::ZERO, Discard::new(START), START);
+            assert!(open.unacknowledged > 0);
+            let lingering = Lingering {
+                ends: [Some(open), None],
+                timer,
+                pause: FIRST_PAUSE,
+                quiet_time: QUIET,
+                started: START,
+                deadline: START + LINGER_TIME,
+                stats: RelayStats {
+                    bytes_a_to_b: 0,
+                    bytes_b_to_a: 0,
+                    held_a_to_b: 0,
+                    held_b_to_a: 0,
+                    bytes_spliced: 0,
+                    duration: Duration::ZERO,
+                },
+                error: None,
+            };
+            Bed { base, pools: Pools::new(), lingering, peer }
+        }
+
+        /// Checks the end when this much time has passed. Returns whether it is closed.
+        fn is_closed_after(&mut self, passed: Duration) -> bool {
+            self.lingering.check(&self.base, &mut self.pools, START + passed)
+        }
+
+        /// The peer reads until its kernel has acknowledged more than before.
+        fn read_some(&mut self) {
+            let unacknowledged = |lingering: &Lingering| match &lingering.ends[0] {
+                Some(open) => open.end.unacknowledged(),
+                None => panic!("it is closed"),
+            };
+            let before = unacknowledged(&self.lingering);
+            while unacknowledged(&self.lingering) >= before {
+                self.peer.read_exact(&mut [0; 1024]).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_peer_that_acknowledges_nothing_is_reset_after_the_quiet_time() {
+        let mut bed = Bed::new();
+        assert!(!bed.is_closed_after(QUIET - Duration::from_millis(1)));
+        bed.read_some();
+        // Progress starts the time again.
+        assert!(!bed.is_closed_after(QUIET));
+        assert!(!bed.is_closed_after(2 * QUIET - Duration::from_millis(1)));
+        assert!(bed.is_closed_after(2 * QUIET));
+    }
+
+    #[test]
+    fn a_peer_that_acknowledges_too_slowly_is_reset_in_the_end() {
+        let mut bed = Bed::new();
+        bed.lingering.quiet_time = Duration::MAX / 4;
+        assert!(!bed.is_closed_after(LINGER_TIME - Duration::from_millis(1)));
+        assert!(bed.is_closed_after(LINGER_TIME));
+    }
+
+    #[test]
+    fn an_end_is_closed_when_its_connection_has_failed() {
+        let mut bed = Bed::new();
+        assert!(!bed.is_closed_after(Duration::ZERO));
+        // Nothing more is read, so only the error of the socket shows the reset.
+        bed.lingering.ends[0].as_mut().unwrap().discard = Discard::ended(START);
+        socket2::SockRef::from(&bed.peer).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(bed.peer);
+        assert!(bed.lingering.check(&bed.base, &mut bed.pools, START));
+    }
+}
