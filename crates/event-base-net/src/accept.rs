@@ -14,7 +14,7 @@ use nix::errno::Errno;
 
 use crate::address::Address;
 use crate::backoff::Backoff;
-use crate::failure::{Result, is_resource_shortage};
+use crate::failure::{Result, errno, is_resource_shortage};
 #[cfg(test)]
 use crate::faults;
 use crate::socket;
@@ -184,9 +184,7 @@ impl Listener {
                 self.state = State::Watching;
                 Step::Over
             }
-            Err(Error::System(error)) if is_resource_shortage(Errno::from_raw(error.errno)) => {
-                self.wait(base, Error::System(error))
-            }
+            Err(error) if errno(&error).is_some_and(is_resource_shortage) => self.wait(base, error),
             Err(error) => Step::Dead(error),
         }
     }
@@ -212,9 +210,17 @@ impl Listener {
     }
 
     pub(crate) fn resume(&mut self, base: &Base) -> Result<()> {
-        if self.state == State::Paused {
-            base.add(self.read, None)?;
-            self.state = State::Watching;
+        if self.state != State::Paused {
+            return Ok(());
+        }
+        match self.register(base) {
+            Ok(()) => self.state = State::Watching,
+            Err(error) if errno(&error).is_some_and(is_resource_shortage) => {
+                // The step that the timer leads to reports the shortage if it lasts.
+                base.add(self.timer, Some(Duration::ZERO))?;
+                self.state = State::Waiting;
+            }
+            Err(error) => return Err(error),
         }
         Ok(())
     }

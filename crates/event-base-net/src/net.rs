@@ -246,7 +246,8 @@ impl Net {
         }
     }
 
-    /// Makes a paused listener accept again, and a paused relay read again. Idempotent.
+    /// Makes a paused listener accept again, and a paused relay read again. Idempotent. A listener for which the system
+    /// lacks memory or registrations tries again by itself, as during a shortage.
     ///
     /// # Errors
     /// [`Error::Closed`] if no listener and no relay has this key, or the base is closed; a system error if the

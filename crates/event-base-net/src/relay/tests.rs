@@ -325,6 +325,34 @@ fn a_listener_that_cannot_be_watched_again_is_tried_again() {
 }
 
 #[test]
+fn a_listener_that_cannot_be_watched_when_it_is_resumed_is_tried_again() {
+    let mut bed = Bed::new();
+    let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
+    let listener = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
+    let address = socket::address(&listener).expect("it is bound");
+    let options = ListenOptions { paused: true, ..ListenOptions::default() };
+    let key = bed.net.listen(listener, options).expect("it can be watched");
+    let _client = socket::connect(&address).expect("it listens");
+    for errno in [Errno::ENOSPC, Errno::ENOSPC, Errno::ENOMEM] {
+        faults::inject(Call::Register, errno);
+    }
+    assert_eq!(bed.net.resume(key), Ok(()));
+    let mut seen = Vec::new();
+    while !matches!(seen.last(), Some(Completion::Accepted { .. })) {
+        seen.extend(bed.pass());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(faults::left(), 0);
+    match seen.as_slice() {
+        // The shortage is reported once.
+        [Completion::AcceptFailed { key: of, retry_after: Some(_), .. }, Completion::Accepted { .. }] => {
+            assert_eq!(*of, key);
+        }
+        other => panic!("unexpected: {other:?}"),
+    }
+}
+
+#[test]
 fn the_earlier_of_two_delays_ends_first() {
     let mut bed = Bed::new();
     let limit = Some(RateLimit { rate: 1, burst: 1 });
