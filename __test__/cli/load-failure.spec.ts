@@ -53,14 +53,29 @@ test('without the addon --help and --version work', () => {
   }
 })
 
-test('a damaged addon is described in one line', () => {
+/** The header of an ELF file for a processor that this one is not, with nothing behind it. */
+function elfForAnotherProcessor(): Buffer {
+  const file = Buffer.alloc(4096)
+  file.write('\x7fELF\x02\x01\x01', 'latin1')
+  // e_type: a shared object; e_machine: AArch64 or x86-64; e_version.
+  file.writeUInt16LE(3, 16)
+  file.writeUInt16LE(process.arch === 'arm64' ? 62 : 183, 18)
+  file.writeUInt32LE(1, 20)
+  return file
+}
+
+test.each([
+  ['damaged', Buffer.from('this is not an addon')],
+  ['empty', Buffer.alloc(0)],
+  ['foreign', elfForAnotherProcessor()],
+])('an addon that is %s is described in one line', (name, bytes) => {
   const place = installed()
-  const addon = join(place, 'damaged.node')
-  writeFileSync(addon, 'this is not an addon')
+  const addon = join(place, `${name}.node`)
+  writeFileSync(addon, bytes)
   const [status, out, err] = run(place, ['methods'], [], addon)
   expect([status, out]).toEqual([1, ''])
   expect(err).toMatch(
-    /^event-base: the native addon cannot be loaded: .*damaged\.node.*; the file is damaged or for another system: reinstall event-base\n$/,
+    /^event-base: the native addon cannot be loaded: .*(?:damaged|empty|foreign)\.node.*; the file is damaged or for another system: reinstall event-base\n$/,
   )
 })
 
@@ -101,6 +116,22 @@ test.each([
   [
     [missing, 'Native binding package version mismatch, expected 1 but got 2'],
     /mismatch.*; reinstall event-base$/,
+  ],
+  [
+    [missing, "Module did not self-register: '/a.node'"],
+    /did not self-register.*; the file is damaged or for another system/,
+  ],
+  [
+    [missing, '/a.node: object file has no loadable segments'],
+    /no loadable segments; the file is damaged or for another system/,
+  ],
+  [
+    [missing, '/home/elf/GLIBC/a.node: cannot open shared object file: Permission denied'],
+    /Permission denied; make the file readable$/,
+  ],
+  [
+    [missing, 'liba.so: cannot open shared object file: No such file or directory'],
+    /liba\.so.*; install this library, which the addon needs$/,
   ],
   [[missing, 'something new\nwith details'], /^the native addon cannot be loaded: something new$/],
   [[missing, missing], /is not installed/],

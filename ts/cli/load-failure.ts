@@ -10,19 +10,29 @@ function messages(error: unknown): string[] {
   return found
 }
 
-/** The remedies, by patterns of the reason's message. */
+const DAMAGED = 'the file is damaged or for another system: reinstall event-base'
+
+/**
+ * The remedies, by patterns of the reason's message. A message contains the path of the file, so a pattern has more
+ * than a word that can be a folder's name.
+ */
 const REMEDIES: readonly (readonly [RegExp, string])[] = [
   [/addons is disabled/, 'run node without --no-addons, or with --allow-addons beside --permission'],
   // This is the message of Node's permission model.
   [/has been restricted/, 'run node with --allow-fs-read for the folder of event-base'],
   [
-    /GLIBC/,
+    /version `GLIBC/,
     'the C library of this system is older than the addon needs: update the system, or build from source',
   ],
-  [/ELF|Mach-O|too short|not a valid/i, 'the file is damaged or for another system: reinstall event-base'],
+  // glibc, macOS, musl, and Node for a library that is not an addon.
+  [/: (?:(?:invalid|wrong) )?ELF |: file too short|: object file |undefined symbol/, DAMAGED],
+  [/mach-o file|Exec format error|not a valid|did not self-register/i, DAMAGED],
+  // glibc skips a file for another processor, and then reports that it does not exist.
+  [/\.node: cannot open shared object file: No such file/, DAMAGED],
+  [/cannot open shared object file: No such file/, 'install this library, which the addon needs'],
   [/Unsupported (?:OS|architecture)/, 'there is no addon for this platform: build it from source'],
   [/version mismatch/, 'reinstall event-base'],
-  [/permission denied/i, 'make the file readable'],
+  [/: permission denied/i, 'make the file readable'],
 ]
 
 /**
