@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, test } from 'vitest'
 
-import { parseCargoTest } from '../../scripts/lib/cargo-test.js'
+import { parseCargoTest, unmatchedNames } from '../../scripts/lib/cargo-test.js'
 import { failureLines } from '../../scripts/lib/failures.js'
 import { closingLine, isGreen, sum, type TestResult } from '../../scripts/lib/results.js'
 import { root } from '../../scripts/lib/run.js'
@@ -53,6 +53,16 @@ describe('the output of cargo test', () => {
       { name: 'crates/event-base/src/lib.rs - Base (line 12)', outcome: 'passed' },
     ])
   })
+})
+
+test('a name in the arguments of cargo test that no test has is found', () => {
+  const results: TestResult[] = [
+    { name: 'waking::a_sleeping_loop', outcome: 'passed' },
+    { name: 'two_threads', outcome: 'passed' },
+  ]
+  const args = ['--test=rules', '--', 'waking::', 'two_threads', 'three_threads', '--skip=sharing::']
+  expect(unmatchedNames(args, results)).toEqual(['three_threads'])
+  expect(unmatchedNames(['--package=event-base', 'waking'], results)).toEqual([])
 })
 
 describe('a failure of cargo test', () => {

@@ -55,6 +55,16 @@ export function parseCargoTest(output: string, stdout: string = output): Report 
 }
 
 /**
+ * The names of tests in the arguments of `cargo test`, behind `--`, that no result has. A test that was renamed does not
+ * run any more, which `cargo test` does not report.
+ */
+export function unmatchedNames(args: readonly string[], results: readonly TestResult[]): string[] {
+  const separator = args.indexOf('--')
+  const names = separator < 0 ? [] : args.slice(separator + 1).filter((arg) => !arg.startsWith('-'))
+  return names.filter((name) => !results.some((result) => result.name.includes(name)))
+}
+
+/**
  * Runs `cargo test` over the workspace's default members, all test binaries even after a failure.
  * A failed build or a test binary that dies counts as one failure, because it has no summary line.
  *
