@@ -38,6 +38,11 @@ test('every named test exists', () => {
   expect(tests.filter((name) => !exists(name))).toEqual([])
   const files = named.filter((name) => name.endsWith('.ts'))
   expect(files.filter((file) => !existsSync(join(root, file)))).toEqual([])
+  // A spec may be named with the title of one of its tests: `a.spec.ts` (`a title`).
+  const titles = [...read(FILE).matchAll(/`(__test__[^`]+)` \(`([^`]+)`\)/g)]
+  expect(titles.length).toBeGreaterThan(10)
+  const missing = titles.filter(([, file = '', title = '']) => !read(file).includes(`('${title}',`))
+  expect(missing.map(([text]) => text)).toEqual([])
 })
 
 test('every known weakness has a verdict, and every fixed one a test', () => {
