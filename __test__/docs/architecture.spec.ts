@@ -38,6 +38,17 @@ test('every folder of the map exists', () => {
   expect(folders.filter((folder) => !isFolder(folder))).toEqual([])
 })
 
+test('every named source exists', () => {
+  const folders = ['ts', 'scripts', 'examples', 'bench', 'docs', 'crates', '__test__']
+  const files = folders.flatMap((folder) => filesBelow(folder, ''))
+  const named = [...text.matchAll(/`([\w./-]+\.(?:rs|ts|mjs|json))`/g)].map(([, name = '']) => name)
+  expect(named.length).toBeGreaterThan(30)
+  const exists = (name: string): boolean =>
+    statSync(join(root, name), { throwIfNoEntry: false }) !== undefined ||
+    files.some((file) => file.endsWith(`/${name}`))
+  expect(named.filter((name) => !exists(name))).toEqual([])
+})
+
 /**
  * The modules of a crate and their dependencies against `lines`: each of them names modules, which use modules of lower
  * lines only, and of their own one if `sameLine`.
