@@ -637,9 +637,9 @@ export class EventBase {
     core.named.clear()
     core.kept.clear()
     core.finalizers.clear()
-    unshareSignals(core)
     core.watchers.clear()
     callAll('Parts of the base failed to close', [
+      () => unshareSignals(core),
       () => native.baseClose(core.handle),
       ...[...core.waiting].map((notify) => () => notify(closedError('base'))),
       () => publishBase(this, 'closed'),

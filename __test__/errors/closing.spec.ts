@@ -111,3 +111,21 @@ it('a stream whose descriptor was closed by the program closes its Duplex', asyn
   expect(duplex.destroyed).toBe(true)
   expect(stream.closed).toBe(true)
 })
+
+it('a base closes completely if a listener of the process throws', async () => {
+  const base = new EventBase()
+  base.newSignal('SIGCHLD', () => {})
+  const [near, far] = socket.pair()
+  onTestFinished(() => socket.close(far))
+  void new BufferEvent(base, near)
+  const running = base.run()
+  const failure = new Error('a failing listener')
+  const listener = (): never => {
+    throw failure
+  }
+  process.prependOnceListener('removeListener', listener)
+  onTestFinished(() => void process.off('removeListener', listener))
+  expect(thrownBy(() => base.close())).toBe(failure)
+  expect(await running).toBe(LoopResult.STOPPED)
+  expect(socket.read(far, Buffer.alloc(1))).toBe(0)
+})
