@@ -88,14 +88,8 @@ export class Watch implements AsyncIterableIterator<number, undefined> {
     if (this.#done) return Promise.resolve({ done: true, value: undefined })
     return new Promise((resolve, reject) => {
       this.#calls.push({ resolve, reject })
-      try {
-        if (!this.#isEdge) this.#event.add()
-        else if (this.#seen !== 0) this.#answer()
-      } catch (error) {
-        this.#calls.pop()
-        this.#end()
-        reject(error as Error)
-      }
+      if (!this.#isEdge) this.#add()
+      else if (this.#seen !== 0) this.#answer()
     })
   }
 
@@ -112,7 +106,16 @@ export class Watch implements AsyncIterableIterator<number, undefined> {
   #onReady(result: number): void {
     this.#seen |= result
     if (this.#calls.length > 0) this.#answer()
-    if (!this.#isEdge && this.#calls.length > 0 && !this.#done) this.#event.add()
+    if (!this.#isEdge && this.#calls.length > 0) this.#add()
+  }
+
+  /** Watches the descriptor until it is ready. A failure rejects the pending calls of `next`. */
+  #add(): void {
+    try {
+      this.#event.add()
+    } catch (error) {
+      this.#fail(error)
+    }
   }
 
   #answer(): void {

@@ -187,6 +187,21 @@ describe('watch() refuses', () => {
     base.close()
   })
 
+  it('a descriptor that is closed between two calls of next() that are pending', async () => {
+    const base = openBase()
+    const [left, right] = openPair()
+    base.newEvent(left, EV.READ, () => close(left)).add()
+    const watching = base.watch(left, EV.READ)
+    const [first, second, third] = [watching.next(), watching.next(), watching.next()].map((call) =>
+      call.catch((error: unknown) => asSystemError(error).code),
+    )
+    writeText(right, 'x')
+    base.dispatch()
+    expect(await first).toEqual({ done: false, value: EV.READ })
+    expect([await second, await third]).toEqual(['EBADF', 'EBADF'])
+    expect(await watching.next()).toEqual({ done: true, value: undefined })
+  })
+
   it('an abort signal that was aborted', () => {
     const reason = new Error('too early')
     const signal = AbortSignal.abort(reason)
