@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { EV } from '../../index.js'
 import { BEV, BufferEvent, socket } from '../../net.js'
 import { readText, openPair, writeText } from '../support/descriptors.js'
-import { refusal, rejectionOf } from '../support/errors.js'
+import { codeOf, refusal, rejectionOf } from '../support/errors.js'
 import {
   anyPort,
   baseOn,
@@ -151,4 +151,21 @@ test('settings can be read', () => {
   other.close()
   expect(one.partner).toBeUndefined()
   one.close()
+})
+
+test('the connection is closed if the base is closed before BufferEvent.connect() settles', async () => {
+  const base = baseOn()
+  const listening = socket.listen(anyPort)
+  const before = openDescriptors()
+  const attempt = BufferEvent.connect(base, { host: LOOPBACK, port: portOf(socket.address(listening)) })
+  // The blocking loop connects, and no promise settles before it has returned.
+  base.dispatch()
+  const server = socket.accept(listening)
+  expect(server).toBeGreaterThan(-1)
+  base.close()
+  expect(codeOf(await rejectionOf(attempt))).toBe('ERR_EVENT_CLOSED')
+  expect(socket.read(server, Buffer.alloc(1))).toBe(0)
+  socket.close(server)
+  expect(openDescriptors()).toBeLessThan(before)
+  socket.close(listening)
 })

@@ -116,7 +116,10 @@ export class BufferEvent extends BufferEventSettings {
     const given = checkOptions(options)
     const stream = new BufferEvent(base, -1, given)
     try {
-      stream.setFd(await connect(base, target, given))
+      const fd = await connect(base, target, given)
+      // A blocking loop can connect, and the base be closed after it, before the promise settles.
+      if (stream.closed) native.socketClose(fd)
+      stream.setFd(fd)
       return stream
     } catch (error) {
       stream.close()
