@@ -207,6 +207,15 @@ describe('bytes whose memory was transferred while they were in the queue', () =
     expect(refusal(() => queue.read())).toBe('ERR_OUT_OF_RANGE')
     expect(String(queue.read())).toBe('rest')
   })
+
+  test('are not replaced by bytes that are added from the same memory', () => {
+    const memory = Reflect.construct(ArrayBuffer, [8, { maxByteLength: 8 }]) as ArrayBuffer
+    const queue = new ByteQueue().append(new Uint8Array(memory, 4))
+    ;(memory as unknown as { resize(length: number): void }).resize(4)
+    queue.append(new Uint8Array(memory).fill(97))
+    expect(refusal(() => queue.read())).toBe('ERR_OUT_OF_RANGE')
+    expect(String(queue.read())).toBe('aaaa')
+  })
 })
 
 test('invalid arguments are refused', () => {

@@ -42,19 +42,33 @@ test.each(ways)('memory from %s holds no byte of another stream and is not used 
   expect(String(second.read())).toBe('the secret')
 })
 
-test('memory of a large read holds no byte of another stream and is not used by one', () => {
+test.each([
+  ['a large read', 12_000],
+  ['a read of the maximum size', 16_384],
+])('memory of %s holds no byte of another stream and is not used by one', (_name, size) => {
   const base = openBase()
   const streams = [1, 2, 3].map((fill) => {
     const [near, far] = openPair()
-    socket.write(far, Buffer.alloc(12_000, fill))
-    return new BufferEvent(base, near, { closeOnFree: false }).enable(EV.READ)
+    socket.write(far, Buffer.alloc(size, fill))
+    return new BufferEvent(base, near, { closeOnFree: false, maxSingleRead: 16_384 }).enable(EV.READ)
   })
   base.loop(LoopFlag.NONBLOCK)
   const sent = sendAway(streams[0]?.input.shift() as Buffer)
-  expect(sent.equals(Buffer.alloc(12_000, 1))).toBe(true)
+  expect(sent.equals(Buffer.alloc(size, 1))).toBe(true)
   for (const [index, stream] of streams.slice(1).entries()) {
-    expect(stream.read()?.equals(Buffer.alloc(12_000, index + 2))).toBe(true)
+    expect(stream.read()?.equals(Buffer.alloc(size, index + 2))).toBe(true)
   }
+})
+
+test('memory of bytes that were received by several reads holds these bytes alone', () => {
+  const base = openBase()
+  const [near, far] = openPair()
+  const stream = new BufferEvent(base, near, { closeOnFree: false }).enable(EV.READ)
+  for (const text of ['one ', 'two ']) {
+    writeText(far, text)
+    base.loop(LoopFlag.NONBLOCK)
+  }
+  expect(String(sendAway(stream.read() as Buffer))).toBe('one two ')
 })
 
 test('the rest of the input remains when the memory of a line is transferred', () => {
