@@ -253,6 +253,24 @@ describe('failures', () => {
     expect(duplex.bufferEvent.closed).toBe(true)
   })
 
+  test.each([
+    ['without a reason reports the failure of the close', undefined, 'EBADF'],
+    ['with a reason reports the reason', Object.assign(new Error('given up'), { code: 'EGIVEN' }), 'EGIVEN'],
+  ])(
+    'destroying it when its descriptor is closed already, %s, also to the write in progress',
+    async (_name, reason, code) => {
+      const [near, far] = socket.pair()
+      onTestFinished(() => socket.close(far))
+      const duplex = new BufferEvent(baseOn(), near).toDuplex()
+      const failed = once(duplex, 'error')
+      const written = new Promise((resolve) => void duplex.write(Buffer.alloc(2 ** 22), resolve))
+      socket.close(near)
+      duplex.destroy(reason)
+      expect(await written).toMatchObject({ code })
+      expect((await failed)[0]).toMatchObject({ code })
+    },
+  )
+
   test('closing the buffer event or the base destroys it', async () => {
     const base = baseOn()
     const duplexes = [0, 1].map(() => {

@@ -245,16 +245,16 @@ export class BufferEventDuplex extends Duplex {
     clearTimeout(this.#idle)
     this.#presence.release(this)
     this.#flow.onClose = undefined
+    let failure = error
     try {
       this.#stream.close()
-    } catch (failure) {
-      done(error ?? (failure as Error))
-      return
+    } catch (reason) {
+      failure ??= reason as Error
     }
     const written = this.#written
     this.#written = undefined
-    written?.(error ?? closedError('stream'))
-    done(error)
+    written?.(failure ?? closedError('stream'))
+    done(failure)
   }
 
   /** Pushes received bytes as long as the stream accepts them. */
