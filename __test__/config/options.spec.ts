@@ -171,3 +171,37 @@ test.each(cases)('%s reads no option from a prototype', async (_name, values, ca
   await call(base, Object.create(prototype, Object.getOwnPropertyDescriptors(own)) as never)
   expect(reads).toEqual([])
 })
+
+test.each(cases)('%s reads no option from Object.prototype', async (_name, values, call) => {
+  const base = openBase()
+  const required = ['host', 'port', 'rate', 'read', 'write']
+  const own = Object.fromEntries(Object.entries(values).filter(([name]) => required.includes(name)))
+  const names = Object.keys(values).filter((name) => !required.includes(name))
+  const reads: string[] = []
+  for (const name of names) {
+    Object.defineProperty(Object.prototype, name, { configurable: true, get: () => void reads.push(name) })
+  }
+  try {
+    await call(base, own as never)
+  } finally {
+    for (const name of names) Reflect.deleteProperty(Object.prototype, name)
+  }
+  expect(reads).toEqual([])
+})
+
+test('a call without options reads none from Object.prototype', () => {
+  const base = openBase()
+  const reads: string[] = []
+  const names = ['persist', 'priority', 'limit', 'group', 'prefix', 'transfer', 'idleTimeout', 'closeOnFree']
+  for (const name of names) {
+    Object.defineProperty(Object.prototype, name, { configurable: true, get: () => void reads.push(name) })
+  }
+  try {
+    base.newTimer(never)
+    startRelay(base, undefined as never)
+    new BufferEvent(base, -1).close()
+  } finally {
+    for (const name of names) Reflect.deleteProperty(Object.prototype, name)
+  }
+  expect(reads).toEqual([])
+})

@@ -213,7 +213,7 @@ describe('bytes whose memory was transferred while they were in the queue', () =
     const queue = new ByteQueue().append(new Uint8Array(memory, 4))
     ;(memory as unknown as { resize(length: number): void }).resize(4)
     queue.append(new Uint8Array(memory).fill(97))
-    expect(refusal(() => queue.read())).toBe('ERR_OUT_OF_RANGE')
+    expect(refusal(() => queue.read(4))).toBe('ERR_OUT_OF_RANGE')
     expect(String(queue.read())).toBe('aaaa')
   })
 })

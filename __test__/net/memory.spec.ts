@@ -7,6 +7,7 @@ import { EV, LoopFlag } from '../../index.js'
 import { BufferEvent, socket, type ByteQueue } from '../../net.js'
 import { openBase } from '../support/base.js'
 import { openPair, writeText } from '../support/descriptors.js'
+import { refusal } from '../support/errors.js'
 import { running, until } from './support.js'
 
 /** Sends bytes to another thread with their memory, and returns all of the memory that it got. */
@@ -128,4 +129,16 @@ test('nothing is written if the memory of a chunk of the output was transferred'
   base.loop(LoopFlag.NONBLOCK)
   expect(failures).toEqual(['ERR_OUT_OF_RANGE'])
   expect(socket.read(far, Buffer.alloc(100))).toBe(-1)
+})
+
+test('reading resumes when bytes that fill the input are lost', () => {
+  const base = openBase()
+  const [near, far] = openPair()
+  const stream = new BufferEvent(base, near, { closeOnFree: false, readHigh: 4 }).enable(EV.READ)
+  writeText(far, 'lostmore')
+  base.loop(LoopFlag.NONBLOCK)
+  sendAway(stream.input.peek() as Buffer)
+  expect(refusal(() => stream.read())).toBe('ERR_OUT_OF_RANGE')
+  base.loop(LoopFlag.NONBLOCK)
+  expect(String(stream.read())).toBe('more')
 })

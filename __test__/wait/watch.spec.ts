@@ -180,7 +180,11 @@ describe('watch() refuses', () => {
     const base = openBase()
     const [left] = openPair()
     close(left)
-    expect(() => base.watch(left, EV.READ | EV.ET)).toThrow(expect.objectContaining({ code: 'EBADF' }))
+    const { signal } = new AbortController()
+    expect(() => base.watch(left, EV.READ | EV.ET, { signal })).toThrow(
+      expect.objectContaining({ code: 'EBADF' }),
+    )
+    expect(getEventListeners(signal, 'abort')).toEqual([])
     const watching = base.watch(left, EV.READ)
     expect(asSystemError(await rejectionOf(watching.next())).code).toBe('EBADF')
     expect(await watching.next()).toEqual({ done: true, value: undefined })
