@@ -123,7 +123,7 @@ it('a base closes completely if a listener of the process throws', async () => {
   const listener = (): never => {
     throw failure
   }
-  process.prependOnceListener('removeListener', listener)
+  process.on('removeListener', listener)
   onTestFinished(() => void process.off('removeListener', listener))
   expect(thrownBy(() => base.close())).toBe(failure)
   expect(await running).toBe(LoopResult.STOPPED)
