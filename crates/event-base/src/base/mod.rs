@@ -8,8 +8,8 @@
 //! - [`Report`]: statistics, messages for the log, debug mode.
 //!
 //! Rules:
-//! - Methods of [`Inner`] take `&mut self`, so they can be called only while the lock is held. Only the public
-//!   functions of [`Base`] lock, each once, through [`Base::with`].
+//! - Methods of [`Inner`] take `&mut self`, so they can be called only while the lock is held. Only
+//!   functions of [`Base`] lock, nearly all through [`Base::with`].
 //! - No user code runs under the lock.
 //! - A wait that can sleep runs without the lock, on a waiter that was taken out of the backend.
 //! - The thread that waits is woken only if it sleeps: see `kernel/wake.rs`.

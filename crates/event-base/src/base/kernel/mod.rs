@@ -25,7 +25,7 @@ pub(super) struct Kernel {
     /// `None` once the base is closed and no loop runs any more.
     backend: Option<Backend>,
     /// Shared with the caller that writes to it after it released the lock. A base without locks has none until
-    /// a host needs one.
+    /// a host or a signal event needs one.
     notifier: Option<Arc<Notifier>>,
     host: Host,
 }

@@ -16,7 +16,8 @@ impl Base {
     /// What was pending at the fork is pending in both processes, and what was active is active in both. A loop
     /// that another thread ran ended with that thread, which a fork does not copy; one that this thread runs
     /// continues. [`descriptor`](Self::descriptor) keeps its number, unless a thread was waiting on it at the
-    /// fork or a [`HostWait`](crate::HostWait) was not returned, and [`descriptor_epoch`](Self::descriptor_epoch) changes.
+    /// fork or a [`HostWait`](crate::HostWait) was not returned, and [`descriptor_epoch`](Self::descriptor_epoch)
+    /// changes.
     ///
     /// In a process that was not forked it does the same; only a host has to register the descriptor again.
     ///
