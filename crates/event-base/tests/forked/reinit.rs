@@ -6,7 +6,7 @@ use event_base::{
     Base, BaseFlags, Config, Error, EventSpec, LoopFlags, LoopResult, Step, Wait, What, supported_methods,
 };
 
-use crate::support::{POLL, WAIT, drain, fd, ms, open_descriptors, pair, run, run_watched};
+use crate::support::{POLL, WAIT, drain, fd, ms, next_event, only, open_descriptors, pair, run, run_watched};
 use crate::{Child, in_child, one_at_a_time};
 
 #[test]
@@ -82,11 +82,8 @@ fn a_descriptor_that_the_child_closed_does_not_make_reinit_fail() {
 fn reinit_works_on_every_backend() {
     let _turn = one_at_a_time();
     let with_changelist = |config: Config| config.set_flags(BaseFlags::EPOLL_USE_CHANGELIST);
-    let without = |kept: &str| {
-        let others = supported_methods().into_iter().filter(|name| *name != kept);
-        others.fold(Config::new(), |config, name| config.avoid_method(name))
-    };
-    let configs = supported_methods().into_iter().map(without).chain([with_changelist(Config::new())]);
+    let configs = supported_methods().into_iter().map(|name| only(Config::new(), name));
+    let configs = configs.chain([with_changelist(Config::new())]);
     for config in configs {
         let base = Base::with_config(&config).unwrap();
         let method = base.method().unwrap();
@@ -129,6 +126,30 @@ fn reinit_works_on_every_backend() {
         drain(&reader);
         writer.write_all(b"y").unwrap();
         assert_eq!(run(&base, POLL).1, [(event, What::READ)], "{method}");
+    }
+}
+
+/// The thread that makes the wait does not exist in the child.
+#[test]
+fn a_wait_from_before_the_fork_is_refused_and_does_not_stop_the_child() {
+    let _turn = one_at_a_time();
+    for name in supported_methods() {
+        let base = Base::with_config(&only(Config::new(), name)).unwrap();
+        let (reader, mut writer) = pair();
+        let event = base.create_and_add(EventSpec::io(fd(&reader), What::READ), None).unwrap();
+        base.enter(WAIT).unwrap();
+        let wait = base.start_wait().unwrap();
+        in_child(|| {
+            base.reinit().unwrap();
+            let own = base.start_wait().unwrap();
+            assert_eq!(base.finish_wait(wait), Err(Error::Closed), "{name}");
+            assert_eq!(base.start_wait().err(), Some(Error::Reentrant), "{name}: its own wait is still away");
+            base.finish_wait(own).unwrap();
+            writer.write_all(b"x").unwrap();
+            assert_eq!(next_event(&base, Wait::Never).id, event, "{name}");
+            base.leave();
+        });
+        base.close().unwrap();
     }
 }
 

@@ -63,6 +63,26 @@ fn activation_promotes_an_event_activated_for_later() {
 }
 
 #[test]
+fn deferring_an_active_event_again_does_not_count_as_another_deferral() {
+    let bed = Bed::new();
+    let (first, repeated, last) = (bed.user(), bed.user(), bed.user());
+    bed.base.activate(first, What::READ).unwrap();
+    let mut trace = vec![];
+    bed.base
+        .run(ONE_PASS, |base, ready| {
+            trace.push(ready.id);
+            if ready.id == first {
+                for _ in 0..100 {
+                    base.defer(repeated, What::READ).unwrap();
+                }
+                base.defer(last, What::READ).unwrap();
+            }
+        })
+        .unwrap();
+    assert_eq!(trace, [first, repeated, last]);
+}
+
+#[test]
 fn results_add_up_until_the_event_is_dispatched() {
     let bed = Bed::new();
     let event = bed.user();
