@@ -4,7 +4,14 @@ import { join } from 'node:path'
 
 import { expect, onTestFinished, test } from 'vitest'
 
-import { proxy, socket, type TcpProxy, type ProxyOptions, type ProxyProblem } from '../../net.js'
+import {
+  proxy,
+  socket,
+  type ProxyOptions,
+  type ProxyProblem,
+  type TcpProxy,
+  type Upstream,
+} from '../../net.js'
 import {
   anyPort,
   closedPort,
@@ -82,6 +89,21 @@ test('a host name is an upstream with all its addresses', async () => {
   client.end('over a name')
   expect(String(await drain(client))).toBe('over a name')
   expect(running.stats.upstreams[0]).toMatchObject({ name: `localhost:${port}`, connected: 1, refused: 0 })
+})
+
+test('an upstream whose path is undefined has a host and a port', async () => {
+  const { port } = await echo()
+  const upstream = { host: LOOPBACK, port, path: undefined } as unknown as Upstream
+  const running = await started({ upstream })
+  expect(running.stats.upstreams).toMatchObject([{ name: `${LOOPBACK}:${port}` }])
+})
+
+test('the length of a list of upstreams is checked before its elements', async () => {
+  const upstream: Upstream[] = Array.from({ length: 1025 })
+  await expect(proxy({ listen: anyPort, upstream })).rejects.toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
+  await expect(proxy({ listen: anyPort, upstream: upstream.slice(1) })).rejects.toMatchObject({
+    code: 'ERR_INVALID_ARG_TYPE',
+  })
 })
 
 test('failed connects and an upstream that is passed over are reported', async () => {

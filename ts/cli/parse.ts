@@ -4,7 +4,7 @@ import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 
 import type { SocketAddress, Target } from '../net/address.js'
-import { upstreamName, type ProxyOptions, type Upstream } from '../net/proxy-options.js'
+import { formatHostAndPort, type ProxyOptions, type Upstream } from '../net/proxy-options.js'
 import { UsageError } from './usage.js'
 
 /** A host and a port, a path, or a descriptor. */
@@ -125,5 +125,5 @@ export function parseProtocol(option: string, text: string): 1 | 2 {
 export function formatWhere(where: Where | SocketAddress): string {
   if ('fd' in where) return `fd:${where.fd}`
   if ('path' in where) return `unix:${where.path.replace('\0', '@')}`
-  return upstreamName(where)
+  return formatHostAndPort(where)
 }

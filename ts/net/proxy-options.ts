@@ -12,7 +12,7 @@ import {
   outOfRange,
   ownProperties,
 } from '../validate.js'
-import { checkNumericTarget, checkTarget, type Target } from './address.js'
+import { checkNumericTarget, checkTarget, type HostAndPort, type Target } from './address.js'
 import { checkBindOptions } from './bind.js'
 import { adopt, type InheritedListener } from './listener.js'
 import type { ProxyProblem } from './proxy-problem.js'
@@ -113,28 +113,33 @@ const CONNECT_TIMEOUT = 10_000
 /** The default of `lookupInterval`, in milliseconds. */
 const LOOKUP_INTERVAL = 30_000
 const MOST_THREADS = 1024
+const MOST_UPSTREAMS = 1024
 const MOST_WEIGHT = 256
 /** The value that means no limit in the native layer. */
 const UNLIMITED = Object.freeze({ rate: 0, burst: 0 })
 
-/** The name of an upstream in statistics and problems: `host:port`, `[IPv6]:port`, or the path. */
-export function upstreamName(upstream: Upstream): string {
-  if ('path' in upstream) return upstream.path
-  const { host, port } = upstream
+/** Formats a host and a port: `host:port`, or `[IPv6]:port`. */
+export function formatHostAndPort({ host, port }: HostAndPort): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/** The name of an upstream in statistics and problems: `host:port`, `[IPv6]:port`, or the path. */
+function upstreamName({ hostOrPath, port }: NativeUpstream['target']): string {
+  return port < 0 ? hostOrPath : formatHostAndPort({ host: hostOrPath, port })
 }
 
 /** Checks a list of upstreams. */
 export function checkUpstreams(name: string, list: Upstream | readonly Upstream[]): NativeUpstream[] {
   const all = Array.isArray(list) ? (list as readonly Upstream[]) : [list as Upstream]
   if (all.length === 0) throw outOfRange(name, 'at least one upstream', 'none')
+  if (all.length > MOST_UPSTREAMS) throw outOfRange(name, `at most ${MOST_UPSTREAMS} upstreams`, all.length)
   const checked = all.map((one, index) => {
     const each = all.length === 1 ? name : `${name}[${index}]`
     const upstream = checkObject(each, one)
     const target = checkTarget(each, upstream)
     if (target.hostOrPath === '') throw outOfRange(`${each}.host`, 'an address or a name', target.hostOrPath)
     const weight = checkInteger(`${each}.weight`, upstream.weight ?? 1, 1, MOST_WEIGHT)
-    return { target, weight, name: upstreamName(upstream) }
+    return { target, weight, name: upstreamName(target) }
   })
   const names = checked.map((upstream) => upstream.name)
   const twice = names.find((one, index) => names.indexOf(one) !== index)
