@@ -231,3 +231,23 @@ impl Listener {
         let _ = base.free(self.timer);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registration_that_no_longer_exists_is_made_again() {
+        let base = Base::new().unwrap();
+        let any = Address::internet("127.0.0.1", 0).unwrap();
+        let fd = socket::listen(&any, &socket::BindOptions::default()).unwrap();
+        let key = SourceKey::from_bits(1 << 24).unwrap();
+        let mut listener = Listener::new(&base, key, fd, ListenOptions::default()).unwrap();
+        // The engine drops a registration that the kernel refuses during a poll, and reports it as readiness.
+        base.del(listener.read).unwrap();
+        assert!(listener.ready(Role::Read(0)));
+        assert!(matches!(listener.step(&base), Step::Over));
+        assert!(!base.pending(listener.read, What::READ).unwrap().is_empty());
+        listener.close(&base);
+    }
+}

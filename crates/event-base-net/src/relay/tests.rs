@@ -66,6 +66,37 @@ impl Bed {
         panic!("the relay does not end");
     }
 
+    /// A listener, and a connection that waits for it.
+    fn listener_with_client(&mut self, options: ListenOptions) -> (SourceKey, OwnedFd) {
+        let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
+        let listener = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
+        let address = socket::address(&listener).expect("it is bound");
+        let key = self.net.listen(listener, options).expect("it can be watched");
+        (key, socket::connect(&address).expect("it listens"))
+    }
+
+    /// Runs passes until the listener accepts, which it does after all injected failures. They are reported once.
+    #[track_caller]
+    fn assert_accepts_after_a_shortage(&mut self, listener: SourceKey) {
+        let mut seen = Vec::new();
+        for _ in 0..10_000 {
+            seen.extend(self.pass());
+            if matches!(seen.last(), Some(Completion::Accepted { .. })) {
+                break;
+            }
+            let is_dead = matches!(seen.last(), Some(Completion::AcceptFailed { retry_after: None, .. }));
+            assert!(!is_dead, "{seen:?}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(faults::left(), 0);
+        match seen.as_slice() {
+            [Completion::AcceptFailed { key, retry_after: Some(_), .. }, Completion::Accepted { .. }] => {
+                assert_eq!(*key, listener);
+            }
+            other => panic!("unexpected: {other:?}"),
+        }
+    }
+
     fn is_running(&self, key: SourceKey) -> bool {
         self.net.stats(key).is_ok()
     }
@@ -202,6 +233,28 @@ fn a_lack_of_memory_that_lasts_ends_the_relay() {
 }
 
 #[test]
+fn a_success_between_two_lacks_of_memory_starts_their_count_again() {
+    for call in [Call::Send, Call::Receive] {
+        let mut bed = Bed::new();
+        let (key, client, server) = bed.relay(with(Transfer::Copy));
+        for _ in 0..2 {
+            for _ in 0..20 {
+                faults::inject(call, Errno::ENOBUFS);
+            }
+            send(&client, b"held");
+            assert!(bed.pass().is_empty());
+            while faults::left() > 0 {
+                assert_eq!(received(&server), b"");
+                assert!(bed.dispatch(key, Role::Alarm, What::TIMEOUT).is_none());
+            }
+            assert!(bed.dispatch(key, Role::Alarm, What::TIMEOUT).is_none());
+            assert_eq!(received(&server), b"held");
+        }
+        assert!(bed.is_running(key));
+    }
+}
+
+#[test]
 fn a_write_that_fails_ends_both_ends_with_its_error() {
     for (transfer, call) in [(Transfer::Copy, Call::Send), (Transfer::Splice, Call::DrainPipe)] {
         if call == Call::DrainPipe && !cfg!(target_os = "linux") {
@@ -301,55 +354,23 @@ fn a_relay_that_cannot_be_watched_ends_alone() {
 #[test]
 fn a_listener_that_cannot_be_watched_again_is_tried_again() {
     let mut bed = Bed::new();
-    let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
-    let listener = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
-    let address = socket::address(&listener).expect("it is bound");
-    let key = bed.net.listen(listener, ListenOptions::default()).expect("it can be watched");
-    let _client = socket::connect(&address).expect("it listens");
+    let (key, _client) = bed.listener_with_client(ListenOptions::default());
     faults::inject(Call::Accept, Errno::EMFILE);
     for errno in [Errno::ENOSPC, Errno::ENOMEM] {
         faults::inject(Call::Register, errno);
     }
-    let mut seen = Vec::new();
-    while !matches!(seen.last(), Some(Completion::Accepted { .. })) {
-        seen.extend(bed.pass());
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    assert_eq!(faults::left(), 0);
-    match seen.as_slice() {
-        [Completion::AcceptFailed { key: of, retry_after: Some(_), .. }, Completion::Accepted { .. }] => {
-            assert_eq!(*of, key);
-        }
-        other => panic!("unexpected: {other:?}"),
-    }
+    bed.assert_accepts_after_a_shortage(key);
 }
 
 #[test]
 fn a_listener_that_cannot_be_watched_when_it_is_resumed_is_tried_again() {
     let mut bed = Bed::new();
-    let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
-    let listener = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
-    let address = socket::address(&listener).expect("it is bound");
-    let options = ListenOptions { paused: true, ..ListenOptions::default() };
-    let key = bed.net.listen(listener, options).expect("it can be watched");
-    let _client = socket::connect(&address).expect("it listens");
+    let (key, _client) = bed.listener_with_client(ListenOptions { paused: true, ..ListenOptions::default() });
     for errno in [Errno::ENOSPC, Errno::ENOSPC, Errno::ENOMEM] {
         faults::inject(Call::Register, errno);
     }
     assert_eq!(bed.net.resume(key), Ok(()));
-    let mut seen = Vec::new();
-    while !matches!(seen.last(), Some(Completion::Accepted { .. })) {
-        seen.extend(bed.pass());
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    assert_eq!(faults::left(), 0);
-    match seen.as_slice() {
-        // The shortage is reported once.
-        [Completion::AcceptFailed { key: of, retry_after: Some(_), .. }, Completion::Accepted { .. }] => {
-            assert_eq!(*of, key);
-        }
-        other => panic!("unexpected: {other:?}"),
-    }
+    bed.assert_accepts_after_a_shortage(key);
 }
 
 #[test]
