@@ -35,6 +35,13 @@ function startRelay(base: EventBase, options: never): void {
   relay(base, a, b, options)
 }
 
+/** Defines a getter for each name on `target`. A getter records its name in `reads`. */
+function observeReads(target: object, names: readonly string[], reads: string[]): void {
+  for (const name of names) {
+    Object.defineProperty(target, name, { configurable: true, get: () => void reads.push(name) })
+  }
+}
+
 const bind = {
   backlog: 1,
   reusePort: false,
@@ -164,10 +171,7 @@ test.each(cases)('%s reads no option from a prototype', async (_name, values, ca
   const prototype = {}
   const required = ['host', 'port', 'rate', 'read', 'write']
   const own = Object.fromEntries(Object.entries(values).filter(([name]) => required.includes(name)))
-  for (const name of Object.keys(values)) {
-    const get = (): unknown => reads.push(name)
-    Object.defineProperty(prototype, name, { configurable: true, get })
-  }
+  observeReads(prototype, Object.keys(values), reads)
   await call(base, Object.create(prototype, Object.getOwnPropertyDescriptors(own)) as never)
   expect(reads).toEqual([])
 })
@@ -178,9 +182,7 @@ test.each(cases)('%s reads no option from Object.prototype', async (_name, value
   const own = Object.fromEntries(Object.entries(values).filter(([name]) => required.includes(name)))
   const names = Object.keys(values).filter((name) => !required.includes(name))
   const reads: string[] = []
-  for (const name of names) {
-    Object.defineProperty(Object.prototype, name, { configurable: true, get: () => void reads.push(name) })
-  }
+  observeReads(Object.prototype, names, reads)
   try {
     await call(base, own as never)
   } finally {
@@ -193,9 +195,7 @@ test('a call without options reads none from Object.prototype', () => {
   const base = openBase()
   const reads: string[] = []
   const names = ['persist', 'priority', 'limit', 'group', 'prefix', 'transfer', 'idleTimeout', 'closeOnFree']
-  for (const name of names) {
-    Object.defineProperty(Object.prototype, name, { configurable: true, get: () => void reads.push(name) })
-  }
+  observeReads(Object.prototype, names, reads)
   try {
     base.newTimer(never)
     startRelay(base, undefined as never)
