@@ -132,8 +132,7 @@ export class EventConfig {
   }
 
   /**
-   * Switches debug mode on (`event_enable_debug_mode`), as `EVENT_DEBUG_MODE` in the environment does. It enables
-   * checks that are too expensive for normal operation.
+   * Switches debug mode on (`event_enable_debug_mode`): checks that are too expensive for normal operation.
    *
    * - {@link Event.add} throws `ERR_EVENT_BLOCKING` for a socket, pipe or FIFO in blocking mode, which could block the
    *   loop. It accepts descriptors 0 to 2 and descriptors of other kinds.

@@ -44,10 +44,9 @@ describe('debug mode', () => {
     expect(addBlocking(openBase(new EventConfig().debug(false).setFlags(BaseFlag.IGNORE_ENV)))).toBe('added')
   })
 
-  it('is on with EVENT_DEBUG_MODE, unless the environment is ignored', () => {
-    process.env['EVENT_DEBUG_MODE'] = ''
-    expect(addBlocking(openBase())).toBe('ERR_EVENT_BLOCKING')
-    expect(addBlocking(openBase(new EventConfig().setFlags(BaseFlag.IGNORE_ENV)))).toBe('added')
+  it('is not switched on by EVENT_DEBUG_MODE, which libevent reads in its tests only', () => {
+    process.env['EVENT_DEBUG_MODE'] = '1'
+    expect(addBlocking(openBase())).toBe('added')
   })
 
   it.each(['loop', 'run'] as const)('changes nothing else under %s()', async (way) => {

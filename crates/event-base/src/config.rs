@@ -155,8 +155,8 @@ impl Config {
         if self.coarse && !precise { coarse_clock() } else { Arc::new(SystemClock) }
     }
 
-    /// Enables checks that are too expensive to be always on (`event_enable_debug_mode`). The variable
-    /// `EVENT_DEBUG_MODE`, set to any value, does the same, unless [`BaseFlags::IGNORE_ENV`] is set.
+    /// Enables checks that are too expensive to be always on (`event_enable_debug_mode`). No variable of the
+    /// environment does: a program that uses descriptors in blocking mode must not fail through one.
     ///
     /// - A socket, pipe or FIFO in blocking mode cannot be added: [`Error::Blocking`](crate::Error::Blocking).
     ///   Descriptors 0 to 2, and files of other kinds, are accepted.

@@ -106,7 +106,7 @@ impl Base {
             run: Run::new(config.limits),
             kernel: Kernel::new(backend),
             time: TimeCache::new(clock, config.flags.contains(BaseFlags::NO_CACHE_TIME)),
-            report: Report::new(config.timing, config.debug || config.is_set("EVENT_DEBUG_MODE")),
+            report: Report::new(config.timing, config.debug),
             number,
             process: fork::generation(),
             closed: false,
