@@ -4,6 +4,8 @@ use std::fmt::Debug;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::time::Duration;
 
+use nix::errno::Errno;
+
 use super::{Applied, Change, Internal, Readiness};
 use crate::config::Config;
 use crate::error::Error;
@@ -170,14 +172,36 @@ pub(crate) trait Method: Debug + Sized {
 
 /// A wait, detached from its backend so that it can run without the lock.
 pub(crate) trait MethodWaiter: Debug + Send {
-    /// Sleeps until something is ready, for at most `timeout` (`None`: without limit). May return early without having
-    /// found anything, for example if a signal interrupts the wait.
+    /// The system call that waits, as errors name it.
+    const SYSCALL: &'static str;
+
+    /// Makes the system call once: sleeps until something is ready, for at most `timeout` (`None`: without limit).
     ///
     /// Each call discards what the call before it found. A call that fails has found nothing.
     ///
     /// # Errors
+    /// The error of the system call.
+    fn wait_once(&mut self, timeout: Option<Duration>) -> nix::Result<()>;
+
+    /// [`wait_once`](Self::wait_once); if it is interrupted, polls once more without sleeping. May return early without
+    /// having found anything.
+    ///
+    /// A wait is interrupted by a signal, and on Linux also when the process was stopped and continues
+    /// (`signal(7)`, "Interruption of system calls and library functions by stop signals"). Descriptors may have become
+    /// ready and deadlines may have passed meanwhile. Without the second call, the timers would expire first.
+    ///
+    /// # Errors
     /// [`Error::System`].
-    fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error>;
+    fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+        let mut result = self.wait_once(timeout);
+        if result == Err(Errno::EINTR) {
+            result = self.wait_once(Some(Duration::ZERO));
+        }
+        match result {
+            Ok(()) | Err(Errno::EINTR) => Ok(()),
+            Err(errno) => Err(Error::system(errno, Self::SYSCALL, None)),
+        }
+    }
 
     /// The number of readiness reports that the wait found.
     fn len(&self) -> usize;

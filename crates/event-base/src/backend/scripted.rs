@@ -8,6 +8,8 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(not(event_base_model))]
+use nix::errno::Errno;
 use parking_lot::Mutex;
 
 use super::method::{Method, MethodWaiter};
@@ -35,9 +37,18 @@ struct State {
     registered: HashMap<RawFd, (u64, What)>,
     changes: Vec<ScriptedChange>,
     waits: Vec<Option<Duration>>,
-    outcomes: VecDeque<(Duration, Vec<(RawFd, What)>)>,
+    outcomes: VecDeque<(Duration, Outcome)>,
     failures: VecDeque<i32>,
     gone: Vec<RawFd>,
+}
+
+/// What a wait returns.
+#[derive(Debug)]
+enum Outcome {
+    /// These descriptors are ready.
+    Ready(Vec<(RawFd, What)>),
+    /// The wait fails with `EINTR`, after the process was stopped for this time.
+    Interrupted(Duration),
 }
 
 /// The handle that a test keeps.
@@ -69,7 +80,13 @@ impl Script {
 
     /// Adds an outcome of a wait: these descriptors become ready once. `after` counts from the previous outcome.
     pub fn then(&self, after: Duration, ready: &[(RawFd, What)]) {
-        self.state.lock().outcomes.push_back((after, ready.to_vec()));
+        self.state.lock().outcomes.push_back((after, Outcome::Ready(ready.to_vec())));
+    }
+
+    /// Adds an outcome of a wait: it is interrupted, and the process is stopped for the time `pause`. `after` counts
+    /// from the previous outcome.
+    pub fn then_interrupted(&self, after: Duration, pause: Duration) {
+        self.state.lock().outcomes.push_back((after, Outcome::Interrupted(pause)));
     }
 
     /// The next change fails with this `errno`.
@@ -180,9 +197,11 @@ impl Scripted {
 }
 
 impl MethodWaiter for ScriptedWaiter {
+    const SYSCALL: &'static str = "scripted wait";
+
     /// In a model other threads end the wait, or advance the clock.
     #[cfg(event_base_model)]
-    fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+    fn wait_once(&mut self, timeout: Option<Duration>) -> nix::Result<()> {
         let end = timeout.map(|timeout| self.start.saturating_add(crate::time::nanos(timeout)));
         let clock = &self.script.clock;
         let is_over = || end.is_some_and(|end| crate::time::Clock::monotonic(&**clock) >= end);
@@ -191,19 +210,23 @@ impl MethodWaiter for ScriptedWaiter {
     }
 
     #[cfg(not(event_base_model))]
-    fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+    fn wait_once(&mut self, timeout: Option<Duration>) -> nix::Result<()> {
         self.found.clear();
         let mut state = self.script.state.lock();
         state.waits.push(timeout);
         let after = state.outcomes.front().map(|outcome| outcome.0);
         match (after, timeout) {
-            (None, None) => {
-                let errno = nix::errno::Errno::EDEADLK;
-                Err(Error::system(errno, "scripted wait", None))
-            }
+            (None, None) => Err(Errno::EDEADLK),
             (Some(after), timeout) if timeout.is_none_or(|timeout| after <= timeout) => {
                 self.script.clock.advance(after);
-                let (_, ready) = state.outcomes.pop_front().unwrap_or_default();
+                let ready = match state.outcomes.pop_front() {
+                    Some((_, Outcome::Ready(ready))) => ready,
+                    Some((_, Outcome::Interrupted(pause))) => {
+                        self.script.clock.advance(pause);
+                        return Err(Errno::EINTR);
+                    }
+                    None => Vec::new(),
+                };
                 for (fd, what) in ready {
                     if let Some((token, interests)) = state.registered.get(&fd) {
                         let what = (what & *interests) | What::ET;

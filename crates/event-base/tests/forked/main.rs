@@ -10,6 +10,7 @@ mod conformance;
 mod parent_and_child;
 mod refused;
 mod reinit;
+mod stopped;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};

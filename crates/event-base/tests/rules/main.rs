@@ -25,6 +25,7 @@ mod finalizers;
 mod finite_passes;
 mod hosts;
 mod inspection;
+mod interrupted_waits;
 mod leaving_the_loop;
 mod level_triggered_backends;
 mod once_events;

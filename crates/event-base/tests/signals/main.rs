@@ -9,6 +9,7 @@ mod conformance;
 mod dispositions;
 mod endings;
 mod inspection;
+mod interrupted_waits;
 mod repeated_calls;
 mod sharing;
 #[cfg(target_os = "linux")]

@@ -225,13 +225,11 @@ impl Epoll {
 }
 
 impl MethodWaiter for EpollWaiter {
-    fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+    const SYSCALL: &'static str = "epoll_wait";
+
+    fn wait_once(&mut self, timeout: Option<Duration>) -> nix::Result<()> {
         self.found = 0;
-        match self.wait_once(timeout) {
-            Ok(found) => self.found = found,
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(Error::system(errno, "epoll_wait", None)),
-        }
+        self.found = self.call(timeout)?;
         Ok(())
     }
 
@@ -253,7 +251,7 @@ impl MethodWaiter for EpollWaiter {
 }
 
 impl EpollWaiter {
-    fn wait_once(&mut self, timeout: Option<Duration>) -> nix::Result<usize> {
+    fn call(&mut self, timeout: Option<Duration>) -> nix::Result<usize> {
         if timeout != Some(Duration::ZERO) && !PWAIT2_REFUSED.load(Ordering::Relaxed) {
             match epoll_pwait2(&self.kernel.0, &mut self.events, timeout) {
                 Err(Errno::ENOSYS | Errno::EPERM) => {

@@ -4,12 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::errno::Errno;
-
 use super::signals;
 use crate::backend::Readiness;
 use crate::backend::method::MethodWaiter;
-use crate::error::Error;
 use crate::flags::What;
 use crate::sys::kqueue::{Kevent, Kqueue as Kernel, abi};
 
@@ -87,13 +84,11 @@ impl KqueueWaiter {
 }
 
 impl MethodWaiter for KqueueWaiter {
-    fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+    const SYSCALL: &'static str = "kevent";
+
+    fn wait_once(&mut self, timeout: Option<Duration>) -> nix::Result<()> {
         self.forget();
-        match self.kernel.wait(&mut self.events, timeout) {
-            Ok(found) => self.found = found,
-            Err(Errno::EINTR) => return Ok(()),
-            Err(errno) => return Err(Error::system(errno, "kevent", None)),
-        }
+        self.found = self.kernel.wait(&mut self.events, timeout)?;
         self.full = self.found == self.events.len();
         self.merge();
         Ok(())

@@ -227,14 +227,13 @@ impl<S: Set> LevelWaiter<S> {
 }
 
 impl<S: Set> MethodWaiter for Box<LevelWaiter<S>> {
-    fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+    const SYSCALL: &'static str = S::SYSCALL;
+
+    fn wait_once(&mut self, timeout: Option<Duration>) -> nix::Result<()> {
         let LevelWaiter { set, found, .. } = &mut **self;
         found.ready.clear();
         found.lost.clear();
-        match set.wait(timeout, found) {
-            Ok(()) | Err(Errno::EINTR) => Ok(()),
-            Err(errno) => Err(Error::system(errno, S::SYSCALL, None)),
-        }
+        set.wait(timeout, found)
     }
 
     fn len(&self) -> usize {
