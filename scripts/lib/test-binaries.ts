@@ -7,7 +7,7 @@ import { parseCargoTest } from './cargo-test.js'
 import type { CombinationReport } from './conformance.js'
 import type { Combination } from './matrix.js'
 import type { TestResult } from './results.js'
-import { demand, lastLines, root, run } from './run.js'
+import { demand, lastLines, root, run, type RunOptions } from './run.js'
 
 /** A test binary that cargo built. */
 export interface TestBinary {
@@ -23,10 +23,13 @@ interface CargoMessage {
   readonly profile?: { readonly test: boolean }
 }
 
-/** Builds the tests of the workspace and returns their binaries. */
-export async function buildTests(): Promise<TestBinary[]> {
+/** Builds the tests that the arguments of `cargo test` select, by default all, and returns their binaries. */
+export async function buildTests(
+  args: readonly string[] = [],
+  options: RunOptions = {},
+): Promise<TestBinary[]> {
   const format = '--message-format=json-render-diagnostics'
-  const output = await demand('cargo', ['test', '--no-run', format])
+  const output = await demand('cargo', ['test', '--no-run', format, ...args], options)
   return output
     .split('\n')
     .filter((line) => line.startsWith('{'))

@@ -1,0 +1,319 @@
+// The mutants of the crates. cargo-mutants lists them. This module builds and tests them itself, because the wire can be
+// tested only by the specs, and because one build of a crate's many test files takes longer than the tests.
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { copyFile, mkdir, writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+
+import { targetFolder } from './cargo.js'
+import { modes } from './matrix.js'
+import {
+  branchPoint,
+  Equivalents,
+  inOrder,
+  place,
+  type Mutant,
+  type Selection,
+  type Tally,
+} from './mutants.js'
+import { Tree } from './mutants-tree.js'
+import { demand, root, run } from './run.js'
+import { buildTests, type TestBinary } from './test-binaries.js'
+import { attempt, firstFailure, type Trial } from './trials.js'
+
+/** The version of cargo-mutants. */
+const VERSION = '27.1.0'
+
+/** Kibibytes of address space that a test may use. */
+const MOST_MEMORY = 8 << 20
+
+/** Milliseconds that a test may take in addition to five times what it takes without a mutant. */
+const PATIENCE = 20_000
+
+const here = targetFolder('mutants')
+
+const environment: NodeJS.ProcessEnv = {
+  ...process.env,
+  CARGO_TARGET_DIR: join(here, 'build'),
+  CARGO_INCREMENTAL: '1',
+  CARGO_PROFILE_DEV_DEBUG: '0',
+  CARGO_PROFILE_TEST_DEBUG: '0',
+  // A mutant may leave a variable unused, and joined tests have items that no other module uses.
+  RUSTFLAGS: '--cap-lints=allow',
+}
+
+/** A mutant as cargo-mutants lists it. Lines and columns count from 1. */
+interface Listed {
+  readonly name: string
+  readonly file: string
+  readonly replacement: string
+  readonly span: {
+    readonly start: { readonly line: number; readonly column: number }
+    readonly end: { readonly line: number; readonly column: number }
+  }
+}
+
+interface Change extends Mutant {
+  /** The text of the file with the change. */
+  readonly apply: (text: string) => string
+}
+
+/** The output of building a crate, in files that the tests use, and the tests. */
+interface Built {
+  readonly files: readonly string[]
+  readonly trials: readonly Omit<Trial, 'limit'>[]
+}
+
+interface Crate {
+  readonly name: string
+  /** Throws if the crate does not compile. */
+  readonly build: (tree: Tree) => Promise<Built>
+}
+
+/** Installs cargo-mutants below the folder for build output. Returns the path of the program. */
+async function installed(): Promise<string> {
+  const folder = join(here, 'tools')
+  const program = join(folder, 'bin', 'cargo-mutants')
+  const { output } = await run(program, ['mutants', '--version'], { quiet: true })
+  if (!output.includes(VERSION)) {
+    const args = ['install', 'cargo-mutants', '--locked', `--version=${VERSION}`, `--root=${folder}`]
+    await demand('cargo', args, { env: { ...process.env, CARGO_TARGET_DIR: join(here, 'build-tools') } })
+  }
+  return program
+}
+
+/** The offset of a line and column in a text. Columns count characters. */
+function offset(lines: readonly string[], line: number, column: number): number {
+  const before = lines.slice(0, line - 1).reduce((sum, text) => sum + text.length + 1, 0)
+  return before + [...(lines[line - 1] ?? '')].slice(0, column - 1).join('').length
+}
+
+/** The change of a listed mutant. The lines behind it keep their numbers, which panics contain. */
+function changeOf({ name, file, replacement, span: { start, end } }: Listed, text: string): Change {
+  const lines = text.split('\n')
+  const [from, to] = [offset(lines, start.line, start.column), offset(lines, end.line, end.column)]
+  const code = text.slice(from).split('\n', 1)[0] ?? ''
+  const lost = text.slice(from, to).split('\n').length - replacement.split('\n').length
+  const padded = replacement + '\n'.repeat(Math.max(0, lost))
+  const change = name.replace(/^\S+:\d+:\d+: /, '').replaceAll(/\s+/g, ' ')
+  return {
+    file,
+    line: start.line,
+    column: start.column,
+    code,
+    change,
+    apply: (original) => original.slice(0, from) + padded + original.slice(to),
+  }
+}
+
+/** Lists the mutants of a crate; with `diff`, only those of the lines that it changes. */
+async function list(program: string, tree: Tree, crate: string, diff?: string): Promise<Change[]> {
+  const args = [
+    'mutants',
+    '--list',
+    '--json',
+    `--package=${crate}`,
+    ...(diff === undefined ? [] : ['--in-diff', diff]),
+  ]
+  const { code, output, stdout } = await run(program, args, { cwd: tree.folder, quiet: true })
+  if (code !== 0) throw new Error(`cargo-mutants ended with ${code}:\n${output}`)
+  const listed = stdout.trim() === '' ? [] : (JSON.parse(stdout) as Listed[])
+  const texts = await tree.read(new Set(listed.map(({ file }) => file)))
+  return listed.map((one) => changeOf(one, texts.get(one.file) ?? ''))
+}
+
+/** Limits the memory of a test: a loop that allocates would take that of the whole system. */
+function limited(path: string, args: readonly string[]): Pick<Trial, 'command' | 'args'> {
+  return { command: 'sh', args: ['-c', `ulimit -v ${MOST_MEMORY}; exec "$0" "$@"`, path, ...args] }
+}
+
+/** The name of a test binary, without the hash. */
+function nameOf(path: string): string {
+  return path.replace(/^.*[/\\]|-[0-9a-f]+(?:\.exe)?$/g, '')
+}
+
+async function unitTests({ path, cwd }: TestBinary): Promise<Omit<Trial, 'limit'>[]> {
+  const output = await demand(path, ['--list', '--format=terse'], { cwd })
+  return [...output.matchAll(/^(.+): test$/gm)].map(([, test = '']) => {
+    return { name: `${nameOf(path)} ${test}`, ...limited(path, [test, '--exact']), cwd, env: environment }
+  })
+}
+
+/** The variables that select another backend or another mode for tests that read them. */
+function combinations(): Record<string, string>[] {
+  const [usual, ...others] =
+    process.platform === 'linux' ? ['epoll', 'poll', 'select'] : ['kqueue', 'poll', 'select']
+  const inModes = modes.filter(({ name, suits }) => name !== 'shared' && suits(usual ?? ''))
+  return [
+    ...inModes.map(({ name }) => ({ EVENT_BASE_TEST_MODE: name })),
+    ...others.map((name) => ({ EVENT_BASE_TEST_BACKEND: name })),
+  ]
+}
+
+/** The rules of the engine and its conformance rows in a combination of backend and mode. */
+function combinedTests(binaries: readonly TestBinary[]): Omit<Trial, 'limit'>[] {
+  return combinations().flatMap((variables) =>
+    binaries.flatMap(({ path, cwd }) => {
+      const name = nameOf(path)
+      const filter = { rules: [], conformance: ['c_'], signals: ['c_'], forked: ['c_'] }[name]
+      if (filter === undefined || (filter.length === 0 && !isRuled(variables))) return []
+      const label = `${name} with ${Object.values(variables).join(', ')}`
+      return [{ name: label, ...limited(path, filter), cwd, env: { ...environment, ...variables } }]
+    }),
+  )
+}
+
+/** Whether the rules run in a combination: `scripts/conformance.ts`. */
+function isRuled({ EVENT_BASE_TEST_MODE: mode = 'shared' }: Record<string, string>): boolean {
+  return !['precise', 'signalfd'].includes(mode)
+}
+
+/** A crate that has Rust tests. */
+function tested(name: string): Crate {
+  const build = async (tree: Tree): Promise<Built> => {
+    const args = [`--package=${name}`, ...(await tree.testsOf(name))]
+    const binaries = await buildTests(args, { cwd: tree.folder, env: environment })
+    const trials = (await Promise.all(binaries.map(unitTests))).flat()
+    return { files: binaries.map(({ path }) => path), trials: [...trials, ...combinedTests(binaries)] }
+  }
+  return { name, build }
+}
+
+/** Folders of specs that do not depend on the addon's code. */
+const ELSEWHERE = ['docs', 'examples', 'fixtures', 'package', 'scripts', 'support', 'types']
+
+/** The wire, which only the specs test. */
+const wire: Crate = {
+  name: 'event-base-napi',
+  build: async (tree) => {
+    await demand('cargo', ['build', '--package=event-base-napi'], { cwd: tree.folder, env: environment })
+    const extension = process.platform === 'darwin' ? 'dylib' : 'so'
+    const addon = join(here, 'mutant.node')
+    await copyFile(join(here, 'build', 'debug', `libevent_base_napi.${extension}`), addon)
+    const vitest = join(root, 'node_modules/vitest/vitest.mjs')
+    const excluded = ELSEWHERE.map((folder) => `--exclude=__test__/${folder}/**`)
+    const trial = {
+      name: 'the specs',
+      command: process.execPath,
+      args: [
+        vitest,
+        'run',
+        '--project=host',
+        '--project=thread',
+        '--bail=1',
+        '--testTimeout=30000',
+        ...excluded,
+      ],
+      cwd: root,
+      env: { ...process.env, EVENT_BASE_ADDON: addon },
+    }
+    return { files: [addon], trials: [trial] }
+  },
+}
+
+const crates: readonly Crate[] = [tested('event-base'), tested('event-base-net'), wire]
+
+/** A number that depends on the content of files: a mutant that changes none is in code that is not compiled. */
+async function fingerprint(files: readonly string[]): Promise<string> {
+  const hash = createHash('sha256')
+  for (const file of files) await pipeline(createReadStream(file), hash, { end: false })
+  return hash.digest('hex')
+}
+
+/** Runs the tests without a mutant, and gives each the time that it may take. Throws if one fails. */
+async function rehearse(trials: Built['trials'], jobs: number): Promise<Trial[]> {
+  const timed: Trial[] = []
+  const failed: string[] = []
+  let next = 0
+  const work = async (): Promise<void> => {
+    for (let trial = trials[next++]; trial !== undefined; trial = trials[next++]) {
+      const start = performance.now()
+      const once = { ...trial, limit: 600_000 }
+      const passes = (await attempt(once)) === 'passed' || (await attempt(once)) === 'passed'
+      if (!passes) failed.push(trial.name)
+      timed.push({ ...trial, limit: PATIENCE + 5 * (performance.now() - start) })
+    }
+  }
+  await Promise.all(Array.from({ length: jobs }, work))
+  if (failed.length > 0) throw new Error(`these tests fail without a mutant:\n${failed.join('\n')}`)
+  return timed
+}
+
+type Outcome = 'caught' | 'missed' | 'timeout' | 'unviable'
+
+/** Builds a mutant and runs the tests. The test that notices it is the first for the next one. */
+async function judge(
+  crate: Crate,
+  tree: Tree,
+  original: string,
+  trials: Trial[],
+  jobs: number,
+): Promise<Outcome> {
+  const built = await crate.build(tree).catch(() => undefined)
+  if (built === undefined || (await fingerprint(built.files)) === original) return 'unviable'
+  const failure = await firstFailure(trials, jobs)
+  if (failure === undefined) return 'missed'
+  trials.splice(trials.indexOf(failure.trial), 1)
+  trials.unshift(failure.trial)
+  return failure.ending === 'timeout' ? 'timeout' : 'caught'
+}
+
+async function tallyOf(
+  crate: Crate,
+  tree: Tree,
+  selected: readonly Change[],
+  selection: Selection,
+): Promise<Pick<Tally, Outcome>> {
+  const counts = { caught: 0, timeout: 0, unviable: 0 }
+  const missed: Change[] = []
+  if (selected.length === 0) return { ...counts, missed }
+  const jobs = availableParallelism()
+  const built = await crate.build(tree)
+  const original = await fingerprint(built.files)
+  const trials = await rehearse(built.trials, jobs)
+  console.log(`--- ${crate.name}: ${trials.length} tests pass without a mutant`)
+  const most = selection.sample ?? selected.length
+  for (const mutant of inOrder(selected, selection)) {
+    if (counts.caught + counts.timeout + missed.length >= most) break
+    const outcome = await tree.with(mutant.file, mutant.apply, () =>
+      judge(crate, tree, original, trials, jobs),
+    )
+    const by = outcome === 'caught' || outcome === 'timeout' ? ` by ${trials[0]?.name}` : ''
+    console.log(`${outcome}${by}: ${place(mutant)}`)
+    if (outcome === 'missed') missed.push(mutant)
+    else counts[outcome] += 1
+  }
+  return { ...counts, missed }
+}
+
+/** Tests the mutants of the crates. */
+export async function mutantsOfRust(selection: Selection): Promise<Tally[]> {
+  const { since, subjects } = selection
+  const chosen = crates.filter(({ name }) => subjects.length === 0 || subjects.includes(name))
+  if (chosen.length === 0) return []
+  const program = await installed()
+  const tree = await Tree.at(join(here, 'tree'))
+  const equivalents = await Equivalents.read()
+  let diff: string | undefined
+  if (since !== undefined) {
+    diff = join(here, 'changes.diff')
+    await mkdir(here, { recursive: true })
+    await writeFile(diff, await demand('git', ['diff', await branchPoint(since), '--', 'crates']))
+  }
+  const tallies: Tally[] = []
+  for (const crate of chosen) {
+    const existing = await list(program, tree, crate.name)
+    const selected = diff === undefined ? existing : await list(program, tree, crate.name, diff)
+    const different = selected.filter((mutant) => !equivalents.has(mutant))
+    tallies.push({
+      subject: crate.name,
+      existing: existing.length,
+      equivalent: existing.filter((mutant) => equivalents.has(mutant)).length,
+      stale: equivalents.stale(`crates/${crate.name}/`, existing),
+      ...(await tallyOf(crate, tree, different, selection)),
+    })
+  }
+  return tallies
+}
