@@ -108,14 +108,6 @@ export declare class ExternalObject<T> {
   }
 }
 
-/**
- * Which binding artifact the generated loader actually loaded: `'native'` for
- * a native addon, otherwise the `platformArchABI` of the WASI flavor. Every
- * flavor napi-rs can build is listed, because `NAPI_RS_NATIVE_LIBRARY_PATH`
- * can point the loader at a WASI artifact this package does not build itself.
- */
-export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
-
 /** Activates the events of a descriptor. */
 export declare function baseActivateByFd(handle: Handle, fd: number, what: number): Outcome<undefined>
 
@@ -730,6 +722,9 @@ export declare function socketShutdown(fd: number, how: number): Outcome<undefin
 
 /** The backends of this build, in order of preference. */
 export declare function supportedMethods(): Array<string>
+
+/** The version of this build. */
+export declare function version(): string
 
 /**
  * Makes a blocking loop return to JavaScript when the host's own loop has work, so that a worker can be terminated.

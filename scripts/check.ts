@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { conclude } from './lib/failures.js'
-import { generatePlatformPackages, readManifest, readTexts } from './lib/platforms.js'
+import { generateFiles, readGeneratedFiles, readManifest } from './lib/platforms.js'
 import type { TestResult } from './lib/results.js'
 import { lastLines, main, root, run, tool } from './lib/run.js'
 
@@ -22,26 +22,24 @@ async function readOrEmpty(file: string): Promise<string> {
   return readFile(join(root, file), 'utf8').catch(() => '')
 }
 
-/** Builds the addon and checks that the loader and the declarations do not change. */
-async function generatedBindingIsCurrent(): Promise<string | undefined> {
-  const files = ['binding.js', 'binding.d.ts']
-  const before = await Promise.all(files.map(readOrEmpty))
+/** Builds the addon and checks that its declarations do not change. */
+async function declarationsAreCurrent(): Promise<string | undefined> {
+  const before = await readOrEmpty('binding.d.ts')
   const { code, output } = await run('npm', ['run', '--silent', 'build:native'])
   if (code !== 0) return `the addon does not build\n${lastLines(output)}`
-  const after = await Promise.all(files.map(readOrEmpty))
-  const stale = files.filter((_, index) => before[index] !== after[index])
-  return stale.length === 0 ? undefined : `${stale.join(' and ')} changed with the build; commit the new text`
+  const after = await readOrEmpty('binding.d.ts')
+  return before === after ? undefined : 'binding.d.ts changed with the build; commit the new text'
 }
 
-async function platformPackagesAreCurrent(): Promise<string | undefined> {
-  const wanted = await generatePlatformPackages()
-  const found = await readTexts(join(root, 'npm'))
+async function platformFilesAreCurrent(): Promise<string | undefined> {
+  const wanted = await generateFiles()
+  const found = await readGeneratedFiles()
   const paths = new Set([...wanted.keys(), ...found.keys()])
   const stale = [...paths].filter((path) => wanted.get(path) !== found.get(path))
-  return stale.length === 0 ? undefined : `npm/${stale.join(', npm/')}: run npm run platform-packages`
+  return stale.length === 0 ? undefined : `${stale.join(', ')}: run npm run platform-packages`
 }
 
-/** The crates and the package have one version, which the loader compares with that of the binary's package. */
+/** The crates and the package have one version, which the loader compares with that of the addon. */
 async function versionsAgree(): Promise<string | undefined> {
   const { version } = await readManifest()
   const cargo = await readFile(join(root, 'Cargo.toml'), 'utf8')
@@ -80,8 +78,8 @@ const checks: readonly (readonly [string, Check])[] = [
   ['cargo doc', command('cargo', ['doc', '--no-deps'], { RUSTDOCFLAGS: '-D warnings' })],
   ['oxfmt', command(tool('oxfmt'), ['--check'])],
   ['oxlint', command(tool('oxlint'), ['--deny-warnings'])],
-  ['binding.js, binding.d.ts', generatedBindingIsCurrent],
-  ['npm/', platformPackagesAreCurrent],
+  ['binding.d.ts', declarationsAreCurrent],
+  ['platform packages', platformFilesAreCurrent],
   ['tsc, build', command('npm', ['run', '--silent', 'build:ts'])],
   ['tsc, tests and tools', command(tool('tsc'), ['-p', 'tsconfig.test.json'])],
   ['package', command('npm', ['run', '--silent', 'check:package'])],

@@ -7,7 +7,7 @@ import { platformDependencies, readManifest } from './lib/platforms.js'
 import { main, root } from './lib/run.js'
 
 await main(async () => {
-  for (const file of ['dist/index.js', 'dist/net.js', 'dist/ts/cli/main.js', 'binding.js', 'binding.d.ts']) {
+  for (const file of ['dist/index.js', 'dist/net.js', 'dist/ts/cli/main.js', 'binding.d.ts']) {
     await access(join(root, file))
   }
   if (process.env['npm_config_dry_run'] === 'true') return true

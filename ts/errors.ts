@@ -148,21 +148,19 @@ export function closedError(what: string): EventError {
 }
 
 /**
- * The folders of this package's files that a stack can contain: those of the compiled files and, with
- * `--enable-source-maps`, of their sources. The list is empty in a bundle, where one file also contains the code of the
- * caller.
+ * The folder of this package's files in a stack, as a URL, and as a path for a loader or a test runner that rewrites the
+ * stack. Empty in a bundle, where one file also contains the code of the caller.
  */
-const ownFolders: readonly URL[] = import.meta.url.endsWith('/dist/ts/errors.js')
-  ? [new URL('.', import.meta.url), new URL('../../ts/', import.meta.url)]
-  : import.meta.url.endsWith('/ts/errors.ts')
-    ? [new URL('.', import.meta.url)]
-    : []
+const ownFolder: readonly string[] = namesOfFolder(import.meta.url as string | undefined)
 
-/** The names of these folders in a stack: URLs, or paths if a loader or a test runner rewrites the stack. */
-const ownFiles: readonly string[] = ownFolders.flatMap((folder) => [folder.href, fileURLToPath(folder)])
+function namesOfFolder(file = ''): string[] {
+  if (!/\/(?:dist\/ts\/errors\.js|ts\/errors\.ts)$/.test(file)) return []
+  const folder = new URL('.', file)
+  return [folder.href, fileURLToPath(folder)]
+}
 
 function isOwn(frame: string): boolean {
-  return frame.endsWith('(<anonymous>)') || ownFiles.some((files) => frame.includes(files))
+  return frame.endsWith('(<anonymous>)') || ownFolder.some((folder) => frame.includes(folder))
 }
 
 const FIRST_FRAME = '\n    at '

@@ -1,5 +1,5 @@
 /**
- * The native layer. No other file imports `#binding`.
+ * The native layer. No other file loads the addon.
  *
  * Arguments must be checked before they are passed: the native layer converts numbers without checking their range. All
  * properties of an object must be its own properties.
@@ -7,9 +7,12 @@
 
 import { types } from 'node:util'
 
-import * as binding from '#binding'
+import type * as Binding from '#binding'
 
+import { loadAddon } from './addon/load.js'
 import { errorFromNative } from './errors.js'
+
+const binding = loadAddon() as typeof Binding
 
 binding.setErrorFactory(errorFromNative)
 
@@ -31,7 +34,7 @@ function throwing(call: Call): Call {
   }
 }
 
-type Native = Omit<Throwing<typeof binding>, 'netFailure'> & Pick<typeof binding, 'netFailure'>
+type Native = Omit<Throwing<typeof Binding>, 'netFailure'> & Pick<typeof Binding, 'netFailure'>
 
 const calls = Object.entries(binding).map(([name, value]) =>
   // The result of `netFailure` is an error, which is not thrown.
@@ -50,7 +53,7 @@ function checked<T>(result: T | Error): T {
 }
 
 /** The calls that are made for every event or piece of data. */
-export const crossing: Throwing<binding.Crossing> = {
+export const crossing: Throwing<Binding.Crossing> = {
   loopEnter: (handle, flags) => checked(raw.loopEnter(handle, flags)),
   loopLeave: (handle) => checked(raw.loopLeave(handle)),
   loopNext: (handle) => checked(raw.loopNext(handle)),
@@ -86,10 +89,10 @@ export type NativeOwner = ReturnType<typeof native.createBase>
 export type NativeRemote = ReturnType<typeof native.remoteConnect>
 
 /** An address as the native layer takes and returns it: a host and a port, or a path and the port -1. */
-export type NativeAddress = binding.BindingAddress
+export type NativeAddress = Binding.BindingAddress
 
 /** The number that names a native base in a call. */
-export type NativeHandle = binding.Handle
+export type NativeHandle = Binding.Handle
 
 /** The slots of events are below this; a code with this slot is one of {@link StepCode}. */
 export const NO_SLOT = 0xff_ffff

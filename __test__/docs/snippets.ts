@@ -42,13 +42,14 @@ export function snippets(): Snippet[] {
   )
 }
 
-/** A temporary folder that has the package installed. */
+/** A temporary folder that has the package and esbuild installed. */
 export class Workshop {
   readonly #folder: string = mkdtempSync(join(tmpdir(), 'event-base-docs-'))
 
   constructor() {
     mkdirSync(join(this.#folder, 'node_modules'))
     symlinkSync(root, join(this.#folder, 'node_modules', 'event-base'))
+    symlinkSync(join(root, 'node_modules/esbuild'), join(this.#folder, 'node_modules/esbuild'))
     writeFileSync(join(this.#folder, 'package.json'), '{ "private": true, "type": "module" }\n')
   }
 
@@ -63,8 +64,6 @@ export class Workshop {
         declaration: false,
         isolatedDeclarations: false,
         tsBuildInfoFile: join(this.#folder, 'build.info'),
-        sourceMap: false,
-        inlineSources: false,
       },
       { ...ts.sys, onUnRecoverableConfigFileDiagnostic: () => {} },
     )

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 
 import { parseTriple } from '@napi-rs/cli'
 
+import { thisPlatform as platformOfProcess } from '../../ts/addon/platform.js'
 import { demand, root, tool } from './run.js'
 
 /** The fields of package.json that the scripts read. */
@@ -41,62 +42,79 @@ export function platformDependencies(manifest: Manifest): Record<string, string>
 
 /** The platform this script runs on. Throws if there is no package for it. */
 export function thisPlatform(manifest: Manifest): string {
-  const { platform, arch, report } = process
-  const { header } = report.getReport() as { header: { glibcVersionRuntime?: string } }
-  const libc = header.glibcVersionRuntime === undefined ? '-musl' : '-gnu'
-  const name = `${platform}-${arch}${platform === 'linux' ? libc : ''}`
-  if (!platforms(manifest).includes(name)) throw new Error(`no package is built for ${name}`)
+  const known = platforms(manifest)
+  const name = platformOfProcess(known)
+  if (!known.includes(name)) throw new Error(`no package is built for ${name}`)
   return name
 }
 
+/** The list of platforms that the loader reads. */
+export const LOADER_LIST = 'ts/addon/platforms.ts'
+
+/** Generates {@link LOADER_LIST}. */
+function loaderList(manifest: Manifest): string {
+  return `/** What \`npm run platform-packages\` generates from package.json for the loader. */
+
+/** The version of the package, which is that of its addon. */
+export const VERSION = '${manifest.version}'
+
+/** The platforms that have an addon. */
+export const PLATFORMS: readonly string[] = [
+${platforms(manifest)
+  .map((name) => `  '${name}',\n`)
+  .join('')}]
+`
+}
+
 /**
- * Replaces the names of the platform packages in a text that the napi command generated.
+ * The manifest of a platform package.
  *
- * That command names a package `<packageName>-<platform>` and requires the part before the hyphen. The packages of this
- * project are called `@event-base/<platform>`, so the placeholder is removed from the loader, the manifests and the
- * README files. It occurs nowhere else.
+ * The napi command names a package `<packageName>-<platform>`, with the placeholder `packageName` of package.json. The
+ * packages of this project are called `@event-base/<platform>`.
  */
-export function namePlatforms(generated: string, { name, napi }: Manifest): string {
-  return generated.replaceAll(`${napi.packageName}-`, platformPackage('')).replaceAll(napi.packageName, name)
+function platformManifest(generated: string, { napi }: Manifest): string {
+  const fields = JSON.parse(generated.replaceAll(`${napi.packageName}-`, platformPackage(''))) as object
+  // Yarn keeps packages in archives, from which a system cannot load a library.
+  return `${JSON.stringify({ ...fields, preferUnplugged: true }, null, 2)}\n`
 }
 
-/** Replaces the names of the platform packages in the generated loader. Throws if one of them is missing then. */
-export async function namePlatformsInLoader(file: string): Promise<void> {
+/**
+ * Generates the files that follow from package.json: the loader's list, and the manifest, README and license of each
+ * platform package. Returns path below the root → text.
+ */
+export async function generateFiles(): Promise<Map<string, string>> {
   const manifest = await readManifest()
-  const loader = namePlatforms(await readFile(file, 'utf8'), manifest)
-  for (const platform of platforms(manifest)) {
-    if (!loader.includes(`require('${platformPackage(platform)}')`)) {
-      throw new Error(`the generated loader does not load ${platformPackage(platform)}`)
-    }
-  }
-  await writeFile(file, loader)
-}
-
-/** Generates the manifests and README files of the platform packages: path below npm/ → text. */
-export async function generatePlatformPackages(): Promise<Map<string, string>> {
-  const manifest = await readManifest()
+  const license = await readFile(join(root, 'LICENSE'), 'utf8')
+  const files = new Map([[LOADER_LIST, loaderList(manifest)]])
   const folder = await mkdtemp(join(tmpdir(), 'event-base-npm-'))
   try {
     await writeFile(join(folder, 'package.json'), JSON.stringify(manifest))
     await demand(tool('napi'), ['create-npm-dirs', '--cwd', folder])
-    return new Map(
-      [...(await readTexts(join(folder, 'npm')))].map(([path, text]) => [
-        path,
-        `${namePlatforms(text, manifest).trimEnd()}\n`,
-      ]),
-    )
+    for (const [index, name] of platforms(manifest).entries()) {
+      const generated = await readFile(join(folder, 'npm', name, 'package.json'), 'utf8')
+      files.set(`npm/${name}/LICENSE`, license)
+      files.set(
+        `npm/${name}/README.md`,
+        `# \`${platformPackage(name)}\`\n\nThe native addon of [event-base](https://www.npmjs.com/package/event-base) for ` +
+          `${manifest.napi.targets[index]}.\n`,
+      )
+      files.set(`npm/${name}/package.json`, platformManifest(generated, manifest))
+    }
+    return files
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
 }
 
-/** Reads every file below a folder except binaries: path → text, sorted by path. */
-export async function readTexts(folder: string): Promise<Map<string, string>> {
-  const texts = new Map<string, string>()
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
-  const files = entries.filter((entry) => entry.isFile() && !entry.name.endsWith('.node'))
-  for (const path of files.map((entry) => join(entry.parentPath, entry.name)).toSorted()) {
-    texts.set(path.slice(folder.length + 1), await readFile(path, 'utf8'))
+/** Reads the files that {@link generateFiles} generates, and every other file below `npm/` except binaries. */
+export async function readGeneratedFiles(): Promise<Map<string, string>> {
+  const list = await readFile(join(root, LOADER_LIST), 'utf8').catch(() => '')
+  const texts = new Map([[LOADER_LIST, list]])
+  const entries = await readdir(join(root, 'npm'), { recursive: true, withFileTypes: true }).catch(() => [])
+  for (const entry of entries) {
+    if (!entry.isFile() || entry.name.endsWith('.node')) continue
+    const path = join(entry.parentPath, entry.name)
+    texts.set(path.slice(root.length + 1), await readFile(path, 'utf8'))
   }
   return texts
 }

@@ -1,22 +1,16 @@
-/** The command `event-base`, up to its exit code. */
+/**
+ * The command `event-base`, up to its exit code.
+ *
+ * `--help` and `--version` work without the native addon, so only the modules of the other commands import it.
+ */
 
 import { createRequire } from 'node:module'
 
-import { describeLoadFailure } from './load-failure.js'
 import { nearest } from './nearest.js'
 import { Output, settled } from './output.js'
 import { PROXY_USAGE, USAGE, UsageError } from './usage.js'
 
 const COMMANDS = ['proxy', 'methods']
-
-/** Imports a module that loads the addon; `--help` and `--version` need no addon. */
-async function loading<T>(module: Promise<T>): Promise<T> {
-  try {
-    return await module
-  } catch (error) {
-    throw new Error(describeLoadFailure(error), { cause: error })
-  }
-}
 
 async function run([name, ...args]: string[], output: Output): Promise<void> {
   const asksForHelp = args.includes('--help') || args.includes('-h')
@@ -27,11 +21,11 @@ async function run([name, ...args]: string[], output: Output): Promise<void> {
     process.stdout.write(`event-base ${manifest.version}\n`)
   } else if (name === 'proxy') {
     if (asksForHelp) process.stdout.write(PROXY_USAGE)
-    else await (await loading(import('./proxy.js'))).proxy(args, output)
+    else await (await import('./proxy.js')).proxy(args, output)
   } else if (name === 'methods') {
     if (args[0] !== undefined)
       throw new UsageError(`methods takes no arguments, but got ${JSON.stringify(args[0])}`)
-    const { describeMethods } = await loading(import('./methods.js'))
+    const { describeMethods } = await import('./methods.js')
     process.stdout.write(
       describeMethods()
         .map((line) => `${line}\n`)

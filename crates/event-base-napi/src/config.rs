@@ -40,6 +40,12 @@ pub fn supported_methods() -> Vec<&'static str> {
     event_base::supported_methods()
 }
 
+/// The version of this build.
+#[napi(catch_unwind)]
+pub fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
 /// Builds a base, which is closed when the returned object is garbage.
 #[napi(catch_unwind)]
 pub fn create_base(config: BindingConfig) -> Outcome<External<BaseOwner>> {
