@@ -72,8 +72,8 @@
 //!
 //! # Forks
 //!
-//! In a forked child every call on a base of the parent fails with [`Error::Forked`], except [`Base::reinit`], which
-//! makes the base usable in the child, and [`Base::close`].
+//! In a forked child a call on a base of the parent fails with [`Error::Forked`], except [`Base::reinit`], which makes the
+//! base usable in the child, [`Base::close`], and calls that only delete something, such as [`Base::del`].
 //!
 //! # Features of the crate
 //!

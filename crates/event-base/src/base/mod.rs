@@ -48,7 +48,9 @@ use crate::sys::fork;
 /// - [`Error::Closed`] once the base is closed, and for an id of an event that no longer exists;
 /// - [`Error::WrongThread`] on a base with [`BaseFlags::NOLOCK`] whose loop another thread has entered, or that another
 ///   thread is calling;
-/// - [`Error::Forked`] in a forked child, before [`reinit`](Self::reinit).
+/// - [`Error::Forked`] in a forked child, before [`reinit`](Self::reinit). Calls that only delete something work there:
+///   [`del`](Self::del), [`free`](Self::free), [`finalize`](Self::finalize), [`remove_timer`](Self::remove_timer) and
+///   their variants.
 #[derive(Clone, Debug)]
 pub struct Base {
     shared: Arc<Shared>,
@@ -189,6 +191,22 @@ impl Base {
         if inner.is_current() { Ok(inner) } else { Err(Inner::refuse(inner)) }
     }
 
+    /// [`try_with`](Self::try_with) for a call that only takes events out of lists. It is allowed in a forked child
+    /// before [`reinit`](Self::reinit) too, which then does not register these events again: see [`Inner::delete`].
+    #[inline]
+    fn try_to_delete<T>(&self, call: impl FnOnce(&mut Inner) -> Result<T, Error>) -> Result<T, Error> {
+        let mut inner = self.open_to_delete()?;
+        let result = call(&mut inner);
+        self.unlock(inner);
+        result
+    }
+
+    #[inline]
+    fn open_to_delete(&self) -> Result<Guard<'_, Inner>, Error> {
+        let inner = self.shared.state.lock()?;
+        if inner.closed { Err(Error::Closed) } else { Ok(inner) }
+    }
+
     #[inline]
     fn unlock(&self, mut inner: Guard<'_, Inner>) {
         if inner.kernel.take_follow_up() {
@@ -202,6 +220,11 @@ impl Inner {
     #[inline]
     fn is_current(&self) -> bool {
         self.process == fork::generation()
+    }
+
+    /// Whether the kernel's objects belong to the parent of this process.
+    fn is_forked(&self) -> bool {
+        !self.closed && !self.is_current()
     }
 
     #[cold]

@@ -131,11 +131,11 @@ impl FdMap {
         Ok(())
     }
 
-    /// Removes the event in slot `index`.
+    /// Removes the event in slot `index`. Without a backend, only the map changes.
     pub(crate) fn remove(
         &mut self,
         table: &mut Table,
-        backend: &mut Backend,
+        backend: Option<&mut Backend>,
         index: u32,
         orphans: &mut Vec<u32>,
     ) -> Result<(), Error> {
@@ -157,7 +157,7 @@ impl FdMap {
             edge: entry.edge,
             token,
         };
-        let result = backend.change(&change);
+        let result = backend.map_or(Ok(Applied::Done), |backend| backend.change(&change));
         if wanted.is_empty() {
             entry.generation = entry.generation.wrapping_add(1);
         } else if result == Ok(Applied::Gone) {

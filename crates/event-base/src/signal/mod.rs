@@ -115,15 +115,15 @@ impl Signals {
         if !self.watched.contains(number)
             && let Err(error) = self.begin(number, backend, notifier)
         {
-            self.end(number, backend);
+            self.end(number, Some(backend));
             return Err(error);
         }
         self.lists[number as usize].append(table, index);
         Ok(())
     }
 
-    /// Removes the event in slot `index` (`evmap_signal_del_`).
-    pub(crate) fn remove(&mut self, table: &mut Table, backend: &mut Backend, index: u32) {
+    /// Removes the event in slot `index` (`evmap_signal_del_`). Without a backend, the backend's registration stays.
+    pub(crate) fn remove(&mut self, table: &mut Table, backend: Option<&mut Backend>, index: u32) {
         let number = table.at(index).fd;
         let list = &mut self.lists[number as usize];
         list.remove(table, index);
@@ -194,11 +194,11 @@ impl Signals {
     }
 
     /// Stops watching a signal.
-    fn end(&mut self, number: i32, backend: &mut Backend) {
-        match &self.delivery {
-            Delivery::Handler(_) => {}
+    fn end(&mut self, number: i32, backend: Option<&mut Backend>) {
+        match (&self.delivery, backend) {
+            (Delivery::Handler(_), _) | (_, None) => {}
             #[cfg(linux_kernel)]
-            Delivery::SignalFd(signalfd) => {
+            (Delivery::SignalFd(signalfd), Some(backend)) => {
                 // It is about to be closed.
                 if self.watched.without(number).is_empty()
                     && let Some(fd) = signalfd.as_fd()
@@ -206,7 +206,7 @@ impl Signals {
                     backend.unwatch_internal(fd);
                 }
             }
-            Delivery::Backend => backend.unwatch_signal(number),
+            (Delivery::Backend, Some(backend)) => backend.unwatch_signal(number),
         }
         self.give_up(number);
     }

@@ -15,11 +15,12 @@
 
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 
 use libc::{c_int, c_void, siginfo_t};
 use parking_lot::Mutex;
 
+use crate::sys::fork;
 use crate::sys::notify::Notifier;
 use crate::sys::signal::{Function, HIGHEST, SignalSet, current_thread, notify};
 
@@ -57,6 +58,8 @@ struct Receiver {
     /// The signals that arrived and were not taken yet.
     due: AtomicU64,
     descriptor: AtomicI32,
+    /// The [generation](fork::generation) of the process that opened the descriptor.
+    process: AtomicU32,
     counts: [AtomicU64; PLACES],
     next: Option<&'static Receiver>,
 }
@@ -71,8 +74,9 @@ impl Receiver {
         self.inside.fetch_add(1, SeqCst);
         if self.wanted.load(SeqCst) & bit != 0 {
             self.counts[number as usize].fetch_add(1, SeqCst);
-            // The handler that finds it empty wakes the loop, which empties it before it takes the counts.
-            if self.due.fetch_or(bit, SeqCst) == 0 {
+            // The handler that finds it empty wakes the loop, which empties it before it takes the counts. In a forked
+            // child the descriptor is the parent's.
+            if self.due.fetch_or(bit, SeqCst) == 0 && self.process.load(SeqCst) == fork::generation() {
                 notify(self.descriptor.load(SeqCst));
             }
         }
@@ -140,6 +144,7 @@ impl Reception {
         let receiver = pool.idle.pop().unwrap_or_else(link);
         receiver.reset();
         receiver.descriptor.store(notifier.handler_fd(), SeqCst);
+        receiver.process.store(fork::generation(), SeqCst);
         Reception { receiver, notifier }
     }
 
@@ -204,6 +209,7 @@ fn link() -> &'static Receiver {
         wanted: AtomicU64::new(0),
         due: AtomicU64::new(0),
         descriptor: AtomicI32::new(-1),
+        process: AtomicU32::new(fork::NO_GENERATION),
         counts: [const { AtomicU64::new(0) }; PLACES],
         // SAFETY: null, or a receiver, which is never freed.
         next: unsafe { first.as_ref() },

@@ -12,6 +12,7 @@ use nix::errno::Errno;
 
 use crate::error::Error;
 use crate::sync::thread_token;
+use crate::sys::fork;
 use crate::sys::signal::{Disposition, HIGHEST, SignalSet, block, signalfd};
 
 /// The size of `struct signalfd_siginfo`, which begins with the number of the signal.
@@ -28,6 +29,9 @@ thread_local! {
 #[derive(Debug, Default)]
 pub(super) struct SignalFd {
     fd: Option<OwnedFd>,
+    /// The [generation](fork::generation) of the process that opened `fd`. A forked child shares the set of the
+    /// descriptor with its parent, and must not change it.
+    process: u32,
     set: SignalSet,
     /// The signals that are blocked for this base, and the thread that blocks each.
     blocked: Vec<(i32, usize)>,
@@ -77,8 +81,9 @@ impl SignalFd {
             }
         }) {}
         self.readable |= !self.saved.is_empty();
-        if self.fd.is_some() {
-            _ = self.change(self.set.without(number));
+        self.set = self.set.without(number);
+        if self.fd.is_some() && self.process == fork::generation() {
+            _ = self.change(self.set);
         }
         if let Some(place) = self.blocked.iter().position(|(blocked, _)| *blocked == number) {
             let (_, thread) = self.blocked.swap_remove(place);
@@ -145,6 +150,7 @@ impl SignalFd {
         let is_new = fresh.is_some();
         if is_new {
             self.fd = fresh;
+            self.process = fork::generation();
         }
         Ok(is_new)
     }

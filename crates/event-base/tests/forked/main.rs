@@ -7,6 +7,7 @@
 mod support;
 
 mod conformance;
+mod deleted;
 mod parent_and_child;
 mod refused;
 mod reinit;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use event_base::Base;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
@@ -77,4 +79,15 @@ pub(crate) fn is_readable(base: &Base) -> bool {
 fn with_descriptor(number: i32, call: impl FnOnce(std::os::fd::BorrowedFd<'_>)) {
     // SAFETY: the base, which owns it, is open.
     call(unsafe { std::os::fd::BorrowedFd::borrow_raw(number) });
+}
+
+/// What a signal does in this process. The disposition is not changed.
+#[expect(unsafe_code, reason = "`sigaction` has no safe form")]
+pub(crate) fn disposition_of(signal: Signal) -> SigHandler {
+    let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the first call ignores the signal, and the second one restores its disposition.
+    let current = unsafe { sigaction(signal, &ignore) }.unwrap();
+    // SAFETY: as above.
+    unsafe { sigaction(signal, &current) }.unwrap();
+    current.handler()
 }

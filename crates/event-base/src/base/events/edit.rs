@@ -106,6 +106,8 @@ impl Inner {
 
     /// Takes an event out of every list (`event_del_nolock_`). Never blocks and never fails: the kernel reports
     /// nothing more for it either way.
+    ///
+    /// In a forked child no call of the kernel is made, because its objects are the parent's.
     pub(in crate::base) fn delete(&mut self, index: u32) {
         let record = self.events.table.at(index);
         record.set_period(None);
@@ -115,9 +117,9 @@ impl Inner {
         if is_signal {
             self.run.end_repeats(index);
         }
-        if self.events.unlist(index, State::INSERTED)
-            && let Ok(backend) = self.kernel.backend()
-        {
+        if self.events.unlist(index, State::INSERTED) {
+            let is_forked = self.is_forked();
+            let backend = self.kernel.backend().ok().filter(|_| !is_forked);
             let events = &mut self.events;
             if is_signal {
                 events.signals.remove(&mut events.table, backend, index);
@@ -137,7 +139,7 @@ impl Inner {
     /// Passes a change to the kernel that was made while the loop sleeps, so that it applies to this wait.
     #[inline]
     fn settle_change(&mut self) {
-        if self.kernel.is_asleep() {
+        if self.kernel.is_asleep() && !self.is_forked() {
             self.flush_changes();
         }
     }
@@ -242,7 +244,7 @@ impl Base {
     /// Deletes an event permanently (`event_free`); its id becomes invalid. Any thread; never blocks, so a
     /// callback of the event may still be running on another thread.
     pub fn free(&self, id: EventId) -> Result<(), Error> {
-        self.try_with(|inner| inner.free_by_id(id))
+        self.try_to_delete(|inner| inner.free_by_id(id))
     }
 
     /// Makes an event pending (`event_add`): registers its interest, and with a timeout sets a deadline
@@ -284,12 +286,12 @@ impl Base {
 
     /// Makes an event not pending and not active (`event_del_noblock`). Any thread; never blocks.
     pub fn del(&self, id: EventId) -> Result<(), Error> {
-        self.try_with(|inner| inner.delete_by_id(id, State::ANY_FINALIZING))
+        self.try_to_delete(|inner| inner.delete_by_id(id, State::ANY_FINALIZING))
     }
 
     /// Removes an event's deadline and period, and nothing else (`event_remove_timer`). Any thread.
     pub fn remove_timer(&self, id: EventId) -> Result<(), Error> {
-        self.try_with(|inner| {
+        self.try_to_delete(|inner| {
             let index = inner.events.table.find(id)?;
             inner.events.table.at(index).set_period(None);
             inner.events.disarm(index);

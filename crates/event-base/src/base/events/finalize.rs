@@ -23,7 +23,7 @@ impl Base {
     ///
     /// One that is being [finalized and kept](Self::finalize_keep) already is freed as well.
     pub fn finalize(&self, id: EventId) -> Result<(), Error> {
-        self.try_with(|inner| {
+        self.try_to_delete(|inner| {
             let index = inner.events.table.find(id)?;
             let state = &mut inner.events.table.at(index).state;
             if state.contains(State::FINALIZING_KEPT) {
@@ -40,7 +40,7 @@ impl Base {
     ///
     /// Without effect on one that is being finalized already.
     pub fn finalize_keep(&self, id: EventId) -> Result<(), Error> {
-        self.try_with(|inner| {
+        self.try_to_delete(|inner| {
             let index = inner.events.table.find(id)?;
             inner.finalize(index, State::FINALIZING_KEPT);
             Ok(())

@@ -140,9 +140,11 @@ impl Kernel {
 }
 
 impl Inner {
-    /// The notifier, if a wake-up was requested; the caller writes to it.
+    /// The notifier, if a wake-up was requested; the caller writes to it. In a forked child the notifier is the
+    /// parent's, and the child's loop does not wait.
     pub(super) fn take_wake(&mut self) -> Option<Arc<Notifier>> {
-        self.kernel.sleep.take_wake().then(|| self.notifier_to_write()).flatten()
+        let is_requested = self.kernel.sleep.take_wake() && !self.is_forked();
+        is_requested.then(|| self.notifier_to_write()).flatten()
     }
 
     /// The notifier; the caller writes to it.

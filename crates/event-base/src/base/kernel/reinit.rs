@@ -1,9 +1,10 @@
 //! Using a base after a fork.
 //!
 //! A child inherits descriptors of the kernel's objects, not objects of its own: changing the epoll set, writing
-//! to the eventfd or setting the timerfd would affect the parent. So every call fails in a child until
+//! to the eventfd or setting the timerfd would affect the parent. So calls fail in a child until
 //! [`Base::reinit`] has created new objects, or [`Base::close`] has closed the child's descriptors of the old
-//! ones. Neither changes the old objects in any other way.
+//! ones. Neither changes the old objects in any other way. Calls that delete something work before: they change only
+//! what `reinit` registers.
 
 use crate::base::{Base, Inner};
 use crate::error::Error;

@@ -40,8 +40,9 @@ impl Inner {
         }
     }
 
+    /// Whether a callback of the event is running on another thread. A fork does not copy that thread.
     fn is_called_elsewhere(&self, id: EventId) -> bool {
-        self.run.running() == Some(id) && !self.run.is_owner()
+        self.run.running() == Some(id) && !self.run.is_owner() && !self.is_forked()
     }
 }
 
@@ -61,7 +62,7 @@ impl Base {
     /// [`Error::Closed`] if the event does not exist, or the base was closed: then the callback may still be
     /// running.
     pub fn del_block(&self, id: EventId) -> Result<(), Error> {
-        let mut inner = self.open()?;
+        let mut inner = self.open_to_delete()?;
         let deleted = inner.delete_by_id(id, State::FINALIZING);
         self.wait_for_call(inner, id, deleted)
     }
@@ -72,7 +73,7 @@ impl Base {
     /// # Errors
     /// As [`del_block`](Self::del_block).
     pub fn free_block(&self, id: EventId) -> Result<(), Error> {
-        let mut inner = self.open()?;
+        let mut inner = self.open_to_delete()?;
         let freed = inner.free_by_id(id);
         self.wait_for_call(inner, id, freed)
     }
