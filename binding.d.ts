@@ -17,6 +17,11 @@ export interface RateGroup {
   readonly [owner]: 'rateGroup'
 }
 
+/** The path of a bound socket, which is removed when this is garbage: see `pathOf`. */
+export interface PathOwner {
+  readonly [owner]: 'path'
+}
+
 /** A proxy on threads of its own, which ends when this is garbage: see `proxyStart`. */
 export interface ProxyOwner {
   readonly [owner]: 'proxy'
@@ -550,7 +555,10 @@ export declare function maxSignal(): number
 /** Closes a source. Returns whether it existed. */
 export declare function netClose(handle: Handle, source: number): Outcome<boolean>
 
-/** Connects to one of several addresses. A negative timeout means none. Times are in milliseconds. */
+/**
+ * Connects to one of several addresses. A single address is refused if its zone does not exist; of several, only the
+ * attempt at that address fails. A negative timeout means none. Times are in milliseconds.
+ */
 export declare function netConnect(handle: Handle, addresses: Array<BindingAddress>, attemptDelay: number, timeout: number, local?: BindingConnectOptions | undefined | null): Outcome<number>
 
 /** How the connect failed whose completion was fetched last. */
@@ -580,6 +588,12 @@ export declare function netResume(handle: Handle, source: number): Outcome<undef
 
 /** The counters of a relay; nothing for one that has ended. */
 export declare function netStats(handle: Handle, source: number): BindingRelayStats | null
+
+/** The owner of the path of a socket that was just bound; `null` for a socket without a path in the file system. */
+export declare function pathOf(fd: number): Outcome<ExternalObject<PathOwner> | undefined | null>
+
+/** Removes the path, unless it names another file. A second call does nothing. */
+export declare function pathRemove(owner: ExternalObject<PathOwner>): Outcome<undefined>
 
 /** Where it listens. */
 export declare function proxyAddress(owner: ExternalObject<ProxyOwner>): BindingAddress
@@ -687,7 +701,10 @@ export declare function socketClose(fd: number): Outcome<undefined>
 /** Starts to connect. Returns the descriptor. */
 export declare function socketConnect(hostOrPath: string, port: number, local?: BindingConnectOptions | undefined | null): Outcome<number>
 
-/** Reads `SO_ERROR`, which resets it. Returns the positive error number, or 0. */
+/**
+ * Reads `SO_ERROR`, which resets it. Returns the positive error number, or 0; `ECONNREFUSED` for a stream that is
+ * connected to itself, and `EINPROGRESS` for a socket that is not connected.
+ */
 export declare function socketError(fd: number): Outcome<number>
 
 /** Reads an option, in the form that `socketSetOption` takes. */

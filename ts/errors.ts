@@ -39,19 +39,35 @@ export type EventErrorCode =
 export class EventError extends Error {
   /** The reason, for programs. */
   readonly code: EventErrorCode
+  /** Has the stack of this error. */
+  readonly #captured: Error
 
   /**
    * @param code the reason
    * @param message the reason, for people
    */
   constructor(code: EventErrorCode, message: string) {
+    const limit = setStackTraceLimit(undefined)
     super(message)
+    setStackTraceLimit(limit)
+    // The accessor of the prototype takes its place.
+    delete (this as Error).stack
     this.code = code
-    startAtCaller(this)
+    this.#captured = new Error()
   }
 
   static {
     this.prototype.name = 'EventError'
+    Object.defineProperty(this.prototype, 'stack', {
+      get(this: EventError) {
+        return #captured in this ? formatStack(this, this.#captured) : undefined
+      },
+      set(this: EventError, value: unknown) {
+        setStack(this, value)
+      },
+      configurable: true,
+      enumerable: false,
+    })
   }
 }
 
@@ -114,19 +130,30 @@ export function systemError(
   code: string = nameOf(errno),
 ): SystemError {
   const properties = fd === undefined ? { errno, code, syscall } : { errno, code, syscall, fd }
-  return startAtCaller(Object.assign(new Error(messageOf(properties)), properties))
+  const limit = setStackTraceLimit(undefined)
+  const error = new Error(messageOf(properties))
+  setStackTraceLimit(limit)
+  const captured = new Error()
+  // Defining a property formats the stack that it replaces.
+  delete error.stack
+  Object.defineProperty(error, 'stack', {
+    get: () => formatStack(error, captured),
+    set: (value: unknown) => {
+      setStack(error, value)
+    },
+    configurable: true,
+    enumerable: false,
+  })
+  return Object.assign(error, properties)
 }
 
 /** Adds the address of a failed call to its system error. Does not change other errors. */
 export function withAddress<E>(error: E, address: string, port?: number): E {
   if (!(error instanceof Error) || !('syscall' in error)) return error
   const failure = error as Error as SystemError
-  const before = failure.message
   failure.address = address
   if (port !== undefined) failure.port = port
   failure.message = messageOf(failure)
-  // The stack starts with the original message of the error.
-  if (failure.stack !== undefined) failure.stack = failure.stack.replace(before, () => failure.message)
   return error
 }
 
@@ -165,18 +192,50 @@ function isOwn(frame: string): boolean {
 
 const FIRST_FRAME = '\n    at '
 
-/**
- * Makes the stack of an error start at the caller of the package: removes the frames of this package from the top. A
- * stack that has no other frames is unchanged.
- *
- * `Error.captureStackTrace` needs the public function that was called; the checks and the native layer do not know it.
+/*
+ * The stack of an error of this package starts at the caller of the package. `Error.captureStackTrace` needs the public
+ * function that was called, which the checks and the native layer do not know, so the frames of this package are removed
+ * from the text. V8 formats the text when it is first read, which takes longer than everything else that makes the
+ * error, and most programs read the code only. So the error itself has no stack of V8, but an accessor, and another
+ * error captures the frames.
  */
-function startAtCaller<E extends Error>(error: E): E {
-  const { stack } = error
-  const start = typeof stack === 'string' ? stack.indexOf(FIRST_FRAME) : -1
-  if (stack === undefined || start < 0) return error
+
+/**
+ * Sets the number of frames that V8 captures for a new error, and returns the previous one; `undefined` means that it
+ * captures none. Does nothing if the program has made the property constant: V8 then captures a stack for the error
+ * itself, which takes longer.
+ */
+function setStackTraceLimit(limit: number | undefined): number | undefined {
+  const { stackTraceLimit } = Error
+  try {
+    Error.stackTraceLimit = limit as number
+  } catch {
+    // The property is constant.
+  }
+  return stackTraceLimit
+}
+
+/** Removes the frames of this package from the top of a stack. A stack that has no other frames is unchanged. */
+function withoutOwnFrames(stack: string): string {
+  const start = stack.indexOf(FIRST_FRAME)
   const frames = stack.slice(start + 1).split('\n')
-  const first = frames.findIndex((frame) => !isOwn(frame))
-  if (first > 0) error.stack = [stack.slice(0, start), ...frames.slice(first)].join('\n')
-  return error
+  const first = start < 0 ? -1 : frames.findIndex((frame) => !isOwn(frame))
+  return first > 0 ? [stack.slice(0, start), ...frames.slice(first)].join('\n') : stack
+}
+
+/**
+ * Formats a stack that was captured for an error, without the frames of this package at its top, and makes it the
+ * `stack` of the error. If `Error.prepareStackTrace` throws, so does this.
+ */
+function formatStack(error: Error, captured: Error): string | undefined {
+  if (!Object.hasOwn(captured, 'stack')) return undefined
+  // The stack starts with the name and the message of the error.
+  const stack: unknown = (Object.setPrototypeOf(captured, error) as Error).stack
+  const formatted = typeof stack === 'string' ? withoutOwnFrames(stack) : stack
+  setStack(error, formatted)
+  return formatted as string | undefined
+}
+
+function setStack(error: Error, value: unknown): void {
+  Object.defineProperty(error, 'stack', { value, writable: true, configurable: true, enumerable: false })
 }

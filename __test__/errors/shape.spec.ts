@@ -3,7 +3,7 @@ import { readSync } from 'node:fs'
 import { connect as connectInNode, createServer, type AddressInfo } from 'node:net'
 import { getSystemErrorName } from 'node:util'
 
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { EV, type EventBase, EventError, type SystemError } from '../../index.js'
 import { connect, listen, socket } from '../../net.js'
@@ -94,6 +94,72 @@ describe('the stack of an error starts at the caller of the package', () => {
   it('a rejection', async () => {
     const error = await rejectionOf(openBase().run({ signal: 1 as never }))
     expect(firstFrame(error)).toContain(import.meta.filename)
+  })
+})
+
+describe('an error', () => {
+  it('keeps its code and its message if Error.prepareStackTrace throws', () => {
+    const { prepareStackTrace } = Error
+    onTestFinished(() => void (Error.prepareStackTrace = prepareStackTrace))
+    const failure = new Error('no stack')
+    Error.prepareStackTrace = () => {
+      throw failure
+    }
+    const base = openBase()
+    const refused = thrownBy(() => base.newTimer('' as never)) as EventError
+    const failed = thrownBy(() => socket.connect({ path: '/nowhere/at/all' })) as SystemError
+    expect(thrownBy(() => refused.stack)).toBe(failure)
+    Error.prepareStackTrace = prepareStackTrace
+    expect([refused.code, failed.code]).toEqual(['ERR_INVALID_ARG_TYPE', 'ENOENT'])
+    expect(refused.message).toContain('"callback"')
+    expect(failed.message).toBe('connect ENOENT /nowhere/at/all')
+  })
+
+  it('is passed to Error.prepareStackTrace with its name and its message', () => {
+    const { prepareStackTrace } = Error
+    onTestFinished(() => void (Error.prepareStackTrace = prepareStackTrace))
+    Error.prepareStackTrace = (error, frames) => ({ text: String(error), count: frames.length })
+    const { stack } = thrownBy(() => openBase().newTimer('' as never)) as { stack: unknown }
+    expect(stack).toEqual({
+      text: expect.stringContaining('EventError: The "callback"'),
+      count: expect.any(Number),
+    })
+  })
+
+  it('has a stack that starts with its message, that can be replaced, and that is not formatted before it is read', () => {
+    const { prepareStackTrace } = Error
+    onTestFinished(() => void (Error.prepareStackTrace = prepareStackTrace))
+    let formatted = 0
+    Error.prepareStackTrace = (error, frames) => {
+      formatted += 1
+      return `${error}\n    at ${frames.join('\n    at ')}`
+    }
+    const error = thrownBy(() => socket.connect({ path: '/nowhere/at/all' })) as SystemError
+    expect(formatted).toBe(0)
+    expect(error.stack).toMatch(/^Error: connect ENOENT \/nowhere\/at\/all\n {4}at /)
+    expect(error.stack).toBe(error.stack)
+    expect(formatted).toBe(1)
+    error.stack = 'another'
+    expect(error.stack).toBe('another')
+    expect(Object.keys(error)).not.toContain('stack')
+  })
+
+  it('has no stack if Error.stackTraceLimit is no number', () => {
+    const { stackTraceLimit } = Error
+    onTestFinished(() => void (Error.stackTraceLimit = stackTraceLimit))
+    Error.stackTraceLimit = undefined as never
+    const error = thrownBy(() => openBase().newTimer('' as never)) as EventError
+    const failed = thrownBy(() => socket.connect({ path: '/nowhere/at/all' })) as SystemError
+    Error.stackTraceLimit = stackTraceLimit
+    expect([error.stack, failed.stack]).toEqual([undefined, undefined])
+    expect(Object.create(error).stack).toBeUndefined()
+    expect(error.code).toBe('ERR_INVALID_ARG_TYPE')
+  })
+
+  it('has a stack if the program has made Error.stackTraceLimit constant', async () => {
+    const { code, stdout } = await runFixtureWith([], 'stack.mjs', 'constant')
+    expect(code).toBe(0)
+    expect(stdout.trimEnd().split('\n')).toHaveLength(3)
   })
 })
 

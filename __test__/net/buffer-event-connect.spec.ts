@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest'
 
-import { EV } from '../../index.js'
+import { CountFlag, EV, LoopFlag } from '../../index.js'
 import { BEV, BufferEvent, socket } from '../../net.js'
+import { StickySignal } from '../support/abort.js'
 import { readText, openPair, writeText } from '../support/descriptors.js'
-import { codeOf, refusal, rejectionOf } from '../support/errors.js'
+import { codeOf, collectUncaught, refusal, rejectionOf } from '../support/errors.js'
 import {
   anyPort,
   baseOn,
@@ -104,6 +105,93 @@ test('an attempt can be cancelled by its abort signal, and by closing', async ()
   expect(() =>
     new BufferEvent(base, -1).connect({ host: LOOPBACK, port }, { signal: aborter.signal }),
   ).toThrow(reason)
+})
+
+test('an abort signal that throws when its listener is removed does not keep a connect from ending', async () => {
+  const uncaught = collectUncaught()
+  const base = await running()
+  const stream = new BufferEvent(base, -1)
+  const events = calls(stream)
+  const sticky = new StickySignal()
+  stream.connect({ host: LOOPBACK, port: closedPort() }, { signal: sticky.signal })
+  await until(() => events.length > 0)
+  expect(events).toEqual([[BEV.ERROR, expect.objectContaining({ code: 'ECONNREFUSED' })]])
+  const reason = new Error('given up')
+  const other = new StickySignal()
+  const attempt = BufferEvent.connect(
+    base,
+    { host: LOOPBACK, port: await silentPort() },
+    { signal: other.signal },
+  )
+  const before = openDescriptors()
+  other.abort(reason)
+  expect(await rejectionOf(attempt)).toBe(reason)
+  expect(openDescriptors()).toBe(before - 1)
+  await until(() => uncaught.length === 2, 'both exceptions')
+  expect(uncaught).toEqual([sticky.failure, other.failure])
+  stream.close()
+})
+
+test('a stream that connects to itself is refused, and its port is free', () => {
+  const base = baseOn()
+  const port = closedPort()
+  const free = socket.listen(anyPort)
+  const own = portOf(socket.address(free))
+  socket.close(free)
+  expect(own).not.toBe(port)
+  const stream = new BufferEvent(base, -1)
+  const events = calls(stream)
+  stream.connect({ host: LOOPBACK, port: own }, { localPort: own })
+  expect(portOf(socket.peer(stream.fd))).toBe(own)
+  base.dispatch()
+  const failure = { code: 'ECONNREFUSED', syscall: 'connect', address: LOOPBACK, port: own }
+  expect(events).toEqual([[BEV.ERROR, expect.objectContaining(failure)]])
+  socket.close(socket.listen({ host: LOOPBACK, port: own }))
+  stream.close()
+})
+
+test('a stream connects from a local address without the loop of the host', () => {
+  const base = baseOn()
+  const listening = socket.listen(anyPort)
+  const stream = new BufferEvent(base, -1)
+  const events = calls(stream)
+  stream.connect(socket.address(listening), { localAddress: '127.0.0.42' })
+  base.dispatch()
+  expect(events).toEqual([BEV.CONNECTED])
+  expect(socket.address(stream.fd)).toMatchObject({ host: '127.0.0.42' })
+  expect(refusal(() => new BufferEvent(base, -1).connect(anyPort, { localPort: -1 }))).toBe(
+    'ERR_OUT_OF_RANGE',
+  )
+  stream.close()
+  socket.close(listening)
+})
+
+test('a connection that is established when its deadline is dispatched is not late', () => {
+  const base = baseOn()
+  const listening = socket.listen(anyPort)
+  const stream = new BufferEvent(base, -1)
+  const events = calls(stream)
+  stream.connect(socket.address(listening), { timeout: 60_000 })
+  // The deadline is dispatched before the loop polls, as after a pause of the process.
+  base.activateByFd(-1, EV.TIMEOUT).loop(LoopFlag.NONBLOCK)
+  expect(events).toEqual([BEV.CONNECTED])
+  expect(base.countEvents(CountFlag.ADDED)).toBe(0)
+  stream.close()
+  socket.close(listening)
+})
+
+test('a stream whose connect is in progress when readiness is reported waits again', async () => {
+  const port = await silentPort()
+  const base = baseOn()
+  const stream = new BufferEvent(base, -1)
+  const events = calls(stream)
+  stream.connect({ host: LOOPBACK, port })
+  // As after a registration that the system refused while the loop polled.
+  base.activateByFd(stream.fd, EV.WRITE).loop(LoopFlag.NONBLOCK)
+  expect(events).toEqual([])
+  expect(stream.connecting).toBe(true)
+  expect(base.events()).toMatchObject([{ fd: stream.fd, what: EV.WRITE | EV.PERSIST }])
+  stream.close()
 })
 
 test('BufferEvent.connect() resolves with a stream, or rejects and leaves no descriptor open', async () => {

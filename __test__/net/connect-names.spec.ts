@@ -5,8 +5,10 @@ import { setImmediate as immediate } from 'node:timers/promises'
 
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 
-import { EventBase } from '../../index.js'
+import { CountFlag, EventBase } from '../../index.js'
 import { connect, listen, socket, type LookupAnswer, type LookupFunction } from '../../net.js'
+import { StickySignal } from '../support/abort.js'
+import { collectUncaught, rejectionOf } from '../support/errors.js'
 import { baseOn, closedPort, LOOPBACK, openDescriptors, portOf, running, silence, until } from './support.js'
 
 const name = 'example.test'
@@ -147,6 +149,27 @@ describe('a connect to several addresses', () => {
     expect(base.events().filter(({ event }) => event !== undefined)).toHaveLength(1)
   })
 
+  test('fails at an address whose zone does not exist, and continues at the others', async () => {
+    const zone = 'fe80::1%nowhere'
+    const { port } = samePort([LOOPBACK])
+    const fd = await connect(base, { host: name, port }, { lookup: finds(zone, LOOPBACK) })
+    expect(socket.peer(fd)).toMatchObject({ host: LOOPBACK, port })
+    socket.close(fd)
+    const closed = closedPort()
+    const failure = await rejectionOf(
+      connect(base, { host: name, port: closed }, { lookup: finds(zone, LOOPBACK) }),
+    )
+    expect(failure).toMatchObject({
+      errors: [
+        { syscall: 'connect', address: zone, port: closed },
+        { code: 'ECONNREFUSED', address: LOOPBACK, port: closed },
+      ],
+    })
+    await expect(connect(base, { host: name, port: closed }, { lookup: finds(zone) })).rejects.toMatchObject({
+      code: 'ERR_OUT_OF_RANGE',
+    })
+  })
+
   test('cancels every attempt on an abort, and when the base is closed', async () => {
     const { port } = samePort([LOOPBACK, '::1'])
     for (const host of [LOOPBACK, '::1']) await silence(host, port)
@@ -274,6 +297,38 @@ describe('a look-up', () => {
     const closed = connect(other, target, { lookup: silent })
     other.close()
     await expect(closed).rejects.toMatchObject({ code: 'ERR_EVENT_CLOSED' })
+  })
+
+  test('is abandoned by an abort signal that throws when its listener is removed', async () => {
+    const uncaught = collectUncaught()
+    const target = { host: name, port: closedPort() }
+    const refused = new StickySignal()
+    await expect(
+      connect(base, target, { lookup: finds(LOOPBACK), signal: refused.signal }),
+    ).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+    const aborted = new StickySignal()
+    const attempt = connect(base, target, { lookup: silent, signal: aborted.signal, timeout: 60_000 })
+    const timers = base.countEvents(CountFlag.ADDED)
+    aborted.abort(new Error('no longer'))
+    await expect(attempt).rejects.toThrow('no longer')
+    expect(base.countEvents(CountFlag.ADDED)).toBe(timers - 1)
+    await immediate()
+    // The look-up and the connect have a listener each.
+    expect(uncaught).toEqual([refused.failure, refused.failure, aborted.failure])
+  })
+
+  test('that is given an abort signal to which nothing can be added leaves no timer', async () => {
+    const failure = new Error('no listeners')
+    const signal = Object.assign(new AbortController().signal, {
+      addEventListener: () => {
+        throw failure
+      },
+    })
+    const timers = base.countEvents(CountFlag.ADDED)
+    await expect(
+      connect(base, { host: name, port: 1 }, { lookup: silent, signal, timeout: 60_000 }),
+    ).rejects.toBe(failure)
+    expect(base.countEvents(CountFlag.ADDED)).toBe(timers)
   })
 
   test('that never answers times out although the timers of the host are replaced', async () => {

@@ -1,10 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { existsSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
 
 import { describe, expect, test } from 'vitest'
 
 import { EventBase, LoopFlag, LoopResult } from '../../index.js'
 import { listen, socket, type SocketAddress } from '../../net.js'
+import { OwnPath } from '../../ts/net/own-path.js'
 import {
   anyPort,
   baseOn,
@@ -167,6 +168,52 @@ test('a path is removed when its listener is closed, unless it was replaced', ()
   moved.close()
   expect(existsSync(path)).toBe(true)
   expect(thrown(() => listen(base, { path }, () => {}))).toMatchObject({ code: 'EADDRINUSE', address: path })
+})
+
+test('a path at which another socket was bound stays, although the first socket is closed before its path is removed', () => {
+  const path = `${folder()}/listening`
+  const first = socket.listen({ path })
+  const own = OwnPath.of(first, socket.address(first))
+  socket.close(first)
+  unlinkSync(path)
+  // A file system may give it the inode number of the first socket.
+  const successor = socket.listen({ path })
+  own?.remove()
+  expect(existsSync(path)).toBe(true)
+  socket.close(successor)
+})
+
+test('a path is free for the next listener when close() returns', () => {
+  const base = baseOn()
+  const path = `${folder()}/listening`
+  const before = openDescriptors()
+  for (let count = 0; count < 20; count++) {
+    const listener = listen(base, { path }, () => {})
+    listener.close()
+    listener.close()
+    const successor = listen(base, { path }, () => {})
+    expect(existsSync(path)).toBe(true)
+    successor.close()
+  }
+  expect(openDescriptors()).toBe(before)
+  const abstract = listen(base, { path: `\0${path}` }, () => {})
+  expect(abstract.address).toEqual({ path: `\0${path}` })
+  abstract.close()
+})
+
+test('a refused listener leaves no path and no descriptor', () => {
+  const path = `${folder()}/listening`
+  const before = openDescriptors()
+  for (const target of [{ path }, anyPort]) {
+    const base = new EventBase()
+    const options = Object.defineProperty({ ...target }, 'paused', {
+      enumerable: true,
+      get: () => void base.close(),
+    })
+    expect(thrown(() => listen(base, options, () => {}))).toMatchObject({ code: 'ERR_EVENT_CLOSED' })
+    expect(existsSync(path)).toBe(false)
+    expect(openDescriptors()).toBe(before)
+  }
 })
 
 test('closing the base closes its listeners', async () => {

@@ -4,7 +4,24 @@ import { promisify } from 'node:util'
 
 import { expect, test } from 'vitest'
 
-const fixture = fileURLToPath(new URL('../fixtures/shortage.ts', import.meta.url))
+const fixtureOf = (name: string): string => fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url))
+const fixture = fixtureOf('shortage.ts')
+
+test('a listener that lacks the last descriptor leaves no path and no descriptor', async () => {
+  const script = 'ulimit -n 96 && exec "$0" --import tsx "$1"'
+  const { stdout } = await promisify(execFile)('sh', [
+    '-c',
+    script,
+    process.execPath,
+    fixtureOf('path-shortage.ts'),
+  ])
+  expect(JSON.parse(stdout)).toEqual({
+    codes: ['EMFILE', 'EMFILE'],
+    left: [0, 1],
+    remaining: [],
+    works: true,
+  })
+})
 
 test('a listener without descriptors does not spin, reports the shortage once, and accepts when descriptors are free', async () => {
   // RLIMIT_NOFILE applies to a process: getrlimit(2).

@@ -101,6 +101,20 @@ test('a refused connect is reported by error(), once', async () => {
   socket.close(fd)
 })
 
+test('a stream that is connected to itself has the error ECONNREFUSED', () => {
+  const free = socket.listen(anyPort)
+  const port = portOf(socket.address(free))
+  socket.close(free)
+  const fd = socket.connect({ host: LOOPBACK, port }, { localPort: port })
+  expect(portOf(socket.peer(fd))).toBe(port)
+  expect(socket.error(fd)).toBe(constants.errno.ECONNREFUSED)
+  socket.close(fd)
+  // No connection in TIME_WAIT uses the port.
+  const listening = socket.listen({ host: LOOPBACK, port })
+  expect(socket.error(listening)).toBe(0)
+  socket.close(listening)
+})
+
 test("failures of the system have the properties of Node's own errors", () => {
   const before = openDescriptors()
   const listening = socket.listen(anyPort)

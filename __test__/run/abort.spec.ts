@@ -1,10 +1,13 @@
 import { getEventListeners } from 'node:events'
+import { setImmediate } from 'node:timers/promises'
 
 import { describe, expect, it } from 'vitest'
 
-import { LoopFlag, LoopResult } from '../../index.js'
+import { EV, type EventBase, LoopFlag, LoopResult } from '../../index.js'
+import { StickySignal } from '../support/abort.js'
 import { openBase } from '../support/base.js'
-import { codeOf, rejectionOf } from '../support/errors.js'
+import { openPair, writeText } from '../support/descriptors.js'
+import { codeOf, collectUncaught, rejectionOf } from '../support/errors.js'
 
 describe('an abort', () => {
   it('before run() rejects it with the reason, and runs nothing', async () => {
@@ -106,6 +109,107 @@ it('run() starts nothing when listening to the abort signal fails', async () => 
   base.newTimer(() => {}).add(60_000)
   expect(await rejectionOf(base.run({ signal }))).toBe(failure)
   expect(base.loop(LoopFlag.NONBLOCK)).toBe(LoopResult.STOPPED)
+})
+
+it('run() is rejected with the exception of an abort signal whose reason cannot be read', async () => {
+  const failure = new Error('no reason')
+  const sticky = new StickySignal()
+  const uncaught = collectUncaught()
+  Object.defineProperty(sticky, 'reason', {
+    get: () => {
+      throw failure
+    },
+    set: () => {},
+  })
+  const base = openBase()
+  base.newTimer(() => {}).add(60_000)
+  const running = rejectionOf(base.run({ signal: sticky.signal }))
+  sticky.abort(undefined)
+  expect(await running).toBe(failure)
+  await setImmediate()
+  expect(uncaught).toEqual([sticky.failure])
+})
+
+it('run() starts nothing for an abort signal that calls its listener while it is added', async () => {
+  const reason = new Error('in between')
+  const base = openBase()
+  base.newTimer(() => {}).add(60_000)
+  const controller = new AbortController()
+  const signal = Object.assign(controller.signal, {
+    addEventListener: (_type: string, listener: () => void) => {
+      EventTarget.prototype.addEventListener.call(controller.signal, 'abort', listener)
+      controller.abort(reason)
+    },
+  })
+  expect(await rejectionOf(base.run({ signal: signal as never }))).toBe(reason)
+  expect(getEventListeners(controller.signal, 'abort')).toEqual([])
+  expect(base.loop(LoopFlag.NONBLOCK)).toBe(LoopResult.STOPPED)
+})
+
+describe('an abort signal that throws when its listener is removed', () => {
+  /** Starts with a signal, and returns a promise that settles when `end` is called. */
+  const kinds: [
+    string,
+    (base: EventBase, signal: AbortSignal) => { ended: Promise<unknown>; end: () => void },
+  ][] = [
+    [
+      'run()',
+      (base, signal) => {
+        const timer = base.newTimer(() => {}).add(60_000)
+        return { ended: base.run({ signal }), end: () => timer.del() }
+      },
+    ],
+    [
+      'wait()',
+      (base, signal) => {
+        const [near, far] = openPair()
+        const ended = base.wait(near, EV.READ, { signal })
+        return { ended, end: () => writeText(far, 'x') }
+      },
+    ],
+    [
+      'watch()',
+      (base, signal) => {
+        const [near] = openPair()
+        const items = base.watch(near, EV.READ, { signal })[Symbol.asyncIterator]()
+        const ended = items.next()
+        return { ended, end: () => void items.return?.() }
+      },
+    ],
+  ]
+
+  it.each(kinds)('does not keep %s from settling, and its exception is uncaught', async (name, start) => {
+    const sticky = new StickySignal()
+    const uncaught = collectUncaught()
+    const base = openBase()
+    const { ended, end } = start(base, sticky.signal)
+    const running = name === 'run()' ? ended : base.run()
+    end()
+    await ended
+    expect(await running).toBe(LoopResult.EMPTY)
+    await setImmediate()
+    expect(uncaught).toEqual([sticky.failure])
+    // The listener that could not be removed does nothing.
+    base.newTimer(() => {}).add(1)
+    const second = base.run()
+    sticky.abort(new Error('too late'))
+    expect(await second).toBe(LoopResult.EMPTY)
+    expect(uncaught).toEqual([sticky.failure])
+  })
+
+  it.each(kinds)('ends %s with its reason, and its exception is uncaught', async (_name, start) => {
+    const sticky = new StickySignal()
+    const uncaught = collectUncaught()
+    const base = openBase()
+    const ended = rejectionOf(start(base, sticky.signal).ended)
+    const reason = new Error('the reason')
+    sticky.abort(reason)
+    expect(await ended).toBe(reason)
+    await setImmediate()
+    expect(uncaught).toEqual([sticky.failure])
+    // The base is not running.
+    expect(base.loop(LoopFlag.NONBLOCK)).toBeDefined()
+  })
 })
 
 describe('run() is rejected', () => {

@@ -1,4 +1,4 @@
-import { expect } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 
 import { EventError, type EventErrorCode, type SystemError } from '../../index.js'
 
@@ -39,4 +39,17 @@ export function asSystemError(error: unknown): SystemError {
   expect(error).toBeInstanceOf(Error)
   expect(error).not.toBeInstanceOf(EventError)
   return error as SystemError
+}
+
+/** The exceptions that are uncaught from now until the end of the test. They do not fail the test. */
+export function collectUncaught(): unknown[] {
+  const uncaught: unknown[] = []
+  const replaced = process.listeners('uncaughtException')
+  process.removeAllListeners('uncaughtException')
+  process.on('uncaughtException', (error) => uncaught.push(error))
+  onTestFinished(() => {
+    process.removeAllListeners('uncaughtException')
+    for (const listener of replaced) process.on('uncaughtException', listener)
+  })
+  return uncaught
 }

@@ -1,7 +1,11 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 import type { SystemError } from '../../index.js'
 import { socket, type InternetAddress } from '../../net.js'
+import { folder } from '../net/support.js'
 import { until } from '../support/base.js'
 import { countOpen } from '../support/descriptors.js'
 import { startWorker } from '../support/worker.js'
@@ -61,6 +65,14 @@ describe('terminate() closes the connection of', () => {
     await until(() => (seen = endOf(fd)) !== undefined, 'the end of the connection')
     expect(seen).toBe(expected)
   })
+})
+
+it('terminate() removes the path of a listener', async () => {
+  const path = join(folder(), 'listening')
+  const worker = await startWorker('worker.mjs', { name: 'a listener at a path', path })
+  expect(existsSync(path)).toBe(true)
+  await worker.terminate()
+  await until(() => !existsSync(path), 'the removal of the path')
 })
 
 describe('workers that are started and terminated in a row', () => {

@@ -17,6 +17,11 @@ export interface RateGroup {
   readonly [owner]: 'rateGroup'
 }
 
+/** The path of a bound socket, which is removed when this is garbage: see `pathOf`. */
+export interface PathOwner {
+  readonly [owner]: 'path'
+}
+
 /** A proxy on threads of its own, which ends when this is garbage: see `proxyStart`. */
 export interface ProxyOwner {
   readonly [owner]: 'proxy'

@@ -14,7 +14,7 @@ import {
   type UnixPath,
 } from './address.js'
 import { BEFORE_BIND, checkBacklog, listenAt } from './bind.js'
-import { pathRemover } from './own-path.js'
+import { OwnPath } from './own-path.js'
 import { address as addressOf, type ListenTarget } from './socket.js'
 import { Sources, type Completion, type Source } from './sources.js'
 
@@ -81,7 +81,7 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
   readonly #key: number
   readonly #fd: number
   readonly #address: Address
-  readonly #removePath: () => void
+  readonly #path: OwnPath | undefined
   readonly #onConnection: ConnectionCallback<Address>
   readonly #onError: ((error: Error, retryAfter: number | undefined) => void) | undefined
   readonly #context: AsyncResource = new AsyncResource('EventBaseListener', { requireManualDestroy: true })
@@ -94,16 +94,27 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
     checkInteger('options.batch', batch, 1, 0x7fff_ffff)
     const paused = checkBoolean('options.paused', given.paused)
     if (onError !== undefined) checkCallback('options.onError', onError)
-    const isInherited = 'fd' in given && given.fd !== undefined
-    const fd = isInherited ? adopt('options', given) : listenAt('options', given as ListenTarget)
-    // The address has the same kind as the target.
-    this.#address = addressOf(fd) as Address
-    this.#removePath = isInherited ? () => {} : pathRemover(this.#address)
-    this.#fd = fd
     this.#sources = sources
     this.#onConnection = onConnection
     this.#onError = onError
-    this.#key = native.netListen(sources.core.handle, fd, batch, paused)
+    const isInherited = 'fd' in given && given.fd !== undefined
+    const fd = isInherited ? adopt('options', given) : listenAt('options', given as ListenTarget)
+    this.#fd = fd
+    try {
+      // The address has the same kind as the target.
+      this.#address = addressOf(fd) as Address
+      this.#path = isInherited ? undefined : OwnPath.of(fd, this.#address)
+    } catch (error) {
+      native.socketClose(fd)
+      throw error
+    }
+    try {
+      this.#key = native.netListen(sources.core.handle, fd, batch, paused)
+    } catch (error) {
+      // The native listener has closed the descriptor.
+      this.#path?.remove()
+      throw error
+    }
     sources.add(this.#key, this)
   }
 
@@ -150,8 +161,12 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
   }
 
   /**
-   * Stops listening. The system resets connections that were not accepted. The path that the listener bound is removed.
-   * No further connection is reported. Idempotent, and safe inside its own callback. Closing the base does the same.
+   * Stops listening. The system resets connections that were not accepted. The path that the listener bound is removed,
+   * unless another file has replaced it, so that another socket can be bound there. No further connection is reported.
+   * Idempotent, and safe inside its own callback. Closing the base does the same.
+   *
+   * @throws {SystemError} `EACCES`, `EROFS`, ... of `unlink`, with `address`, when the path cannot be removed; the
+   *   listener is closed nevertheless
    */
   close(): void {
     if (this.#closed) return
@@ -168,7 +183,7 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
   #finish(): void {
     this.#closed = true
     this.#context.emitDestroy()
-    this.#removePath()
+    this.#path?.remove()
   }
 
   /** @internal */

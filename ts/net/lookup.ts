@@ -7,6 +7,7 @@ import { constants } from 'node:os'
 import { type AbortSource, onAbort } from '../abort.js'
 import type { Core } from '../core.js'
 import { systemError } from '../errors.js'
+import type { Event } from '../event.js'
 import type { NativeAddress } from '../native.js'
 import { outOfRange, wrongType } from '../validate.js'
 import { withAddress } from './address.js'
@@ -77,9 +78,8 @@ export function resolve(
   const { lookup = lookupInNode as LookupFunction, timeout, signal } = options
   const host = target.hostOrPath
   return new Promise((resolved, reject) => {
-    const timer = timeout < 0 ? undefined : core.owner.newTimer(() => fail(timedOut(target))).add(timeout)
     const stopListening = onAbort(signal, fail)
-    core.waiting.add(fail)
+    let timer: Event | undefined
 
     function leave(): void {
       timer?.close()
@@ -100,6 +100,9 @@ export function resolve(
     }
 
     try {
+      core.check()
+      core.waiting.add(fail)
+      if (timeout >= 0) timer = core.owner.newTimer(() => fail(timedOut(target))).add(timeout)
       const answer = lookup(host, { all: true }, (error, found) => (error ? fail(error) : succeed(found)))
       if (isPromise(answer)) answer.then(succeed, fail)
     } catch (error) {

@@ -2,9 +2,10 @@
 
 import { AsyncResource } from 'node:async_hooks'
 
+import type { Core } from '../core.js'
 import { EventError } from '../errors.js'
 import type { EventBase } from '../event-base.js'
-import { crossing, native, NO_TIMEOUT, type NativeHandle } from '../native.js'
+import { crossing, native, NO_TIMEOUT } from '../native.js'
 import { checkBytes, checkCallback, checkFd, checkOptions, checkTimeout, outOfRange } from '../validate.js'
 import { checkLimit, RateGroup, type RateLimit } from './rate-group.js'
 import { Sources, type Completion, type Source } from './sources.js'
@@ -120,18 +121,21 @@ function nativeOptions(options: RelayOptions, idleTimeout: number, connectTimeou
 }
 
 /** Starts a native relay, and returns its key. */
-function begin(base: EventBase, handle: NativeHandle, a: number, b: number, options: RelayOptions): number {
+function begin(core: Core, a: number, b: number, options: RelayOptions): number {
   const idleTimeout = nativeTime('options.idleTimeout', options.idleTimeout)
   const connectTimeout = nativeTime('options.connectTimeout', options.connectTimeout)
   const { limit, group, prefix, transfer } = options
   if (limit === undefined && group === undefined && prefix === undefined && transfer === undefined) {
-    return crossing.netRelay(handle, a, b, idleTimeout, connectTimeout)
+    // A getter of the options can have closed the base. The native layer would close both descriptors.
+    core.check()
+    return crossing.netRelay(core.handle, a, b, idleTimeout, connectTimeout)
   }
   const given = nativeOptions(options, idleTimeout, connectTimeout)
   const { aToB, bToA } = checkOptions(prefix, 'options.prefix')
   const [there, back] = [checkPrefix('options.prefix.aToB', aToB), checkPrefix('options.prefix.bToA', bToA)]
-  const nativeGroup = group === undefined ? undefined : RateGroup.nativeOf(group, base)
-  return native.netRelayWith(handle, a, b, given, nativeGroup, there, back)
+  const nativeGroup = group === undefined ? undefined : RateGroup.nativeOf(group, core.owner)
+  core.check()
+  return native.netRelayWith(core.handle, a, b, given, nativeGroup, there, back)
 }
 
 /** Runs a call, and ignores its error if the relay has already ended natively and the end is not reported yet. */
@@ -155,7 +159,6 @@ export class Relay implements Source {
 
   /** @internal */
   constructor(
-    base: EventBase,
     sources: Sources,
     ends: { a: number; b: number },
     options: RelayOptions,
@@ -163,7 +166,7 @@ export class Relay implements Source {
   ) {
     this.#sources = sources
     this.#onEnd = onEnd
-    this.#key = begin(base, sources.core.handle, ends.a, ends.b, options)
+    this.#key = begin(sources.core, ends.a, ends.b, options)
     // Only a callback needs a context.
     this.#context =
       onEnd === undefined ? undefined : new AsyncResource('EventBaseRelay', { requireManualDestroy: true })
@@ -289,5 +292,5 @@ export function relay(
   checkFd('b', b)
   if (a === b) throw outOfRange('b', 'another descriptor than "a"', b)
   if (onEnd !== undefined) checkCallback('onEnd', onEnd)
-  return new Relay(base, sources, { a, b }, checkOptions(options), onEnd)
+  return new Relay(sources, { a, b }, checkOptions(options), onEnd)
 }

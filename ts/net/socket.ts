@@ -5,6 +5,8 @@
  * `SystemError`; a call that would block returns -1.
  */
 
+import { constants } from 'node:os'
+
 import { crossing, native } from '../native.js'
 import {
   checkBoolean,
@@ -206,13 +208,18 @@ export function peer(fd: number): SocketAddress {
 /**
  * Returns the pending error of a socket, and clears it (`SO_ERROR`).
  *
+ * A stream that is connected to itself has the error `ECONNREFUSED`. Such a connection results from a connect to a free
+ * port of this host if the system chooses the same port as the local port (RFC 9293, section 3.5). When the descriptor
+ * is closed, the port is free immediately.
+ *
  * @param fd a socket
  * @returns a number of `os.constants.errno`; 0 if there is no error
  * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
  * @throws {SystemError} `ENOTSOCK`, `EBADF`
  */
 export function error(fd: number): number {
-  return native.socketError(checkFd('fd', fd))
+  const errno = native.socketError(checkFd('fd', fd))
+  return errno === constants.errno.EINPROGRESS ? 0 : errno
 }
 
 /**

@@ -41,3 +41,10 @@ pub(crate) fn address(host_or_path: String, port: i32) -> Result<Address, Error>
         Err(_) => Address::path(host_or_path),
     }
 }
+
+/// As [`address`]. A zone whose name does not exist becomes a number that no interface has, so that the connect to this
+/// address fails and the connects to others continue.
+pub(crate) fn address_of_several(host: String, port: i32) -> Result<Address, Error> {
+    let numeric = host.split_once('%').map(|(host, _zone)| format!("{host}%{}", u32::MAX));
+    address(host, port).or_else(|refused| address(numeric.ok_or(refused)?, port))
+}

@@ -1,12 +1,14 @@
 //! Raw descriptors: one export for each function of `event_base_net::socket`, except reading and writing, which are
 //! exports of `crossing/transfer.rs`.
 
+use std::cell::RefCell;
 use std::os::fd::{IntoRawFd, OwnedFd};
 
-use event_base::Error;
+use event_base::{Error, SystemError};
 use event_base_net::socket::{
-    self, BindOptions, ConnectOptions, Direction, OptionKind, OptionValue, SocketOption,
+    self, BindOptions, BoundPath, ConnectOptions, Direction, OptionKind, OptionValue, SocketOption,
 };
+use napi::bindgen_prelude::External;
 use napi_derive::napi;
 
 use crate::address::{BindingAddress, address};
@@ -70,6 +72,24 @@ impl From<BindingBindOptions> for BindOptions {
 pub fn socket_listen(host_or_path: String, port: i32, options: BindingBindOptions) -> Outcome<i32> {
     let options = options.into();
     address(host_or_path, port).and_then(|address| into_number(socket::listen(&address, &options))).into()
+}
+
+/// The path of a bound socket, until it is removed. The path is also removed when JavaScript no longer references this,
+/// and at the end of the environment.
+#[derive(Debug)]
+pub struct PathOwner(RefCell<Option<BoundPath>>);
+
+/// The owner of the path of a socket that was just bound; `null` for a socket without a path in the file system.
+#[napi(catch_unwind)]
+pub fn path_of(fd: i32) -> Outcome<Option<External<PathOwner>>> {
+    let path = borrow(fd, "getsockname").and_then(|fd| BoundPath::of(fd, &socket::address(fd)?));
+    Outcome(path.map(|path| path.map(|path| External::new(PathOwner(RefCell::new(Some(path)))))))
+}
+
+/// Removes the path, unless it names another file. A second call does nothing.
+#[napi(catch_unwind)]
+pub fn path_remove(owner: &External<PathOwner>) -> Outcome<()> {
+    owner.0.take().map_or(Ok(()), BoundPath::remove).into()
 }
 
 /// Checks that an inherited socket listens. A backlog that is not negative is set, which makes a bound socket listen.
@@ -177,11 +197,15 @@ pub fn socket_peer(fd: i32) -> Outcome<BindingAddress> {
     address.map(|address| BindingAddress::from(&address)).into()
 }
 
-/// Reads `SO_ERROR`, which resets it. Returns the positive error number, or 0.
+/// Reads `SO_ERROR`, which resets it. Returns the positive error number, or 0; `ECONNREFUSED` for a stream that is
+/// connected to itself, and `EINPROGRESS` for a socket that is not connected.
 #[napi(catch_unwind)]
 pub fn socket_error(fd: i32) -> Outcome<i32> {
-    let failure = borrow(fd, "getsockopt").and_then(|fd| socket::error(fd, "connect"));
-    failure.map(|failure| failure.map_or(0, |failure| failure.errno)).into()
+    Outcome(match borrow(fd, "getsockopt").and_then(socket::connect_outcome) {
+        Ok(()) => Ok(0),
+        Err(Error::System(SystemError { errno, syscall: "connect", .. })) => Ok(errno),
+        Err(error) => Err(error),
+    })
 }
 
 /// Makes a descriptor non-blocking or blocking.

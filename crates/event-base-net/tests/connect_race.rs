@@ -250,6 +250,13 @@ fn a_connect_that_reaches_itself_is_refused_and_frees_its_port() {
 }
 
 #[test]
+fn a_datagram_socket_may_be_connected_to_itself() {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port is free");
+    socket.connect(socket.local_addr().expect("it is bound")).expect("it can be connected");
+    assert_eq!(socket::connect_outcome(&socket), Ok(()));
+}
+
+#[test]
 fn a_raw_connect_that_reaches_itself_is_refused() {
     let (address, options) = from_itself();
     let fd = socket::connect_with(&address, &options).expect("it begins");

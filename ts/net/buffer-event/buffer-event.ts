@@ -16,6 +16,7 @@ import {
 } from '../../validate.js'
 import { checkTarget, isNumeric, type Target } from '../address.js'
 import { connect, type ConnectOptions } from '../connect.js'
+import { checkLocal } from '../local.js'
 import type { ByteQueue, Writable } from './byte-queue.js'
 import { BufferEventDuplex, type DuplexOptions } from './duplex.js'
 import { checkDirections, checkSwitchedOn, type BufferEventOptions } from './options.js'
@@ -264,21 +265,23 @@ export class BufferEvent extends BufferEventSettings {
     const socket = this.#channel()
     const given = checkObject('target', target)
     const address = checkTarget('target', given)
-    const { timeout, ...others } = checkOptions(options)
+    const how = checkOptions(options)
+    const { timeout, signal, lookup, attemptDelay } = how
     if (timeout !== undefined) checkTimeout('options.timeout', timeout)
-    throwIfAborted(checkAbortSignal('options.signal', others.signal))
+    const local = checkLocal('options', how)
+    throwIfAborted(checkAbortSignal('options.signal', signal))
     if (socket.fd >= 0 || socket.connecting) {
       throw new EventError('ERR_EVENT_ACTIVE', 'The stream has a descriptor, or is connecting')
     }
-    if (isNumeric(address) && Object.values(others).every((value) => value === undefined)) {
-      socket.connect(address, timeout)
+    if (isNumeric(address) && [signal, lookup, attemptDelay].every((value) => value === undefined)) {
+      socket.connect(address, timeout, local)
     } else {
       socket.connectBy(address, async (closed) => {
         const attempt = new AbortController()
         const abort = (reason: Error): void => attempt.abort(reason)
-        const listeners = [onAbort(others.signal, abort), onAbort(closed, abort)]
+        const listeners = [onAbort(signal, abort), onAbort(closed, abort)]
         try {
-          return await connect(this.flow.base, given, { ...others, timeout, signal: attempt.signal })
+          return await connect(this.flow.base, given, { ...how, signal: attempt.signal })
         } finally {
           for (const stopListening of listeners) stopListening()
         }

@@ -1,10 +1,13 @@
 /** The transport of a buffer event on a descriptor. */
 
+import { constants } from 'node:os'
+
 import { EV } from '../../constants.js'
 import type { Event } from '../../event.js'
 import { EventBase } from '../../event-base.js'
 import { crossing, native, type NativeAddress } from '../../native.js'
 import { at, withAddress } from '../address.js'
+import type { Local } from '../local.js'
 import { timedOut } from '../lookup.js'
 import { BEV } from './bits.js'
 import { ByteQueue } from './byte-queue.js'
@@ -58,9 +61,9 @@ export class SocketChannel implements Channel {
   }
 
   /** Starts to connect. The result is reported by `onEvent`. */
-  connect(target: NativeAddress, timeout: number | undefined): void {
+  connect(target: NativeAddress, timeout: number | undefined, local: Local | undefined): void {
     this.#forget()
-    this.#replace(at(target, () => native.socketConnect(target.hostOrPath, target.port)))
+    this.#replace(at(target, () => native.socketConnect(target.hostOrPath, target.port, local)))
     this.#connecting = target
     try {
       this.#wait()
@@ -69,7 +72,7 @@ export class SocketChannel implements Channel {
       throw error
     }
     if (timeout === undefined) return
-    const expire = (): void => this.#flow.callbacks.enter(() => this.#connectFailed(timedOut(target)))
+    const expire = (): void => this.#flow.callbacks.enter(() => this.#onDeadline(target))
     this.#deadline = this.#flow.base.newTimer(expire, { priority: this.#priority() }).add(timeout)
   }
 
@@ -222,12 +225,37 @@ export class SocketChannel implements Channel {
     } else if (this.#connecting === undefined) {
       this.write()
     } else {
-      this.#connected()
+      this.#onConnectable()
     }
   }
 
-  #connected(): void {
+  /** The deadline of the connect has expired. The connection may be established and not reported yet. */
+  #onDeadline(target: NativeAddress): void {
     const errno = native.socketError(this.#fd)
+    if (errno === constants.errno.EINPROGRESS) this.#connectFailed(timedOut(target))
+    else this.#connectEnded(errno)
+  }
+
+  #onConnectable(): void {
+    const errno = native.socketError(this.#fd)
+    if (errno === constants.errno.EINPROGRESS) this.#waitAgain()
+    else this.#connectEnded(errno)
+  }
+
+  /**
+   * Waits again for a connect in progress: the system refused the registration when the loop polled, and the loop
+   * reported that as readiness.
+   */
+  #waitAgain(): void {
+    this.#waiting = false
+    try {
+      this.#wait()
+    } catch (error) {
+      this.#connectFailed(error as Error)
+    }
+  }
+
+  #connectEnded(errno: number): void {
     if (errno !== 0) {
       this.#connectFailed(connectFailure(errno))
       return

@@ -11,7 +11,7 @@ use event_base_net::socket::ConnectOptions;
 use event_base_net::{ATTEMPT_DELAY, ConnectRequest, ListenOptions};
 use napi_derive::napi;
 
-use crate::address::{BindingAddress, address};
+use crate::address::{BindingAddress, address, address_of_several};
 use crate::descriptor::take;
 use crate::error::Outcome;
 use crate::handle::Handle;
@@ -27,7 +27,8 @@ pub fn net_listen(handle: Handle, fd: i32, batch: u32, paused: bool) -> Outcome<
     listener.map(bits).into()
 }
 
-/// Connects to one of several addresses. A negative timeout means none. Times are in milliseconds.
+/// Connects to one of several addresses. A single address is refused if its zone does not exist; of several, only the
+/// attempt at that address fails. A negative timeout means none. Times are in milliseconds.
 #[napi(catch_unwind)]
 pub fn net_connect(
     handle: Handle,
@@ -36,8 +37,9 @@ pub fn net_connect(
     timeout: f64,
     local: Option<BindingConnectOptions>,
 ) -> Outcome<f64> {
+    let convert = if addresses.len() == 1 { address } else { address_of_several };
     let addresses: Result<Vec<_>, _> =
-        addresses.into_iter().map(|one| address(one.host_or_path, one.port)).collect();
+        addresses.into_iter().map(|one| convert(one.host_or_path, one.port)).collect();
     let started = addresses.and_then(|addresses| {
         let request = ConnectRequest {
             timeout: duration(timeout),

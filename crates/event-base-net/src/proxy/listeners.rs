@@ -4,11 +4,10 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use socket2::SockRef;
 
-use super::bound_path::BoundPath;
 use super::options::Endpoint;
 use crate::address::Address;
 use crate::failure::{Result, from_io};
-use crate::socket::{self, BindOptions};
+use crate::socket::{self, BindOptions, BoundPath};
 
 /// What [`open`] returns.
 #[derive(Debug)]

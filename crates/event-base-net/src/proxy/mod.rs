@@ -11,7 +11,6 @@
 //! - A thread that panics or fails ends the other threads, and never the process.
 
 mod balance;
-mod bound_path;
 mod clock;
 mod commands;
 mod connections;

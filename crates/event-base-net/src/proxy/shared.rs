@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::bound_path::BoundPath;
 use super::clock::Clock;
 use super::commands::{Command, ThreadState};
 use super::directory::Directory;
@@ -17,6 +16,7 @@ use super::resolver::Resolver;
 use super::upstreams::Upstreams;
 use crate::accept::ListenOptions;
 use crate::relay::RelayOptions;
+use crate::socket::BoundPath;
 
 /// The options that do not change while a proxy runs.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use event_base::Error;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use socket2::{SockRef, Socket};
+use socket2::{SockRef, Socket, Type};
 
 use super::configure::set_option;
 use super::open::open;
@@ -95,6 +95,10 @@ pub fn connect_outcome(fd: impl AsFd) -> Result<()> {
         peer => peer.ok().and_then(|address| address.as_socket()),
     };
     if peer.is_none() || socket.local_addr().ok().and_then(|address| address.as_socket()) != peer {
+        return Ok(());
+    }
+    // A program may connect a datagram socket to itself on purpose.
+    if socket.r#type().is_ok_and(|kind| kind != Type::STREAM) {
         return Ok(());
     }
     let _ = socket.set_linger(Some(Duration::ZERO));

@@ -6,6 +6,7 @@
 //! * A failure is an [`event_base::Error::System`] with the name of the system call and the descriptor.
 //! * A write to a socket whose peer has closed is `EPIPE` and raises no signal.
 
+mod bound_path;
 mod configure;
 mod connect;
 mod datagram;
@@ -19,6 +20,7 @@ mod query;
 mod transfer;
 mod unsent;
 
+pub use bound_path::BoundPath;
 pub use configure::{get_option, set_option};
 pub use connect::{ConnectOptions, connect, connect_outcome, connect_with};
 pub use datagram::{
