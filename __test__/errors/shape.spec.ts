@@ -157,7 +157,7 @@ describe('an error', () => {
   })
 
   it('has a stack if the program has made Error.stackTraceLimit constant', async () => {
-    const { code, stdout } = await runFixtureWith([], 'stack.mjs', 'constant')
+    const { code, stdout } = await runFixture('stack.mjs', 'constant')
     expect(code).toBe(0)
     expect(stdout.trimEnd().split('\n')).toHaveLength(3)
   })
