@@ -1,7 +1,8 @@
 // Large streams: iperf3's client sends as fast as it can.
+import { processorSeconds } from '../../scripts/lib/process.js'
 import { atLeastHaproxy, atLeastNode, atMostNode, type Bench, type Case } from './case.js'
 import { pathOf } from './needs.js'
-import { processorSeconds, runClient, type Server } from './process.js'
+import { runClient, type Server } from './process.js'
 import { echo, iperf } from './upstreams.js'
 import { native } from './workplace.js'
 

@@ -2,8 +2,9 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { memory } from '../../scripts/lib/process.js'
 import { atMostNode, type Case } from './case.js'
-import { memory, openClient, type Server } from './process.js'
+import { openClient, type Server } from './process.js'
 import { echo } from './upstreams.js'
 import { native, type Workplace } from './workplace.js'
 

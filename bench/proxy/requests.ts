@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 
+import { processorSeconds } from '../../scripts/lib/process.js'
 import { type Aim, atLeastNode, atMostHaproxy, atMostNode, type Bench, type Case } from './case.js'
 import { pathOf } from './needs.js'
-import { processorSeconds, runClient } from './process.js'
+import { runClient } from './process.js'
 import { BODY, nginx } from './upstreams.js'
 
 const CONNECTIONS = 64

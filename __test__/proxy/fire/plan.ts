@@ -81,12 +81,15 @@ function partOf(below: (bound: number) => number, size: number, other: number): 
   return { size, offset: below(POOL - size), piece: fair, stall, leave }
 }
 
+/** How the connection with this number is treated in a round. */
+export function termsOf(number: number): Terms {
+  const each = ['plain', 'plain', 'plain', 'plain', 'plain', 'limited', 'limited', 'idle'] as const
+  return each[number % each.length] ?? 'plain'
+}
+
 /** The plan of the connection with this number. */
-export function planOf(seed: number, number: number): Plan {
+export function planOf(seed: number, number: number, terms: Terms): Plan {
   const below = random(seed * 0x9e37_79b1 + number * 0x85eb_ca6b)
-  const terms = (['plain', 'plain', 'plain', 'plain', 'plain', 'limited', 'limited', 'idle'] as const)[
-    number % 8
-  ]
   const most = terms === 'plain' ? LARGEST : LARGEST_SLOW
   const [up, down] = [Math.min(sizeOf(below), most), Math.min(sizeOf(below), most)]
   let [client, server] = [partOf(below, up, down), partOf(below, down, up)]
@@ -98,5 +101,12 @@ export function planOf(seed: number, number: number): Plan {
     client = { ...client, leave: { how: 'fall silent' } }
     server = { ...server, leave: { how: 'fall silent' } }
   }
-  return { number, terms: terms ?? 'plain', client, server }
+  return { number, terms, client, server }
+}
+
+/** The plan with a pause of up to some milliseconds in one of its parts: an idle connection, or a slow reader. */
+export function withPause(plan: Plan, below: (bound: number) => number, most: number): Plan {
+  const side = below(2) === 0 ? 'client' : 'server'
+  const moved = plan.client.size + plan.server.size
+  return { ...plan, [side]: { ...plan[side], stall: { after: below(moved + 1), for: 1 + below(most) } } }
 }

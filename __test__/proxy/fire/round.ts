@@ -1,9 +1,9 @@
-/** A round of connections through proxies, each judged by the records of its two ends. */
+/** Connections through proxies, each judged by the records of its two ends. */
 
-import { EV, EventBase } from '../../../index.js'
-import { socket, type InternetAddress } from '../../../net.js'
+import { EV, EventBase, type Event } from '../../../index.js'
+import { socket, type InternetAddress, type ListenTarget, type Target } from '../../../net.js'
 import { Peer } from './peer.js'
-import { planOf, POOL, random, type Part, type Plan, type Terms } from './plan.js'
+import { planOf, POOL, random, termsOf, type Part, type Plan, type Terms } from './plan.js'
 
 const HOST = '127.0.0.1'
 
@@ -24,9 +24,21 @@ export interface Tally {
   readonly failures: readonly string[]
 }
 
+/** What the judge of a connection has to know about the proxy. */
+export interface Conditions {
+  /** Whether the proxy or its servers may fail, or end a connection, at any time. */
+  readonly disturbed?: boolean | undefined
+  /**
+   * How a stream that was cut ends for its receiver. By default with a reset; unix sockets have none, and a buffer event
+   * whose environment ends is only closed.
+   */
+  readonly cut?: 'end' | undefined
+}
+
 /** Both ends of a connection. There is no server end if the client left before it sent its number. */
 interface Both {
   readonly plan: Plan
+  readonly conditions: Conditions
   readonly client: Peer
   server?: Peer
 }
@@ -49,34 +61,91 @@ function headOf(number: number): Buffer {
   return head
 }
 
-/** The servers of a round: a listener, and a peer for each connection that sends its number. */
-class Servers {
-  readonly listener: number = socket.listen({ host: HOST, port: 0 })
+/** Clients and servers of connections through proxies. */
+export class Traffic {
   readonly #base: EventBase
-  readonly #connections: ReadonlyMap<number, Both>
-  #open = 0
+  /** The connections that are not judged yet. */
+  readonly #connections = new Map<number, Both>()
+  readonly #listeners = new Map<number, Event>()
+  /** The number of clients, and of server ends, that are open. */
+  #clients = 0
+  #servers = 0
+  #lastEnd = performance.now()
+  #bytes = 0
+  #ended = 0
+  #broken = 0
+  #failures: string[] = []
 
-  constructor(base: EventBase, connections: ReadonlyMap<number, Both>) {
+  /** @param base the base of all events */
+  constructor(base: EventBase) {
     this.#base = base
-    this.#connections = connections
-    base.newEvent(this.listener, EV.READ | EV.PERSIST, () => this.accept()).add()
   }
 
-  get port(): number {
-    return (socket.address(this.listener) as InternetAddress).port
+  /** Starts a listener that gives each connection its server end. Returns its descriptor. */
+  serve(target: ListenTarget): number {
+    const listener = socket.listen(target)
+    const accept = (): void => {
+      for (let fd = socket.accept(listener); fd >= 0; fd = socket.accept(listener)) this.#greet(fd)
+    }
+    this.#listeners.set(listener, this.#base.newEvent(listener, EV.READ | EV.PERSIST, accept).add())
+    return listener
   }
 
-  /** The number of open connections. */
-  get open(): number {
-    return this.#open
+  /** Closes a listener. */
+  close(listener: number): void {
+    this.#listeners.get(listener)?.close()
+    this.#listeners.delete(listener)
+    socket.close(listener)
   }
 
-  accept(): void {
-    for (let fd = socket.accept(this.listener); fd >= 0; fd = socket.accept(this.listener)) this.#greet(fd)
+  /**
+   * Opens a connection, whose plan has a number of its own.
+   *
+   * @param target the proxy
+   * @param plan the parts of its two ends
+   * @param conditions whether the proxy or the server may fail in between
+   * @param onOver called once the client has left, with whether it has received anything
+   * @throws {SystemError} what connecting throws
+   */
+  open(target: Target, plan: Plan, conditions: Conditions, onOver: (answered: boolean) => void): void {
+    const fd = socket.connect(target)
+    const streams = { head: headOf(plan.number), body: bytesOf(plan.client), incoming: bytesOf(plan.server) }
+    this.#clients += 1
+    const client: Peer = new Peer(this.#base, fd, streams, plan.client, () => {
+      this.#clients -= 1
+      this.#lastEnd = performance.now()
+      this.#judgeIfOver(both)
+      onOver(client.incoming === 'end' || client.received > 0)
+    })
+    const both: Both = { plan, conditions, client }
+    this.#connections.set(plan.number, both)
+  }
+
+  /** Waits until every connection has ended, or none has for a long time. Then judges all that are left. */
+  async settle(): Promise<void> {
+    this.#lastEnd = performance.now()
+    await new Promise<void>((resolve) => {
+      const ticks = this.#base.newTimer(
+        () => {
+          const isOpen = this.#clients > 0 || this.#servers > 0
+          if (isOpen && performance.now() < this.#lastEnd + PATIENCE) return
+          ticks.close()
+          resolve()
+        },
+        { persist: true },
+      )
+      ticks.add(5)
+    })
+    for (const both of this.#connections.values()) this.#judge(both)
+  }
+
+  /** The results of the connections that are judged. */
+  get tally(): Tally {
+    return { bytes: this.#bytes, ended: this.#ended, broken: this.#broken, failures: this.#failures }
   }
 
   #greet(fd: number): void {
-    this.#open += 1
+    this.#servers += 1
     const head = Buffer.alloc(4)
     let length = 0
     const event = this.#base.newEvent(fd, EV.READ | EV.PERSIST, () => {
@@ -88,14 +157,36 @@ class Servers {
       const both = this.#connections.get(head.readUInt32LE())
       if (count === 0 || both === undefined) {
         socket.close(fd)
-        this.#open -= 1
+        this.#servers -= 1
         return
       }
       const { plan } = both
       const streams = { body: bytesOf(plan.server), incoming: bytesOf(plan.client) }
-      both.server = new Peer(this.#base, fd, streams, plan.server, () => (this.#open -= 1))
+      both.server = new Peer(this.#base, fd, streams, plan.server, () => {
+        this.#servers -= 1
+        this.#lastEnd = performance.now()
+        this.#judgeIfOver(both)
+      })
     })
     event.add()
+  }
+
+  /** A server end may still come for a client that has left. */
+  #judgeIfOver(both: Both): void {
+    if (both.client.done && both.server?.done === true) this.#judge(both)
+  }
+
+  #judge(both: Both): void {
+    const { plan, client, server } = both
+    this.#connections.delete(plan.number)
+    this.#bytes += client.received + (server?.received ?? 0)
+    if (client.incoming === 'end' && server?.incoming === 'end') this.#ended += 1
+    else this.#broken += 1
+    const hangs = !client.done || server?.done === false
+    const what = hangs ? 'it hangs' : verdict(both)
+    if (what === undefined) return
+    const details = `client: ${String(client)}\n  server: ${String(server)}\n  ${JSON.stringify(plan)}`
+    this.#failures.push(`connection ${plan.number}: ${what}\n  ${details}`)
   }
 }
 
@@ -108,12 +199,15 @@ function readOrEnd(fd: number, buffer: Buffer, offset: number): number {
 }
 
 /** Compares what one peer sent with what the other received. */
-function judge(plan: Plan, part: Part, from: Peer, head: number, to: Peer): string | undefined {
+function judge(both: Both, part: Part, from: Peer, head: number, to: Peer): string | undefined {
+  const { plan, conditions } = both
   if (to.wrong !== undefined) return to.wrong
   const sent = from.sent - head
   if (to.received > Math.max(0, sent)) return 'more bytes arrived than were sent'
   // An idle timeout closes both ends at any position.
   if (plan.terms === 'idle' || to.incoming !== 'end') return undefined
+  const mustBeWhole = conditions.disturbed !== true && from.outgoing === 'end' && isInOrder(part)
+  if (conditions.cut === 'end' && !mustBeWhole) return undefined
   if (to.received < sent) return `the stream of ${sent} bytes ends in order after ${to.received}`
   if (from.outgoing === 'reset') return 'a reset was received as an end'
   if (from.outgoing === 'end' && sent < part.size) return 'it ended before it had sent everything'
@@ -123,13 +217,14 @@ function judge(plan: Plan, part: Part, from: Peer, head: number, to: Peer): stri
 const isInOrder = ({ leave }: Part): boolean => leave.how.startsWith('end')
 
 /** The fault of a connection, if it has one. */
-function verdict({ plan, client, server }: Both): string | undefined {
-  const { terms } = plan
-  const inOrder = isInOrder(plan.client) && isInOrder(plan.server) && terms !== 'idle'
+function verdict(both: Both): string | undefined {
+  const { plan, conditions, client, server } = both
+  const areInOrder = isInOrder(plan.client) && isInOrder(plan.server)
+  const inOrder = areInOrder && plan.terms !== 'idle' && conditions.disturbed !== true
   if (server === undefined) return inOrder || client.received > 0 ? 'it did not reach the server' : undefined
   const ends = [client.incoming, client.outgoing, server.incoming, server.outgoing]
   if (inOrder && ends.some((end) => end !== 'end')) return 'it does not end as planned'
-  return judge(plan, plan.client, client, 4, server) ?? judge(plan, plan.server, server, 0, client)
+  return judge(both, plan.client, client, 4, server) ?? judge(both, plan.server, server, 0, client)
 }
 
 /** Opens connections through the proxies that `start` makes, one for each kind of terms, in front of one port. */
@@ -139,58 +234,26 @@ export async function round(
   start: (terms: Terms, upstream: number) => Promise<number>,
 ): Promise<Tally> {
   const base = new EventBase()
-  const connections = new Map<number, Both>()
-  const servers = new Servers(base, connections)
+  const traffic = new Traffic(base)
+  const listener = traffic.serve({ host: HOST, port: 0 })
+  const upstream = (socket.address(listener) as InternetAddress).port
   const ports = {
-    plain: await start('plain', servers.port),
-    limited: await start('limited', servers.port),
-    idle: await start('idle', servers.port),
+    plain: await start('plain', upstream),
+    limited: await start('limited', upstream),
+    idle: await start('idle', upstream),
   }
-  let giveUp = performance.now() + PATIENCE
   let begun = 0
-  let over = 0
   const next = (): void => {
     if (begun === count) return
-    const plan = planOf(seed, begun)
+    const plan = planOf(seed, begun, termsOf(begun))
     begun += 1
-    const fd = socket.connect({ host: HOST, port: ports[plan.terms] })
-    const head = headOf(plan.number)
-    const streams = { head, body: bytesOf(plan.client), incoming: bytesOf(plan.server) }
-    const client = new Peer(base, fd, streams, plan.client, () => {
-      over += 1
-      giveUp = performance.now() + PATIENCE
-      next()
-    })
-    connections.set(plan.number, { plan, client })
+    traffic.open({ host: HOST, port: ports[plan.terms] }, plan, {}, next)
   }
   for (let lane = 0; lane < LANES; lane += 1) next()
-  await new Promise<void>((resolve) => {
-    const ticks = base.newTimer(
-      () => {
-        if ((over < count || servers.open > 0) && performance.now() < giveUp) return
-        ticks.close()
-        resolve()
-      },
-      { persist: true },
-    )
-    ticks.add(5)
-    void base.run()
-  })
-  socket.close(servers.listener)
+  const settled = traffic.settle()
+  void base.run()
+  await settled
+  traffic.close(listener)
   base.close()
-
-  const failures: string[] = []
-  let [bytes, ended, broken] = [0, 0, 0]
-  for (const both of connections.values()) {
-    const { plan, client, server } = both
-    bytes += client.received + (server?.received ?? 0)
-    if (client.incoming === 'end' && server?.incoming === 'end') ended += 1
-    else broken += 1
-    const hangs = !client.done || server?.done === false
-    const what = hangs ? 'it hangs' : verdict(both)
-    if (what === undefined) continue
-    const details = `client: ${String(client)}\n  server: ${String(server)}\n  ${JSON.stringify(plan)}`
-    failures.push(`connection ${plan.number}: ${what}\n  ${details}`)
-  }
-  return { bytes, ended, broken, failures }
+  return traffic.tally
 }
