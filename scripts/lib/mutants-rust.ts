@@ -120,8 +120,10 @@ async function list(program: string, tree: Tree, crate: string, diff?: string): 
   const { code, output, stdout } = await run(program, args, { cwd: tree.folder, quiet: true })
   if (code !== 0) throw new Error(`cargo-mutants ended with ${code}:\n${output}`)
   const listed = stdout.trim() === '' ? [] : (JSON.parse(stdout) as Listed[])
-  const texts = await tree.read(new Set(listed.map(({ file }) => file)))
-  return listed.map((one) => changeOf(one, texts.get(one.file) ?? ''))
+  // cargo-mutants omits modules under `cfg(test)`, and not those under `cfg(all(test, ...))`.
+  const own = listed.filter(({ name }) => !/\btests::/.test(name))
+  const texts = await tree.read(new Set(own.map(({ file }) => file)))
+  return own.map((one) => changeOf(one, texts.get(one.file) ?? ''))
 }
 
 /** Limits the memory of a test: a loop that allocates would take that of the whole system. */

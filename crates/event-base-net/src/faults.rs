@@ -12,9 +12,14 @@ pub(crate) enum Call {
     Receive,
     /// Writing to one end of a relay.
     Send,
+    /// Starting a connect.
+    Connect,
     /// Opening a pipe of the pool.
     #[cfg(target_os = "linux")]
     OpenPipe,
+    /// Setting the size of a pipe.
+    #[cfg(target_os = "linux")]
+    ResizePipe,
     /// `splice` into a pipe.
     FillPipe,
     /// `splice` from a pipe.

@@ -5,7 +5,7 @@
 
 mod support;
 
-use event_base_net::{EndReason, RelayOptions, socket};
+use event_base_net::{EndReason, RelayOptions, Transfer, socket};
 use nix::errno::Errno;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use support::{Bed, alone, errno};
@@ -29,10 +29,16 @@ fn writing_to_a_closed_peer_is_an_error() {
 fn relaying_to_a_closed_peer_is_an_error() {
     let _turn = alone();
     restore_the_default_action();
+    for transfer in [Transfer::Adaptive, Transfer::Splice] {
+        relay_to_a_closed_peer(RelayOptions { transfer, ..RelayOptions::default() });
+    }
+}
+
+fn relay_to_a_closed_peer(options: RelayOptions) {
     let mut bed = Bed::new();
     let ends = [socket::pair().expect("a pair"), socket::pair().expect("a pair")];
     let [(a, client), (b, server)] = ends;
-    let key = bed.net.relay(a, b, RelayOptions::default()).expect("two sockets can be relayed");
+    let key = bed.net.relay(a, b, options).expect("two sockets can be relayed");
     drop(server);
     // The client receives the end of the stream, and sends nevertheless.
     bed.run_to(|_| socket::read(&client, &mut [0; 4]) == Ok(Some(0)));

@@ -153,6 +153,9 @@ fn a_request_without_an_address_is_refused() {
     });
 }
 
+/// What a client sends.
+const REQUEST: &[u8] = b"request";
+
 /// Begins a connect that gets no answer on behalf of a new client, does `leave` with the client's end, and returns the
 /// outcome; `None` where the connect goes on.
 fn outcome_when(bed: &mut Bed, leave: impl FnOnce(TcpStream) -> Option<TcpStream>) -> Option<End> {
@@ -172,6 +175,9 @@ fn outcome_when(bed: &mut Bed, leave: impl FnOnce(TcpStream) -> Option<TcpStream
     }
     assert!(bed.run_for(Duration::from_millis(50)).is_empty());
     bed.net.close(key).expect("it is in progress");
+    // What the client has sent is left for the relay.
+    let left = socket::peek(&near, &mut [0; 16]).expect("it is open");
+    assert!(left.is_none_or(|count| count == REQUEST.len()), "{left:?}");
     None
 }
 
@@ -201,7 +207,7 @@ fn a_connect_ends_when_its_client_has_closed_the_connection() {
 fn a_connect_goes_on_for_a_client_that_has_sent_all_it_sends() {
     each_method(|method, bed| {
         let goes_on = outcome_when(bed, |mut client| {
-            client.write_all(b"request").expect("it is connected");
+            client.write_all(REQUEST).expect("it is connected");
             client.shutdown(Shutdown::Write).expect("it is connected");
             Some(client)
         });

@@ -160,6 +160,12 @@ fn an_invalid_batch_is_refused() {
     assert!(refused(socket::receive_many(&fd, &mut slots[..7], 4, &mut many[..2])));
     assert!(refused(socket::send_many(&fd, &slots, 1, &many)));
     assert!(refused(socket::send_many(&fd, &slots, 1, &[Datagram { length: 2, ..Datagram::default() }])));
+    // The largest batch, in as many slots, each of them full.
+    let all = &mut many[..MOST_DATAGRAMS];
+    assert_eq!(socket::receive_many(&fd, &mut slots[..MOST_DATAGRAMS], 1, all), Ok(None));
+    let full = [Datagram { length: 1, ..Datagram::default() }; 2];
+    let unaddressed = socket::send_many(&fd, &slots[..2], 1, &full).expect_err("it has no address");
+    assert_eq!(errno(&unaddressed).0, Errno::EDESTADDRREQ);
     let path = Address::path("/nonexistent").expect("it is a path");
     assert_eq!(
         socket::bind_datagram(&path, &DatagramOptions::default()).unwrap_err(),

@@ -2,11 +2,13 @@
 
 mod support;
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use event_base_net::Address;
 use event_base_net::proxy::{HealthOptions, Problem, ProxyOptions, Upstream, UpstreamState};
-use support::proxy::{Running, Server, loopback, refusing};
+use support::proxy::{Running, Script, Server, loopback, refusing, twin_hosts, twins};
 use support::{alone, errno};
 
 #[test]
@@ -87,4 +89,38 @@ fn an_upstream_that_does_not_answer_fails_by_the_connect_timeout() {
     let problems = proxy.until_problem("failure", |one| matches!(one, Problem::ConnectFailed { .. }));
     let Some(Problem::ConnectFailed { error, .. }) = problems.first() else { panic!("{problems:?}") };
     assert_eq!(errno(error), (nix::errno::Errno::ETIMEDOUT, "connect"));
+}
+
+#[test]
+fn an_upstream_is_neither_down_nor_up_again_while_another_of_its_addresses_is_up() {
+    let _turn = alone();
+    let [first, second] = twins();
+    let port = first.address.port();
+    let script = Script::new();
+    script.addresses("twins", &twin_hosts());
+    let backoff = Duration::from_millis(1);
+    let health = HealthOptions { failures: 1, backoff, max_backoff: backoff };
+    let resolver = Arc::clone(&script);
+    let list = vec![Upstream::named("both", "twins", port)];
+    let proxy = Running::start(ProxyOptions { health, resolver, ..ProxyOptions::new(loopback(), list) });
+    drop(first);
+    while proxy.stats().upstreams[0].refused < 3 {
+        assert_eq!(proxy.greeting(), Some(b'b'));
+    }
+    let _back = Server::start_at(SocketAddr::new(twin_hosts()[0], port), b'a');
+    while proxy.greeting() != Some(b'a') {}
+    let problems = proxy.take_problems();
+    assert!(problems.iter().all(|one| matches!(one, Problem::ConnectFailed { .. })), "{problems:?}");
+
+    // Without the other one, the upstream is down and up again.
+    drop((second, _back));
+    assert_eq!(proxy.greeting(), None);
+    let is_down = |problem: &Problem| matches!(problem, Problem::UpstreamDown { .. });
+    let seen = proxy.until_problem("upstream down", is_down);
+    assert!(!seen.contains(&Problem::UpstreamUp { upstream: "both".to_owned() }), "{seen:?}");
+    let _back = Server::start_at(SocketAddr::new(twin_hosts()[1], port), b'c');
+    while proxy.greeting() != Some(b'c') {}
+    proxy.until_problem("upstream up", |problem| {
+        *problem == Problem::UpstreamUp { upstream: "both".to_owned() }
+    });
 }

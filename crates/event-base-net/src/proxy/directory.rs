@@ -123,6 +123,8 @@ mod tests {
         ] {
             assert_eq!(directory(wrong).err(), Some(Error::OutOfRange("list of upstreams")));
         }
+        let most: Vec<_> = (0..MAX_UPSTREAMS).map(|index| upstream(&index.to_string(), MAX_WEIGHT)).collect();
+        assert!(directory(most).is_ok());
     }
 
     #[test]

@@ -245,3 +245,6 @@ fn without_descriptor(error: Error) -> Error {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests;

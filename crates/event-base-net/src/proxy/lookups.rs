@@ -235,6 +235,63 @@ mod tests {
         }
     }
 
+    /// A resolver that does not return before the gate is open.
+    #[derive(Debug, Default)]
+    struct Gated {
+        open: Mutex<bool>,
+        opened: Condvar,
+    }
+
+    impl Resolver for Gated {
+        fn resolve(&self, _: &str) -> io::Result<Vec<SocketAddr>> {
+            let mut open = self.open.lock();
+            self.opened.wait_while(&mut open, |open| !*open);
+            Err(io::Error::other("no address"))
+        }
+    }
+
+    #[test]
+    fn threads_whose_look_ups_have_ended_end_and_are_no_longer_counted() {
+        let settings = ListSettings {
+            balance: Balance::RoundRobin,
+            addresses: AddressUse::All,
+            health: HealthOptions::default(),
+            threads: 0,
+        };
+        let hour = Duration::from_secs(3600);
+        let times = LookupTimes { interval: None, backoff: hour, max_backoff: hour, limit: hour };
+        let name = |number: usize| Upstream::named(number.to_string(), number.to_string(), 1);
+        let list = (0..2 * MAX_THREADS).map(name).collect();
+        let directory = Directory::new(list, settings, times).unwrap();
+        let options = Settings {
+            accept: ListenOptions::default(),
+            connect_timeout: None,
+            relay: RelayOptions::default(),
+            proxy_protocol: None,
+        };
+        let (problems, resolver) = (Problems::new(Box::new(|| {})), Arc::new(Gated::default()));
+        let gate: Arc<dyn Resolver> = Arc::clone(&resolver) as _;
+        let shared = Shared::new(options, Box::new([]), directory, gate, problems, None);
+        let lookups = Arc::clone(&shared.lookups);
+        lookups.start().unwrap();
+        let until = |what: &str, reached: &dyn Fn(&State) -> bool| {
+            let give_up = Instant::now() + Duration::from_secs(60);
+            while !reached(&lookups.state.lock()) {
+                assert!(Instant::now() < give_up, "never {what}: {:?}", lookups.state.lock());
+                yield_now();
+            }
+        };
+        // One thread is idle beside those that wait for an answer.
+        until("busy", &|state| (state.threads, state.idle) == (MAX_THREADS + 1, 1));
+        *resolver.open.lock() = true;
+        resolver.opened.notify_all();
+        until("at rest", &|state| {
+            state.directory.names.are_settled() && (state.threads, state.idle) == (KEPT_THREADS, KEPT_THREADS)
+        });
+        drop(shared);
+        until("over", &|state| (state.threads, state.idle) == (0, 0));
+    }
+
     #[test]
     fn a_proxy_that_is_dropped_while_a_list_is_published_ends_its_look_ups() {
         let settings = ListSettings {

@@ -216,3 +216,36 @@ impl ProxyOptions {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(change: impl FnOnce(&mut ProxyOptions)) -> Result<()> {
+        let any = Address::internet("127.0.0.1", 0).unwrap();
+        let upstream = Upstream::new("a", any.clone());
+        let mut options = ProxyOptions::new(Endpoint::Bind(any, BindOptions::default()), vec![upstream]);
+        change(&mut options);
+        options.check()
+    }
+
+    #[test]
+    fn the_limits_of_each_range_belong_to_it() {
+        let health = |failures, backoff, max_backoff| HealthOptions { failures, backoff, max_backoff };
+        let second = Duration::from_secs(1);
+        for threads in [1, MAX_THREADS] {
+            assert_eq!(with(|options| options.threads = threads), Ok(()));
+        }
+        for threads in [0, MAX_THREADS + 1] {
+            let refused = with(|options| options.threads = threads);
+            assert_eq!(refused, Err(Error::OutOfRange("number of threads")));
+        }
+        assert_eq!(with(|options| options.accept.batch = 0), Err(Error::OutOfRange("batch")));
+        assert_eq!(with(|options| options.health = health(1, second, second)), Ok(()));
+        let refused = with(|options| options.health = health(1, second, second - Duration::from_nanos(1)));
+        assert_eq!(refused, Err(Error::OutOfRange("longest back-off")));
+        assert_eq!(with(|options| options.lookup_interval = Some(Duration::from_nanos(1))), Ok(()));
+        let refused = with(|options| options.lookup_interval = Some(Duration::ZERO));
+        assert_eq!(refused, Err(Error::OutOfRange("look-up interval")));
+    }
+}

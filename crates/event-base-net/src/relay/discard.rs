@@ -44,7 +44,8 @@ impl Discard {
         Discard { left: DISCARD_LIMIT, deadline: now + DISCARD_TIME, over: None }
     }
 
-    /// For a peer that has ended its stream, of which nothing has to be read.
+    /// As after the end of a stream: nothing is read.
+    #[cfg(test)]
     pub(super) fn ended(now: Duration) -> Self {
         Discard { over: Some(Found::End), ..Discard::new(now) }
     }

@@ -129,7 +129,7 @@ impl Relay {
         let complete = [0, 1].map(|index| self.flows[1 - index].is_complete());
         let discards = [0, 1].map(|index| match self.discards[index] {
             Some(discard) => discard.renewed(now),
-            None if self.flows[index].has_source_ended() => Discard::ended(now),
+            // A read after the end of a stream finds the end again.
             None => Discard::new(now),
         });
         let keep_open = |index: usize, end: End| {
@@ -339,6 +339,32 @@ mod tests {
         bed.lingering.quiet_time = Duration::MAX / 4;
         assert!(!bed.is_closed_after(LINGER_TIME - Duration::from_millis(1)));
         assert!(bed.is_closed_after(LINGER_TIME));
+    }
+
+    #[test]
+    fn pauses_between_checks_double_up_to_a_quarter_of_a_second_and_end_at_the_deadline() {
+        let mut bed = Bed::new();
+        let mut pause = || bed.lingering.next_check(START).unwrap() - START;
+        let pauses: Vec<_> = (0..9).map(|_| pause().as_millis()).collect();
+        assert_eq!(pauses, [2, 4, 8, 16, 32, 64, 128, 250, 250]);
+        let late = START + LINGER_TIME - Duration::from_millis(1);
+        assert_eq!(bed.lingering.next_check(late), Some(START + LINGER_TIME));
+        bed.lingering.ends = [None, None];
+        assert_eq!(bed.lingering.next_check(START), None);
+    }
+
+    #[test]
+    fn an_end_whose_peer_has_acknowledged_everything_is_checked_when_its_silence_ends() {
+        let mut bed = Bed::new();
+        let open = bed.lingering.ends[0].as_mut().unwrap();
+        (open.unacknowledged, open.silence) = (0, SILENCE);
+        assert_eq!(bed.lingering.next_check(START + SILENCE / 5), Some(START + SILENCE));
+        // A peer that has been silent for long enough, but whose end could not be closed, is checked after a pause.
+        let now = START + SILENCE;
+        assert_eq!(bed.lingering.next_check(now), Some(now + FIRST_PAUSE));
+        // While another peer has not acknowledged everything, the pauses continue.
+        bed.lingering.ends[1] = Bed::new().lingering.ends[0].take();
+        assert_eq!(bed.lingering.next_check(START), Some(START + 2 * FIRST_PAUSE));
     }
 
     #[test]

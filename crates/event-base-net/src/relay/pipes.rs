@@ -110,6 +110,7 @@ impl Pipes {
 
 #[cfg(target_os = "linux")]
 mod system {
+    use std::iter::successors;
     use std::os::fd::{AsFd, OwnedFd};
 
     use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
@@ -120,9 +121,10 @@ mod system {
     use crate::faults;
     use crate::socket;
 
-    /// The sizes that are requested, largest first. The kernel counts buffers of one page each, however few
-    /// bytes are in it, so a smaller pipe would make pieces that are not worth their system calls.
-    const SIZES: [i32; 5] = [1 << 20, 1 << 19, 1 << 18, 1 << 17, 1 << 16];
+    /// The size that is requested first, in bytes. While the kernel refuses, half of it is requested.
+    const MOST_SIZE: i32 = 1 << 20;
+    /// The kernel counts buffers of one page each, however few bytes are in it, so a smaller pipe would make pieces
+    /// that are not worth their system calls.
     const LEAST_SIZE: i32 = 1 << 16;
 
     #[derive(Debug)]
@@ -155,7 +157,9 @@ mod system {
             let (read, write) = socket::pipe().ok()?;
             // EPERM above /proc/sys/fs/pipe-max-size, or where the user has reached the limit for all of the
             // user's pipes. New pipes of such a user hold two pages and cannot be enlarged (pipe(7)).
-            let enlarged = SIZES.iter().any(|size| fcntl(&write, FcntlArg::F_SETPIPE_SZ(*size)).is_ok());
+            let sizes =
+                successors(Some(MOST_SIZE), |size| Some(size / 2)).take_while(|size| *size >= LEAST_SIZE);
+            let enlarged = sizes.into_iter().any(|size| resize(&write, size));
             let fits = enlarged || fcntl(&write, FcntlArg::F_GETPIPE_SZ).is_ok_and(|size| size >= LEAST_SIZE);
             fits.then_some(EmptyPipe(Ends { read, write, lease: None }))
         }
@@ -178,6 +182,14 @@ mod system {
         }
     }
 
+    fn resize(pipe: &OwnedFd, size: i32) -> bool {
+        #[cfg(test)]
+        if faults::next(faults::Call::ResizePipe).is_some() {
+            return false;
+        }
+        fcntl(pipe, FcntlArg::F_SETPIPE_SZ(size)).is_ok()
+    }
+
     fn failed_fill(errno: Errno) -> Fill {
         match errno {
             errno if is_refusal(errno) => Fill::Refused,
@@ -187,6 +199,12 @@ mod system {
     }
 
     impl Pipe {
+        /// The number of bytes that fit into it.
+        #[cfg(test)]
+        pub(super) fn size(&self) -> i32 {
+            fcntl(&self.ends.read, FcntlArg::F_GETPIPE_SZ).expect("it is a pipe")
+        }
+
         /// Bytes in the pipe.
         pub(in super::super) fn held(&self) -> usize {
             self.held
@@ -376,6 +394,17 @@ mod tests {
             assert!(pipes.borrow().is_none());
         }
         assert!(pipes.borrow().is_some());
+    }
+
+    #[test]
+    fn a_pipe_is_as_large_as_the_kernel_allows_and_at_least_as_large_as_one_without_a_limit() {
+        for (refused, size) in [(0, 1 << 20), (1, 1 << 19), (4, 1 << 16), (5, 1 << 16)] {
+            for _ in 0..refused {
+                faults::inject(faults::Call::ResizePipe, Errno::EPERM);
+            }
+            let (pipe, _source, _from) = filled(EmptyPipe::open().expect("a pipe is available"), b"abc");
+            assert_eq!((pipe.size(), faults::left()), (size, 0), "refused {refused} times");
+        }
     }
 
     #[test]

@@ -408,3 +408,87 @@ fn a_registration_that_no_longer_exists_is_made_again() {
     bed.pass();
     assert_eq!(received(&server), b"noticed");
 }
+
+/// Two connected TCP sockets.
+fn connection() -> (OwnedFd, OwnedFd) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = Address::Internet(listener.local_addr().expect("it is bound"));
+    let far = socket::connect(&address).expect("it listens");
+    (listener.accept().expect("one connection waits").0.into(), far)
+}
+
+#[test]
+fn a_relay_that_lingers_after_a_failure_can_be_queried_paused_and_closed() {
+    let mut bed = Bed::new();
+    let ((a, client), (b, server)) = (connection(), connection());
+    let key = bed.net.relay(a, b, with(Transfer::Copy)).expect("both can be watched");
+    send(&client, b"request");
+    send(&server, b"an answer");
+    let (mut at_client, mut at_server) = (Vec::new(), Vec::new());
+    while at_client.len() < 9 || at_server.len() < 7 {
+        assert!(bed.pass().is_empty());
+        at_client.extend(received(&client));
+        at_server.extend(received(&server));
+    }
+    socket2::SockRef::from(&server).set_linger(Some(Duration::ZERO)).expect("it is a socket");
+    drop(server);
+    while bed.net.relay_of(key).is_some() {
+        assert!(bed.pass().is_empty(), "the client has sent something, and may be sending");
+    }
+    let stats = bed.net.stats(key).expect("it lingers");
+    assert_eq!((stats.bytes_a_to_b, stats.bytes_b_to_a, stats.held_a_to_b, stats.held_b_to_a), (7, 9, 0, 0));
+    assert_eq!(bed.net.moved(key), Some([7, 9]));
+    assert_eq!((bed.net.pause(key), bed.net.resume(key)), (Ok(()), Ok(())));
+    assert!(!bed.net.has_completion());
+    assert_eq!(bed.net.close(key), Ok(()));
+    assert!(bed.net.has_completion());
+    let ended = bed.pass();
+    let [Completion::RelayEnded { end, .. }] = ended.as_slice() else { panic!("unexpected: {ended:?}") };
+    assert_failed(end, Errno::ECONNRESET, "read");
+    assert_eq!((end.bytes_a_to_b, end.bytes_b_to_a), (7, 9));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn bytes_that_a_full_sink_did_not_take_are_spliced_once_it_has_room() {
+    let mut bed = Bed::new();
+    let ((a, client), (b, server)) = (socket::pair().expect("a pair"), socket::pair().expect("a pair"));
+    // The kernel rounds this up to its minimum.
+    socket2::SockRef::from(&b).set_send_buffer_size(1).expect("it is a socket");
+    let key = bed.net.relay(a, b, with(Transfer::Splice)).expect("both can be watched");
+    let mut sent = 0;
+    while let Ok(Some(count)) = socket::write(&client, &[7; 65_536]) {
+        sent += count;
+    }
+    bed.pass();
+    let stats = bed.net.stats(key).expect("it is running");
+    assert!(stats.held_a_to_b > 0 && stats.bytes_a_to_b > 0, "{stats:?}");
+    let mut arrived = 0;
+    while arrived < sent {
+        arrived += received(&server).len();
+        assert!(bed.pass().is_empty());
+    }
+    send(&server, b"an answer");
+    bed.pass();
+    assert_eq!(received(&client), b"an answer");
+    let stats = bed.net.stats(key).expect("it is running");
+    assert_eq!((stats.bytes_a_to_b, stats.bytes_b_to_a), (sent as u64, 9));
+    assert_eq!(stats.bytes_spliced, sent as u64 + 9, "both directions count");
+}
+
+#[test]
+fn a_connect_timeout_does_not_suspend_the_idle_time_of_connected_ends() {
+    let mut bed = Bed::new();
+    let (second, instant) = (Some(Duration::from_secs(1)), Some(Duration::from_millis(1)));
+    let options = RelayOptions { connect_timeout: second, idle_timeout: instant, ..RelayOptions::default() };
+    let (key, _client, _server) = bed.relay(options);
+    assert_eq!(bed.run_to_end(key).reason, EndReason::Idle);
+}
+
+#[test]
+fn a_net_is_described_by_its_sources() {
+    let mut bed = Bed::new();
+    let (_key, _client, _server) = bed.relay(RelayOptions::default());
+    let text = format!("{:?}", bed.net);
+    assert!(text.starts_with("Net { sources: ") && text.contains("Relay"), "{text}");
+}

@@ -60,6 +60,10 @@ pub fn connect_with(address: &Address, options: &ConnectOptions) -> Result<Owned
     if let Some(local) = local {
         bind(&socket, local)?;
     }
+    #[cfg(test)]
+    if let Some(errno) = crate::faults::next(crate::faults::Call::Connect) {
+        return Err(system(errno, "connect", Some(socket.as_raw_fd())));
+    }
     loop {
         match socket.connect(&kernel) {
             Ok(()) => return Ok(socket.into()),
