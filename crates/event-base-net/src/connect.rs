@@ -13,6 +13,8 @@ use nix::sys::socket::{MsgFlags, SockaddrStorage, getpeername, recv};
 
 use crate::address::Address;
 use crate::failure::{Result, errno, is_shortage, system};
+#[cfg(test)]
+use crate::faults;
 use crate::socket::{self, ConnectOptions};
 use crate::source::{Role, SourceKey};
 
@@ -142,8 +144,16 @@ impl Connecting {
         // A connection that is established already is writable, so the loop reports it too.
         let interest = EventSpec::io(fd.as_raw_fd(), What::WRITE).data(Role::Write(0).tag(self.key));
         let event = base.create(interest)?;
-        if let Err(error) = base.add(event, None) {
+        #[cfg(test)]
+        let added = match faults::next(faults::Call::Register) {
+            Some(errno) => Err(system(errno, "epoll_ctl", Some(fd.as_raw_fd()))),
+            None => base.add(event, None),
+        };
+        #[cfg(not(test))]
+        let added = base.add(event, None);
+        if let Err(error) = added {
             let _ = base.free(event);
+            cancel(fd);
             return Err(error);
         }
         self.attempts.push(Attempt { index, fd, event });
@@ -227,7 +237,7 @@ impl Connecting {
             Ok(()) => return Ok(Some(Outcome::Connected(fd, index))),
             Err(error) => self.failures.push((index, error)),
         }
-        drop(fd);
+        cancel(fd);
         if !self.waiting.is_empty() {
             self.start_next(base);
             self.arm(base)?;
@@ -309,9 +319,16 @@ impl Connecting {
         for attempt in self.attempts {
             // The event is freed before the descriptor is closed.
             let _ = base.free(attempt.event);
+            cancel(attempt.fd);
         }
         self.failures
     }
+}
+
+/// Closes the descriptor of an attempt that is not used. If it has connected already, the server receives a reset: the end
+/// of a stream without bytes would look as if the client had sent none.
+fn cancel(fd: OwnedFd) {
+    socket::reset_on_close(&fd);
 }
 
 /// The order of attempts, as indices: the address `first`, then the families alternately, each in its own order.
@@ -362,6 +379,35 @@ mod tests {
         assert_eq!(base.pending(attempt.event, What::WRITE), Ok(What::WRITE));
         connecting.close(&base);
         drop(queue);
+    }
+
+    /// Accepts the connection of an attempt that was cancelled, and returns what a read returns.
+    fn read_cancelled(listener: &std::net::TcpListener) -> std::io::Result<usize> {
+        let (mut peer, _) = listener.accept().unwrap();
+        std::io::Read::read(&mut peer, &mut [0])
+    }
+
+    #[test]
+    fn a_server_receives_a_reset_from_an_attempt_that_is_closed() {
+        let base = Base::new().unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let addresses = [Address::Internet(listener.local_addr().unwrap())];
+        let key = SourceKey::from_bits(1 << 24).unwrap();
+        let connecting = Connecting::new(&base, key, &ConnectRequest::new(&addresses)).unwrap();
+        connecting.close(&base);
+        assert_eq!(read_cancelled(&listener).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+    }
+
+    #[test]
+    fn a_server_receives_a_reset_from_an_attempt_that_cannot_be_registered() {
+        let base = Base::new().unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let addresses = [Address::Internet(listener.local_addr().unwrap())];
+        let key = SourceKey::from_bits(1 << 24).unwrap();
+        faults::inject(faults::Call::Register, Errno::ENOSPC);
+        let refused = Connecting::new(&base, key, &ConnectRequest::new(&addresses)).unwrap_err();
+        assert_eq!(errno(&refused), Some(Errno::ENOSPC));
+        assert_eq!(read_cancelled(&listener).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
     }
 
     #[test]

@@ -30,14 +30,16 @@ impl Worker {
         counters.accepted.add(1);
         counters.open.add(1);
         let list = Rc::clone(&self.upstreams);
-        let Some(choice) = list.pick(&[], || self.now()) else { return self.refused() };
+        let Some(choice) = list.pick(&[], || self.now()) else { return self.refused(&client) };
         let mut attempt = Attempt { client, peer, list, choice, tried: Vec::new(), started: Duration::ZERO };
         begin(&mut attempt, choice);
         self.connect(attempt);
     }
 
-    /// Counts a connection that ended before a server was connected.
-    fn refused(&self) {
+    /// Counts a connection that ended before a server was connected. The client receives a reset when the caller closes
+    /// the connection: the end of a stream without bytes would look as if a server had sent none.
+    fn refused(&self, client: &OwnedFd) {
+        socket::reset_on_close(client);
         self.here().counters.refused.add(1);
         self.here().counters.open.subtract(1);
     }
@@ -89,7 +91,7 @@ impl Worker {
                 return Some(attempt);
             }
         }
-        self.refused();
+        self.refused(&attempt.client);
         None
     }
 
@@ -132,7 +134,7 @@ impl Worker {
         if attempt.choice.probe {
             server.state.health.abandon_probe();
         }
-        self.refused();
+        self.refused(&attempt.client);
     }
 
     pub(super) fn connected(&mut self, key: SourceKey, fd: OwnedFd, address: usize) {
@@ -161,7 +163,11 @@ impl Worker {
     }
 
     fn relay(&mut self, attempt: Attempt, fd: OwnedFd, server: Arc<Server>) {
-        let Ok(prefix) = self.header(&attempt) else { return self.over(&server, true) };
+        let Ok(prefix) = self.header(&attempt) else {
+            socket::reset_on_close(&attempt.client);
+            socket::reset_on_close(&fd);
+            return self.over(&server, true);
+        };
         // The header is not the client's, so it is not counted.
         let counted = [prefix.len() as u64, 0];
         let options = RelayOptions { prefix_a_to_b: prefix, ..self.shared.settings.relay.clone() };

@@ -273,7 +273,7 @@ impl End {
     /// bytes were not all read, and the end of the stream to others.
     pub(super) fn reset_on_close(&self) {
         if self.is_socket {
-            let _ = SockRef::from(&self.fd).set_linger(Some(Duration::ZERO));
+            socket::reset_on_close(&self.fd);
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::time::Duration;
 
 use event_base::Error;
 use nix::errno::Errno;
@@ -105,7 +104,7 @@ pub fn connect_outcome(fd: impl AsFd) -> Result<()> {
     if socket.r#type().is_ok_and(|kind| kind != Type::STREAM) {
         return Ok(());
     }
-    let _ = socket.set_linger(Some(Duration::ZERO));
+    super::reset_on_close(fd);
     Err(system(Errno::ECONNREFUSED, "connect", Some(fd.as_raw_fd())))
 }
 

@@ -32,6 +32,7 @@ pub use option::{OptionKind, OptionValue, SocketOption};
 pub use query::{address, error, peer, set_close_on_exec, set_nonblocking};
 pub use transfer::{Direction, close, peek, read, shutdown, write, write_vectored};
 
+pub(crate) use configure::reset_on_close;
 pub(crate) use connect::is_writable;
 #[cfg(target_os = "linux")]
 pub(crate) use transfer::retry;
