@@ -57,12 +57,12 @@ impl Notifier {
         // A write fails only if the pipe is full or the counter saturated: then the descriptor is readable already.
         match self {
             #[cfg(linux_kernel)]
-            Notifier::EventFd(event_fd) => _ = event_fd.write(1),
+            Notifier::EventFd(event_fd) => _ = uninterrupted(|| event_fd.write(1)),
             #[cfg(has_kqueue)]
             Notifier::User(filter) => filter.trigger(),
             #[cfg(event_base_model)]
             Notifier::WakeFlag(flag) => flag.set(),
-            Notifier::Pipe { write, .. } => while unistd::write(write, &[1]) == Err(Errno::EINTR) {},
+            Notifier::Pipe { write, .. } => _ = uninterrupted(|| unistd::write(write, &[1])),
         }
     }
 
@@ -135,6 +135,16 @@ impl Notifier {
     }
 }
 
+/// Repeats a call that a signal interrupts.
+fn uninterrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            outcome => return outcome,
+        }
+    }
+}
+
 #[cfg(not(target_vendor = "apple"))]
 fn pipe_cloexec() -> nix::Result<(OwnedFd, OwnedFd)> {
     unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
@@ -170,6 +180,13 @@ mod tests {
         assert!(readable(notifier));
         notifier.drain();
         assert!(!readable(notifier));
+    }
+
+    #[test]
+    fn an_interrupted_call_is_repeated() {
+        let mut results = [Err(Errno::EINTR), Err(Errno::EINTR), Ok(1), Ok(2)].into_iter();
+        assert_eq!(uninterrupted(|| results.next().unwrap()), Ok(1));
+        assert_eq!(uninterrupted(|| Err::<(), _>(Errno::EAGAIN)), Err(Errno::EAGAIN));
     }
 
     #[test]

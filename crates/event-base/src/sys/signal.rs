@@ -128,9 +128,14 @@ impl Function {
 pub(crate) fn notify(fd: RawFd) {
     let errno = Errno::last_raw();
     let one = 1_u64.to_ne_bytes();
-    // A full pipe is readable already, and no signal interrupts a handler that blocks all of them.
-    // SAFETY: the bytes are valid; a descriptor that is closed is an error.
-    _ = unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) };
+    // A full pipe is readable already.
+    loop {
+        // SAFETY: the bytes are valid; a descriptor that is closed is an error.
+        let written = unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) };
+        if written >= 0 || Errno::last() != Errno::EINTR {
+            break;
+        }
+    }
     Errno::set_raw(errno);
 }
 
