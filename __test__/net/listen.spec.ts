@@ -1,10 +1,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { existsSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 
 import { EventBase, LoopFlag, LoopResult } from '../../index.js'
 import { listen, socket, type SocketAddress } from '../../net.js'
+import { native } from '../../ts/native.js'
 import { OwnPath } from '../../ts/net/own-path.js'
 import {
   anyPort,
@@ -259,4 +261,27 @@ test('a closed base is refused', () => {
   const base = new EventBase()
   base.close()
   expect(thrown(() => listen(base, anyPort, () => {}))).toMatchObject({ code: 'ERR_EVENT_CLOSED' })
+})
+
+function fail(): never {
+  throw new Error('a system call failed')
+}
+
+test('a listener whose system call fails leaves no descriptor and no path', () => {
+  const base = baseOn()
+  const path = join(folder(), 'socket')
+  const before = openDescriptors()
+  // The native layer owns the descriptor, also if it fails.
+  const closing: typeof native.netListen = (_handle, fd) => {
+    native.socketClose(fd)
+    return fail()
+  }
+  onTestFinished(() => void vi.restoreAllMocks())
+  vi.spyOn(native, 'socketAddress').mockImplementationOnce(fail)
+  expect(() => listen(base, anyPort, () => {})).toThrow('a system call failed')
+  expect(openDescriptors()).toBe(before)
+  vi.spyOn(native, 'netListen').mockImplementationOnce(closing)
+  expect(() => listen(base, { path }, () => {})).toThrow('a system call failed')
+  expect(openDescriptors()).toBe(before)
+  expect(existsSync(path)).toBe(false)
 })
