@@ -74,6 +74,7 @@ const checks: readonly (readonly [string, Check])[] = [
   ['Cargo.lock', command('cargo', ['tree', '--locked', '--depth=0'])],
   ['rustfmt', command('cargo', ['fmt', '--all', '--check'])],
   ['clippy', command('cargo', ['clippy', '--all-targets', ...deny])],
+  ['clippy, faults', command('cargo', ['clippy', '--package=event-base-faults', ...deny])],
   ['clippy, peers', peersLint],
   ['cargo doc', command('cargo', ['doc', '--no-deps'], { RUSTDOCFLAGS: '-D warnings' })],
   ['oxfmt', command(tool('oxfmt'), ['--check'])],

@@ -75,6 +75,7 @@ export class Traffic {
   #ended = 0
   #broken = 0
   #failures: string[] = []
+  #empty = 0
 
   /** @param base the base of all events */
   constructor(base: EventBase) {
@@ -144,18 +145,24 @@ export class Traffic {
     return { bytes: this.#bytes, ended: this.#ended, broken: this.#broken, failures: this.#failures }
   }
 
+  /** The number of connections to a server whose stream ended in order before it had a byte. */
+  get empty(): number {
+    return this.#empty
+  }
+
   #greet(fd: number): void {
     this.#servers += 1
     const head = Buffer.alloc(4)
     let length = 0
     const event = this.#base.newEvent(fd, EV.READ | EV.PERSIST, () => {
-      const count = readOrEnd(fd, head, length)
-      if (count < 0) return
-      length += count
+      const count = readOrFailure(fd, head, length)
+      if (count === -1) return
+      if (count > 0) length += count
       if (count > 0 && length < head.length) return
       event.close()
       const both = this.#connections.get(head.readUInt32LE())
-      if (count === 0 || both === undefined) {
+      if (count <= 0 || both === undefined) {
+        if (count === 0 && length === 0) this.#empty += 1
         socket.close(fd)
         this.#servers -= 1
         return
@@ -190,11 +197,12 @@ export class Traffic {
   }
 }
 
-function readOrEnd(fd: number, buffer: Buffer, offset: number): number {
+/** The number of read bytes, -1 if none has arrived, or -2 if the connection has failed. */
+function readOrFailure(fd: number, buffer: Buffer, offset: number): number {
   try {
     return socket.read(fd, buffer, offset)
   } catch {
-    return 0
+    return -2
   }
 }
 

@@ -1,0 +1,155 @@
+// One run of a program under one fault, and its verdict.
+import { setTimeout } from 'node:timers/promises'
+
+import { Control, type Fault } from './control.js'
+import { SETTINGS, type Program } from './programs.js'
+import { Subject } from './subject.js'
+import type { Traffic } from './traffic.js'
+
+/** When the fault applies: until the program is ready, during a round, or from the request to end on. */
+export type Phase = 'start' | 'run' | 'end'
+
+export const PHASES: readonly Phase[] = ['start', 'run', 'end']
+
+/** Milliseconds. Only what hangs takes them. */
+const PATIENCE = 20_000
+/** Milliseconds. */
+const SETTLING = 300
+/** Text of a panic, an abort, or an inconsistency. */
+const FATAL =
+  /panicked|stack backtrace|FATAL ERROR|Assertion|ERR_EVENT_INTERNAL|unhandled|uncaught|^\s+at .*:\d+:\d+/im
+
+/** What an unfaulted run uses. */
+export interface Usage {
+  /** How often each call is made in each phase. */
+  readonly counts: Readonly<Record<Phase, ReadonlyMap<string, number>>>
+  /** The number of descriptors that a round leaves open, such as those of a signal handler. */
+  readonly kept: number
+}
+
+/** What a run showed. */
+export interface Verdict {
+  /** Whether a call was made that the fault selects. */
+  readonly applied: boolean
+  readonly problems: readonly string[]
+  readonly usage: Usage
+}
+
+/** Where trials run, one after the other. */
+export interface Lane {
+  /** The path of the preloaded library. */
+  readonly library: string
+  /** The path of the control file. */
+  readonly path: string
+  readonly traffics: ReadonlyMap<string, Traffic>
+  /** A port at which nothing listens. */
+  readonly closed: number
+}
+
+/** Runs a program without a fault, or with one in a phase. `usual` is the usage of a run without a fault. */
+export async function runTrial(
+  lane: Lane,
+  program: Program,
+  setting: string,
+  trial?: { readonly phase: Phase; readonly fault: Fault; readonly usual: Usage },
+): Promise<Verdict> {
+  const traffic = lane.traffics.get(program.name)
+  if (traffic === undefined) throw new Error(`no traffic for ${program.name}`)
+  const control = new Control(lane.path)
+  // The library writes its list when it is loaded, so the names are those of the usual run.
+  const known = trial === undefined ? [] : [...trial.usual.counts.run.keys()]
+  const problems: string[] = []
+  const counts: Record<Phase, ReadonlyMap<string, number>> = {
+    start: new Map(),
+    run: new Map(),
+    end: new Map(),
+  }
+  let [applied, kept] = [false, 0]
+  const begin = (phase: Phase): void => {
+    const names = known.length > 0 ? known : [...control.counts.keys()]
+    control.arm(names, trial?.phase === phase ? trial.fault : undefined)
+  }
+  const finish = (phase: Phase): void => {
+    control.disarm()
+    counts[phase] = control.counts
+    if (trial?.phase === phase) applied = control.applied > 0
+  }
+
+  begin('start')
+  const subject = new Subject(program.args(traffic.port, lane.closed), {
+    ...SETTINGS[setting],
+    LD_PRELOAD: lane.library,
+    EVENT_BASE_FAULTS: lane.path,
+  })
+  try {
+    const ready = await subject.waitFor(() => program.ready.exec(subject.out) ?? undefined, PATIENCE)
+    finish('start')
+    if (ready === undefined) {
+      problems.push(...failedStart(subject, trial?.phase === 'start' ? trial.fault : undefined))
+    } else {
+      if (!control.isInPlace) problems.push('the library has replaced no call')
+      const before = subject.descriptors
+      begin('run')
+      problems.push(...(await traffic.round(subject, ready, true)))
+      finish('run')
+      const usual = trial && before + trial.usual.kept
+      problems.push(...(await rest(subject, traffic, ready, usual)))
+      kept = subject.descriptors - before
+      begin('end')
+      if (program.endLine === undefined) subject.kill('SIGTERM')
+      else subject.write(program.endLine)
+      const end = await subject.waitForEnd(PATIENCE)
+      finish('end')
+      if (end === undefined) problems.push(`it does not end within ${PATIENCE / 1000} s`)
+      else if (end.code !== 0) problems.push(`it ends with ${end.signal ?? `exit code ${end.code}`}`)
+    }
+    const fatal = FATAL.exec(subject.err)
+    if (fatal !== null || problems.length > 0) problems.push(`standard error: ${subject.err.slice(0, 1000)}`)
+    return { applied, problems, usage: { counts, kept } }
+  } finally {
+    if (subject.end === undefined) await subject.waitForEnd(0)
+    control.close()
+  }
+}
+
+/** What is wrong with a program that has not become ready. It may fail in order, with one line and exit code 1. */
+function failedStart(subject: Subject, fault: Fault | undefined): string[] {
+  const { end, err } = subject
+  if (end === undefined) return ['it neither becomes ready nor ends']
+  const how = end.signal ?? `exit code ${end.code}`
+  if (fault === undefined || fault.outcome.name === 'EINTR' || fault.outcome.kind === 'short')
+    return [`it does not start: ${how}`]
+  if (end.code !== 1) return [`it does not start and ends with ${how}`]
+  return err.trim().split('\n').length === 1 && err.trim() !== ''
+    ? []
+    : ['it does not start, without a line that tells why']
+}
+
+/**
+ * After a round: it works without a failure, closes what it opened, and is idle. `most` is the number of descriptors that
+ * it may have open; `undefined` for a run without a fault.
+ */
+async function rest(
+  subject: Subject,
+  traffic: Traffic,
+  ready: RegExpExecArray,
+  most: number | undefined,
+): Promise<string[]> {
+  const giveUp = performance.now() + PATIENCE
+  let failures: string[]
+  // A server that was counted as down is tried again after a while.
+  do failures = await traffic.round(subject, ready, false)
+  while (failures.length > 0 && subject.end === undefined && performance.now() < giveUp)
+  if (failures.length > 0) return failures.map((one) => `afterwards: ${one}`)
+  const problems: string[] = []
+  if (most === undefined) {
+    // Descriptors are closed shortly after the last connection.
+    await setTimeout(SETTLING)
+  } else {
+    const closed = await subject.waitFor(() => (subject.descriptors <= most ? true : undefined), PATIENCE)
+    if (closed === undefined)
+      problems.push(`${subject.descriptors} descriptors are open; usually ${most} are`)
+  }
+  if (await subject.isSpinning()) problems.push('it uses CPU time although it has nothing to do')
+  return problems
+}
