@@ -38,7 +38,8 @@ let isJoined = false
 
 function rejoin(type: string | symbol): void {
   const number = typeof type === 'string' && Object.hasOwn(NUMBERS, type) ? NUMBERS[type] : undefined
-  if (number !== undefined) native.signalReassert(number)
+  // With other listeners for the signal, Node changes nothing.
+  if (number !== undefined && process.listenerCount(type) === 0) native.signalReassert(number)
 }
 
 /** Node's listeners for signals exist on its main thread only. */

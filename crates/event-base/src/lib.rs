@@ -75,6 +75,12 @@
 //! In a forked child a call on a base of the parent fails with [`Error::Forked`], except [`Base::reinit`], which makes the
 //! base usable in the child, [`Base::close`], and calls that only delete something, such as [`Base::del`].
 //!
+//! # Signals
+//!
+//! Other code may have saved the handler of a signal and may restore it later, even after the last base was closed. The
+//! handler then restores the disposition that it had replaced. So a library that contains this crate must not be unloaded
+//! once a base has watched a signal.
+//!
 //! # Features of the crate
 //!
 //! - `test-util`: a scripted backend and a manual clock, for tests that neither sleep nor use the kernel.

@@ -1,9 +1,7 @@
-//! The signal handler, and the counters in which it leaves signals for the loops.
+//! The counters in which the signal handler leaves signals for the loops.
 //!
 //! Rules:
-//! - The handler may interrupt any code of any thread, including this module. It accesses atomics only, writes to one
-//!   descriptor for each base that it wakes, and preserves `errno`. It takes no lock and allocates no memory
-//!   (`signal-safety(7)`).
+//! - The [handler](super::handler) accesses atomics only, and writes to one descriptor for each base that it wakes.
 //! - A [`Receiver`] holds the counters of one base. Receivers are linked once, never unlinked and never freed, so a
 //!   handler can walk the list at any time. A base that is closed leaves its receiver to the next one, so there are
 //!   as many as there were bases with signal events at the same time.
@@ -11,32 +9,24 @@
 //!   wants the signal. Code that retires a receiver first clears `wanted` and then checks `inside`. If a handler is
 //!   inside, the receiver and its descriptor are kept on a list until it has left. No thread waits for a handler.
 //! - Signals are counted and not written to a pipe as bytes, so that no signal is lost when a pipe is full.
-#![expect(unsafe_code, reason = "a handler follows atomic pointers to memory that is never freed")]
 
-use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 
-use libc::{c_int, c_void, siginfo_t};
 use parking_lot::Mutex;
 
 use crate::sys::fork;
+use crate::sys::leaked::AtomicRef;
 use crate::sys::notify::Notifier;
-use crate::sys::signal::{Function, HIGHEST, SignalSet, current_thread, notify};
+use crate::sys::signal::{HIGHEST, SignalSet, notify};
 
 const PLACES: usize = HIGHEST as usize + 1;
 
 /// The first receiver of the list.
-static RECEIVERS: AtomicPtr<Receiver> = AtomicPtr::new(ptr::null_mut());
-
-/// The other handler to call on each signal, or null. Its target is never freed.
-static NEXT_HANDLER: [AtomicPtr<Function>; PLACES] = [const { AtomicPtr::new(ptr::null_mut()) }; PLACES];
-
-/// The thread that is calling the other handler, to end a cycle of handlers.
-static CHAINING: [AtomicUsize; PLACES] = [const { AtomicUsize::new(0) }; PLACES];
+static RECEIVERS: AtomicRef<Receiver> = AtomicRef::none();
 
 /// State that the handler does not access.
-static POOL: Mutex<Pool> = Mutex::new(Pool { idle: Vec::new(), retired: Vec::new(), functions: Vec::new() });
+static POOL: Mutex<Pool> = Mutex::new(Pool { idle: Vec::new(), retired: Vec::new() });
 
 #[derive(Debug)]
 struct Pool {
@@ -44,8 +34,6 @@ struct Pool {
     idle: Vec<&'static Receiver>,
     /// Receivers that a handler was using when they were retired, with their notifiers.
     retired: Vec<(&'static Receiver, Arc<Notifier>)>,
-    /// Every target that [`NEXT_HANDLER`] had. There are few, because a program has few handlers.
-    functions: Vec<&'static Function>,
 }
 
 /// The counters of one base.
@@ -91,42 +79,13 @@ impl Receiver {
     }
 }
 
-/// The handler that is installed for every signal that a base receives in this way.
-pub(super) extern "C" fn on_signal(number: c_int, info: *mut siginfo_t, context: *mut c_void) {
-    let me = current_thread();
-    let chaining = &CHAINING[number as usize];
-    if chaining.load(SeqCst) == me {
-        // The other handler has called this one: it belongs to another copy of this library that chains as well.
-        return;
-    }
-    // SAFETY: null, or a receiver, which is never freed.
-    let mut next = unsafe { RECEIVERS.load(SeqCst).as_ref() };
+/// Counts a signal for each base that wants it, and wakes their loops. Async-signal-safe.
+pub(super) fn deliver(number: i32) {
+    let mut next = RECEIVERS.load();
     while let Some(receiver) = next {
         receiver.deliver(number);
         next = receiver.next;
     }
-    let function = NEXT_HANDLER[number as usize].load(SeqCst);
-    // SAFETY: null, or a function's record, which is never freed.
-    if let Some(function) = unsafe { function.as_ref() } {
-        chaining.store(me, SeqCst);
-        function.call(number, info, context);
-        chaining.store(0, SeqCst);
-    }
-}
-
-/// Makes the handler call `function` as well on this signal.
-pub(super) fn set_next_handler(number: i32, function: Option<Function>) {
-    let target = function.map_or(ptr::null_mut(), |function| {
-        let functions = &mut POOL.lock().functions;
-        let known = functions.iter().copied().find(|known| **known == function);
-        let kept = known.unwrap_or_else(|| {
-            let kept: &'static Function = Box::leak(Box::new(function));
-            functions.push(kept);
-            kept
-        });
-        ptr::from_ref(kept).cast_mut()
-    });
-    NEXT_HANDLER[number as usize].store(target, SeqCst);
 }
 
 /// The use of a receiver by a base, until it is dropped.
@@ -203,18 +162,16 @@ impl Pool {
 
 /// Links a new receiver in front of the others. The caller holds the lock of the pool, so no other thread links.
 fn link() -> &'static Receiver {
-    let first = RECEIVERS.load(SeqCst);
-    let receiver = Box::leak(Box::new(Receiver {
+    let receiver: &'static Receiver = Box::leak(Box::new(Receiver {
         inside: AtomicUsize::new(0),
         wanted: AtomicU64::new(0),
         due: AtomicU64::new(0),
         descriptor: AtomicI32::new(-1),
         process: AtomicU32::new(fork::NO_GENERATION),
         counts: [const { AtomicU64::new(0) }; PLACES],
-        // SAFETY: null, or a receiver, which is never freed.
-        next: unsafe { first.as_ref() },
+        next: RECEIVERS.load(),
     }));
-    RECEIVERS.store(ptr::from_mut(receiver), SeqCst);
+    RECEIVERS.store(Some(receiver));
     receiver
 }
 
@@ -238,7 +195,7 @@ mod tests {
         receiver.inside.fetch_add(1, SeqCst);
         drop(reception);
         let other = Reception::new(self::notifier());
-        assert!(!ptr::eq(other.receiver, receiver));
+        assert!(!std::ptr::eq(other.receiver, receiver));
         assert!(kept.upgrade().is_some());
         receiver.inside.fetch_sub(1, SeqCst);
         drop(other);

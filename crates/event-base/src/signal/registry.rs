@@ -2,11 +2,12 @@
 //!
 //! Dispositions belong to the process, so all bases share this table. The first base that watches a signal saves the
 //! disposition, and the last one restores it. A disposition that other code installs meanwhile stays in effect;
-//! [`reassert_signal`] replaces it by the base's.
+//! [`reassert_signal`] replaces it by the base's, as another base that begins to watch the signal does. If other code
+//! restores the bases' handler after the last base has left, the handler restores what it had replaced: [`handler`].
 
 use parking_lot::Mutex;
 
-use super::receiver::{on_signal, set_next_handler};
+use super::handler::{self, Mode, Replaced};
 use crate::error::Error;
 use crate::sys::signal::{Disposition, HIGHEST};
 
@@ -29,13 +30,18 @@ struct Slot {
     reported: u32,
     /// Bases that share the signal with the previous handler.
     shared: u32,
-    /// The disposition that `installed` replaced.
-    previous: Option<Disposition>,
+    /// The disposition that the bases have installed.
     installed: Option<Disposition>,
+    /// Whether what the handler [replaced](handler::State) is still needed: bases watch the signal, or other code may
+    /// have saved the handler and may restore it.
+    is_kept: bool,
+    /// The entry that was the last one replaced when the bases began to watch the signal.
+    floor: Option<&'static Replaced>,
 }
 
 static SLOTS: Mutex<[Slot; HIGHEST as usize + 1]> = Mutex::new(
-    [Slot { handled: 0, reported: 0, shared: 0, previous: None, installed: None }; HIGHEST as usize + 1],
+    [Slot { handled: 0, reported: 0, shared: 0, installed: None, is_kept: false, floor: None };
+        HIGHEST as usize + 1],
 );
 
 /// Installs the disposition that a base needs for `number`.
@@ -45,7 +51,12 @@ static SLOTS: Mutex<[Slot; HIGHEST as usize + 1]> = Mutex::new(
 pub(super) fn claim(number: i32, claim: Claim) -> Result<(), Error> {
     let slot = &mut SLOTS.lock()[number as usize];
     slot.count(claim, 1);
-    slot.settle(number).inspect_err(|_| slot.count(claim, -1))
+    slot.settle(number, true).inspect_err(|_| {
+        slot.count(claim, -1);
+        if slot.handled == 0 {
+            handler::state(number).set_mode(Mode::Dormant);
+        }
+    })
 }
 
 /// Undoes a [`claim`].
@@ -53,7 +64,7 @@ pub(super) fn release(number: i32, claim: Claim) {
     let slot = &mut SLOTS.lock()[number as usize];
     slot.count(claim, -1);
     // `sigaction` accepts what it accepted before.
-    _ = slot.settle(number);
+    _ = slot.settle(number, false);
 }
 
 /// Installs the disposition that the bases need for `number` again if other code has replaced it. The replacement
@@ -66,7 +77,7 @@ pub(super) fn release(number: i32, claim: Claim) {
 /// [`Error::System`] with `sigaction`.
 pub fn reassert_signal(number: i32) -> Result<(), Error> {
     match SLOTS.lock().get_mut(usize::try_from(number).unwrap_or(usize::MAX)) {
-        Some(slot) if slot.handled + slot.reported > 0 => slot.settle(number),
+        Some(slot) if slot.is_used() => slot.settle(number, true),
         _ => Ok(()),
     }
 }
@@ -80,39 +91,59 @@ impl Slot {
         }
     }
 
-    /// Makes the disposition agree with the counts.
-    fn settle(&mut self, number: i32) -> Result<(), Error> {
+    /// Makes the disposition agree with the counts. A disposition that other code has installed is replaced only if
+    /// `takes_over`.
+    fn settle(&mut self, number: i32, takes_over: bool) -> Result<(), Error> {
         let failed = |errno| Error::system(errno, "sigaction", None);
+        let state = handler::state(number);
+        if self.handled > 0 {
+            // Before the disposition is read: a handler that hands over meanwhile installs itself again.
+            state.set_mode(if self.shared > 0 { Mode::Sharing } else { Mode::Alone });
+        }
         let current = Disposition::current(number).map_err(failed)?;
-        let is_ours = self.installed.is_some_and(|installed| current.is(&installed));
-        let found = if is_ours { self.previous.unwrap_or(current) } else { current };
-        // Other code had saved our handler, and restored it after we had removed it.
-        let is_relic = found.is(&Disposition::handler(on_signal));
-        let previous = if is_relic { Disposition::default_action() } else { found };
-        let function = previous.function().filter(|_| self.shared > 0);
+        // Also a handler that other code had saved and has restored.
+        let is_ours =
+            current.is(&handler::ours()) || self.installed.is_some_and(|installed| current.is(&installed));
+        if self.is_used() && takes_over && !is_ours {
+            if !self.is_kept {
+                state.clear();
+            }
+            self.is_kept = true;
+            // Before the handler is installed, so that the previous one misses no signal in between.
+            if self.installed.is_none() {
+                self.floor = state.push(current, None);
+            } else {
+                state.push(current, self.floor);
+            }
+        }
+        let previous = state.replaced().unwrap_or_else(Disposition::default_action);
+        let is_shared = self.shared > 0 && previous.function().is_some();
         let wanted = if self.handled > 0 {
-            Some(Disposition::handler(on_signal))
-        } else if self.reported > 0 && function.is_none() {
+            Some(handler::ours())
+        } else if self.reported > 0 && !is_shared {
             Some(quiet(number))
         } else {
             None
         };
-        // Before our handler is installed, so that the previous one misses no signal in between.
-        let follows = wanted.is_some() && self.handled > 0;
-        if follows {
-            set_next_handler(number, function);
-        }
         match wanted {
-            Some(wanted) if !current.is(&wanted) => wanted.install(number).map_err(failed)?,
-            None if is_ours => previous.install(number).map_err(failed)?,
+            Some(wanted) if !current.is(&wanted) && (is_ours || takes_over) => {
+                wanted.install(number).map_err(failed)?;
+            }
+            None if is_ours => {
+                previous.install(number).map_err(failed)?;
+                self.is_kept = state.pop();
+            }
             _ => {}
         }
-        if !follows {
-            set_next_handler(number, None);
+        if self.handled == 0 {
+            state.set_mode(Mode::Dormant);
         }
-        self.previous = wanted.map(|_| previous);
         self.installed = wanted;
         Ok(())
+    }
+
+    fn is_used(&self) -> bool {
+        self.handled + self.reported > 0
     }
 }
 

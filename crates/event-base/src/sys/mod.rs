@@ -8,6 +8,7 @@ pub(crate) mod fd;
 pub(crate) mod fork;
 #[cfg(has_kqueue)]
 pub(crate) mod kqueue;
+pub(crate) mod leaked;
 #[cfg_attr(event_base_model, allow(dead_code, reason = "a model has no kernel"))]
 pub(crate) mod notify;
 #[cfg(linux_kernel)]

@@ -82,9 +82,40 @@ impl Disposition {
         Errno::result(result).map(drop)
     }
 
-    /// Whether both are the same disposition.
+    /// Whether both have the same effect or the same handler.
     pub(crate) fn is(&self, other: &Disposition) -> bool {
         self.0.sa_sigaction == other.0.sa_sigaction
+    }
+
+    /// Whether both are equal in every respect.
+    pub(crate) fn equals(&self, other: &Disposition) -> bool {
+        self.is(other) && self.0.sa_flags == other.0.sa_flags && self.mask() == other.mask()
+    }
+
+    /// The signals that are blocked while the handler runs.
+    fn mask(&self) -> SignalSet {
+        let is_in = |number: &i32| {
+            // SAFETY: the set was initialised by the C library or the kernel.
+            unsafe { libc::sigismember(&raw const self.0.sa_mask, *number) == 1 }
+        };
+        (1..=HIGHEST).filter(is_in).fold(SignalSet::default(), SignalSet::with)
+    }
+
+    /// What the kernel does with a signal.
+    pub(crate) fn action(&self) -> Action {
+        match self.0.sa_sigaction {
+            libc::SIG_DFL => Action::Default,
+            libc::SIG_IGN => Action::Ignore,
+            address => {
+                Action::Function(Function { address, takes_info: self.0.sa_flags & libc::SA_SIGINFO != 0 })
+            }
+        }
+    }
+
+    /// The disposition that the kernel leaves after it has acted on a signal: a handler for one call is replaced by the
+    /// default (`SA_RESETHAND`).
+    pub(crate) fn after_one_signal(self) -> Self {
+        if self.0.sa_flags & libc::SA_RESETHAND == 0 { self } else { Self::default_action() }
     }
 
     /// The handler, if the program continues after it.
@@ -93,12 +124,23 @@ impl Disposition {
     /// `SA_RESTART` interrupts system calls so that the program stops what it does; Node's debugger installs such a
     /// handler too. Neither is to be called for a signal that a base handles.
     pub(crate) fn function(&self) -> Option<Function> {
-        let (action, flags) = (self.0.sa_sigaction, self.0.sa_flags);
-        let goes_on = flags & libc::SA_RESTART != 0 && flags & libc::SA_RESETHAND == 0;
-        let is_function = action != libc::SIG_DFL && action != libc::SIG_IGN;
-        let takes_info = flags & libc::SA_SIGINFO != 0;
-        (is_function && goes_on).then_some(Function { address: action, takes_info })
+        let goes_on = self.0.sa_flags & (libc::SA_RESTART | libc::SA_RESETHAND) == libc::SA_RESTART;
+        match self.action() {
+            Action::Function(function) if goes_on => Some(function),
+            _ => None,
+        }
     }
+}
+
+/// What the kernel does with a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// What `signal(7)` lists for the signal.
+    Default,
+    /// Nothing.
+    Ignore,
+    /// It calls a handler.
+    Function(Function),
 }
 
 /// A handler of other code.
@@ -137,6 +179,12 @@ pub(crate) fn notify(fd: RawFd) {
         }
     }
     Errno::set_raw(errno);
+}
+
+/// Sends a signal to this thread. Async-signal-safe.
+pub(crate) fn raise(number: c_int) {
+    // SAFETY: the call has no precondition; a number that is no signal is an error.
+    _ = unsafe { libc::raise(number) };
 }
 
 /// A number that no two running threads share. Not a thread-local, which may allocate memory when a handler first

@@ -10,6 +10,7 @@ mod dispositions;
 mod endings;
 mod inspection;
 mod interrupted_waits;
+mod other_code;
 mod repeated_calls;
 mod sharing;
 #[cfg(target_os = "linux")]

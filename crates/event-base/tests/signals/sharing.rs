@@ -154,24 +154,6 @@ fn reasserting_a_signal_without_events_changes_nothing() {
     assert_eq!(what_it_does(Signal::SIGUSR2), before);
 }
 
-#[test]
-fn our_own_handler_does_not_call_itself_when_it_was_installed_again() {
-    let _alone = alone();
-    with(&default_action(), || {
-        let base = shared_base();
-        watch(&base, USR1);
-        let ours = disposition(Signal::SIGUSR1);
-        base.close().unwrap();
-        swap(Signal::SIGUSR1, &ours);
-        send(USR1, 1);
-        let next = shared_base();
-        let event = watch(&next, USR1);
-        send(USR1, 1);
-        assert_eq!(run(&next, POLL).1, [(event, What::SIGNAL)]);
-        next.close().unwrap();
-    });
-}
-
 static OURS: std::sync::Mutex<Option<extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void)>> =
     std::sync::Mutex::new(None);
 

@@ -1,0 +1,271 @@
+//! The signal handler, and the dispositions that it replaced.
+//!
+//! Rules:
+//! - The handler may interrupt any code of any thread, including this module. It accesses atomics, makes calls that
+//!   `signal-safety(7)` allows, and preserves `errno`. It takes no lock and allocates no memory.
+//! - Other code may install a handler over this one, call this one from there, and restore it even after the last base
+//!   has stopped watching the signal. So the handler stays usable for ever: the dispositions that it replaced
+//!   are never freed, and its library must not be unloaded. napi-rs sees to that for the addon: it links it with
+//!   `-z nodelete`, and keeps a reference where the linker has no such flag.
+//! - While no base watches the signal, the handler is *dormant* and acts as what it replaced. If the kernel calls it, it
+//!   restores that disposition and passes the signal on. If another handler calls it, that handler takes the signal, and
+//!   this one only calls the earlier handler.
+//! - Several handlers of this kind, as of two copies of this library, may replace each other repeatedly, so that each has
+//!   replaced the other: a cycle. So a signal has a stack of replaced dispositions. A handler that is called again
+//!   while it calls the other one continues with the entry below.
+
+use std::ptr;
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicUsize, Ordering::SeqCst};
+
+use libc::{c_int, c_void, siginfo_t};
+use nix::errno::Errno;
+use parking_lot::Mutex;
+
+use super::receiver::deliver;
+use crate::sys::leaked::AtomicRef;
+use crate::sys::signal::{Action, Disposition, Function, HIGHEST, current_thread, raise};
+
+const PLACES: usize = HIGHEST as usize + 1;
+
+/// What the handler does with a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Mode {
+    /// No base watches the signal.
+    Dormant,
+    /// It delivers the signal to the bases.
+    Alone,
+    /// It also calls the handler that it replaced.
+    Sharing,
+}
+
+/// A disposition that the handler replaced.
+#[derive(Debug)]
+pub(super) struct Replaced {
+    disposition: Disposition,
+    /// What the handler had replaced before.
+    below: Option<&'static Replaced>,
+}
+
+/// The state of one signal.
+#[derive(Debug)]
+pub(super) struct State {
+    mode: AtomicU8,
+    /// The stack of replaced dispositions.
+    replaced: AtomicRef<Replaced>,
+}
+
+static STATES: [State; PLACES] =
+    [const { State { mode: AtomicU8::new(Mode::Dormant as u8), replaced: AtomicRef::none() } }; PLACES];
+
+/// Every entry that a stack has had. There are few, because a program has few handlers.
+static ENTRIES: Mutex<Vec<&'static Replaced>> = Mutex::new(Vec::new());
+
+/// The state of signal `number`, which is in the range of signal numbers.
+pub(super) fn state(number: i32) -> &'static State {
+    &STATES[number as usize]
+}
+
+/// The disposition that calls the handler.
+pub(super) fn ours() -> Disposition {
+    Disposition::handler(on_signal)
+}
+
+impl State {
+    pub(super) fn set_mode(&self, mode: Mode) {
+        self.mode.store(mode as u8, SeqCst);
+    }
+
+    fn is(&self, mode: Mode) -> bool {
+        self.mode.load(SeqCst) == mode as u8
+    }
+
+    /// The disposition that was replaced last.
+    pub(super) fn replaced(&self) -> Option<Disposition> {
+        self.replaced.load().map(|entry| entry.disposition)
+    }
+
+    /// Records that `disposition` was replaced. If an entry above `floor` is for the same disposition, other code has
+    /// restored it, and what was replaced since then is dropped. Returns the entry below the new one.
+    pub(super) fn push(
+        &self,
+        disposition: Disposition,
+        floor: Option<&'static Replaced>,
+    ) -> Option<&'static Replaced> {
+        let mut below = self.replaced.load();
+        let mut next = below;
+        while let Some(entry) = next
+            && !is_same_entry(next, floor)
+        {
+            if entry.disposition.is(&disposition) {
+                below = entry.below;
+                break;
+            }
+            next = entry.below;
+        }
+        self.replaced.store(Some(entry(disposition, below)));
+        below
+    }
+
+    /// Records that the disposition that was replaced last was restored. Returns whether there is an earlier one. The
+    /// last one stays, for a handler that is restored later.
+    pub(super) fn pop(&self) -> bool {
+        let below = self.replaced.load().and_then(|entry| entry.below);
+        if below.is_some() {
+            self.replaced.store(below);
+        }
+        below.is_some()
+    }
+
+    /// Forgets what was replaced.
+    pub(super) fn clear(&self) {
+        self.replaced.store(None);
+    }
+
+    /// The first entry whose handler this one calls. If the kernel has called the handler of the topmost entry, and that
+    /// called this one, the topmost entry is part of a cycle.
+    fn first(&self, number: c_int) -> Option<&'static Replaced> {
+        if self.is(Mode::Alone) {
+            return None;
+        }
+        let top = self.replaced.load()?;
+        let is_caller = top.below.is_some()
+            && Disposition::current(number).is_ok_and(|current| current.is(&top.disposition));
+        if is_caller { top.below } else { Some(top) }
+    }
+}
+
+fn entry(disposition: Disposition, below: Option<&'static Replaced>) -> &'static Replaced {
+    let mut entries = ENTRIES.lock();
+    let is_same =
+        |known: &&Replaced| known.disposition.equals(&disposition) && is_same_entry(known.below, below);
+    if let Some(known) = entries.iter().copied().find(is_same) {
+        return known;
+    }
+    let entry: &'static Replaced = Box::leak(Box::new(Replaced { disposition, below }));
+    entries.push(entry);
+    entry
+}
+
+fn is_same_entry(one: Option<&Replaced>, other: Option<&Replaced>) -> bool {
+    one.map(ptr::from_ref) == other.map(ptr::from_ref)
+}
+
+/// The handler that is installed for every signal that a base receives in this way.
+pub(super) extern "C" fn on_signal(number: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    let errno = Errno::last_raw();
+    let signal = Arrived { state: state(number), number, info, context };
+    let outer = Call::find(number);
+    if signal.state.is(Mode::Dormant) && Disposition::current(number).is_ok_and(|now| now.is(&ours())) {
+        signal.hand_over(outer);
+    } else if let Some(call) = outer {
+        signal.call(call.target.load().and_then(|target| target.below), outer);
+    } else {
+        deliver(number);
+        signal.call(signal.state.first(number), None);
+    }
+    Errno::set_raw(errno);
+}
+
+/// A signal that the handler was called for.
+struct Arrived {
+    state: &'static State,
+    number: c_int,
+    info: *mut siginfo_t,
+    context: *mut c_void,
+}
+
+impl Arrived {
+    /// Calls the handler of an entry, unless it ends the program or interrupts it: see [`Disposition::function`].
+    fn call(&self, target: Option<&'static Replaced>, outer: Option<&'static Call>) {
+        if let Some(target) = target
+            && let Some(function) = target.disposition.function()
+        {
+            self.run(function, target, outer);
+        }
+    }
+
+    fn run(&self, function: Function, target: &'static Replaced, outer: Option<&'static Call>) {
+        if let Some(call) = outer {
+            call.target.store(Some(target));
+            function.call(self.number, self.info, self.context);
+        } else if let Some(call) = Call::begin(self.number, target) {
+            function.call(self.number, self.info, self.context);
+            call.end();
+        }
+    }
+
+    /// Restores the disposition that the handler replaced, and lets it act on the signal. Other code had saved this
+    /// handler, and restored it after the last base had stopped watching the signal.
+    fn hand_over(&self, outer: Option<&'static Call>) {
+        let top = self.state.replaced.load();
+        let is_cycle = outer.is_some_and(|call| is_same_entry(call.target.load(), top));
+        let target = top.filter(|_| !is_cycle);
+        if let Some(top) = top
+            && top.below.is_some()
+        {
+            self.state.replaced.replace(top, top.below);
+        }
+        let disposition = target.map_or(Disposition::default_action(), |target| target.disposition);
+        _ = disposition.after_one_signal().install(self.number);
+        if !self.state.is(Mode::Dormant) {
+            // A base has begun to watch the signal on another thread, which found this handler installed.
+            _ = ours().install(self.number);
+            return deliver(self.number);
+        }
+        match (disposition.action(), target) {
+            (Action::Ignore, _) => {}
+            // All signals are blocked while the handler runs, so it takes effect when this handler returns.
+            (Action::Default, _) => raise(self.number),
+            (Action::Function(function), Some(target)) => self.run(function, target, outer),
+            (Action::Function(_), None) => {}
+        }
+    }
+}
+
+/// A call of another handler that is in progress.
+#[derive(Debug)]
+struct Call {
+    /// The thread that makes the call; 0 if there is none.
+    thread: AtomicUsize,
+    number: AtomicI32,
+    target: AtomicRef<Replaced>,
+}
+
+/// The calls that can be in progress at the same time, one for each thread and signal. With more, the other handler is
+/// not called: a cycle of handlers would not end.
+static CALLS: [Call; 128] =
+    [const { Call { thread: AtomicUsize::new(0), number: AtomicI32::new(0), target: AtomicRef::none() } };
+        128];
+
+/// The number of calls in progress.
+static IN_PROGRESS: AtomicUsize = AtomicUsize::new(0);
+
+/// No thread has this number.
+const RESERVED: usize = usize::MAX;
+
+impl Call {
+    /// The call that this thread makes for this signal.
+    fn find(number: c_int) -> Option<&'static Call> {
+        if IN_PROGRESS.load(SeqCst) == 0 {
+            return None;
+        }
+        let me = current_thread();
+        CALLS.iter().find(|call| call.thread.load(SeqCst) == me && call.number.load(SeqCst) == number)
+    }
+
+    fn begin(number: c_int, target: &'static Replaced) -> Option<&'static Call> {
+        let is_taken = |call: &&Call| call.thread.compare_exchange(0, RESERVED, SeqCst, SeqCst).is_ok();
+        let call = CALLS.iter().find(is_taken)?;
+        IN_PROGRESS.fetch_add(1, SeqCst);
+        call.number.store(number, SeqCst);
+        call.target.store(Some(target));
+        call.thread.store(current_thread(), SeqCst);
+        Some(call)
+    }
+
+    fn end(&self) {
+        self.thread.store(0, SeqCst);
+        IN_PROGRESS.fetch_sub(1, SeqCst);
+    }
+}
