@@ -1,12 +1,11 @@
 import { createSocket, type Socket } from 'node:dgram'
-import { readFileSync } from 'node:fs'
 
 import { expect, onTestFinished, test } from 'vitest'
 
 import { Echo } from '../../examples/udp-echo.js'
 import { DatagramBatch, socket, type InternetAddress } from '../../net.js'
-import type { Running } from '../cli/support.js'
 import { LOOPBACK, pattern, until } from '../net/support.js'
+import { isStopped } from '../../scripts/lib/system.mjs'
 import { example, portOf, stop } from './support.js'
 
 async function client(): Promise<Socket> {
@@ -16,11 +15,6 @@ async function client(): Promise<Socket> {
     made.bind(0, LOOPBACK, resolve)
   })
   return made
-}
-
-/** The state of a process, from /proc. */
-function stateOf(running: Running): string | undefined {
-  return readFileSync(`/proc/${running.process.pid}/stat`, 'utf8').split(') ')[1]?.[0]
 }
 
 test('every datagram of a burst is returned once, unchanged', async () => {
@@ -40,7 +34,7 @@ test('every datagram of a burst is returned once, unchanged', async () => {
   for (let sent = 0; sent < 1000; sent += burst) {
     // The server is stopped until all datagrams have arrived.
     running.process.kill('SIGSTOP')
-    await until(() => stateOf(running) === 'T')
+    await until(() => isStopped(running.process.pid ?? 0))
     for (let index = sent; index < sent + burst; index++) {
       const bytes = Buffer.alloc(64)
       bytes.writeUInt32LE(index)

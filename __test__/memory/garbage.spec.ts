@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest'
 
 import { EV, EventBase, LoopFlag, LoopResult } from '../../index.js'
 import { openBase } from '../support/base.js'
-import { countOpen, openPair, writeText } from '../support/descriptors.js'
+import { openPair, writeText } from '../support/descriptors.js'
 import { collect, collectUntil } from '../support/garbage.js'
+import { openDescriptors } from '../../scripts/lib/system.mjs'
 
 /** Weak references to what `make` returns; nothing else refers to it afterwards. */
 function forget<T extends WeakKey>(count: number, make: (index: number) => T): WeakRef<T>[] {
@@ -97,7 +98,7 @@ describe('an event without references', () => {
 
 describe('a base without references', () => {
   it('is collected with its pending events, and its descriptors are closed', async () => {
-    const before = countOpen()
+    const before = openDescriptors()
     const [left] = openPair()
     const events: WeakRef<WeakKey>[] = []
     const bases = forget(20, () => {
@@ -107,8 +108,10 @@ describe('a base without references', () => {
       base.loop(LoopFlag.NONBLOCK)
       return base
     })
-    expect(countOpen()).toBeGreaterThanOrEqual(before + 2 + 20)
-    expect(await collectUntil(() => gone(bases)() && gone(events)() && countOpen() <= before + 2)).toBe(true)
+    expect(openDescriptors()).toBeGreaterThanOrEqual(before + 2 + 20)
+    expect(await collectUntil(() => gone(bases)() && gone(events)() && openDescriptors() <= before + 2)).toBe(
+      true,
+    )
   })
 
   it('is not collected while it runs', async () => {
@@ -125,7 +128,7 @@ describe('a base without references', () => {
   })
 
   it('is collected after it ran', async () => {
-    const before = countOpen()
+    const before = openDescriptors()
     const bases: WeakRef<WeakKey>[] = []
     const start = (): Promise<LoopResult> => {
       const base = new EventBase()
@@ -134,7 +137,7 @@ describe('a base without references', () => {
       return base.run()
     }
     await Promise.all(Array.from({ length: 10 }, start))
-    expect(await collectUntil(() => gone(bases)() && countOpen() <= before)).toBe(true)
+    expect(await collectUntil(() => gone(bases)() && openDescriptors() <= before)).toBe(true)
   })
 
   it('is collected although an idle event refers to it', async () => {

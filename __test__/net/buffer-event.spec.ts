@@ -2,16 +2,8 @@ import { describe, expect, test } from 'vitest'
 
 import { EV } from '../../index.js'
 import { BEV, BufferEvent, socket, type BufferEventOptions } from '../../net.js'
-import {
-  close,
-  countOpen,
-  empty,
-  fill,
-  readText,
-  openPair,
-  openPipe,
-  writeText,
-} from '../support/descriptors.js'
+import { close, empty, fill, readText, openPair, openPipe, writeText } from '../support/descriptors.js'
+import { openDescriptors } from '../../scripts/lib/system.mjs'
 import { openBase } from '../support/base.js'
 import { refusal, thrownBy } from '../support/errors.js'
 import { anyPort, closedPort, LOOPBACK, pattern, portOf } from './support.js'
@@ -409,7 +401,7 @@ describe('connecting', () => {
 
   test('reports a refusal as an error with the address, and can be repeated', () => {
     const base = openBase()
-    const before = countOpen()
+    const before = openDescriptors()
     const port = closedPort()
     const calls: unknown[] = []
     const stream = new BufferEvent(base, -1, { onEvent: (what, _stream, error) => calls.push([what, error]) })
@@ -429,7 +421,7 @@ describe('connecting', () => {
       [BEV.ERROR, failure],
     ])
     stream.close()
-    expect(countOpen()).toBe(before)
+    expect(openDescriptors()).toBe(before)
   })
 
   test('an immediate failure is thrown', () => {
@@ -526,7 +518,7 @@ describe('closing', () => {
     for (const deferCallbacks of [true, false]) {
       for (const callback of ['onRead', 'onWrite', 'onEvent'] as const) {
         const base = openBase()
-        const before = countOpen()
+        const before = openDescriptors()
         const [near, far] = socket.pair()
         let calls = 0
         const stream: BufferEvent = new BufferEvent(base, near, {
@@ -542,7 +534,7 @@ describe('closing', () => {
         base.dispatch()
         expect(calls, callback).toBe(1)
         socket.close(far)
-        expect(countOpen()).toBe(before)
+        expect(openDescriptors()).toBe(before)
       }
     }
   })

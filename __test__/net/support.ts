@@ -1,6 +1,5 @@
 /** Helpers of the specs of `event-base/net`. */
 
-import { readdirSync } from 'node:fs'
 import { connect as connectNode, createServer, type AddressInfo, type Socket } from 'node:net'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -21,6 +20,7 @@ import {
 } from '../../net.js'
 import { afterPass, until } from '../support/base.js'
 
+export { openDescriptors } from '../../scripts/lib/system.mjs'
 export { until }
 
 export const LOOPBACK = '127.0.0.1'
@@ -54,11 +54,6 @@ export async function running(method?: Method): Promise<EventBase> {
   void base.run()
   await afterPass(base)
   return base
-}
-
-/** The number of open descriptors of this process. */
-export function openDescriptors(): number {
-  return readdirSync('/proc/self/fd').length
 }
 
 export function sleep(ms: number): Promise<void> {

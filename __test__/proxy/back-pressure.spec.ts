@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 
 import { describe, expect, test } from 'vitest'
@@ -6,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import type { SystemError } from '../../index.js'
 import { socket } from '../../net.js'
 import { deferred, LOOPBACK, pattern, serve, sleep, until } from '../net/support.js'
+import { largestBuffer } from '../../scripts/lib/system.mjs'
 import { kinds, rawClient, type Proxied } from './support.js'
 
 const MEBIBYTE = 2 ** 20
@@ -13,14 +13,8 @@ const MEBIBYTE = 2 ** 20
 /** The most bytes that a relay holds of one direction: a pipe of the largest size, and a buffer. */
 const HELD = 2 * MEBIBYTE
 
-/** The most bytes that one TCP socket buffers to read or to write: tcp(7). On other systems an upper bound. */
-function largest(name: 'tcp_rmem' | 'tcp_wmem'): number {
-  if (process.platform !== 'linux') return 32 * MEBIBYTE
-  return Number(readFileSync(`/proc/sys/net/ipv4/${name}`, 'latin1').trim().split(/\s+/)[2])
-}
-
 /** The most bytes between a sender and a receiver: in the sockets of two connections, and in a relay. */
-const ROOM = 2 * (largest('tcp_rmem') + largest('tcp_wmem')) + HELD
+const ROOM = 2 * (largestBuffer('tcp_rmem') + largestBuffer('tcp_wmem')) + HELD
 
 /** Whether a connect has completed. */
 function connected(fd: number): boolean {

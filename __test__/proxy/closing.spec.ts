@@ -17,7 +17,7 @@ import {
   serve,
   until,
 } from '../net/support.js'
-import { descriptors } from '../../scripts/lib/process.js'
+import { descriptors } from '../../scripts/lib/system.mjs'
 import { forward } from './support.js'
 
 /** A running base; `ended` settles when `run()` returns. */

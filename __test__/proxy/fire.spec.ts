@@ -10,7 +10,7 @@ import { describe, expect, test } from 'vitest'
 
 import { EventBase } from '../../index.js'
 import { listen, proxy, type TcpProxy, type RelayOptions } from '../../net.js'
-import { descriptors } from '../../scripts/lib/process.js'
+import { descriptors } from '../../scripts/lib/system.mjs'
 import { anyPort, LOOPBACK, portOf } from '../net/support.js'
 import { until } from '../support/base.js'
 import { collect } from '../support/garbage.js'

@@ -1,4 +1,3 @@
-import { readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { afterEach, describe, expect, it, vi } from 'vitest'
@@ -8,6 +7,7 @@ import { openBase } from '../support/base.js'
 import { runFixture } from '../support/child.js'
 import { readText, openPair, writeText } from '../support/descriptors.js'
 import { refusal } from '../support/errors.js'
+import { openDescriptors, threads } from '../../scripts/lib/system.mjs'
 
 const { EMPTY, STOPPED } = LoopResult
 
@@ -26,7 +26,7 @@ afterEach(() => {
 
 /** The descriptors and the threads of this process. */
 function count(): number[] {
-  return ['fd', 'task'].map((name) => readdirSync(`/proc/self/${name}`).length)
+  return [openDescriptors(), threads()]
 }
 
 describe.each(methods)('on %s', (method) => {

@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest'
 
 import { BaseFlag, CountFlag, EV, EventConfig, LoopFlag, LoopResult } from '../../index.js'
 import { never, openBase, until } from '../support/base.js'
-import { isCaught, raise, SIGHUP, SIGUSR1, SIGUSR2 } from '../support/signals.js'
+import { raise, SIGHUP, SIGURG, SIGUSR1, SIGUSR2 } from '../support/signals.js'
+import { hasHandler, reportsHandlers } from '../../scripts/lib/system.mjs'
 
 const { STOPPED, EMPTY } = LoopResult
 
@@ -162,19 +163,22 @@ describe('a signal', () => {
 })
 
 describe('a signal event', () => {
-  it('with persist: false fires once and restores the disposition before its callback', () => {
-    const base = openBase()
-    const seen: unknown[] = []
-    const event = base.newSignal('SIGUSR2', () => seen.push(event.pending(), isCaught(SIGUSR2)), {
-      persist: false,
-    })
-    expect(isCaught(SIGUSR2)).toBe(false)
-    event.add()
-    expect(isCaught(SIGUSR2)).toBe(true)
-    raise('SIGUSR2')
-    expect(base.loop()).toBe(EMPTY)
-    expect(seen).toEqual([0, false])
-  })
+  it.runIf(reportsHandlers)(
+    'with persist: false fires once and restores the disposition before its callback',
+    () => {
+      const base = openBase()
+      const seen: unknown[] = []
+      const event = base.newSignal('SIGUSR2', () => seen.push(event.pending(), hasHandler(SIGUSR2)), {
+        persist: false,
+      })
+      expect(hasHandler(SIGUSR2)).toBe(false)
+      event.add()
+      expect(hasHandler(SIGUSR2)).toBe(true)
+      raise('SIGUSR2')
+      expect(base.loop()).toBe(EMPTY)
+      expect(seen).toEqual([0, false])
+    },
+  )
 
   it('with persist: false is called for every instance that had arrived', () => {
     const base = openBase()
@@ -270,7 +274,7 @@ describe('a signal event', () => {
     expect(calls).toBe(2)
     expect(base.events()[0]).toMatchObject({ id, event })
     event.close()
-    expect(isCaught(SIGUSR2)).toBe(false)
+    if (reportsHandlers) expect(hasHandler(SIGUSR2)).toBe(false)
   })
 
   it('is finalized like any other', () => {
@@ -280,7 +284,7 @@ describe('a signal event', () => {
     raise('SIGUSR2')
     base.loop(LoopFlag.NONBLOCK)
     event.finalize(() => order.push('finalizer'))
-    expect(isCaught(SIGUSR2)).toBe(false)
+    if (reportsHandlers) expect(hasHandler(SIGUSR2)).toBe(false)
     expect(base.loop()).toBe(EMPTY)
     expect(order).toEqual(['signal', 'finalizer'])
     expect(event.closed).toBe(true)
@@ -288,13 +292,13 @@ describe('a signal event', () => {
 })
 
 describe('a base', () => {
-  it('restores every disposition when it is closed', () => {
+  it.runIf(reportsHandlers)('restores every disposition when it is closed', () => {
     const base = openBase()
     base.newSignal('SIGHUP', never).add()
     base.newSignal('SIGUSR2', never).add()
-    expect([isCaught(SIGHUP), isCaught(SIGUSR2)]).toEqual([true, true])
+    expect([hasHandler(SIGHUP), hasHandler(SIGUSR2)]).toEqual([true, true])
     base.close()
-    expect([isCaught(SIGHUP), isCaught(SIGUSR2)]).toEqual([false, false])
+    expect([hasHandler(SIGHUP), hasHandler(SIGUSR2)]).toEqual([false, false])
   })
 
   it('reports how it receives signals', () => {
@@ -312,6 +316,6 @@ describe('a base', () => {
     base.activateBySignal('SIGURG')
     base.loop(LoopFlag.NONBLOCK)
     expect(calls).toBe(1)
-    expect(isCaught(23)).toBe(false)
+    if (reportsHandlers) expect(hasHandler(SIGURG)).toBe(false)
   })
 })

@@ -1,5 +1,3 @@
-import { readdirSync } from 'node:fs'
-
 import { onTestFinished } from 'vitest'
 
 import { socket } from '../../net.js'
@@ -71,9 +69,4 @@ export function empty(fd: number): number {
   let sum = 0
   for (let count = 0; count >= 0; count = socket.read(fd, buffer)) sum += count
   return sum
-}
-
-/** The number of open descriptors of this process. */
-export function countOpen(): number {
-  return readdirSync('/dev/fd').length
 }

@@ -1,15 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 
 import { onTestFinished } from 'vitest'
 
-export const { SIGUSR1, SIGUSR2, SIGCHLD, SIGHUP, SIGKILL, SIGSTOP } = constants.signals
-
-/** Whether this process has a handler for a signal, from `/proc/self/status` on Linux. Node has one for SIGUSR1. */
-export function isCaught(number: number): boolean {
-  const mask = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]
-  return ((BigInt(`0x${mask}`) >> BigInt(number - 1)) & 1n) === 1n
-}
+export const { SIGUSR1, SIGUSR2, SIGCHLD, SIGHUP, SIGKILL, SIGSTOP, SIGURG } = constants.signals
 
 /** Sends a signal to this process. If no other thread can receive it, it has arrived when this returns. */
 export function raise(signal: string | number, times = 1): void {

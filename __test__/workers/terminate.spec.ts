@@ -7,7 +7,7 @@ import type { SystemError } from '../../index.js'
 import { socket, type InternetAddress } from '../../net.js'
 import { folder } from '../net/support.js'
 import { until } from '../support/base.js'
-import { countOpen } from '../support/descriptors.js'
+import { openDescriptors } from '../../scripts/lib/system.mjs'
 import { startWorker } from '../support/worker.js'
 
 /** Far more than it takes, far less than the timers of the fixture. */
@@ -81,8 +81,8 @@ describe('workers that are started and terminated in a row', () => {
       for (let round = 0; round < count; round += 1) await (await startWorker('worker.mjs', name)).terminate()
     }
     await rounds(2)
-    const before = countOpen()
+    const before = openDescriptors()
     await rounds(10)
-    await until(() => countOpen() <= before, 'every descriptor to be closed')
+    await until(() => openDescriptors() <= before, 'every descriptor to be closed')
   })
 })

@@ -1,5 +1,5 @@
 // Large streams: iperf3's client sends as fast as it can.
-import { processorSeconds } from '../../scripts/lib/process.js'
+import { processorSeconds } from '../../scripts/lib/system.mjs'
 import { atLeastHaproxy, atLeastNode, atMostNode, type Bench, type Case } from './case.js'
 import { pathOf } from './needs.js'
 import { runClient, type Server } from './process.js'

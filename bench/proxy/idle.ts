@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { memory } from '../../scripts/lib/process.js'
+import { memory } from '../../scripts/lib/system.mjs'
 import { atMostNode, type Case } from './case.js'
 import { openClient, type Server } from './process.js'
 import { echo } from './upstreams.js'

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 
-import { processorSeconds } from '../../scripts/lib/process.js'
+import { processorSeconds } from '../../scripts/lib/system.mjs'
 import { type Aim, atLeastNode, atMostHaproxy, atMostNode, type Bench, type Case } from './case.js'
 import { pathOf } from './needs.js'
 import { runClient } from './process.js'

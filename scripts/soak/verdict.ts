@@ -1,7 +1,7 @@
 // The verdict on a subject: what is measured after the load, and the bounds.
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { descriptors, memory } from '../lib/process.js'
+import { descriptors, memory } from '../lib/system.mjs'
 import type { Moved } from './load.js'
 
 const MEBIBYTE = 2 ** 20
