@@ -164,13 +164,58 @@ mod tests {
             after(|events, [io, ..]| events.table.at(io).fd += 1),
             "the map holds an event that does not wait for the descriptor"
         );
+        for interest in [What::READ, What::WRITE, What::CLOSED] {
+            assert_eq!(
+                after(|events, [io, ..]| events.table.at(io).what.toggle(interest)),
+                "the interests of a descriptor are miscounted"
+            );
+        }
         assert_eq!(
-            after(|events, [io, ..]| events.table.at(io).what |= What::WRITE),
-            "the interests of a descriptor are miscounted"
+            after(|events, [io, ..]| events.table.at(io).what |= What::ET),
+            "an event disagrees with its descriptor on edge-triggering"
         );
         assert_eq!(
             after(|events, _| events.deadlines = crate::time::Deadlines::default()),
             "an event with a deadline is not in the heap"
+        );
+    }
+
+    #[test]
+    fn a_state_without_its_list_is_a_contradiction_also_where_the_counters_agree() {
+        /// Takes a state from one event, and gives one to another.
+        fn swap(events: &mut Events, from: (u32, State), to: (u32, State)) {
+            events.table.at(from.0).state -= from.1;
+            events.table.at(to.0).state |= to.1;
+        }
+        assert_eq!(
+            after(|events, [_, _, user, _]| events.table.at(user).state |= State::ACTIVE_LATER),
+            "an event is in two queues"
+        );
+        assert_eq!(
+            after(|events, [_, timer, ..]| events.table.at(timer).state = State::empty()),
+            "the number of events is wrong"
+        );
+        assert_eq!(
+            after(|events, [_, timer, ..]| swap(events, (timer, State::TIMEOUT), (timer, State::ACTIVE))),
+            "the counter of active events is wrong"
+        );
+        assert_eq!(
+            after(|events, [_, timer, user, _]| swap(events, (user, State::ACTIVE), (timer, State::ACTIVE))),
+            "a queue holds an event that is not active"
+        );
+        assert_eq!(
+            after(|events, [io, timer, ..]| swap(events, (io, State::INSERTED), (timer, State::INSERTED))),
+            "the map holds an event that does not wait for the descriptor"
+        );
+        assert_eq!(
+            after(|events, [_, timer, ..]| swap(events, (timer, State::TIMEOUT), (timer, State::INSERTED))),
+            "an event that waits for its descriptor is not in the map"
+        );
+        assert_eq!(
+            after(|events, [_, timer, user, _]| {
+                swap(events, (timer, State::TIMEOUT), (user, State::TIMEOUT))
+            }),
+            "an event without a deadline is in the heap"
         );
     }
 
