@@ -31,6 +31,8 @@ pub(crate) enum Call {
     Accept,
     /// Registering a descriptor with the engine.
     Register,
+    /// Reading the local address of a socket.
+    Address,
 }
 
 thread_local! {

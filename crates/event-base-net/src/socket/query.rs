@@ -15,6 +15,10 @@ use crate::failure::{Result, from_io, system};
 /// `getsockname`: `ENOTSOCK`, `EBADF`.
 pub fn address(fd: impl AsFd) -> Result<Address> {
     let fd = fd.as_fd();
+    #[cfg(test)]
+    if let Some(errno) = crate::faults::next(crate::faults::Call::Address) {
+        return Err(system(errno, "getsockname", Some(fd.as_raw_fd())));
+    }
     let address = SockRef::from(&fd).local_addr();
     let address = address.map_err(|error| from_io(&error, "getsockname", Some(fd.as_raw_fd())))?;
     Ok(Address::from_kernel(&address))

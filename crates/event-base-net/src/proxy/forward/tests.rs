@@ -7,7 +7,7 @@ use event_base::LoopFlags;
 use super::*;
 use crate::completion::Completion;
 use crate::faults::{self, Call};
-use crate::proxy::options::{AddressUse, Balance, Endpoint, HealthOptions, Upstream};
+use crate::proxy::options::{AddressUse, Balance, Endpoint, HealthOptions, ProxyProtocol, Upstream};
 use crate::proxy::{
     Directory, ListSettings, Listeners, LookupTimes, Problems, Settings, SystemResolver, ThreadState,
     UpstreamStats, listeners,
@@ -18,6 +18,15 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// The worker of a proxy whose threads were not started.
 fn worker(upstream: Upstream, found: &[SocketAddr], health: HealthOptions) -> Worker {
+    worker_with(None, upstream, found, health)
+}
+
+fn worker_with(
+    proxy_protocol: Option<ProxyProtocol>,
+    upstream: Upstream,
+    found: &[SocketAddr],
+    health: HealthOptions,
+) -> Worker {
     let any = Address::Internet((Ipv4Addr::LOCALHOST, 0).into());
     let endpoint = Endpoint::Bind(any, BindOptions::default());
     let Listeners { mut sockets, .. } = listeners::open(endpoint, 1).unwrap();
@@ -30,7 +39,7 @@ fn worker(upstream: Upstream, found: &[SocketAddr], health: HealthOptions) -> Wo
         accept: crate::accept::ListenOptions::default(),
         connect_timeout: Some(SECOND / 4),
         relay: RelayOptions::default(),
-        proxy_protocol: None,
+        proxy_protocol,
     };
     let threads = [ThreadState::new().unwrap()].into();
     let resolver = Arc::new(SystemResolver);
@@ -190,4 +199,19 @@ fn the_time_that_connects_took_is_counted() {
         assert!(after.connect_time <= worker.now() - before_all, "{after:?}");
         assert_eq!(after.connect_time > after.longest_connect, count > 1, "{after:?}");
     }
+}
+
+#[test]
+fn a_server_receives_a_reset_from_a_connection_whose_header_cannot_be_made() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let upstream = Upstream::new("a", Address::Internet(server.local_addr().unwrap()));
+    let mut worker = worker_with(Some(ProxyProtocol::V2), upstream, &[], HealthOptions::default());
+    let _client = accept(&mut worker);
+    faults::inject(Call::Address, Errno::ENOBUFS);
+    finish_connect(&mut worker);
+    assert_eq!(faults::left(), 0);
+    let (mut stream, _) = server.accept().unwrap();
+    let received = std::io::Read::read(&mut stream, &mut [0]);
+    assert_eq!(received.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+    assert_eq!((worker.here().counters.failed.get(), worker.here().counters.open.get()), (1, 0));
 }
