@@ -6,7 +6,7 @@ import { socket, type InternetAddress } from '../../../net.js'
 import type { Subject } from './subject.js'
 
 /** Milliseconds without progress. Only what hangs takes them. */
-const PATIENCE = 20_000
+const PATIENCE = 60_000
 
 /** What a program does. */
 export interface Traffic {
@@ -101,7 +101,7 @@ export class LoopTraffic implements Traffic {
     const answers = (): string[] => subject.out.split('\n').filter((line) => line.endsWith('}'))
     const before = answers().length
     subject.write('round')
-    const line = await subject.waitFor(() => answers()[before], 10 * PATIENCE)
+    const line = await subject.waitFor(() => answers()[before], 5 * PATIENCE)
     if (line === undefined) return ['the round does not end']
     const results = Object.entries(JSON.parse(line) as Record<string, string>)
     const isRight = (result: string): boolean =>

@@ -12,7 +12,7 @@ export type Phase = 'start' | 'run' | 'end'
 export const PHASES: readonly Phase[] = ['start', 'run', 'end']
 
 /** Milliseconds. Only what hangs takes them. */
-const PATIENCE = 20_000
+const PATIENCE = 100_000
 /** Milliseconds. */
 const SETTLING = 300
 /** Text of a panic, an abort, or an inconsistency. */
