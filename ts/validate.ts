@@ -9,9 +9,19 @@ import { EventError } from './errors.js'
 
 function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value)
-  if (typeof value === 'function') return `function ${value.name}`
-  if (typeof value === 'object') return `an instance of ${value.constructor?.name ?? 'Object'}`
+  if (typeof value === 'function') return `function ${nameOf(() => value.name)}`
+  if (typeof value === 'object') return `an instance of ${nameOf(() => value.constructor?.name) || 'Object'}`
   return `type ${typeof value} (${shorten(String(value), 40)})`
+}
+
+/** A name that user code may have replaced by anything, or by a getter that throws. */
+function nameOf(read: () => unknown): string {
+  try {
+    const name = read()
+    return typeof name === 'string' ? name : ''
+  } catch {
+    return ''
+  }
 }
 
 function shorten(text: string, most: number): string {
@@ -26,7 +36,8 @@ export function wrongType(name: string, expected: string, value: unknown): Event
 
 /** The error for a number outside its range, or for a value that is not one of those allowed. */
 export function outOfRange(name: string, range: string, value: unknown): EventError {
-  const received = typeof value === 'object' ? describe(value) : shorten(String(value), 128)
+  const isObject = typeof value === 'object' || typeof value === 'function'
+  const received = isObject ? describe(value) : shorten(String(value), 128)
   const text = `The value of "${name}" is out of range. It must be ${range}. Received ${received}`
   return new EventError('ERR_OUT_OF_RANGE', text)
 }

@@ -5,11 +5,11 @@ import { getSystemErrorName } from 'node:util'
 
 import { describe, expect, it, onTestFinished } from 'vitest'
 
-import { EV, type EventBase, EventError, type SystemError } from '../../index.js'
-import { connect, listen, socket } from '../../net.js'
+import { EV, type EventBase, EventConfig, EventError, type SystemError } from '../../index.js'
+import { connect, listen, proxy, socket } from '../../net.js'
 import { never, openBase } from '../support/base.js'
 import { runFixture } from '../support/child.js'
-import { asSystemError, rejectionOf, thrownBy } from '../support/errors.js'
+import { asSystemError, refusal, rejectionOf, thrownBy } from '../support/errors.js'
 
 /** A port at which nothing listens. */
 async function closedPort(): Promise<number> {
@@ -27,7 +27,39 @@ function describeError(error: unknown): object {
   return { message, code, errno, syscall, address, port }
 }
 
+/** Values whose name in a message user code determines. */
+const unnameable: [string, unknown][] = [
+  ['a function whose name is a symbol', Object.defineProperty(() => {}, 'name', { value: Symbol('name') })],
+  [
+    'an object of a class whose name is a symbol',
+    Object.create({ constructor: Object.defineProperty(() => {}, 'name', { value: Symbol('name') }) }),
+  ],
+  [
+    'an object whose constructor is a getter that throws',
+    Object.defineProperty({}, 'constructor', { get: never }),
+  ],
+  ['a proxy that was revoked', revoked({})],
+  ['a proxy of a function that was revoked', revoked(() => {})],
+]
+
+function revoked<T extends object>(target: T): T {
+  const { proxy, revoke } = Proxy.revocable(target, {})
+  revoke()
+  return proxy
+}
+
 describe('a refusal', () => {
+  it.each(unnameable)('has a code for %s', (_name, value) => {
+    const base = openBase()
+    expect(refusal(() => base.setPriorities(value as number))).toBe('ERR_INVALID_ARG_TYPE')
+    expect(refusal(() => new EventConfig().avoidMethod(value as string))).toBe('ERR_INVALID_ARG_TYPE')
+    const target = { host: '127.0.0.1', port: 0, path: undefined, balance: value, upstream: value }
+    expect(refusal(() => socket.shutdown(0, value as 'read'))).toBe('ERR_INVALID_ARG_TYPE')
+    return expect(proxy({ listen: target, ...target } as never)).rejects.toMatchObject({
+      code: 'ERR_OUT_OF_RANGE',
+    })
+  })
+
   it('is an EventError with a code and a message', () => {
     const base = openBase()
     base.close()

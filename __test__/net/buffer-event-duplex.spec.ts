@@ -364,6 +364,16 @@ describe('members of net.Socket', () => {
     expect(warnings).toEqual([])
   })
 
+  test('a timeout of a stream that is destroyed has no effect', async () => {
+    const { duplex } = await open()
+    duplex.destroy()
+    const called = vi.fn<() => void>()
+    expect(duplex.setTimeout(1, called).timeout).toBeUndefined()
+    await sleep(10)
+    expect(called).not.toHaveBeenCalled()
+    expect(duplex.listenerCount('timeout')).toBe(0)
+  })
+
   test('a timeout fires although the timers of the host are replaced', async () => {
     const { duplex } = await open()
     const { setTimeout } = globalThis

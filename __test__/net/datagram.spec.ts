@@ -5,6 +5,7 @@ import { expect, onTestFinished, test } from 'vitest'
 
 import { EV } from '../../index.js'
 import { DatagramBatch, socket, type InternetAddress } from '../../net.js'
+import { refusal } from '../support/errors.js'
 import { anyPort, folder, LOOPBACK, openDescriptors, pattern, running, thrown, until } from './support.js'
 
 function bind(host = LOOPBACK): { fd: number; address: InternetAddress } {
@@ -298,4 +299,36 @@ test('a batch whose memory was transferred is refused', () => {
   const { fd } = bind()
   expect(thrown(() => socket.sendMany(fd, given))).toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
   expect(thrown(() => socket.receiveMany(fd, given))).toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
+})
+
+test('a getter of a destination that changes the bytes or the batch loses no code', () => {
+  const { address } = bind()
+  const batch = new DatagramBatch({ slots: 1, size: 10 })
+  const bytes = new Uint8Array(8)
+  const transfers = {
+    ...address,
+    get port() {
+      structuredClone(bytes.buffer, { transfer: [bytes.buffer] })
+      return address.port
+    },
+  }
+  expect(batch.add(bytes, transfers)).toBe(true)
+  expect(batch.length(0)).toBe(0)
+
+  batch.clear()
+  const adds = {
+    ...address,
+    get port() {
+      batch.add(Buffer.from('first'))
+      return address.port
+    },
+  }
+  expect(batch.add(Buffer.from('second'), adds)).toBe(false)
+  expect(batch.bytes(0).toString()).toBe('first')
+})
+
+test('a batch whose memory was transferred accepts no datagram', () => {
+  const batch = new DatagramBatch({ slots: 2, size: 10 })
+  structuredClone(batch.data.buffer, { transfer: [batch.data.buffer as ArrayBuffer] })
+  expect(refusal(() => batch.add(Buffer.from('y')))).toBe('ERR_OUT_OF_RANGE')
 })

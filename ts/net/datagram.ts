@@ -1,5 +1,6 @@
 /** Datagrams: UDP sockets, and batches that are received or sent by one call. */
 
+import { EventError } from '../errors.js'
 import { crossing, native, type NativeAddress } from '../native.js'
 import {
   checkBoolean,
@@ -182,17 +183,22 @@ export class DatagramBatch {
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   add(bytes: Uint8Array, to?: HostAndPort): boolean {
+    // This can run user code, which can change the batch and the bytes.
+    const address = to === undefined ? undefined : checkInternet('to', to)
     checkBytes('bytes', bytes)
     if (bytes.byteLength > this.size) throw outOfRange('bytes', `<= ${this.size} bytes`, bytes.byteLength)
-    const address = to === undefined ? undefined : checkInternet('to', to)
     if (this.#count === this.slots) return false
+    if (this.data.byteLength === 0) {
+      throw new EventError('ERR_OUT_OF_RANGE', 'The memory of the batch was transferred')
+    }
     const start = this.#count * RECORD
     this.#records.fill(0, start, start + RECORD)
     if (address !== undefined) {
       this.#records.set(native.datagramRecord(address.hostOrPath, address.port), start)
     }
     this.#records.writeUInt32LE(bytes.byteLength, start)
-    this.data.set(bytes, this.#count * this.size)
+    // An array without memory cannot be copied from.
+    if (bytes.byteLength > 0) this.data.set(bytes, this.#count * this.size)
     this.#count += 1
     return true
   }

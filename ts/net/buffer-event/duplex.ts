@@ -154,13 +154,14 @@ export class BufferEventDuplex extends Duplex {
    * Emits `'timeout'` when no byte has moved for a time, without closing the stream. The next byte restarts the time.
    *
    * @param timeout milliseconds; with 0, `'timeout'` is not emitted. A value above 2147483647, which is 24.8 days,
-   *   counts as 2147483647
+   *   counts as 2147483647. Has no effect once the stream is destroyed
    * @param callback called once, with the first `'timeout'`
    * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   setTimeout(timeout: number, callback?: () => void): this {
     checkTimeout('timeout', timeout)
     if (callback !== undefined) checkCallback('callback', callback)
+    if (this.destroyed) return this
     clearTimeout(this.#idle)
     this.#timeout = timeout
     if (timeout === 0) {
