@@ -43,9 +43,9 @@ const unnameable: [string, unknown][] = [
 ]
 
 function revoked<T extends object>(target: T): T {
-  const { proxy, revoke } = Proxy.revocable(target, {})
-  revoke()
-  return proxy
+  const made = Proxy.revocable(target, {})
+  made.revoke()
+  return made.proxy
 }
 
 describe('a refusal', () => {

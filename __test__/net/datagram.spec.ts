@@ -303,7 +303,7 @@ test('a batch whose memory was transferred is refused', () => {
 
 test('a getter of a destination that changes the bytes or the batch loses no code', () => {
   const { address } = bind()
-  const batch = new DatagramBatch({ slots: 1, size: 10 })
+  const own = new DatagramBatch({ slots: 1, size: 10 })
   const bytes = new Uint8Array(8)
   const transfers = {
     ...address,
@@ -312,23 +312,23 @@ test('a getter of a destination that changes the bytes or the batch loses no cod
       return address.port
     },
   }
-  expect(batch.add(bytes, transfers)).toBe(true)
-  expect(batch.length(0)).toBe(0)
+  expect(own.add(bytes, transfers)).toBe(true)
+  expect(own.length(0)).toBe(0)
 
-  batch.clear()
+  own.clear()
   const adds = {
     ...address,
     get port() {
-      batch.add(Buffer.from('first'))
+      own.add(Buffer.from('first'))
       return address.port
     },
   }
-  expect(batch.add(Buffer.from('second'), adds)).toBe(false)
-  expect(batch.bytes(0).toString()).toBe('first')
+  expect(own.add(Buffer.from('second'), adds)).toBe(false)
+  expect(own.bytes(0).toString()).toBe('first')
 })
 
 test('a batch whose memory was transferred accepts no datagram', () => {
-  const batch = new DatagramBatch({ slots: 2, size: 10 })
-  structuredClone(batch.data.buffer, { transfer: [batch.data.buffer as ArrayBuffer] })
-  expect(refusal(() => batch.add(Buffer.from('y')))).toBe('ERR_OUT_OF_RANGE')
+  const own = new DatagramBatch({ slots: 2, size: 10 })
+  structuredClone(own.data.buffer, { transfer: [own.data.buffer as ArrayBuffer] })
+  expect(refusal(() => own.add(Buffer.from('y')))).toBe('ERR_OUT_OF_RANGE')
 })
