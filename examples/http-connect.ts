@@ -80,8 +80,10 @@ export function parseRequest(head: string): HostAndPort {
   try {
     const { host, port } = parseHostAndPort('the target', target)
     if (port === 0) throw new UsageError('port 0 is not allowed')
-    // A trailing dot does not change the target of a name, so it must not bypass a rule.
-    return { host: host.toLowerCase().replace(/\.$/, ''), port }
+    // Trailing dots do not change the target of a name, so they must not bypass a rule.
+    const name = host.toLowerCase().replace(/\.+$/, '')
+    if (name === '') throw new UsageError('the target has no name')
+    return { host: name, port }
   } catch (error) {
     throw new Refusal(400, (error as Error).message)
   }

@@ -33,9 +33,10 @@ const sanitizers: readonly Sanitizer[] = [
     flags: '-Zsanitizer=address',
     // Leaks are reported too.
     options: { ASAN_OPTIONS: 'detect_leaks=1:detect_stack_use_after_return=1' },
-    // The network layer with the engine below it, and signal handlers.
+    // The network layer with the engine below it, the engine's unit tests, and signal handlers.
     runs: [
       { args: ['--package=event-base-net', '--tests'] },
+      { args: ['--package=event-base', '--lib'] },
       { args: ['--package=event-base', '--test=signals'] },
     ],
   },

@@ -67,6 +67,13 @@ const wrong: [string, string[]][] = [
   ['--upstream must be', [...listen, '--upstream', 'somewhere']],
   ['--upstream cannot be port 0', [...listen, '--upstream', 'a:0']],
   ['a weight is 1 to 256', [...listen, '--upstream', 'a:1,weight=0']],
+  ['a weight is 1 to 256, not "x"', [...listen, '--upstream', 'unix:/a,weight=x']],
+  ['a weight is 1 to 256, not "1000"', [...listen, '--upstream', 'a:1,weight=1000']],
+  ['--upstream "a:80" is given twice', [...listen, '--upstream', 'a:80', '--upstream', 'a:080']],
+  [
+    '--upstream can be given 1024 times',
+    [...listen, ...Array.from({ length: 1025 }, (_, index) => `--upstream=a:${index + 1}`)],
+  ],
   ['--upstream "a:1" is given twice', [...listen, '--upstream', 'a:1', '--upstream', 'a:1,weight=2']],
   ['--threads must be', [...both, '--threads', '0']],
   ['--threads must be', [...both, '--threads', '1025']],

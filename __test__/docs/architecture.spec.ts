@@ -97,6 +97,15 @@ test('exactly the listed files may hold unsafe code', () => {
   expect(rust.filter((file) => /(?:allow|warn)\([^)]*unsafe_code/.test(read(file)))).toEqual([])
 })
 
+test('CONTRIBUTING.md states what checks each file with unsafe code', () => {
+  const part = read('CONTRIBUTING.md').split('### Unsafe code')[1]?.split(/^#/m)[0] ?? ''
+  const rows = part.split('\n').filter((line) => line.startsWith('| `'))
+  const named = rows.flatMap((row) =>
+    [...(row.split(' | ')[0] ?? '').matchAll(/`([^`]+)`/g)].map(([, name]) => `crates/${name}`),
+  )
+  expect(named.toSorted()).toEqual(listed('unsafe').toSorted())
+})
+
 test('the pass is described in the order in which it runs', () => {
   const part = text.split('<!-- advance -->')[1]?.split('\n\nThen')[0] ?? ''
   const described = [...part.matchAll(/^\d+\. `(\w+)`/gm)].map((match) => match[1] ?? '')

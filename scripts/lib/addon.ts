@@ -6,7 +6,8 @@ import { readManifest, thisPlatform } from './platforms.js'
 import { root } from './run.js'
 
 /** Folders whose files are not part of the addon. */
-const elsewhere = /[/\\](?:tests|benches|examples|target)[/\\]|[/\\]crates[/\\](?:conformance|faults)[/\\]/
+const elsewhere =
+  /[/\\](?:tests|benches|examples|target)[/\\]|[/\\]crates[/\\](?:conformance|faults|fuzz)[/\\]/
 
 /** The files that the addon is built from: Rust sources and Cargo's files. */
 async function sources(): Promise<string[]> {

@@ -1,10 +1,15 @@
 /** The values of options. Each function throws a {@link UsageError} for a text that it does not accept. */
 
-import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 
-import type { SocketAddress, Target } from '../net/address.js'
-import { formatHostAndPort, type ProxyOptions, type Upstream } from '../net/proxy-options.js'
+import { familyOf, type SocketAddress, type Target } from '../net/address.js'
+import {
+  formatHostAndPort,
+  MOST_UPSTREAMS,
+  MOST_WEIGHT,
+  type ProxyOptions,
+  type Upstream,
+} from '../net/proxy-options.js'
 import { UsageError } from './usage.js'
 
 /** A host and a port, a path, or a descriptor. */
@@ -20,7 +25,7 @@ function parseHostAndPort(option: string, text: string): { host: string; port: n
   const host = match?.groups?.['six'] ?? match?.groups?.['host']
   const port = Number(match?.groups?.['port'])
   const isSix = match?.groups?.['six'] !== undefined
-  if (host === undefined || port > 65_535 || (isSix && isIP(host) !== 6)) {
+  if (host === undefined || port > 65_535 || (isSix && familyOf(host) !== 6)) {
     throw new UsageError(`${option} must be HOST:PORT, not ${quote(text)}`)
   }
   return { host, port }
@@ -39,29 +44,38 @@ export function parseListen(option: string, text: string): Where {
   const fd = /^fd:(\d{1,9})$/.exec(text)?.[1]
   if (fd !== undefined) return { fd: Number(fd) }
   const where = parseHostAndPort(option, text)
-  if (isIP(where.host) === 0 && where.host !== 'localhost') {
+  if (familyOf(where.host) === 0 && where.host !== 'localhost') {
     throw new UsageError(`${option} needs a numeric address or localhost, not ${quote(where.host)}`)
   }
   return where
 }
 
+function parseWeight(option: string, text: string): number {
+  const weight = /^\d{1,3}$/.test(text) ? Number(text) : 0
+  if (weight < 1 || weight > MOST_WEIGHT) {
+    throw new UsageError(`${option}: a weight is 1 to ${MOST_WEIGHT}, not ${quote(text)}`)
+  }
+  return weight
+}
+
 /** Parses `HOST:PORT` or `unix:PATH`, each with an optional `,weight=N`. */
 export function parseUpstreams(option: string, texts: readonly string[]): Upstream[] {
+  if (texts.length > MOST_UPSTREAMS) {
+    throw new UsageError(`${option} can be given ${MOST_UPSTREAMS} times, not ${texts.length} times`)
+  }
   const seen = new Set<string>()
   return texts.map((text) => {
-    const match = /^(?<where>.*?)(?:,weight=(?<weight>\d{1,3}))?$/s.exec(text)
-    const where = match?.groups?.['where'] ?? ''
-    const weight = Number(match?.groups?.['weight'] ?? 1)
-    if (weight < 1 || weight > 256) throw new UsageError(`${option}: a weight is 1 to 256, not ${weight}`)
-    if (seen.has(where)) {
-      throw new UsageError(`${option} ${quote(where)} is given twice; ,weight=2 has the same effect`)
-    }
-    seen.add(where)
+    const [, where = text, weight = '1'] = /^(.*),weight=(.*)$/s.exec(text) ?? []
     const target = where.startsWith('unix:') ? parsePath(option, where) : parseHostAndPort(option, where)
     if ('port' in target && target.port === 0) {
       throw new UsageError(`${option} cannot be port 0: ${quote(text)}`)
     }
-    return { ...target, weight }
+    const name = formatWhere(target)
+    if (seen.has(name)) {
+      throw new UsageError(`${option} ${quote(name)} is given twice; ,weight=2 has the same effect`)
+    }
+    seen.add(name)
+    return { ...target, weight: parseWeight(option, weight) }
   })
 }
 
@@ -124,6 +138,10 @@ export function parseProtocol(option: string, text: string): 1 | 2 {
 /** Formats an address as it is written on the command line. */
 export function formatWhere(where: Where | SocketAddress): string {
   if ('fd' in where) return `fd:${where.fd}`
-  if ('path' in where) return `unix:${where.path.replace('\0', '@')}`
+  if ('path' in where) {
+    const { path } = where
+    if (path.startsWith('\0')) return `unix:@${path.slice(1)}`
+    return path.startsWith('@') ? `unix:./${path}` : `unix:${path}`
+  }
   return formatHostAndPort(where)
 }

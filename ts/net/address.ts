@@ -54,9 +54,19 @@ export function checkTarget(name: string, target: Target): NativeAddress {
   return { hostOrPath: host, port: checkInteger(`${name}.port`, port, 0, 65_535) }
 }
 
+/**
+ * The family of a numeric address; 0 for any other text. An IPv6 address may have a zone, whose name the native layer
+ * checks: `isIP` of Node 20 refuses some names of interfaces, such as `br_lan`.
+ */
+export function familyOf(host: string): 0 | 4 | 6 {
+  const end = host.indexOf('%')
+  const family = isIP(end < 0 ? host : host.slice(0, end)) as 0 | 4 | 6
+  return end < 0 || (family === 6 && end < host.length - 1) ? family : 0
+}
+
 /** Whether an address needs no look-up: a path, or a numeric host. */
 export function isNumeric({ hostOrPath, port }: NativeAddress): boolean {
-  return port === UNIX || isIP(hostOrPath) !== 0
+  return port === UNIX || familyOf(hostOrPath) !== 0
 }
 
 /** Checks a target that needs no look-up. */
@@ -72,7 +82,7 @@ export function checkNumericTarget(name: string, target: Target): NativeAddress 
 /** Converts an address of the native layer to the form that the public functions return. */
 export function toAddress({ hostOrPath, port }: NativeAddress): SocketAddress {
   if (port < 0) return { path: hostOrPath }
-  return { host: hostOrPath, port, family: isIP(hostOrPath) === 6 ? 'IPv6' : 'IPv4' }
+  return { host: hostOrPath, port, family: familyOf(hostOrPath) === 6 ? 'IPv6' : 'IPv4' }
 }
 
 /** Runs a native call that concerns an address. If the call throws a system error, the address is added to it. */

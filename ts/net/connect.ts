@@ -1,13 +1,11 @@
 /** Connecting to an address or a name. */
 
-import { isIP } from 'node:net'
-
 import { type AbortSource, checkAbortSignal, onAbort, throwIfAborted } from '../abort.js'
 import type { SystemError } from '../errors.js'
 import type { EventBase } from '../event-base.js'
 import { native, NO_TIMEOUT, type NativeAddress } from '../native.js'
 import { checkCallback, checkOptions, checkTimeout, outOfRange } from '../validate.js'
-import { at, checkTarget, isNumeric, withAddress, type Target } from './address.js'
+import { at, checkTarget, familyOf, isNumeric, withAddress, type Target } from './address.js'
 import type { Connected } from './completion.js'
 import { checkLocal, type Local, type LocalOptions } from './local.js'
 import { resolve, timedOut, type LookupFunction } from './lookup.js'
@@ -129,8 +127,8 @@ function connectTo(
  * Returns the addresses of the same family as the local address, or all addresses if there are none of that family.
  */
 function reachable(addresses: string[], local: Local | undefined): string[] {
-  const family = isIP(local?.localAddress ?? '')
-  const found = addresses.filter((address) => isIP(address) === family)
+  const family = familyOf(local?.localAddress ?? '')
+  const found = addresses.filter((address) => familyOf(address) === family)
   return found.length === 0 ? addresses : found
 }
 

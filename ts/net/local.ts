@@ -1,9 +1,8 @@
 /** The local address of a connection. */
 
-import { isIP } from 'node:net'
-
 import type { native } from '../native.js'
 import { checkBoolean, checkInteger, outOfRange, wrongType } from '../validate.js'
+import { familyOf } from './address.js'
 
 /** The local address of a connection. The system chooses missing parts. Not for paths. */
 export interface LocalOptions {
@@ -28,7 +27,7 @@ export function checkLocal(name: string, options: LocalOptions): Local | undefin
   const { localAddress = '' } = options
   if (typeof localAddress !== 'string')
     throw wrongType(`${name}.localAddress`, 'of type string', localAddress)
-  if (options.localAddress !== undefined && isIP(localAddress) === 0) {
+  if (options.localAddress !== undefined && familyOf(localAddress) === 0) {
     throw outOfRange(`${name}.localAddress`, 'a numeric IPv4 or IPv6 address', localAddress)
   }
   const localPort = checkInteger(`${name}.localPort`, options.localPort ?? 0, 0, 65_535)

@@ -1,7 +1,6 @@
 /** Looking up names. */
 
 import { lookup as lookupInNode } from 'node:dns'
-import { isIP } from 'node:net'
 import { constants } from 'node:os'
 
 import { type AbortSource, onAbort } from '../abort.js'
@@ -10,7 +9,7 @@ import { systemError } from '../errors.js'
 import type { Event } from '../event.js'
 import type { NativeAddress } from '../native.js'
 import { outOfRange, wrongType } from '../validate.js'
-import { withAddress } from './address.js'
+import { familyOf, withAddress } from './address.js'
 
 /** An address that was found. */
 export interface FoundAddress {
@@ -55,7 +54,7 @@ function addressesOf(host: string, answer: LookupAnswer): string[] {
     const address: unknown =
       typeof entry === 'object' && entry !== null ? (entry as Partial<FoundAddress>).address : entry
     if (typeof address !== 'string') throw wrongType(name, 'one or more addresses', entry)
-    if (isIP(address) === 0) throw outOfRange(name, 'numeric addresses', address)
+    if (familyOf(address) === 0) throw outOfRange(name, 'numeric addresses', address)
     return address
   })
   if (found.length === 0) throw notFound(host)

@@ -113,8 +113,10 @@ const CONNECT_TIMEOUT = 10_000
 /** The default of `lookupInterval`, in milliseconds. */
 const LOOKUP_INTERVAL = 30_000
 const MOST_THREADS = 1024
-const MOST_UPSTREAMS = 1024
-const MOST_WEIGHT = 256
+/** The maximum number of upstreams. */
+export const MOST_UPSTREAMS = 1024
+/** The maximum weight of an upstream. */
+export const MOST_WEIGHT = 256
 /** The value that means no limit in the native layer. */
 const UNLIMITED = Object.freeze({ rate: 0, burst: 0 })
 

@@ -59,12 +59,7 @@ pub fn datagram_record(host_or_path: String, port: i32) -> Outcome<Uint8Array> {
 pub fn datagram_address(record: Uint8Array) -> Outcome<Option<BindingAddress>> {
     let record = Record::try_from(&*record).map_err(|_| Error::OutOfRange("record"));
     let address = record.map(|record| decode(&record).address);
-    Outcome(address.map(|address| {
-        address.map(|address| BindingAddress {
-            host_or_path: address.ip().to_string(),
-            port: address.port().into(),
-        })
-    }))
+    Outcome(address.map(|address| address.map(|address| BindingAddress::from(&Address::Internet(address)))))
 }
 
 /// Writes a record.

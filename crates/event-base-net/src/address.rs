@@ -35,7 +35,8 @@ impl Address {
             return Ok(Address::Internet(SocketAddr::new(host, port)));
         };
         let address: Ipv6Addr = address.parse().map_err(|_| refused)?;
-        let scope = zone.parse().or_else(|_| if_nametoindex(zone)).map_err(|_| refused)?;
+        let scope = if is_digits(zone) { zone.parse().ok() } else { if_nametoindex(zone).ok() };
+        let scope = scope.ok_or(refused)?;
         Ok(Address::Internet(SocketAddrV6::new(address, port, 0, scope).into()))
     }
 
@@ -47,8 +48,8 @@ impl Address {
             Address::Internet(SocketAddr::V6(address)) if address.scope_id() != 0 => {
                 let (host, scope) = (address.ip(), address.scope_id());
                 let name = if_indextoname(scope).ok().and_then(|name| name.into_string().ok());
-                // An interface that was removed has no name, or an empty one.
-                let name = name.filter(|name| !name.is_empty());
+                // An interface that was removed has no name, or an empty one. A name of digits would be a number.
+                let name = name.filter(|name| !is_digits(name));
                 Some(format!("{host}%{}", name.unwrap_or_else(|| scope.to_string())))
             }
             Address::Internet(address) => Some(address.ip().to_string()),
@@ -100,6 +101,11 @@ impl Address {
     }
 }
 
+/// Whether a text has only digits, or is empty.
+fn is_digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 fn unix(path: &[u8]) -> std::io::Result<SockAddr> {
     SockAddr::unix(OsStr::from_bytes(path))
 }
@@ -137,7 +143,15 @@ mod tests {
         assert_eq!(unknown.host().as_deref(), Some("fe80::1%4000000000"));
         assert_eq!(Address::internet("::1", 80).unwrap().host().as_deref(), Some("::1"));
         assert_eq!(Address::path("/tmp/somewhere").unwrap().host(), None);
-        for host in ["fe80::1%", "fe80::1%nowhere", "127.0.0.1%1", "fe80::1%1%1", "%1"] {
+        for host in [
+            "fe80::1%",
+            "fe80::1%+1",
+            "fe80::1%4294967296",
+            "fe80::1%nowhere",
+            "127.0.0.1%1",
+            "fe80::1%1%1",
+            "%1",
+        ] {
             assert_eq!(Address::internet(host, 1), Err(Error::OutOfRange("host")), "{host:?}");
         }
     }

@@ -54,6 +54,8 @@ mod failure;
 #[cfg(test)]
 mod faults;
 mod net;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod proxy;
 mod relay;
 pub mod socket;

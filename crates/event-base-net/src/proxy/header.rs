@@ -13,14 +13,17 @@ const VERSION_AND_COMMAND: u8 = 0x21;
 const TCP_OVER_IPV4: u8 = 0x11;
 const TCP_OVER_IPV6: u8 = 0x21;
 const UNIX_STREAM: u8 = 0x31;
+/// A protocol that the header cannot describe; it has no addresses.
+const UNSPECIFIED: u8 = 0x00;
 /// The length of a path in the header, in bytes.
 const PATH: usize = 108;
 
 /// The header for a connection from `peer` that was accepted at `local`.
 ///
 /// Version 1 has `UNKNOWN` for anything but two internet addresses of one family. Version 2 has paths too, cut to 108
-/// bytes; the path of an unnamed socket is empty. An IPv4 client of an IPv6 socket has an IPv4 address.
-pub(super) fn header(version: ProxyProtocol, peer: &Address, local: &Address) -> Vec<u8> {
+/// bytes; the path of an unnamed socket is empty. An IPv4 client of an IPv6 socket has an IPv4 address. Two addresses that
+/// do not belong to one family are unspecified.
+pub(crate) fn header(version: ProxyProtocol, peer: &Address, local: &Address) -> Vec<u8> {
     match version {
         ProxyProtocol::V1 => text(peer, local),
         ProxyProtocol::V2 => binary(peer, local),
@@ -59,6 +62,7 @@ fn binary(peer: &Address, local: &Address) -> Vec<u8> {
             addresses.extend(local.port().to_be_bytes());
             if peer.is_ipv4() { TCP_OVER_IPV4 } else { TCP_OVER_IPV6 }
         }
+        None if [peer, local].iter().any(|address| matches!(address, Address::Internet(_))) => UNSPECIFIED,
         None => {
             for address in [peer, local] {
                 let path = if let Address::Path(path) = address { path.as_slice() } else { &[] };
@@ -122,6 +126,14 @@ mod tests {
         let (peer, local) = (at("::ffff:1.2.3.4", 5), at("::ffff:6.7.8.9", 10));
         assert_eq!(header(ProxyProtocol::V1, &peer, &local), b"PROXY TCP4 1.2.3.4 6.7.8.9 5 10\r\n");
         assert_eq!(header(ProxyProtocol::V2, &peer, &local)[13..16], [0x11, 0, 12]);
+    }
+
+    #[test]
+    fn addresses_of_two_families_are_unknown_in_version_1_and_unspecified_in_version_2() {
+        for (peer, local) in [(at("192.0.2.1", 1), at("::1", 2)), (Address::Unnamed, at("192.0.2.1", 1))] {
+            assert_eq!(header(ProxyProtocol::V1, &peer, &local), b"PROXY UNKNOWN\r\n");
+            assert_eq!(header(ProxyProtocol::V2, &peer, &local), b"\r\n\r\n\0\r\nQUIT\n\x21\0\0\0");
+        }
     }
 
     #[test]

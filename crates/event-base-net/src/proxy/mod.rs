@@ -39,6 +39,8 @@ use std::time::Duration;
 
 use commands::{Command, ThreadState};
 use directory::Directory;
+#[cfg(any(test, fuzzing))]
+pub(crate) use header::header;
 pub use health::UpstreamState;
 use listeners::Listeners;
 use names::LookupTimes;

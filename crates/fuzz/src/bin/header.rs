@@ -1,0 +1,10 @@
+//! Fuzzes `properties::header_round_trip`.
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|input: &[u8]| event_base_net::properties::header_round_trip(input));
+
+#[cfg(not(fuzzing))]
+fn main() {
+    eprintln!("run it with: npm run fuzz");
+}
