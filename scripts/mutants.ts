@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { conclude } from './lib/failures.js'
 import { judge, place, summary, type Selection, type Tally } from './lib/mutants.js'
 import { mutantsOfRust } from './lib/mutants-rust.js'
+import { mutantsOfTs } from './lib/mutants-ts.js'
 import { main } from './lib/run.js'
 
 function integer(name: string, text: string, least: number): number {
@@ -38,6 +39,7 @@ await main(async () => {
   }
   const tallies: Tally[] = []
   if (!values.ts) tallies.push(...(await mutantsOfRust(selection)))
+  if (!values.rust) tallies.push(...(await mutantsOfTs(selection)))
   if (tallies.length === 0) throw new Error(`no subject has the name ${values.subject.join(' or ')}`)
   console.log()
   for (const tally of tallies) {
