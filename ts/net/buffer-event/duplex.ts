@@ -53,6 +53,7 @@ export class BufferEventDuplex extends Duplex {
   #wants = false
   #hasEnded = false
   #idle: NodeJS.Timeout | undefined
+  /** The number of bytes that had moved when the time was restarted. */
   #moved = 0
   /** Milliseconds of {@link setTimeout}; 0 means no timeout. */
   #timeout = 0
@@ -169,8 +170,8 @@ export class BufferEventDuplex extends Duplex {
       return this
     }
     if (callback !== undefined) this.once('timeout', callback)
-    this.#moved = this.bytesRead + this.#flow.bytesWritten
     this.#idle = setTimeout(() => this.#expired(), Math.min(timeout, LONGEST)).unref()
+    this.#restart()
     return this
   }
 
@@ -221,13 +222,13 @@ export class BufferEventDuplex extends Duplex {
 
   override _write(chunk: Buffer, _encoding: string, done: Done): void {
     this.#written = done
-    this.#idle?.refresh()
+    this.#restart()
     this.#flow.callbacks.enter(() => this.#flow.output.append(chunk))
   }
 
   override _writev(chunks: { chunk: Buffer }[], done: Done): void {
     this.#written = done
-    this.#idle?.refresh()
+    this.#restart()
     this.#flow.callbacks.enter(() => {
       for (const { chunk } of chunks) this.#flow.output.append(chunk)
     })
@@ -260,7 +261,7 @@ export class BufferEventDuplex extends Duplex {
 
   /** Pushes received bytes as long as the stream accepts them. */
   #pull(): void {
-    this.#idle?.refresh()
+    this.#restart()
     const { input } = this.#stream
     while (this.#wants) {
       const chunk = input.shift()
@@ -271,6 +272,7 @@ export class BufferEventDuplex extends Duplex {
   }
 
   #drained(): void {
+    this.#restart()
     if (this.#flow.output.length > 0) return
     const written = this.#written
     this.#written = undefined
@@ -296,12 +298,16 @@ export class BufferEventDuplex extends Duplex {
     }
   }
 
+  /** Restarts the time of {@link setTimeout}. */
+  #restart(): void {
+    this.#moved = this.bytesRead + this.#flow.bytesWritten
+    this.#idle?.refresh()
+  }
+
   #expired(): void {
-    const moved = this.bytesRead + this.#flow.bytesWritten
-    const isIdle = moved === this.#moved
-    this.#moved = moved
-    if (isIdle) this.emit('timeout')
-    else this.#idle?.refresh()
+    // A part of the output may have been sent without a callback.
+    if (this.bytesRead + this.#flow.bytesWritten === this.#moved) this.emit('timeout')
+    else this.#restart()
   }
 
   #address(read: (fd: number) => SocketAddress): SocketAddress | undefined {

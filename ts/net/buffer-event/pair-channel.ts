@@ -113,6 +113,8 @@ export class PairChannel implements Channel {
     }
     if (moved > 0) {
       partner.adjustTimeouts()
+      this.#writeTimer?.del()
+      this.#adjustWriteTimeout()
       to.trigger(EV.READ)
       from.trigger(EV.WRITE)
     }
