@@ -8,6 +8,7 @@
 //! - A descriptor that is deleted and added again while the change is deferred is *reborn*: it may have been closed and
 //!   opened in between. Its change is made even if nothing seems to differ, and if the kernel no longer has the
 //!   registration, the descriptor is registered afresh.
+//! - No change of an exclusive registration is deferred.
 
 use std::os::fd::RawFd;
 
@@ -117,8 +118,8 @@ impl Changelist {
             }
             let reborn = std::mem::take(&mut entry.reborn);
             let Entry { registered, wanted, edge, token, .. } = *entry;
-            let change =
-                Change { fd, registered, add: wanted - registered, remove: registered - wanted, edge, token };
+            let (add, remove) = (wanted - registered, registered - wanted);
+            let change = Change { fd, registered, add, remove, edge, exclusive: false, token };
             return Some(Pending { change, reborn });
         }
         None
@@ -151,8 +152,8 @@ mod tests {
     impl Side {
         fn change(&mut self, add: What, remove: What) -> Verdict {
             self.token += u64::from(self.registered.is_empty());
-            let change =
-                Change { fd: 3, registered: self.registered, add, remove, edge: false, token: self.token };
+            let (registered, token) = (self.registered, self.token);
+            let change = Change { fd: 3, registered, add, remove, edge: false, exclusive: false, token };
             self.registered = change.wanted();
             let verdict = self.list.offer(&change);
             if let Verdict::Now(change) = verdict {
@@ -192,7 +193,8 @@ mod tests {
     #[test]
     fn a_refused_registration_leaves_no_deferred_change() {
         let mut list = Changelist::default();
-        let change = Change { fd: 3, registered: NONE, add: R, remove: NONE, edge: false, token: 1 };
+        let change =
+            Change { fd: 3, registered: NONE, add: R, remove: NONE, edge: false, exclusive: false, token: 1 };
         for _ in 0..2 {
             assert_eq!(list.offer(&change), Verdict::Now(change));
             assert_eq!(list.take(), None);

@@ -23,6 +23,10 @@ impl Backend {
         dispatch!(self, Backend, method => method.features())
     }
 
+    pub(crate) fn has_exclusive(&self) -> bool {
+        dispatch!(self, Backend, method => method.has_exclusive())
+    }
+
     pub(crate) fn has_descriptors(&self) -> bool {
         dispatch!(self, Backend, method => method.has_descriptors())
     }

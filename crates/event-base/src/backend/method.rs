@@ -51,6 +51,11 @@ pub(crate) trait Method: Debug + Sized {
         Self::FEATURES
     }
 
+    /// Whether a [change](Change) can make a registration exclusive.
+    fn has_exclusive(&self) -> bool {
+        false
+    }
+
     /// Whether descriptors are the kernel's, so that system calls can be made on them.
     fn has_descriptors(&self) -> bool {
         true
@@ -65,7 +70,8 @@ pub(crate) trait Method: Debug + Sized {
     /// Makes the registration of a descriptor what `change` describes.
     ///
     /// A backend may defer a change until [`flush`](Self::flush), unless the caller needs its outcome: the first
-    /// registration of a descriptor, and a new interest in a registered one, are made immediately. Returns
+    /// registration of a descriptor, and a new interest in a registered one, are made immediately, and so is every
+    /// change of an exclusive registration, whose order among those of other backends matters. Returns
     /// [`Applied::Gone`] if the kernel no longer has the registration, because the descriptor was closed; nothing is
     /// registered then. The removal of the last interest never fails, because closing a descriptor removes its
     /// registration already.

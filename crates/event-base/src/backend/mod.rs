@@ -30,8 +30,10 @@ use crate::flags::What;
 /// A change to the registration of a descriptor.
 ///
 /// `registered` holds the interests that the engine has registered, `add` and `remove` those to add and to remove; no
-/// two of the three overlap. `edge` applies to the registration as a whole. `token` is returned with each readiness of
-/// it. With an empty `add` and `remove`, a change checks that the kernel still has the registration.
+/// two of the three overlap. `edge` applies to the registration as a whole, and so does `exclusive`: if several backends
+/// have such a registration of one file, the kernel wakes one that waits, and not all. A backend without
+/// [exclusive registrations](method::Method::has_exclusive) ignores it. `token` is returned with each readiness of the
+/// registration. With an empty `add` and `remove`, a change checks that the kernel still has the registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) fd: RawFd,
@@ -39,6 +41,7 @@ pub(crate) struct Change {
     pub(crate) add: What,
     pub(crate) remove: What,
     pub(crate) edge: bool,
+    pub(crate) exclusive: bool,
     pub(crate) token: u64,
 }
 

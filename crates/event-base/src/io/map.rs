@@ -11,6 +11,7 @@
 //!   because nothing can make them ready.
 //! - Events of one descriptor become active in the order in which they were added.
 //! - A registration as a whole is edge-triggered or level-triggered, so an event of the other kind is refused.
+//! - An exclusive registration has one event, so any other event on the descriptor is refused.
 
 use std::os::fd::RawFd;
 
@@ -34,10 +35,18 @@ struct Entry {
     closers: u32,
     generation: u32,
     edge: bool,
+    exclusive: bool,
 }
 
-const VACANT: Entry =
-    Entry { events: List::EMPTY, readers: 0, writers: 0, closers: 0, generation: 0, edge: false };
+const VACANT: Entry = Entry {
+    events: List::EMPTY,
+    readers: 0,
+    writers: 0,
+    closers: 0,
+    generation: 0,
+    edge: false,
+    exclusive: false,
+};
 
 impl Entry {
     fn interests(&self) -> What {
@@ -62,6 +71,23 @@ impl Entry {
     fn token(&self, fd: RawFd) -> u64 {
         u64::from(self.generation & GENERATION_MASK) << 32 | fd as u64
     }
+
+    /// Checks that an event can share the registration.
+    fn check_kind(&self, edge: bool, exclusive: bool) -> Result<(), Error> {
+        if self.exclusive || exclusive {
+            Err(Error::BadFlags("an exclusive event cannot share its descriptor"))
+        } else if self.edge != edge {
+            Err(Error::BadFlags("edge-triggered and level-triggered events cannot share a descriptor"))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// A change of the registration of `fd`.
+    fn change(&self, fd: RawFd, add: What, remove: What) -> Change {
+        let (registered, token) = (self.interests(), self.token(fd));
+        Change { fd, registered, add, remove, edge: self.edge, exclusive: self.exclusive, token }
+    }
 }
 
 /// The map. It grows to the highest descriptor in use.
@@ -71,18 +97,21 @@ pub(crate) struct FdMap {
 }
 
 impl FdMap {
-    /// Adds the event in slot `index` to the events of its descriptor.
+    /// Adds the event in slot `index` to the events of its descriptor. With `exclusive`, the registration is
+    /// exclusive.
     ///
     /// Slots pushed to `orphans` have left the map, because their descriptor was closed.
     ///
     /// # Errors
-    /// [`Error::BadFlags`] if the event is edge-triggered and the others on the descriptor are not, or the reverse;
-    /// the error of the backend. Nothing has changed then, except that events may have been orphaned.
+    /// [`Error::BadFlags`] if the event is edge-triggered and the others on the descriptor are not, or the reverse, or
+    /// if the event or the registration of others is exclusive; the error of the backend. Nothing has changed then,
+    /// except that events may have been orphaned.
     pub(crate) fn add(
         &mut self,
         table: &mut Table,
         backend: &mut Backend,
         index: u32,
+        exclusive: bool,
         orphans: &mut Vec<u32>,
     ) -> Result<(), Error> {
         let record = table.at(index);
@@ -90,37 +119,22 @@ impl FdMap {
         let edge = record.what.contains(What::ET);
         let mut entry = self.entry(fd);
         let registered = entry.interests();
-        if !registered.is_empty() && entry.edge != edge {
+        if !registered.is_empty()
+            && let Err(refusal) = entry.check_kind(edge, exclusive)
+        {
             // The event is refused only if the other events are on the same file.
-            let probe = Change {
-                fd,
-                registered,
-                add: What::empty(),
-                remove: What::empty(),
-                edge: entry.edge,
-                token: entry.token(fd),
-            };
-            if backend.change(&probe)? == Applied::Done {
-                return Err(Error::BadFlags(
-                    "edge-triggered and level-triggered events cannot share a descriptor",
-                ));
+            if backend.change(&entry.change(fd, What::empty(), What::empty()))? == Applied::Done {
+                return Err(refusal);
             }
             self.orphan(table, fd, orphans);
-            return self.add(table, backend, index, orphans);
-        }
-        let change = Change {
-            fd,
-            registered,
-            add: what - registered,
-            remove: What::empty(),
-            edge,
-            token: entry.token(fd),
-        };
-        if backend.change(&change)? == Applied::Gone {
-            self.orphan(table, fd, orphans);
-            return self.add(table, backend, index, orphans);
+            return self.add(table, backend, index, exclusive, orphans);
         }
         entry.edge = edge;
+        entry.exclusive = exclusive;
+        if backend.change(&entry.change(fd, what - registered, What::empty()))? == Applied::Gone {
+            self.orphan(table, fd, orphans);
+            return self.add(table, backend, index, exclusive, orphans);
+        }
         entry.count(what, 1);
         entry.events.append(table, index);
         // After the backend accepted it, so that a number that is not a descriptor does not enlarge the table.
@@ -140,23 +154,16 @@ impl FdMap {
         orphans: &mut Vec<u32>,
     ) -> Result<(), Error> {
         let (fd, what) = (table.at(index).fd, table.at(index).what.io());
-        let token = self.entries[fd as usize].token(fd);
         let entry = &mut self.entries[fd as usize];
-        let registered = entry.interests();
+        let before = *entry;
+        let registered = before.interests();
         entry.events.remove(table, index);
         entry.count(what, -1);
         let wanted = entry.interests();
         if wanted == registered {
             return Ok(());
         }
-        let change = Change {
-            fd,
-            registered,
-            add: What::empty(),
-            remove: registered - wanted,
-            edge: entry.edge,
-            token,
-        };
+        let change = before.change(fd, What::empty(), registered - wanted);
         let result = backend.map_or(Ok(Applied::Done), |backend| backend.change(&change));
         if wanted.is_empty() {
             entry.generation = entry.generation.wrapping_add(1);
@@ -199,6 +206,9 @@ impl FdMap {
         if !(same(|e| e.readers) && same(|e| e.writers) && same(|e| e.closers)) {
             return Err("the interests of a descriptor are miscounted");
         }
+        if entry.exclusive && found.len() > 1 {
+            return Err("an exclusive event shares its descriptor");
+        }
         Ok(found)
     }
 
@@ -226,9 +236,7 @@ impl FdMap {
                 continue;
             }
             entry.generation = entry.generation.wrapping_add(1);
-            let token = entry.token(fd);
-            let change =
-                Change { fd, registered: What::empty(), add, remove: What::empty(), edge: entry.edge, token };
+            let change = Change { registered: What::empty(), ..entry.change(fd, add, What::empty()) };
             if let Err(error) = backend.change(&change) {
                 self.orphan(table, fd, orphans);
                 let is_gone = matches!(error, Error::System(error) if CLOSED.contains(&error.errno));
@@ -254,11 +262,8 @@ impl FdMap {
         }
         let fd = token as u32 as RawFd;
         let entry = self.entry(fd);
-        let registered = entry.interests();
-        let change =
-            Change { fd, registered, add: What::empty(), remove: registered, edge: entry.edge, token };
         // The removal of the last interest never fails. A backend that still has the registration drops it.
-        _ = backend.change(&change);
+        _ = backend.change(&entry.change(fd, What::empty(), entry.interests()));
         self.orphan(table, fd, orphans);
     }
 

@@ -69,6 +69,7 @@ fn calls(base: &Base, parts: Parts) -> Vec<(&'static str, Result<(), Error>)> {
         ("activate_by_signal", base.activate_by_signal(1)),
         ("activate_signal", base.activate_signal(id, What::TIMEOUT, 1).map(drop)),
         ("add", base.add(id, None)),
+        ("add_exclusive", base.add_exclusive(id).map(drop)),
         ("assign", base.assign(id, EventSpec::timer())),
         ("close", base.close().map(drop)),
         ("count_events", base.count_events(CountFlags::ADDED).map(drop)),

@@ -21,6 +21,7 @@ mod debug_mode;
 mod deferred_activation;
 mod descriptors;
 mod dispatch_limits;
+mod exclusive_events;
 mod finalizers;
 mod finite_passes;
 mod hosts;

@@ -83,6 +83,10 @@ impl Method for Epoll {
         if self.changes.is_some() { NAME_WITH_CHANGELIST } else { Self::NAME }
     }
 
+    fn has_exclusive(&self) -> bool {
+        true
+    }
+
     fn descriptor(&self) -> Option<RawFd> {
         Some(self.kernel.0.as_raw_fd())
     }
@@ -92,7 +96,8 @@ impl Method for Epoll {
             return Err(Error::Forked);
         }
         let Some(changes) = &mut self.changes else { return apply(&self.kernel, change) };
-        let Verdict::Now(change) = changes.offer(change) else { return Ok(Applied::Done) };
+        let verdict = if change.exclusive { Verdict::Now(*change) } else { changes.offer(change) };
+        let Verdict::Now(change) = verdict else { return Ok(Applied::Done) };
         let applied = apply(&self.kernel, &change)?;
         changes.note(change.fd, if applied == Applied::Gone { What::empty() } else { change.wanted() });
         Ok(applied)
@@ -272,27 +277,53 @@ impl EpollWaiter {
 /// Makes one change, and translates the outcome.
 fn apply(kernel: &Kernel, change: &Change) -> Result<Applied, Error> {
     let fd = change.fd;
-    let event = |interests| EpollEvent::new(to_epoll(interests, change.edge), change.token);
     let result = with_fd(fd, |borrowed| match operation(change) {
         Operation::None => Ok(()),
-        Operation::Add(interests) => match kernel.add(borrowed, event(interests)) {
+        Operation::Add(interests) => match add(kernel, borrowed, interests, change) {
             // This file was registered under this number before, and a duplicate kept it open when the number was
             // closed, so that the kernel kept the registration: epoll(7), "Will closing a file descriptor cause it
             // to be removed from all epoll interest lists?".
-            Err(Errno::EEXIST) => kernel.modify(borrowed, &mut event(interests)),
+            Err(Errno::EEXIST) => modify(kernel, borrowed, interests, change),
             result => result,
         },
-        Operation::Modify(interests) => kernel.modify(borrowed, &mut event(interests)),
+        Operation::Modify(interests) => modify(kernel, borrowed, interests, change),
         Operation::Delete => kernel.delete(borrowed),
     });
     match (operation(change), result) {
         (_, Ok(())) => Ok(Applied::Done),
+        // Deleted to be replaced, and not added again.
+        (Operation::Modify(_), Err(Errno::ENOMEM | Errno::ENOSPC)) if change.exclusive => Ok(Applied::Gone),
         // EBADF: closed. ENOENT: closed, and open again as another file. EPERM: as a file that epoll refuses.
         (Operation::Delete | Operation::Modify(_), Err(Errno::ENOENT | Errno::EBADF | Errno::EPERM)) => {
             Ok(Applied::Gone)
         }
         (_, Err(errno)) => Err(Error::system(errno, "epoll_ctl", Some(fd))),
     }
+}
+
+fn add(kernel: &Kernel, fd: BorrowedFd<'_>, interests: What, change: &Change) -> nix::Result<()> {
+    match kernel.add(fd, event(interests, change)) {
+        // An epoll instance cannot be registered exclusively: epoll_ctl(2).
+        Err(Errno::EINVAL) if change.exclusive => {
+            kernel.add(fd, event(interests, &Change { exclusive: false, ..*change }))
+        }
+        result => result,
+    }
+}
+
+fn modify(kernel: &Kernel, fd: BorrowedFd<'_>, interests: What, change: &Change) -> nix::Result<()> {
+    match kernel.modify(fd, &mut event(interests, change)) {
+        // EPOLL_CTL_MOD is refused if the old or the new registration is exclusive: epoll_ctl(2).
+        Err(Errno::EINVAL) => {
+            kernel.delete(fd)?;
+            add(kernel, fd, interests, change)
+        }
+        result => result,
+    }
+}
+
+fn event(interests: What, change: &Change) -> EpollEvent {
+    EpollEvent::new(to_epoll(interests, change), change.token)
 }
 
 fn create() -> Result<Kernel, Error> {
@@ -318,12 +349,14 @@ fn to_milliseconds(timeout: Option<Duration>) -> EpollTimeout {
     EpollTimeout::try_from(i32::try_from(milliseconds).unwrap_or(i32::MAX)).unwrap_or(EpollTimeout::MAX)
 }
 
-fn to_epoll(interests: What, edge: bool) -> EpollFlags {
+fn to_epoll(interests: What, change: &Change) -> EpollFlags {
     let mut flags = EpollFlags::empty();
     flags.set(EpollFlags::EPOLLIN, interests.contains(What::READ));
     flags.set(EpollFlags::EPOLLOUT, interests.contains(What::WRITE));
     flags.set(EpollFlags::EPOLLRDHUP, interests.contains(What::CLOSED));
-    flags.set(EpollFlags::EPOLLET, edge);
+    flags.set(EpollFlags::EPOLLET, change.edge);
+    // Linux before 4.5 ignores this bit.
+    flags.set(EpollFlags::EPOLLEXCLUSIVE, change.exclusive);
     flags
 }
 

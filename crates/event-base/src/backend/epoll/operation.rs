@@ -93,8 +93,15 @@ mod tests {
             };
             for (column, cell) in COLUMNS.iter().zip(words.by_ref()) {
                 let registered = set(column);
-                let change =
-                    Change { fd: 0, registered, add: of('+'), remove: of('-'), edge: false, token: 0 };
+                let change = Change {
+                    fd: 0,
+                    registered,
+                    add: of('+'),
+                    remove: of('-'),
+                    edge: false,
+                    exclusive: false,
+                    token: 0,
+                };
                 let expected = match cell.split_once(':') {
                     Some(("A", passed)) => Operation::Add(set(passed)),
                     Some(("M", passed)) => Operation::Modify(set(passed)),
@@ -115,6 +122,7 @@ mod tests {
             add: What::empty(),
             remove: What::empty(),
             edge: false,
+            exclusive: false,
             token: 0,
         };
         assert_eq!(operation(&change), Operation::Modify(What::READ));

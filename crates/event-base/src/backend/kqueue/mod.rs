@@ -255,6 +255,7 @@ mod tests {
             add: What::CLOSED,
             remove: What::empty(),
             edge: false,
+            exclusive: false,
             token: 7,
         };
         assert_eq!(backend.change(&add), Ok(Applied::Done));
@@ -273,7 +274,7 @@ mod tests {
     }
 
     fn change(fd: RawFd, registered: What, add: What, remove: What, token: u64) -> Change {
-        Change { fd, registered, add, remove, edge: false, token }
+        Change { fd, registered, add, remove, edge: false, exclusive: false, token }
     }
 
     #[test]

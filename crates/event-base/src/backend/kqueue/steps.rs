@@ -157,7 +157,7 @@ mod tests {
     const WRITE: i16 = abi::EVFILT_WRITE;
 
     fn steps(registered: What, add: What, remove: What) -> Vec<(i16, Act)> {
-        let change = Change { fd: 0, registered, add, remove, edge: false, token: 0 };
+        let change = Change { fd: 0, registered, add, remove, edge: false, exclusive: false, token: 0 };
         Steps::of(&change).as_slice().iter().map(|step| (step.filter, step.act)).collect()
     }
 

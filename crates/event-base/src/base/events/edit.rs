@@ -62,7 +62,7 @@ impl Inner {
             return Err(Error::Finalizing);
         }
         if record.what.intersects(What::REGISTERED) && !record.state.contains(State::INSERTED) {
-            self.insert(index)?;
+            self.insert(index, false)?;
         }
         if let Some(timeout) = timeout {
             self.arm(index, timeout);
@@ -70,7 +70,22 @@ impl Inner {
         Ok(())
     }
 
-    fn insert(&mut self, index: u32) -> Result<(), Error> {
+    fn add_exclusive(&mut self, index: u32) -> Result<bool, Error> {
+        let record = self.events.table.at(index);
+        if record.state.intersects(State::ANY_FINALIZING) {
+            return Err(Error::Finalizing);
+        }
+        if record.state.contains(State::INSERTED) {
+            return Err(Error::Active);
+        }
+        if record.what.io().is_empty() || record.what.contains(What::CLOSED) {
+            return Err(Error::BadFlags("an exclusive event is for READ or WRITE"));
+        }
+        self.insert(index, true)?;
+        Ok(self.kernel.backend()?.has_exclusive())
+    }
+
+    fn insert(&mut self, index: u32, exclusive: bool) -> Result<(), Error> {
         if self.events.table.at(index).what.contains(What::SIGNAL) {
             return self.insert_signal(index);
         }
@@ -80,7 +95,7 @@ impl Inner {
         }
         let backend = self.kernel.backend()?;
         let events = &mut self.events;
-        let result = events.fds.add(&mut events.table, backend, index, &mut events.orphans);
+        let result = events.fds.add(&mut events.table, backend, index, exclusive, &mut events.orphans);
         if result.is_ok() {
             events.list(index, State::INSERTED);
         }
@@ -257,13 +272,33 @@ impl Base {
     /// [`Error::System`] with `epoll_ctl` if the descriptor is refused: `EPERM` for a regular file or a
     /// directory, `EBADF` if it is closed, `ENOSPC` or `ENOMEM` when a limit of the kernel is reached; the
     /// deadline is not changed then. [`Error::BadFlags`] if other events watch the descriptor edge-triggered and
-    /// this one does not, or the reverse. For a signal, [`Error::System`] with `sigaction`: `EINVAL` for SIGKILL,
-    /// SIGSTOP and those that the C library reserves. In [debug mode](crate::Config::set_debug)
-    /// [`Error::Blocking`] for a descriptor in blocking mode. [`Error::Finalizing`].
+    /// this one does not, or the reverse, or if one is [exclusive](Self::add_exclusive). For a signal,
+    /// [`Error::System`] with `sigaction`: `EINVAL` for SIGKILL, SIGSTOP and those that the C library reserves. In
+    /// [debug mode](crate::Config::set_debug) [`Error::Blocking`] for a descriptor in blocking mode.
+    /// [`Error::Finalizing`].
     pub fn add(&self, id: EventId, timeout: Option<Duration>) -> Result<(), Error> {
         self.try_with(|inner| {
             let index = inner.events.table.find(id)?;
             inner.add(index, timeout)
+        })
+    }
+
+    /// Makes an event for a descriptor pending, without a deadline. If several bases do so for one file, such as a
+    /// listening socket, the kernel wakes one of the loops that wait when the file becomes ready, and not all of them:
+    /// the one whose event was added first. An event that is deleted and added again is behind the others. A loop that
+    /// runs callbacks meanwhile polls the file before it waits. Any thread.
+    ///
+    /// Returns whether the backend supports this. epoll does (`EPOLLEXCLUSIVE`, since Linux 4.5: `epoll_ctl(2)`). With
+    /// another backend every loop wakes.
+    ///
+    /// # Errors
+    /// [`Error::BadFlags`] for an event that waits for neither READ nor WRITE, or for CLOSED, which epoll does not
+    /// support here, and if another event is on the descriptor. [`Error::Active`] if the event is pending. Otherwise as
+    /// [`add`](Self::add), which is refused for another event on the descriptor with [`Error::BadFlags`].
+    pub fn add_exclusive(&self, id: EventId) -> Result<bool, Error> {
+        self.try_with(|inner| {
+            let index = inner.events.table.find(id)?;
+            inner.add_exclusive(index)
         })
     }
 
