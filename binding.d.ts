@@ -68,7 +68,14 @@ export interface Crossing {
   /** The kind of the next completion, 0 for none, and its numbers: see `ts/net/completion.ts`. */
   netCompletion(handle: Handle, numbers: Float64Array): Outcome<number>
   /** Relays between two descriptors. Returns the key. A relay with more options is started by `netRelayWith`. */
-  netRelay(handle: Handle, a: number, b: number, idleTimeout: number, connectTimeout: number): Outcome<number>
+  netRelay(
+    handle: Handle,
+    a: number,
+    b: number,
+    idleTimeout: number,
+    halfCloseTimeout: number,
+    connectTimeout: number,
+  ): Outcome<number>
   /**
    * Makes the base the owner of a descriptor, which is closed at the end of the environment, or with the base when it is
    * garbage. `baseClose` does not close it: what uses the descriptor does, and calls `disownDescriptor` before.
@@ -324,7 +331,7 @@ export interface BindingLogEntry {
   method?: string
 }
 
-/** How a proxy works. Negative times, rates of 0 and a `proxy_protocol` of 0 mean none. */
+/** How a proxy works. Negative times, rates of 0, and 0 as `max_connections` and `proxy_protocol` mean none. */
 export interface BindingProxyOptions {
   /** Where it listens; missing for a descriptor. */
   listen?: BindingAddress
@@ -348,6 +355,10 @@ export interface BindingProxyOptions {
   connectTimeout: number
   /** Milliseconds without a byte that end a connection. */
   idleTimeout: number
+  /** The same where one side has ended its stream or takes no bytes. */
+  halfCloseTimeout: number
+  /** The largest number of open connections. */
+  maxConnections: number
   /** Bytes per second of each connection. */
   rate: number
   /** The burst of each connection, in bytes. */
@@ -380,6 +391,8 @@ export interface BindingProxyStats {
 export interface BindingRelayOptions {
   /** Milliseconds without a byte that end the relay; negative for no limit. */
   idleTimeout: number
+  /** The same where one side has ended its stream or takes no bytes. */
+  halfCloseTimeout: number
   /** Milliseconds that a connect in progress may take; negative for no limit. */
   connectTimeout: number
   /** Bytes a second; 0 for no limit. */
@@ -454,6 +467,10 @@ export interface BindingTraffic {
   refused: number
   /** Connections that ended with an error. */
   failed: number
+  /** Connections in which no byte moved for a timeout. */
+  timedOut: number
+  /** How often a thread stopped accepting at the largest number of connections. */
+  acceptPauses: number
   /** Bytes from clients to upstreams. */
   bytesAToB: number
   /** Bytes from upstreams to clients. */

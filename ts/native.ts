@@ -68,8 +68,8 @@ export const crossing: Throwing<Binding.Crossing> = {
   eventActivate: (handle, event, what) => checked(raw.eventActivate(handle, event, what)),
   eventPending: (handle, event, mask) => checked(raw.eventPending(handle, event, mask)),
   netCompletion: (handle, numbers) => checked(raw.netCompletion(handle, numbers)),
-  netRelay: (handle, a, b, idleTimeout, connectTimeout) =>
-    checked(raw.netRelay(handle, a, b, idleTimeout, connectTimeout)),
+  netRelay: (handle, a, b, idleTimeout, halfCloseTimeout, connectTimeout) =>
+    checked(raw.netRelay(handle, a, b, idleTimeout, halfCloseTimeout, connectTimeout)),
   ownDescriptor: (handle, fd) => checked(raw.ownDescriptor(handle, fd)),
   disownDescriptor: (handle, fd) => checked(raw.disownDescriptor(handle, fd)),
   socketRead: (fd, buffer, offset, length) => checked(raw.socketRead(fd, buffer, offset, length)),

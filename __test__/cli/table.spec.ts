@@ -41,8 +41,8 @@ function upstream(name: string, more: Partial<UpstreamStats> = {}): UpstreamStat
 }
 
 function stats(upstreams: UpstreamStats[], more: Partial<ProxyStats> = {}): ProxyStats {
-  const counts = { accepted: 0, open: 0, refused: 0, failed: 0, bytesAToB: 0, bytesBToA: 0 }
-  return { ...counts, threads: [], upstreams, ...more }
+  const connections = { accepted: 0, open: 0, refused: 0, failed: 0, timedOut: 0, acceptPauses: 0 }
+  return { ...connections, bytesAToB: 0, bytesBToA: 0, threads: [], upstreams, ...more }
 }
 
 describe('the table', () => {

@@ -85,6 +85,11 @@ const wrong: [string, string[]][] = [
   ['--rate must be', [...both, '--rate', '5T']],
   ['--idle-timeout must be', [...both, '--idle-timeout=-1']],
   ['--idle-timeout must be', [...both, '--idle-timeout', 'soon']],
+  ['--half-close-timeout must be', [...both, '--half-close-timeout', 'never']],
+  ['--max-connections must be', [...both, '--max-connections', '1.5']],
+  ['--max-connections must be', [...both, '--max-connections', '2147483648']],
+  ['--reuse-port takes no value', [...both, '--reuse-port=yes']],
+  ['--reuse-port needs a host and a port', ['--reuse-port', '--listen', 'unix:/x', ...upstream]],
   ['--connect-timeout must be', [...both, '--connect-timeout', '']],
   ['--drain-timeout must be', [...both, '--drain-timeout', 'x']],
   ['--drain-timeout must be', [...both, '--drain-timeout', '1000000001']],
@@ -150,6 +155,9 @@ test('the options become those of proxy()', () => {
     '--lookup-interval=60',
     '--connect-timeout=0',
     '--idle-timeout=2.5',
+    '--half-close-timeout=0',
+    '--max-connections=500',
+    '--reuse-port',
     '--drain-timeout=2592000',
     '--proxy-protocol=2',
     '--balance=least-connections',
@@ -157,7 +165,7 @@ test('the options become those of proxy()', () => {
   ]
   expect(parseSettings([...args, ...more])).toEqual({
     proxy: {
-      listen: { host: '::1', port: 0 },
+      listen: { host: '::1', port: 0, reusePort: true },
       upstream: [
         { host: 'db', port: 1, weight: 1 },
         { path: '/run/x', weight: 3 },
@@ -168,6 +176,8 @@ test('the options become those of proxy()', () => {
       lookupInterval: 60_000,
       connectTimeout: 0,
       idleTimeout: 2500,
+      halfCloseTimeout: 0,
+      maxConnections: 500,
       limit: { rate: 1_572_864 },
       totalLimit: { rate: 10 },
       proxyProtocol: 2,
@@ -184,12 +194,13 @@ test('the options become those of proxy()', () => {
   })
 })
 
-test('without options there is one thread, and a drain takes at most 10 seconds', () => {
+test('without options there is one thread, idle connections end after 10 minutes, and a drain takes 10 seconds', () => {
   expect(parseSettings(both)).toEqual({
     proxy: {
       listen: { host: '127.0.0.1', port: 0 },
       upstream: [{ host: '127.0.0.1', port: 9, weight: 1 }],
       threads: 1,
+      idleTimeout: 600_000,
     },
     drainTimeout: 10_000,
     stats: false,

@@ -96,7 +96,14 @@ const cases: Case[] = [
   ['DatagramBatch', { slots: 1, size: 1 }, (_base, options) => new DatagramBatch(options)],
   [
     'relay',
-    { idleTimeout: 1000, connectTimeout: 1000, transfer: 'copy', limit: undefined, group: undefined },
+    {
+      idleTimeout: 1000,
+      halfCloseTimeout: 1000,
+      connectTimeout: 1000,
+      transfer: 'copy',
+      limit: undefined,
+      group: undefined,
+    },
     startRelay,
   ],
   [
@@ -107,7 +114,15 @@ const cases: Case[] = [
   ['the limit of a relay', { rate: 1, burst: 1 }, (base, limit) => startRelay(base, { limit } as never)],
   [
     'proxy',
-    { threads: 1, idleTimeout: 1000, balance: 'round-robin', onProblem: undefined, proxyProtocol: 1 },
+    {
+      threads: 1,
+      idleTimeout: 1000,
+      halfCloseTimeout: 1,
+      maxConnections: 1,
+      balance: 'round-robin',
+      onProblem: undefined,
+      proxyProtocol: 1,
+    },
     async (_base, options) => {
       const required = { listen: { host, port: 0 }, upstream: { host, port: 1 } }
       const running = proxy(Object.defineProperties(options, Object.getOwnPropertyDescriptors(required)))

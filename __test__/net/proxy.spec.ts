@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { connect as connectNode } from 'node:net'
 import { join } from 'node:path'
@@ -55,7 +56,7 @@ test('bytes pass in both directions on every thread, and are counted', async () 
   await until(() => running.stats.open === 0)
   const sums = { accepted: 5, open: 0, refused: 0, failed: 0, bytesAToB: 5_000_000, bytesBToA: 5_000_000 }
   const { threads, upstreams, ...total } = running.stats
-  expect(total).toEqual(sums)
+  expect(total).toEqual({ ...sums, timedOut: 0, acceptPauses: 0 })
   expect(threads).toHaveLength(3)
   expect(running.threads).toBe(3)
   const { accepted, ...rest } = sums
@@ -305,10 +306,56 @@ test('an address in use is refused, and the error has the address', async () => 
   expect(openDescriptors()).toBe(before)
 })
 
-test('with one thread no other socket can listen at the address, even with reusePort', async () => {
-  const running = await started({ upstream, threads: 1 })
-  const place = { host: LOOPBACK, port: portOf(running.address), reusePort: true }
-  expect(() => socket.listen(place)).toThrow(expect.objectContaining({ code: 'EADDRINUSE' }))
+test.each([1, 4])('with %i threads no other socket can listen at the address', async (threads) => {
+  const running = await started({ upstream, threads })
+  const place = { host: LOOPBACK, port: portOf(running.address) }
+  for (const reusePort of [true, false]) {
+    expect(() => socket.listen({ ...place, reusePort })).toThrow(
+      expect.objectContaining({ code: 'EADDRINUSE' }),
+    )
+  }
+})
+
+test('with reusePort another socket that sets it can listen at the address', async () => {
+  const listening = { ...anyPort, reusePort: true }
+  const running = await started({ upstream, listen: listening, threads: 2 })
+  const port = portOf(running.address)
+  socket.close(socket.listen({ ...listening, port }))
+  expect(() => socket.listen({ ...anyPort, port })).toThrow(expect.objectContaining({ code: 'EADDRINUSE' }))
+})
+
+test.each([1, 3])(
+  'with %i threads, connections beyond maxConnections wait for others to end',
+  async (threads) => {
+    const greeting = await serve((peer) => void peer.pipe(peer).write('x'))
+    const running = await started({
+      upstream: { host: LOOPBACK, port: greeting },
+      threads,
+      maxConnections: 2,
+    })
+    const port = portOf(running.address)
+    const first = await Promise.all([dial(port), dial(port)])
+    await Promise.all(first.map((client) => once(client, 'data')))
+    const waiting = await dial(port)
+    const arrival = once(waiting, 'data')
+    await until(() => running.stats.acceptPauses > 0)
+    expect(running.stats).toMatchObject({ accepted: 2, open: 2 })
+    first[0]?.destroy()
+    expect(String(await arrival)).toBe('x')
+    expect(running.stats).toMatchObject({ accepted: 3, open: 2 })
+  },
+)
+
+test('a half-closed connection without bytes is closed after halfCloseTimeout, and counted', async () => {
+  const silent = await serve(() => {})
+  const running = await started({ upstream: { host: LOOPBACK, port: silent }, halfCloseTimeout: 50 })
+  const [open, half] = [await dial(portOf(running.address)), await dial(portOf(running.address))]
+  await until(() => running.stats.open === 2)
+  half.end()
+  expect((await readToReset(half)).length).toBe(0)
+  await until(() => running.stats.open === 1)
+  expect(running.stats).toMatchObject({ timedOut: 1, failed: 0 })
+  open.destroy()
 })
 
 const upstream = { host: LOOPBACK, port: 9 }
@@ -329,6 +376,10 @@ const wrong: [string, string, object][] = [
   ['ERR_OUT_OF_RANGE', 'options.balance', { listen: anyPort, upstream, balance: 'random' }],
   ['ERR_OUT_OF_RANGE', 'options.connectTimeout', { listen: anyPort, upstream, connectTimeout: -1 }],
   ['ERR_OUT_OF_RANGE', 'options.idleTimeout', { listen: anyPort, upstream, idleTimeout: Number.NaN }],
+  ['ERR_OUT_OF_RANGE', 'options.halfCloseTimeout', { listen: anyPort, upstream, halfCloseTimeout: -1 }],
+  ['ERR_OUT_OF_RANGE', 'options.maxConnections', { listen: anyPort, upstream, maxConnections: -1 }],
+  ['ERR_OUT_OF_RANGE', 'options.maxConnections', { listen: anyPort, upstream, maxConnections: 1.5 }],
+  ['ERR_INVALID_ARG_TYPE', 'options.maxConnections', { listen: anyPort, upstream, maxConnections: '9' }],
   ['ERR_OUT_OF_RANGE', 'options.limit.rate', { listen: anyPort, upstream, limit: { rate: 0 } }],
   [
     'ERR_OUT_OF_RANGE',

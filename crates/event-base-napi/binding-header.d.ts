@@ -68,7 +68,14 @@ export interface Crossing {
   /** The kind of the next completion, 0 for none, and its numbers: see `ts/net/completion.ts`. */
   netCompletion(handle: Handle, numbers: Float64Array): Outcome<number>
   /** Relays between two descriptors. Returns the key. A relay with more options is started by `netRelayWith`. */
-  netRelay(handle: Handle, a: number, b: number, idleTimeout: number, connectTimeout: number): Outcome<number>
+  netRelay(
+    handle: Handle,
+    a: number,
+    b: number,
+    idleTimeout: number,
+    halfCloseTimeout: number,
+    connectTimeout: number,
+  ): Outcome<number>
   /**
    * Makes the base the owner of a descriptor, which is closed at the end of the environment, or with the base when it is
    * garbage. `baseClose` does not close it: what uses the descriptor does, and calls `disownDescriptor` before.

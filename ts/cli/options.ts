@@ -15,11 +15,14 @@ export type OptionName =
   | 'listen'
   | 'upstream'
   | 'threads'
+  | 'reuse-port'
+  | 'max-connections'
   | 'balance'
   | 'addresses'
   | 'lookup-interval'
   | 'connect-timeout'
   | 'idle-timeout'
+  | 'half-close-timeout'
   | 'rate'
   | 'total-rate'
   | 'proxy-protocol'
@@ -46,6 +49,21 @@ export const OPTIONS: Readonly<Record<OptionName, Option>> = {
     ],
   },
   threads: { value: 'N', help: ['native threads, or auto: one for each processor', '(default 1)'] },
+  'reuse-port': {
+    help: [
+      'each thread listens at a socket of its own, over which',
+      'Linux distributes connections (SO_REUSEPORT); other',
+      'processes of this user can then bind the port too',
+    ],
+  },
+  'max-connections': {
+    value: 'N',
+    help: [
+      'the most open connections; further ones wait in the',
+      "system's queue (default 0: as many as there are",
+      'descriptors)',
+    ],
+  },
   balance: { value: 'HOW', help: ['round-robin (default) or least-connections'] },
   addresses: {
     value: 'HOW',
@@ -63,7 +81,14 @@ export const OPTIONS: Readonly<Record<OptionName, Option>> = {
     value: 'S',
     help: [
       'seconds without a byte in either direction after',
-      'which a connection is closed (default 0: never)',
+      'which a connection is closed (default 600); 0: never',
+    ],
+  },
+  'half-close-timeout': {
+    value: 'S',
+    help: [
+      'the same where one side has ended its stream, or takes',
+      'no bytes (default 600); 0: the idle timeout alone',
     ],
   },
   rate: {

@@ -116,6 +116,15 @@ export function parseThreads(option: string, text: string): number {
   return threads
 }
 
+/** Parses a number of connections; 0 means no limit. */
+export function parseConnections(option: string, text: string): number {
+  const count = /^\d{1,10}$/.test(text) ? Number(text) : -1
+  if (count < 0 || count > 0x7fff_ffff) {
+    throw new UsageError(`${option} must be a number from 0 to ${0x7fff_ffff}, not ${quote(text)}`)
+  }
+  return count
+}
+
 /** Parses how connections are spread over the servers. */
 export function parseBalance(option: string, text: string): NonNullable<ProxyOptions['balance']> {
   if (text === 'round-robin' || text === 'least-connections') return text

@@ -9,6 +9,7 @@ import {
   parseAddresses,
   parseBalance,
   parseBytes,
+  parseConnections,
   parseListen,
   parseProtocol,
   parseSeconds,
@@ -25,6 +26,13 @@ export interface Settings {
   drainTimeout: number
   stats: boolean
 }
+
+/**
+ * The default of `--idle-timeout`, in milliseconds. A client or an upstream that has lost its power or its network ends
+ * no stream, so without a timeout each such peer holds two descriptors for ever. Ten minutes are longer than the
+ * keep-alive intervals of common protocols.
+ */
+const IDLE_TIMEOUT = 600_000
 
 /** The values of each option, in their order; an option that takes no value has an empty text. */
 type Given = ReadonlyMap<OptionName, readonly string[]>
@@ -79,6 +87,13 @@ function split(args: string[]): Given {
   return given
 }
 
+function parseWhere(text: string, reusePort: boolean): ProxyOptions['listen'] {
+  const where = parseListen('--listen', text)
+  if (!reusePort) return where
+  if ('host' in where) return { ...where, reusePort }
+  throw new UsageError('--reuse-port needs a host and a port to listen at')
+}
+
 /** @throws {UsageError} */
 export function parseSettings(args: string[]): Settings {
   const given = split(args)
@@ -94,14 +109,16 @@ export function parseSettings(args: string[]): Settings {
   if (upstreams === undefined) throw new UsageError('--upstream is missing')
   return {
     proxy: {
-      listen: parseListen('--listen', listen),
+      listen: parseWhere(listen, given.has('reuse-port')),
       upstream: parseUpstreams('--upstream', upstreams),
       threads: parsed('threads', parseThreads) ?? 1,
       balance: parsed('balance', parseBalance),
       addresses: parsed('addresses', parseAddresses),
       lookupInterval: parsed('lookup-interval', parseSeconds),
       connectTimeout: parsed('connect-timeout', parseSeconds),
-      idleTimeout: parsed('idle-timeout', parseSeconds),
+      idleTimeout: parsed('idle-timeout', parseSeconds) ?? IDLE_TIMEOUT,
+      halfCloseTimeout: parsed('half-close-timeout', parseSeconds),
+      maxConnections: parsed('max-connections', parseConnections),
       limit: rate === undefined ? undefined : { rate },
       totalLimit: total === undefined ? undefined : { rate: total },
       proxyProtocol: parsed('proxy-protocol', parseProtocol),

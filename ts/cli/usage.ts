@@ -18,7 +18,7 @@ exit codes: 0 success, 1 failure, 2 a mistake in the command line
 
 function describe([name, { value, help }]: [string, Option]): string {
   const head = `  --${name}${value === undefined ? '' : ` ${value}`}`
-  return help.map((line, index) => `${(index === 0 ? head : '').padEnd(24)}${line}\n`).join('')
+  return help.map((line, index) => `${(index === 0 ? head : '').padEnd(25)}${line}\n`).join('')
 }
 
 /** The help of `event-base proxy`. */

@@ -17,6 +17,7 @@ import { checkBindOptions } from './bind.js'
 import { adopt, type InheritedListener } from './listener.js'
 import type { ProxyProblem } from './proxy-problem.js'
 import { checkLimit, type RateLimit } from './rate-group.js'
+import { HALF_CLOSE_TIMEOUT } from './relay.js'
 import type { ListenTarget } from './socket.js'
 
 /** A destination of a proxy. The host may be a name, which the proxy looks up. */
@@ -49,14 +50,16 @@ export interface ProxyOptions {
    * where 0 lets the system choose; a unix socket's path; or the descriptor of a listening socket, which the proxy then
    * owns.
    *
-   * On Linux each thread has its own listener if the address is a host and a port. If `threads` is above 1, the
-   * listeners share the port (`SO_REUSEPORT`), and a process of the same user that sets that option can share it too
-   * (`socket(7)`). Without `reusePort` a proxy does not start at an address in use (`EADDRINUSE`). If the address is a
-   * path or a descriptor, all threads accept from one queue. The proxy removes a path that it bound as soon as it stops
-   * accepting.
+   * All threads accept from one socket, so no other socket can listen at the address (`EADDRINUSE`).
+   *
+   * With `reusePort`, on Linux, each thread has a socket of its own (`SO_REUSEPORT`), and the system distributes
+   * connections over them. Any process of the same user can then bind the port too and receives a part of the
+   * connections, and connections that wait in the queue of a socket that closes are reset (`socket(7)`).
+   *
+   * The proxy removes a path that it bound as soon as it stops accepting.
    */
   listen: (ListenTarget | InheritedListener) & {
-    /** The maximum number of connections that a thread accepts in one pass of its loop. Default 64. */
+    /** The maximum number of connections that a thread accepts in one pass of its loop. Default 16. */
     batch?: number | undefined
   }
   /** The upstreams to which the proxy forwards. */
@@ -88,6 +91,19 @@ export interface ProxyOptions {
   connectTimeout?: number | undefined
   /** Milliseconds without a byte in either direction after which a connection is closed. Default, and 0: never. */
   idleTimeout?: number | undefined
+  /**
+   * Milliseconds without a byte in either direction after which a connection is closed if one side has ended its stream,
+   * or takes no bytes, which hides the end of the other side's stream. With 0, only `idleTimeout` closes such a
+   * connection. Default 600 000.
+   */
+  halfCloseTimeout?: number | undefined
+  /**
+   * The maximum number of open connections, over all threads, including those that wait for a connect. At this number
+   * the proxy accepts no more, and connections wait in the system's queue, whose length is `listen.backlog`. Default,
+   * and 0: no limit but that of descriptors (`RLIMIT_NOFILE`), of which a connection uses two, and up to four more while
+   * it splices.
+   */
+  maxConnections?: number | undefined
   /** The rate limit of each connection, for each direction. Default: no limit. */
   limit?: RateLimit | undefined
   /** The rate limit of all connections of all threads together, for each direction. Default: no limit. */
@@ -112,6 +128,9 @@ export type CheckedProxyOptions = Parameters<typeof native.proxyStart>[0]
 const CONNECT_TIMEOUT = 10_000
 /** The default of `lookupInterval`, in milliseconds. */
 const LOOKUP_INTERVAL = 30_000
+/** The default of `listen.batch`. */
+const ACCEPT_BATCH = 16
+const MOST_CONNECTIONS = 0x7fff_ffff
 const MOST_THREADS = 1024
 /** The maximum number of upstreams. */
 export const MOST_UPSTREAMS = 1024
@@ -153,7 +172,7 @@ function checkListen(
   listen: ProxyOptions['listen'],
 ): Pick<CheckedProxyOptions, 'listen' | 'fd' | 'bind' | 'batch'> {
   const given = checkObject('options.listen', listen)
-  const batch = checkInteger('options.listen.batch', given.batch ?? 64, 1, 0x7fff_ffff)
+  const batch = checkInteger('options.listen.batch', given.batch ?? ACCEPT_BATCH, 1, 0x7fff_ffff)
   if ('fd' in given && given.fd !== undefined) {
     return {
       fd: adopt('options.listen', given),
@@ -221,6 +240,10 @@ export function checkProxyOptions(options: ProxyOptions): CheckedProxyOptions {
     leastConnections: balance === 'least-connections',
     connectTimeout: orNone(checkTimeout('options.connectTimeout', given.connectTimeout ?? CONNECT_TIMEOUT)),
     idleTimeout: orNone(checkTimeout('options.idleTimeout', given.idleTimeout ?? 0)),
+    halfCloseTimeout: orNone(
+      checkTimeout('options.halfCloseTimeout', given.halfCloseTimeout ?? HALF_CLOSE_TIMEOUT),
+    ),
+    maxConnections: checkInteger('options.maxConnections', given.maxConnections ?? 0, 0, MOST_CONNECTIONS),
     rate: one.rate,
     burst: one.burst,
     totalRate: all.rate,

@@ -25,6 +25,10 @@ export interface ProxyTraffic {
   refused: number
   /** Connections to an upstream that ended with an error. */
   failed: number
+  /** Connections to an upstream in which no byte moved for `idleTimeout`, or for `halfCloseTimeout`. */
+  timedOut: number
+  /** How often a thread stopped accepting because `maxConnections` connections were open. */
+  acceptPauses: number
   /** Bytes from clients to upstreams. */
   bytesAToB: number
   /** Bytes from upstreams to clients. */
@@ -159,8 +163,8 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   /**
-   * Stops accepting, except for connections that are already in the system's queue. The proxy ends with its last open
-   * connection. A second call can only end the proxy sooner.
+   * Stops accepting, except for connections that are already in the system's queue; those that `maxConnections` leaves
+   * no place for are reset. The proxy ends with its last open connection. A second call can only end the proxy sooner.
    *
    * @param options `timeout`: milliseconds after which the remaining connections are closed; default: no limit
    * @returns {@link closed}

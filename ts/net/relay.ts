@@ -17,6 +17,12 @@ export interface RelayOptions {
    */
   idleTimeout?: number | undefined
   /**
+   * Milliseconds without a byte in either direction after which the relay ends if one side has ended its stream, or
+   * takes no bytes, which hides the end of the other side's stream. So a peer that neither reads nor ends its stream
+   * does not hold two descriptors for ever. With 0, only `idleTimeout` ends such a relay. Default 600 000.
+   */
+  halfCloseTimeout?: number | undefined
+  /**
    * Milliseconds to wait for a descriptor whose connect is in progress, such as `socket.connect` returns, after which
    * the relay ends with `ETIMEDOUT`. By default, and with 0, the limit of the system, which is minutes, or the idle
    * timeout applies.
@@ -75,7 +81,7 @@ export interface RelayEnd {
   /**
    * - `'end'`: both directions have ended
    * - `'error'`: connecting, reading or writing failed: see `error`
-   * - `'idle'`: no byte moved for the idle timeout
+   * - `'idle'`: no byte moved for the idle timeout, or for the half-close timeout
    * - `'closed'`: `close()` was called
    */
   reason: 'end' | 'error' | 'idle' | 'closed'
@@ -95,6 +101,9 @@ const NOTHING: RelayStats = {
   durationMs: 0,
 }
 
+/** The default of `halfCloseTimeout`, in milliseconds. */
+export const HALF_CLOSE_TIMEOUT = 600_000
+
 const TRANSFERS = ['adaptive', 'copy', 'splice']
 
 function checkPrefix(name: string, bytes: Uint8Array | undefined): Uint8Array | undefined {
@@ -112,25 +121,30 @@ function nativeTime(name: string, time: number | undefined): number {
  * Checks the options, and returns them in the form that the native layer takes: a negative time and a rate of 0 mean no
  * limit.
  */
-function nativeOptions(options: RelayOptions, idleTimeout: number, connectTimeout: number): NativeOptions {
+function nativeOptions(
+  options: RelayOptions,
+  times: Pick<NativeOptions, 'idleTimeout' | 'halfCloseTimeout' | 'connectTimeout'>,
+): NativeOptions {
   const { limit, transfer = 'adaptive' } = options
   const way = TRANSFERS.indexOf(transfer)
   if (way === -1) throw outOfRange('options.transfer', "'adaptive', 'copy' or 'splice'", transfer)
   const { rate, burst } = limit === undefined ? { rate: 0, burst: 0 } : checkLimit('options.limit', limit)
-  return { idleTimeout, connectTimeout, rate, burst, transfer: way }
+  return { ...times, rate, burst, transfer: way }
 }
 
 /** Starts a native relay, and returns its key. */
 function begin(core: Core, a: number, b: number, options: RelayOptions): number {
   const idleTimeout = nativeTime('options.idleTimeout', options.idleTimeout)
+  const halfClose = options.halfCloseTimeout ?? HALF_CLOSE_TIMEOUT
+  const halfCloseTimeout = nativeTime('options.halfCloseTimeout', halfClose)
   const connectTimeout = nativeTime('options.connectTimeout', options.connectTimeout)
   const { limit, group, prefix, transfer } = options
   if (limit === undefined && group === undefined && prefix === undefined && transfer === undefined) {
     // A getter of the options can have closed the base. The native layer would close both descriptors.
     core.check()
-    return crossing.netRelay(core.handle, a, b, idleTimeout, connectTimeout)
+    return crossing.netRelay(core.handle, a, b, idleTimeout, halfCloseTimeout, connectTimeout)
   }
-  const given = nativeOptions(options, idleTimeout, connectTimeout)
+  const given = nativeOptions(options, { idleTimeout, halfCloseTimeout, connectTimeout })
   const { aToB, bToA } = checkOptions(prefix, 'options.prefix')
   const [there, back] = [checkPrefix('options.prefix.aToB', aToB), checkPrefix('options.prefix.bToA', bToA)]
   const nativeGroup = group === undefined ? undefined : RateGroup.nativeOf(group, core.owner)

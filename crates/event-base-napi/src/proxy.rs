@@ -57,7 +57,7 @@ pub struct BindingUpstream {
     pub weight: u32,
 }
 
-/// How a proxy works. Negative times, rates of 0 and a `proxy_protocol` of 0 mean none.
+/// How a proxy works. Negative times, rates of 0, and 0 as `max_connections` and `proxy_protocol` mean none.
 #[napi(object)]
 #[derive(Debug)]
 pub struct BindingProxyOptions {
@@ -83,6 +83,10 @@ pub struct BindingProxyOptions {
     pub connect_timeout: f64,
     /// Milliseconds without a byte that end a connection.
     pub idle_timeout: f64,
+    /// The same where one side has ended its stream or takes no bytes.
+    pub half_close_timeout: f64,
+    /// The largest number of open connections.
+    pub max_connections: u32,
     /// Bytes per second of each connection.
     pub rate: f64,
     /// The burst of each connection, in bytes.
@@ -136,6 +140,8 @@ impl TryFrom<BindingProxyOptions> for ProxyOptions {
             lookup_interval: duration(options.lookup_interval),
             connect_timeout: duration(options.connect_timeout),
             idle_timeout: duration(options.idle_timeout),
+            half_close_timeout: duration(options.half_close_timeout),
+            max_connections: (options.max_connections > 0).then_some(options.max_connections),
             limit: limit(options.rate, options.burst),
             total_limit: limit(options.total_rate, options.total_burst),
             proxy_protocol: protocol(options.proxy_protocol),
@@ -215,6 +221,10 @@ pub struct BindingTraffic {
     pub refused: f64,
     /// Connections that ended with an error.
     pub failed: f64,
+    /// Connections in which no byte moved for a timeout.
+    pub timed_out: f64,
+    /// How often a thread stopped accepting at the largest number of connections.
+    pub accept_pauses: f64,
     /// Bytes from clients to upstreams.
     pub bytes_a_to_b: f64,
     /// Bytes from upstreams to clients.
@@ -228,6 +238,8 @@ impl From<&Traffic> for BindingTraffic {
             open: traffic.open as f64,
             refused: traffic.refused as f64,
             failed: traffic.failed as f64,
+            timed_out: traffic.timed_out as f64,
+            accept_pauses: traffic.accept_pauses as f64,
             bytes_a_to_b: traffic.bytes_a_to_b as f64,
             bytes_b_to_a: traffic.bytes_b_to_a as f64,
         }

@@ -5,6 +5,10 @@
 //! after a pause that doubles from 10 ms to 1 s until an accept succeeds. The same pause follows when the kernel
 //! has no room to register the listener again. No connection is lost: readiness is level-triggered, so whatever
 //! still waits in the queue is reported once the listener is registered.
+//!
+//! Several bases may accept from one socket. Linux wakes the first loop that waits, in the order of registration, so
+//! that one loop would get nearly all connections of a server with little traffic. A listener that has accepted
+//! therefore registers again, which puts it behind the others.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
@@ -25,13 +29,16 @@ use crate::source::{Role, SourceKey};
 pub struct ListenOptions {
     /// The most connections that it accepts per pass of the loop; at least 1.
     pub batch: u32,
+    /// Whether listeners of other bases accept from the same socket. The kernel then wakes one of their loops for a
+    /// connection, if their backend [can](Base::add_exclusive), and all of them get connections.
+    pub shared: bool,
     /// Whether it waits for [`Net::resume`](crate::Net::resume) before it accepts anything.
     pub paused: bool,
 }
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        ListenOptions { batch: 64, paused: false }
+        ListenOptions { batch: 64, shared: false, paused: false }
     }
 }
 
@@ -58,12 +65,35 @@ pub(crate) enum Step {
     Dead(Error),
 }
 
+/// Decides whether a listener may accept.
+pub(crate) trait Admission {
+    /// Reserves a place for a connection. If there is none, the listener pauses.
+    fn reserve(&self) -> bool;
+
+    /// Releases a place for which no connection was accepted.
+    fn release(&self);
+}
+
+/// Every connection may be accepted.
+pub(crate) struct Unlimited;
+
+impl Admission for Unlimited {
+    fn reserve(&self) -> bool {
+        true
+    }
+
+    fn release(&self) {}
+}
+
 #[derive(Debug)]
 pub(crate) struct Listener {
     fd: OwnedFd,
     read: EventId,
     timer: EventId,
     state: State,
+    shared: bool,
+    /// Whether its registration is one of several that the kernel wakes in turn.
+    is_exclusive: bool,
     batch: u32,
     left: u32,
     backoff: Backoff,
@@ -79,11 +109,13 @@ impl Listener {
         let timer = base.create(EventSpec::timer().data(Role::Deadline.tag(key))).inspect_err(|_| {
             let _ = base.free(read);
         })?;
-        let listener = Listener {
+        let mut listener = Listener {
             fd,
             read,
             timer,
             state: if options.paused { State::Paused } else { State::Watching },
+            shared: options.shared,
+            is_exclusive: false,
             batch: options.batch,
             left: 0,
             backoff: Backoff::new(),
@@ -91,7 +123,7 @@ impl Listener {
         if options.paused {
             return Ok(listener);
         }
-        match base.add(read, None) {
+        match listener.add(base) {
             Ok(()) => Ok(listener),
             Err(error) => {
                 listener.close(base);
@@ -115,33 +147,51 @@ impl Listener {
         }
     }
 
-    fn register(&self, base: &Base) -> Result<()> {
+    fn add(&mut self, base: &Base) -> Result<()> {
+        if !self.shared {
+            return base.add(self.read, None);
+        }
+        self.is_exclusive = base.add_exclusive(self.read)?;
+        Ok(())
+    }
+
+    fn register(&mut self, base: &Base) -> Result<()> {
         #[cfg(test)]
         if let Some(errno) = faults::next(faults::Call::Register) {
             return Err(crate::failure::system(errno, "epoll_ctl", Some(self.fd.as_raw_fd())));
         }
-        base.add(self.read, None)
+        self.add(base)
     }
 
     /// Accepts one connection. The caller may pause or close the listener between two connections.
-    pub(crate) fn step(&mut self, base: &Base) -> Step {
+    pub(crate) fn step(&mut self, base: &Base, admission: &impl Admission) -> Step {
         if self.state == State::Returning {
             self.left = 0;
             return self.watch_again(base);
         }
         loop {
-            if self.state != State::Watching || self.left == 0 {
+            if self.state != State::Watching {
                 return Step::Over;
+            }
+            if self.left == 0 {
+                return self.end_batch(base);
+            }
+            if !admission.reserve() {
+                return self.pause(base).map_or_else(Step::Dead, |()| Step::Over);
             }
             let is_first = self.left == self.batch;
             self.left -= 1;
-            let error = match self.accept() {
+            let accepted = self.accept();
+            if !matches!(accepted, Ok(Some(_))) {
+                admission.release();
+            }
+            let error = match accepted {
                 Ok(Some((fd, peer))) => {
                     self.backoff.reset();
                     return Step::Accepted(fd, peer);
                 }
                 Ok(None) if is_first => return self.confirm(base),
-                Ok(None) => return Step::Over,
+                Ok(None) => return self.end_batch(base),
                 Err(error) => error,
             };
             let Error::System(SystemError { errno, .. }) = error else { return Step::Dead(error) };
@@ -166,6 +216,17 @@ impl Listener {
             return Err(crate::failure::system(errno, "accept", Some(self.fd.as_raw_fd())));
         }
         socket::accept(&self.fd)
+    }
+
+    /// Called when a pass has accepted its share. A listener that shares its socket moves behind the others.
+    fn end_batch(&mut self, base: &Base) -> Step {
+        if !self.is_exclusive {
+            return Step::Over;
+        }
+        match base.del(self.read) {
+            Ok(()) => self.watch_again(base),
+            Err(error) => Step::Dead(error),
+        }
     }
 
     /// Called when readiness was reported and no connection waits. A backend may defer a registration to the next wait.
@@ -246,7 +307,7 @@ mod tests {
         // The engine drops a registration that the kernel refuses during a poll, and reports it as readiness.
         base.del(listener.read).unwrap();
         assert!(listener.ready(Role::Read(0)));
-        assert!(matches!(listener.step(&base), Step::Over));
+        assert!(matches!(listener.step(&base, &Unlimited), Step::Over));
         assert!(!base.pending(listener.read, What::READ).unwrap().is_empty());
         listener.close(&base);
     }

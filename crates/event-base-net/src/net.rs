@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use event_base::{Base, Error, EventId, EventSpec, Ready, What};
 
-use crate::accept::{ListenOptions, Listener, Step};
+use crate::accept::{Admission, ListenOptions, Listener, Step, Unlimited};
 use crate::address::Address;
 use crate::completion::Completion;
 use crate::connect::{ConnectRequest, Connecting, Outcome};
@@ -203,13 +203,18 @@ impl Net {
     /// Connections are accepted here, one per call, so that a listener can be paused or closed between two of them and
     /// no accepted connection is left over.
     pub fn completion(&mut self) -> Option<Completion> {
+        self.completion_within(&Unlimited)
+    }
+
+    /// As [`completion`](Self::completion). A listener pauses where `admission` has no place for a connection.
+    pub(crate) fn completion_within(&mut self, admission: &impl Admission) -> Option<Completion> {
         while let Some(pending) = self.pending.pop_front() {
             let key = match pending {
                 Pending::Done(completion) => return Some(completion),
                 Pending::Accepting(key) => key,
             };
             let Some(Source::Listener(listener)) = self.sources.get_mut(key) else { continue };
-            match listener.step(&self.base) {
+            match listener.step(&self.base, admission) {
                 Step::Accepted(fd, peer) => {
                     self.pending.push_front(Pending::Accepting(key));
                     return Some(Completion::Accepted { key, fd, peer });

@@ -2,13 +2,13 @@
 
 mod support;
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use event_base_net::{EndReason, RelayOptions};
-use support::{each_method, pattern};
+use event_base_net::{EndReason, RelayOptions, RelayStats};
+use support::{Bed, alone, at_some_pace, each_method, pattern, read_to_reset};
 
 #[test]
 fn a_reply_after_the_end_of_the_request_arrives() {
@@ -88,5 +88,121 @@ fn the_answer_of_a_server_that_answers_early_and_closes_arrives() {
         assert_eq!(end.bytes_b_to_a, 9, "{method}: the answer was lost");
         asking.join().expect("the client does not panic");
         answering.join().expect("the server does not panic");
+    });
+}
+
+const TIMEOUT: Duration = Duration::from_millis(150);
+
+fn half_close_timeout() -> RelayOptions {
+    RelayOptions { half_close_timeout: Some(TIMEOUT), ..RelayOptions::default() }
+}
+
+#[test]
+fn a_half_closed_relay_that_moves_no_byte_ends_after_the_half_close_timeout() {
+    each_method(|method, bed| {
+        for idle_timeout in [None, Some(Duration::from_secs(3600))] {
+            let options = RelayOptions { idle_timeout, ..half_close_timeout() };
+            let (key, mut client, mut server) = bed.relay(options);
+            // Both directions are open: the timeout does not apply.
+            assert!(bed.run_for(TIMEOUT * 2).is_empty(), "{method}");
+            let begin = Instant::now();
+            client.shutdown(Shutdown::Write).expect("it is connected");
+            let end = bed.run_to_end(key);
+            assert_eq!((end.reason, end.error), (EndReason::Idle, None), "{method}");
+            assert!(begin.elapsed() >= TIMEOUT, "{method}: {:?}", begin.elapsed());
+            // The server got the whole stream of the client, and the client not that of the server.
+            assert_eq!(server.read(&mut [0]).expect("the stream is complete"), 0, "{method}");
+            assert!(read_to_reset(&mut client).is_empty(), "{method}");
+        }
+    });
+}
+
+#[test]
+fn an_idle_timeout_that_is_shorter_than_the_half_close_timeout_applies() {
+    each_method(|method, bed| {
+        let half_close_timeout = Some(Duration::from_secs(3600));
+        let options =
+            RelayOptions { idle_timeout: Some(TIMEOUT), half_close_timeout, ..RelayOptions::default() };
+        let (key, client, _server) = bed.relay(options);
+        client.shutdown(Shutdown::Write).expect("it is connected");
+        assert_eq!(bed.run_to_end(key).reason, EndReason::Idle, "{method}");
+    });
+}
+
+#[test]
+fn a_relay_whose_upstream_reads_nothing_ends_although_the_end_of_the_client_cannot_arrive() {
+    each_method(|method, bed| {
+        let (key, mut client, server) = bed.relay(half_close_timeout());
+        let filling = thread::spawn(move || {
+            // More than all buffers hold. The relay resets the connection, so the rest is not written.
+            let cut = client.write_all(&vec![7; 1 << 26]).expect_err("the server reads nothing");
+            assert!(matches!(cut.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe));
+        });
+        let end = bed.run_to_end(key);
+        assert_eq!((end.reason, end.error), (EndReason::Idle, None), "{method}");
+        filling.join().expect("the client was reset");
+        drop(server);
+    });
+}
+
+#[test]
+fn bytes_keep_a_half_closed_relay_alive() {
+    let _turn = alone();
+    at_some_pace(|pace| {
+        let timeout = TIMEOUT * pace;
+        let mut bed = Bed::new();
+        let (key, client, mut server) =
+            bed.relay(RelayOptions { half_close_timeout: Some(timeout), ..RelayOptions::default() });
+        client.shutdown(Shutdown::Write).expect("it is connected");
+        let begin = Instant::now();
+        while begin.elapsed() < timeout * 4 {
+            server.write_all(b"still here").map_err(|error| error.to_string())?;
+            if !bed.run_for(timeout / 4).is_empty() {
+                return Err("it ended".to_owned());
+            }
+        }
+        assert_eq!(bed.run_to_end(key).reason, EndReason::Idle);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_relay_that_was_held_up_and_goes_on_is_not_ended() {
+    const LENGTH: usize = 1 << 25;
+    let _turn = alone();
+    at_some_pace(|pace| {
+        let timeout = TIMEOUT * pace;
+        let mut bed = Bed::new();
+        let (key, mut client, mut server) =
+            bed.relay(RelayOptions { half_close_timeout: Some(timeout), ..RelayOptions::default() });
+        let mut run_until = |reached: &dyn Fn(RelayStats) -> bool| loop {
+            match bed.net.stats(key) {
+                Ok(stats) if reached(stats) => return Ok(()),
+                Ok(_) if bed.run_for(Duration::from_millis(1)).is_empty() => {}
+                _ => return Err("it ended".to_owned()),
+            }
+        };
+        let sending = thread::spawn(move || client.write_all(&vec![7; LENGTH]).map(|()| client));
+        run_until(&|stats| stats.held_a_to_b > 0)?;
+        let reading = thread::spawn(move || server.read_exact(&mut vec![0; LENGTH]).map(|()| server));
+        run_until(&|stats| stats.bytes_a_to_b == LENGTH as u64)?;
+        let client = sending.join().expect("it does not panic").map_err(|error| error.to_string())?;
+        let server = reading.join().expect("it does not panic").map_err(|error| error.to_string())?;
+        // Both directions are open and empty.
+        assert!(bed.run_for(timeout * 3).is_empty());
+        drop((client, server));
+        Ok(())
+    });
+}
+
+#[test]
+fn without_a_half_close_timeout_a_half_closed_relay_stays() {
+    each_method(|method, bed| {
+        let (key, client, _server) =
+            bed.relay(RelayOptions { half_close_timeout: None, ..RelayOptions::default() });
+        client.shutdown(Shutdown::Write).expect("it is connected");
+        assert!(bed.run_for(TIMEOUT * 2).is_empty(), "{method}");
+        bed.net.close(key).expect("it is running");
+        assert_eq!(bed.run_to_end(key).reason, EndReason::Closed, "{method}");
     });
 }

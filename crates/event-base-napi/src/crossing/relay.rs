@@ -17,7 +17,8 @@ impl Export for NetRelay {
     fn call(call: &Call) -> Result<Value, Error> {
         let options = RelayOptions {
             idle_timeout: duration(call.number(3)),
-            connect_timeout: duration(call.number(4)),
+            half_close_timeout: duration(call.number(4)),
+            connect_timeout: duration(call.number(5)),
             ..RelayOptions::default()
         };
         relay::start(&call.handle()?, call.int(1), call.int(2), options).map(Value::Number)

@@ -22,7 +22,7 @@ use key::{bits, key};
 /// Accepts on a listening socket, which the base owns from here on, also if the call fails.
 #[napi(catch_unwind)]
 pub fn net_listen(handle: Handle, fd: i32, batch: u32, paused: bool) -> Outcome<f64> {
-    let options = ListenOptions { batch, paused };
+    let options = ListenOptions { batch, paused, ..ListenOptions::default() };
     let listener = take(fd, "accept").and_then(|fd| handle.net.borrow_mut().listen(fd, options));
     listener.map(bits).into()
 }

@@ -19,6 +19,8 @@ use crate::time::{duration, milliseconds};
 pub struct BindingRelayOptions {
     /// Milliseconds without a byte that end the relay; negative for no limit.
     pub idle_timeout: f64,
+    /// The same where one side has ended its stream or takes no bytes.
+    pub half_close_timeout: f64,
     /// Milliseconds that a connect in progress may take; negative for no limit.
     pub connect_timeout: f64,
     /// Bytes a second; 0 for no limit.
@@ -38,6 +40,7 @@ impl BindingRelayOptions {
         let bytes = |prefix: Option<Uint8Array>| prefix.map_or_else(Vec::new, |prefix| prefix.to_vec());
         RelayOptions {
             idle_timeout: duration(self.idle_timeout),
+            half_close_timeout: duration(self.half_close_timeout),
             connect_timeout: duration(self.connect_timeout),
             limit: (self.rate > 0.0).then(|| limit(self.rate, self.burst)),
             group: group.map(|group| RateGroup::clone(group)),

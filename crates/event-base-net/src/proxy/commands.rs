@@ -12,6 +12,8 @@ use crate::failure::Result;
 pub(super) enum Command {
     /// The list of upstreams has changed.
     SetUpstreams,
+    /// There is a place for a connection again.
+    Accept,
     Drain(Option<Duration>),
     Stop,
     #[cfg(test)]

@@ -37,6 +37,8 @@ pub(super) struct ThreadCounters {
     pub(super) open: Counter,
     pub(super) refused: Counter,
     pub(super) failed: Counter,
+    pub(super) timed_out: Counter,
+    pub(super) accept_pauses: Counter,
     pub(super) bytes_a_to_b: Counter,
     pub(super) bytes_b_to_a: Counter,
 }

@@ -25,6 +25,7 @@ use crate::socket;
 use crate::source::SourceKey;
 
 impl Worker {
+    /// Called with a connection that a [place](Shared::enter) was reserved for.
     pub(super) fn accepted(&mut self, client: OwnedFd, peer: Address) {
         let counters = &self.here().counters;
         counters.accepted.add(1);
@@ -41,7 +42,13 @@ impl Worker {
     fn refused(&self, client: &OwnedFd) {
         socket::reset_on_close(client);
         self.here().counters.refused.add(1);
+        self.closed();
+    }
+
+    /// Counts the end of a connection.
+    fn closed(&self) {
         self.here().counters.open.subtract(1);
+        self.shared.leave();
     }
 
     /// Connects to the server of the attempt, or to the next one that is not refused immediately.
@@ -188,13 +195,16 @@ impl Worker {
     pub(super) fn ended(&mut self, key: SourceKey, end: &RelayEnd) {
         let Some(Connection::Flowing(mut flowing)) = self.connections.remove(key) else { return };
         count(&self.shared, self.thread, &mut flowing, [end.bytes_a_to_b, end.bytes_b_to_a]);
+        if end.reason == EndReason::Idle {
+            self.here().counters.timed_out.add(1);
+        }
         self.over(&flowing.server, end.reason == EndReason::Error);
     }
 
     /// Counts the end of a connection to a server.
     fn over(&self, server: &Server, failed: bool) {
         release(server);
-        self.here().counters.open.subtract(1);
+        self.closed();
         if failed {
             server.record.counters[self.thread].failed.add(1);
             self.here().counters.failed.add(1);

@@ -1,19 +1,19 @@
 //! The listening sockets of a proxy: one descriptor for each thread.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-
-use socket2::SockRef;
+use std::os::fd::OwnedFd;
 
 use super::options::Endpoint;
 use crate::address::Address;
 use crate::failure::{Result, from_io};
-use crate::socket::{self, BindOptions, BoundPath};
+use crate::socket::{self, BoundPath};
 
 /// What [`open`] returns.
 #[derive(Debug)]
 pub(super) struct Listeners {
     /// One for each thread.
     pub(super) sockets: Vec<OwnedFd>,
+    /// Whether they are one socket, and not one each.
+    pub(super) is_shared: bool,
     pub(super) address: Address,
     /// The path to remove when accepting ends.
     pub(super) path: Option<BoundPath>,
@@ -21,37 +21,26 @@ pub(super) struct Listeners {
 
 /// Opens a listening descriptor for each of `threads`.
 ///
-/// On Linux each thread gets a socket of its own at an internet address, over which the kernel spreads connections
-/// (`SO_REUSEPORT`, `socket(7)`). The first one is bound before that option is set, so that an address in use is
-/// `EADDRINUSE`, unless the caller sets [`BindOptions::reuse_port`]. Other systems do not spread connections, and
-/// paths and inherited sockets cannot be bound twice: there all threads accept from one queue.
+/// All are one socket, so that no other process can bind its address and take connections. With
+/// [`reuse_port`](socket::BindOptions::reuse_port) at an internet address, each thread has a socket of its own on Linux, over which the
+/// kernel distributes connections (`SO_REUSEPORT`, `socket(7)`). Other systems do not distribute them.
 pub(super) fn open(endpoint: Endpoint, threads: usize) -> Result<Listeners> {
-    let (first, spread, path) = match endpoint {
+    let (first, distributed, path) = match endpoint {
         Endpoint::Inherited(fd) => (fd, None, None),
         Endpoint::Bind(address, options) => {
-            let spread = match &address {
-                Address::Internet(_) if cfg!(target_os = "linux") && threads > 1 => Some(options),
-                _ => None,
-            };
             let socket = socket::listen(&address, &options)?;
             let path = BoundPath::of(&socket, &address)?;
-            (socket, spread, path)
+            (socket, (options.reuse_port && cfg!(target_os = "linux")).then_some(options), path)
         }
     };
     let address = socket::address(&first)?;
     let mut sockets = vec![first];
-    let failed = |error, syscall| from_io(&error, syscall, None);
-    if let Some(options) = spread {
-        let shared = BindOptions { reuse_port: true, ..options };
-        SockRef::from(&sockets[0].as_fd())
-            .set_reuse_port(true)
-            .map_err(|error| from_io(&error, "setsockopt", Some(sockets[0].as_raw_fd())))?;
-        while sockets.len() < threads {
-            sockets.push(socket::listen(&address, &shared)?);
-        }
-    }
     while sockets.len() < threads {
-        sockets.push(sockets[0].try_clone().map_err(|error| failed(error, "fcntl"))?);
+        sockets.push(match &distributed {
+            Some(options) => socket::listen(&address, options)?,
+            None => sockets[0].try_clone().map_err(|error| from_io(&error, "fcntl", None))?,
+        });
     }
-    Ok(Listeners { sockets, address, path })
+    let is_shared = threads > 1 && distributed.is_none();
+    Ok(Listeners { sockets, is_shared, address, path })
 }

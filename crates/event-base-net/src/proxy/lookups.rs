@@ -308,6 +308,7 @@ mod tests {
         let options = Settings {
             accept: ListenOptions::default(),
             connect_timeout: None,
+            max_connections: None,
             relay: RelayOptions::default(),
             proxy_protocol: None,
         };

@@ -1,7 +1,8 @@
 //! A TCP proxy on threads of its own.
 //!
-//! - Each thread has a base, a [`Net`](crate::Net) and a listener. A connection stays on the thread that accepted
-//!   it.
+//! - Each thread has a base, a [`Net`](crate::Net) and a listener. The listeners share one socket, unless
+//!   [`BindOptions::reuse_port`](crate::socket::BindOptions::reuse_port) is set. A connection stays on the thread that
+//!   accepted it.
 //! - No lock is taken to forward bytes or to choose a server that is up: there, threads share atomics only
 //!   (`counters.rs`, `upstreams.rs`). Failed connects, commands and problems take locks for a moment.
 //! - Commands go through a queue for each thread, whose base they wake, so that the caller never waits. Problems
@@ -13,6 +14,7 @@
 mod balance;
 mod clock;
 mod commands;
+mod connection_limit;
 mod connections;
 mod counters;
 mod directory;
@@ -56,6 +58,7 @@ use shared::{Settings, Shared};
 pub use stats::{ProxyStats, Traffic, UpstreamStats};
 use upstreams::ListSettings;
 
+use crate::accept::ListenOptions;
 use crate::address::Address;
 use crate::failure::Result;
 use crate::relay::{RateGroup, RelayOptions};
@@ -124,6 +127,8 @@ impl Proxy {
             resolver,
             connect_timeout,
             idle_timeout,
+            half_close_timeout,
+            max_connections,
             limit,
             total_limit,
             proxy_protocol,
@@ -138,10 +143,12 @@ impl Proxy {
         };
         let list_settings = ListSettings { balance, addresses, health, threads: count };
         let directory = Directory::new(upstreams, list_settings, times)?;
-        let Listeners { sockets, address, path } = listeners::open(listen, count)?;
+        let Listeners { sockets, is_shared, address, path } = listeners::open(listen, count)?;
         let group = total_limit.map(RateGroup::new).transpose()?;
-        let relay = RelayOptions { idle_timeout, limit, group, ..RelayOptions::default() };
-        let settings = Settings { accept, connect_timeout, relay, proxy_protocol };
+        let relay =
+            RelayOptions { idle_timeout, half_close_timeout, limit, group, ..RelayOptions::default() };
+        let accept = ListenOptions { shared: accept.shared || is_shared, ..accept };
+        let settings = Settings { accept, connect_timeout, max_connections, relay, proxy_protocol };
         let states = (0..count).map(|_| ThreadState::new()).collect::<Result<_>>()?;
         let problems = Problems::new(Box::new(notify));
         let shared = Shared::new(settings, states, directory, resolver, problems, path);
@@ -177,6 +184,8 @@ impl Proxy {
                     open: counters.open.get(),
                     refused: counters.refused.get(),
                     failed: counters.failed.get(),
+                    timed_out: counters.timed_out.get(),
+                    accept_pauses: counters.accept_pauses.get(),
                     bytes_a_to_b: counters.bytes_a_to_b.get(),
                     bytes_b_to_a: counters.bytes_b_to_a.get(),
                 }
@@ -187,6 +196,8 @@ impl Proxy {
             total.open += one.open;
             total.refused += one.refused;
             total.failed += one.failed;
+            total.timed_out += one.timed_out;
+            total.accept_pauses += one.accept_pauses;
             total.bytes_a_to_b += one.bytes_a_to_b;
             total.bytes_b_to_a += one.bytes_b_to_a;
         }
@@ -210,7 +221,7 @@ impl Proxy {
     }
 
     /// Accepts no more connections, except those in the kernel's queue, and ends when the last connection has ended.
-    /// After `timeout` it ends those that are left. A second call can only make that sooner.
+    /// The limit of connections still holds: those in the queue that it leaves no place for are reset. After `timeout` it ends those that are left. A second call can only make that sooner.
     pub fn drain(&self, timeout: Option<Duration>) {
         self.shared.end(Command::Drain(timeout));
     }

@@ -10,7 +10,7 @@ use super::resolver::{Resolver, SystemResolver};
 use crate::accept::ListenOptions;
 use crate::address::Address;
 use crate::failure::Result;
-use crate::relay::RateLimit;
+use crate::relay::{RateLimit, RelayOptions};
 use crate::socket::BindOptions;
 
 /// The largest number of native threads of a proxy.
@@ -22,12 +22,21 @@ pub const MAX_WEIGHT: u32 = 256;
 /// The largest number of addresses that a proxy uses of one name; the resolver's first ones.
 pub const MAX_ADDRESSES: usize = 64;
 
+/// The default of [`ListenOptions::batch`] in a proxy. Smaller than that of a single listener: of the connections that
+/// wait while all threads are busy, the first thread that polls takes this number.
+const ACCEPT_BATCH: u32 = 16;
+
 /// Where a proxy accepts.
 #[derive(Debug)]
 pub enum Endpoint {
-    /// An address that the proxy binds. On Linux several threads share an internet address by `SO_REUSEPORT`, so a
-    /// process of the same user that sets the option can share it too (socket(7)). The proxy removes the path of a
-    /// unix socket as soon as it stops accepting.
+    /// An address that the proxy binds. All threads accept from one socket.
+    ///
+    /// With [`BindOptions::reuse_port`] each thread has a socket of its own on Linux. The kernel distributes connections
+    /// by a hash of their addresses, without waking a thread for another's connection. Any process of the same user can
+    /// then bind the address too and gets a part of the connections, and connections that wait in the queue of a socket
+    /// that closes are reset (`socket(7)`).
+    ///
+    /// The proxy removes the path of a unix socket as soon as it stops accepting.
     Bind(Address, BindOptions),
     /// A socket that listens already, such as an inherited one. The proxy owns it; its path stays.
     Inherited(OwnedFd),
@@ -161,6 +170,14 @@ pub struct ProxyOptions {
     pub connect_timeout: Option<Duration>,
     /// Ends a connection in which no byte has moved for this time. `None`: never.
     pub idle_timeout: Option<Duration>,
+    /// Ends a connection in which no byte has moved for this time, if one side has ended its stream or takes no bytes:
+    /// see [`RelayOptions::half_close_timeout`](crate::RelayOptions::half_close_timeout). `None`: only the idle timeout
+    /// does.
+    pub half_close_timeout: Option<Duration>,
+    /// The largest number of open connections, over all threads, those that wait for a server included; at least 1.
+    /// At this number no thread accepts, and further connections wait in the kernel's queue. `None`: no limit but that of
+    /// descriptors, of which a connection uses two, and two or four more while it splices.
+    pub max_connections: Option<u32>,
     /// The rate of each connection, for each direction.
     pub limit: Option<RateLimit>,
     /// The rate of all connections together, for each direction.
@@ -177,7 +194,7 @@ impl ProxyOptions {
     pub fn new(listen: Endpoint, upstreams: Vec<Upstream>) -> Self {
         ProxyOptions {
             listen,
-            accept: ListenOptions::default(),
+            accept: ListenOptions { batch: ACCEPT_BATCH, ..ListenOptions::default() },
             threads: 1,
             upstreams,
             balance: Balance::default(),
@@ -186,6 +203,8 @@ impl ProxyOptions {
             resolver: Arc::new(SystemResolver),
             connect_timeout: Some(Duration::from_secs(10)),
             idle_timeout: None,
+            half_close_timeout: RelayOptions::default().half_close_timeout,
+            max_connections: None,
             limit: None,
             total_limit: None,
             proxy_protocol: None,
@@ -199,6 +218,9 @@ impl ProxyOptions {
         }
         if self.accept.batch == 0 {
             return Err(Error::OutOfRange("batch"));
+        }
+        if self.max_connections == Some(0) {
+            return Err(Error::OutOfRange("number of connections"));
         }
         for limit in [&self.limit, &self.total_limit].into_iter().flatten() {
             limit.check()?;

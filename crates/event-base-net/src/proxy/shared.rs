@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::clock::Clock;
 use super::commands::{Command, ThreadState};
+use super::connection_limit::ConnectionLimit;
 use super::directory::Directory;
 use super::lookups::Lookups;
 use super::options::ProxyProtocol;
@@ -23,6 +24,7 @@ use crate::socket::BoundPath;
 pub(super) struct Settings {
     pub(super) accept: ListenOptions,
     pub(super) connect_timeout: Option<Duration>,
+    pub(super) max_connections: Option<u32>,
     pub(super) relay: RelayOptions,
     pub(super) proxy_protocol: Option<ProxyProtocol>,
 }
@@ -37,6 +39,7 @@ pub(super) struct Shared {
     upstreams: Mutex<Arc<Upstreams>>,
     /// Whether connections can be given to `upstreams`: see `Directory::is_ready`.
     is_ready: AtomicBool,
+    connections: Option<ConnectionLimit>,
     path: Mutex<Option<BoundPath>>,
     running: Mutex<usize>,
 }
@@ -55,6 +58,7 @@ impl Shared {
         let is_ready = AtomicBool::new(directory.is_ready(&upstreams));
         Arc::new_cyclic(|proxy: &Weak<Shared>| Shared {
             running: Mutex::new(threads.len()),
+            connections: settings.max_connections.map(ConnectionLimit::new),
             settings,
             threads,
             problems,
@@ -79,6 +83,23 @@ impl Shared {
 
     pub(super) fn is_ready(&self) -> bool {
         self.is_ready.load(Ordering::Acquire)
+    }
+
+    /// Counts a connection that a thread is about to accept. `false`: the limit is reached, and the thread must not
+    /// accept before it gets [`Command::Accept`].
+    pub(super) fn enter(&self, thread: usize) -> bool {
+        let has_place = self.connections.as_ref().is_none_or(|limit| limit.enter(thread));
+        if !has_place {
+            self.threads[thread].counters.accept_pauses.add(1);
+        }
+        has_place
+    }
+
+    /// Counts the end of a connection.
+    pub(super) fn leave(&self) {
+        if let Some(thread) = self.connections.as_ref().and_then(ConnectionLimit::leave) {
+            self.threads[thread].send(Command::Accept);
+        }
     }
 
     fn send_all(&self, command: Command) {

@@ -15,6 +15,10 @@ pub struct Traffic {
     pub refused: u64,
     /// Connections to an upstream that ended with an error.
     pub failed: u64,
+    /// Connections to an upstream in which no byte moved for the idle timeout, or for the half-close timeout.
+    pub timed_out: u64,
+    /// How often a thread stopped accepting because the largest number of connections was open.
+    pub accept_pauses: u64,
     /// Bytes from clients to upstreams.
     pub bytes_a_to_b: u64,
     /// Bytes from upstreams to clients.

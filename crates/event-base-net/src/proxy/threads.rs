@@ -192,6 +192,7 @@ mod tests {
         let settings = Settings {
             accept: crate::accept::ListenOptions::default(),
             connect_timeout: None,
+            max_connections: None,
             relay: RelayOptions::default(),
             proxy_protocol: None,
         };

@@ -11,12 +11,28 @@ use super::commands::{Command, ThreadState};
 use super::connections::{Connections, List};
 use super::problems::Problem;
 use super::shared::Shared;
-use crate::accept::ListenOptions;
+use crate::accept::{Admission, ListenOptions};
 use crate::completion::Completion;
 use crate::failure::{Result, from_io};
 use crate::net::Net;
 use crate::socket;
 use crate::source::{Role, SourceKey};
+
+/// The places for connections, as one thread sees them.
+struct Places<'a> {
+    shared: &'a Shared,
+    thread: usize,
+}
+
+impl Admission for Places<'_> {
+    fn reserve(&self) -> bool {
+        self.shared.enter(self.thread)
+    }
+
+    fn release(&self) {
+        self.shared.leave();
+    }
+}
 
 pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
@@ -99,7 +115,7 @@ impl Worker {
     }
 
     fn complete(&mut self) {
-        while let Some(completion) = self.net.completion() {
+        while let Some(completion) = self.next_completion() {
             match completion {
                 Completion::Accepted { fd, peer, .. } => self.accepted(fd, peer),
                 Completion::AcceptFailed { error, retry_after: Some(retry_after), .. } => {
@@ -118,10 +134,15 @@ impl Worker {
         }
     }
 
+    fn next_completion(&mut self) -> Option<Completion> {
+        self.net.completion_within(&Places { shared: &self.shared, thread: self.thread })
+    }
+
     fn run_commands(&mut self) {
         for command in self.here().take_commands() {
             match command {
                 Command::SetUpstreams => self.set_upstreams(),
+                Command::Accept => self.accept_again(),
                 Command::Drain(timeout) => self.drain(timeout),
                 Command::Stop => self.stop(),
                 #[cfg(test)]
@@ -132,6 +153,10 @@ impl Worker {
 
     fn set_upstreams(&mut self) {
         self.upstreams = Rc::new(self.shared.upstreams());
+        self.accept_again();
+    }
+
+    fn accept_again(&mut self) {
         if let Some((key, _)) = &self.listener
             && let Err(error) = self.net.resume(*key)
         {
@@ -148,7 +173,13 @@ impl Worker {
             // Closing the last descriptor of the socket resets the connections in its queue, so they are accepted
             // first. Their number is limited, because others may join the queue faster than they are accepted.
             for _ in 0..=socket::DEFAULT_BACKLOG {
-                let Ok(Some((client, peer))) = socket::accept(&listener) else { break };
+                if !self.shared.enter(self.thread) {
+                    break;
+                }
+                let Ok(Some((client, peer))) = socket::accept(&listener) else {
+                    self.shared.leave();
+                    break;
+                };
                 self.accepted(client, peer);
             }
             let _ = self.net.close(key);

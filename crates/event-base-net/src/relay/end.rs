@@ -178,6 +178,11 @@ impl End {
         if self.half_closed { Ok(()) } else { self.closed.set(base, &self.fd, true) }
     }
 
+    /// Whether the peer has ended its stream, which may be behind bytes that are not read yet.
+    pub(super) fn is_half_closed(&self) -> bool {
+        self.half_closed
+    }
+
     /// Called when the watch for the peer's close fired. Returns the error if the connection has failed and
     /// nothing is left to read in front of it. With `drop_unread`, bytes that are left to read do not matter.
     pub(super) fn on_closed(&mut self, base: &Base, drop_unread: bool) -> Result<Option<Error>> {

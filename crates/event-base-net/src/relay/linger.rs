@@ -124,7 +124,7 @@ impl Relay {
         now: Duration,
         timer: EventId,
     ) -> Lingering {
-        let idle_timeout = self.idle.as_ref().map_or(QUIET_TIME, |idle| idle.timeout);
+        let idle_timeout = self.idle_timeout.unwrap_or(QUIET_TIME);
         let (stats, started) = (self.stats(base), self.started);
         let complete = [0, 1].map(|index| self.flows[1 - index].is_complete());
         let discards = [0, 1].map(|index| match self.discards[index] {

@@ -9,7 +9,8 @@
 //!   unix(7)), make a read short although more bytes have arrived.
 //! * **Back-pressure.** While a sink is full its source is not read, so that the source's transport slows its
 //!   sender. The source is then watched for a reset, where the backend supports it.
-//! * **Half-close.** The end of a stream is passed on behind its last byte. The other direction continues.
+//! * **Half-close.** The end of a stream is passed on behind its last byte. The other direction continues, but a
+//!   relay that moves no byte any more ends after the half-close timeout.
 //! * **Failures.** A failed read ends the relay. A failed write ends its direction; what the failed end has sent is
 //!   still passed on, so the answer of a server that answers early and closes arrives. Bytes that were received
 //!   before a reset are delivered before the reset is passed on. A call that fails for lack of memory is repeated.
@@ -44,7 +45,7 @@ mod waits;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use event_base::{Base, Error, EventSpec, What};
+use event_base::{Base, Error, What};
 
 use buffers::Buffers;
 use discard::Discard;
@@ -98,6 +99,11 @@ pub(crate) struct Relay {
     flows: [Flow; 2],
     /// Drops what `ends[i]` still sends after `flows[i]` has failed.
     discards: [Option<Discard>; 2],
+    idle_timeout: Option<Duration>,
+    half_close_timeout: Option<Duration>,
+    /// Whether the half-close timeout applied after the last event.
+    was_one_sided: bool,
+    /// Created when a timeout first applies.
     idle: Option<Idle>,
     connect_timeout: Option<Duration>,
     alarm: Option<Alarm>,
@@ -137,6 +143,9 @@ impl Relay {
             ends: [End::new(a, key, 0, known)?, End::new(b, key, 1, known)?],
             flows: [flow(member_a, options.prefix_a_to_b), flow(member_b, options.prefix_b_to_a)],
             discards: [None; 2],
+            idle_timeout: options.idle_timeout,
+            half_close_timeout: options.half_close_timeout,
+            was_one_sided: false,
             idle: None,
             connect_timeout: options.connect_timeout,
             alarm: None,
@@ -146,7 +155,7 @@ impl Relay {
             failure: None,
         };
         pools.relays += 1;
-        match relay.start(base, pools, options.idle_timeout) {
+        match relay.start(base, pools) {
             Ok(verdict) => Ok((relay, verdict)),
             Err(error) => {
                 relay.end(base, pools, EndReason::Error, Some(error));
@@ -155,17 +164,18 @@ impl Relay {
         }
     }
 
-    fn start(&mut self, base: &Base, pools: &mut Pools, idle_timeout: Option<Duration>) -> Result<Verdict> {
+    fn start(&mut self, base: &Base, pools: &mut Pools) -> Result<Verdict> {
         if let Some(error) = self.ends.iter_mut().find_map(End::take_connect_failure) {
             return Ok(Some((EndReason::Error, Some(error))));
         }
-        if let Some(timeout) = idle_timeout {
-            let timer = base.create(EventSpec::timer().data(Role::Deadline.tag(self.key)))?;
-            self.idle = Some(Idle { timeout, timer, last_moved: self.started });
-            base.add(timer, Some(timeout))?;
+        if self.idle_timeout.is_some() {
+            self.arm_idle(base)?;
         }
         if !self.is_connecting() {
-            return self.open(base, pools);
+            return match self.open(base, pools)? {
+                None => self.note_one_sided(base).map(|()| None),
+                verdict => Ok(verdict),
+            };
         }
         for end in &mut self.ends {
             // Nothing is read before both ends are connected. A peer that resets meanwhile is noticed.
@@ -205,6 +215,10 @@ impl Relay {
             Role::Closed(end) => self.on_closed(base, end),
             Role::Deadline => self.on_idle(base, pools),
             Role::Alarm => self.on_alarm(base, pools),
+        };
+        let outcome = match outcome {
+            Ok(None) => self.note_one_sided(base).map(|()| None),
+            outcome => outcome,
         };
         outcome.unwrap_or_else(|error| Some((EndReason::Error, Some(error))))
     }

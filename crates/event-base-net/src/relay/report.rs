@@ -8,12 +8,20 @@ use super::group::RateGroup;
 use super::limit::RateLimit;
 use super::transfer::Transfer;
 
+/// The default of [`RelayOptions::half_close_timeout`].
+const HALF_CLOSE_TIMEOUT: Duration = Duration::from_secs(600);
+
 /// How a relay works.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct RelayOptions {
     /// Ends the relay when no byte has moved in either direction for this long. `None`: never. Both peers are reset,
     /// except one that got its whole stream.
     pub idle_timeout: Option<Duration>,
+    /// Ends the relay when no byte has moved in either direction for this long after one side has ended its stream, or
+    /// while one side takes no bytes, which hides the end of the other's stream. So a peer that neither reads nor ends
+    /// its stream does not hold two descriptors for ever. `None`: only the idle timeout ends such a relay. The default
+    /// is 10 minutes.
+    pub half_close_timeout: Option<Duration>,
     /// How long to wait for an end whose connect is still in progress. `None`: as long as the kernel tries
     /// (minutes), or until the idle timeout expires.
     pub connect_timeout: Option<Duration>,
@@ -31,6 +39,22 @@ pub struct RelayOptions {
     pub transfer: Transfer,
 }
 
+impl Default for RelayOptions {
+    /// No limits but the half-close timeout.
+    fn default() -> Self {
+        RelayOptions {
+            idle_timeout: None,
+            half_close_timeout: Some(HALF_CLOSE_TIMEOUT),
+            connect_timeout: None,
+            limit: None,
+            group: None,
+            prefix_a_to_b: Vec::new(),
+            prefix_b_to_a: Vec::new(),
+            transfer: Transfer::default(),
+        }
+    }
+}
+
 /// Why a relay ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndReason {
@@ -38,7 +62,7 @@ pub enum EndReason {
     End,
     /// An end could not be connected, or reading from it or writing to it failed.
     Error,
-    /// No byte moved for the idle timeout.
+    /// No byte moved for the idle timeout, or for the half-close timeout.
     Idle,
     /// [`Net::close`](crate::Net::close) was called.
     Closed,

@@ -363,6 +363,56 @@ fn a_listener_that_cannot_be_watched_again_is_tried_again() {
 }
 
 #[test]
+fn a_shortage_of_one_listener_does_not_stop_another_one_of_its_socket() {
+    let mut beds = [Bed::new(), Bed::new()];
+    let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
+    let socket = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
+    let address = socket::address(&socket).expect("it is bound");
+    let shared = ListenOptions { shared: true, ..ListenOptions::default() };
+    for bed in &mut beds {
+        bed.net.listen(socket.try_clone().expect("a descriptor is free"), shared).expect("it can be watched");
+    }
+    let _client = socket::connect(&address).expect("it listens");
+    faults::inject(Call::Accept, Errno::EMFILE);
+    let [first, second] = &mut beds;
+    let mut failed = Vec::new();
+    while failed.is_empty() {
+        failed = first.pass();
+    }
+    assert!(matches!(failed[..], [Completion::AcceptFailed { retry_after: Some(_), .. }]), "{failed:?}");
+    let accepted = second.pass();
+    assert!(matches!(accepted[..], [Completion::Accepted { .. }]), "{accepted:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_shared_listener_that_cannot_be_registered_behind_the_others_is_tried_again() {
+    let mut bed = Bed::new();
+    let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
+    let socket = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
+    let address = socket::address(&socket).expect("it is bound");
+    let shared = ListenOptions { shared: true, ..ListenOptions::default() };
+    bed.net.listen(socket, shared).expect("it can be watched");
+    faults::inject(Call::Register, Errno::ENOSPC);
+    let mut clients = Vec::new();
+    let mut seen = Vec::new();
+    for count in [2, 3] {
+        clients.push(socket::connect(&address).expect("it listens"));
+        while seen.len() < count {
+            seen.extend(bed.pass());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    let [Completion::Accepted { .. }, Completion::AcceptFailed { error, retry_after: Some(_), .. }, last] =
+        &seen[..]
+    else {
+        panic!("{seen:?}")
+    };
+    assert_eq!(crate::failure::errno(error), Some(Errno::ENOSPC));
+    assert!(matches!(last, Completion::Accepted { .. }), "{last:?}");
+}
+
+#[test]
 fn a_listener_that_cannot_be_watched_when_it_is_resumed_is_tried_again() {
     let mut bed = Bed::new();
     let (key, _client) = bed.listener_with_client(ListenOptions { paused: true, ..ListenOptions::default() });

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use event_base::{Base, EventId, EventSpec, What};
 
+use super::end::End;
 use super::{EndReason, Pools, Relay, Verdict};
 use crate::failure::Result;
 use crate::source::Role;
@@ -12,16 +13,10 @@ use crate::source::Role;
 /// time of the last movement is checked, and the timer is armed again for the rest.
 #[derive(Debug)]
 pub(super) struct Idle {
-    pub(super) timeout: Duration,
     pub(super) timer: EventId,
+    /// When the timer expires; `None` while it is not armed.
+    due: Option<Duration>,
     pub(super) last_moved: Duration,
-}
-
-impl Idle {
-    /// The time since the last movement.
-    fn quiet_time(&self, base: &Base) -> Result<Duration> {
-        Ok(base.monotonic()?.saturating_sub(self.last_moved))
-    }
 }
 
 /// Lets delayed flows continue: one timer for both, armed for the earlier of the two.
@@ -32,20 +27,73 @@ pub(super) struct Alarm {
 }
 
 impl Relay {
-    pub(super) fn on_idle(&mut self, base: &Base, pools: &mut Pools) -> Result<Verdict> {
-        if !self.is_idle(base)? {
-            return self.rearm_idle(base);
-        }
-        // After a pause of the process, or of the machine, bytes may have arrived that no event reported yet.
-        if let Some(verdict) = self.catch_up(base, pools)? {
-            return Ok(Some(verdict));
-        }
-        if self.is_idle(base)? { Ok(Some((EndReason::Idle, None))) } else { self.rearm_idle(base) }
+    /// How long no byte may move, in the relay's present state.
+    fn idle_limit(&self) -> Option<Duration> {
+        let half_close = self.half_close_timeout.filter(|_| self.is_one_sided());
+        [self.idle_timeout, half_close].into_iter().flatten().min()
     }
 
-    fn is_idle(&self, base: &Base) -> Result<bool> {
-        let Some(idle) = &self.idle else { return Ok(false) };
-        Ok(!self.is_idle_suspended() && idle.quiet_time(base)? >= idle.timeout)
+    /// Whether one side has ended its stream, or takes no bytes.
+    fn is_one_sided(&self) -> bool {
+        self.flows.iter().any(|flow| flow.is_over() || flow.has_source_ended() || flow.held() > 0)
+            || self.ends.iter().any(End::is_half_closed)
+    }
+
+    /// Called after each event. Arms the timer if the half-close timeout applies from now on.
+    pub(super) fn note_one_sided(&mut self, base: &Base) -> Result<()> {
+        let is_one_sided = self.half_close_timeout.is_some() && self.is_one_sided();
+        if is_one_sided && !self.was_one_sided {
+            self.restart_idle(base)?;
+            self.arm_idle(base)?;
+        }
+        self.was_one_sided = is_one_sided;
+        Ok(())
+    }
+
+    /// Arms the timer for the present limit, unless it expires sooner.
+    pub(super) fn arm_idle(&mut self, base: &Base) -> Result<()> {
+        let Some(limit) = self.idle_limit() else { return Ok(()) };
+        let now = base.monotonic()?;
+        let idle = match &mut self.idle {
+            Some(idle) => idle,
+            None => {
+                let timer = base.create(EventSpec::timer().data(Role::Deadline.tag(self.key)))?;
+                self.idle.insert(Idle { timer, due: None, last_moved: now })
+            }
+        };
+        let due = idle.last_moved.saturating_add(limit);
+        if idle.due.is_none_or(|earlier| due < earlier) {
+            base.add(idle.timer, Some(due.saturating_sub(now)))?;
+            idle.due = Some(due);
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_idle(&mut self, base: &Base, pools: &mut Pools) -> Result<Verdict> {
+        if let Some(idle) = &mut self.idle {
+            idle.due = None;
+        }
+        if self.is_idle(base)? {
+            // After a pause of the process, or of the machine, bytes may have arrived that no event reported yet.
+            if let Some(verdict) = self.catch_up(base, pools)? {
+                return Ok(Some(verdict));
+            }
+            if self.is_idle(base)? {
+                return Ok(Some((EndReason::Idle, None)));
+            }
+        }
+        self.arm_idle(base)?;
+        Ok(None)
+    }
+
+    /// Whether no byte has moved for too long.
+    fn is_idle(&mut self, base: &Base) -> Result<bool> {
+        if self.is_idle_suspended() {
+            self.restart_idle(base)?;
+            return Ok(false);
+        }
+        let (Some(idle), Some(limit)) = (&self.idle, self.idle_limit()) else { return Ok(false) };
+        Ok(base.monotonic()?.saturating_sub(idle.last_moved) >= limit)
     }
 
     /// Whether the relay waits for tokens, for memory, for `resume` or for a connect with a timeout of its own. None of
@@ -54,14 +102,6 @@ impl Relay {
         self.delayed.contains(&true)
             || self.paused
             || (self.connect_timeout.is_some() && self.is_connecting())
-    }
-
-    fn rearm_idle(&self, base: &Base) -> Result<Verdict> {
-        if let Some(idle) = &self.idle {
-            let quiet = if self.is_idle_suspended() { Duration::ZERO } else { idle.quiet_time(base)? };
-            base.add(idle.timer, Some(idle.timeout.saturating_sub(quiet)))?;
-        }
-        Ok(None)
     }
 
     /// Handles readiness that no event has reported yet.
