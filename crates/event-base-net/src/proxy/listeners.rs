@@ -22,8 +22,8 @@ pub(super) struct Listeners {
 /// Opens a listening descriptor for each of `threads`.
 ///
 /// All are one socket, so that no other process can bind its address and take connections. With
-/// [`reuse_port`](socket::BindOptions::reuse_port) at an internet address, each thread has a socket of its own on Linux, over which the
-/// kernel distributes connections (`SO_REUSEPORT`, `socket(7)`). Other systems do not distribute them.
+/// [`reuse_port`](socket::BindOptions::reuse_port) at an internet address, each thread has a socket of its own on Linux,
+/// over which the kernel distributes connections (`SO_REUSEPORT`, `socket(7)`). Other systems do not distribute them.
 pub(super) fn open(endpoint: Endpoint, threads: usize) -> Result<Listeners> {
     let (first, distributed, path) = match endpoint {
         Endpoint::Inherited(fd) => (fd, None, None),

@@ -17,8 +17,9 @@ fn every_call_that_does_not_delete_fails_in_a_child_before_reinit() {
     let event = base.create_and_add(EventSpec::io(fd(&reader), What::WRITE).persist(), None).unwrap();
     in_child(|| {
         let forked = Err(Error::Forked);
-        let calls: [(&str, Result<(), Error>); 27] = [
+        let calls: [(&str, Result<(), Error>); 28] = [
             ("add", base.add(event, None)),
+            ("add_exclusive", base.add_exclusive(event).map(drop)),
             ("create", base.create(EventSpec::timer()).map(drop)),
             ("create_and_add", base.create_and_add(EventSpec::timer(), Some(ms(1))).map(drop)),
             ("once", base.once(-1, What::TIMEOUT, 0, None).map(drop)),

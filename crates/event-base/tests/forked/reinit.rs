@@ -45,6 +45,26 @@ fn a_child_may_call_reinit_in_a_callback_and_continue() {
 }
 
 #[test]
+fn an_exclusive_event_can_be_deleted_and_added_again_in_a_child() {
+    let _turn = one_at_a_time();
+    for flags in [BaseFlags::empty(), BaseFlags::EPOLL_USE_CHANGELIST] {
+        let base = Base::with_config(&Config::new().set_flags(flags)).unwrap();
+        let (reader, _writer) = pair();
+        let event = base.create(EventSpec::io(fd(&reader), What::WRITE).persist()).unwrap();
+        base.add_exclusive(event).unwrap();
+        in_child(|| {
+            base.reinit().unwrap();
+            assert_eq!(run(&base, POLL).1, [(event, What::WRITE)]);
+            base.del(event).unwrap();
+            assert_eq!(run(&base, POLL).1, []);
+            base.add_exclusive(event).unwrap();
+            assert_eq!(run(&base, POLL).1, [(event, What::WRITE)]);
+        });
+        assert_eq!(run(&base, POLL).1, [(event, What::WRITE)]);
+    }
+}
+
+#[test]
 fn reinit_works_on_a_base_without_locks() {
     let _turn = one_at_a_time();
     let base = Base::with_config(&Config::new().set_flags(BaseFlags::NOLOCK)).unwrap();
