@@ -218,10 +218,8 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::accept::ListenOptions;
     use crate::proxy::options::{AddressUse, Balance, HealthOptions, MAX_ADDRESSES};
     use crate::proxy::{ListSettings, LookupTimes, Problems, Settings};
-    use crate::relay::RelayOptions;
 
     /// A resolver with other addresses at each call.
     #[derive(Debug, Default)]
@@ -263,12 +261,7 @@ mod tests {
         let name = |number: usize| Upstream::named(number.to_string(), number.to_string(), 1);
         let list = (0..2 * MAX_THREADS).map(name).collect();
         let directory = Directory::new(list, settings, times).unwrap();
-        let options = Settings {
-            accept: ListenOptions::default(),
-            connect_timeout: None,
-            relay: RelayOptions::default(),
-            proxy_protocol: None,
-        };
+        let options = Settings::default();
         let (problems, resolver) = (Problems::new(Box::new(|| {})), Arc::new(Gated::default()));
         let gate: Arc<dyn Resolver> = Arc::clone(&resolver) as _;
         let shared = Shared::new(options, Box::new([]), directory, gate, problems, None);
@@ -305,13 +298,7 @@ mod tests {
             LookupTimes { interval: Some(short), backoff: second, max_backoff: second, limit: second };
         let list = (0..64).map(|number| Upstream::named(number.to_string(), "name", 1)).collect();
         let directory = Directory::new(list, settings, times).unwrap();
-        let options = Settings {
-            accept: ListenOptions::default(),
-            connect_timeout: None,
-            max_connections: None,
-            relay: RelayOptions::default(),
-            proxy_protocol: None,
-        };
+        let options = Settings::default();
         let (problems, resolver) = (Problems::new(Box::new(|| {})), Arc::new(Changing::default()));
         let shared = Shared::new(options, Box::new([]), directory, resolver, problems, None);
         let lookups = Arc::clone(&shared.lookups);

@@ -20,7 +20,7 @@ use crate::relay::RelayOptions;
 use crate::socket::BoundPath;
 
 /// The options that do not change while a proxy runs.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Settings {
     pub(super) accept: ListenOptions,
     pub(super) connect_timeout: Option<Duration>,

@@ -158,7 +158,6 @@ mod tests {
     use crate::proxy::{
         Directory, ListSettings, Listeners, LookupTimes, Problems, Settings, ThreadState, listeners,
     };
-    use crate::relay::RelayOptions;
     use crate::socket::BindOptions;
 
     /// A resolver that does not return before the proxy is dropped.
@@ -189,13 +188,7 @@ mod tests {
         let times = LookupTimes { interval: None, backoff: second, max_backoff: second, limit: second };
         let list = vec![Upstream::named("name", "name", 1)];
         let directory = Directory::new(list, list_settings, times).unwrap();
-        let settings = Settings {
-            accept: crate::accept::ListenOptions::default(),
-            connect_timeout: None,
-            max_connections: None,
-            relay: RelayOptions::default(),
-            proxy_protocol: None,
-        };
+        let settings = Settings::default();
         let states = (0..threads).map(|_| ThreadState::new().unwrap()).collect();
         let problems = Problems::new(Box::new(|| {}));
         (Shared::new(settings, states, directory, resolver, problems, bound), sockets)

@@ -35,12 +35,7 @@ fn worker_with(
     let times = LookupTimes { interval: None, backoff: SECOND, max_backoff: SECOND, limit: SECOND };
     let mut directory = Directory::new(vec![upstream], list_settings, times).unwrap();
     directory.names.settle("name", Ok(found.to_vec()), Duration::ZERO);
-    let settings = Settings {
-        accept: crate::accept::ListenOptions::default(),
-        connect_timeout: Some(SECOND / 4),
-        relay: RelayOptions::default(),
-        proxy_protocol,
-    };
+    let settings = Settings { connect_timeout: Some(SECOND / 4), proxy_protocol, ..Settings::default() };
     let threads = [ThreadState::new().unwrap()].into();
     let resolver = Arc::new(SystemResolver);
     let problems = Problems::new(Box::new(|| {}));
