@@ -116,6 +116,8 @@ function format({ proxy, drainTimeout, stats }: Settings): string[] {
     'lookup-interval': seconds(proxy.lookupInterval),
     'connect-timeout': seconds(proxy.connectTimeout),
     'idle-timeout': seconds(proxy.idleTimeout),
+    'half-close-timeout': seconds(proxy.halfCloseTimeout),
+    'max-connections': proxy.maxConnections,
     rate: proxy.limit?.rate,
     'total-rate': proxy.totalLimit?.rate,
     'proxy-protocol': proxy.proxyProtocol,
@@ -126,6 +128,7 @@ function format({ proxy, drainTimeout, stats }: Settings): string[] {
     `--listen=${formatWhere(proxy.listen as Parameters<typeof formatWhere>[0])}`,
     ...upstreams.map((one) => `--upstream=${formatWhere(one)},weight=${one.weight}`),
     ...given.map(([name, value]) => `--${name}=${value}`),
+    ...('reusePort' in proxy.listen ? ['--reuse-port'] : []),
     ...(stats ? ['--stats'] : []),
   ]
 }

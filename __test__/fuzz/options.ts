@@ -91,6 +91,8 @@ const proxy = objectOf({
   lookupInterval: time,
   connectTimeout: time,
   idleTimeout: time,
+  halfCloseTimeout: time,
+  maxConnections: count,
   limit,
   totalLimit: limit,
   proxyProtocol: fc.constantFrom(1, 2),
