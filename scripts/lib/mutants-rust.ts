@@ -18,7 +18,7 @@ import {
   type Selection,
   type Tally,
 } from './mutants.js'
-import { Tree } from './mutants-tree.js'
+import { TOGETHER, Tree } from './mutants-tree.js'
 import { demand, root, run } from './run.js'
 import { buildTests, type TestBinary } from './test-binaries.js'
 import { attempt, firstFailure, type Trial } from './trials.js'
@@ -136,10 +136,13 @@ function nameOf(path: string): string {
   return path.replace(/^.*[/\\]|-[0-9a-f]+(?:\.exe)?$/g, '')
 }
 
-async function unitTests({ path, cwd }: TestBinary): Promise<Omit<Trial, 'limit'>[]> {
+/** The tests of a binary: in one process, as `cargo test` runs them, or for joined binaries each in its own. */
+async function trialsOf({ path, cwd }: TestBinary): Promise<Omit<Trial, 'limit'>[]> {
+  const name = nameOf(path)
+  if (name !== TOGETHER) return [{ name, ...limited(path, []), cwd, env: environment }]
   const output = await demand(path, ['--list', '--format=terse'], { cwd })
   return [...output.matchAll(/^(.+): test$/gm)].map(([, test = '']) => {
-    return { name: `${nameOf(path)} ${test}`, ...limited(path, [test, '--exact']), cwd, env: environment }
+    return { name: test, ...limited(path, [test, '--exact']), cwd, env: environment }
   })
 }
 
@@ -177,7 +180,7 @@ function tested(name: string): Crate {
   const build = async (tree: Tree): Promise<Built> => {
     const args = [`--package=${name}`, ...(await tree.testsOf(name))]
     const binaries = await buildTests(args, { cwd: tree.folder, env: environment })
-    const trials = (await Promise.all(binaries.map(unitTests))).flat()
+    const trials = (await Promise.all(binaries.map(trialsOf))).flat()
     return { files: binaries.map(({ path }) => path), trials: [...trials, ...combinedTests(binaries)] }
   }
   return { name, build }
@@ -275,7 +278,7 @@ async function tallyOf(
   const built = await crate.build(tree)
   const original = await fingerprint(built.files)
   const trials = await rehearse(built.trials, jobs)
-  console.log(`--- ${crate.name}: ${trials.length} tests pass without a mutant`)
+  console.log(`--- ${crate.name}: ${trials.length} runs of tests pass without a mutant`)
   const most = selection.sample ?? selected.length
   for (const mutant of inOrder(selected, selection)) {
     if (counts.caught + counts.timeout + missed.length >= most) break
