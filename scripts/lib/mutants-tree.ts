@@ -23,8 +23,8 @@ async function filesBelow(folder: string): Promise<string[]> {
 /** The name of the test binary that contains several files of `tests/`. */
 export const TOGETHER = 'together'
 
-/** What a file of `tests/` must not contain to be a module: the paths of a crate root, or an allocator. */
-const ROOT_ONLY = /\bcrate::|global_allocator|allocations::/
+/** What a file of `tests/` must not contain to be a module: paths of a crate root, an allocator, or runs of its own tests. */
+const ROOT_ONLY = /\bcrate::|global_allocator|allocations::|current_exe/
 
 /**
  * Makes one test binary out of the files of a crate's `tests/` folder that can be modules, because linking is most of a

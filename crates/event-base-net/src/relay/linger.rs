@@ -254,10 +254,15 @@ impl Lingering {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use std::io::Read;
-    use std::net::{TcpListener, TcpStream};
+    use std::io::{Read, Write};
+    use std::net::{Shutdown, TcpListener, TcpStream};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use event_base::What;
 
     use super::*;
+    use crate::relay::RelayOptions;
     use crate::source::SourceKey;
 
     const QUIET: Duration = Duration::from_secs(7);
@@ -273,9 +278,7 @@ mod tests {
     impl Bed {
         /// A cut end whose peer has read nothing, and whose queue is full.
         fn new() -> Self {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            let (near, _) = listener.accept().unwrap();
+            let (near, peer) = tcp();
             near.set_nonblocking(true).unwrap();
             let key = SourceKey::from_bits(1 << 24).unwrap();
             let end = End::new(near.into(), key, 0, true).unwrap();
@@ -339,6 +342,70 @@ mod tests {
         bed.lingering.quiet_time = Duration::MAX / 4;
         assert!(!bed.is_closed_after(LINGER_TIME - Duration::from_millis(1)));
         assert!(bed.is_closed_after(LINGER_TIME));
+    }
+
+    /// A relay from `near` to a TCP server, which has sent an answer. The second value is the server.
+    fn answered(base: &Base, pools: &mut Pools, near: OwnedFd) -> (Relay, TcpStream) {
+        let (there, mut server) = tcp();
+        let key = SourceKey::from_bits(1 << 24).unwrap();
+        let ends = [near, there.into()];
+        let (mut relay, verdict) =
+            Relay::new(base, key, pools, ends, RelayOptions::default(), false).unwrap();
+        assert!(verdict.is_none());
+        assert_eq!([0, 1].map(|index| relay.needs_silence(index)), [None; 2], "nothing was sent yet");
+        server.write_all(b"an answer").unwrap();
+        while relay.moved()[1] < 9 {
+            assert!(relay.ready(base, pools, Role::Read(1), What::READ).is_none());
+        }
+        (relay, server)
+    }
+
+    fn tcp() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let far = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (listener.accept().unwrap().0, far)
+    }
+
+    #[test]
+    fn an_end_whose_stream_was_cut_needs_silence_only_while_its_peer_is_sending() {
+        let (base, mut pools) = (Base::new().unwrap(), Pools::new());
+        let (near, mut client) = tcp();
+        let (mut relay, _server) = answered(&base, &mut pools, near.into());
+        assert_eq!(relay.needs_silence(0), Some(Duration::ZERO), "it has sent nothing");
+        assert_eq!(relay.needs_silence(1), None, "it got nothing");
+        client.write_all(b"request").unwrap();
+        while relay.moved()[0] < 7 {
+            assert!(relay.ready(&base, &mut pools, Role::Read(0), What::READ).is_none());
+        }
+        assert_eq!([0, 1].map(|index| relay.needs_silence(index)), [Some(SILENCE); 2]);
+        client.shutdown(Shutdown::Write).unwrap();
+        while !relay.flows[0].has_source_ended() {
+            assert!(relay.ready(&base, &mut pools, Role::Read(0), What::READ).is_none());
+        }
+        assert_eq!(relay.needs_silence(0), Some(Duration::ZERO), "it has sent everything");
+        relay.ends[0].read_failed(Error::Closed);
+        assert_eq!(relay.needs_silence(0), None, "nothing more reaches it");
+        relay.end(&base, &mut pools, EndReason::Closed, None);
+    }
+
+    #[test]
+    fn an_end_that_got_its_whole_stream_needs_silence_until_its_peer_has_ended_its_own() {
+        let (base, mut pools) = (Base::new().unwrap(), Pools::new());
+        let (near, mut client) = UnixStream::pair().unwrap();
+        let (mut relay, server) = answered(&base, &mut pools, near.into());
+        assert_eq!(relay.needs_silence(0), None, "a close does not discard what a unix socket has sent");
+        server.shutdown(Shutdown::Write).unwrap();
+        while !relay.flows[1].is_complete() {
+            assert!(relay.ready(&base, &mut pools, Role::Read(1), What::READ).is_none());
+        }
+        assert_eq!(relay.needs_silence(0), Some(SILENCE));
+        client.write_all(b"request").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        while !relay.flows[0].has_source_ended() {
+            relay.ready(&base, &mut pools, Role::Read(0), What::READ);
+        }
+        assert_eq!(relay.needs_silence(0), None, "it has ended its stream");
+        relay.end(&base, &mut pools, EndReason::Closed, None);
     }
 
     #[test]
