@@ -77,6 +77,14 @@ describe('finalize()', () => {
     expect(order).toEqual(['later'])
   })
 
+  it('called again without a callback runs none', () => {
+    const base = openBase()
+    const event = base.newTimer(never)
+    event.finalize(never).finalize()
+    expect(base.dispatch()).toBe(LoopResult.EMPTY)
+    expect(event.closed).toBe(true)
+  })
+
   it('without a callback closes the event in the loop', () => {
     const base = openBase()
     const event = base.newTimer(never).finalize()

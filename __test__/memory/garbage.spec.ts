@@ -50,6 +50,19 @@ describe('an event without references', () => {
     expect(await collectUntil(gone(refs))).toBe(true)
   })
 
+  it.each(['without an id', 'whose id was read'])(
+    'is collected after removeTimer() made it idle: %s',
+    async (kind) => {
+      const base = openBase()
+      const refs = forget(100, () => {
+        const event = base.newTimer(() => {}).add(60_000)
+        if (kind === 'whose id was read') void event.id
+        return event.removeTimer()
+      })
+      expect(await collectUntil(gone(refs))).toBe(true)
+    },
+  )
+
   it('still fires while it is pending or active', async () => {
     const base = openBase()
     const [left, right] = openPair()

@@ -50,6 +50,39 @@ fn a_child_does_not_affect_the_parent() {
     base.leave();
 }
 
+/// The parent has written to its notifier and has not been woken yet. The child has a notifier of its own, which is
+/// written once it is renewed.
+#[test]
+fn a_wake_up_that_is_pending_at_the_fork_wakes_parent_and_child_once() {
+    let _turn = one_at_a_time();
+    let base = Base::new().unwrap();
+    let user = base.create(EventSpec::user()).unwrap();
+    base.create_and_add(EventSpec::timer(), Some(HOURS)).unwrap();
+    base.descriptor().unwrap();
+    base.enter(WAIT).unwrap();
+    assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
+    base.activate(user, What::READ).unwrap();
+    assert!(is_readable(&base));
+    let wakes_once = || {
+        assert!(is_readable(&base));
+        assert_eq!(next_event(&base, Wait::Never).id, user);
+        assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
+        assert!(!is_readable(&base));
+        // And a later wake-up is not taken for the pending one.
+        base.activate(user, What::READ).unwrap();
+        assert!(is_readable(&base));
+        assert_eq!(next_event(&base, Wait::Never).id, user);
+        assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
+        assert!(!is_readable(&base));
+    };
+    in_child(|| {
+        base.reinit().unwrap();
+        wakes_once();
+    });
+    wakes_once();
+    base.leave();
+}
+
 #[test]
 fn the_descriptor_keeps_its_number_in_the_child() {
     let _turn = one_at_a_time();

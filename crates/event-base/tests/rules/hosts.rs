@@ -4,11 +4,11 @@ use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use event_base::{Base, EventSpec, LoopFlags, LoopResult, Step, Wait, What};
+use event_base::{Base, Config, EventSpec, LoopFlags, LoopResult, Step, Wait, What, supported_methods};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::support::{
-    Bed, PATIENCE, POLL, WAIT, drain, duplicate, fd, ms, next_event, pair, replace, run_watched,
+    Bed, PATIENCE, POLL, WAIT, drain, duplicate, fd, ms, next_event, only, pair, replace, run_watched,
 };
 
 /// A host, which requests the descriptor once, before it enters the loop.
@@ -233,6 +233,36 @@ fn a_blocking_step_returns_to_a_host_that_has_work() {
         assert_eq!(base.next(Wait::Allowed), Ok(Step::Host));
     }
     base.leave();
+}
+
+/// poll and select report the descriptor of a host as long as it is readable; the host cannot read it while the loop
+/// blocks its thread.
+#[test]
+fn a_host_that_has_work_is_reported_once_on_every_backend() {
+    for name in supported_methods() {
+        let base = Base::with_config(&only(Config::new(), name)).unwrap();
+        let ((host, mut work), (next_host, mut next_work)) = (pair(), pair());
+        base.watch_host(host.as_fd()).unwrap();
+        let timer = base.create(EventSpec::timer()).unwrap();
+        base.enter(WAIT).unwrap();
+        for _ in 0..2 {
+            work.write_all(b"x").unwrap();
+            base.add(timer, Some(ms(1))).unwrap();
+            assert_eq!(base.next(Wait::Allowed), Ok(Step::Host), "{name}");
+            assert_eq!(next_event(&base, Wait::Allowed).id, timer, "{name}: reported again");
+        }
+        // A new watch replaces the one before, and stays after `reinit`.
+        base.watch_host(next_host.as_fd()).unwrap();
+        base.reinit().unwrap();
+        next_work.write_all(b"x").unwrap();
+        base.add(timer, Some(ms(20_000))).unwrap();
+        assert_eq!(base.next(Wait::Allowed), Ok(Step::Host), "{name}");
+        base.unwatch_host().unwrap();
+        next_work.write_all(b"x").unwrap();
+        base.add(timer, Some(ms(1))).unwrap();
+        assert_eq!(next_event(&base, Wait::Allowed).id, timer, "{name}: no longer watched");
+        base.leave();
+    }
 }
 
 /// epoll refuses a set that watches it with ELOOP: `epoll_ctl(2)`.

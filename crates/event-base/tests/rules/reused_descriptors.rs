@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 
-use event_base::{Error, EventSpec, Features, LoopResult, What};
+use event_base::{Error, EventSpec, Features, LoopResult, Step, Wait, What};
 use nix::errno::Errno;
 
 use crate::support::{
@@ -198,6 +198,29 @@ fn an_event_added_after_the_delete_gets_no_readiness_of_the_old_file() {
     run_quietly_with(&base, &clock, |id, _| panic!("{id:?}"));
     new_peer.write_all(b"x").unwrap();
     assert_eq!(run(&base, WAIT), (LoopResult::Empty, vec![(new, What::READ)]));
+}
+
+/// An event that is deleted after the kernel has reported it is no registration that is stuck, however often that
+/// happens: only consecutive passes are counted.
+#[test]
+fn single_passes_with_readiness_of_a_deleted_event_do_not_replace_the_kernel_object() {
+    let base = crate::support::base();
+    let (reader, mut writer) = pair();
+    base.create_and_add(EventSpec::timer(), Some(ms(3_600_000))).unwrap();
+    writer.write_all(b"x").unwrap();
+    base.enter(WAIT).unwrap();
+    for _ in 0..5 {
+        let event = watch(&base, fd(&reader), What::READ);
+        let mut wait = base.start_wait().unwrap();
+        wait.wait().unwrap();
+        base.del(event).unwrap();
+        base.finish_wait(wait).unwrap();
+        for _ in 0..2 {
+            assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
+        }
+    }
+    assert_eq!(base.descriptor_epoch(), Ok(0));
+    base.leave();
 }
 
 #[test]

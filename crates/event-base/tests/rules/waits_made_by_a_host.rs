@@ -167,6 +167,59 @@ fn the_wait_can_be_ended_by_another_thread_and_outlives_its_base() {
     });
 }
 
+/// The wait is on the objects from before, and what it found is discarded.
+#[test]
+fn a_wait_that_is_returned_after_reinit_does_not_replace_the_registrations() {
+    each(|base| {
+        let ((reader, mut writer), (other, mut other_writer)) = (pair(), pair());
+        base.create_and_add(EventSpec::io(fd(&reader), What::READ).persist(), None).unwrap();
+        base.enter(WAIT).unwrap();
+        assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
+        let mut wait = base.start_wait().unwrap();
+        writer.write_all(b"x").unwrap();
+        wait.wait().unwrap();
+        base.reinit().unwrap();
+        assert_eq!(drain(&reader), 1);
+        base.create_and_add(EventSpec::io(fd(&other), What::READ).persist(), None).unwrap();
+        base.finish_wait(wait).unwrap();
+        assert_eq!(fired(&base), []);
+        for (writer, reader) in [(&mut writer, &reader), (&mut other_writer, &other)] {
+            wait_while(&base, || writer.write_all(b"x").unwrap());
+            assert_eq!(next_event(&base, Wait::Never).what, What::READ);
+            assert_eq!(drain(reader), 1);
+        }
+        base.leave();
+    });
+}
+
+/// Whether or not a loop was entered, and on which thread.
+#[test]
+fn reinit_is_allowed_while_the_wait_is_away_and_ends_it() {
+    for is_entered in [true, false] {
+        each(|base| {
+            base.create_and_add(EventSpec::timer(), Some(FOREVER)).unwrap();
+            if is_entered {
+                base.enter(WAIT).unwrap();
+                assert_eq!(base.next(Wait::Never), Ok(Step::Idle));
+            }
+            let mut results = vec![];
+            wait_while(&base, || {
+                results.push(base.reinit());
+                if base.has_lock() {
+                    let other = base.clone();
+                    results.push(std::thread::spawn(move || other.reinit()).join().unwrap());
+                }
+                if results.iter().any(Result::is_err) {
+                    // The wait would not end.
+                    base.wake().unwrap();
+                }
+            });
+            assert!(results.iter().all(Result::is_ok), "{:?}: {results:?}", base.method());
+            base.leave();
+        });
+    }
+}
+
 #[test]
 fn the_base_can_be_run_afterwards() {
     each(|base| {

@@ -182,6 +182,20 @@ fn after_a_break_the_other_calls_are_dispatched_by_the_next_loop() {
     assert_eq!(bed.run(POLL).1, [(signal, SIGNAL); 3]);
 }
 
+/// After the break the event is in front of its queue, before events that were behind it.
+#[test]
+fn deleting_the_event_behind_it_after_a_break_keeps_the_other_calls() {
+    let _alone = alone();
+    let bed = Bed::new();
+    let (signal, behind, last) = (watch(&bed.base, USR1), bed.user(), bed.user());
+    bed.base.activate_signal(signal, SIGNAL, 3).unwrap();
+    bed.base.activate(behind, What::READ).unwrap();
+    bed.base.activate(last, What::READ).unwrap();
+    bed.base.run(POLL, |base, _| base.loop_break().unwrap()).unwrap();
+    bed.base.del(behind).unwrap();
+    assert_eq!(bed.run(POLL).1, [(signal, SIGNAL), (signal, SIGNAL), (last, What::READ)]);
+}
+
 #[test]
 fn a_more_urgent_event_is_dispatched_between_two_calls() {
     let _alone = alone();

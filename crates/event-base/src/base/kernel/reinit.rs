@@ -29,7 +29,7 @@ impl Base {
     /// [`Error::System`] if the kernel has no descriptor left: the base stays unusable, and the call can be
     /// repeated. Otherwise the first error from registering an event, with all others registered; a descriptor
     /// that was closed is not an error. [`Error::Reentrant`] while another thread of this process waits in the
-    /// loop, [`Error::Forked`] if the lock of the base was held at the fork.
+    /// loop, unless that is a [`HostWait`](crate::HostWait), which ends; [`Error::Forked`] if the lock of the base was held at the fork.
     pub fn reinit(&self) -> Result<(), Error> {
         let mut inner = self.shared.state.lock()?;
         if inner.closed {
@@ -47,12 +47,11 @@ impl Base {
 impl Inner {
     fn reinit(&mut self) -> Result<(), Error> {
         if self.is_current() {
-            if self.kernel.is_asleep() && !self.run.is_owner() {
+            let is_wait_away = self.kernel.is_wait_away();
+            if self.kernel.is_asleep() && !self.run.is_owner() && !is_wait_away {
                 return Err(Error::Reentrant);
             }
-            if self.kernel.is_wait_away()
-                && let Some(notifier) = &self.kernel.notifier
-            {
+            if is_wait_away && let Some(notifier) = &self.kernel.notifier {
                 // The wait is on the old object, which a filter of a kqueue does not end once it was replaced.
                 notifier.notify();
             }
