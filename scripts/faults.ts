@@ -181,7 +181,7 @@ await main(async () => {
             console.log(`FAIL ${name}\n${message}\n`)
           } else if (applied) passed += 1
           else unreached += 1
-          if ((passed + failed + unreached) % 100 === 0)
+          if ((passed + failed + unreached) % 20 === 0)
             console.log(`${passed} passed, ${failed} failed so far; ${unreached} did not apply`)
         }
       }),

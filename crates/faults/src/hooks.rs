@@ -115,7 +115,6 @@ hooks! {
     send(fd: c_int, buffer: *const c_void, length: size_t, flags: c_int) -> ssize_t, resets fd, shortens length;
     sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int, shortens count;
     shutdown(fd: c_int, how: c_int) -> c_int;
-    signalfd(fd: c_int, mask: *const sigset_t, flags: c_int) -> c_int;
     socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int;
     socketpair(domain: c_int, kind: c_int, protocol: c_int, ends: *mut c_int) -> c_int;
     timerfd_create(clock: c_int, flags: c_int) -> c_int;

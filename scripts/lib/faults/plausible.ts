@@ -90,7 +90,6 @@ export const PLAUSIBLE: Readonly<Record<string, Plausible>> = {
   sendmsg: { pages: 'send(2)', fail: ['EINTR', 'ENOBUFS', 'ENOMEM'], reset: ['ECONNRESET'], short: true },
   // The peer has reset the connection.
   shutdown: { pages: 'shutdown(2)', afterwards: ['ENOTCONN'] },
-  signalfd: { pages: 'signalfd(2)', fail: ['EMFILE', 'ENFILE', 'ENOMEM'] },
   socket: {
     pages: 'socket(2)',
     fail: ['EACCES', 'EAFNOSUPPORT', 'EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'],
