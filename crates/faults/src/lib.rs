@@ -5,8 +5,9 @@
 //! affected. The driver of `npm run faults` reads the counts and selects a fault through a file that both map:
 //! [`control`].
 //!
-//! The crate is not published, and it is not a default member of the workspace.
-#![cfg(target_os = "linux")]
+//! The crate is not published, and it is not a default member of the workspace. Without the GNU C library, whose symbols it
+//! replaces, it is empty.
+#![cfg(all(target_os = "linux", target_env = "gnu"))]
 #![expect(unsafe_code, reason = "the C library's functions are replaced, in a process that is not Rust's")]
 
 mod control;
