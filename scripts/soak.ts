@@ -14,7 +14,7 @@ import type { TestResult } from './lib/results.js'
 import { demand, main, tool } from './lib/run.js'
 import { ConnectionLoad, DatagramLoad, type Load } from './soak/load.js'
 import { collect } from './soak/program.js'
-import { built, subjects, type Running, type Subject } from './soak/subjects.js'
+import { built, endAll, subjects, type Running, type Subject } from './soak/subjects.js'
 import {
   describe,
   faultsOf,
@@ -173,6 +173,8 @@ function number(name: string, text: string, least: number, most: number): number
   return value
 }
 
+process.on('exit', endAll)
+
 await main(async () => {
   const { values } = parseArgs({
     options: {
@@ -224,6 +226,7 @@ await main(async () => {
     part.problems.push(...(await part.running.stop()))
     part.load.close()
   })
+  endAll()
   base.close()
   const results = all.map(judge)
   const failed = results.filter(({ outcome }) => outcome === 'failed').length

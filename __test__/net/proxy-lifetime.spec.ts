@@ -7,7 +7,19 @@ import { Worker } from 'node:worker_threads'
 
 import { expect, onTestFinished, test } from 'vitest'
 
-import { dial, drain, openDescriptors, readToReset, serve, until } from './support.js'
+import { proxy } from '../../net.js'
+import { collectUntil } from '../support/garbage.js'
+import {
+  anyPort,
+  closedPort,
+  dial,
+  drain,
+  LOOPBACK,
+  openDescriptors,
+  readToReset,
+  serve,
+  until,
+} from './support.js'
 
 const program = fileURLToPath(new URL('../fixtures/proxy.mjs', import.meta.url))
 
@@ -89,4 +101,16 @@ test('the end of a worker closes the threads and descriptors of its proxy', asyn
     client.destroy()
   }
   await until(() => openDescriptors() <= before, 'the descriptors are closed')
+})
+
+async function endedProxy(): Promise<WeakRef<object>> {
+  const upstream = { host: LOOPBACK, port: closedPort() }
+  const made = await proxy({ listen: anyPort, upstream, threads: 1 })
+  await made.close()
+  return new WeakRef(made)
+}
+
+test('a proxy that has ended is collected', async () => {
+  const ended = [await endedProxy(), await endedProxy(), await endedProxy()]
+  expect(await collectUntil(() => ended.every((reference) => reference.deref() === undefined))).toBe(true)
 })

@@ -37,6 +37,23 @@ export function forwardByRelays(base: EventBase, where: ListenOptions, options: 
   })
 }
 
+/**
+ * The same for a worker that may be terminated at any time: each descriptor belongs to a relay before JavaScript returns to
+ * the loop. Nothing would close one that waits for a connect in a callback.
+ */
+export function forwardByConnectingRelays(base: EventBase, where: ListenOptions): Listener {
+  return listen(base, where, (fd) => {
+    let there: number
+    try {
+      there = socket.connect(upstream)
+    } catch {
+      socket.close(fd)
+      return
+    }
+    relay(base, fd, there, { connectTimeout: CONNECT_TIMEOUT })
+  })
+}
+
 /** Accepts connections and copies them between two buffer events each. `touch` may change a chunk. */
 export function forwardByStreams(
   base: EventBase,

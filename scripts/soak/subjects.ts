@@ -11,8 +11,8 @@ import { targetFolder } from '../lib/cargo.js'
 import { lastLines } from '../lib/run.js'
 import { atRandom, HOST, type Answer, type Entrance, type Fault, type Order } from './program.js'
 
-/** Milliseconds that a program may take to start, to answer and to end. */
-const PATIENCE = 60_000
+/** Milliseconds that a program may take to start, to answer and to end. Only one that hangs uses all of them. */
+const PATIENCE = 300_000
 /** The output of a process that is kept for messages, in characters. */
 const MOST_OUTPUT = 4000
 
@@ -49,10 +49,22 @@ export interface Subject {
   start(upstreams: readonly Target[]): Promise<Running>
 }
 
+/** The processes that have not ended. */
+const children = new Set<ChildProcess>()
+
+/** Ends all processes that still run, so that none keeps this process alive. */
+export function endAll(): void {
+  for (const child of children) child.kill('SIGKILL')
+}
+
 /** The end of a process as its `exit` event reports it. */
 function endOf(child: ChildProcess): Promise<string> {
+  children.add(child)
   return new Promise((resolve) => {
-    child.once('exit', (code, signal) => resolve(String(signal ?? code)))
+    child.once('exit', (code, signal) => {
+      children.delete(child)
+      resolve(String(signal ?? code))
+    })
   })
 }
 

@@ -4,7 +4,7 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 
 import { EventBase } from '../../index.js'
 import type { InternetAddress } from '../../net.js'
-import { forwardByRelays, forwardByStreams } from './forward.js'
+import { forwardByConnectingRelays, forwardByStreams } from './forward.js'
 import { atRandom, HOST, ready, upstream } from './program.js'
 
 /** What the workers proxy with. */
@@ -13,7 +13,8 @@ const kind = process.argv[3] === 'streams' ? 'streams' : 'relays'
 async function work(port: number): Promise<void> {
   const base = new EventBase()
   const where = { host: HOST, port, reusePort: true }
-  const { address } = kind === 'streams' ? forwardByStreams(base, where) : forwardByRelays(base, where, {})
+  const forward = kind === 'streams' ? forwardByStreams : forwardByConnectingRelays
+  const { address } = forward(base, where)
   parentPort?.postMessage((address as InternetAddress).port)
   await base.run()
 }

@@ -94,6 +94,8 @@ export class TcpProxy implements AsyncDisposable {
   readonly #onProblem: ProxyOptions['onProblem']
   readonly #context: AsyncResource = new AsyncResource('EventBaseProxy', { requireManualDestroy: true })
   readonly #alive: NodeJS.Timeout = setInterval(() => {}, LONG)
+  /** What the native layer notifies: this proxy, until it has ended. */
+  readonly #notified: { proxy: TcpProxy | undefined } = { proxy: this }
   #settle: (failure: Error | undefined) => void = () => {}
   #failure: Error | undefined
   #over = false
@@ -107,7 +109,7 @@ export class TcpProxy implements AsyncDisposable {
     this.closed.catch(() => {})
     this.#threads = checked.threads
     this.#onProblem = onProblem
-    const start = (): Owner => native.proxyStart(checked, () => this.#takeProblems())
+    const start = (): Owner => native.proxyStart(checked, TcpProxy.#listener(this.#notified))
     try {
       this.#owner = checked.listen === undefined ? start() : at(checked.listen, start)
     } catch (error) {
@@ -119,9 +121,7 @@ export class TcpProxy implements AsyncDisposable {
     if (listensForExit) return
     listensForExit = true
     // The threads must end before the process does. The end of a worker stops them too.
-    process.on('exit', () => {
-      for (const one of running) one.#end()
-    })
+    process.on('exit', TcpProxy.#endAll)
   }
 
   /** The address of its listener, with the port that the system chose for port 0. */
@@ -206,6 +206,16 @@ export class TcpProxy implements AsyncDisposable {
     return this
   }
 
+  /**
+   * The function that the native layer calls, and refers to as long as the owner exists. A proxy that it referred to would
+   * never be collected, so it refers to no more than `notified`.
+   */
+  static #listener(notified: { proxy: TcpProxy | undefined }): () => void {
+    return () => {
+      if (notified.proxy !== undefined) notified.proxy.#takeProblems()
+    }
+  }
+
   /** Called when there are problems, and when the last thread has ended. */
   #takeProblems(): void {
     if (this.#over) return
@@ -232,6 +242,7 @@ export class TcpProxy implements AsyncDisposable {
 
   #finish(): void {
     this.#over = true
+    this.#notified.proxy = undefined
     running.delete(this)
     clearInterval(this.#alive)
     this.#context.emitDestroy()
@@ -241,9 +252,9 @@ export class TcpProxy implements AsyncDisposable {
     this.#settle(this.#failure)
   }
 
-  /** Called when the process or worker ends. */
-  #end(): void {
-    native.proxyEnd(this.#owner)
+  /** Called when the process or worker ends. Not a function of a constructor, which would refer to a proxy. */
+  static #endAll(): void {
+    for (const one of running) native.proxyEnd(one.#owner)
   }
 }
 
