@@ -268,6 +268,40 @@ mod tests {
     use crate::socket::BindOptions;
 
     #[test]
+    fn the_totals_are_the_sums_over_the_threads() {
+        let upstream = Upstream::new("server", Address::internet("127.0.0.1", 1).unwrap());
+        let listen = Endpoint::Bind(Address::internet("127.0.0.1", 0).unwrap(), BindOptions::default());
+        let options = ProxyOptions { threads: 3, ..ProxyOptions::new(listen, vec![upstream]) };
+        let proxy = Proxy::start(options, || {}).unwrap();
+        assert_eq!(proxy.thread_count(), 3);
+        for (thread, share) in proxy.shared.threads.iter().zip([1, 10, 100]) {
+            let counters = &thread.counters;
+            counters.accepted.add(share);
+            counters.open.add(2 * share);
+            counters.refused.add(3 * share);
+            counters.failed.add(4 * share);
+            counters.bytes_a_to_b.add(5 * share);
+            counters.bytes_b_to_a.add(6 * share);
+            counters.timed_out.add(7 * share);
+            counters.accept_pauses.add(8 * share);
+        }
+        let stats = proxy.stats();
+        let traffic = |share| Traffic {
+            accepted: share,
+            open: 2 * share,
+            refused: 3 * share,
+            failed: 4 * share,
+            bytes_a_to_b: 5 * share,
+            bytes_b_to_a: 6 * share,
+            timed_out: 7 * share,
+            accept_pauses: 8 * share,
+        };
+        assert_eq!((stats.total, stats.threads), (traffic(111), [1, 10, 100].map(traffic).to_vec()));
+        let text = format!("{proxy:?} {:?}", proxy.shared.problems);
+        assert!(text.contains("Proxy { address: ") && text.contains("Problems { queue: "), "{text}");
+    }
+
+    #[test]
     fn a_panic_ends_the_proxy_and_nothing_else() {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let upstream = Upstream::new("server", Address::Internet(server.local_addr().unwrap()));

@@ -127,7 +127,7 @@ mod tests {
             all.push(buffers.keep(0, 1));
         }
         buffers.scratch()[..2].copy_from_slice(b"xy");
-        assert_eq!(buffers.scratch().len(), SMALL);
+        assert_eq!((buffers.scratch().len(), SMALL, CHUNK), (SMALL, 4096, 262_144));
         let small = buffers.keep(0, 2);
         assert_eq!((small.bytes(), small.bytes.len()), (&b"xy"[..], 2));
         buffers.put_back(small);
