@@ -594,9 +594,9 @@ export declare function netPause(handle: Handle, source: number): Outcome<undefi
 export declare function netPeer(handle: Handle): BindingAddress | null
 
 /**
- * Relays between two descriptors, which the base owns from here on, also if the call fails, except with `EBADF`. The
- * prefixes are bytes that the second or the first descriptor gets ahead of what the other one sends. A relay with no
- * option but its timeouts is started by `crossing/relay.rs`.
+ * Relays between two descriptors, which the base owns from here on, also if the call fails with a system error other
+ * than `EBADF`. The prefixes are bytes that the second or the first descriptor gets ahead of what the other one sends.
+ * A relay with no option but its timeouts is started by `crossing/relay.rs`.
  */
 export declare function netRelayWith(handle: Handle, a: number, b: number, options: BindingRelayOptions, group?: ExternalObject<RateGroup> | undefined | null, prefixAToB?: Uint8Array | undefined | null, prefixBToA?: Uint8Array | undefined | null): Outcome<number>
 

@@ -3,8 +3,8 @@ import { fileURLToPath } from 'node:url'
 
 import { describe, expect, test } from 'vitest'
 
-import { Feature, type EventBase } from '../../index.js'
-import { connect, listen, relay, socket, type RelayEnd } from '../../net.js'
+import { CountFlag, EV, Feature, type EventBase } from '../../index.js'
+import { connect, listen, RateGroup, relay, socket, type RelayEnd } from '../../net.js'
 import { atSomePace } from '../support/base.js'
 import {
   anyPort,
@@ -127,6 +127,28 @@ test('a descriptor that is not open is refused, and the caller keeps the other o
     expect(thrown(() => relay(base, a, b))).toMatchObject({ code: 'EBADF', fd: gone })
   }
   expect(socket.write(near, Buffer.from('x'))).toBe(1)
+  socket.close(near)
+  socket.close(far)
+})
+
+test('a relay beside an edge-triggered event is refused, and the caller keeps both descriptors', () => {
+  const base = baseOn()
+  if ((base.features & Feature.ET) === 0) return
+  const [near, a] = socket.pair()
+  const [b, far] = socket.pair()
+  const event = base.newEvent(b, EV.READ | EV.ET, () => {}).add()
+  const group = new RateGroup(base, { rate: 1000 })
+  for (const options of [{}, { group }, { idleTimeout: 1000 }]) {
+    expect(thrown(() => relay(base, a, b, options))).toMatchObject({ code: 'ERR_EVENT_BAD_FLAGS' })
+  }
+  expect(group.members).toBe(0)
+  expect(base.countEvents(CountFlag.ADDED)).toBe(1)
+  expect(socket.write(near, Buffer.from('x'))).toBe(1)
+  expect(socket.read(a, Buffer.alloc(1))).toBe(1)
+  expect(socket.write(b, Buffer.from('y'))).toBe(1)
+  event.close()
+  relay(base, a, b).close()
+  expect(thrown(() => socket.close(a))).toMatchObject({ code: 'EBADF' })
   socket.close(near)
   socket.close(far)
 })

@@ -67,5 +67,7 @@ pub use completion::Completion;
 pub use connect::{ATTEMPT_DELAY, ConnectRequest};
 pub use failure::Result;
 pub use net::Net;
-pub use relay::{EndReason, RateGroup, RateLimit, RelayEnd, RelayOptions, RelayStats, Transfer};
+pub use relay::{
+    EndReason, RateGroup, RateLimit, RelayEnd, RelayOptions, RelayRefused, RelayStats, Transfer,
+};
 pub use source::SourceKey;

@@ -13,7 +13,7 @@ use crate::completion::Completion;
 use crate::connect::{ConnectRequest, Connecting, Outcome};
 use crate::failure::Result;
 use crate::relay::{
-    EndReason, Lingering, Pools, Relay, RelayEnd, RelayOptions, RelayStats, Verdict, WindDown,
+    EndReason, Lingering, Pools, Relay, RelayEnd, RelayOptions, RelayRefused, RelayStats, Verdict, WindDown,
 };
 use crate::socket::ConnectOptions;
 use crate::source::{Role, SourceKey, Sources};
@@ -134,16 +134,32 @@ impl Net {
     /// [`socket::connect`](crate::socket::connect) returns it. The result is a [`Completion::RelayEnded`].
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for a rate or burst of 0, [`Error::Closed`] for a closed base or group, or a system error
-    /// for a descriptor that cannot be watched (`EPERM` for a regular file). Both descriptors are closed then.
+    /// [`Error::OutOfRange`] for a rate or burst of 0, [`Error::Closed`] for a closed base or group,
+    /// [`Error::BadFlags`] for a descriptor that edge-triggered events are registered for, or a system error for a
+    /// descriptor that cannot be watched (`EPERM` for a regular file). Both descriptors are closed then.
     pub fn relay(&mut self, a: OwnedFd, b: OwnedFd, options: RelayOptions) -> Result<SourceKey> {
-        self.start_relay(a, b, options, false)
+        self.relay_or_return(a, b, options).map_err(|refused| refused.error)
+    }
+
+    /// As [`relay`](Self::relay), but closes the descriptors only if it fails with a system error.
+    ///
+    /// # Errors
+    /// A [`RelayRefused`] with an error of [`relay`](Self::relay), and the descriptors that were not closed.
+    pub fn relay_or_return(
+        &mut self,
+        a: OwnedFd,
+        b: OwnedFd,
+        options: RelayOptions,
+    ) -> std::result::Result<SourceKey, RelayRefused> {
+        let mut descriptors = None;
+        self.start_relay(a, b, options, false, &mut descriptors)
+            .map_err(|error| RelayRefused { error, descriptors })
     }
 
     /// As [`relay`](Self::relay), for descriptors that this net accepted and connected itself. Their mode and state are
     /// known, which saves four system calls.
     pub(crate) fn relay_own(&mut self, a: OwnedFd, b: OwnedFd, options: RelayOptions) -> Result<SourceKey> {
-        self.start_relay(a, b, options, true)
+        self.start_relay(a, b, options, true, &mut None)
     }
 
     fn start_relay(
@@ -152,12 +168,13 @@ impl Net {
         b: OwnedFd,
         options: RelayOptions,
         known: bool,
+        returned: &mut Option<[OwnedFd; 2]>,
     ) -> Result<SourceKey> {
         let (base, pools) = (&self.base, &mut self.pools);
         let mut verdict = None;
         let key = self.sources.insert(|key| {
             let relay;
-            (relay, verdict) = Relay::new(base, key, pools, [a, b], options, known)?;
+            (relay, verdict) = Relay::new(base, key, pools, [a, b], options, known, returned)?;
             Ok(Source::Relay(Box::new(relay)))
         })?;
         if verdict.is_some() {

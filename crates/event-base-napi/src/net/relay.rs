@@ -64,9 +64,9 @@ fn limit(rate: f64, burst: f64) -> RateLimit {
     RateLimit { rate: rate as u64, burst: burst as u64 }
 }
 
-/// Relays between two descriptors, which the base owns from here on, also if the call fails, except with `EBADF`. The
-/// prefixes are bytes that the second or the first descriptor gets ahead of what the other one sends. A relay with no
-/// option but its timeouts is started by `crossing/relay.rs`.
+/// Relays between two descriptors, which the base owns from here on, also if the call fails with a system error other
+/// than `EBADF`. The prefixes are bytes that the second or the first descriptor gets ahead of what the other one sends.
+/// A relay with no option but its timeouts is started by `crossing/relay.rs`.
 // The bytes come last: converting the options reads properties, which can run JavaScript.
 #[napi(catch_unwind)]
 pub fn net_relay_with(
@@ -87,7 +87,13 @@ pub(crate) fn start(handle: &Handle, a: i32, b: i32, options: RelayOptions) -> R
         return Err(Error::OutOfRange("b"));
     }
     let (a, b) = take_both(a, b)?;
-    handle.net.borrow_mut().relay(a, b, options).map(bits)
+    handle.net.borrow_mut().relay_or_return(a, b, options).map(bits).map_err(|refused| {
+        // The caller keeps what was not closed.
+        for descriptor in refused.descriptors.into_iter().flatten() {
+            _ = descriptor.into_raw_fd();
+        }
+        refused.error
+    })
 }
 
 fn take_both(a: i32, b: i32) -> Result<(OwnedFd, OwnedFd), Error> {

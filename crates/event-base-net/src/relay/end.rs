@@ -290,9 +290,15 @@ impl End {
 
     /// Frees its events and closes the descriptor.
     pub(super) fn close(self, base: &Base) {
+        drop(self.into_descriptor(base));
+    }
+
+    /// Frees its events, and returns the descriptor.
+    pub(super) fn into_descriptor(self, base: &Base) -> OwnedFd {
         for watch in [&self.read, &self.write, &self.closed] {
             watch.free(base);
         }
+        self.fd
     }
 }
 

@@ -57,7 +57,7 @@ use limit::Bucket;
 pub use limit::RateLimit;
 pub(crate) use linger::{Lingering, WindDown};
 use pipes::Pipes;
-pub use report::{EndReason, RelayEnd, RelayOptions, RelayStats};
+pub use report::{EndReason, RelayEnd, RelayOptions, RelayRefused, RelayStats};
 use throttle::Throttle;
 pub use transfer::Transfer;
 use waits::{Alarm, Idle};
@@ -115,9 +115,24 @@ pub(crate) struct Relay {
     failure: Option<Error>,
 }
 
+/// Checks the options of a relay, and returns its members of the group and the time.
+fn prepare(base: &Base, options: &RelayOptions) -> Result<([Option<Member>; 2], Duration)> {
+    if let Some(limit) = &options.limit {
+        limit.check()?;
+    }
+    let members = match &options.group {
+        Some(group) => Member::both(group)?.map(Some),
+        None => [None, None],
+    };
+    Ok((members, base.monotonic()?))
+}
+
 impl Relay {
     /// Takes ownership of both descriptors. `known` means that they are non-blocking and connected. Returns a verdict
     /// too if the relay has to end immediately.
+    ///
+    /// # Errors
+    /// A system error has ended both connections. With any other error the descriptors are in `returned`.
     pub(crate) fn new(
         base: &Base,
         key: SourceKey,
@@ -125,15 +140,15 @@ impl Relay {
         [a, b]: [OwnedFd; 2],
         options: RelayOptions,
         known: bool,
+        returned: &mut Option<[OwnedFd; 2]>,
     ) -> Result<(Self, Verdict)> {
-        if let Some(limit) = &options.limit {
-            limit.check()?;
-        }
-        let [member_a, member_b] = match &options.group {
-            Some(group) => Member::both(group)?.map(Some),
-            None => [None, None],
+        let ([member_a, member_b], now) = match prepare(base, &options) {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                *returned = Some([a, b]);
+                return Err(error);
+            }
         };
-        let now = base.monotonic()?;
         let flow = |member, prefix| {
             let bucket = options.limit.map(|limit| Bucket::new(limit, now));
             Flow::new(Throttle::new(bucket, member), options.transfer, prefix)
@@ -157,8 +172,12 @@ impl Relay {
         pools.relays += 1;
         match relay.start(base, pools) {
             Ok(verdict) => Ok((relay, verdict)),
-            Err(error) => {
+            Err(error @ Error::System(_)) => {
                 relay.end(base, pools, EndReason::Error, Some(error));
+                Err(error)
+            }
+            Err(error) => {
+                *returned = Some(relay.release(base, pools).map(|end| end.into_descriptor(base)));
                 Err(error)
             }
         }

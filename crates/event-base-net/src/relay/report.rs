@@ -1,5 +1,6 @@
 //! Options, statistics and results of relays.
 
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use event_base::Error;
@@ -66,6 +67,15 @@ pub enum EndReason {
     Idle,
     /// [`Net::close`](crate::Net::close) was called.
     Closed,
+}
+
+/// A relay that was not started.
+#[derive(Debug)]
+pub struct RelayRefused {
+    /// The reason.
+    pub error: Error,
+    /// Both descriptors, open and without events of the relay. `None` after a system error, which closed them.
+    pub descriptors: Option<[OwnedFd; 2]>,
 }
 
 /// The result of a relay.
