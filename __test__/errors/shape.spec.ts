@@ -171,9 +171,20 @@ describe('an error', () => {
     expect(error.stack).toMatch(/^Error: connect ENOENT \/nowhere\/at\/all\n {4}at /)
     expect(error.stack).toBe(error.stack)
     expect(formatted).toBe(1)
-    error.stack = 'another'
-    expect(error.stack).toBe('another')
-    expect(Object.keys(error)).not.toContain('stack')
+    for (const one of [error, thrownBy(() => openBase().newTimer('' as never)) as EventError]) {
+      one.stack = 'another'
+      expect(one.stack).toBe('another')
+      expect(Object.keys(one)).not.toContain('stack')
+    }
+    expect(formatted).toBe(1)
+  })
+
+  it('does not change the number of frames that V8 captures', () => {
+    const { stackTraceLimit } = Error
+    thrownBy(() => openBase().newTimer('' as never))
+    thrownBy(() => socket.connect({ path: '/nowhere/at/all' }))
+    expect(Error.stackTraceLimit).toBe(stackTraceLimit)
+    expect(stackTraceLimit).toBeGreaterThan(0)
   })
 
   it('has no stack if Error.stackTraceLimit is no number', () => {

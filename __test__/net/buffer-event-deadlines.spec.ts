@@ -5,8 +5,8 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 
 import { EV, LoopFlag, LoopResult, type EventBase } from '../../index.js'
 import { BEV, BufferEvent, BufferEventGroup, socket, type BufferEventDuplex } from '../../net.js'
-import { atSomePace, openBase } from '../support/base.js'
-import { empty, fill, openPair, writeText } from '../support/descriptors.js'
+import { atSomePace, openBase, until } from '../support/base.js'
+import { close, empty, fill, openPair, writeText } from '../support/descriptors.js'
 import { refusal } from '../support/errors.js'
 import { connection, running } from './support.js'
 
@@ -214,6 +214,39 @@ describe('the timer of a limit', () => {
     stream.close()
   })
 
+  test('starts for a stream that joins a group without tokens, which is not polled meanwhile', () => {
+    const base = openBase()
+    const group = new BufferEventGroup(base, { rate: 1 })
+    group.spend(EV.READ, 1000)
+    const [near, far] = openPair()
+    writeText(far, 'x')
+    const stream = new BufferEvent(base, near, { closeOnFree: false, group }).enable(EV.READ)
+    passes(base)
+    expect(stream.input.length).toBe(0)
+    expect(base.events().filter(({ fd }) => fd === near)).toEqual([])
+    expect(deadlines(base)).toHaveLength(1)
+    group.close()
+    passes(base)
+    expect(stream.input.length).toBe(1)
+    stream.close()
+  })
+
+  test('a group counts the bytes of each direction of its members', () => {
+    const base = openBase()
+    const group = new BufferEventGroup(base, { rate: 1_000_000 })
+    const [near, far] = openPair()
+    writeText(far, 'four')
+    const stream = new BufferEvent(base, near, { closeOnFree: false, group }).enable(EV.READ)
+    stream.write('three')
+    passes(base)
+    stream.write('and more')
+    passes(base)
+    expect(group.stats).toEqual({ bytesRead: 4, bytesWritten: 13 })
+    expect(group.resetStats().stats).toEqual({ bytesRead: 0, bytesWritten: 0 })
+    stream.close()
+    group.close()
+  })
+
   test('a bucket that holds exactly what is worth moving is not waited for', () => {
     const base = openBase()
     const [near] = openPair()
@@ -285,6 +318,20 @@ describe('a Duplex', () => {
       ])
       streams.duplex.destroy()
       return order.join() === 'earlier,timeout,later'
+    })
+  })
+
+  test('counts its timeout from the call, whatever has moved before', async () => {
+    await atSomePace(async (pace) => {
+      const { duplex } = await openDuplex()
+      const time = 100 * pace
+      duplex.setTimeout(1_000_000).write('before')
+      await until(() => duplex.bufferEvent.output.length === 0)
+      const order: string[] = []
+      duplex.on('timeout', () => order.push('timeout')).setTimeout(time)
+      await sleep(time * 1.5).then(() => order.push('later'))
+      duplex.destroy()
+      return order.join() === 'timeout,later'
     })
   })
 
@@ -427,4 +474,33 @@ test('the priority of a stream is that of its callbacks and of its descriptor', 
   expect(order).toEqual(['stream', 'event'])
   stream.close()
   expect(refusal(() => (stream.priority = 1))).toBe('ERR_EVENT_CLOSED')
+})
+
+test('bytes that are added at the front of the output are sent', () => {
+  const base = openBase()
+  const [near, far] = openPair()
+  const stream = new BufferEvent(base, near, { closeOnFree: false })
+  stream.output.prepend('first')
+  passes(base)
+  expect(empty(far)).toBe(5)
+  stream.close()
+})
+
+test('an event after a failure has no error', () => {
+  const base = openBase()
+  const [near, far] = openPair()
+  const happened: unknown[] = []
+  const stream = new BufferEvent(base, near, {
+    closeOnFree: false,
+    onEvent: (what, _stream, error) => happened.push([what, error === undefined]),
+  })
+  close(far)
+  stream.write('x')
+  passes(base)
+  stream.triggerEvent(BEV.TIMEOUT | BEV.READING)
+  expect(happened).toEqual([
+    [BEV.ERROR | BEV.WRITING, false],
+    [BEV.TIMEOUT | BEV.READING, true],
+  ])
+  stream.close()
 })

@@ -1,7 +1,17 @@
 import { describe, expect, test } from 'vitest'
 
 import { connect, listen, socket } from '../../net.js'
-import { anyPort, baseOn, LOOPBACK, openDescriptors, portOf, running, silence, until } from './support.js'
+import {
+  anyPort,
+  baseOn,
+  LOOPBACK,
+  openDescriptors,
+  portOf,
+  running,
+  silence,
+  thrown,
+  until,
+} from './support.js'
 
 describe('a connect', () => {
   test('uses the local address that it is given', async () => {
@@ -31,6 +41,19 @@ describe('a connect', () => {
       code: 'EAFNOSUPPORT',
       syscall: 'bind',
     })
+  })
+
+  test('to a path refuses each option of an internet address', () => {
+    const target = { path: '/nonexistent' }
+    for (const [options, code] of [
+      [{ freeBind: true }, 'EOPNOTSUPP'],
+      [{ transparent: true }, 'EOPNOTSUPP'],
+      [{ localPort: 5 }, 'EAFNOSUPPORT'],
+      [{ localAddress: LOOPBACK }, 'EAFNOSUPPORT'],
+      [{ freeBind: false, transparent: false, localPort: 0 }, 'ENOENT'],
+    ] as const) {
+      expect(thrown(() => socket.connect(target, options))).toMatchObject({ code })
+    }
   })
 
   test('to an unreachable network fails with ENETUNREACH', async () => {
