@@ -1,8 +1,9 @@
 // Publishes the platform packages and adds them to package.json, before the root package is published.
 // The release workflow runs it after `napi artifacts`. `--dry-run` publishes nothing and does not change package.json.
-import { access, readFile, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { binaryProblem } from './lib/binaries.js'
 import { platformDependencies, platformPackage, platforms, readManifest } from './lib/platforms.js'
 import { main, root, run } from './lib/run.js'
 
@@ -21,7 +22,8 @@ await main(async () => {
   // All are checked before the first is published, because publishing cannot be undone.
   for (const platform of platforms(manifest)) {
     const folder = join(root, 'npm', platform)
-    await access(join(folder, `${manifest.napi.binaryName}.${platform}.node`))
+    const problem = binaryProblem(join(folder, `${manifest.napi.binaryName}.${platform}.node`), platform)
+    if (problem !== undefined) throw new Error(problem)
     const { name, version } = JSON.parse(
       await readFile(join(folder, 'package.json'), 'utf8'),
     ) as typeof manifest

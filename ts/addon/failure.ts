@@ -1,6 +1,7 @@
 /** Why the addon cannot be loaded, and what to do about it. */
 
 import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 
 /** The codes of the error that importing the package throws. */
 export type LoadErrorCode =
@@ -31,6 +32,7 @@ export function loadError(code: LoadErrorCode, message: string, cause?: unknown)
   return Object.assign(new Error(line, cause === undefined ? {} : { cause }), { code })
 }
 
+/** The remedy for a file that another system installed, or that was damaged. */
 export const REINSTALL = 'delete node_modules and install again on this system'
 
 /** The reasons in the words of the systems: a pattern of the message, the code, and the remedy. */
@@ -103,7 +105,10 @@ export function dlopenError(file: string, cause: unknown): Error {
   const [, library, version] = /([^\s:]+): version `GLIBC_([\d.]+)' not found/.exec(text) ?? []
   if (library !== undefined) {
     const needed = newestGlibc(file, /GLIBC_2\.(\d+)/g) ?? version
-    const found = newestGlibc(library, /GNU C Library[^\n]* version 2\.(\d+)/g) ?? 'an older one'
+    // The library may be another one of glibc, such as libm; libc is beside it and contains the version.
+    const found =
+      newestGlibc(join(dirname(library), 'libc.so.6'), /GNU C Library[^\n]* version 2\.(\d+)/g) ??
+      'an older one'
     return loadError(
       'ERR_EVENT_ADDON_SYSTEM',
       `The native addon ${file} needs glibc ${needed}, and this system has ${found}: ` +
