@@ -1,6 +1,6 @@
 /**
- * What the system reports about processes: from `/proc` on Linux, and otherwise from `ps` and by probing. No spec and no
- * other script reads `/proc`. JavaScript, so that fixtures can use it as well.
+ * What the system reports about processes: from `/proc` on Linux, and otherwise from `ps` and by probing. Specs read
+ * `/proc` only through this file. JavaScript, so that fixtures can use it as well.
  */
 
 import { spawnSync } from 'node:child_process'
