@@ -278,3 +278,17 @@ pub(crate) fn signalfd(
     // SAFETY: the kernel made this descriptor just now, and nothing else owns it.
     Ok(existing.is_none().then(|| unsafe { OwnedFd::from_raw_fd(number) }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_that_run_have_different_numbers() {
+        let here = current_thread();
+        let there = std::thread::spawn(current_thread).join().unwrap();
+        assert_ne!(here, there);
+        assert_eq!(here, current_thread());
+        assert!(here != 0 && there != 0);
+    }
+}
