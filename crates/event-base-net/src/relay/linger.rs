@@ -350,7 +350,7 @@ mod tests {
         let key = SourceKey::from_bits(1 << 24).unwrap();
         let ends = [near, there.into()];
         let (mut relay, verdict) =
-            Relay::new(base, key, pools, ends, RelayOptions::default(), false).unwrap();
+            Relay::new(base, key, pools, ends, RelayOptions::default(), false, &mut None).unwrap();
         assert!(verdict.is_none());
         assert_eq!([0, 1].map(|index| relay.needs_silence(index)), [None; 2], "nothing was sent yet");
         server.write_all(b"an answer").unwrap();
