@@ -125,9 +125,9 @@ describe('the verdict', () => {
 
   test('what a round finds is a problem, and a failure of the round afterwards if it stays', async () => {
     let rounds = 0
-    const round: Traffic['round'] = async (_subject, _ready, mayFail) => {
+    const round: Traffic['round'] = async (_subject, _ready, most) => {
       rounds += 1
-      if (mayFail) return ['wrong bytes']
+      if (most > 0) return ['wrong bytes']
       return rounds < 4 ? ['still down'] : []
     }
     const problems = await problemsOf(READY, { round })

@@ -27,9 +27,7 @@ function commandLine(...options: readonly string[]): Program['args'] {
     `--listen=${HOST}:0`,
     '--connect-timeout=2',
     '--drain-timeout=2',
-    // The refused upstream and the one that answers take turns.
-    `--upstream=${HOST}:${closed}`,
-    ...options.map((option) => option.replace('PORT', String(upstream))),
+    ...options.map((option) => option.replace('PORT', String(upstream)).replace('CLOSED', String(closed))),
   ]
 }
 
@@ -52,8 +50,18 @@ export const PROGRAMS: readonly Program[] = [
       String(upstream),
     ],
   },
-  { ...proxies, name: 'proxy', args: commandLine('--upstream', `${HOST}:PORT`) },
-  { ...proxies, name: 'threads', args: commandLine('--threads', '3', '--upstream', 'localhost:PORT') },
+  {
+    ...proxies,
+    name: 'proxy',
+    // The refused upstream and the one that answers take turns.
+    args: commandLine('--upstream', `${HOST}:CLOSED`, '--upstream', `${HOST}:PORT`),
+  },
+  {
+    ...proxies,
+    name: 'threads',
+    // Connections wait for the name.
+    args: commandLine('--threads', '3', '--upstream', 'localhost:PORT'),
+  },
 ]
 
 /**

@@ -90,7 +90,7 @@ export async function runTrial(
       if (!control.isInPlace) problems.push('the library has replaced no call')
       const before = subject.descriptors
       begin('run')
-      problems.push(...(await traffic.round(subject, ready, true)))
+      problems.push(...(await traffic.round(subject, ready, breaks(trial))))
       finish('run')
       const usual = trial && before + trial.usual.kept
       problems.push(...(await rest(subject, traffic, ready, usual)))
@@ -110,6 +110,11 @@ export async function runTrial(
     if (subject.end === undefined) await subject.waitForEnd(0)
     control.close()
   }
+}
+
+/** How many connections or activities of a round may fail: one call that fails is of one of them. */
+function breaks(trial: { readonly phase: Phase; readonly fault: Fault } | undefined): number {
+  return trial?.phase === 'run' && trial.fault.times === 1 ? 1 : Infinity
 }
 
 /** What is wrong with a program that has not become ready. It may fail in order, with one line and exit code 1. */
@@ -138,7 +143,7 @@ async function rest(
   const giveUp = performance.now() + PATIENCE
   let failures: string[]
   // A server that was counted as down is tried again after a while.
-  do failures = await traffic.round(subject, ready, false)
+  do failures = await traffic.round(subject, ready, 0)
   while (failures.length > 0 && subject.end === undefined && performance.now() < giveUp)
   if (failures.length > 0) return failures.map((one) => `afterwards: ${one}`)
   const problems: string[] = []
