@@ -74,6 +74,16 @@ describe('removing bytes', () => {
     expect(queue.drain(1)).toBe(0)
   })
 
+  test('the list of chunks is a copy, so that changing it does not change the queue', () => {
+    const queue = queueOf('ab', 'cd', 'ef')
+    const chunks = queue.chunks as Buffer[]
+    chunks.length = 1
+    chunks.push(Buffer.from('other'))
+    Object.defineProperty(chunks, 0, { get: () => queue.shift() })
+    expect(String(queue.peek(3))).toBe('abc')
+    expect(String(queue.read())).toBe('abcdef')
+  })
+
   test('many chunks are released as they are removed', () => {
     const queue = queueOf(...Array.from({ length: 1000 }, (_, index) => String(index % 10)))
     for (let index = 0; index < 990; index += 1) expect(String(queue.shift())).toBe(String(index % 10))

@@ -61,8 +61,15 @@ export function describeError(error: unknown): string {
 /** Collects the faults of an episode. */
 export class Judge {
   readonly faults: string[] = []
+  readonly #note: (line: string) => void
+
+  /** @param note receives each fault when it is found */
+  constructor(note: (line: string) => void = () => {}) {
+    this.#note = note
+  }
 
   fault(text: string): void {
+    this.#note(`FAULT: ${text}`)
     if (this.faults.length < 20) this.faults.push(text)
   }
 

@@ -49,7 +49,7 @@ const DEEPEST = 3
 const MOST = 24
 
 export class World {
-  readonly judge: Judge = new Judge()
+  readonly judge: Judge = new Judge((line) => this.note(line))
   readonly random: Random
   readonly settings: WorldSettings
   readonly bases: EventBase[] = []

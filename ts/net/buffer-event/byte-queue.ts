@@ -54,14 +54,12 @@ export class ByteQueue {
   }
 
   /**
-   * The chunks from front to back, which stay in the queue (`evbuffer_peek`).
+   * The chunks from front to back, which stay in the queue (`evbuffer_peek`). The array is a copy.
    *
    * @throws {EventError} `ERR_OUT_OF_RANGE` if the memory of a chunk was transferred
    */
   get chunks(): readonly Buffer[] {
-    if (this.#first > 0) this.#compact()
-    this.#checkIntact(this.#length)
-    return this.#chunks
+    return [...this.#intactChunks()]
   }
 
   /**
@@ -209,7 +207,7 @@ export class ByteQueue {
   indexOf(what: Writable, from = 0): number {
     const needle = toBuffer('what', what)
     if (needle.length === 0) throw outOfRange('what', 'one byte or more', 'none')
-    return find(this.chunks, needle, checkInteger('from', from, 0, MOST))
+    return find(this.#intactChunks(), needle, checkInteger('from', from, 0, MOST))
   }
 
   /**
@@ -223,12 +221,19 @@ export class ByteQueue {
   readLine(end: LineEnd = 'crlf'): Buffer | undefined {
     if (typeof end !== 'string') throw wrongType('end', 'of type string', end)
     if (!LINE_ENDS.includes(end)) throw outOfRange('end', `one of ${LINE_ENDS.join(', ')}`, end)
-    const found = findLineEnd(this.chunks, end)
+    const found = findLineEnd(this.#intactChunks(), end)
     if (found === undefined) return undefined
     const line = found.at === 0 ? Buffer.alloc(0) : this.#take(found.at)
     this.#discard(found.length)
     this.#removed(found.at + found.length)
     return line
+  }
+
+  /** The queue's own array, which user code must not receive. */
+  #intactChunks(): readonly Buffer[] {
+    if (this.#first > 0) this.#compact()
+    this.#checkIntact(this.#length)
+    return this.#chunks
   }
 
   #checkCount(most: number): number {
