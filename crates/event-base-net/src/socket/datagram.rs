@@ -1,10 +1,11 @@
 //! UDP sockets, and receiving or sending many datagrams in one call.
 
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use event_base::Error;
-use socket2::{Socket, Type};
+use socket2::{SockAddr, Socket, Type};
 
 use super::message;
 use super::transfer::retry;
@@ -64,8 +65,23 @@ pub fn bind_datagram(address: &Address, options: &DatagramOptions) -> Result<Own
 pub fn connect_datagram(address: &Address) -> Result<OwnedFd> {
     let socket = open(address)?;
     let fd = Some(socket.as_raw_fd());
-    socket.connect(&address.to_kernel("connect")?).map_err(|error| from_io(&error, "connect", fd))?;
-    Ok(socket.into())
+    let remote = address.to_kernel("connect")?;
+    loop {
+        match connect(&socket, &remote) {
+            Ok(()) => return Ok(socket.into()),
+            // The address of a datagram socket may be set again.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(from_io(&error, "connect", fd)),
+        }
+    }
+}
+
+fn connect(socket: &Socket, remote: &SockAddr) -> io::Result<()> {
+    #[cfg(test)]
+    if let Some(errno) = crate::faults::next(crate::faults::Call::Connect) {
+        return Err(errno.into());
+    }
+    socket.connect(remote)
 }
 
 fn open(address: &Address) -> Result<Socket> {
@@ -124,4 +140,25 @@ fn check(bytes: usize, size: usize, datagrams: usize) -> Result<()> {
         return Err(Error::OutOfRange("datagrams"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::errno::Errno;
+
+    use super::*;
+    use crate::faults::{self, Call};
+
+    #[test]
+    fn a_connect_that_a_signal_interrupts_is_repeated() {
+        let peer =
+            bind_datagram(&Address::internet("127.0.0.1", 0).unwrap(), &DatagramOptions::default()).unwrap();
+        let address = super::super::address(&peer).unwrap();
+        faults::inject(Call::Connect, Errno::EINTR);
+        let socket = connect_datagram(&address).unwrap();
+        assert_eq!((super::super::peer(&socket), faults::left()), (Ok(address.clone()), 0));
+        faults::inject(Call::Connect, Errno::ENETUNREACH);
+        let refused = connect_datagram(&address).unwrap_err();
+        assert_eq!(crate::failure::errno(&refused), Some(Errno::ENETUNREACH));
+    }
 }
