@@ -1,5 +1,6 @@
 /** Helpers of the specs of `event-base/net`. */
 
+import { once } from 'node:events'
 import { connect as connectNode, createServer, type AddressInfo, type Socket } from 'node:net'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -90,6 +91,19 @@ export async function dial(port: number): Promise<Socket> {
     client.once('error', reject)
   })
   return client
+}
+
+/**
+ * Connects, and resolves when the connection is reset, which may be before Node has noticed that the connect succeeded.
+ * Rejects if it ends in another way.
+ */
+export async function dialToReset(port: number): Promise<void> {
+  const client = connectNode({ host: LOOPBACK, port }).resume()
+  onTestFinished(() => void client.destroy())
+  const end: unknown = await once(client, 'close').catch((error: unknown) => error)
+  if ((end as { code?: unknown }).code !== 'ECONNRESET') {
+    throw new Error('the connection was not reset', { cause: end })
+  }
 }
 
 /** The bytes of a stream until its end. The stream stays open for writing. */
