@@ -4,7 +4,8 @@
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
 
 use nix::sys::pthread::{pthread_kill, pthread_self};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
@@ -17,37 +18,42 @@ use crate::{alone, swap};
 /// What the handler does: writes a byte to the socket, and returns after the time.
 static TASK: Mutex<Option<(UnixStream, u64)>> = Mutex::new(None);
 
+/// When the handler was called.
+static CALLED: AtomicU64 = AtomicU64::new(0);
+
 /// The thread that sets the task waits for the signal, and does not hold the lock.
 extern "C" fn on_interrupt(_: i32) {
     if let Ok(mut task) = TASK.try_lock()
         && let Some((socket, end)) = task.as_mut()
     {
+        CALLED.store(SystemClock.monotonic(), SeqCst);
         socket.write_all(b"x").unwrap();
         while SystemClock.monotonic() <= *end {}
     }
 }
 
-/// The result of an event whose deadline passes while the handler makes it ready; `None` if the signal was late.
+/// The result of an event whose deadline passes while the handler makes it ready; `None` if the handler was called late,
+/// which may be after the wait.
 fn result_of_interrupted_wait(base: &Base, timeout: Duration) -> Option<What> {
     let (reader, writer) = pair();
-    let start = Instant::now();
+    let start = SystemClock.monotonic();
     base.create_and_add(EventSpec::io(fd(&reader), What::READ), Some(timeout)).unwrap();
-    let end = SystemClock.monotonic() + 2 * timeout.as_nanos() as u64;
+    let length = timeout.as_nanos() as u64;
+    let end = SystemClock.monotonic() + 2 * length;
     *TASK.lock().unwrap() = Some((writer, end));
     let thread = pthread_self();
     let mut result = None;
-    let in_time = std::thread::scope(|scope| {
-        let sender = scope.spawn(move || {
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
             // Until the loop waits or is about to; the test passes in either case.
             std::thread::sleep(timeout / 4);
             pthread_kill(thread, Signal::SIGURG).unwrap();
-            start.elapsed() < timeout
         });
         run_watched(base, WAIT, |_, ready| result = Some(ready.what));
-        sender.join().unwrap()
     });
     *TASK.lock().unwrap() = None;
-    in_time.then_some(result.unwrap())
+    let is_in_time = CALLED.load(SeqCst) < start + length;
+    is_in_time.then_some(result.unwrap())
 }
 
 #[test]
