@@ -28,6 +28,22 @@ test.each([
   expect(await running.ended).toMatchObject({ code: 0, signal: null })
 })
 
+test('a stderr that another process made blocking does not block the process', async () => {
+  const [reader, writer] = socket.pipe()
+  onTestFinished(() => {
+    for (const fd of [reader, writer]) socket.close(fd)
+  })
+  for (const size of [65_536, 1]) while (socket.write(writer, Buffer.alloc(size)) > 0);
+  const where = ['--listen', '127.0.0.1:0', '--upstream', `127.0.0.1:${closedPort()}`, '--stats']
+  const running = new Running('ts/cli/main.ts', ['proxy', ...where], [], writer)
+  const [, port] = await running.waitForOutput(/listening at 127\.0\.0\.1:(\d+)/)
+  // The process has the same open file description.
+  socket.setNonblocking(writer, false)
+  for (let round = 0; round < 3; round++) await dialToReset(Number(port))
+  running.process.kill('SIGTERM')
+  expect(await running.ended).toMatchObject({ code: 0, signal: null })
+})
+
 /** The command `proxy` on a pseudo terminal, which only script(1) of util-linux makes here: Node cannot. */
 class OnTerminal {
   readonly ended: Promise<unknown>

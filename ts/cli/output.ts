@@ -5,11 +5,12 @@
  *
  * Node writes to a file synchronously, which does not block. It queues the bytes that a pipe or a socket does not
  * accept, without a bound, and ends only when the queue is empty. It writes to a terminal synchronously, which blocks.
- * So this file limits the queue of a pipe, and opens a terminal a second time in non-blocking mode, which affects only
- * this process.
+ * A pipe blocks too once another process that has the same open file description makes it blocking: libuv does so for
+ * the standard streams that a child process inherits. So this file limits the queue of a socket, and opens a terminal
+ * or a pipe a second time in non-blocking mode, which affects only this process.
  */
 
-import { closeSync, constants, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
 
 /** The time in milliseconds that a slow reader has to read the last messages. */
@@ -18,7 +19,7 @@ const PATIENCE = 500
 /** The maximum number of bytes that wait for a reader. */
 const LIMIT = 64 * 1024
 
-/** Milliseconds between two attempts to write to a terminal that accepts no byte. */
+/** Milliseconds between two attempts to write to a terminal or a pipe that accepts no byte. */
 const RETRY = 20
 
 /** The part of a terminal that is used here. */
@@ -36,8 +37,8 @@ interface Sink {
   write(text: string): void
 }
 
-/** A terminal that is written through a non-blocking descriptor. */
-class TerminalSink implements Sink {
+/** A terminal or a pipe that is written through a non-blocking descriptor. */
+class ReopenedSink implements Sink {
   readonly #fd: number
   #rest: Buffer = Buffer.alloc(0)
   #timer: NodeJS.Timeout | undefined
@@ -68,7 +69,7 @@ class TerminalSink implements Sink {
       if ((error as NodeJS.ErrnoException).code === 'EAGAIN') {
         this.#timer = setTimeout(() => this.#flush(), RETRY).unref()
       } else {
-        // The terminal no longer exists.
+        // The terminal no longer exists, or the pipe has no reader.
         this.#rest = Buffer.alloc(0)
       }
     }
@@ -76,15 +77,16 @@ class TerminalSink implements Sink {
 }
 
 /**
- * Opens the terminal of a descriptor again. Linux makes a new open file description, and only that one is non-blocking
- * (proc_pid_fd(5)). On other systems `/dev/fd` duplicates the descriptor, so the blocking descriptor is used.
+ * Opens the terminal or the pipe of a descriptor again. Linux makes a new open file description, and only that one is
+ * non-blocking (proc_pid_fd(5)). On other systems `/dev/fd` duplicates the descriptor, so the stream of Node is used.
  */
 function reopen(fd: number): number | undefined {
-  if (process.platform !== 'linux' || !isatty(fd)) return undefined
+  if (process.platform !== 'linux') return undefined
   try {
+    if (!isatty(fd) && !fstatSync(fd).isFIFO()) return undefined
     return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
   } catch {
-    // The terminal belongs to another user, for example after su(1).
+    // The terminal belongs to another user, for example after su(1), or the pipe has no reader.
     return undefined
   }
 }
@@ -109,7 +111,7 @@ class StreamSink implements Sink {
 /** Writes whole messages, and drops messages that exceed the limit. */
 export class Output implements Terminal {
   readonly #stream: NodeJS.WriteStream & { fd: number }
-  readonly #terminal: TerminalSink | undefined
+  readonly #reopened: ReopenedSink | undefined
   readonly #sink: Sink
   #dropped = 0
   /** Returns the message that reports a number of dropped messages. */
@@ -118,8 +120,8 @@ export class Output implements Terminal {
   constructor(stream: NodeJS.WriteStream & { fd: number }) {
     this.#stream = stream
     const fd = reopen(stream.fd)
-    if (fd !== undefined) this.#terminal = new TerminalSink(fd)
-    this.#sink = this.#terminal ?? new StreamSink(stream)
+    if (fd !== undefined) this.#reopened = new ReopenedSink(fd)
+    this.#sink = this.#reopened ?? new StreamSink(stream)
   }
 
   get isTerminal(): boolean {
@@ -152,7 +154,7 @@ export class Output implements Terminal {
   /** Waits up to half a second for a slow reader to take the pending messages, and drops the rest. */
   async close(): Promise<void> {
     await settled(() => this.#sink.pending)
-    this.#terminal?.close()
+    this.#reopened?.close()
   }
 }
 
