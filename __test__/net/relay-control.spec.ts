@@ -48,6 +48,28 @@ describe.each(everyMethod)('on %s', (method) => {
     expect(pipe.paused).toBe(false)
   })
 
+  test('relays that are always ready leave time for the host', async () => {
+    const base = baseOn(method)
+    // Each relay passes on to the other one what it receives, for ever.
+    const [[one, two], [three, four]] = [socket.pair(), socket.pair()]
+    socket.write(one, Buffer.alloc(100))
+    const pipe = relay(base, two, three)
+    relay(base, four, one)
+    // Ends a run in which the host never continues.
+    let isStarved = false
+    base
+      .newTimer(() => {
+        isStarved = true
+        base.loopBreak()
+      })
+      .add(10_000)
+    const run = base.run()
+    await until(() => pipe.stats.bytesAToB > 100_000)
+    expect(isStarved).toBe(false)
+    base.loopBreak()
+    await run
+  })
+
   test('the prefix of each direction is sent before the bytes that the relay reads', async () => {
     const base = await running(method)
     const aToB = pattern(300_000, 1)

@@ -71,28 +71,39 @@ impl State {
     /// Those of [`Base::next`](event_base::Base::next).
     pub(crate) fn next(&self, wait: Wait) -> Result<Code, Error> {
         loop {
-            if self.has_completion() {
-                return Ok(Code::Step(StepCode::Net));
+            if let Some(code) = self.step(wait)? {
+                return Ok(code);
             }
-            let step = match self.base.next(wait)? {
-                Step::Event(ready) if ready.data == 0 => return Ok(Code::of(&ready)),
-                Step::Event(ready) => {
-                    self.net_ready(&ready);
-                    continue;
-                }
-                Step::Watcher(call) => {
-                    self.watcher.set(Some(call));
-                    match call {
-                        WatcherCall::Prepare { .. } => StepCode::Prepare,
-                        WatcherCall::Check { .. } => StepCode::Check,
-                    }
-                }
-                Step::Done(LoopResult::Stopped) => StepCode::Stopped,
-                Step::Done(LoopResult::Empty) => StepCode::Empty,
-                Step::Host => StepCode::Host,
-                Step::Idle => StepCode::Idle,
-            };
-            return Ok(Code::Step(step));
         }
+    }
+
+    /// Runs one step of the loop. Returns `None` if it dispatched an event of a listener, a connect or a relay, which
+    /// concerns JavaScript only once there is a completion. Such events may follow each other without an end.
+    ///
+    /// # Errors
+    /// Those of [`Base::next`](event_base::Base::next).
+    pub(crate) fn step(&self, wait: Wait) -> Result<Option<Code>, Error> {
+        if self.has_completion() {
+            return Ok(Some(Code::Step(StepCode::Net)));
+        }
+        let step = match self.base.next(wait)? {
+            Step::Event(ready) if ready.data == 0 => return Ok(Some(Code::of(&ready))),
+            Step::Event(ready) => {
+                self.net_ready(&ready);
+                return Ok(None);
+            }
+            Step::Watcher(call) => {
+                self.watcher.set(Some(call));
+                match call {
+                    WatcherCall::Prepare { .. } => StepCode::Prepare,
+                    WatcherCall::Check { .. } => StepCode::Check,
+                }
+            }
+            Step::Done(LoopResult::Stopped) => StepCode::Stopped,
+            Step::Done(LoopResult::Empty) => StepCode::Empty,
+            Step::Host => StepCode::Host,
+            Step::Idle => StepCode::Idle,
+        };
+        Ok(Some(Code::Step(step)))
     }
 }

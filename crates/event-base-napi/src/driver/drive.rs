@@ -8,7 +8,7 @@ use crate::caller::Caller;
 use crate::state::State;
 use crate::step::{Code, StepCode};
 
-/// Callbacks in one iteration of the host's loop; the host continues after them.
+/// Steps of the base in one iteration of the host's loop; the host continues after them.
 pub(super) const BUDGET: u32 = 512;
 
 /// A call that a driver needs has failed, with a positive `errno`.
@@ -16,16 +16,19 @@ pub(super) fn failed(errno: i32, syscall: &'static str) -> Error {
     Error::System(SystemError { errno, syscall, fd: None })
 }
 
-/// Runs what is due, at most `budget` callbacks. Returns
+/// Runs what is due, at most `callbacks` callbacks and [`BUDGET`] steps. Events of listeners, connects and relays are
+/// steps without a callback, and a relay between fast peers is always ready. Returns
 ///
 /// - [`StepCode::Idle`] when nothing more is due,
-/// - [`StepCode::Host`] when the budget is spent,
+/// - [`StepCode::Host`] when either number is reached,
 /// - [`StepCode::Stopped`], [`StepCode::Empty`] or [`StepCode::Failed`] when the run has ended.
-pub(super) fn drive(state: &Rc<State>, caller: &Rc<Caller>, budget: u32) -> StepCode {
+pub(super) fn drive(state: &Rc<State>, caller: &Rc<Caller>, callbacks: u32) -> StepCode {
     let run = state.runs.get();
-    for _ in 0..budget {
-        let code = match state.next(Wait::Never) {
-            Ok(code) => code,
+    let mut called = 0;
+    for _ in 0..BUDGET {
+        let code = match state.step(Wait::Never) {
+            Ok(Some(code)) => code,
+            Ok(None) => continue,
             Err(error) => {
                 fail(state, caller, error);
                 return StepCode::Failed;
@@ -48,6 +51,10 @@ pub(super) fn drive(state: &Rc<State>, caller: &Rc<Caller>, budget: u32) -> Step
         // The callback may have ended this run and started another one, which has a driver of its own.
         if state.driver.borrow().is_none() || state.runs.get() != run {
             return StepCode::Stopped;
+        }
+        called += 1;
+        if called == callbacks {
+            break;
         }
     }
     // The time that the host takes until the next step does not count as the callback's.
