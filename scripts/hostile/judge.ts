@@ -46,9 +46,13 @@ export const STREAM_ERRORS: readonly string[] = [
   'ERR_STREAM_NULL_VALUES',
   'ERR_STREAM_PREMATURE_CLOSE',
   'ERR_STREAM_PUSH_AFTER_EOF',
+  'ERR_STREAM_UNSHIFT_AFTER_END_EVENT',
   'ERR_STREAM_WRITE_AFTER_END',
   'ERR_UNKNOWN_ENCODING',
 ]
+
+/** Node fails to describe an argument whose constructor has a name that is no string, and throws a TypeError. */
+const UNDESCRIBED = /^[^\n]*\n\s*at determineSpecificType \(node:internal\/errors:/
 
 /** A short description of an error for the log; it runs no hostile code. */
 export function describeError(error: unknown): string {
@@ -85,6 +89,7 @@ export class Judge {
     if (error instanceof HostileError) return undefined
     if (!(error instanceof Error)) return 'threw something that is no Error'
     const { code, errno, syscall } = error as { code?: unknown; errno?: unknown; syscall?: unknown }
+    if (also === STREAM_ERRORS && UNDESCRIBED.test(error.stack ?? '')) return undefined
     if (typeof code !== 'string') return 'threw an error without a code'
     if (also.includes(code)) return undefined
     if (NEVER.has(code)) return 'threw an error that means a fault of the package'

@@ -97,7 +97,7 @@ function tcpPair(world: World): [number, number] | undefined {
 }
 
 /** One end of a checked flow. After a failure it transfers nothing more: the system reports a reset once. */
-class End {
+export class End {
   readonly fd: number
   #hasFailed = false
 

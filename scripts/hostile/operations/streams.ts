@@ -123,8 +123,8 @@ function addFlows(world: World, one: BufferEvent, other: BufferEvent): void {
       },
       read() {
         const bytes = world.random.chance(0.5)
-          ? to.input.shift()
-          : to.input.read(world.random.pick([1, 100, 70_000]))
+          ? world.call('queue.shift', [], () => to.input.shift())
+          : world.call('queue.read', [], () => to.input.read(world.random.pick([1, 100, 70_000])))
         // The bytes belong to the reader, who may do anything with them.
         if (bytes !== undefined) world.keep(world.taken, bytes)
         return bytes === undefined ? undefined : Buffer.from(bytes)

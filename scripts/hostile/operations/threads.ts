@@ -1,14 +1,16 @@
 // Other threads: handles to shared bases, workers that end at any time, and proxies.
 import { once } from 'node:events'
-import { connect as connectNode, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { Worker } from 'node:worker_threads'
 
 import { EV, EventBase, type SharedBase } from '../../../index.js'
-import { proxy, type InternetAddress, type TcpProxy } from '../../../net.js'
-import { Tape } from '../tape.js'
+import { proxy, socket, type InternetAddress, type TcpProxy } from '../../../net.js'
+import { FlowModel } from '../flow-model.js'
 import { complete, nonsense, options, orNonsense } from '../values.js'
 import type { Operation, World } from '../world.js'
 import { closeAfterEnd, workerOptions } from '../worker-state.js'
+import { End } from './relays.js'
+import { closeOwned } from './sockets.js'
 
 function remoteOperations(): Operation[] {
   return [
@@ -123,37 +125,48 @@ async function startEcho(sockets: Set<Socket>): Promise<Server> {
   return server
 }
 
-/** A connection through a proxy, whose bytes come back unaltered. */
-function makeClient(world: World, port: number, sockets: Set<Socket>): void {
+/**
+ * A connection through a proxy to {@link startEcho}, whose bytes come back unaltered. It uses a descriptor of its own,
+ * because a socket of Node emits 'end' in place of an error if bytes and a reset arrive before one poll.
+ */
+interface Client {
+  readonly end: End
+  readonly flow: FlowModel
+  /** The number of writes that follow. */
+  writes: number
+  readonly endsItsSide: boolean
+}
+
+function makeClient(world: World, port: number): Client | undefined {
   const { random } = world
-  const tape = new Tape(random)
-  const client = connectNode({ host: '127.0.0.1', port, allowHalfOpen: true })
-  sockets.add(client)
-  let isBroken = false
-  client.on('error', () => {})
-  client.on('data', (bytes) => {
-    const problem = isBroken ? undefined : tape.arrived(bytes)
-    if (problem === undefined) return
-    isBroken = true
-    world.judge.fault(`through a proxy: ${problem}`)
+  const target = { host: '127.0.0.1', port }
+  const fd = world.handingOver(() => {
+    const made = world.call('socket.connect', [target], () => socket.connect(target))
+    if (made !== undefined) world.own(made)
+    return made
   })
-  client.on('end', () => {
-    if (tape.ended && tape.read !== tape.written) {
-      world.judge.fault(`through a proxy: ${tape.read} bytes and an end arrived of ${tape.written}`)
-    }
-    client.end()
-  })
-  for (let count = random.below(4); count >= 0; count -= 1) {
-    const bytes = tape.next(random.pick([1, 1000, 200_000]))
-    tape.written += bytes.length
-    client.write(bytes)
+  if (fd === undefined) return undefined
+  world.reserve(fd)
+  const end = new End(fd)
+  const flow = new FlowModel(
+    world,
+    `descriptor ${fd}, through a proxy`,
+    { write: (bytes) => end.write(bytes), read: () => end.read() },
+    true,
+  )
+  return { end, flow, writes: random.between(1, 4), endsItsSide: random.chance(0.6) }
+}
+
+/** Writes, ends and reads what is possible. */
+function pump({ random }: World, client: Client): void {
+  const { end, flow } = client
+  if (client.writes > 0) {
+    client.writes -= 1
+    flow.write()
+  } else if (client.endsItsSide && !flow.tape.ended) {
+    flow.tape.ended = end.shutdown()
   }
-  if (random.chance(0.6)) {
-    tape.ended = true
-    client.end()
-  } else if (random.chance(0.5)) {
-    setTimeout(() => client.resetAndDestroy(), random.below(5)).unref()
-  }
+  if (random.chance(0.8)) flow.read()
 }
 
 async function useProxy(world: World): Promise<void> {
@@ -191,7 +204,7 @@ async function useProxy(world: World): Promise<void> {
     if (made === undefined) return
     world.note('a proxy runs')
     world.proxies.push(made)
-    await load(world, made, sockets)
+    await load(world, made)
   } finally {
     for (const each of sockets) each.destroy()
     server.close()
@@ -199,11 +212,34 @@ async function useProxy(world: World): Promise<void> {
   }
 }
 
-async function load(world: World, made: TcpProxy, sockets: Set<Socket>): Promise<void> {
+async function load(world: World, made: TcpProxy): Promise<void> {
+  const clients = new Set<Client>()
+  const pumping = setInterval(() => {
+    for (const client of clients) {
+      pump(world, client)
+      if (!world.random.chance(0.02)) continue
+      clients.delete(client)
+      closeOwned(world, client.end.fd)
+    }
+  }, 1)
+  try {
+    await control(world, made, clients)
+  } finally {
+    clearInterval(pumping)
+    for (const { end, flow } of clients) {
+      flow.drain()
+      closeOwned(world, end.fd)
+    }
+  }
+}
+
+/** Connects clients, controls the proxy meanwhile, and closes it. */
+async function control(world: World, made: TcpProxy, clients: Set<Client>): Promise<void> {
   const { random } = world
   const { port } = made.address as InternetAddress
   for (let count = random.below(5); count >= 0; count -= 1) {
-    makeClient(world, port, sockets)
+    const client = makeClient(world, port)
+    if (client !== undefined) clients.add(client)
     if (random.chance(0.3)) {
       const list = orNonsense(
         world,
