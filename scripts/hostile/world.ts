@@ -261,15 +261,20 @@ export class World {
 
   /** Whether a loop of the base may be running, according to the calls that were made. */
   isRunning(base: EventBase): boolean {
-    return (this.#running.get(base) ?? 0) > 0
+    return this.loopsOf(base) > 0
+  }
+
+  /** The number of calls that may be running a loop of the base. */
+  loopsOf(base: EventBase): number {
+    return this.#running.get(base) ?? 0
   }
 
   enterLoop(base: EventBase): void {
-    this.#running.set(base, (this.#running.get(base) ?? 0) + 1)
+    this.#running.set(base, this.loopsOf(base) + 1)
   }
 
   leaveLoop(base: EventBase): void {
-    this.#running.set(base, (this.#running.get(base) ?? 0) - 1)
+    this.#running.set(base, this.loopsOf(base) - 1)
   }
 
   // ---- descriptors

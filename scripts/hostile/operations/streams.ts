@@ -73,7 +73,10 @@ function makeStream(world: World, base: EventBase): void {
   })
 }
 
-/** Makes a stream on a descriptor that this program continues to own. */
+/**
+ * Makes a stream on a descriptor that this program continues to own, and closes at the end of the episode: the stream
+ * would write to whatever has the number next.
+ */
 function makeBorrower(world: World, base: EventBase): void {
   const fd = world.fd() ?? -1
   // The option must not be left out: the stream would own the descriptor.
@@ -83,7 +86,9 @@ function makeBorrower(world: World, base: EventBase): void {
     onEvent: world.callback('onEvent', base),
   }
   const stream = world.call('new BufferEvent', [base, fd, given], () => new BufferEvent(base, fd, given))
-  if (stream !== undefined) add(world, stream, false)
+  if (stream === undefined) return
+  world.reserve(fd)
+  add(world, stream, false)
 }
 
 function makePair(world: World, base: EventBase): void {
@@ -190,7 +195,10 @@ function replaceDescriptor(world: World, { stream, owns }: StreamModel): void {
     const method = random.pick(['setFd', 'replaceFd'])
     if (owns) world.disown(fd)
     const result = world.invoke('stream', stream, method, [fd])
-    if (!owns) return
+    if (!owns) {
+      if (result !== undefined) world.reserve(fd)
+      return
+    }
     if (result === undefined) {
       if (fd >= 0) world.own(fd)
     } else if (method === 'setFd' && before >= 0 && before !== fd) {
