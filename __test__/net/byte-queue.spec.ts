@@ -166,6 +166,15 @@ describe('finding bytes', () => {
   })
 })
 
+test('memory that was transferred before it is added has no bytes', () => {
+  const bytes = new Uint8Array(4)
+  structuredClone(bytes, { transfer: [bytes.buffer] })
+  const queue = new ByteQueue()
+  queue.append(bytes)
+  queue.prepend(bytes)
+  expect(queue.length).toBe(0)
+})
+
 describe('bytes whose memory was transferred while they were in the queue', () => {
   const calls: [string, (queue: ByteQueue) => unknown][] = [
     ['shift', (queue) => queue.shift()],

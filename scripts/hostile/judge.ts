@@ -51,8 +51,9 @@ export const STREAM_ERRORS: readonly string[] = [
   'ERR_UNKNOWN_ENCODING',
 ]
 
-/** Node fails to describe an argument whose constructor has a name that is no string, and throws a TypeError. */
-const UNDESCRIBED = /^[^\n]*\n\s*at determineSpecificType \(node:internal\/errors:/
+/** Node throws a TypeError if the name of an argument's constructor, or of a function, is no string. */
+const UNDESCRIBED =
+  /^[^\n]*(\n\s*at [^\n]*\(node:internal\/util\/inspect:[^\n]*)*\n\s*at [^\n]*\(node:internal\/errors:/
 
 /** A short description of an error for the log; it runs no hostile code. */
 export function describeError(error: unknown): string {

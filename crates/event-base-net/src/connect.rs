@@ -221,7 +221,17 @@ impl Connecting {
     fn finish_attempt(&mut self, base: &Base, position: usize) -> Result<Option<Outcome>> {
         let Attempt { index, fd, event } = self.attempts.remove(position);
         let mut outcome = socket::connect_outcome(&fd);
-        if outcome.as_ref().is_err_and(|error| errno(error) == Some(Errno::EINPROGRESS)) {
+        let has_no_outcome = outcome.as_ref().is_err_and(|error| errno(error) == Some(Errno::EINPROGRESS));
+        if has_no_outcome && socket::is_writable(&fd) {
+            // The socket is connected by now, or another owner of the descriptor has shut it down, or has received the
+            // error, which the kernel reports once.
+            outcome = match socket::connect_outcome(&fd) {
+                Err(error) if errno(&error) == Some(Errno::EINPROGRESS) => {
+                    Err(system(Errno::ENOTCONN, "connect", Some(fd.as_raw_fd())))
+                }
+                outcome => outcome,
+            };
+        } else if has_no_outcome {
             // The attempt is still in progress: the kernel refused the registration when the engine polled, and the
             // engine reported that as readiness. The event has to be added again.
             match base.add(event, None) {
@@ -377,6 +387,32 @@ mod tests {
         assert!(matches!(connecting.finish_attempt(&base, 0), Ok(None)));
         let attempt = &connecting.attempts[0];
         assert_eq!(base.pending(attempt.event, What::WRITE), Ok(What::WRITE));
+        connecting.close(&base);
+        drop(queue);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_connect_whose_error_was_received_elsewhere_fails_at_its_deadline() {
+        let base = Base::new().unwrap();
+        // The listener's queue is full, so connects get no answer.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::new(0).unwrap()).unwrap();
+        let limit = Duration::from_millis(250);
+        let queue: Vec<_> = std::iter::from_fn(|| std::net::TcpStream::connect_timeout(&address, limit).ok())
+            .take(9)
+            .collect();
+        let addresses = [Address::Internet(address)];
+        let key = SourceKey::from_bits(1 << 24).unwrap();
+        let mut connecting = Connecting::new(&base, key, &ConnectRequest::new(&addresses)).unwrap();
+        let other = connecting.attempts[0].fd.try_clone().unwrap();
+        // Linux ends a connect in progress with ECONNRESET, which it reports once.
+        let _ = socket2::SockRef::from(&other).shutdown(std::net::Shutdown::Both);
+        let _ = socket::error(&other, "connect");
+        assert!(socket::is_writable(&other));
+        let Ok(Outcome::Failed(error)) = connecting.on_deadline(&base) else { panic!("it has failed") };
+        assert_eq!(errno(&error), Some(Errno::ENOTCONN));
         connecting.close(&base);
         drop(queue);
     }

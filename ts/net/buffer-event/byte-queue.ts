@@ -20,6 +20,8 @@ export function toBuffer(name: string, data: Writable): Buffer {
     throw wrongType(name, 'of type string or an instance of Buffer or Uint8Array', data)
   }
   const { buffer, byteOffset, byteLength } = checkBytes(name, data)
+  // Memory that was transferred has no bytes and cannot be viewed.
+  if (byteLength === 0) return EMPTY
   // A view of a resizable buffer may change its length later.
   const isResizable = (buffer as { resizable?: boolean }).resizable === true
   return Buffer.isBuffer(data) && !isResizable ? data : Buffer.from(buffer, byteOffset, byteLength)
