@@ -257,3 +257,20 @@ test('the connection is closed if the base is closed before BufferEvent.connect(
   expect(openDescriptors()).toBeLessThan(before)
   socket.close(listening)
 })
+
+test('a stream that a getter of the options closes does not connect', () => {
+  const base = baseOn()
+  const listening = socket.listen(anyPort)
+  const stream = new BufferEvent(base, -1)
+  const before = openDescriptors()
+  const options = {
+    get timeout(): number {
+      stream.close()
+      return 1000
+    },
+  }
+  const target = { host: LOOPBACK, port: portOf(socket.address(listening)) }
+  expect(refusal(() => stream.connect(target, options))).toBe('ERR_EVENT_CLOSED')
+  expect(openDescriptors()).toBe(before)
+  socket.close(listening)
+})

@@ -270,6 +270,8 @@ export class BufferEvent extends BufferEventSettings {
     if (timeout !== undefined) checkTimeout('options.timeout', timeout)
     const local = checkLocal('options', how)
     throwIfAborted(checkAbortSignal('options.signal', signal))
+    // A getter of the options may have closed the stream.
+    this.open()
     if (socket.fd >= 0 || socket.connecting) {
       throw new EventError('ERR_EVENT_ACTIVE', 'The stream has a descriptor, or is connecting')
     }
