@@ -1,6 +1,8 @@
 //! Exclusive events: of several loops that wait for one file, the kernel wakes one.
 
-use std::io::{Read, Write};
+#[cfg(target_os = "linux")]
+use std::io::Read;
+use std::io::Write;
 #[cfg(target_os = "linux")]
 use std::sync::mpsc::channel;
 
