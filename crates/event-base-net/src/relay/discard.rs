@@ -45,7 +45,7 @@ impl Discard {
     }
 
     /// As after the end of a stream: nothing is read.
-    #[cfg(test)]
+    #[cfg(all(test, target_os = "linux"))]
     pub(super) fn ended(now: Duration) -> Self {
         Discard { over: Some(Found::End), ..Discard::new(now) }
     }
