@@ -10,6 +10,7 @@ import {
   closedPort,
   deferred,
   dial,
+  dialToReset,
   drain,
   LOOPBACK,
   pattern,
@@ -261,9 +262,7 @@ describe('in a callback', () => {
             else void made[what]()
           },
         })
-        const client = await dial(portOf(made.address))
-        expect(OVER).toContain(await endOf(client))
-        client.destroy()
+        await dialToReset(portOf(made.address))
         await until(() => calls.length > 0, 'the problem')
         await (what === 'setUpstreams' ? made.close() : made.closed)
         expect(calls[0]).toBe('connectFailed')
