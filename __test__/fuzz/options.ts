@@ -188,10 +188,10 @@ export const options: readonly Property[] = [
     fc.tuple(variable, variable, fc.option(variable, { nil: undefined })),
     [[String(process.pid), '1', 'a:b']],
     ([pid, fds, names]) => {
-      // Descriptors that are open already are not touched: a length above 0 is used only with a wrong number of names.
-      const isShort = /^0*\d$/.test(fds) && Number(fds) > 0
-      if (pid === String(process.pid) && isShort && (names ?? '').split(':').length === Number(fds)) return
-      if (pid === String(process.pid) && isShort && names === undefined) return
+      // Descriptors that are open already are not touched: for this process, a number above 0 is used only with a wrong
+      // number of names.
+      const isUsed = Number(pid) === process.pid && Number(fds) > 0
+      if (isUsed && (names === undefined || names.split(':').length === Number(fds))) return
       const set = { LISTEN_PID: pid, LISTEN_FDS: fds, LISTEN_FDNAMES: names }
       for (const [name, value] of Object.entries(set)) {
         if (value === undefined) delete process.env[name]
