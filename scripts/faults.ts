@@ -13,6 +13,7 @@ import { preloadLibrary } from './lib/faults/library.js'
 import { PLAUSIBLE } from './lib/faults/plausible.js'
 import { PROGRAMS, SETTINGS, type Program } from './lib/faults/programs.js'
 import { PHASES, runTrial, type Lane, type Usage } from './lib/faults/trial.js'
+import { integer, MOST_JOBS } from './lib/options.js'
 import type { TestResult } from './lib/results.js'
 import { main } from './lib/run.js'
 
@@ -53,13 +54,6 @@ class Usages {
     this.results.push({ name, outcome: 'failed', message: problems.join('\n') })
     return undefined
   }
-}
-
-function integer(name: string, text: string, least: number): number {
-  const number = Number(text)
-  if (!/^\d+$/.test(text) || number < least || number > 0xffff_ffff)
-    throw new Error(`--${name} must be an integer from ${least} to ${0xffff_ffff}, not ${text}`)
-  return number
 }
 
 function list(cases: readonly Case[], usages: ReadonlyMap<string, Usage>): void {
@@ -111,7 +105,7 @@ await main(async () => {
 
   const library = await preloadLibrary()
   const folder = await mkdtemp(join(tmpdir(), 'event-base-faults-'))
-  const lanes = Array.from({ length: integer('jobs', values.jobs, 1) }, (_, index): Lane => {
+  const lanes = Array.from({ length: integer('jobs', values.jobs, 1, MOST_JOBS) }, (_, index): Lane => {
     const traffics = new Map(PROGRAMS.map((program) => [program.name, program.traffic()]))
     return { library, path: join(folder, String(index)), traffics, closed: CLOSED }
   })

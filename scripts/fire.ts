@@ -4,17 +4,10 @@ import { parseArgs } from 'node:util'
 
 import { cargoTest } from './lib/cargo-test.js'
 import { conclude } from './lib/failures.js'
+import { integer } from './lib/options.js'
 import type { Report } from './lib/results.js'
 import { main } from './lib/run.js'
 import { vitest } from './lib/vitest.js'
-
-/** Checks the number of an option. */
-function integer(name: string, text: string, least: number): string {
-  const number = Number(text)
-  if (!/^\d+$/.test(text) || number < least || number > 0xffff_ffff)
-    throw new Error(`--${name} must be an integer from ${least} to ${0xffff_ffff}, not ${text}`)
-  return text
-}
 
 await main(async () => {
   const { values } = parseArgs({
@@ -25,8 +18,8 @@ await main(async () => {
       ts: { type: 'boolean', default: false },
     },
   })
-  process.env['EVENT_BASE_FIRE_SEED'] = integer('seed', values.seed, 0)
-  process.env['EVENT_BASE_FIRE_CONNECTIONS'] = integer('connections', values.connections, 1)
+  process.env['EVENT_BASE_FIRE_SEED'] = String(integer('seed', values.seed, 0))
+  process.env['EVENT_BASE_FIRE_CONNECTIONS'] = String(integer('connections', values.connections, 1))
   const reports: Report[] = []
   if (!values.ts) {
     reports.push(await cargoTest(['--package', 'event-base-net', '--test', 'fire', '--', '--nocapture']))

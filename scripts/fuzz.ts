@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 
 import { targetFolder, unstableOptions } from './lib/cargo.js'
 import { conclude } from './lib/failures.js'
+import { integer } from './lib/options.js'
 import type { Report, TestResult } from './lib/results.js'
 import { demand, lastLines, main, root, run } from './lib/run.js'
 import { vitest } from './lib/vitest.js'
@@ -85,12 +86,9 @@ await main(async () => {
       ts: { type: 'boolean', default: false },
     },
   })
-  const [seconds, seed] = [values.seconds, values.seed].map(Number)
-  if (seconds === undefined || !(seconds >= 1 && seconds <= 86_400))
-    throw new Error('--seconds is 1 to 86400')
-  if (seed === undefined || !(Number.isInteger(seed) && seed >= 0 && seed < 2 ** 31)) {
-    throw new Error(`--seed is 0 to ${2 ** 31 - 1}`)
-  }
+  const seconds = integer('seconds', values.seconds, 1, 86_400)
+  // fast-check takes signed seeds.
+  const seed = integer('seed', values.seed, 0, 2 ** 31 - 1)
   const both = !values.rust && !values.ts
   const half = both ? seconds / 2 : seconds
   const reports: Report[] = []

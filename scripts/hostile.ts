@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 
 import type { Message } from './hostile/process.js'
 import { conclude } from './lib/failures.js'
+import { integer, MOST_JOBS } from './lib/options.js'
 import type { TestResult } from './lib/results.js'
 import { main } from './lib/run.js'
 
@@ -135,15 +136,6 @@ function report(seed: number, { first, last }: Range, failure: NonNullable<Outco
   return { name, outcome: 'failed', message: `${command}\n${failure.faults.join('\n')}` }
 }
 
-/** The number of an option. */
-function integer(name: string, text: string, least: number): number {
-  const number = Number(text)
-  if (!/^\d+$/.test(text) || number < least || number > 0xffff_ffff) {
-    throw new Error(`--${name} must be an integer from ${least} to ${0xffff_ffff}, not ${text}`)
-  }
-  return number
-}
-
 function rangeOf(text: string): Range {
   const [first = '', last = first] = text.split('-')
   return { first: integer('episode', first, 0), last: integer('episode', last, 0) }
@@ -162,7 +154,7 @@ await main(async () => {
   })
   const seed = integer('seed', values.seed, 0)
   const seconds = integer('seconds', values.seconds, 1)
-  const jobs = integer('jobs', values.jobs, 1)
+  const jobs = integer('jobs', values.jobs, 1, MOST_JOBS)
   const totals = new Totals()
   const results: TestResult[] = []
   let passed = 0

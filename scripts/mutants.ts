@@ -7,14 +7,8 @@ import { conclude } from './lib/failures.js'
 import { judge, place, summary, type Selection, type Tally } from './lib/mutants.js'
 import { mutantsOfRust } from './lib/mutants-rust.js'
 import { mutantsOfTs } from './lib/mutants-ts.js'
+import { integer } from './lib/options.js'
 import { main } from './lib/run.js'
-
-function integer(name: string, text: string, least: number): number {
-  const number = Number(text)
-  if (!/^\d+$/.test(text) || number < least || number > 0xffff_ffff)
-    throw new Error(`--${name} must be an integer from ${least} to ${0xffff_ffff}, not ${text}`)
-  return number
-}
 
 await main(async () => {
   const { values, positionals } = parseArgs({

@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util'
 import { EventBase } from '../index.js'
 import { addonProblem } from './lib/addon.js'
 import { conclude } from './lib/failures.js'
+import { decimal, integer } from './lib/options.js'
 import { processorSeconds } from './lib/system.mjs'
 import type { TestResult } from './lib/results.js'
 import { demand, main, tool } from './lib/run.js'
@@ -167,12 +168,6 @@ function judge({ subject, readings, processor, problems, load }: Part): TestResu
   return isReported ? { name, outcome: 'passed' } : { name, outcome: 'failed', message }
 }
 
-function number(name: string, text: string, least: number, most: number): number {
-  const value = /^\d+(?:\.\d+)?$/.test(text) ? Number(text) : Number.NaN
-  if (!(value >= least && value <= most)) throw new Error(`--${name} is ${least} to ${most}, not ${text}`)
-  return value
-}
-
 process.on('exit', endAll)
 
 await main(async () => {
@@ -184,8 +179,8 @@ await main(async () => {
     },
   })
   if (process.platform !== 'linux') throw new Error('The soak runs on Linux only: it reads /proc')
-  const seconds = 60 * number('minutes', values.minutes, 0.1, 10_000)
-  const seed = Math.floor(number('seed', values.seed, 0, 0xffff_ffff))
+  const seconds = 60 * decimal('minutes', values.minutes, 0.1, 10_000)
+  const seed = integer('seed', values.seed, 0)
   const chosen = subjects.filter(({ name }) => name.includes(values.only))
   if (chosen.length === 0) throw new Error(`no subject has ${values.only} in its name`)
   const problem = await addonProblem()
