@@ -1,10 +1,10 @@
 // Compares proxies: the native relay with its policy in TypeScript, the threaded proxy, Node's sockets, HAProxy, and
 // libevent's buffered events. `npm run bench:proxy -- --help` lists the options; docs/performance.md describes the
 // method.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
+import { endChildren, temporaryFolder } from '../scripts/lib/exit.js'
 import { closingLine } from '../scripts/lib/results.js'
 import { main, root } from '../scripts/lib/run.js'
 import { describe, machine } from './lib/machine.js'
@@ -17,7 +17,7 @@ import { idle } from './proxy/idle.js'
 import { latency } from './proxy/latency.js'
 import { requirePrograms, versions } from './proxy/needs.js'
 import { type ProxyOptions, proxyOptions } from './proxy/options.js'
-import { descriptorLimit, stopAll } from './proxy/process.js'
+import { descriptorLimit } from './proxy/process.js'
 import { describePlacement, placement } from './proxy/processors.js'
 import { aimTable, figureTable } from './proxy/report.js'
 import { connections, keepAlive } from './proxy/requests.js'
@@ -63,7 +63,7 @@ async function compare(
   options: ProxyOptions,
 ): Promise<boolean> {
   const where = machine()
-  const place = { placement: placement(), scratch: mkdtempSync(join(tmpdir(), 'bench-proxy-')) }
+  const place = { placement: placement(), scratch: temporaryFolder('bench-proxy') }
   const results: Result[] = []
   try {
     for (const load of cases) {
@@ -71,8 +71,7 @@ async function compare(
       results.push({ load, outcomes: await runCase(load, contenders, place, options) })
     }
   } finally {
-    stopAll()
-    rmSync(place.scratch, { recursive: true, force: true })
+    endChildren()
   }
 
   const { rounds, seconds, markdown } = options

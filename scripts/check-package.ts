@@ -1,9 +1,9 @@
 // Checks the contents of the packages, then installs and uses them in an empty folder, with no compiler on the PATH.
 import { existsSync } from 'node:fs'
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { temporaryFolder } from './lib/exit.js'
 import {
   platformDependencies,
   platformPackage,
@@ -143,50 +143,46 @@ async function passes(...command: Parameters<typeof run>): Promise<boolean> {
 
 await main(async () => {
   const manifest = await readManifest()
-  const folder = await mkdtemp(join(tmpdir(), 'event-base-package-'))
-  try {
-    const packed = join(folder, 'packed')
-    const user = join(folder, 'user')
-    await mkdir(packed)
-    await mkdir(user)
-    const binary = `${manifest.napi.binaryName}.${thisPlatform(manifest)}.node`
-    const rootPackage = await packRoot(manifest, packed)
-    const addonPackage = await packPlatform(manifest, binary, packed)
-    const env = await bareEnvironment(folder)
-    const use = { cwd: user, env }
+  const folder = temporaryFolder('package')
+  const packed = join(folder, 'packed')
+  const user = join(folder, 'user')
+  await mkdir(packed)
+  await mkdir(user)
+  const binary = `${manifest.napi.binaryName}.${thisPlatform(manifest)}.node`
+  const rootPackage = await packRoot(manifest, packed)
+  const addonPackage = await packPlatform(manifest, binary, packed)
+  const env = await bareEnvironment(folder)
+  const use = { cwd: user, env }
 
-    const pin = `const PLATFORM = ${JSON.stringify(join('node_modules', platformPackage(thisPlatform(manifest))))}\n`
-    await writeFile(join(user, 'package.json'), '{ "private": true }\n')
-    await writeFile(join(user, 'smoke.mjs'), viaImport + pin + smoke)
-    await writeFile(join(user, 'smoke.cjs'), viaRequire + pin + smoke)
+  const pin = `const PLATFORM = ${JSON.stringify(join('node_modules', platformPackage(thisPlatform(manifest))))}\n`
+  await writeFile(join(user, 'package.json'), '{ "private": true }\n')
+  await writeFile(join(user, 'smoke.mjs'), viaImport + pin + smoke)
+  await writeFile(join(user, 'smoke.cjs'), viaRequire + pin + smoke)
 
-    // Offline: the packages of other platforms are not needed, and may not be published yet.
-    const install = ['install', '--offline', '--no-audit', '--no-fund', '--ignore-scripts']
-    const steps: readonly (readonly [string, () => boolean | Promise<boolean>])[] = [
-      ['contents of event-base', () => checkRoot(rootPackage)],
-      ['contents of the platform package', () => checkPlatform(addonPackage, binary)],
-      [
-        'install both tarballs',
-        () => passes('npm', [...install, rootPackage.tarball, addonPackage.tarball], use),
-      ],
-      ['import', () => passes('node', ['smoke.mjs'], use)],
-      ['require', () => passes('node', ['smoke.cjs'], use)],
-      ['npx event-base methods', () => passes('npx', ['--offline', 'event-base', 'methods'], use)],
-      [
-        'publint',
-        () => passes(tool('publint'), ['run', join(packed, 'package'), '--strict', '--pack', 'false']),
-      ],
-      ['attw', () => passes(tool('attw'), [rootPackage.tarball, '--profile', 'esm-only'])],
-    ]
-    const totals = { passed: 0, failed: 0, skipped: 0 }
-    for (const [name, step] of steps) {
-      const passed = await step()
-      totals[passed ? 'passed' : 'failed'] += 1
-      console.log(`${passed ? 'ok  ' : 'FAIL'} ${name}`)
-    }
-    console.log(closingLine(totals))
-    return isGreen(totals)
-  } finally {
-    await rm(folder, { recursive: true, force: true })
+  // Offline: the packages of other platforms are not needed, and may not be published yet.
+  const install = ['install', '--offline', '--no-audit', '--no-fund', '--ignore-scripts']
+  const steps: readonly (readonly [string, () => boolean | Promise<boolean>])[] = [
+    ['contents of event-base', () => checkRoot(rootPackage)],
+    ['contents of the platform package', () => checkPlatform(addonPackage, binary)],
+    [
+      'install both tarballs',
+      () => passes('npm', [...install, rootPackage.tarball, addonPackage.tarball], use),
+    ],
+    ['import', () => passes('node', ['smoke.mjs'], use)],
+    ['require', () => passes('node', ['smoke.cjs'], use)],
+    ['npx event-base methods', () => passes('npx', ['--offline', 'event-base', 'methods'], use)],
+    [
+      'publint',
+      () => passes(tool('publint'), ['run', join(packed, 'package'), '--strict', '--pack', 'false']),
+    ],
+    ['attw', () => passes(tool('attw'), [rootPackage.tarball, '--profile', 'esm-only'])],
+  ]
+  const totals = { passed: 0, failed: 0, skipped: 0 }
+  for (const [name, step] of steps) {
+    const passed = await step()
+    totals[passed ? 'passed' : 'failed'] += 1
+    console.log(`${passed ? 'ok  ' : 'FAIL'} ${name}`)
   }
+  console.log(closingLine(totals))
+  return isGreen(totals)
 })

@@ -1,12 +1,12 @@
 // Programs under every plausible error of every system call that the addon makes: `npm run faults -- --help`.
-import { mkdtemp, rm } from 'node:fs/promises'
-import { availableParallelism, tmpdir } from 'node:os'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { random } from '../__test__/proxy/fire/plan.js'
 import { addonProblem } from './lib/addon.js'
 import { buildProblem } from './lib/build.js'
+import { temporaryFolder } from './lib/exit.js'
 import { conclude } from './lib/failures.js'
 import { casesOf, nameOf, parseCase, randomCase, shuffled, type Case } from './lib/faults/cases.js'
 import { preloadLibrary } from './lib/faults/library.js'
@@ -104,7 +104,7 @@ await main(async () => {
       : performance.now() + integer('seconds', values.seconds, 1) * 1000
 
   const library = await preloadLibrary()
-  const folder = await mkdtemp(join(tmpdir(), 'event-base-faults-'))
+  const folder = temporaryFolder('faults')
   const lanes = Array.from({ length: integer('jobs', values.jobs, 1, MOST_JOBS) }, (_, index): Lane => {
     const traffics = new Map(PROGRAMS.map((program) => [program.name, program.traffic()]))
     return { library, path: join(folder, String(index)), traffics, closed: CLOSED }
@@ -189,6 +189,5 @@ await main(async () => {
     return conclude([{ totals: { passed, failed, skipped: 0 }, results: [...usages.results, ...results] }])
   } finally {
     for (const lane of lanes) for (const traffic of lane.traffics.values()) traffic.close()
-    await rm(folder, { recursive: true })
   }
 })

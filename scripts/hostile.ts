@@ -1,12 +1,12 @@
 // Random calls of the whole package, with hostile arguments and from hostile places:
 // `npm run hostile -- [--seed S] [--seconds N] [--jobs J]`, or `--episode K` or `--episode K-L` to repeat episodes.
 import { fork } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
 import type { Message } from './hostile/process.js'
+import { endWithThis, removeFolder, temporaryFolder } from './lib/exit.js'
 import { conclude } from './lib/failures.js'
 import { integer, MOST_JOBS } from './lib/options.js'
 import type { TestResult } from './lib/results.js'
@@ -64,14 +64,17 @@ const never = (): boolean => false
 
 /** Runs episodes in a process of their own, until one fails or `isOver` returns true. */
 function runProcess(seed: number, range: Range, totals: Totals, isOver: () => boolean): Promise<Outcome> {
-  const folder = mkdtempSync(join(tmpdir(), 'hostile-'))
+  const folder = temporaryFolder('hostile')
   const log = join(folder, 'log')
   writeFileSync(log, '')
   const program = join(import.meta.dirname, 'hostile', 'process.ts')
-  const child = fork(program, [...[seed, range.first, range.last].map(String), log, folder], {
-    execArgv: [...process.execArgv, '--expose-gc'],
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-  })
+  const args = [...[seed, range.first, range.last].map(String), log, folder]
+  const child = endWithThis(
+    fork(program, args, {
+      execArgv: [...process.execArgv, '--expose-gc'],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    }),
+  )
   return new Promise((resolve, reject) => {
     const outcome: Outcome = { passed: 0 }
     let output = ''
@@ -120,7 +123,7 @@ function runProcess(seed: number, range: Range, totals: Totals, isOver: () => bo
           : `the process ended with ${signal ?? code}`
         fail(running ?? range.first, [`${how}\n${output.trimEnd()}`])
       }
-      rmSync(folder, { recursive: true, force: true })
+      removeFolder(folder)
       resolve(outcome)
     })
   })

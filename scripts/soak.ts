@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 
 import { EventBase } from '../index.js'
 import { addonProblem } from './lib/addon.js'
+import { endChildren } from './lib/exit.js'
 import { conclude } from './lib/failures.js'
 import { decimal, integer } from './lib/options.js'
 import { processorSeconds } from './lib/system.mjs'
@@ -15,7 +16,7 @@ import type { TestResult } from './lib/results.js'
 import { demand, main, tool } from './lib/run.js'
 import { ConnectionLoad, DatagramLoad, type Load } from './soak/load.js'
 import { collect } from './soak/program.js'
-import { built, endAll, subjects, type Running, type Subject } from './soak/subjects.js'
+import { built, subjects, type Running, type Subject } from './soak/subjects.js'
 import {
   describe,
   faultsOf,
@@ -168,8 +169,6 @@ function judge({ subject, readings, processor, problems, load }: Part): TestResu
   return isReported ? { name, outcome: 'passed' } : { name, outcome: 'failed', message }
 }
 
-process.on('exit', endAll)
-
 await main(async () => {
   const { values } = parseArgs({
     options: {
@@ -221,7 +220,7 @@ await main(async () => {
     part.problems.push(...(await part.running.stop()))
     part.load.close()
   })
-  endAll()
+  endChildren()
   base.close()
   const results = all.map(judge)
   const failed = results.filter(({ outcome }) => outcome === 'failed').length

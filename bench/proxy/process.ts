@@ -4,18 +4,11 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { endWithThis } from '../../scripts/lib/exit.js'
 import { pinned } from './processors.js'
 
 /** Milliseconds a server may take to listen, and a process to end. */
 const PATIENCE = 20_000
-
-const running = new Set<ChildProcess>()
-process.on('exit', stopAll)
-
-/** Ends all processes that are still running, so that none keeps this process alive. */
-export function stopAll(): void {
-  for (const child of running) child.kill('SIGKILL')
-}
 
 /** A process that serves on a port of the loopback address. */
 export interface Server {
@@ -94,9 +87,7 @@ export function descriptorLimit(): number {
 }
 
 function start([program = '', ...args]: readonly string[], stdio: ('ignore' | 'pipe')[]): ChildProcess {
-  const child = spawn(program, args, { stdio })
-  running.add(child)
-  child.once('close', () => running.delete(child))
+  const child = endWithThis(spawn(program, args, { stdio }))
   // A program that cannot be started has no pid, or ends with an error.
   child.on('error', () => {})
   return child

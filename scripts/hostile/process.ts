@@ -32,6 +32,8 @@ for (const signal of SIGNALS) process.on(signal, () => void heard.add(signal))
 const outside = new Judge()
 process.on('uncaughtException', (error) => outside.rejected('uncaught exception', error))
 process.on('unhandledRejection', (error) => outside.rejected('unhandled rejection', error))
+// Without its parent nothing judges the episodes.
+process.on('disconnect', () => process.exit(0))
 // A warning of the package that it is about to retry is no fault.
 process.removeAllListeners('warning')
 

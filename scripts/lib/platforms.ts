@@ -1,11 +1,11 @@
 // Names and generated files of the platform packages.
-import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { parseTriple } from '@napi-rs/cli'
 
 import { thisPlatform as platformOfProcess } from '../../ts/addon/platform.js'
+import { removeFolder, temporaryFolder } from './exit.js'
 import { demand, root, tool } from './run.js'
 
 /** The fields of package.json that the scripts read. */
@@ -86,7 +86,7 @@ export async function generateFiles(): Promise<Map<string, string>> {
   const manifest = await readManifest()
   const license = await readFile(join(root, 'LICENSE'), 'utf8')
   const files = new Map([[LOADER_LIST, loaderList(manifest)]])
-  const folder = await mkdtemp(join(tmpdir(), 'event-base-npm-'))
+  const folder = temporaryFolder('npm')
   try {
     await writeFile(join(folder, 'package.json'), JSON.stringify(manifest))
     await demand(tool('napi'), ['create-npm-dirs', '--cwd', folder])
@@ -102,7 +102,7 @@ export async function generateFiles(): Promise<Map<string, string>> {
     }
     return files
   } finally {
-    await rm(folder, { recursive: true, force: true })
+    removeFolder(folder)
   }
 }
 

@@ -2,6 +2,8 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 
+import { endWithThis, exitOnSignals } from './exit.js'
+
 /** The repository's root folder. */
 export const root: string = join(import.meta.dirname, '..', '..')
 
@@ -35,6 +37,8 @@ export function run(command: string, args: readonly string[], options: RunOption
       timeout,
       killSignal: 'SIGKILL',
     })
+    // A signal that a command passes on to its own processes.
+    endWithThis(child, 'SIGTERM')
     let output = ''
     let stdout = ''
     const collect = (stream: NodeJS.WriteStream) => (text: string) => {
@@ -72,8 +76,12 @@ export function lastLines(output: string): string {
   return output.trimEnd().split('\n').slice(-8).join('\n')
 }
 
-/** Runs the main function of a script. For an error, prints its message and sets exit code 1. */
+/**
+ * Runs the main function of a script. For an error, prints its message and sets exit code 1. A signal exits the script,
+ * with 128 and the signal's number.
+ */
 export async function main(body: () => Promise<boolean>): Promise<void> {
+  exitOnSignals()
   try {
     process.exitCode = (await body()) ? 0 : 1
   } catch (error) {

@@ -1,10 +1,10 @@
 // Builds the Rust tests once and runs them for a backend and a mode.
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 import { parseCargoTest } from './cargo-test.js'
 import type { CombinationReport } from './conformance.js'
+import { removeFolder, temporaryFolder } from './exit.js'
 import type { Combination } from './matrix.js'
 import type { TestResult } from './results.js'
 import { demand, lastLines, root, run, type RunOptions } from './run.js'
@@ -57,7 +57,7 @@ export async function runIn(
   binaries: readonly TestBinary[],
   filter: string,
 ): Promise<CombinationReport> {
-  const folder = await mkdtemp(join(tmpdir(), 'event-base-matrix-'))
+  const folder = temporaryFolder('matrix')
   const file = join(folder, 'report')
   const env = {
     ...process.env,
@@ -79,7 +79,7 @@ export async function runIn(
     }
     return { combination, results, notApplicable: parseReport(await readFile(file, 'utf8').catch(() => '')) }
   } finally {
-    await rm(folder, { recursive: true, force: true })
+    removeFolder(folder)
   }
 }
 

@@ -26,7 +26,6 @@ function kill(group: number): void {
 }
 
 process.on('exit', () => running.forEach(kill))
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 
 /** Runs a trial to its end, and ends the processes that it leaves behind. */
 export function attempt(trial: Trial): Promise<Ending> {

@@ -1,9 +1,9 @@
 // Runs vitest and reads its report.
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 
+import { removeFolder, temporaryFolder } from './exit.js'
 import { lastLines, root, run } from './run.js'
 import type { Report, TestResult, Totals } from './results.js'
 
@@ -70,7 +70,7 @@ function failureOfTheRun(code: number, output: string): TestResult {
  * @param node the Node binary that runs vitest and the specs
  */
 export async function vitest(args: readonly string[] = [], node: string = process.execPath): Promise<Report> {
-  const folder = await mkdtemp(join(tmpdir(), 'event-base-vitest-'))
+  const folder = temporaryFolder('vitest')
   const file = join(folder, 'report.json')
   try {
     const { code, output } = await run(node, [
@@ -93,6 +93,6 @@ export async function vitest(args: readonly string[] = [], node: string = proces
       results: [...report.results, failureOfTheRun(code, output)],
     }
   } finally {
-    await rm(folder, { recursive: true, force: true })
+    removeFolder(folder)
   }
 }

@@ -1,13 +1,12 @@
 // The subjects of the soak: processes that forward connections, and how they are started, measured and ended.
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { socket, type Target } from '../../net.js'
 import type { Conditions } from '../../__test__/proxy/fire/round.js'
 import { targetFolder } from '../lib/cargo.js'
+import { endWithThis, temporaryFolder } from '../lib/exit.js'
 import { lastLines } from '../lib/run.js'
 import { atRandom, HOST, type Answer, type Entrance, type Fault, type Order } from './program.js'
 
@@ -49,22 +48,11 @@ export interface Subject {
   start(upstreams: readonly Target[]): Promise<Running>
 }
 
-/** The processes that have not ended. */
-const children = new Set<ChildProcess>()
-
-/** Ends all processes that still run, so that none keeps this process alive. */
-export function endAll(): void {
-  for (const child of children) child.kill('SIGKILL')
-}
-
 /** The end of a process as its `exit` event reports it. */
 function endOf(child: ChildProcess): Promise<string> {
-  children.add(child)
+  endWithThis(child)
   return new Promise((resolve) => {
-    child.once('exit', (code, signal) => {
-      children.delete(child)
-      resolve(String(signal ?? code))
-    })
+    child.once('exit', (code, signal) => resolve(String(signal ?? code)))
   })
 }
 
@@ -250,7 +238,7 @@ async function startEcho(): Promise<Running> {
 }
 
 const anyPort = (): string => `${HOST}:0`
-const anyPath = (): string => `unix:${join(mkdtempSync(join(tmpdir(), 'event-base-soak-')), 'proxy')}`
+const anyPath = (): string => `unix:${join(temporaryFolder('soak'), 'proxy')}`
 
 /** A program of this folder as a subject. */
 function programSubject(

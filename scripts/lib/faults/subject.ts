@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 
+import { endWithThis } from '../exit.js'
 import { root } from '../run.js'
 
 /** How a process ended. */
@@ -29,11 +30,13 @@ export class Subject {
 
   /** @param args the program and its arguments */
   constructor(args: readonly string[], env: NodeJS.ProcessEnv) {
-    this.#child = spawn(process.execPath, args, {
-      cwd: root,
-      env: { ...process.env, ...env },
-      stdio: ['pipe', 'pipe', 'pipe'],
-    })
+    this.#child = endWithThis(
+      spawn(process.execPath, args, {
+        cwd: root,
+        env: { ...process.env, ...env },
+        stdio: ['pipe', 'pipe', 'pipe'],
+      }),
+    )
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.out += text))
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.err += text))
     // A process that has ended reads nothing more.
