@@ -51,20 +51,12 @@ static SLOTS: Mutex<[Slot; HIGHEST as usize + 1]> = Mutex::new(
 pub(super) fn claim(number: i32, claim: Claim) -> Result<(), Error> {
     let slot = &mut SLOTS.lock()[number as usize];
     slot.count(claim, 1);
-    slot.settle(number, true).inspect_err(|_| {
-        slot.count(claim, -1);
-        if slot.handled == 0 {
-            handler::state(number).set_mode(Mode::Dormant);
-        }
-    })
+    slot.settle(number, true).inspect_err(|_| slot.release(number, claim))
 }
 
 /// Undoes a [`claim`].
 pub(super) fn release(number: i32, claim: Claim) {
-    let slot = &mut SLOTS.lock()[number as usize];
-    slot.count(claim, -1);
-    // `sigaction` accepts what it accepted before.
-    _ = slot.settle(number, false);
+    SLOTS.lock()[number as usize].release(number, claim);
 }
 
 /// Installs the disposition that the bases need for `number` again if other code has replaced it. The replacement
@@ -89,6 +81,12 @@ impl Slot {
         if claim.shared {
             self.shared = self.shared.wrapping_add_signed(by);
         }
+    }
+
+    fn release(&mut self, number: i32, claim: Claim) {
+        self.count(claim, -1);
+        // `sigaction` accepts what it accepted before.
+        _ = self.settle(number, false);
     }
 
     /// Makes the disposition agree with the counts. A disposition that other code has installed is replaced only if

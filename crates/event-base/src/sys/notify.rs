@@ -135,8 +135,8 @@ impl Notifier {
     }
 }
 
-/// Repeats a call that a signal interrupts.
-fn uninterrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+/// Repeats a call that a signal interrupts. Async-signal-safe.
+pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
     loop {
         match call() {
             Err(Errno::EINTR) => {}

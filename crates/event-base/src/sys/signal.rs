@@ -10,6 +10,8 @@ use std::ptr;
 use libc::{c_int, c_void, siginfo_t};
 use nix::errno::Errno;
 
+use super::notify::uninterrupted;
+
 /// The highest number a signal has.
 #[cfg(linux_kernel)]
 pub(crate) const HIGHEST: i32 = 64;
@@ -171,13 +173,10 @@ pub(crate) fn notify(fd: RawFd) {
     let errno = Errno::last_raw();
     let one = 1_u64.to_ne_bytes();
     // A full pipe is readable already.
-    loop {
+    _ = uninterrupted(|| {
         // SAFETY: the bytes are valid; a descriptor that is closed is an error.
-        let written = unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) };
-        if written >= 0 || Errno::last() != Errno::EINTR {
-            break;
-        }
-    }
+        Errno::result(unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) })
+    });
     Errno::set_raw(errno);
 }
 
