@@ -200,7 +200,7 @@ impl Arrived {
     fn hand_over(&self, outer: Option<&'static Call>) {
         let top = self.state.replaced.load();
         let is_cycle = outer.is_some_and(|call| is_same_entry(call.target.load(), top));
-        let target = top.filter(|_| !is_cycle);
+        let target = if is_cycle { top.and_then(|top| top.below) } else { top };
         if let Some(top) = top
             && top.below.is_some()
         {
@@ -267,5 +267,73 @@ impl Call {
     fn end(&self) {
         self.thread.store(0, SeqCst);
         IN_PROGRESS.fetch_sub(1, SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ignored by default, and used by no other unit test.
+    const NUMBER: c_int = libc::SIGWINCH;
+
+    static RESTORING: AtomicUsize = AtomicUsize::new(0);
+    static FIRST: AtomicUsize = AtomicUsize::new(0);
+
+    /// Other code that restores our handler once the last base has stopped watching the signal, and calls it.
+    extern "C" fn restoring(number: c_int, info: *mut siginfo_t, context: *mut c_void) {
+        RESTORING.fetch_add(1, SeqCst);
+        state(number).set_mode(Mode::Dormant);
+        ours().install(number).unwrap();
+        on_signal(number, info, context);
+    }
+
+    /// A handler that changes `errno`.
+    extern "C" fn first(_: c_int, _: *mut siginfo_t, _: *mut c_void) {
+        FIRST.fetch_add(1, SeqCst);
+        Errno::set_raw(libc::EXDEV);
+    }
+
+    fn current() -> Disposition {
+        Disposition::current(NUMBER).unwrap()
+    }
+
+    /// Calls the handler as the kernel does, and returns how often it called each of the others.
+    fn call() -> [usize; 2] {
+        let before = [&RESTORING, &FIRST].map(|calls| calls.load(SeqCst));
+        Errno::set_raw(libc::E2BIG);
+        on_signal(NUMBER, ptr::null_mut(), ptr::null_mut());
+        assert_eq!(Errno::last_raw(), libc::E2BIG);
+        [RESTORING.load(SeqCst) - before[0], FIRST.load(SeqCst) - before[1]]
+    }
+
+    /// One test, because dispositions belong to the process.
+    #[test]
+    fn the_handler_hands_over_once_and_preserves_errno() {
+        let state = state(NUMBER);
+        let before = current();
+
+        // The last base stops watching the signal during the call of another handler, which then calls this one.
+        for below in [None, Some(Disposition::handler(first))] {
+            state.clear();
+            if let Some(below) = below {
+                state.push(below, None);
+            }
+            state.push(Disposition::handler(restoring), None);
+            state.set_mode(Mode::Sharing);
+            ours().install(NUMBER).unwrap();
+            assert_eq!(call(), [1, usize::from(below.is_some())]);
+            assert!(current().is(&below.unwrap_or(Disposition::default_action())));
+        }
+
+        // A base begins to watch the signal while the handler hands over.
+        state.set_mode(Mode::Alone);
+        let (info, context) = (ptr::null_mut(), ptr::null_mut());
+        Arrived { state, number: NUMBER, info, context }.hand_over(None);
+        assert!(current().is(&ours()));
+
+        state.set_mode(Mode::Dormant);
+        state.clear();
+        before.install(NUMBER).unwrap();
     }
 }

@@ -7,6 +7,7 @@
 mod support;
 
 mod conformance;
+mod default_actions;
 mod deleted;
 mod parent_and_child;
 mod refused;
@@ -82,12 +83,15 @@ fn with_descriptor(number: i32, call: impl FnOnce(std::os::fd::BorrowedFd<'_>)) 
 }
 
 /// What a signal does in this process. The disposition is not changed.
-#[expect(unsafe_code, reason = "`sigaction` has no safe form")]
 pub(crate) fn disposition_of(signal: Signal) -> SigHandler {
-    let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
-    // SAFETY: the first call ignores the signal, and the second one restores its disposition.
-    let current = unsafe { sigaction(signal, &ignore) }.unwrap();
-    // SAFETY: as above.
-    unsafe { sigaction(signal, &current) }.unwrap();
+    let current = swap(signal, &SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty()));
+    swap(signal, &current);
     current.handler()
+}
+
+/// Changes the disposition of a signal, and returns the one before.
+#[expect(unsafe_code, reason = "`sigaction` has no safe form")]
+pub(crate) fn swap(signal: Signal, action: &SigAction) -> SigAction {
+    // SAFETY: the new disposition ignores the signal, or was in effect before.
+    unsafe { sigaction(signal, action) }.unwrap()
 }

@@ -257,24 +257,70 @@ fn bases_of_several_threads_and_other_code_that_restores_our_handler_leave_the_d
 fn our_handler_that_was_installed_again_restores_what_it_had_replaced() {
     let _alone = alone();
     let signal = Signal::SIGWINCH;
-    let before = swap(signal, &handler());
-    let calls = FIRST.load(SeqCst);
+    let before = disposition(signal);
+    let mut masked = SigSet::empty();
+    masked.add(Signal::SIGUSR1);
+    let plain = |handler| SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty());
+    let actions = [
+        (plain(SigHandler::SigIgn), 0),
+        (plain(SigHandler::Handler(first)), 1),
+        (SigAction::new(SigHandler::Handler(first), SaFlags::SA_RESTART, masked), 1),
+    ];
     let watching = || {
         let base = sharing_base();
         watch(&base, signal as i32);
         base
     };
-    let base = watching();
-    let ours = disposition(signal);
-    base.close().unwrap();
-    swap(signal, &ours);
-    let next = watching();
-    send(signal as i32, 1);
-    assert_eq!((run(&next, POLL).1.len(), FIRST.load(SeqCst) - calls), (1, 1));
-    next.close().unwrap();
-    swap(signal, &ours);
-    send(signal as i32, 2);
-    assert_eq!(FIRST.load(SeqCst) - calls, 3);
-    assert_eq!(named(disposition(signal).handler()), named(handler().handler()));
+    for (action, calls) in actions {
+        swap(signal, &action);
+        let before = FIRST.load(SeqCst);
+        let called = || FIRST.load(SeqCst) - before;
+        let base = watching();
+        let ours = disposition(signal);
+        base.close().unwrap();
+        swap(signal, &ours);
+        let next = watching();
+        send(signal as i32, 1);
+        assert_eq!((run(&next, POLL).1.len(), called()), (1, calls));
+        next.close().unwrap();
+        swap(signal, &ours);
+        send(signal as i32, 2);
+        assert_eq!(called(), 3 * calls);
+        let restored = disposition(signal);
+        assert_eq!(named(restored.handler()), named(action.handler()));
+        let blocks = |action: &SigAction| action.mask().contains(Signal::SIGUSR1);
+        assert_eq!(blocks(&restored), blocks(&action));
+    }
     swap(signal, &before);
+}
+
+/// The base took the signal over from the first one, and the second one from the base.
+#[test]
+fn other_code_from_before_and_after_a_base_that_has_ended_ends_in_turn() {
+    let _alone = alone();
+    with_each(|| {
+        let (base, one) = (watching(true), OtherCode::begin(false));
+        reassert_signal(NUMBER).unwrap();
+        let two = OtherCode::begin(false);
+        base.close().unwrap();
+        two.end();
+        assert_eq!(received(None), [0, 1, 0]);
+        one.end();
+    });
+}
+
+#[test]
+fn other_code_that_installs_its_handler_repeatedly_is_replaced_once() {
+    let _alone = alone();
+    with_each(|| {
+        let (base, code) = (watching(true), OtherCode::begin(false));
+        let theirs = disposition(SIGNAL);
+        reassert_signal(NUMBER).unwrap();
+        swap(SIGNAL, &theirs);
+        reassert_signal(NUMBER).unwrap();
+        assert_eq!(received(Some(&base))[..2], [1, 1]);
+        base.close().unwrap();
+        assert_eq!(received(None), [0, 1, 0]);
+        code.end();
+    });
 }
