@@ -78,6 +78,43 @@ fn connections_far_beyond_the_limit_are_all_served_by_all_threads() {
 }
 
 #[test]
+fn a_thread_at_the_limit_stays_paused_when_the_upstreams_change() {
+    let _turn = alone();
+    let server = Server::start(b'a');
+    let proxy = limited(server.upstream(), 1, 1);
+    let mut open = proxy.dial();
+    assert_eq!(greeting(&mut open), Some(b'a'));
+    let mut waiting = proxy.dial();
+    proxy.set_upstreams(vec![server.upstream()]).expect("it is valid");
+    drop(open);
+    assert_eq!(greeting(&mut waiting), Some(b'a'));
+    drop(waiting);
+    let stats = proxy.until("both ended", |stats| (stats.total.accepted, stats.total.open) == (2, 0));
+    assert_eq!(stats.total.accept_pauses, 2, "one for each connection");
+}
+
+/// The kernel wakes one thread for a connection, so the place that becomes free has to go to a thread that is paused.
+#[test]
+fn a_connection_that_waits_after_the_upstreams_changed_gets_the_next_place() {
+    let _turn = alone();
+    let server = Server::start(b'a');
+    for _ in 0..20 {
+        let proxy = limited(server.upstream(), 2, 1);
+        let mut open = proxy.dial();
+        assert_eq!(greeting(&mut open), Some(b'a'));
+        proxy.until("one pauses", |stats| stats.total.accept_pauses >= 1);
+        proxy.set_upstreams(vec![server.upstream()]).expect("it is valid");
+        // The thread of the connection runs once more before the next connection is made.
+        open.write_all(b"x").expect("it is open");
+        assert_eq!(greeting(&mut open), Some(b'x'));
+        let mut next = proxy.dial();
+        proxy.until("the other one pauses", |stats| stats.total.accept_pauses >= 2);
+        drop(open);
+        assert_eq!(greeting(&mut next), Some(b'a'));
+    }
+}
+
+#[test]
 fn a_connection_without_an_upstream_releases_its_place() {
     let _turn = alone();
     let (dead, _kept) = refusing();

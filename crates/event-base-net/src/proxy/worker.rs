@@ -42,6 +42,8 @@ pub(super) struct Worker {
     pub(super) net: Net,
     /// The listener, and another descriptor of its socket, to empty its queue before it is closed.
     listener: Option<(SourceKey, OwnedFd)>,
+    /// Whether the listener is paused until the first list with a server.
+    awaits_upstreams: bool,
     pub(super) connections: Connections,
     pub(super) upstreams: List,
     /// The timer that ends a drain after its timeout.
@@ -60,7 +62,8 @@ impl Worker {
         let mut net = Net::new(base.clone());
         let spare = listener.try_clone().map_err(|error| from_io(&error, "fcntl", None))?;
         // Connections wait in the kernel's queue until a server is known, or the first look-ups have ended without one.
-        let accept = ListenOptions { paused: !shared.is_ready(), ..shared.settings.accept };
+        let awaits_upstreams = !shared.is_ready();
+        let accept = ListenOptions { paused: awaits_upstreams, ..shared.settings.accept };
         let key = net.listen(listener, accept)?;
         let deadline = base.create(EventSpec::timer())?;
         let upstreams = Rc::new(shared.upstreams());
@@ -70,6 +73,7 @@ impl Worker {
             base,
             net,
             listener: Some((key, spare)),
+            awaits_upstreams,
             connections: Connections::default(),
             upstreams,
             deadline,
@@ -153,7 +157,11 @@ impl Worker {
 
     fn set_upstreams(&mut self) {
         self.upstreams = Rc::new(self.shared.upstreams());
-        self.accept_again();
+        // A listener that waits for a place stays paused. If it accepted again while it stands in the line, it could be
+        // chosen for a place although the kernel has notified another thread, now paused, of the connection that waits.
+        if std::mem::take(&mut self.awaits_upstreams) {
+            self.accept_again();
+        }
     }
 
     fn accept_again(&mut self) {
