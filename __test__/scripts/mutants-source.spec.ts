@@ -71,3 +71,12 @@ it('a recording calls a function for the file and for each function', () => {
   Reflect.deleteProperty(globalThis, '__recordFunction')
   expect(seen).toEqual(['file ', 'file two', 'file one'])
 })
+
+it('a recording of a program begins with the line that names its interpreter', () => {
+  const { text } = recording('#!/usr/bin/env node\none(() => {})', 'file ', "import 'recorder'")
+  expect(text.split('\n')).toEqual([
+    '#!/usr/bin/env node',
+    `import 'recorder';globalThis.__recordFunction?.("file ");`,
+    'one(() => {globalThis.__recordFunction?.("file ()");})',
+  ])
+})

@@ -202,5 +202,8 @@ export function recording(text: string, prefix: string, prelude: string): Record
       edits.push({ from: body.end, to: body.end, text: ')' })
     }
   })
-  return { text: `${prelude};${call('')};\n${apply(text, edits)}`, functions }
+  // Node accepts the line that names the interpreter only as the first one.
+  const interpreter = /^#!.*\n/.exec(text)?.[0] ?? ''
+  const rest = apply(text, edits).slice(interpreter.length)
+  return { text: `${interpreter}${prelude};${call('')};\n${rest}`, functions }
 }

@@ -33,6 +33,9 @@ const TEST_LIMIT = 40_000
 /** Milliseconds that a spec may take in addition to ten times what it takes without a mutant. */
 const PATIENCE = 60_000
 
+/** Milliseconds that several specs may take without a mutant. Only specs that hang take them. */
+const REHEARSAL = 1_200_000
+
 /** The number of specs that run in one process. */
 const TOGETHER = 8
 
@@ -231,20 +234,35 @@ async function changedLines(since: string): Promise<Map<string, Set<number>>> {
   return lines
 }
 
-/** Runs specs without a mutant, several in each process. Returns how long each takes, in milliseconds. */
-async function rehearse(specs: Specs, names: readonly string[]): Promise<Map<string, number>> {
+/** What specs do without a mutant. */
+interface Rehearsal {
+  /** The milliseconds that each spec takes which passes. */
+  readonly durations: ReadonlyMap<string, number>
+  /** The specs that fail, with their messages. */
+  readonly failed: readonly string[]
+}
+
+/** Runs specs without a mutant, several in each process. A spec fails if it fails alone too. */
+async function rehearse(specs: Specs, names: readonly string[]): Promise<Rehearsal> {
   const durations = new Map<string, number>()
+  const failed: string[] = []
   for (let left = [...names]; left.length > 0;) {
     const some = left.slice(0, TOGETHER)
     const start = performance.now()
-    const { ending, spec = '', message } = await specs.run(some, [], 1_200_000)
-    if (ending !== 'passed') console.log(`${spec || some.join(', ')} fails while it is recorded: ${message}`)
-    const done = ending === 'passed' ? some : some.slice(0, some.indexOf(spec) + 1)
-    const finished = done.length === 0 ? some : done
-    for (const name of finished) durations.set(name, (performance.now() - start) / finished.length)
-    left = left.slice(finished.length)
+    const { ending, spec = '' } = await specs.run(some, [], REHEARSAL)
+    // Without the name of a spec the process has died or does not answer, and the first one runs alone.
+    const done = ending === 'passed' ? some : some.slice(0, Math.max(0, some.indexOf(spec)) + 1)
+    for (const name of done) durations.set(name, (performance.now() - start) / done.length)
+    left = left.slice(done.length)
+    const suspect = done.at(-1)
+    if (ending === 'passed' || suspect === undefined) continue
+    const again = await specs.run([suspect], [], REHEARSAL)
+    if (again.ending === 'passed') continue
+    durations.delete(suspect)
+    failed.push(`${suspect}: ${again.message ?? again.ending}`)
+    console.log(`fails without a mutant: ${failed.at(-1)}`)
   }
-  return durations
+  return { durations, failed }
 }
 
 /** The same spec in the project for Node's usual driver. */
@@ -270,7 +288,10 @@ class Reach {
     this.#functions = functions
   }
 
-  /** Runs the specs that changed, or of which a source changed, and records the functions that they reach. */
+  /**
+   * Runs the specs that changed, or of which a source changed, and records the functions that they reach. Throws if one
+   * fails: it would catch every mutant.
+   */
   static async measure(copy: Copy, specs: Specs): Promise<Reach> {
     const store = join(here, 'reach.json')
     const known = JSON.parse(await readFile(store, 'utf8').catch(() => '{}')) as Record<string, Coverage>
@@ -303,12 +324,13 @@ class Reach {
       process.env['EVENT_BASE_RECORD'] = folder
       specs.end()
       for (const [file, text] of texts) await copy.write(file, text)
-      const durations = await rehearse(
+      const { durations, failed } = await rehearse(
         specs,
         missing.map(([spec]) => spec),
       )
       for (const [spec, hash] of missing) {
-        const duration = durations.get(spec) ?? 0
+        const duration = durations.get(spec)
+        if (duration === undefined) continue
         const path = join(folder, spec.replaceAll('/', ' '))
         const reached = (await readFile(path, 'utf8').catch(() => '')).trimEnd().split('\n')
         const files: Record<string, { hash: string; functions: string[] }> = {}
@@ -323,6 +345,7 @@ class Reach {
       delete process.env['EVENT_BASE_RECORD']
       specs.end()
       for (const [file, text] of copy.texts) await copy.write(file, text)
+      if (failed.length > 0) throw new Error(`these specs fail without a mutant:\n${failed.join('\n')}`)
     }
     for (const name of names) {
       const same = coverage.get(hostOf(name))
