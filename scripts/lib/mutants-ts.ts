@@ -101,8 +101,12 @@ globalThis.__recordFunction ??= (name) => {
   let names = seen.get(file)
   if (names === undefined) seen.set(file, (names = new Set()))
   if (names.has(name)) return
-  names.add(name)
-  appendFileSync(file, name + '\\n')
+  try {
+    appendFileSync(file, name + '\\n')
+    names.add(name)
+  } catch {
+    // A process without free descriptors, or of another user, cannot record. It must behave as without the recorder.
+  }
 }
 `
 
