@@ -1,20 +1,10 @@
 // Listeners and connects.
 import type { EventBase } from '../../../index.js'
 import { connect, listen, type Listener, type ListenOptions } from '../../../net.js'
+import { operationsOn, withBase } from '../operation.js'
 import { complete, nonsense, options, orNonsense, polluted } from '../values.js'
 import type { Operation, World } from '../world.js'
 import { replaceUnder, someAddress, someTarget } from './sockets.js'
-
-function withBase(name: string, weight: number, run: (world: World, base: EventBase) => void): Operation {
-  return {
-    name,
-    weight,
-    run(world) {
-      const base = world.base()
-      if (base !== undefined) run(world, base)
-    },
-  }
-}
 
 function makeListener(world: World, base: EventBase): void {
   const { random } = world
@@ -125,20 +115,7 @@ function makeConnect(world: World, base: EventBase): void {
   world.track('connect', promise, { resolved: (fd) => world.own(fd) }, ['ENOTFOUND'])
 }
 
-function withListener(
-  name: string,
-  weight: number,
-  run: (world: World, listener: Listener) => void,
-): Operation {
-  return {
-    name,
-    weight,
-    run(world) {
-      const listener = world.random.some(world.listeners)
-      if (listener !== undefined) run(world, listener)
-    },
-  }
-}
+const withListener = operationsOn((world) => world.random.some(world.listeners))
 
 export const connections: readonly Operation[] = [
   withBase('listen', 3, makeListener),

@@ -1,24 +1,12 @@
 // Datagrams in batches.
 import { DatagramBatch, socket } from '../../../net.js'
 import { someBytes } from '../memory.js'
+import { operationsOn } from '../operation.js'
 import { complete, options, orNonsense, polluted } from '../values.js'
 import type { Operation, World } from '../world.js'
 import { checkTampered } from './sockets.js'
 
-function withBatch(
-  name: string,
-  weight: number,
-  run: (world: World, batch: DatagramBatch) => void,
-): Operation {
-  return {
-    name,
-    weight,
-    run(world) {
-      const batch = world.random.some(world.batches)
-      if (batch !== undefined) run(world, batch)
-    },
-  }
-}
+const withBatch = operationsOn((world) => world.random.some(world.batches))
 
 const index = (world: World): unknown => orNonsense(world, world.random.below(4))
 

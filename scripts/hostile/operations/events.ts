@@ -1,6 +1,7 @@
 // Events of every kind.
 import { EV, type Event, type EventBase } from '../../../index.js'
 import { EventModel } from '../event-model.js'
+import { operationsOn, withBase } from '../operation.js'
 import { nonsense, options, orNonsense, polluted } from '../values.js'
 import type { Operation, World } from '../world.js'
 
@@ -62,26 +63,10 @@ function add(world: World, model: EventModel): void {
   if (world.invoke('event', model.event, 'add', args) !== undefined) model.started()
 }
 
-function withEvent(name: string, weight: number, run: (world: World, model: EventModel) => void): Operation {
-  return {
-    name,
-    weight,
-    run(world) {
-      const model = world.random.some(world.events)
-      if (model !== undefined) run(world, model)
-    },
-  }
-}
+const withEvent = operationsOn((world) => world.random.some(world.events))
 
 export const events: readonly Operation[] = [
-  {
-    name: 'make an event',
-    weight: 14,
-    run(world) {
-      const base = world.base()
-      if (base !== undefined) makeEvent(world, base)
-    },
-  },
+  withBase('make an event', 14, makeEvent),
   withEvent('add', 8, add),
   withEvent('delete', 4, (world, model) => {
     if (world.invoke('event', model.event, 'del', []) !== undefined) model.stopped()

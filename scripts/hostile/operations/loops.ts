@@ -1,5 +1,6 @@
 // Bases: making, running, stopping, inspecting and closing them.
 import { BaseFlag, EV, EventBase, EventConfig, LoopFlag, setLogCallback } from '../../../index.js'
+import { operationsOn, withBase } from '../operation.js'
 import { abortReason, complete, nonsense, options, orNonsense, polluted } from '../values.js'
 import type { Operation, World } from '../world.js'
 
@@ -32,7 +33,7 @@ export function makeBase(world: World): void {
 }
 
 /** Runs the blocking loop with an end: an exit that is set before. */
-export function blockingLoop(world: World, base: EventBase, flags: number): void {
+function blockingLoop(world: World, base: EventBase, flags: number): void {
   const name = `${world.nameOf(base)}.loop`
   const after = world.random.below(4)
   if (world.call('loopExit', [after], () => base.loopExit(after)) === undefined) return
@@ -84,16 +85,9 @@ function startRun(world: World, base: EventBase): void {
   world.track('base.run', promise, { resolved: leave, rejected: leave })
 }
 
-function withBase(name: string, weight: number, run: (world: World, base: EventBase) => void): Operation {
-  return {
-    name,
-    weight,
-    run(world) {
-      const base = world.base()
-      if (base !== undefined) run(world, base)
-    },
-  }
-}
+const withWatch = operationsOn((world) => world.random.some(world.watches))
+const withWatcher = operationsOn((world) => world.random.some(world.watchers))
+const withController = operationsOn((world) => world.random.some(world.aborts))
 
 /** A descriptor and bits for an event on it. */
 function interest(world: World): [unknown, unknown] {
@@ -227,41 +221,25 @@ export const loops: readonly Operation[] = [
     ])
     world.keep(world.watches, watch as AsyncIterableIterator<number, undefined> | undefined)
   }),
-  {
-    name: 'use a watch',
-    weight: 3,
-    run(world) {
-      const watch = world.random.some(world.watches)
-      if (watch === undefined) return
-      const method = world.random.pick(['next', 'next', 'next', 'return'])
-      world.track(`watch.${method}`, world.invoke('watch', watch, method, []) as Promise<unknown> | undefined)
-    },
-  },
+  withWatch('use a watch', 3, (world, watch) => {
+    const method = world.random.pick(['next', 'next', 'next', 'return'])
+    world.track(`watch.${method}`, world.invoke('watch', watch, method, []) as Promise<unknown> | undefined)
+  }),
   withBase('add a watcher', 1, (world, base) => {
     const kind = world.random.pick(['onPrepare', 'onCheck'])
     const watcher = world.invoke('base', base, kind, [orNonsense(world, world.callback(kind, base))])
     if (watcher !== undefined) world.keep(world.watchers, watcher as (typeof world.watchers)[number])
   }),
-  {
-    name: 'close a watcher',
-    weight: 1,
-    run(world) {
-      const watcher = world.random.some(world.watchers)
-      if (watcher !== undefined) world.invoke('watcher', watcher, 'close', [])
-    },
-  },
+  withWatcher('close a watcher', 1, (world, watcher) => void world.invoke('watcher', watcher, 'close', [])),
   withBase('make a common timeout', 1, (world, base) => {
     const made = world.invoke('base', base, 'commonTimeout', [orNonsense(world, world.random.between(0, 5))])
     world.keep(world.commonTimeouts, made as (typeof world.commonTimeouts)[number] | undefined)
   }),
-  {
-    name: 'abort',
-    weight: 3,
-    run(world) {
-      const controller = world.random.some(world.aborts)
-      if (controller !== undefined) world.call('abort', [], () => controller.abort(abortReason()))
-    },
-  },
+  withController(
+    'abort',
+    3,
+    (world, controller) => void world.call('abort', [], () => controller.abort(abortReason())),
+  ),
   {
     name: 'configure',
     weight: 1,

@@ -3,19 +3,13 @@ import type { EventBase } from '../../../index.js'
 import { relay, RateGroup, socket, type Relay, type RelayEnd } from '../../../net.js'
 import { FlowModel } from '../flow-model.js'
 import { someBytes } from '../memory.js'
+import { operationsOn, withBase } from '../operation.js'
 import { complete, options, orNonsense, polluted } from '../values.js'
 import type { Operation, World } from '../world.js'
 
-function withBase(name: string, weight: number, run: (world: World, base: EventBase) => void): Operation {
-  return {
-    name,
-    weight,
-    run(world) {
-      const base = world.base()
-      if (base !== undefined) run(world, base)
-    },
-  }
-}
+const withRelay = operationsOn((world) => world.random.some(world.relays))
+const withEnding = operationsOn((world) => world.random.some(world.endings))
+const withRateGroup = operationsOn((world) => world.random.some(world.rateGroups))
 
 function someOptions(world: World): object {
   const { random } = world
@@ -192,30 +186,16 @@ function makeCheckedRelay(world: World, base: EventBase): void {
 export const relays: readonly Operation[] = [
   withBase('relay', 5, makeRelay),
   withBase('relay with checks', 3, makeCheckedRelay),
-  {
-    name: 'end a side of a checked relay',
-    weight: 1,
-    run(world) {
-      world.random.some(world.endings)?.()
-    },
-  },
-  {
-    name: 'control a relay',
-    weight: 4,
-    run(world) {
-      const made = world.random.some(world.relays)
-      if (made !== undefined)
-        world.invoke('relay', made, world.random.pick(['pause', 'resume', 'resume', 'close']), [])
-    },
-  },
-  {
-    name: 'read a property of a relay',
-    weight: 1,
-    run(world) {
-      const made = world.random.some(world.relays)
-      if (made !== undefined) world.read('relay', made, 'stats', 'closed', 'paused')
-    },
-  },
+  withEnding('end a side of a checked relay', 1, (_world, end) => end()),
+  withRelay(
+    'control a relay',
+    4,
+    (world, made) =>
+      void world.invoke('relay', made, world.random.pick(['pause', 'resume', 'resume', 'close']), []),
+  ),
+  withRelay('read a property of a relay', 1, (world, made) =>
+    world.read('relay', made, 'stats', 'closed', 'paused'),
+  ),
   withBase('make a rate group', 1, (world, base) => {
     const limit = complete(world, { rate: world.random.pick([1, 1e6]), burst: world.random.pick([1, 1e6]) })
     const group = world.call(
@@ -225,15 +205,9 @@ export const relays: readonly Operation[] = [
     )
     world.keep(world.rateGroups, group)
   }),
-  {
-    name: 'use a rate group',
-    weight: 1,
-    run(world) {
-      const group = world.random.some(world.rateGroups)
-      if (group === undefined) return
-      if (world.random.chance(0.2)) world.invoke('rateGroup', group, 'close', [])
-      else world.invoke('rateGroup', group, 'setLimit', [complete(world, { rate: 1e6, burst: 1e6 })])
-      world.read('rateGroup', group, 'members', 'closed')
-    },
-  },
+  withRateGroup('use a rate group', 1, (world, group) => {
+    if (world.random.chance(0.2)) world.invoke('rateGroup', group, 'close', [])
+    else world.invoke('rateGroup', group, 'setLimit', [complete(world, { rate: 1e6, burst: 1e6 })])
+    world.read('rateGroup', group, 'members', 'closed')
+  }),
 ]

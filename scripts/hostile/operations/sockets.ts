@@ -2,7 +2,7 @@
 import { openSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { socket, type SocketAddress } from '../../../net.js'
+import { socket } from '../../../net.js'
 import { isOpen } from '../descriptors.js'
 import { someBytes } from '../memory.js'
 import { foreignByte } from '../tape.js'
@@ -279,5 +279,3 @@ export const sockets: readonly Operation[] = [
     },
   },
 ]
-
-export type { SocketAddress }

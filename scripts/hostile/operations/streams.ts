@@ -4,6 +4,7 @@ import { BufferEvent, BufferEventGroup, socket } from '../../../net.js'
 import { FlowModel } from '../flow-model.js'
 import { STREAM_ERRORS } from '../judge.js'
 import type { StreamModel } from '../stream-model.js'
+import { operationsOn, withBase } from '../operation.js'
 import { complete, nonsense, options, orNonsense, polluted } from '../values.js'
 import type { Operation, World } from '../world.js'
 import { someData } from './queues.js'
@@ -158,31 +159,10 @@ function makeCheckedSockets(world: World, base: EventBase): void {
   })
 }
 
-function withStream(
-  name: string,
-  weight: number,
-  run: (world: World, model: StreamModel) => void,
-): Operation {
-  return {
-    name,
-    weight,
-    run(world) {
-      const model = world.random.some(world.streams.filter(({ isClean }) => !isClean))
-      if (model !== undefined) run(world, model)
-    },
-  }
-}
+const withStream = operationsOn((world) => world.random.some(world.streams.filter(({ isClean }) => !isClean)))
 
-function withBase(name: string, weight: number, run: (world: World, base: EventBase) => void): Operation {
-  return {
-    name,
-    weight,
-    run(world) {
-      const base = world.base()
-      if (base !== undefined) run(world, base)
-    },
-  }
-}
+const withFlow = operationsOn((world) => world.random.some(world.flows))
+const withGroup = operationsOn((world) => world.random.some(world.groups))
 
 const DIRECTIONS = [EV.READ, EV.WRITE, EV.READ | EV.WRITE] as const
 
@@ -286,16 +266,10 @@ export const streams: readonly Operation[] = [
   withBase('make a pair', 3, makePair),
   withBase('make a checked pair', 1.5, makeCheckedPair),
   withBase('make checked sockets', 1.5, makeCheckedSockets),
-  {
-    name: 'use a flow',
-    weight: 14,
-    run(world) {
-      const flow = world.random.some(world.flows)
-      if (flow === undefined) return
-      if (world.random.chance(0.5)) flow.write()
-      else flow.read()
-    },
-  },
+  withFlow('use a flow', 14, (world, flow) => {
+    if (world.random.chance(0.5)) flow.write()
+    else flow.read()
+  }),
   withStream(
     'write to a stream',
     6,
@@ -470,25 +444,19 @@ export const streams: readonly Operation[] = [
     )
     world.keep(world.groups, group)
   }),
-  {
-    name: 'use a group',
-    weight: 2,
-    run(world) {
-      const { random } = world
-      const group = random.some(world.groups)
-      if (group === undefined) return
-      const method = random.pick(['setLimit', 'left', 'spend', 'spend', 'resetStats', 'close'])
-      const direction = orNonsense(world, random.pick([EV.READ, EV.WRITE]))
-      const args =
-        method === 'setLimit'
-          ? [someLimit(world)]
-          : method === 'spend'
-            ? [direction, orNonsense(world, 500)]
-            : method === 'left'
-              ? [direction]
-              : []
-      world.invoke('group', group, method, args)
-      world.read('group', group, 'size', 'stats', 'base')
-    },
-  },
+  withGroup('use a group', 2, (world, group) => {
+    const { random } = world
+    const method = random.pick(['setLimit', 'left', 'spend', 'spend', 'resetStats', 'close'])
+    const direction = orNonsense(world, random.pick([EV.READ, EV.WRITE]))
+    const args =
+      method === 'setLimit'
+        ? [someLimit(world)]
+        : method === 'spend'
+          ? [direction, orNonsense(world, 500)]
+          : method === 'left'
+            ? [direction]
+            : []
+    world.invoke('group', group, method, args)
+    world.read('group', group, 'size', 'stats', 'base')
+  }),
 ]

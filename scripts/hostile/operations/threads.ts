@@ -6,11 +6,14 @@ import { Worker } from 'node:worker_threads'
 import { EV, EventBase, type SharedBase } from '../../../index.js'
 import { proxy, socket, type InternetAddress, type TcpProxy } from '../../../net.js'
 import { FlowModel } from '../flow-model.js'
+import { operationsOn } from '../operation.js'
 import { complete, nonsense, options, orNonsense } from '../values.js'
 import type { Operation, World } from '../world.js'
 import { closeAfterEnd, workerOptions } from '../worker-state.js'
 import { End } from './relays.js'
 import { closeOwned } from './sockets.js'
+
+const withRemote = operationsOn((world) => world.random.some(world.remotes))
 
 function remoteOperations(): Operation[] {
   return [
@@ -41,24 +44,18 @@ function remoteOperations(): Operation[] {
         )
       },
     },
-    {
-      name: 'use a shared base',
-      weight: 3,
-      run(world) {
-        const { random } = world
-        const remote = random.some(world.remotes)
-        if (remote === undefined) return
-        const method = random.pick(['activate', 'activate', 'add', 'del', 'loopExit', 'loopBreak', 'close'])
-        const id = orNonsense(world, random.some(world.staleIds))
-        const args: Record<string, unknown[]> = {
-          activate: [id, orNonsense(world, EV.READ)],
-          add: [id, orNonsense(world, random.below(5))],
-          del: [id],
-          loopExit: [orNonsense(world, random.below(3))],
-        }
-        world.invoke('remote', remote, method, args[method] ?? [])
-      },
-    },
+    withRemote('use a shared base', 3, (world, remote) => {
+      const { random } = world
+      const method = random.pick(['activate', 'activate', 'add', 'del', 'loopExit', 'loopBreak', 'close'])
+      const id = orNonsense(world, random.some(world.staleIds))
+      const args: Record<string, unknown[]> = {
+        activate: [id, orNonsense(world, EV.READ)],
+        add: [id, orNonsense(world, random.below(5))],
+        del: [id],
+        loopExit: [orNonsense(world, random.below(3))],
+      }
+      world.invoke('remote', remote, method, args[method] ?? [])
+    }),
   ]
 }
 
