@@ -1,8 +1,8 @@
 //! The signals of a base (`signal.c`, `signalfd.c`): the events of each signal, and how the signals reach the base.
 //!
 //! A base receives signals in one of three ways:
-//! - `"signal"`: a handler counts each signal in the receiver of each base, and wakes the loop: [`handler`] and [`receiver`]. Every
-//!   base receives every signal, on whichever thread it arrives.
+//! - `"signal"`: a handler counts each signal in the receiver of each base, and wakes the loop: [`handler`] and
+//!   [`receiver`]. Every base receives every signal, on whichever thread it arrives.
 //! - `"signalfd_signal"`: the kernel queues signals that the threads block, and the base reads them: [`signalfd`]. Only
 //!   if the configuration requests it.
 //! - `"kqueue_signal"`: the backend kqueue reports signals, and the process ignores them.

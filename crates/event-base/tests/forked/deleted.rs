@@ -27,6 +27,11 @@ fn each(mut test: impl FnMut(Base)) {
     each_config(|config| test(Base::with_config(config).unwrap()));
 }
 
+/// The same in a child with one thread: signals of a descriptor are blocked for the thread of the loop only.
+fn each_in_child(test: impl Fn(&Base)) {
+    each_config(|config| in_child(|| test(&Base::with_config(config).unwrap())));
+}
+
 /// What a poll dispatches, by event: the backend chooses the order of descriptors.
 fn sorted(base: &Base) -> Vec<(EventId, What)> {
     let (_, mut trace) = run(base, POLL);
@@ -116,56 +121,49 @@ fn a_finalizer_of_a_child_runs_after_reinit() {
 #[test]
 fn a_signal_event_that_a_child_deleted_has_no_handler_in_it() {
     let _turn = one_at_a_time();
-    each_config(|config| {
-        // In a child with one thread: signals of a descriptor are blocked for the thread of the loop only.
+    each_in_child(|base| {
+        let method = base.method().unwrap();
+        let watch = |signal| base.create_and_add(EventSpec::signal(signal as i32), None).unwrap();
+        let (deleted, kept) = (watch(Signal::SIGURG), watch(Signal::SIGCHLD));
         in_child(|| {
-            let base = Base::with_config(config).unwrap();
-            let method = base.method().unwrap();
-            let watch = |signal| base.create_and_add(EventSpec::signal(signal as i32), None).unwrap();
-            let (deleted, kept) = (watch(Signal::SIGURG), watch(Signal::SIGCHLD));
-            in_child(|| {
-                base.del(deleted).unwrap();
-                assert!(matches!(disposition_of(Signal::SIGURG), SigHandler::SigDfl), "{method}");
-                raise(Signal::SIGURG).unwrap();
-                base.reinit().unwrap();
-                raise(Signal::SIGURG).unwrap();
-                raise(Signal::SIGCHLD).unwrap();
-                assert_eq!(run(&base, POLL).1, [(kept, What::SIGNAL)], "{method}");
-            });
-            let mut seen = Vec::new();
-            base.enter(WAIT).unwrap();
-            // The end of the child arrives as SIGCHLD.
+            base.del(deleted).unwrap();
+            assert!(matches!(disposition_of(Signal::SIGURG), SigHandler::SigDfl), "{method}");
             raise(Signal::SIGURG).unwrap();
-            while seen.len() < 2 {
-                if let Step::Event(ready) = base.next(Wait::Allowed).unwrap() {
-                    seen.push(ready.id);
-                }
-            }
-            base.leave();
-            seen.sort();
-            assert_eq!(seen, [deleted, kept], "{method}");
+            base.reinit().unwrap();
+            raise(Signal::SIGURG).unwrap();
+            raise(Signal::SIGCHLD).unwrap();
+            assert_eq!(run(base, POLL).1, [(kept, What::SIGNAL)], "{method}");
         });
+        let mut seen = Vec::new();
+        base.enter(WAIT).unwrap();
+        // The end of the child arrives as SIGCHLD.
+        raise(Signal::SIGURG).unwrap();
+        while seen.len() < 2 {
+            if let Step::Event(ready) = base.next(Wait::Allowed).unwrap() {
+                seen.push(ready.id);
+            }
+        }
+        base.leave();
+        seen.sort();
+        assert_eq!(seen, [deleted, kept], "{method}");
     });
 }
 
 #[test]
 fn a_child_that_closes_its_base_or_deletes_its_last_signal_event_does_not_affect_the_parent() {
     let _turn = one_at_a_time();
-    each_config(|config| {
+    each_in_child(|base| {
+        let method = base.method().unwrap();
+        let event = base.create_and_add(EventSpec::signal(Signal::SIGURG as i32), None).unwrap();
         in_child(|| {
-            let base = Base::with_config(config).unwrap();
-            let method = base.method().unwrap();
-            let event = base.create_and_add(EventSpec::signal(Signal::SIGURG as i32), None).unwrap();
-            in_child(|| {
-                let other_handle = base.clone();
-                base.close().unwrap();
-                assert!(matches!(disposition_of(Signal::SIGURG), SigHandler::SigDfl), "{method}");
-                drop(other_handle);
-            });
-            in_child(|| base.del(event).unwrap());
-            raise(Signal::SIGURG).unwrap();
-            assert_eq!(run(&base, POLL).1, [(event, What::SIGNAL)], "{method}");
+            let other_handle = base.clone();
+            base.close().unwrap();
+            assert!(matches!(disposition_of(Signal::SIGURG), SigHandler::SigDfl), "{method}");
+            drop(other_handle);
         });
+        in_child(|| base.del(event).unwrap());
+        raise(Signal::SIGURG).unwrap();
+        assert_eq!(run(base, POLL).1, [(event, What::SIGNAL)], "{method}");
     });
 }
 

@@ -296,7 +296,7 @@ fn our_handler_that_was_installed_again_restores_what_it_had_replaced() {
 
 /// The base took the signal over from the first one, and the second one from the base.
 #[test]
-fn other_code_from_before_and_after_a_base_that_has_ended_ends_in_turn() {
+fn code_that_a_base_replaced_and_code_that_replaced_the_base_can_both_end_after_it() {
     let _alone = alone();
     with_each(|| {
         let (base, one) = (watching(true), OtherCode::begin(false));

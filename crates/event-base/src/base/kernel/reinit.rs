@@ -29,7 +29,8 @@ impl Base {
     /// [`Error::System`] if the kernel has no descriptor left: the base stays unusable, and the call can be
     /// repeated. Otherwise the first error from registering an event, with all others registered; a descriptor
     /// that was closed is not an error. [`Error::Reentrant`] while another thread of this process waits in the
-    /// loop, unless that is a [`HostWait`](crate::HostWait), which ends; [`Error::Forked`] if the lock of the base was held at the fork.
+    /// loop, unless that is a [`HostWait`](crate::HostWait), which ends; [`Error::Forked`] if the lock of the base was
+    /// held at the fork.
     pub fn reinit(&self) -> Result<(), Error> {
         let mut inner = self.shared.state.lock()?;
         if inner.closed {
