@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 
 import { CountFlag, EV, Feature, type EventBase } from '../../index.js'
-import { connect, listen, RateGroup, relay, socket, type RelayEnd } from '../../net.js'
+import { connect, listen, RateGroup, relay, socket, type RelayEnd, type RelayOptions } from '../../net.js'
 import { atSomePace } from '../support/base.js'
 import {
   anyPort,
@@ -164,6 +164,43 @@ test('a descriptor that the backend cannot poll is refused, and both descriptors
   socket.close(far)
   expect(openDescriptors()).toBe(before)
 })
+
+describe.each(['halfCloseTimeout', 'transfer'] as const)(
+  'a relay whose getter of %s closes the base',
+  (name) => {
+    /** Closes the base and starts a relay, which takes nothing. */
+    function check(base: EventBase): void {
+      const [near, a] = socket.pair()
+      const [b, far] = socket.pair()
+      const options: RelayOptions = {
+        get [name]() {
+          base.close()
+          return name === 'transfer' ? 'copy' : undefined
+        },
+      }
+      expect(thrown(() => relay(base, a, b, options))).toMatchObject({ code: 'ERR_EVENT_CLOSED' })
+      expect([socket.write(a, Buffer.from('x')), socket.write(b, Buffer.from('y'))]).toEqual([1, 1])
+      for (const fd of [near, a, b, far]) socket.close(fd)
+    }
+
+    test('is refused, and the caller keeps both descriptors', () => {
+      check(baseOn())
+    })
+
+    test('is refused in a callback of the base, and the caller keeps both descriptors', () => {
+      const base = baseOn()
+      let calls = 0
+      base
+        .newTimer(() => {
+          check(base)
+          calls += 1
+        })
+        .add(0)
+      base.dispatch()
+      expect(calls).toBe(1)
+    })
+  },
+)
 
 const wrong: [string, string, (base: EventBase, a: number, b: number) => unknown][] = [
   ['no base', 'ERR_INVALID_ARG_TYPE', (_, a, b) => relay(undefined as never, a, b)],

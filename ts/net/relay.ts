@@ -140,15 +140,12 @@ function begin(core: Core, a: number, b: number, options: RelayOptions): number 
   const connectTimeout = nativeTime('options.connectTimeout', options.connectTimeout)
   const { limit, group, prefix, transfer } = options
   if (limit === undefined && group === undefined && prefix === undefined && transfer === undefined) {
-    // A getter of the options can have closed the base. The native layer would close both descriptors.
-    core.check()
     return crossing.netRelay(core.handle, a, b, idleTimeout, halfCloseTimeout, connectTimeout)
   }
   const given = nativeOptions(options, { idleTimeout, halfCloseTimeout, connectTimeout })
   const { aToB, bToA } = checkOptions(prefix, 'options.prefix')
   const [there, back] = [checkPrefix('options.prefix.aToB', aToB), checkPrefix('options.prefix.bToA', bToA)]
   const nativeGroup = group === undefined ? undefined : RateGroup.nativeOf(group, core.owner)
-  core.check()
   return native.netRelayWith(core.handle, a, b, given, nativeGroup, there, back)
 }
 
