@@ -130,8 +130,9 @@ export function systemError(
   code: string = nameOf(errno),
 ): SystemError {
   const properties = fd === undefined ? { errno, code, syscall } : { errno, code, syscall, fd }
+  const message = messageOf(properties)
   const limit = setStackTraceLimit(undefined)
-  const error = new Error(messageOf(properties))
+  const error = new Error(message)
   setStackTraceLimit(limit)
   const captured = new Error()
   // Defining a property formats the stack that it replaces.
@@ -203,7 +204,7 @@ const FIRST_FRAME = '\n    at '
 /**
  * Sets the number of frames that V8 captures for a new error, and returns the previous one; `undefined` means that it
  * captures none. Does nothing if the program has made the property constant: V8 then captures a stack for the error
- * itself, which takes longer.
+ * itself, which takes longer. Between two calls, nothing may run that can exceed the stack or throw another exception.
  */
 function setStackTraceLimit(limit: number | undefined): number | undefined {
   const { stackTraceLimit } = Error
@@ -232,10 +233,15 @@ function formatStack(error: Error, captured: Error): string | undefined {
   // The stack starts with the name and the message of the error.
   const stack: unknown = (Object.setPrototypeOf(captured, error) as Error).stack
   const formatted = typeof stack === 'string' ? withoutOwnFrames(stack) : stack
-  setStack(error, formatted)
+  // A frozen error keeps its accessor.
+  Reflect.defineProperty(error, 'stack', describeStack(formatted))
   return formatted as string | undefined
 }
 
+function describeStack(value: unknown): PropertyDescriptor {
+  return { value, writable: true, configurable: true, enumerable: false }
+}
+
 function setStack(error: Error, value: unknown): void {
-  Object.defineProperty(error, 'stack', { value, writable: true, configurable: true, enumerable: false })
+  Object.defineProperty(error, 'stack', describeStack(value))
 }

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { readSync } from 'node:fs'
 import { connect as connectInNode, createServer, type AddressInfo } from 'node:net'
-import { getSystemErrorName } from 'node:util'
+import { getSystemErrorName, inspect } from 'node:util'
 
 import { describe, expect, it, onTestFinished } from 'vitest'
 
@@ -177,6 +177,26 @@ describe('an error', () => {
       expect(Object.keys(one)).not.toContain('stack')
     }
     expect(formatted).toBe(1)
+  })
+
+  it('that was frozen has the same stack', () => {
+    for (const call of [
+      () => openBase().newTimer('' as never),
+      () => socket.connect({ path: '/nowhere/at/all' }),
+    ]) {
+      const error = thrownBy(call) as EventError | SystemError
+      Object.freeze(error)
+      expect(firstFrame(error)).toContain(import.meta.filename)
+      expect(error.stack).toBe(error.stack)
+      expect(inspect(error)).toContain(String(error.stack).split('\n', 1)[0])
+      expect(thrownBy(() => (error.stack = 'another'))).toBeInstanceOf(TypeError)
+    }
+  })
+
+  it('that is made where the stack overflows is that error or a RangeError, and the process continues', async () => {
+    const { code, stdout } = await runFixture('stack-overflow.mjs')
+    expect(code).toBe(0)
+    expect(stdout).toBe('EBADF ERR_INVALID_ARG_TYPE ERR_OUT_OF_RANGE RangeError\ntrue\n')
   })
 
   it('does not change the number of frames that V8 captures', () => {

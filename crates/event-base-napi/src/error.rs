@@ -51,7 +51,9 @@ pub(crate) fn make<'env>(env: &'env Env, error: Error) -> napi::Result<Unknown<'
     let data = env.get_instance_data::<EnvironmentData>()?;
     let data = data.ok_or_else(|| napi::Error::from_reason(error.to_string()))?;
     let arguments = (code, error.to_string(), errno, syscall.to_owned(), fd);
-    data.make_error.borrow_back(env)?.call(arguments.into())
+    // `apply` leaves an exception pending. `call` converts it to text first, which recurses without an end if that
+    // throws too, as it does when the stack is exhausted.
+    data.make_error.borrow_back(env)?.apply((), arguments.into())
 }
 
 /// What an export returns: its value, or the error object that TypeScript throws.
