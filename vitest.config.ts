@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 /** What depends on how a base is run inside the host's loop: tested once for each driver. */
 const driven = ['run', 'signals', 'wait', 'workers'].map((folder) => `__test__/${folder}/**/*.spec.ts`)
 
-/** Another build of the addon than the one beside binding.js. Vite has addons too, which read this very variable. */
+/** Another build of the addon than the one in this folder. Vite has addons too, which read this very variable. */
 const addon = process.env['EVENT_BASE_ADDON']
 const env: Record<string, string> = addon ? { NAPI_RS_NATIVE_LIBRARY_PATH: addon } : {}
 

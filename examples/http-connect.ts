@@ -176,13 +176,18 @@ await main(import.meta.url, USAGE, options, async (values) => {
     console.log(from, 'to', formatAddress(target))
     // The relay sends the answer, and the bytes after the head, before it reads.
     const prefix = { aToB: rest, bToA: ESTABLISHED }
-    relay(base, fd, there, { prefix }, ({ reason, bytesAToB, bytesBToA }) => {
-      console.log(
-        from,
-        reason,
-        `${bytesAToB} bytes up, ${Math.max(bytesBToA - ESTABLISHED.length, 0)} bytes down`,
-      )
-    })
+    try {
+      relay(base, fd, there, { prefix }, ({ reason, bytesAToB, bytesBToA }) => {
+        console.log(
+          from,
+          reason,
+          `${bytesAToB} bytes up, ${Math.max(bytesBToA - ESTABLISHED.length, 0)} bytes down`,
+        )
+      })
+    } catch (error) {
+      // If the system refuses to watch one of them, the relay has closed both.
+      console.log(from, 'failed', (error as Error).message)
+    }
   }
 
   const onConnection = async (fd: number, peer: InternetAddress): Promise<void> => {

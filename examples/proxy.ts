@@ -24,12 +24,15 @@ await main(import.meta.url, USAGE, options, async (values) => {
   const listener = listen(base, parseHostAndPort('--listen', values.listen), async (fd, peer) => {
     const from = formatAddress(peer)
     try {
-      const there = await connect(base, upstream, { timeout: 5000 })
+      const there = await connect(base, upstream, { timeout: 5000 }).catch((error: unknown) => {
+        socket.close(fd)
+        throw error
+      })
+      // If the system refuses to watch one of them, the relay has closed both.
       relay(base, fd, there, { idleTimeout: 60_000 }, ({ reason, bytesAToB, bytesBToA }) => {
         console.log(from, reason, `${bytesAToB} bytes to the upstream, ${bytesBToA} bytes to the client`)
       })
     } catch (error) {
-      socket.close(fd)
       if (!base.closed) console.error(from, (error as Error).message)
     }
   })

@@ -99,16 +99,23 @@ await main(import.meta.url, USAGE, options, async (values) => {
 
   const onConnection = async (fd: number, peer: InternetAddress): Promise<void> => {
     const from = formatAddress(peer)
+    let there: number
     try {
       const name = await serverName(base, fd, patience)
       const upstream = routes.find(name)
       if (upstream === undefined) throw new Error(`no route for ${name ?? 'a hello without a name'}`)
-      const there = await connect(base, upstream, { timeout: 5000 })
+      there = await connect(base, upstream, { timeout: 5000 })
       console.log(from, name ?? '(no name)', 'to', formatAddress(upstream))
-      relay(base, fd, there)
     } catch (error) {
       if (base.closed) return
       socket.close(fd)
+      console.log(from, 'closed:', (error as Error).message)
+      return
+    }
+    try {
+      relay(base, fd, there)
+    } catch (error) {
+      // If the system refuses to watch one of them, the relay has closed both.
       console.log(from, 'closed:', (error as Error).message)
     }
   }

@@ -5,8 +5,6 @@
  *     npx tsx examples/unix-bridge.ts --listen unix:/tmp/database --to db.example.org:5432
  */
 
-import { rmSync } from 'node:fs'
-
 import { EventBase } from '../index.js'
 import { connect, listen, relay, socket } from '../net.js'
 import { formatAddress, main, parseSeconds, parseTarget, runUntilStopped } from './shared/command.js'
@@ -32,18 +30,17 @@ await main(import.meta.url, USAGE, options, async (values) => {
   const base = new EventBase()
   const listener = listen(base, here, async (fd) => {
     try {
-      relay(base, fd, await connect(base, there, { timeout: 5000 }), { idleTimeout })
+      const upstream = await connect(base, there, { timeout: 5000 }).catch((error: unknown) => {
+        socket.close(fd)
+        throw error
+      })
+      // If the system refuses to watch one of them, the relay has closed both.
+      relay(base, fd, upstream, { idleTimeout })
     } catch (error) {
-      socket.close(fd)
       if (!base.closed) console.error((error as Error).message)
     }
   })
-  try {
-    const stopped = runUntilStopped(base)
-    console.log(`listening at ${formatAddress(listener.address)}, forwarding to ${formatAddress(there)}`)
-    await stopped
-  } finally {
-    // A bound path is not removed when its socket is closed.
-    if ('path' in here && !here.path.startsWith('\0')) rmSync(here.path, { force: true })
-  }
+  const stopped = runUntilStopped(base)
+  console.log(`listening at ${formatAddress(listener.address)}, forwarding to ${formatAddress(there)}`)
+  await stopped
 })

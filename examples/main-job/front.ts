@@ -37,13 +37,16 @@ function onBase(base: EventBase): void {
   const listener = listen(base, listenAt, async (fd) => {
     report.accepted += 1
     try {
-      const there = await connect(base, upstream, { timeout: timeouts.connect })
+      const there = await connect(base, upstream, { timeout: timeouts.connect }).catch((error: unknown) => {
+        socket.close(fd)
+        throw error
+      })
+      // If the system refuses to watch one of them, the relay has closed both.
       relay(base, fd, there, { idleTimeout: timeouts.idle }, (end) => {
         report.bytes += end.bytesAToB + end.bytesBToA
         if (end.reason !== 'end') fail(end.error ?? end.reason)
       })
     } catch (error) {
-      socket.close(fd)
       fail(error)
     }
   })
