@@ -357,8 +357,26 @@ fn order(addresses: &[Address], first: usize) -> Vec<usize> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::net::{TcpListener, TcpStream};
+
     use super::*;
+
+    /// A connect to the address of a listener.
+    fn start(base: &Base, listener: &TcpListener, timeout: Option<Duration>) -> Result<Connecting> {
+        let addresses = [Address::Internet(listener.local_addr().unwrap())];
+        let key = SourceKey::from_bits(1 << 24).unwrap();
+        Connecting::new(base, key, &ConnectRequest { timeout, ..ConnectRequest::new(&addresses) })
+    }
+
+    /// A listener whose queue is full, so that connects get no answer, and the connections in its queue.
+    pub(crate) fn silent() -> (TcpListener, Vec<TcpStream>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::new(0).unwrap()).unwrap();
+        let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(250)).ok();
+        (listener, std::iter::from_fn(connect).take(9).collect())
+    }
 
     #[test]
     fn the_families_alternate_and_begin_with_that_of_the_first_address() {
@@ -373,39 +391,20 @@ mod tests {
     #[test]
     fn readiness_without_a_connection_is_waited_for_again() {
         let base = Base::new().unwrap();
-        // The listener's queue is full, so connects get no answer.
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::new(0).unwrap()).unwrap();
-        let limit = Duration::from_millis(250);
-        let queue: Vec<_> = std::iter::from_fn(|| std::net::TcpStream::connect_timeout(&address, limit).ok())
-            .take(9)
-            .collect();
-        let addresses = [Address::Internet(address)];
-        let key = SourceKey::from_bits(1 << 24).unwrap();
-        let mut connecting = Connecting::new(&base, key, &ConnectRequest::new(&addresses)).unwrap();
+        let (listener, _queue) = silent();
+        let mut connecting = start(&base, &listener, None).unwrap();
         assert!(matches!(connecting.finish_attempt(&base, 0), Ok(None)));
         let attempt = &connecting.attempts[0];
         assert_eq!(base.pending(attempt.event, What::WRITE), Ok(What::WRITE));
         connecting.close(&base);
-        drop(queue);
     }
 
     #[test]
     #[cfg(target_os = "linux")]
     fn a_connect_whose_error_was_received_elsewhere_fails_at_its_deadline() {
         let base = Base::new().unwrap();
-        // The listener's queue is full, so connects get no answer.
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::new(0).unwrap()).unwrap();
-        let limit = Duration::from_millis(250);
-        let queue: Vec<_> = std::iter::from_fn(|| std::net::TcpStream::connect_timeout(&address, limit).ok())
-            .take(9)
-            .collect();
-        let addresses = [Address::Internet(address)];
-        let key = SourceKey::from_bits(1 << 24).unwrap();
-        let mut connecting = Connecting::new(&base, key, &ConnectRequest::new(&addresses)).unwrap();
+        let (listener, _queue) = silent();
+        let mut connecting = start(&base, &listener, None).unwrap();
         let other = connecting.attempts[0].fd.try_clone().unwrap();
         // Linux ends a connect in progress with ECONNRESET, which it reports once.
         let _ = socket2::SockRef::from(&other).shutdown(std::net::Shutdown::Both);
@@ -414,11 +413,10 @@ mod tests {
         let Ok(Outcome::Failed(error)) = connecting.on_deadline(&base) else { panic!("it has failed") };
         assert_eq!(errno(&error), Some(Errno::ENOTCONN));
         connecting.close(&base);
-        drop(queue);
     }
 
     /// Accepts the connection of an attempt that was cancelled, and returns what a read returns.
-    fn read_cancelled(listener: &std::net::TcpListener) -> std::io::Result<usize> {
+    fn read_cancelled(listener: &TcpListener) -> std::io::Result<usize> {
         let (mut peer, _) = listener.accept().unwrap();
         std::io::Read::read(&mut peer, &mut [0])
     }
@@ -426,10 +424,8 @@ mod tests {
     #[test]
     fn a_server_receives_a_reset_from_an_attempt_that_is_closed() {
         let base = Base::new().unwrap();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let addresses = [Address::Internet(listener.local_addr().unwrap())];
-        let key = SourceKey::from_bits(1 << 24).unwrap();
-        let connecting = Connecting::new(&base, key, &ConnectRequest::new(&addresses)).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connecting = start(&base, &listener, None).unwrap();
         connecting.close(&base);
         assert_eq!(read_cancelled(&listener).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
     }
@@ -437,11 +433,9 @@ mod tests {
     #[test]
     fn a_server_receives_a_reset_from_an_attempt_that_cannot_be_registered() {
         let base = Base::new().unwrap();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let addresses = [Address::Internet(listener.local_addr().unwrap())];
-        let key = SourceKey::from_bits(1 << 24).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         faults::inject(faults::Call::Register, Errno::ENOSPC);
-        let refused = Connecting::new(&base, key, &ConnectRequest::new(&addresses)).unwrap_err();
+        let refused = start(&base, &listener, None).unwrap_err();
         assert_eq!(errno(&refused), Some(Errno::ENOSPC));
         assert_eq!(read_cancelled(&listener).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
     }
@@ -449,12 +443,8 @@ mod tests {
     #[test]
     fn a_connection_that_is_established_when_the_deadline_expires_is_not_late() {
         let base = Base::new().unwrap();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let addresses = [Address::Internet(listener.local_addr().unwrap())];
-        let key = SourceKey::from_bits(1 << 24).unwrap();
-        let timeout = Some(Duration::ZERO);
-        let request = ConnectRequest { timeout, ..ConnectRequest::new(&addresses) };
-        let mut connecting = Connecting::new(&base, key, &request).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut connecting = start(&base, &listener, Some(Duration::ZERO)).unwrap();
         let _peer = listener.accept().unwrap();
         // The timer is dispatched without a poll before it, as after a wait that a signal interrupted.
         let outcome = connecting.on_timer(&base);

@@ -6,6 +6,7 @@ use event_base::LoopFlags;
 
 use super::*;
 use crate::completion::Completion;
+use crate::connect::tests::silent;
 use crate::faults::{self, Call};
 use crate::proxy::options::{AddressUse, Balance, Endpoint, HealthOptions, ProxyProtocol, Upstream};
 use crate::proxy::{
@@ -146,7 +147,8 @@ fn of_several_addresses_the_first_failure_that_is_the_servers_is_reported() {
 
 #[test]
 fn a_timeout_is_reported_as_such_although_an_address_has_refused() {
-    let (silent, _listener, _waiting) = silent();
+    let (listener, _queue) = silent();
+    let silent = listener.local_addr().unwrap();
     let upstream = Upstream::named("n", "name", silent.port());
     let other = SocketAddr::new("127.0.0.2".parse().unwrap(), 0);
     let mut worker = worker(upstream, &[other, silent], HealthOptions::default());
@@ -160,16 +162,6 @@ fn a_timeout_is_reported_as_such_although_an_address_has_refused() {
         Address::internet("127.0.0.2", silent.port()).unwrap(),
         "the one that was tried first"
     );
-}
-
-/// An address whose queue is full, so that connects get no answer.
-fn silent() -> (SocketAddr, TcpListener, Vec<std::net::TcpStream>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::new(0).unwrap()).unwrap();
-    let connect = || std::net::TcpStream::connect_timeout(&address, SECOND / 4).ok();
-    let waiting = std::iter::from_fn(connect).take(9).collect();
-    (address, listener, waiting)
 }
 
 #[test]
