@@ -16,7 +16,7 @@ use event_base_net::socket::{self, BindOptions};
 use event_base_net::{Address, RateLimit};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
-use support::proxy::{Running, Server, Silent, loopback};
+use support::proxy::{Running, Server, Silent, loopback, sharing};
 use support::{alone, errno, open_descriptors, read_to_reset};
 
 /// The threads of proxies, where the system lists their names.
@@ -48,13 +48,7 @@ fn await_descriptors(before: usize) {
 
 /// Connections that reached a server.
 fn greeted(proxy: &Running, count: usize) -> Vec<TcpStream> {
-    (0..count)
-        .map(|_| {
-            let mut client = proxy.dial();
-            client.read_exact(&mut [0]).expect("a server greets");
-            client
-        })
-        .collect()
+    (0..count).map(|_| proxy.greeted()).collect()
 }
 
 #[test]
@@ -198,12 +192,7 @@ fn two_proxies_share_an_address_where_both_set_reuse_port() {
         return;
     }
     let server = Server::start(b'a');
-    let shared =
-        |address| Endpoint::Bind(address, BindOptions { reuse_port: true, ..BindOptions::default() });
-    let start = |address| {
-        let listener = shared(address);
-        Running::start(ProxyOptions { threads: 2, ..ProxyOptions::new(listener, vec![server.upstream()]) })
-    };
+    let start = |address| Running::at(Endpoint::Bind(address, sharing()), vec![server.upstream()], 2);
     let first = start(Address::internet("127.0.0.1", 0).expect("it is numeric"));
     let second = start(first.address().clone());
     assert_eq!(first.greeting(), Some(b'a'));
@@ -246,8 +235,7 @@ fn threads_share_a_path_or_an_inherited_socket() {
         socket::listen(&Address::internet("127.0.0.1", 0).expect("it is numeric"), &BindOptions::default())
             .expect("a port is free");
     for listener in [Endpoint::Bind(address, BindOptions::default()), Endpoint::Inherited(inherited)] {
-        let options = ProxyOptions { threads: 3, ..ProxyOptions::new(listener, vec![server.upstream()]) };
-        let proxy = Running::start(options);
+        let proxy = Running::at(listener, vec![server.upstream()], 3);
         for _ in 0..10 {
             let mut byte = [0];
             match proxy.address() {
@@ -269,7 +257,7 @@ fn at_path(name: &str, threads: u32, upstream: Upstream) -> (Running, PathBuf) {
     let path = std::env::temp_dir().join(format!("event-base-{name}-{}", std::process::id()));
     let address = Address::path(path.to_str().expect("it is text")).expect("it fits");
     let listen = Endpoint::Bind(address, BindOptions::default());
-    (Running::start(ProxyOptions { threads, ..ProxyOptions::new(listen, vec![upstream]) }), path)
+    (Running::at(listen, vec![upstream], threads), path)
 }
 
 #[test]

@@ -8,22 +8,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use event_base_net::Address;
-use event_base_net::proxy::{Endpoint, ProxyOptions, ProxyStats};
+use event_base_net::proxy::{Endpoint, ProxyStats};
 use event_base_net::socket::{self, BindOptions};
 use nix::errno::Errno;
-use support::proxy::{Running, Server};
+use support::proxy::{Running, Server, sharing};
 use support::{PATIENCE, alone, errno};
-
-fn sharing() -> BindOptions {
-    BindOptions { reuse_port: true, ..BindOptions::default() }
-}
-
-/// A connection that has reached a server.
-fn greeted(proxy: &Running) -> TcpStream {
-    let mut client = proxy.dial();
-    client.read_exact(&mut [0]).expect("a server greets");
-    client
-}
 
 fn each_thread_has_accepted(stats: &ProxyStats) -> bool {
     stats.threads.iter().all(|thread| thread.accepted > 0)
@@ -51,9 +40,7 @@ fn with_reuse_port_each_thread_has_a_socket_and_others_can_listen_too() {
     }
     let server = Server::start(b'a');
     let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
-    let listener = Endpoint::Bind(any, sharing());
-    let options = ProxyOptions { threads: 3, ..ProxyOptions::new(listener, vec![server.upstream()]) };
-    let proxy = Running::start(options);
+    let proxy = Running::at(Endpoint::Bind(any, sharing()), vec![server.upstream()], 3);
     // The kernel distributes by a hash of the addresses, so each socket gets connections sooner or later.
     let give_up = Instant::now() + PATIENCE;
     while !each_thread_has_accepted(&proxy.stats()) {
@@ -83,12 +70,11 @@ fn each_thread_gets_connections_that_arrive_one_at_a_time() {
     let path = Address::path(path.to_str().expect("it is text")).expect("it fits");
     for (address, threads) in [(Address::internet("127.0.0.1", 0).expect("it is numeric"), 4), (path, 2)] {
         let listener = Endpoint::Bind(address, BindOptions::default());
-        let options = ProxyOptions { threads, ..ProxyOptions::new(listener, vec![server.upstream()]) };
-        let proxy = Running::start(options);
+        let proxy = Running::at(listener, vec![server.upstream()], threads);
         for count in 1..=16 * u64::from(threads) {
             match proxy.address() {
                 Address::Path(_) => drop(socket::connect(proxy.address()).expect("it listens")),
-                _ => drop(greeted(&proxy)),
+                _ => drop(proxy.greeted()),
             }
             proxy.until("it ended", |stats| stats.total.accepted >= count && stats.total.open == 0);
             if each_thread_has_accepted(&proxy.stats()) {
@@ -133,7 +119,7 @@ fn the_address_is_free_once_all_threads_have_stopped_accepting() {
     let server = Server::start(b'a');
     for threads in [1, 4] {
         let proxy = Running::to(vec![server.upstream()], threads);
-        let mut client = greeted(&proxy);
+        let mut client = proxy.greeted();
         proxy.drain(None);
         let give_up = Instant::now() + PATIENCE;
         let successor = loop {

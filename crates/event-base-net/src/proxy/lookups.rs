@@ -248,25 +248,31 @@ mod tests {
         }
     }
 
-    #[test]
-    fn threads_whose_look_ups_have_ended_end_and_are_no_longer_counted() {
+    /// A proxy without threads, whose look-ups have started.
+    fn started(list: Vec<Upstream>, times: LookupTimes, resolver: Arc<dyn Resolver>) -> Arc<Shared> {
         let settings = ListSettings {
             balance: Balance::RoundRobin,
             addresses: AddressUse::All,
             health: HealthOptions::default(),
             threads: 0,
         };
+        let directory = Directory::new(list, settings, times).unwrap();
+        let problems = Problems::new(Box::new(|| {}));
+        let shared = Shared::new(Settings::default(), Box::new([]), directory, resolver, problems, None);
+        shared.lookups.start().unwrap();
+        shared
+    }
+
+    #[test]
+    fn threads_whose_look_ups_have_ended_end_and_are_no_longer_counted() {
         let hour = Duration::from_secs(3600);
         let times = LookupTimes { interval: None, backoff: hour, max_backoff: hour, limit: hour };
         let name = |number: usize| Upstream::named(number.to_string(), number.to_string(), 1);
         let list = (0..2 * MAX_THREADS).map(name).collect();
-        let directory = Directory::new(list, settings, times).unwrap();
-        let options = Settings::default();
-        let (problems, resolver) = (Problems::new(Box::new(|| {})), Arc::new(Gated::default()));
+        let resolver = Arc::new(Gated::default());
         let gate: Arc<dyn Resolver> = Arc::clone(&resolver) as _;
-        let shared = Shared::new(options, Box::new([]), directory, gate, problems, None);
+        let shared = started(list, times, gate);
         let lookups = Arc::clone(&shared.lookups);
-        lookups.start().unwrap();
         let until = |what: &str, reached: &dyn Fn(&State) -> bool| {
             let give_up = Instant::now() + Duration::from_secs(60);
             while !reached(&lookups.state.lock()) {
@@ -287,22 +293,12 @@ mod tests {
 
     #[test]
     fn a_proxy_that_is_dropped_while_a_list_is_published_ends_its_look_ups() {
-        let settings = ListSettings {
-            balance: Balance::RoundRobin,
-            addresses: AddressUse::All,
-            health: HealthOptions::default(),
-            threads: 0,
-        };
         let (short, second) = (Duration::from_millis(1), Duration::from_secs(1));
         let times =
             LookupTimes { interval: Some(short), backoff: second, max_backoff: second, limit: second };
         let list = (0..64).map(|number| Upstream::named(number.to_string(), "name", 1)).collect();
-        let directory = Directory::new(list, settings, times).unwrap();
-        let options = Settings::default();
-        let (problems, resolver) = (Problems::new(Box::new(|| {})), Arc::new(Changing::default()));
-        let shared = Shared::new(options, Box::new([]), directory, resolver, problems, None);
+        let shared = started(list, times, Arc::new(Changing::default()));
         let lookups = Arc::clone(&shared.lookups);
-        lookups.start().unwrap();
 
         let give_up = Instant::now() + Duration::from_secs(60);
         while Arc::strong_count(&shared) == 1 {

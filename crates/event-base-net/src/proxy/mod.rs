@@ -221,7 +221,8 @@ impl Proxy {
     }
 
     /// Accepts no more connections, except those in the kernel's queue, and ends when the last connection has ended.
-    /// The limit of connections still holds: those in the queue that it leaves no place for are reset. After `timeout` it ends those that are left. A second call can only make that sooner.
+    /// The limit of connections still holds: those in the queue that it leaves no place for are reset. After `timeout`
+    /// it ends those that are left. A second call can only make that sooner.
     pub fn drain(&self, timeout: Option<Duration>) {
         self.shared.end(Command::Drain(timeout));
     }

@@ -227,6 +227,7 @@ mod tests {
         assert!(!path.exists());
         drop(release);
     }
+
     #[test]
     fn a_thread_that_panics_before_it_reports_is_not_waited_for() {
         let path = temporary("no-report");

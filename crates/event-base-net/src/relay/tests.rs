@@ -68,9 +68,7 @@ impl Bed {
 
     /// A listener, and a connection that waits for it.
     fn listener_with_client(&mut self, options: ListenOptions) -> (SourceKey, OwnedFd) {
-        let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
-        let listener = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
-        let address = socket::address(&listener).expect("it is bound");
+        let (listener, address) = listening();
         let key = self.net.listen(listener, options).expect("it can be watched");
         (key, socket::connect(&address).expect("it listens"))
     }
@@ -351,6 +349,14 @@ fn a_relay_that_cannot_be_watched_ends_alone() {
     assert!(bed.is_running(other));
 }
 
+/// A socket that listens, and its address.
+fn listening() -> (OwnedFd, Address) {
+    let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
+    let listener = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
+    let address = socket::address(&listener).expect("it is bound");
+    (listener, address)
+}
+
 #[test]
 fn a_listener_that_cannot_be_watched_again_is_tried_again() {
     let mut bed = Bed::new();
@@ -365,9 +371,7 @@ fn a_listener_that_cannot_be_watched_again_is_tried_again() {
 #[test]
 fn a_shortage_of_one_listener_does_not_stop_another_one_of_its_socket() {
     let mut beds = [Bed::new(), Bed::new()];
-    let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
-    let socket = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
-    let address = socket::address(&socket).expect("it is bound");
+    let (socket, address) = listening();
     let shared = ListenOptions { shared: true, ..ListenOptions::default() };
     for bed in &mut beds {
         bed.net.listen(socket.try_clone().expect("a descriptor is free"), shared).expect("it can be watched");
@@ -388,9 +392,7 @@ fn a_shortage_of_one_listener_does_not_stop_another_one_of_its_socket() {
 #[test]
 fn a_shared_listener_that_cannot_be_registered_behind_the_others_is_tried_again() {
     let mut bed = Bed::new();
-    let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
-    let socket = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
-    let address = socket::address(&socket).expect("it is bound");
+    let (socket, address) = listening();
     let shared = ListenOptions { shared: true, ..ListenOptions::default() };
     bed.net.listen(socket, shared).expect("it can be watched");
     faults::inject(Call::Register, Errno::ENOSPC);

@@ -19,6 +19,11 @@ pub fn loopback() -> Endpoint {
     Endpoint::Bind(Address::internet("127.0.0.1", 0).expect("it is numeric"), BindOptions::default())
 }
 
+/// Options of sockets that share their address.
+pub fn sharing() -> BindOptions {
+    BindOptions { reuse_port: true, ..BindOptions::default() }
+}
+
 /// A proxy, and waits for its states.
 pub struct Running(pub Proxy);
 
@@ -36,7 +41,11 @@ impl Running {
     }
 
     pub fn to(upstreams: Vec<Upstream>, threads: u32) -> Self {
-        Self::start(ProxyOptions { threads, ..ProxyOptions::new(loopback(), upstreams) })
+        Self::at(loopback(), upstreams, threads)
+    }
+
+    pub fn at(listener: Endpoint, upstreams: Vec<Upstream>, threads: u32) -> Self {
+        Self::start(ProxyOptions { threads, ..ProxyOptions::new(listener, upstreams) })
     }
 
     pub fn port(&self) -> SocketAddr {
@@ -50,6 +59,13 @@ impl Running {
         let client = TcpStream::connect(self.port()).expect("it accepts");
         client.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         client.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        client
+    }
+
+    /// A connection that has reached a server.
+    pub fn greeted(&self) -> TcpStream {
+        let mut client = self.dial();
+        client.read_exact(&mut [0]).expect("a server greets");
         client
     }
 

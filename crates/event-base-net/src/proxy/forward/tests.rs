@@ -1,6 +1,6 @@
 //! Connects of a proxy that fail, on one thread.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
 use event_base::LoopFlags;
 
@@ -189,16 +189,19 @@ fn the_time_that_connects_took_is_counted() {
 }
 
 #[test]
-fn a_server_receives_a_reset_from_a_connection_whose_header_cannot_be_made() {
-    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+fn both_peers_of_a_connection_whose_header_cannot_be_made_receive_a_reset() {
+    let [server, clients] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     let upstream = Upstream::new("a", Address::Internet(server.local_addr().unwrap()));
     let mut worker = worker_with(Some(ProxyProtocol::V2), upstream, &[], HealthOptions::default());
-    let _client = accept(&mut worker);
+    let client = TcpStream::connect(clients.local_addr().unwrap()).unwrap();
+    let (near, peer) = clients.accept().unwrap();
+    worker.accepted(near.into(), Address::Internet(peer));
     faults::inject(Call::Address, Errno::ENOBUFS);
     finish_connect(&mut worker);
     assert_eq!(faults::left(), 0);
-    let (mut stream, _) = server.accept().unwrap();
-    let received = std::io::Read::read(&mut stream, &mut [0]);
-    assert_eq!(received.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+    for mut stream in [client, server.accept().unwrap().0] {
+        let received = std::io::Read::read(&mut stream, &mut [0]);
+        assert_eq!(received.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+    }
     assert_eq!((worker.here().counters.failed.get(), worker.here().counters.open.get()), (1, 0));
 }
