@@ -129,8 +129,7 @@ impl State {
             return None;
         }
         let top = self.replaced.load()?;
-        let is_caller = top.below.is_some()
-            && Disposition::current(number).is_ok_and(|current| current.is(&top.disposition));
+        let is_caller = Disposition::current(number).is_ok_and(|current| current.is(&top.disposition));
         if is_caller { top.below } else { Some(top) }
     }
 }

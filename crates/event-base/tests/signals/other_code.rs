@@ -189,6 +189,21 @@ fn each_handler_that_stays_receives_each_signal_once() {
 }
 
 #[test]
+fn a_handler_that_is_installed_again_over_ours_and_calls_it_receives_each_signal_once() {
+    let _alone = alone();
+    with_each(|| {
+        let below = OtherCode::begin(true);
+        let base = watching(true);
+        let above = OtherCode::begin(true);
+        assert_eq!(received(Some(&base))[..2], [1, 1]);
+        above.end();
+        assert_eq!(received(Some(&base))[..2], [1, 1]);
+        base.close().unwrap();
+        below.end();
+    });
+}
+
+#[test]
 fn what_an_earlier_base_had_replaced_does_not_hide_what_this_one_replaced() {
     let _alone = alone();
     // The other code ends under an earlier base, whose handler it may still have.
