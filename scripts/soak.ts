@@ -33,6 +33,8 @@ const WARM_UP = 15
 /** Milliseconds in which connections become idle, and for which they are measured. */
 const BECOMING_IDLE = 1500
 const MEASURED = 3000
+/** The number of measurements in which a process has to exceed its share to be one that spins. */
+const MEASUREMENTS = 3
 /** Milliseconds in which what a process does to its own connections comes to its end. */
 const CALMING = 3000
 
@@ -118,19 +120,35 @@ async function rest(parts: readonly Part[]): Promise<void> {
   await sleep(CALMING)
 }
 
-/** Measures the processor time of each process while its connections are idle. */
-async function measureIdle(parts: readonly Part[]): Promise<void> {
-  await forEach(parts, ({ load }) => load.openIdle())
-  await sleep(BECOMING_IDLE)
+/** The processor time that each process uses in some milliseconds, as a share of one processor. */
+async function processorShares(parts: readonly Part[]): Promise<Map<Part, number>> {
+  const used = (part: Part): number => processorSeconds(part.running.pid)
   const before = new Map<Part, number>()
-  await forEach(parts, (part) => void before.set(part, processorSeconds(part.running.pid)))
+  await forEach(parts, (part) => void before.set(part, used(part)))
   const from = performance.now()
   await sleep(MEASURED)
   const seconds = (performance.now() - from) / 1000
-  await forEach(parts, (part) => {
-    const used = processorSeconds(part.running.pid) - (before.get(part) ?? 0)
-    part.processor = Math.max(part.processor, used / seconds)
-  })
+  const shares = new Map<Part, number>()
+  await forEach(parts, (part) => void shares.set(part, (used(part) - (before.get(part) ?? 0)) / seconds))
+  return shares
+}
+
+/**
+ * Measures the processor time of each process while its connections are idle. A process that exceeds its share is
+ * measured again: a collection of garbage after the load ends, a loop that spins does not.
+ */
+async function measureIdle(parts: readonly Part[]): Promise<void> {
+  await forEach(parts, ({ load }) => load.openIdle())
+  await sleep(BECOMING_IDLE)
+  let left = parts
+  const least = new Map<Part, number>()
+  for (let time = 0; time < MEASUREMENTS && left.length > 0; time += 1) {
+    for (const [part, share] of await processorShares(left)) {
+      least.set(part, Math.min(share, least.get(part) ?? Infinity))
+    }
+    left = left.filter((part) => (least.get(part) ?? 0) > MOST_PROCESSOR)
+  }
+  for (const [part, share] of least) part.processor = Math.max(part.processor, share)
   await forEach(parts, ({ load }) => load.settle())
 }
 
