@@ -2,7 +2,7 @@
 import { setImmediate, setTimeout } from 'node:timers/promises'
 
 import { setLogCallback } from '../../index.js'
-import { openDescriptors } from './descriptors.js'
+import { descriptorTargets } from '../lib/system.mjs'
 import { connections } from './operations/connections.js'
 import { datagrams } from './operations/datagrams.js'
 import { events, SIGNALS } from './operations/events.js'
@@ -93,7 +93,7 @@ export async function finish(world: World): Promise<void> {
 
 /** Runs an episode, and checks that nothing is left of it. Returns the world, whose judge has the faults. */
 export async function runEpisode(settings: WorldSettings, heard: Set<string>): Promise<World> {
-  const before = openDescriptors()
+  const before = descriptorTargets()
   const world = await perform(settings)
   await finish(world)
   await checkDescriptors(world, before)
@@ -115,7 +115,7 @@ async function checkDescriptors(world: World, before: ReadonlyMap<number, string
   let left: string[] = []
   let missing: string[] = []
   const isClean = await until(() => {
-    const after = openDescriptors()
+    const after = descriptorTargets()
     left = difference(after, before)
     missing = difference(before, after)
     return left.length === 0 && missing.length === 0

@@ -12,7 +12,7 @@ import type {
   SocketAddress,
   TcpProxy,
 } from '../../net.js'
-import { isOpen } from './descriptors.js'
+import { isOpen } from '../lib/system.mjs'
 import type { EventModel } from './event-model.js'
 import type { FlowModel } from './flow-model.js'
 import { describeError, HostileError, Judge } from './judge.js'

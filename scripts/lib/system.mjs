@@ -12,16 +12,23 @@ const hasProc = process.env['EVENT_BASE_TEST_WITHOUT_PROC'] === undefined && exi
 /** Numbers that are probed where no folder lists the open descriptors. The specs open fewer. */
 const PROBED = 4096
 
+/**
+ * Whether a number names an open descriptor of this process.
+ *
+ * @param {number} fd
+ */
+export function isOpen(fd) {
+  try {
+    fstatSync(fd)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** @returns {number[]} the open descriptors of this process */
 function probedDescriptors() {
-  return Array.from({ length: PROBED }, (_, fd) => fd).filter((fd) => {
-    try {
-      fstatSync(fd)
-      return true
-    } catch {
-      return false
-    }
-  })
+  return Array.from({ length: PROBED }, (_, fd) => fd).filter(isOpen)
 }
 
 /**
@@ -57,20 +64,32 @@ export function descriptors(pid = 'self') {
 }
 
 /**
+ * The open descriptors of a process on Linux, and what each refers to: `socket:[12]`, `pipe:[34]`,
+ * `anon_inode:[eventpoll]`, or a path.
+ *
+ * @param {number | 'self'} [pid]
+ * @returns {Map<number, string>}
+ */
+export function descriptorTargets(pid = 'self') {
+  const targets = new Map()
+  for (const name of readdirSync(`/proc/${pid}/fd`)) {
+    try {
+      targets.set(Number(name), readlinkSync(`/proc/${pid}/fd/${name}`))
+    } catch {
+      // It was closed meanwhile; in this process, the descriptor that read the folder.
+    }
+  }
+  return targets
+}
+
+/**
  * @param {number | 'self'} pid
  * @returns {string[]}
  */
 function procKinds(pid) {
-  return readdirSync(`/proc/${pid}/fd`).flatMap((name) => {
-    try {
-      // "socket:[12]", "pipe:[34]", "anon_inode:[eventpoll]", or a path.
-      const target = readlinkSync(`/proc/${pid}/fd/${name}`)
-      return /^(?:anon_inode:\[?)?(\w+)(?::\[\d+\]|\])?$/.exec(target)?.[1] ?? 'file'
-    } catch {
-      // It was closed meanwhile; in this process, the descriptor that read the folder.
-      return []
-    }
-  })
+  return [...descriptorTargets(pid).values()].map(
+    (target) => /^(?:anon_inode:\[?)?(\w+)(?::\[\d+\]|\])?$/.exec(target)?.[1] ?? 'file',
+  )
 }
 
 /** @param {number} fd */
@@ -143,6 +162,27 @@ export function processorSeconds(pid) {
     .map(Number)
     .toReversed()
   return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+}
+
+/**
+ * The nanoseconds that each thread of a process on Linux has run, and has waited for a processor:
+ * `/proc/PID/task/TID/schedstat`.
+ *
+ * @param {number} pid
+ * @returns {Map<string, [ran: number, waited: number]>}
+ */
+export function threadTimes(pid) {
+  const times = new Map()
+  for (const task of readdirSync(`/proc/${pid}/task`)) {
+    try {
+      const text = readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'latin1')
+      const [ran = 0, waited = 0] = text.split(' ').map(Number)
+      times.set(task, [ran, waited])
+    } catch {
+      // The thread has ended.
+    }
+  }
+  return times
 }
 
 /**

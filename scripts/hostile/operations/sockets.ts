@@ -3,7 +3,7 @@ import { openSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { socket } from '../../../net.js'
-import { isOpen } from '../descriptors.js'
+import { isOpen } from '../../lib/system.mjs'
 import { someBytes } from '../memory.js'
 import { foreignByte } from '../tape.js'
 import { complete, nonsense, options, orNonsense, polluted } from '../values.js'

@@ -1,10 +1,10 @@
 // A process under test: its output, its descriptors, its CPU time and its end.
 import { spawn, type ChildProcess } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 
 import { endWithThis } from '../exit.js'
 import { root } from '../run.js'
+import { descriptorTargets, threadTimes } from '../system.mjs'
 
 /** How a process ended. */
 export interface End {
@@ -52,7 +52,7 @@ export class Subject {
 
   /** The number of open descriptors. */
   get descriptors(): number {
-    return this.#list('fd').length
+    return this.#read(descriptorTargets, new Map<number, string>()).size
   }
 
   /** Writes a line to its standard input. */
@@ -73,10 +73,11 @@ export class Subject {
 
   /** Whether it uses CPU time although it has nothing to do. */
   async isSpinning(): Promise<boolean> {
+    const times = (): ReturnType<typeof threadTimes> => this.#read(threadTimes, new Map())
     for (let window = 0; window < WINDOWS; window += 1) {
-      const [before, start] = [this.#times(), performance.now()]
+      const [before, start] = [times(), performance.now()]
       await setTimeout(WINDOW)
-      const after = this.#times()
+      const after = times()
       const elapsed = (performance.now() - start) * 1e6
       let [ran, longest] = [0, 0]
       for (const [thread, [running, waiting]] of after) {
@@ -107,26 +108,12 @@ export class Subject {
     return end
   }
 
-  /** Nanoseconds that each thread has run and has waited for a processor: `/proc/PID/task/TID/schedstat`. */
-  #times(): Map<string, [ran: number, waited: number]> {
-    const times = new Map<string, [number, number]>()
-    for (const task of this.#list('task')) {
-      try {
-        const text = readFileSync(`/proc/${this.#child.pid}/task/${task}/schedstat`, 'utf8')
-        const [ran = 0, waited = 0] = text.split(' ').map(Number)
-        times.set(task, [ran, waited])
-      } catch {
-        // The thread has ended.
-      }
-    }
-    return times
-  }
-
-  #list(folder: 'fd' | 'task'): string[] {
+  /** What the system reports about the process; the value for a process that has ended if it reports nothing. */
+  #read<T>(report: (pid: number) => T, ended: T): T {
     try {
-      return readdirSync(`/proc/${this.#child.pid}/${folder}`)
+      return report(this.#child.pid ?? 0)
     } catch {
-      return []
+      return ended
     }
   }
 }
