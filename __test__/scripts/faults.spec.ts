@@ -1,5 +1,3 @@
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { describe, expect, test } from 'vitest'
@@ -9,6 +7,7 @@ import { outcomesOf, PLAUSIBLE } from '../../scripts/lib/faults/plausible.js'
 import { PROGRAMS, type Program } from '../../scripts/lib/faults/programs.js'
 import type { Traffic } from '../../scripts/lib/faults/traffic.js'
 import { runTrial, type Usage } from '../../scripts/lib/faults/trial.js'
+import { folder } from '../net/support.js'
 import { random } from '../proxy/fire/plan.js'
 
 const [program = PROGRAMS[0] as Program] = PROGRAMS
@@ -86,7 +85,7 @@ async function problemsOf(source: string, traffic: Partial<Traffic> = {}): Promi
   const silent: Traffic = { port: 0, round: async () => [], close: () => {}, ...traffic }
   const lane = {
     library: '',
-    path: join(mkdtempSync(join(tmpdir(), 'event-base-faults-')), 'control'),
+    path: join(folder(), 'control'),
     traffics: new Map([[subject.name, silent]]),
     closed: 1,
   }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, test } from 'vitest'
 
 import { Equivalents, inOrder, judge, score, type Mutant, type Tally } from '../../scripts/lib/mutants.js'
 
@@ -65,6 +65,12 @@ describe('the score of a subject', () => {
       skipped: 0,
     })
   })
+})
+
+test('a spec that fails without a mutant fails its subject', () => {
+  const judged = judge(tally({ caught: 9, broken: ['host a.spec.ts: no'] }))
+  expect(judged.totals).toEqual({ passed: 1, failed: 1, skipped: 0 })
+  expect(judged.results[1]?.message).toContain('host a.spec.ts: no')
 })
 
 describe('an equivalent mutant', () => {

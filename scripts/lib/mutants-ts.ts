@@ -281,21 +281,22 @@ function rankOf(spec: string): number {
 
 /** Which specs reach which function. */
 class Reach {
+  /** The specs that fail without a mutant, with their messages. They reach nothing. */
+  readonly broken: readonly string[]
   readonly #coverage: ReadonlyMap<string, Coverage>
   readonly #functions: ReadonlyMap<string, readonly string[]>
 
   private constructor(
     coverage: ReadonlyMap<string, Coverage>,
     functions: ReadonlyMap<string, readonly string[]>,
+    broken: readonly string[],
   ) {
+    this.broken = broken
     this.#coverage = coverage
     this.#functions = functions
   }
 
-  /**
-   * Runs the specs that changed, or of which a source changed, and records the functions that they reach. Throws if one
-   * fails: it would catch every mutant.
-   */
+  /** Runs the specs that changed, or of which a source changed, and records the functions that they reach. */
   static async measure(copy: Copy, specs: Specs): Promise<Reach> {
     const store = join(here, 'reach.json')
     const known = JSON.parse(await readFile(store, 'utf8').catch(() => '{}')) as Record<string, Coverage>
@@ -310,6 +311,7 @@ class Reach {
       texts.set(file, recorded.text)
     }
     const coverage = new Map<string, Coverage>()
+    const broken: string[] = []
     const missing: [string, string][] = []
     const names = await specs.names()
     // The projects differ in the driver, which is native. A spec reaches the same functions in both.
@@ -349,13 +351,13 @@ class Reach {
       delete process.env['EVENT_BASE_RECORD']
       specs.end()
       for (const [file, text] of copy.texts) await copy.write(file, text)
-      if (failed.length > 0) throw new Error(`these specs fail without a mutant:\n${failed.join('\n')}`)
+      broken.push(...failed)
     }
     for (const name of names) {
       const same = coverage.get(hostOf(name))
       if (same !== undefined) coverage.set(name, same)
     }
-    return new Reach(coverage, functions)
+    return new Reach(coverage, functions, broken)
   }
 
   /** The specs that reach a change: first those that use little else than its file, then the fast ones. */
@@ -424,11 +426,13 @@ export async function mutantsOfTs(selection: Selection): Promise<Tally[]> {
     .filter((mutant) => !equivalents.has(mutant))
   const tally = { caught: 0, timeout: 0, unviable: 0 }
   const missed: Change[] = []
+  let broken: readonly string[] = []
   const parts = new Map<string, { caught: number; missed: number }>()
   if (selected.length > 0) {
     const specs = new Specs(copy.tree.folder)
     try {
       const reach = await Reach.measure(copy, specs)
+      broken = reach.broken
       const types = new TypeCheck(copy.texts, copy.options)
       const most = selection.sample ?? selected.length
       for (const mutant of inOrder(selected, selection)) {
@@ -463,6 +467,7 @@ export async function mutantsOfTs(selection: Selection): Promise<Tally[]> {
       existing: existing.length,
       equivalent: existing.filter((mutant) => equivalents.has(mutant)).length,
       stale: equivalents.stale('ts/', existing),
+      broken,
       ...tally,
       missed,
     },

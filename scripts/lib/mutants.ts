@@ -49,6 +49,8 @@ export interface Tally {
   readonly missed: readonly Mutant[]
   /** Entries of the list of equivalent mutants to which no mutant corresponds any more. */
   readonly stale: readonly string[]
+  /** The specs that fail without a mutant, with their messages. They are not used: they would catch every mutant. */
+  readonly broken?: readonly string[]
 }
 
 export function place({ file, line, column, change }: Mutant): string {
@@ -120,9 +122,9 @@ export function summary(tally: Tally): string {
   return `${subject}: ${counts}; ${existing} mutants exist, ${equivalent} of them equivalent; ${result}`
 }
 
-/** A subject passes if its score is high enough and its list of equivalent mutants is current. */
+/** A subject passes if its score is high enough, its list of equivalent mutants is current, and no spec is broken. */
 export function judge(tally: Tally): Report {
-  const { subject, missed, stale } = tally
+  const { subject, missed, stale, broken = [] } = tally
   const percent = score(tally)
   const results: TestResult[] = []
   if (percent === undefined) {
@@ -136,6 +138,10 @@ export function judge(tally: Tally): Report {
   if (stale.length > 0) {
     const message = stale.join('\n')
     results.push({ name: `${subject}: equivalent mutants that do not exist`, outcome: 'failed', message })
+  }
+  if (broken.length > 0) {
+    const message = broken.join('\n')
+    results.push({ name: `${subject}: specs that fail without a mutant`, outcome: 'failed', message })
   }
   const count = (outcome: TestResult['outcome']): number =>
     results.filter((one) => one.outcome === outcome).length
