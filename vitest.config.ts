@@ -3,10 +3,6 @@ import { defineConfig } from 'vitest/config'
 /** What depends on how a base is run inside the host's loop: tested once for each driver. */
 const driven = ['run', 'signals', 'wait', 'workers'].map((folder) => `__test__/${folder}/**/*.spec.ts`)
 
-/** Another build of the addon than the one in this folder. Vite has addons too, which read this very variable. */
-const addon = process.env['EVENT_BASE_ADDON']
-const env: Record<string, string> = addon ? { NAPI_RS_NATIVE_LIBRARY_PATH: addon } : {}
-
 export default defineConfig({
   test: {
     // One process a file: a crash of the addon is contained, and signal handlers do not meet.
@@ -18,10 +14,10 @@ export default defineConfig({
     hookTimeout: 120_000,
     retry: 0,
     projects: [
-      { extends: true, test: { name: 'host', include: ['__test__/**/*.spec.ts'], env } },
+      { extends: true, test: { name: 'host', include: ['__test__/**/*.spec.ts'] } },
       {
         extends: true,
-        test: { name: 'thread', include: driven, env: { ...env, EVENT_BASE_DRIVER: 'thread' } },
+        test: { name: 'thread', include: driven, env: { EVENT_BASE_DRIVER: 'thread' } },
       },
       {
         extends: true,

@@ -1,6 +1,7 @@
 // Puts small faults into the code, one at a time, and counts those that the tests notice:
-// `npm run mutants -- [--rust | --ts] [--changed [REF]] [--sample N] [--seed S] [--subject NAME]...`.
-// `--changed` selects the lines that differ from where the branch left REF, `main` by default.
+// `npm run mutants -- [--rust | --ts] [--changed [REF]] [--sample N] [--seed S] [--subject NAME]... [--only TEXT]...`.
+// `--changed` selects the lines that differ from where the branch left REF, `main` by default; `--only` the mutants
+// whose report contains TEXT, for example `src/log.rs:40`.
 import { parseArgs } from 'node:util'
 
 import { conclude } from './lib/failures.js'
@@ -20,6 +21,7 @@ await main(async () => {
       sample: { type: 'string' },
       seed: { type: 'string', default: '1' },
       subject: { type: 'string', multiple: true, default: [] },
+      only: { type: 'string', multiple: true, default: [] },
     },
   })
   const [ref, ...others] = positionals
@@ -30,6 +32,7 @@ await main(async () => {
     ...(values.sample === undefined ? {} : { sample: integer('sample', values.sample, 1) }),
     seed: integer('seed', values.seed, 0),
     subjects: values.subject,
+    only: values.only,
   }
   const tallies: Tally[] = []
   if (!values.ts) tallies.push(...(await mutantsOfRust(selection)))

@@ -1,6 +1,14 @@
 import { describe, expect, it, test } from 'vitest'
 
-import { Equivalents, inOrder, judge, score, type Mutant, type Tally } from '../../scripts/lib/mutants.js'
+import {
+  candidates,
+  Equivalents,
+  inOrder,
+  judge,
+  score,
+  type Mutant,
+  type Tally,
+} from '../../scripts/lib/mutants.js'
 
 const mutant = (change: string): Mutant => ({
   file: 'crates/a/src/b.rs',
@@ -19,22 +27,22 @@ const tally = (counts: Partial<Tally>): Tally => ({
   equivalent: 0,
   missed: [],
   stale: [],
+  broken: [],
   ...counts,
 })
 
 describe('the mutants of a sample', () => {
   const all = Array.from({ length: 50 }, (_, index) => index)
-  const names: readonly string[] = []
 
   it('are the same for a seed and others for another', () => {
-    const order = (seed: number): number[] => inOrder(all, { sample: 5, seed, subjects: names })
+    const order = (seed: number): number[] => inOrder(all, { sample: 5, seed })
     expect(order(1)).toEqual(order(1))
     expect(order(1)).not.toEqual(order(2))
     expect(order(1).toSorted((a, b) => a - b)).toEqual(all)
   })
 
   it('keep the order of the sources if all are tested', () => {
-    expect(inOrder(all, { seed: 1, subjects: names })).toEqual(all)
+    expect(inOrder(all, { seed: 1 })).toEqual(all)
   })
 })
 
@@ -67,7 +75,7 @@ describe('the score of a subject', () => {
   })
 })
 
-test('a spec that fails without a mutant fails its subject', () => {
+test('a test that fails without a mutant fails its subject', () => {
   const judged = judge(tally({ caught: 9, broken: ['host a.spec.ts: no'] }))
   expect(judged.totals).toEqual({ passed: 1, failed: 1, skipped: 0 })
   expect(judged.results[1]?.message).toContain('host a.spec.ts: no')
@@ -94,6 +102,16 @@ describe('an equivalent mutant', () => {
     expect(list.stale('crates/a/', [mutant(entry.change)])).toEqual([])
     expect(list.stale('crates/a/', [])).toEqual(['crates/a/src/b.rs: replace < with <= in f: < 5'])
     expect(list.stale('crates/other/', [])).toEqual([])
+  })
+
+  it('is no candidate, and neither is one that the selection does not name', () => {
+    const list = new Equivalents([entry])
+    const [equivalent, other] = [mutant(entry.change), mutant('replace f with ()')]
+    expect(candidates([equivalent, other], list, { only: [] })).toEqual([other])
+    expect(candidates([equivalent, other], list, { only: ['b.rs:9', 'b.rs:3:7: replace f'] })).toEqual([
+      other,
+    ])
+    expect(candidates([equivalent, other], list, { only: ['b.rs:9'] })).toEqual([])
   })
 
   it('needs a reason', () => {

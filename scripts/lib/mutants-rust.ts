@@ -1,7 +1,7 @@
 // The mutants of the crates. cargo-mutants lists them. This module builds and tests them itself, because the wire can be
 // tested only by the specs, and because one build of a crate's many test files takes longer than the tests.
 import { createHash } from 'node:crypto'
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 
@@ -9,6 +9,7 @@ import { targetFolder } from './cargo.js'
 import { modes } from './matrix.js'
 import {
   branchPoint,
+  candidates,
   Equivalents,
   inOrder,
   place,
@@ -16,7 +17,9 @@ import {
   type Selection,
   type Tally,
 } from './mutants.js'
+import { SETTINGS } from './mutants-specs.js'
 import { TOGETHER, Tree } from './mutants-tree.js'
+import { readManifest, thisPlatform } from './platforms.js'
 import { demand, root, run } from './run.js'
 import { buildTests, type TestBinary } from './test-binaries.js'
 import { attempt, firstFailure, type Trial } from './trials.js'
@@ -58,10 +61,13 @@ interface Change extends Mutant {
   readonly apply: (text: string) => string
 }
 
-/** The output of building a crate, in files that the tests use, and the tests. */
+/** The output of building a crate. */
 interface Built {
+  /** The files that the tests use. */
   readonly files: readonly string[]
-  readonly trials: readonly Omit<Trial, 'limit'>[]
+  /** The files in which the compiler lists the sources. */
+  readonly sources: readonly string[]
+  readonly trials: () => Promise<readonly Omit<Trial, 'limit'>[]>
 }
 
 interface Crate {
@@ -178,41 +184,57 @@ function tested(name: string): Crate {
   const build = async (tree: Tree): Promise<Built> => {
     const args = [`--package=${name}`, ...(await tree.testsOf(name))]
     const binaries = await buildTests(args, { cwd: tree.folder, env: environment })
-    const trials = (await Promise.all(binaries.map(trialsOf))).flat()
-    return { files: binaries.map(({ path }) => path), trials: [...trials, ...combinedTests(binaries)] }
+    const files = binaries.map(({ path }) => path)
+    const trials = async (): Promise<Omit<Trial, 'limit'>[]> => {
+      const own = (await Promise.all(binaries.map(trialsOf))).flat()
+      return [...own, ...combinedTests(binaries)]
+    }
+    return { files, sources: files.map((file) => `${file}.d`), trials }
   }
   return { name, build }
 }
 
 /** Folders of specs that do not depend on the addon's code. */
-const ELSEWHERE = ['docs', 'examples', 'fixtures', 'package', 'scripts', 'support', 'types']
+const ELSEWHERE = ['docs', 'examples', 'fixtures', 'package', 'scripts', 'smoke', 'support', 'types']
+
+/** Settings for vitest without the checks and builds before the first test. */
+const settings = `import config from './vitest.config.js'
+const { globalSetup: _, ...test } = config.test ?? {}
+const limits = { testTimeout: 40_000, hookTimeout: 40_000, bail: 1 }
+export default { test: { ...test, ...limits, maxWorkers: 1, fileParallelism: false } }
+`
+
+/** The specs of the copy, one run for each folder. Compiles `dist` in the copy, which some of their processes load. */
+async function specTrials({ folder }: Tree): Promise<Omit<Trial, 'limit'>[]> {
+  const modules = join(folder, 'node_modules')
+  await rm(modules, { force: true })
+  await symlink(join(root, 'node_modules'), modules)
+  await demand(process.execPath, [join(modules, 'typescript/bin/tsc'), '-p', 'tsconfig.json'], {
+    cwd: folder,
+  })
+  await writeFile(join(folder, SETTINGS), settings)
+  const entries = await readdir(join(folder, '__test__'), { withFileTypes: true })
+  const folders = entries.filter((one) => one.isDirectory() && !ELSEWHERE.includes(one.name))
+  const vitest = [join(modules, 'vitest/vitest.mjs'), 'run', `--config=${SETTINGS}`]
+  return folders.map(({ name }) => ({
+    name: `the specs in ${name}`,
+    command: process.execPath,
+    args: [...vitest, '--project=host', '--project=thread', `__test__/${name}/`],
+    cwd: folder,
+    env: process.env,
+  }))
+}
 
 /** The wire, which only the specs test. */
 const wire: Crate = {
   name: 'event-base-napi',
   build: async (tree) => {
     await demand('cargo', ['build', '--package=event-base-napi'], { cwd: tree.folder, env: environment })
-    const extension = process.platform === 'darwin' ? 'dylib' : 'so'
-    const addon = join(here, 'mutant.node')
-    await copyFile(join(here, 'build', 'debug', `libevent_base_napi.${extension}`), addon)
-    const vitest = join(root, 'node_modules/vitest/vitest.mjs')
-    const excluded = ELSEWHERE.map((folder) => `--exclude=__test__/${folder}/**`)
-    const trial = {
-      name: 'the specs',
-      command: process.execPath,
-      args: [
-        vitest,
-        'run',
-        '--project=host',
-        '--project=thread',
-        '--bail=1',
-        '--testTimeout=30000',
-        ...excluded,
-      ],
-      cwd: root,
-      env: { ...process.env, EVENT_BASE_ADDON: addon },
-    }
-    return { files: [addon], trials: [trial] }
+    const library = join(here, 'build', 'debug', 'libevent_base_napi')
+    const manifest = await readManifest()
+    const addon = join(tree.folder, `${manifest.napi.binaryName}.${thisPlatform(manifest)}.node`)
+    await copyFile(`${library}.${process.platform === 'darwin' ? 'dylib' : 'so'}`, addon)
+    return { files: [addon], sources: [`${library}.d`], trials: () => specTrials(tree) }
   },
 }
 
@@ -225,9 +247,12 @@ async function fingerprint(files: readonly string[]): Promise<string> {
   return hash.digest('hex')
 }
 
-/** Runs the tests without a mutant, and gives each the time that it may take. Throws if one fails. */
-async function rehearse(trials: Built['trials'], jobs: number): Promise<Trial[]> {
-  const timed: Trial[] = []
+/** The tests that pass without a mutant, with the time that each may take, and the names of those that fail. */
+async function rehearse(
+  trials: readonly Omit<Trial, 'limit'>[],
+  jobs: number,
+): Promise<{ passed: Trial[]; failed: string[] }> {
+  const passed: Trial[] = []
   const failed: string[] = []
   let next = 0
   const work = async (): Promise<void> => {
@@ -235,13 +260,12 @@ async function rehearse(trials: Built['trials'], jobs: number): Promise<Trial[]>
       const start = performance.now()
       const once = { ...trial, limit: 600_000 }
       const passes = (await attempt(once)) === 'passed' || (await attempt(once)) === 'passed'
-      if (!passes) failed.push(trial.name)
-      timed.push({ ...trial, limit: PATIENCE + 5 * (performance.now() - start) })
+      if (passes) passed.push({ ...trial, limit: PATIENCE + 5 * (performance.now() - start) })
+      else failed.push(trial.name)
     }
   }
   await Promise.all(Array.from({ length: jobs }, work))
-  if (failed.length > 0) throw new Error(`these tests fail without a mutant:\n${failed.join('\n')}`)
-  return timed
+  return { passed, failed }
 }
 
 type Outcome = 'caught' | 'missed' | 'timeout' | 'unviable'
@@ -263,9 +287,9 @@ async function judge(
   return failure.ending === 'timeout' ? 'timeout' : 'caught'
 }
 
-/** The sources of a build, from the files `NAME.d` that the compiler writes beside its output. */
+/** The sources of a build. */
 async function compiledFiles(built: Built, tree: Tree): Promise<Set<string>> {
-  const texts = await Promise.all(built.files.map((file) => readFile(`${file}.d`, 'utf8').catch(() => '')))
+  const texts = await Promise.all(built.sources.map((file) => readFile(file, 'utf8')))
   const paths = texts.flatMap((text) => text.match(/\S+\.rs(?=[\s:]|$)/g) ?? [])
   return new Set(paths.map((path) => relative(tree.folder, resolve(tree.folder, path))))
 }
@@ -275,22 +299,21 @@ async function tallyOf(
   tree: Tree,
   selected: readonly Change[],
   selection: Selection,
-): Promise<Pick<Tally, Outcome>> {
+): Promise<Pick<Tally, Outcome | 'broken'>> {
   const counts = { caught: 0, timeout: 0, unviable: 0 }
   const missed: Change[] = []
-  if (selected.length === 0) return { ...counts, missed }
+  if (selected.length === 0) return { ...counts, missed, broken: [] }
   const jobs = availableParallelism()
   const built = await crate.build(tree)
   const original = await fingerprint(built.files)
-  const trials = await rehearse(built.trials, jobs)
+  const { passed: trials, failed: broken } = await rehearse(await built.trials(), jobs)
   console.log(`--- ${crate.name}: ${trials.length} runs of tests pass without a mutant`)
+  for (const name of broken) console.log(`fails without a mutant: ${name}`)
   const compiled = await compiledFiles(built, tree)
   const most = selection.sample ?? selected.length
   for (const mutant of inOrder(selected, selection)) {
     if (counts.caught + counts.timeout + missed.length >= most) break
-    // The sources of the wire are those of one library, which has no such file beside the copy that is loaded.
-    const isCompiled = compiled.size === 0 || compiled.has(mutant.file)
-    const outcome = isCompiled
+    const outcome = compiled.has(mutant.file)
       ? await tree.with(mutant.file, mutant.apply, () => judge(crate, tree, original, trials, jobs))
       : 'unviable'
     const by = outcome === 'caught' || outcome === 'timeout' ? ` by ${trials[0]?.name}` : ''
@@ -298,7 +321,7 @@ async function tallyOf(
     if (outcome === 'missed') missed.push(mutant)
     else counts[outcome] += 1
   }
-  return { ...counts, missed }
+  return { ...counts, missed, broken }
 }
 
 /** Tests the mutants of the crates. */
@@ -319,7 +342,7 @@ export async function mutantsOfRust(selection: Selection): Promise<Tally[]> {
   for (const crate of chosen) {
     const existing = await list(program, tree, crate.name)
     const selected = diff === undefined ? existing : await list(program, tree, crate.name, diff)
-    const different = selected.filter((mutant) => !equivalents.has(mutant))
+    const different = candidates(selected, equivalents, selection)
     tallies.push({
       subject: crate.name,
       existing: existing.length,

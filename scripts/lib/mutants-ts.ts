@@ -9,6 +9,7 @@ import ts from 'typescript'
 import { targetFolder } from './cargo.js'
 import {
   branchPoint,
+  candidates,
   Equivalents,
   inOrder,
   place,
@@ -421,9 +422,8 @@ export async function mutantsOfTs(selection: Selection): Promise<Tally[]> {
   const equivalents = await Equivalents.read()
   const existing = [...copy.texts].flatMap(([file, text]) => listed(file, text))
   const lines = since === undefined ? undefined : await changedLines(await branchPoint(since))
-  const selected = existing
-    .filter(({ file, line }) => lines === undefined || lines.get(file)?.has(line) === true)
-    .filter((mutant) => !equivalents.has(mutant))
+  const changed = existing.filter(({ file, line }) => lines?.get(file)?.has(line) ?? lines === undefined)
+  const selected = candidates(changed, equivalents, selection)
   const tally = { caught: 0, timeout: 0, unviable: 0 }
   const missed: Change[] = []
   let broken: readonly string[] = []

@@ -20,6 +20,8 @@ export interface Selection {
   readonly seed: number
   /** Only subjects with one of these names; all if it is empty. */
   readonly subjects: readonly string[]
+  /** Only mutants whose place contains one of these texts; all if it is empty. */
+  readonly only: readonly string[]
 }
 
 /** One change. */
@@ -49,8 +51,8 @@ export interface Tally {
   readonly missed: readonly Mutant[]
   /** Entries of the list of equivalent mutants to which no mutant corresponds any more. */
   readonly stale: readonly string[]
-  /** The specs that fail without a mutant, with their messages. They are not used: they would catch every mutant. */
-  readonly broken?: readonly string[]
+  /** The tests that fail without a mutant. They are not used: they would catch every mutant. */
+  readonly broken: readonly string[]
 }
 
 export function place({ file, line, column, change }: Mutant): string {
@@ -62,8 +64,19 @@ export async function branchPoint(since: string): Promise<string> {
   return (await demand('git', ['merge-base', since, 'HEAD'])).trim()
 }
 
+/** The mutants that the selection names and the list of equivalent ones does not. */
+export function candidates<T extends Mutant>(
+  mutants: readonly T[],
+  equivalents: Equivalents,
+  { only }: Pick<Selection, 'only'>,
+): T[] {
+  return mutants
+    .filter((mutant) => only.length === 0 || only.some((text) => place(mutant).includes(text)))
+    .filter((mutant) => !equivalents.has(mutant))
+}
+
 /** The mutants in the order in which they are to be tested: that of the sources, or for a sample a random one. */
-export function inOrder<T>(mutants: readonly T[], { sample, seed }: Selection): T[] {
+export function inOrder<T>(mutants: readonly T[], { sample, seed }: Pick<Selection, 'sample' | 'seed'>): T[] {
   if (sample === undefined) return [...mutants]
   return [...new Random(seed).order(mutants.length)].flatMap((index) => mutants[index] ?? [])
 }
@@ -122,9 +135,9 @@ export function summary(tally: Tally): string {
   return `${subject}: ${counts}; ${existing} mutants exist, ${equivalent} of them equivalent; ${result}`
 }
 
-/** A subject passes if its score is high enough, its list of equivalent mutants is current, and no spec is broken. */
+/** A subject passes if its score is high enough, its list of equivalent mutants is current, and no test is broken. */
 export function judge(tally: Tally): Report {
-  const { subject, missed, stale, broken = [] } = tally
+  const { subject, missed, stale, broken } = tally
   const percent = score(tally)
   const results: TestResult[] = []
   if (percent === undefined) {
@@ -141,7 +154,7 @@ export function judge(tally: Tally): Report {
   }
   if (broken.length > 0) {
     const message = broken.join('\n')
-    results.push({ name: `${subject}: specs that fail without a mutant`, outcome: 'failed', message })
+    results.push({ name: `${subject}: tests that fail without a mutant`, outcome: 'failed', message })
   }
   const count = (outcome: TestResult['outcome']): number =>
     results.filter((one) => one.outcome === outcome).length

@@ -239,6 +239,14 @@ mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "a base without locks belongs to one thread")]
+    fn waiting_for_a_lock_without_locking_panics() {
+        let lock = lock_api::Mutex::<OwnerOnly, ()>::new(());
+        let _held = lock.lock();
+        _ = lock.lock();
+    }
+
+    #[test]
     fn a_lock_without_locking_is_passed_from_thread_to_thread_until_it_is_pinned() {
         let lock = Lock::owned(0);
         let accepted = AtomicUsize::new(0);
