@@ -55,6 +55,10 @@ export const STREAM_ERRORS: readonly string[] = [
 const UNDESCRIBED =
   /^[^\n]*(\n\s*at [^\n]*\(node:internal\/util\/inspect:[^\n]*)*\n\s*at [^\n]*\(node:internal\/errors:/
 
+/** `read` of Node's streams converts its argument to a number, which throws a TypeError of V8 for some values. */
+const UNCONVERTED =
+  /^TypeError: [^\n]*\n\s*at parseInt \(<anonymous>\)\n\s*at [^\n]*\(node:internal\/streams\/readable:[^\n]*\n[^\n]*scripts\/hostile\/world\.ts:/
+
 /** A short description of an error for the log; it runs no hostile code. */
 export function describeError(error: unknown): string {
   if (error instanceof HostileError) return 'HostileError'
@@ -90,7 +94,8 @@ export class Judge {
     if (error instanceof HostileError) return undefined
     if (!(error instanceof Error)) return 'threw something that is no Error'
     const { code, errno, syscall } = error as { code?: unknown; errno?: unknown; syscall?: unknown }
-    if (also === STREAM_ERRORS && UNDESCRIBED.test(error.stack ?? '')) return undefined
+    const stack = error.stack ?? ''
+    if (also === STREAM_ERRORS && (UNDESCRIBED.test(stack) || UNCONVERTED.test(stack))) return undefined
     if (typeof code !== 'string') return 'threw an error without a code'
     if (also.includes(code)) return undefined
     if (NEVER.has(code)) return 'threw an error that means a fault of the package'

@@ -1,40 +1,55 @@
 // Listeners and connects.
-import type { EventBase } from '../../../index.js'
+import { EventBase } from '../../../index.js'
 import { connect, listen, type Listener, type ListenOptions } from '../../../net.js'
 import { operationsOn, withBase } from '../operation.js'
 import { complete, nonsense, options, orNonsense, polluted } from '../values.js'
 import type { Operation, World } from '../world.js'
 import { replaceUnder, someAddress, someTarget } from './sockets.js'
 
-function makeListener(world: World, base: EventBase): void {
+function makeListener(world: World, chosen: EventBase): void {
   const { random } = world
+  const base = orNonsense(world, chosen) as EventBase
+  // The wrong value may be another base of the episode.
+  const owner = base instanceof EventBase ? base : chosen
   let made: Listener | undefined
   const onConnection = (fd: number): void => {
     world.own(fd)
     world.note(`> connection ${fd}`)
-    if (base.closed) world.judge.fault('listener: called although its base is closed')
+    if (owner.closed) world.judge.fault('listener: called although its base is closed')
     if (made?.closed === true) world.judge.fault('listener: called although it is closed')
     world.misbehave()
   }
+  const callback = orNonsense(world, onConnection)
   const given = complete(world, {
     ...someAddress(world),
     backlog: random.pick([-1, 0, 5]),
     batch: random.between(1, 5),
     paused: random.chance(0.2),
-    onError: world.callback('onError', base),
+    onError: world.callback('onError', owner),
   })
   made = world.call('listen', [base, given], () =>
     polluted(world, () =>
       listen(
-        orNonsense(world, base) as EventBase,
+        base,
         given as ListenOptions,
-        orNonsense(world, onConnection) as () => void,
+        (callback === onConnection ? callback : owning(world, callback)) as typeof onConnection,
       ),
     ),
   )
   if (made === undefined) return
   world.keep(world.listeners, world.label(made, 'listener'))
   world.keep(world.targets, made.address)
+}
+
+/** A function that also owns the connections which a listener passes to it. Other values are returned as they are. */
+function owning(world: World, value: unknown): unknown {
+  if (typeof value !== 'function') return value
+  return new Proxy(value, {
+    apply(target, receiver, args) {
+      world.own(args[0] as number)
+      return Reflect.apply(target as () => unknown, receiver, args)
+    },
+  })
 }
 
 /** A listener on a descriptor of this program. The listener owns it once it is made. */

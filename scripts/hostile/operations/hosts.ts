@@ -51,6 +51,8 @@ const CHURN: Readonly<Record<string, (base: EventBase) => void>> = {
 /** The number of repetitions, and the number of bytes that each may leave behind. */
 const TIMES = 4000
 const MOST_BYTES = 120
+/** The number of measurements. What is left behind exceeds the limit in each; caches of V8 grow in single ones. */
+const ROUNDS = 3
 
 function inUse(): number {
   globalThis.gc?.()
@@ -66,18 +68,22 @@ function churn(world: World): void {
     const base = new EventBase()
     const repeat = (times: number): void => {
       for (let count = 0; count < times; count += 1) {
-        work(base)
+        // A worker may end here while a pair has no owner.
+        world.handingOver(() => work(base))
         // Ends of relays are reported by the loop.
         if (count % 100 === 99) base.loop(LoopFlag.NONBLOCK)
       }
     }
     try {
       repeat(100)
-      const before = inUse()
-      repeat(TIMES)
-      const grown = inUse() - before
-      if (grown > TIMES * MOST_BYTES) {
-        world.judge.fault(`${TIMES} ${kind} within one job left ${grown} bytes`)
+      let least = Infinity
+      for (let round = 0; round < ROUNDS && least > TIMES * MOST_BYTES; round += 1) {
+        const before = inUse()
+        repeat(TIMES)
+        least = Math.min(least, inUse() - before)
+      }
+      if (least > TIMES * MOST_BYTES) {
+        world.judge.fault(`${TIMES} ${kind} within one job left ${least} bytes or more, ${ROUNDS} times`)
       }
     } finally {
       base.close()

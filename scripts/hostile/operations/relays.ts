@@ -1,6 +1,6 @@
 // Relays, and the groups that limit them.
 import type { EventBase } from '../../../index.js'
-import { relay, RateGroup, socket, type Relay, type RelayEnd } from '../../../net.js'
+import { relay, RateGroup, socket, type InternetAddress, type Relay, type RelayEnd } from '../../../net.js'
 import { FlowModel } from '../flow-model.js'
 import { someBytes } from '../memory.js'
 import { operationsOn, withBase } from '../operation.js'
@@ -72,15 +72,28 @@ function makeRelay(world: World, base: EventBase): void {
   start(world, base, [a, b], someOptions(world), onEnd)
 }
 
+/** The port of the peer of a TCP socket; `undefined` if the connection was reset. */
+function peerPort(fd: number): number | undefined {
+  try {
+    return (socket.peer(fd) as InternetAddress).port
+  } catch {
+    return undefined
+  }
+}
+
 /** Two connected TCP sockets. */
 function tcpPair(world: World): [number, number] | undefined {
   const listening = socket.listen({ host: '127.0.0.1', port: 0 })
   try {
-    const address = socket.address(listening) as { host: string; port: number }
+    const address = socket.address(listening) as InternetAddress
     const one = socket.connect(address)
+    const { port } = socket.address(one) as InternetAddress
     for (let attempt = 0; attempt < 1000; attempt += 1) {
       const other = socket.accept(listening)
-      if (other >= 0) return [one, other]
+      if (other < 0) continue
+      if (peerPort(other) === port) return [one, other]
+      // A program that knows the number of an earlier listener has connected to it.
+      socket.close(other)
     }
     world.note('the connection was not accepted in time')
     socket.close(one)
