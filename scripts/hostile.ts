@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
+import { describeHang } from './hostile/hang.js'
 import type { Message } from './hostile/process.js'
 import { endWithThis, removeFolder, temporaryFolder } from './lib/exit.js'
 import { conclude } from './lib/failures.js'
@@ -19,7 +20,7 @@ const WATCHDOG = 120_000
 /** The number of failures after which the run ends. */
 const MOST_FAILURES = 20
 /** The number of lines of the log that are printed for a failure. */
-const LINES = 40
+const LINES = 80
 
 interface Range {
   readonly first: number
@@ -80,12 +81,12 @@ function runProcess(seed: number, range: Range, totals: Totals, isOver: () => bo
     let output = ''
     let running: number | undefined
     let isStopped = false
-    let isHanging = false
-    const watch = (): NodeJS.Timeout =>
-      setTimeout(() => {
-        isHanging = true
-        child.kill('SIGKILL')
-      }, WATCHDOG)
+    let hang: string | undefined
+    const endHanging = async (): Promise<void> => {
+      hang = await describeHang(child.pid as number)
+      child.kill('SIGKILL')
+    }
+    const watch = (): NodeJS.Timeout => setTimeout(() => void endHanging(), WATCHDOG)
     let watchdog = watch()
     const fail = (episode: number, faults: readonly string[]): void => {
       outcome.failure ??= { episode, faults, log: readFileSync(log, 'utf8') }
@@ -118,9 +119,10 @@ function runProcess(seed: number, range: Range, totals: Totals, isOver: () => bo
     child.on('close', (code, signal) => {
       clearTimeout(watchdog)
       if (!isStopped && (running !== undefined || code !== 0)) {
-        const how = isHanging
-          ? `no end after ${WATCHDOG / 1000} s`
-          : `the process ended with ${signal ?? code}`
+        const how =
+          hang === undefined
+            ? `the process ended with ${signal ?? code}`
+            : `no end after ${WATCHDOG / 1000} s: ${hang}`
         fail(running ?? range.first, [`${how}\n${output.trimEnd()}`])
       }
       removeFolder(folder)

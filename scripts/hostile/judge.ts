@@ -59,6 +59,14 @@ const UNDESCRIBED =
 const UNCONVERTED =
   /^TypeError: [^\n]*\n\s*at parseInt \(<anonymous>\)\n\s*at [^\n]*\(node:internal\/streams\/readable:[^\n]*\n[^\n]*scripts\/hostile\/world\.ts:/
 
+/** Replaces control characters, such as the NUL of an abstract path: a log that has them counts as binary. */
+export function printable(text: string): string {
+  return text.replace(
+    /\p{Cc}/gu,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  )
+}
+
 /** A short description of an error for the log; it runs no hostile code. */
 export function describeError(error: unknown): string {
   if (error instanceof HostileError) return 'HostileError'
@@ -77,7 +85,8 @@ export class Judge {
     this.#note = note
   }
 
-  fault(text: string): void {
+  fault(description: string): void {
+    const text = printable(description)
     this.#note(`FAULT: ${text}`)
     if (this.faults.length < 20) this.faults.push(text)
   }

@@ -15,7 +15,7 @@ import type {
 import { isOpen } from '../lib/system.mjs'
 import type { EventModel } from './event-model.js'
 import type { FlowModel } from './flow-model.js'
-import { describeError, HostileError, Judge } from './judge.js'
+import { describeError, HostileError, Judge, printable } from './judge.js'
 import type { Random } from './random.js'
 import type { StreamModel } from './stream-model.js'
 
@@ -132,6 +132,7 @@ export class World {
       rest -= operation.weight
       if (rest > 0) continue
       this.#spent += 1
+      this.note(`- ${operation.name}`)
       operation.run(this)
       return
     }
@@ -368,7 +369,7 @@ export class World {
 
   note(line: string): void {
     const place = this.settings.inWorker ? '[worker] ' : ''
-    writeSync(this.settings.log, `${place}${'  '.repeat(this.#depth)}${line}\n`)
+    writeSync(this.settings.log, `${place}${'  '.repeat(this.#depth)}${printable(line)}\n`)
   }
 
   /** Gives an object a name in the log. */
