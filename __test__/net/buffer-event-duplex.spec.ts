@@ -484,4 +484,39 @@ describe('the loop', () => {
     stream.close()
     socket.close(far)
   })
+
+  test.each([
+    ['a high water mark that is no number', { highWaterMark: '1' }, 'ERR_INVALID_ARG_TYPE'],
+    ['a high water mark that is null', { highWaterMark: null }, 'ERR_INVALID_ARG_TYPE'],
+    ['a negative high water mark', { highWaterMark: -1 }, 'ERR_OUT_OF_RANGE'],
+    ['a fractional high water mark', { highWaterMark: 1.5 }, 'ERR_OUT_OF_RANGE'],
+    ['a high water mark that is NaN', { highWaterMark: Number.NaN }, 'ERR_OUT_OF_RANGE'],
+    ['an infinite high water mark', { highWaterMark: Infinity }, 'ERR_OUT_OF_RANGE'],
+    ['a high water mark above 2^53 - 1', { highWaterMark: 2 ** 53 }, 'ERR_OUT_OF_RANGE'],
+    ['allowHalfOpen that is no boolean', { allowHalfOpen: 1 }, 'ERR_INVALID_ARG_TYPE'],
+  ] as [string, DuplexOptions, string][])(
+    '%s is refused, and the stream stays usable',
+    (_name, options, code) => {
+      const [near, far] = BufferEvent.pair(baseOn())
+      near.setWatermarks({ readLow: 3, readHigh: 9 })
+      expect(refusal(() => near.toDuplex(options))).toBe(code)
+      expect(near.watermarks).toEqual({ readLow: 3, readHigh: 9, writeLow: 0 })
+      const duplex = near.toDuplex({ highWaterMark: 5, allowHalfOpen: false })
+      expect([duplex.readableHighWaterMark, duplex.writableHighWaterMark]).toEqual([5, 5])
+      expect(duplex.allowHalfOpen).toBe(false)
+      expect(refusal(() => near.toDuplex(options))).toBe(code)
+      expect(near.toDuplex({ highWaterMark: 6 })).toBe(duplex)
+      for (const stream of [near, far]) stream.close()
+    },
+  )
+
+  test.each([0, Number.MAX_SAFE_INTEGER])('the high water mark may be %d', (highWaterMark) => {
+    const [near, far] = BufferEvent.pair(baseOn())
+    const duplex = near.toDuplex({ highWaterMark })
+    expect([duplex.readableHighWaterMark, duplex.writableHighWaterMark]).toEqual([
+      highWaterMark,
+      highWaterMark,
+    ])
+    for (const stream of [near, far]) stream.close()
+  })
 })

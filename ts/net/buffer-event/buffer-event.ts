@@ -18,7 +18,7 @@ import { checkTarget, isNumeric, type Target } from '../address.js'
 import { connect, type ConnectOptions } from '../connect.js'
 import { checkLocal } from '../local.js'
 import type { ByteQueue, Writable } from './byte-queue.js'
-import { BufferEventDuplex, type DuplexOptions } from './duplex.js'
+import { BufferEventDuplex, checkDuplexOptions, type DuplexOptions } from './duplex.js'
 import { checkDirections, checkSwitchedOn, type BufferEventOptions } from './options.js'
 import { PairChannel } from './pair-channel.js'
 import { BufferEventSettings } from './settings.js'
@@ -322,12 +322,13 @@ export class BufferEvent extends BufferEventSettings {
    *
    * @param options `allowHalfOpen`, `true` by default: the writing side does not end with the reading side;
    *   `highWaterMark` in bytes, for both directions
-   * @returns the same Duplex each time
-   * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`
+   * @returns the same Duplex each time; later options are ignored
+   * @throws {EventError} `ERR_EVENT_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` for a high water mark that is not
+   *   an integer from 0 to 2^53 - 1
    */
   toDuplex(options?: DuplexOptions): BufferEventDuplex {
     this.open()
-    const given = checkOptions(options)
+    const given = checkDuplexOptions(options)
     this.#duplex ??= new BufferEventDuplex(this, this.flow, given)
     return this.#duplex
   }

@@ -5,7 +5,7 @@ import { Duplex } from 'node:stream'
 import { EV } from '../../constants.js'
 import type { EventBase } from '../../event-base.js'
 import { closedError } from '../../errors.js'
-import { checkBoolean, checkCallback, checkTimeout } from '../../validate.js'
+import { checkBoolean, checkCallback, checkInteger, checkOptions, checkTimeout } from '../../validate.js'
 import type { SocketAddress } from '../address.js'
 import { address, peer, setOption } from '../socket.js'
 import { BEV } from './bits.js'
@@ -17,8 +17,21 @@ import { Presence } from './presence.js'
 export interface DuplexOptions {
   /** The writing side stays open when the reading side has ended. Default `true`, as for every Duplex. */
   allowHalfOpen?: boolean | undefined
-  /** The high water mark of both directions in bytes. Default: that of Node. */
+  /** The high water mark of both directions in bytes: an integer from 0 to 2^53 - 1. Default: that of Node. */
   highWaterMark?: number | undefined
+}
+
+/** Checks the options of a Duplex, and returns those that are given. */
+export function checkDuplexOptions(options: DuplexOptions | undefined): DuplexOptions {
+  const { allowHalfOpen, highWaterMark } = checkOptions(options)
+  return {
+    ...(allowHalfOpen !== undefined && {
+      allowHalfOpen: checkBoolean('options.allowHalfOpen', allowHalfOpen),
+    }),
+    ...(highWaterMark !== undefined && {
+      highWaterMark: checkInteger('options.highWaterMark', highWaterMark, 0, Number.MAX_SAFE_INTEGER),
+    }),
+  }
 }
 
 /**
@@ -58,12 +71,12 @@ export class BufferEventDuplex extends Duplex {
   /** Milliseconds of {@link setTimeout}; 0 means no timeout. */
   #timeout = 0
 
-  /** @internal */
+  /**
+   * @internal
+   * @param options checked by {@link checkDuplexOptions}
+   */
   constructor(stream: BufferEvent, flow: Flow, options: DuplexOptions) {
-    const { highWaterMark } = options
-    const allowHalfOpen =
-      options.allowHalfOpen === undefined || checkBoolean('options.allowHalfOpen', options.allowHalfOpen)
-    super({ allowHalfOpen, ...(highWaterMark === undefined ? {} : { highWaterMark }) })
+    super(options)
     this.#stream = stream
     this.#flow = flow
     this.#presence = Presence.of(stream.base)
