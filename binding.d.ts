@@ -78,9 +78,11 @@ export interface Crossing {
   ): Outcome<number>
   /**
    * Makes the base the owner of a descriptor, which is closed at the end of the environment, or with the base when it is
-   * garbage. `baseClose` does not close it: what uses the descriptor does, and calls `disownDescriptor` before.
+   * garbage. This resets a TCP connection unless `hasEnded`: unless the stream that was written to it has ended.
+   * `baseClose` does not close it: what uses the descriptor does, and calls `disownDescriptor` before. A second call
+   * replaces `hasEnded`.
    */
-  ownDescriptor(handle: Handle, fd: number): Outcome<void>
+  ownDescriptor(handle: Handle, fd: number, hasEnded: boolean): Outcome<void>
   /** Ends the ownership of a descriptor, which stays open. Call it before closing the descriptor or passing it on. */
   disownDescriptor(handle: Handle, fd: number): Outcome<void>
   /** Reads into a part of `buffer`. Returns the number of bytes, or -1. */

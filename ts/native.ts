@@ -70,7 +70,7 @@ export const crossing: Throwing<Binding.Crossing> = {
   netCompletion: (handle, numbers) => checked(raw.netCompletion(handle, numbers)),
   netRelay: (handle, a, b, idleTimeout, halfCloseTimeout, connectTimeout) =>
     checked(raw.netRelay(handle, a, b, idleTimeout, halfCloseTimeout, connectTimeout)),
-  ownDescriptor: (handle, fd) => checked(raw.ownDescriptor(handle, fd)),
+  ownDescriptor: (handle, fd, hasEnded) => checked(raw.ownDescriptor(handle, fd, hasEnded)),
   disownDescriptor: (handle, fd) => checked(raw.disownDescriptor(handle, fd)),
   socketRead: (fd, buffer, offset, length) => checked(raw.socketRead(fd, buffer, offset, length)),
   socketWrite: (fd, buffer, offset, length) => checked(raw.socketWrite(fd, buffer, offset, length)),

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Worker } from 'node:worker_threads'
 
 import { describe, expect, it, onTestFinished } from 'vitest'
 
@@ -34,36 +35,75 @@ describe('terminate() promptly ends a worker that is', () => {
   })
 })
 
-/** How a connection has ended: `'end'` or the code of an error; `undefined` while it is open. */
-function endOf(fd: number): string | undefined {
-  try {
-    return socket.read(fd, Buffer.alloc(1)) === 0 ? 'end' : undefined
-  } catch (error) {
-    return (error as SystemError).code
+/** A connection of a worker, read by this thread. */
+class Received {
+  readonly fd: number
+  /** The number of bytes read. */
+  count = 0
+  /** How it has ended: `'end'` or the code of an error; `undefined` while it is open. */
+  end: string | undefined
+
+  constructor(fd: number) {
+    this.fd = fd
   }
+
+  /** Reads what has arrived. Returns how the connection has ended. */
+  read(): string | undefined {
+    const buffer = Buffer.alloc(65_536)
+    try {
+      let count
+      while ((count = socket.read(this.fd, buffer)) > 0) this.count += count
+      if (count === 0) this.end = 'end'
+    } catch (error) {
+      this.end = (error as SystemError).code
+    }
+    return this.end
+  }
+}
+
+/** Starts a worker that connects to this thread, as the fixture's case of this name. */
+async function connected(name: string): Promise<{ worker: Worker; received: Received }> {
+  const listening = socket.listen({ host: '127.0.0.1', port: 0 })
+  onTestFinished(() => socket.close(listening))
+  // The window of its connections is small, so that most of what a worker writes stays with the worker.
+  socket.setOption(listening, 'receiveBuffer', 4096)
+  const { port } = socket.address(listening) as InternetAddress
+  const worker = await startWorker('worker.mjs', { name, port })
+  let fd = -1
+  await until(() => (fd = socket.accept(listening)) >= 0, 'the connection')
+  onTestFinished(() => socket.close(fd))
+  return { worker, received: new Received(fd) }
 }
 
 describe('terminate() closes the connection of', () => {
   it.each([
-    ['a buffered stream', 'end'],
-    ['a buffered stream that was given a descriptor', 'end'],
-    ['a buffered stream whose numeric target is connected to', 'end'],
-    ['a Duplex', 'end'],
-    // Its other end did not end, so the stream must not look complete.
+    // The stream did not end, so it must not look complete.
+    ['a buffered stream', 'ECONNRESET'],
+    ['a buffered stream that was given a descriptor', 'ECONNRESET'],
+    ['a buffered stream whose numeric target is connected to', 'ECONNRESET'],
+    ['a Duplex', 'ECONNRESET'],
     ['a relay', 'ECONNRESET'],
   ])('%s', async (name, expected) => {
-    const listening = socket.listen({ host: '127.0.0.1', port: 0 })
-    onTestFinished(() => socket.close(listening))
-    const { port } = socket.address(listening) as InternetAddress
-    const worker = await startWorker('worker.mjs', { name, port })
-    let fd = -1
-    await until(() => (fd = socket.accept(listening)) >= 0, 'the connection')
-    onTestFinished(() => socket.close(fd))
-    expect(socket.read(fd, Buffer.alloc(1))).toBe(-1)
+    const { worker, received } = await connected(name)
+    expect(received.read()).toBeUndefined()
     await worker.terminate()
-    let seen: string | undefined
-    await until(() => (seen = endOf(fd)) !== undefined, 'the end of the connection')
-    expect(seen).toBe(expected)
+    await until(() => received.read() !== undefined, 'the end of the connection')
+    expect(received).toMatchObject({ end: expected, count: 0 })
+  })
+
+  it('a buffered stream with bytes to write before its end, which is reset', async () => {
+    const { worker, received } = await connected('a buffered stream that is ending')
+    await worker.terminate()
+    await until(() => received.read() !== undefined, 'the end of the connection')
+    expect(received.end).toBe('ECONNRESET')
+    expect(received.count).toBeLessThan(50_000_000)
+  })
+
+  it('a buffered stream that has ended, which arrives whole', async () => {
+    const { worker, received } = await connected('a buffered stream that has ended')
+    await worker.terminate()
+    await until(() => received.read() !== undefined, 'the end of the connection')
+    expect(received).toMatchObject({ end: 'end', count: 100_000 })
   })
 })
 

@@ -1,14 +1,16 @@
 //! A base and everything that belongs to it on this side.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
 use event_base::{Base, CommonTimeout, Error, Ready, WatcherCall};
-use event_base_net::{Address, Net, socket};
+use event_base_net::socket::{self, OptionValue, SocketOption};
+use event_base_net::{Address, Net};
 
+use crate::descriptor::borrow;
 use crate::registry::SharedName;
 use crate::time::duration;
 
@@ -55,8 +57,9 @@ pub struct State {
     pub(crate) runs: Cell<u32>,
     /// The name under which other threads find the base.
     pub(crate) shared: RefCell<Option<SharedName>>,
-    /// Descriptors that JavaScript uses and that are closed with the base at the latest.
-    owned: RefCell<HashSet<RawFd>>,
+    /// Descriptors that JavaScript uses and that are closed with the base at the latest. The value is whether the stream
+    /// that was written to the descriptor has ended.
+    owned: RefCell<HashMap<RawFd, bool>>,
 }
 
 impl State {
@@ -104,9 +107,10 @@ impl State {
         drop(old);
     }
 
-    /// Makes the base the owner of a descriptor, which is closed with it unless it is disowned before.
-    pub(crate) fn own_descriptor(&self, fd: RawFd) {
-        self.owned.borrow_mut().insert(fd);
+    /// Makes the base the owner of a descriptor, which is closed with it unless it is disowned before. Unless
+    /// `has_ended`, closing it resets a TCP connection.
+    pub(crate) fn own_descriptor(&self, fd: RawFd, has_ended: bool) {
+        self.owned.borrow_mut().insert(fd, has_ended);
     }
 
     /// Ends the ownership of a descriptor, which stays open.
@@ -143,11 +147,20 @@ impl Drop for State {
         self.base.leave();
         // Fails only on a thread that has never used the base.
         _ = self.base.close();
-        for fd in self.owned.take() {
-            // Fails if user code has closed it already. Otherwise it is closed even if the system reports an error.
+        for (fd, has_ended) in self.owned.take() {
+            // Both fail if user code has closed it already. Otherwise it is closed even if the system reports an error.
+            if !has_ended {
+                _ = reset_on_close(fd);
+            }
             _ = socket::close(fd);
         }
     }
+}
+
+/// Makes closing a TCP socket a reset, so that its peer does not take a cut stream for a complete one.
+fn reset_on_close(fd: RawFd) -> Result<(), Error> {
+    let none = OptionValue::Time(Some(Duration::ZERO));
+    socket::set_option(borrow(fd, "setsockopt")?, SocketOption::Linger, none)
 }
 
 /// This number and those below it name common timeouts.

@@ -33,6 +33,8 @@ pub(crate) enum Call {
     Register,
     /// Reading the local address of a socket.
     Address,
+    /// The loop of a thread of a proxy.
+    Dispatch,
 }
 
 thread_local! {

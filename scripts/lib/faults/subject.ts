@@ -50,9 +50,10 @@ export class Subject {
     })
   }
 
-  /** The number of open descriptors. */
-  get descriptors(): number {
-    return this.#read(descriptorTargets, new Map<number, string>()).size
+  /** The open descriptors: for each, its number and what it refers to. */
+  get descriptors(): ReadonlySet<string> {
+    const targets = this.#read(descriptorTargets, new Map<number, string>())
+    return new Set([...targets].map(([number, target]) => `${number} ${target}`))
   }
 
   /** Writes a line to its standard input. */

@@ -13,8 +13,9 @@ export const PHASES: readonly Phase[] = ['start', 'run', 'end']
 
 /** Milliseconds. Only what hangs takes them. */
 const PATIENCE = 100_000
-/** Milliseconds. */
-const SETTLING = 300
+/** Milliseconds in which a program closes what it closes shortly after the last connection, and between two checks. */
+const SETTLING = 1000
+const CHECK = 20
 /** Text of a panic, an abort, or an inconsistency. */
 const FATAL =
   /panicked|stack backtrace|FATAL ERROR|Assertion|ERR_EVENT_INTERNAL|unhandled|uncaught|^\s+at .*:\d+:\d+/im
@@ -23,7 +24,7 @@ const FATAL =
 export interface Usage {
   /** How often each call is made in each phase. */
   readonly counts: Readonly<Record<Phase, ReadonlyMap<string, number>>>
-  /** The number of descriptors that a round leaves open, such as those of a signal handler. */
+  /** The number of descriptors that a round opens and leaves open, such as those of a signal handler. */
   readonly kept: number
 }
 
@@ -92,9 +93,10 @@ export async function runTrial(
       begin('run')
       problems.push(...(await traffic.round(subject, ready, breaks(trial))))
       finish('run')
-      const usual = trial && before + trial.usual.kept
-      problems.push(...(await rest(subject, traffic, ready, usual)))
-      kept = subject.descriptors - before
+      problems.push(...(await rest(subject, traffic, ready)))
+      const opened = (): string[] => [...subject.descriptors].filter((one) => !before.has(one))
+      if (trial === undefined) kept = await least(() => opened().length)
+      else if (problems.length === 0) problems.push(...(await left(subject, opened, trial.usual.kept)))
       begin('end')
       if (program.endLine === undefined) subject.kill('SIGTERM')
       else subject.write(program.endLine)
@@ -130,31 +132,36 @@ function failedStart(subject: Subject, fault: Fault | undefined): string[] {
     : ['it does not start, without a line that tells why']
 }
 
+/** The least of the values in the time in which a program closes descriptors. */
+async function least(value: () => number): Promise<number> {
+  let smallest = value()
+  for (const end = performance.now() + SETTLING; performance.now() < end;) {
+    await setTimeout(CHECK)
+    smallest = Math.min(smallest, value())
+  }
+  return smallest
+}
+
 /**
- * After a round: it works without a failure, closes what it opened, and is idle. `most` is the number of descriptors that
- * it may have open; `undefined` for a run without a fault.
+ * What is wrong with the descriptors that a program has opened since it was ready, of which it may leave `most` open. A
+ * descriptor that it had open when it was ready, such as the file of a look-up in progress, does not count.
  */
-async function rest(
-  subject: Subject,
-  traffic: Traffic,
-  ready: RegExpExecArray,
-  most: number | undefined,
-): Promise<string[]> {
+async function left(subject: Subject, opened: () => string[], most: number): Promise<string[]> {
+  const closed = await subject.waitFor(() => (opened().length <= most ? true : undefined), PATIENCE)
+  if (closed !== undefined) return []
+  const list = opened()
+  return list.length <= most
+    ? []
+    : [`it has left ${list.length} descriptors open, and usually leaves ${most}: ${list.join(', ')}`]
+}
+
+/** After a round: it works without a failure, and is idle. */
+async function rest(subject: Subject, traffic: Traffic, ready: RegExpExecArray): Promise<string[]> {
   const giveUp = performance.now() + PATIENCE
   let failures: string[]
   // A server that was counted as down is tried again after a while.
   do failures = await traffic.round(subject, ready, 0)
   while (failures.length > 0 && subject.end === undefined && performance.now() < giveUp)
   if (failures.length > 0) return failures.map((one) => `afterwards: ${one}`)
-  const problems: string[] = []
-  if (most === undefined) {
-    // Descriptors are closed shortly after the last connection.
-    await setTimeout(SETTLING)
-  } else {
-    const closed = await subject.waitFor(() => (subject.descriptors <= most ? true : undefined), PATIENCE)
-    if (closed === undefined)
-      problems.push(`${subject.descriptors} descriptors are open; usually ${most} are`)
-  }
-  if (await subject.isSpinning()) problems.push('it uses CPU time although it has nothing to do')
-  return problems
+  return (await subject.isSpinning()) ? ['it uses CPU time although it has nothing to do'] : []
 }

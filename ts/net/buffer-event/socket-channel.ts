@@ -191,6 +191,7 @@ export class SocketChannel implements Channel {
     this.#flow.ended = true
     try {
       endOfDescriptor(this.#fd)
+      if (this.#isOwner) crossing.ownDescriptor(this.#handle, this.#fd, true)
     } catch (error) {
       this.#flow.stop(EV.WRITE, BEV.ERROR, error as Error)
     }
@@ -312,11 +313,15 @@ export class SocketChannel implements Channel {
   /** Sets the descriptor. The previous descriptor stays open. */
   #replace(fd: number): void {
     if (this.#isOwner) {
-      const { handle } = EventBase.coreOf(this.#flow.base)
-      if (this.#fd >= 0) crossing.disownDescriptor(handle, this.#fd)
-      if (fd >= 0) crossing.ownDescriptor(handle, fd)
+      if (this.#fd >= 0) crossing.disownDescriptor(this.#handle, this.#fd)
+      if (fd >= 0) crossing.ownDescriptor(this.#handle, fd, false)
     }
     this.#fd = fd
+  }
+
+  /** The native handle of the base. */
+  get #handle(): number {
+    return EventBase.coreOf(this.#flow.base).handle
   }
 
   /** Stops using the descriptor, and returns it. */

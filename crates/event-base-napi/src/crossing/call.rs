@@ -58,6 +58,14 @@ impl Call {
         value
     }
 
+    /// A boolean; `false` for any other value.
+    pub(super) fn boolean(&self, index: usize) -> bool {
+        let mut value = false;
+        // SAFETY: as in `uint`.
+        _ = unsafe { sys::napi_get_value_bool(self.env, self.arguments[index], &raw mut value) };
+        value
+    }
+
     /// A signed number; 0 for any other value.
     pub(super) fn int(&self, index: usize) -> i32 {
         let mut value = 0;

@@ -190,7 +190,7 @@ impl Export for OwnDescriptor {
     const NAME: &'static CStr = c"ownDescriptor";
 
     fn call(call: &Call) -> Result<Value, Error> {
-        call.handle()?.own_descriptor(call.int(1));
+        call.handle()?.own_descriptor(call.int(1), call.boolean(2));
         Ok(Value::Undefined)
     }
 }

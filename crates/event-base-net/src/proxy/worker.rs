@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use event_base::{Base, Error, EventId, EventSpec, LoopFlags, Ready};
@@ -12,11 +13,14 @@ use super::connections::{Connections, List};
 use super::problems::Problem;
 use super::shared::Shared;
 use crate::accept::{Admission, ListenOptions};
+use crate::backoff::Backoff;
 use crate::completion::Completion;
-use crate::failure::{Result, from_io};
+use crate::failure::{Result, errno, from_io, is_memory_shortage};
 use crate::net::Net;
 use crate::socket;
 use crate::source::{Role, SourceKey};
+#[cfg(test)]
+use crate::{failure::system, faults};
 
 /// The places for connections, as one thread sees them.
 struct Places<'a> {
@@ -85,8 +89,26 @@ impl Worker {
 
     /// Forwards connections until a command ends it.
     pub(super) fn run(&mut self) -> Result<()> {
+        let mut shortage = Backoff::new();
+        // `ENOMEM` of poll(2), select(2) and kevent(2): the wait may succeed later.
+        while let Err(error) = self.dispatch(&mut shortage) {
+            if !errno(&error).is_some_and(is_memory_shortage) {
+                return Err(error);
+            }
+            thread::sleep(shortage.next_pause());
+        }
+        self.failure.map_or(Ok(()), Err)
+    }
+
+    /// Runs the loop until a command ends the thread, or until a wait fails.
+    fn dispatch(&mut self, shortage: &mut Backoff) -> Result<()> {
+        #[cfg(test)]
+        if let Some(errno) = faults::next(faults::Call::Dispatch) {
+            return Err(system(errno, "poll", None));
+        }
         let base = self.base.clone();
         base.run(LoopFlags::NO_EXIT_ON_EMPTY, |_, ready| {
+            shortage.reset();
             if ready.data != 0 {
                 self.ready(&ready);
             } else if ready.id == self.deadline {
@@ -98,8 +120,8 @@ impl Worker {
                 // The loop of a closed base ends without it.
                 let _ = self.base.loop_break();
             }
-        })?;
-        self.failure.map_or(Ok(()), Err)
+        })
+        .map(drop)
     }
 
     pub(super) fn here(&self) -> &ThreadState {

@@ -24,6 +24,9 @@ const bytes = Buffer.alloc(
 /** A result that no fault explains. */
 class Wrong extends Error {}
 
+/** The end of a stream before its last byte. Only the failure of another stream explains it. */
+class Cut extends Wrong {}
+
 /** Runs a body with a new base, and closes the base and the descriptors of `own` afterwards. */
 async function withBase(body) {
   const own = []
@@ -93,27 +96,34 @@ async function running(base, finished) {
   }
 }
 
-/** Writes all bytes to a stream, ends it, and settles when the other stream has ended, with what was received. */
+/**
+ * Writes all bytes to a stream and ends it. Settles when they are written and the other stream has ended, with what was
+ * received. A stream that fails is closed, so that the other one does not wait for it.
+ */
 function exchange(stream, own) {
   return new Promise((resolve, reject) => {
     const parts = []
-    stream.setCallbacks({
-      onRead: (from) => parts.push(from.read()),
-      onEvent: (what, from, error) => {
-        if ((what & BEV.CONNECTED) !== 0) return
-        const rest = from.read()
-        if (rest !== undefined) parts.push(rest)
-        if ((what & BEV.EOF) === 0) reject(error ?? new Wrong(`a stream reports ${what} without an error`))
-        const received = Buffer.concat(parts)
-        if (received.equals(bytes)) resolve()
-        else
-          reject(
-            new Wrong(
-              `a stream of ${SIZE} bytes ends in order after ${received.length}, or with wrong bytes`,
-            ),
-          )
-      },
-    })
+    let isComplete = false
+    const settle = () => {
+      if (isComplete && stream.output.length === 0) resolve()
+    }
+    const fail = (error) => {
+      reject(error)
+      stream.close()
+    }
+    const onEvent = (what, from, error) => {
+      if ((what & BEV.CONNECTED) !== 0) return
+      if ((what & BEV.EOF) === 0) return fail(error ?? new Wrong(`a stream reports ${what} without an error`))
+      const rest = from.read()
+      if (rest !== undefined) parts.push(rest)
+      const received = Buffer.concat(parts)
+      if (!received.equals(bytes.subarray(0, received.length))) return fail(new Wrong('wrong bytes arrived'))
+      if (received.length < SIZE)
+        return fail(new Cut(`a stream of ${SIZE} bytes ends in order after ${received.length}`))
+      isComplete = true
+      settle()
+    }
+    stream.setCallbacks({ onRead: (from) => parts.push(from.read()), onWrite: settle, onEvent })
     stream.enable(EV.READ).end(own)
   })
 }
@@ -122,8 +132,10 @@ function exchange(stream, own) {
 async function all(promises) {
   const results = await Promise.allSettled(promises)
   const reasons = results.filter(({ status }) => status === 'rejected').map(({ reason }) => reason)
-  // A stream that is cut by the failure of the other one reports its own failure.
-  const worst = reasons.find((reason) => reason instanceof Wrong) ?? reasons[0]
+  const worst =
+    reasons.find((reason) => reason instanceof Wrong && !(reason instanceof Cut)) ??
+    reasons.find((reason) => !(reason instanceof Cut)) ??
+    reasons[0]
   if (worst !== undefined) throw worst
 }
 

@@ -68,4 +68,13 @@ const term = base.newSignal('SIGTERM', () => base.close())
 term.add()
 // The loop runs when its first callback does.
 base.once(-1, EV.TIMEOUT, () => console.log(`listening at ${HOST}:${listener.address.port}`))
-await base.run()
+for (;;) {
+  try {
+    await base.run()
+    break
+  } catch (error) {
+    // ENOMEM of poll(2) and select(2): the wait may succeed later.
+    if (error.code !== 'ENOMEM') throw error
+    report(error)
+  }
+}

@@ -10,8 +10,8 @@ use crate::connect::tests::silent;
 use crate::faults::{self, Call};
 use crate::proxy::options::{AddressUse, Balance, Endpoint, HealthOptions, ProxyProtocol, Upstream};
 use crate::proxy::{
-    Directory, ListSettings, Listeners, LookupTimes, Problems, Settings, SystemResolver, ThreadState,
-    UpstreamStats, listeners,
+    Command, Directory, ListSettings, Listeners, LookupTimes, Problems, Settings, SystemResolver,
+    ThreadState, UpstreamStats, listeners,
 };
 use crate::socket::BindOptions;
 
@@ -204,4 +204,23 @@ fn both_peers_of_a_connection_whose_header_cannot_be_made_receive_a_reset() {
         assert_eq!(received.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
     }
     assert_eq!((worker.here().counters.failed.get(), worker.here().counters.open.get()), (1, 0));
+}
+
+#[test]
+fn a_wait_that_fails_for_lack_of_memory_is_repeated() {
+    let mut worker = worker(Upstream::named("n", "name", 1), &[], HealthOptions::default());
+    for errno in [Errno::ENOMEM; 3] {
+        faults::inject(Call::Dispatch, errno);
+    }
+    worker.shared.end(Command::Stop);
+    assert_eq!(worker.run(), Ok(()));
+    assert_eq!(faults::left(), 0);
+}
+
+#[test]
+fn a_wait_that_fails_for_another_reason_ends_the_thread() {
+    let mut worker = worker(Upstream::named("n", "name", 1), &[], HealthOptions::default());
+    faults::inject(Call::Dispatch, Errno::EIO);
+    worker.shared.end(Command::Stop);
+    assert_eq!(worker.run(), Err(crate::failure::system(Errno::EIO, "poll", None)));
 }
