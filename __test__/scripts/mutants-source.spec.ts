@@ -63,7 +63,11 @@ describe('the mutants of a source', () => {
 it('a recording calls a function for the file and for each function', () => {
   const source = 'const one = (a) => ({ a }); function two() { return 2 } one(two())'
   const { text, functions } = recording(source, 'file ', '')
-  expect(functions).toEqual(['one', 'two'])
+  expect([...functions]).toEqual([
+    ['one', '(a) => ({ a })'],
+    ['two', 'function two() { return 2 }'],
+    ['', 'const one = (a) => ; function two()  one(two())'],
+  ])
   const seen: string[] = []
   Object.assign(globalThis, { __recordFunction: (name: string) => seen.push(name) })
   // eslint-disable-next-line no-new-func

@@ -38,16 +38,29 @@ function errorsOf(module: TestModule): readonly { readonly message?: string }[] 
   ]
 }
 
-async function runSpecs({ specs, changed }: Request): Promise<Answer> {
+/** Milliseconds of a spec: its imports, hooks and tests. */
+function durationOf(module: TestModule): number {
+  const { collectDuration, duration, prepareDuration, setupDuration } = module.diagnostic()
+  return Math.round(collectDuration + duration + prepareDuration + setupDuration)
+}
+
+async function runSpecs({ specs, changed, testLimit }: Request): Promise<Answer> {
   for (const file of changed) vitest.invalidateFile(file)
   // vitest counts the failures of all runs when it decides whether to go on after a failure.
   vitest.state.filesMap.clear()
   vitest.state.errorsSet.clear()
   const selected = specs.flatMap((spec) => specifications.get(spec) ?? [])
   if (selected.length < specs.length) throw new Error(`a spec of ${specs.join(', ')} does not exist`)
+  if (testLimit !== undefined) {
+    for (const { project } of selected) {
+      project.config.testTimeout = testLimit
+      project.config.hookTimeout = testLimit
+    }
+  }
   const { testModules, unhandledErrors } = await vitest.runTestSpecifications(selected)
   const broken = testModules.find((module) => errorsOf(module).length > 0)
-  if (broken === undefined && unhandledErrors.length === 0) return { ending: 'passed' }
+  const durations = Object.fromEntries(testModules.map((module) => [nameOf(module), durationOf(module)]))
+  if (broken === undefined && unhandledErrors.length === 0) return { ending: 'passed', durations }
   const [first] = [...(broken === undefined ? [] : errorsOf(broken)), ...unhandledErrors] as {
     message?: string
   }[]
@@ -59,6 +72,7 @@ async function runSpecs({ specs, changed }: Request): Promise<Answer> {
     ending: /timed out/.test(message) ? 'timeout' : 'failed',
     spec: spec === undefined ? (specs[0] ?? '') : nameOf(spec),
     message,
+    durations,
   }
 }
 

@@ -176,10 +176,11 @@ function apply(text: string, edits: readonly Edit[]): string {
   return ordered.reduce((done, edit) => done.slice(0, edit.from) + edit.text + done.slice(edit.to), text)
 }
 
-/** A copy of a file that records which functions run, and the names of its functions. */
+/** A copy of a file that records which functions run. */
 export interface Recording {
   readonly text: string
-  readonly functions: readonly string[]
+  /** The text of each function by its name, and under the empty name what is outside of functions. */
+  readonly functions: ReadonlyMap<string, string>
 }
 
 /**
@@ -188,12 +189,14 @@ export interface Recording {
  */
 export function recording(text: string, prefix: string, prelude: string): Recording {
   const edits: Edit[] = []
-  const functions: string[] = []
+  const functions = new Map<string, string>()
+  const bodies: Edit[] = []
   const call = (name: string): string => `globalThis.__recordFunction?.(${JSON.stringify(prefix + name)})`
   walk(parse(text), (node, _around, own) => {
     if (!hasBody(node)) return
     const { body } = node
-    functions.push(own)
+    functions.set(own, node.getText())
+    if (node.end > (bodies.at(-1)?.to ?? 0)) bodies.push({ from: body.getStart(), to: body.end, text: '' })
     if (ts.isBlock(body)) {
       const from = body.getStart() + 1
       edits.push({ from, to: from, text: `${call(own)};` })
@@ -202,6 +205,7 @@ export function recording(text: string, prefix: string, prelude: string): Record
       edits.push({ from: body.end, to: body.end, text: ')' })
     }
   })
+  functions.set('', apply(text, bodies))
   // Node accepts the line that names the interpreter only as the first one.
   const interpreter = /^#!.*\n/.exec(text)?.[0] ?? ''
   const rest = apply(text, edits).slice(interpreter.length)

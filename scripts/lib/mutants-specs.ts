@@ -13,6 +13,8 @@ export interface Request {
   readonly specs: readonly string[]
   /** The absolute paths of files that differ from the last request. */
   readonly changed: readonly string[]
+  /** Milliseconds that a test or a hook may take; by default those of vitest's settings. */
+  readonly testLimit?: number
 }
 
 /** What it has found. */
@@ -21,6 +23,8 @@ export interface Answer {
   /** The spec that did not pass, if it is known. */
   readonly spec?: string
   readonly message?: string
+  /** Milliseconds that each spec took which ran. */
+  readonly durations?: Readonly<Record<string, number>>
 }
 
 const runner = join(root, 'scripts/lib/mutants-runner.ts')
@@ -55,9 +59,9 @@ export class Specs {
   }
 
   /** Runs specs, for `limit` milliseconds at most. */
-  async run(specs: readonly string[], changed: readonly string[], limit: number): Promise<Answer> {
+  async run(request: Request, limit: number): Promise<Answer> {
     const child = await this.#started()
-    const answer = await next(child, limit, () => child.send({ specs, changed } satisfies Request))
+    const answer = await next(child, limit, () => child.send(request))
     if (answer !== undefined) {
       const { ending, message } = answer as Answer
       if (ending === 'broken') throw new Error(message)

@@ -28,8 +28,11 @@ const here = targetFolder('mutants')
 /** The folders of specs that test other things than the behaviour of `ts/`. */
 const ELSEWHERE = ['docs', 'examples', 'package', 'scripts', 'types']
 
-/** Milliseconds that a test may take; those of specs that wait long for a condition are ended earlier. */
-const TEST_LIMIT = 40_000
+/**
+ * Milliseconds that a test may take with a mutant, in addition to five times what its spec takes without one. Tests that
+ * wait long for a condition are ended earlier.
+ */
+const TEST_PATIENCE = 20_000
 
 /** Milliseconds that a spec may take in addition to ten times what it takes without a mutant. */
 const PATIENCE = 60_000
@@ -45,14 +48,17 @@ const MOST_SPECS = 30
 
 interface Change extends Mutant, SourceMutant {}
 
+/** The hash of each function by its file and its name. */
+type Hashes = ReadonlyMap<string, ReadonlyMap<string, string>>
+
 /** Which functions a spec reaches. */
 interface Coverage {
   /** The hash of the spec. */
   readonly hash: string
   /** Milliseconds that it takes. */
   readonly duration: number
-  /** The functions by file, with the hash of the file. */
-  readonly files: Record<string, { readonly hash: string; readonly functions: readonly string[] }>
+  /** The hashes of the functions by file and name; the empty name is what is outside of functions. */
+  readonly files: Record<string, Record<string, string>>
 }
 
 function hashOf(text: string): string {
@@ -72,8 +78,6 @@ class Sequencer extends BaseSequencer {
 export default {
   test: {
     ...test,
-    testTimeout: ${TEST_LIMIT},
-    hookTimeout: ${TEST_LIMIT},
     bail: 1,
     // A process for each spec takes longer than most specs. A failure counts only if the spec fails alone too.
     isolate: false,
@@ -239,35 +243,42 @@ async function changedLines(since: string): Promise<Map<string, Set<number>>> {
   return lines
 }
 
-/** What specs do without a mutant. */
-interface Rehearsal {
-  /** The milliseconds that each spec takes which passes. */
-  readonly durations: ReadonlyMap<string, number>
-  /** The specs that fail, with their messages. */
-  readonly failed: readonly string[]
-}
+/** Reports the specs that pass, with the milliseconds that each takes. */
+type Passed = (durations: ReadonlyMap<string, number>) => Promise<void>
 
-/** Runs specs without a mutant, several in each process. A spec fails if it fails alone too. */
-async function rehearse(specs: Specs, names: readonly string[]): Promise<Rehearsal> {
-  const durations = new Map<string, number>()
+/**
+ * Runs specs without a mutant, several in each process. Returns those that fail, with their messages: a spec fails if it
+ * fails alone too.
+ */
+async function rehearse(specs: Specs, names: readonly string[], passed: Passed): Promise<string[]> {
   const failed: string[] = []
+  const start = performance.now()
   for (let left = [...names]; left.length > 0;) {
     const some = left.slice(0, TOGETHER)
-    const start = performance.now()
-    const { ending, spec = '' } = await specs.run(some, [], REHEARSAL)
+    const { ending, spec = '', durations = {} } = await specs.run({ specs: some, changed: [] }, REHEARSAL)
     // Without the name of a spec the process has died or does not answer, and the first one runs alone.
     const done = ending === 'passed' ? some : some.slice(0, Math.max(0, some.indexOf(spec)) + 1)
-    for (const name of done) durations.set(name, (performance.now() - start) / done.length)
     left = left.slice(done.length)
+    const took = new Map(done.map((name) => [name, durations[name] ?? 0]))
     const suspect = done.at(-1)
-    if (ending === 'passed' || suspect === undefined) continue
-    const again = await specs.run([suspect], [], REHEARSAL)
-    if (again.ending === 'passed') continue
-    durations.delete(suspect)
-    failed.push(`${suspect}: ${again.message ?? again.ending}`)
-    console.log(`fails without a mutant: ${failed.at(-1)}`)
+    if (ending !== 'passed' && suspect !== undefined) {
+      const again = await specs.run({ specs: [suspect], changed: [] }, REHEARSAL)
+      took.delete(suspect)
+      if (again.ending === 'passed') {
+        took.set(suspect, again.durations?.[suspect] ?? 0)
+      } else {
+        failed.push(`${suspect}: ${again.message ?? again.ending}`)
+        console.log(`fails without a mutant: ${failed.at(-1)}`)
+      }
+    }
+    await passed(took)
+    console.log(`${names.length - left.length} of ${names.length} specs recorded, ${secondsSince(start)}`)
   }
-  return { durations, failed }
+  return failed
+}
+
+function secondsSince(start: number): string {
+  return `${((performance.now() - start) / 1000).toFixed(0)} s`
 }
 
 /** The same spec in the project for Node's usual driver. */
@@ -280,35 +291,58 @@ function rankOf(spec: string): number {
   return spec === hostOf(spec) ? 0 : 1
 }
 
+/** What a run learns for the next one, in a file below `target`. */
+class Store<T> {
+  readonly #path: string
+  readonly #entries: Map<string, T>
+
+  private constructor(path: string, entries: Map<string, T>) {
+    this.#path = path
+    this.#entries = entries
+  }
+
+  static async open<T>(name: string): Promise<Store<T>> {
+    const path = join(here, `${name}.json`)
+    const entries = JSON.parse(await readFile(path, 'utf8').catch(() => '{}')) as Record<string, T>
+    return new Store(path, new Map(Object.entries(entries)))
+  }
+
+  get(key: string): T | undefined {
+    return this.#entries.get(key)
+  }
+
+  set(key: string, value: T): void {
+    this.#entries.set(key, value)
+  }
+
+  async save(): Promise<void> {
+    await writeFile(this.#path, JSON.stringify(Object.fromEntries(this.#entries)))
+  }
+}
+
 /** Which specs reach which function. */
 class Reach {
   /** The specs that fail without a mutant, with their messages. They reach nothing. */
   readonly broken: readonly string[]
   readonly #coverage: ReadonlyMap<string, Coverage>
-  readonly #functions: ReadonlyMap<string, readonly string[]>
+  readonly #functions: Hashes
 
-  private constructor(
-    coverage: ReadonlyMap<string, Coverage>,
-    functions: ReadonlyMap<string, readonly string[]>,
-    broken: readonly string[],
-  ) {
+  private constructor(coverage: ReadonlyMap<string, Coverage>, functions: Hashes, broken: readonly string[]) {
     this.broken = broken
     this.#coverage = coverage
     this.#functions = functions
   }
 
-  /** Runs the specs that changed, or of which a source changed, and records the functions that they reach. */
+  /** Runs the specs that changed, or that reach a function that changed, and records the functions that they reach. */
   static async measure(copy: Copy, specs: Specs): Promise<Reach> {
-    const store = join(here, 'reach.json')
-    const known = JSON.parse(await readFile(store, 'utf8').catch(() => '{}')) as Record<string, Coverage>
-    const hashes = new Map([...copy.texts].map(([file, text]) => [file, hashOf(text)]))
-    const functions = new Map<string, readonly string[]>()
+    const store = await Store.open<Coverage>('reach')
+    const functions = new Map<string, Map<string, string>>()
     const prelude = `import ${JSON.stringify(join(copy.tree.folder, 'mutants.recorder.mjs'))}`
     await writeFile(join(copy.tree.folder, 'mutants.recorder.mjs'), recorder)
     const texts = new Map<string, string>()
     for (const [file, text] of copy.texts) {
       const recorded = recording(text, `${file} `, prelude)
-      functions.set(file, recorded.functions)
+      functions.set(file, new Map([...recorded.functions].map(([name, one]) => [name, hashOf(one)])))
       texts.set(file, recorded.text)
     }
     const coverage = new Map<string, Coverage>()
@@ -318,9 +352,13 @@ class Reach {
     // The projects differ in the driver, which is native. A spec reaches the same functions in both.
     for (const spec of names.filter((name) => !names.includes(hostOf(name)) || name === hostOf(name))) {
       const hash = hashOf(await readFile(join(copy.tree.folder, spec.replace(/^\S+ /, '')), 'utf8'))
-      const old = known[spec]
+      const old = store.get(spec)
+      // A spec reaches the same functions as long as those that it reaches stay as they are.
       const isCurrent =
-        old?.hash === hash && Object.entries(old.files).every(([file, one]) => one.hash === hashes.get(file))
+        old?.hash === hash &&
+        Object.entries(old.files).every(([file, reached]) =>
+          Object.entries(reached).every(([name, one]) => functions.get(file)?.get(name) === one),
+        )
       if (old !== undefined && isCurrent) coverage.set(spec, old)
       else missing.push([spec, hash])
     }
@@ -331,24 +369,23 @@ class Reach {
       process.env['EVENT_BASE_RECORD'] = folder
       specs.end()
       for (const [file, text] of texts) await copy.write(file, text)
-      const { durations, failed } = await rehearse(
-        specs,
-        missing.map(([spec]) => spec),
-      )
-      for (const [spec, hash] of missing) {
-        const duration = durations.get(spec)
-        if (duration === undefined) continue
-        const path = join(folder, spec.replaceAll('/', ' '))
-        const reached = (await readFile(path, 'utf8').catch(() => '')).trimEnd().split('\n')
-        const files: Record<string, { hash: string; functions: string[] }> = {}
-        for (const line of new Set(reached)) {
-          const [file = '', name = ''] = line.split(' ', 2)
-          const fileHash = hashes.get(file)
-          if (fileHash !== undefined) (files[file] ??= { hash: fileHash, functions: [] }).functions.push(name)
+      const hashOfSpec = new Map(missing)
+      const failed = await rehearse(specs, [...hashOfSpec.keys()], async (durations) => {
+        for (const [spec, duration] of durations) {
+          const path = join(folder, spec.replaceAll('/', ' '))
+          const reached = (await readFile(path, 'utf8').catch(() => '')).trimEnd().split('\n')
+          const files: Record<string, Record<string, string>> = {}
+          for (const line of new Set(reached)) {
+            const [file = '', name = ''] = line.split(' ', 2)
+            const one = functions.get(file)?.get(name)
+            if (one !== undefined) (files[file] ??= {})[name] = one
+          }
+          const one = { hash: hashOfSpec.get(spec) ?? '', duration, files }
+          coverage.set(spec, one)
+          store.set(spec, one)
         }
-        coverage.set(spec, { hash, duration, files })
-      }
-      await writeFile(store, JSON.stringify(Object.fromEntries(coverage)))
+        await store.save()
+      })
       delete process.env['EVENT_BASE_RECORD']
       specs.end()
       for (const [file, text] of copy.texts) await copy.write(file, text)
@@ -363,13 +400,13 @@ class Reach {
 
   /** The specs that reach a change: first those that use little else than its file, then the fast ones. */
   of({ file, name }: Change): [spec: string, duration: number][] {
-    const isFunction = this.#functions.get(file)?.includes(name) === true
+    const isFunction = name !== '' && this.#functions.get(file)?.has(name) === true
     const found: { spec: string; duration: number; share: number }[] = []
     for (const [spec, { duration, files }] of this.#coverage) {
-      const reached = files[file]?.functions
-      if (reached === undefined || (isFunction && !reached.includes(name))) continue
-      const all = Object.values(files).reduce((sum, { functions }) => sum + functions.length, 0)
-      found.push({ spec, duration, share: reached.length / all })
+      const reached = files[file]
+      if (reached === undefined || (isFunction && !Object.hasOwn(reached, name))) continue
+      const all = Object.values(files).reduce((sum, names) => sum + Object.keys(names).length, 0)
+      found.push({ spec, duration, share: Object.keys(reached).length / all })
     }
     found.sort(
       (one, other) =>
@@ -382,28 +419,51 @@ class Reach {
 
 type Outcome = 'caught' | 'missed' | 'timeout'
 
-/** Runs the specs that reach a mutant until one fails twice in a row or does not end. */
-async function judge(copy: Copy, specs: Specs, reach: Reach, mutant: Change): Promise<[Outcome, string]> {
+/** What a mutant is called in the store of the specs that caught mutants. */
+function keyOf({ file, name, code, change }: Change): string {
+  return `${file} ${name}: ${change}: ${code}`
+}
+
+/** The specs that run together. The one that caught the mutant in an earlier run is alone, and first. */
+function groupsOf<T extends readonly [spec: string, ...unknown[]]>(
+  all: readonly T[],
+  catcher?: string,
+): T[][] {
+  const first = all.filter(([spec]) => spec === catcher)
+  const others = all.filter(([spec]) => spec !== catcher)
+  const groups = first.length > 0 ? [first] : []
+  for (let from = 0; from < others.length; from += TOGETHER) groups.push(others.slice(from, from + TOGETHER))
+  return groups
+}
+
+/** Runs the specs that reach a mutant until one fails twice in a row, or does not let its process answer. */
+async function judge(
+  copy: Copy,
+  specs: Specs,
+  reach: Reach,
+  mutant: Change,
+  catcher: string | undefined,
+): Promise<{ readonly outcome: Outcome; readonly by?: string }> {
   const text = copy.texts.get(mutant.file) ?? ''
   await copy.write(mutant.file, text.slice(0, mutant.from) + mutant.text + text.slice(mutant.to))
   try {
-    const all = reach.of(mutant)
-    if (all.length === 0) return ['missed', ', which no spec reaches']
-    for (let first = 0; first < all.length; first += TOGETHER) {
-      const some = all.slice(first, first + TOGETHER)
-      const limit = PATIENCE + 10 * some.reduce((sum, [, duration]) => sum + duration, 0)
+    for (const some of groupsOf(reach.of(mutant), catcher)) {
+      const durations = some.map(([, duration]) => duration)
+      const limit = PATIENCE + 10 * durations.reduce((sum, duration) => sum + duration, 0)
+      const testLimit = TEST_PATIENCE + 5 * Math.max(...durations)
       let left = some.map(([spec]) => spec)
       while (left.length > 0) {
-        const { ending, spec = '' } = await specs.run(left, copy.taken(), limit)
+        const { ending, spec } = await specs.run({ specs: left, changed: copy.taken(), testLimit }, limit)
         if (ending === 'passed') break
-        if (ending === 'timeout') return ['timeout', ` by ${spec || left.join(', ')}`]
-        const again = await specs.run([spec], [], limit)
+        // The process has died or does not answer.
+        if (spec === undefined) return { outcome: 'timeout', by: left.join(', ') }
+        const again = await specs.run({ specs: [spec], changed: [], testLimit }, limit)
         if (again.ending !== 'passed')
-          return [again.ending === 'failed' ? 'caught' : 'timeout', ` by ${spec}`]
+          return { outcome: again.ending === 'failed' ? 'caught' : 'timeout', by: spec }
         left = left.slice(left.indexOf(spec) + 1)
       }
     }
-    return ['missed', '']
+    return { outcome: 'missed' }
   } finally {
     await copy.write(mutant.file, text)
   }
@@ -426,6 +486,7 @@ export async function mutantsOfTs(selection: Selection): Promise<Tally[]> {
   const selected = candidates(changed, equivalents, selection)
   const tally = { caught: 0, timeout: 0, unviable: 0 }
   const missed: Change[] = []
+  const catchers = await Store.open<string>('catchers')
   let broken: readonly string[] = []
   const parts = new Map<string, { caught: number; missed: number }>()
   if (selected.length > 0) {
@@ -442,8 +503,13 @@ export async function mutantsOfTs(selection: Selection): Promise<Tally[]> {
           tally.unviable += 1
           continue
         }
-        const [outcome, by] = await judge(copy, specs, reach, mutant)
-        console.log(`${outcome}${by}: ${place(mutant)}`)
+        const start = performance.now()
+        const { outcome, by } = await judge(copy, specs, reach, mutant, catchers.get(keyOf(mutant)))
+        if (by !== undefined) catchers.set(keyOf(mutant), by)
+        await catchers.save()
+        const number = tally.caught + tally.timeout + missed.length + 1
+        const detail = by === undefined ? ` by ${reach.of(mutant).length} specs` : ` by ${by}`
+        console.log(`${number}: ${outcome}${detail}, ${secondsSince(start)}: ${place(mutant)}`)
         const part = parts.get(partOf(mutant.file)) ?? { caught: 0, missed: 0 }
         parts.set(partOf(mutant.file), part)
         if (outcome === 'missed') {
