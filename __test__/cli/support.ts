@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url'
 
 import { onTestFinished } from 'vitest'
 
+import type { ProxyStats, UpstreamStats } from '../../net.js'
+
 /** Milliseconds to wait for output. Only a process that hangs uses all of them. */
 const PATIENCE = 100_000
 
@@ -60,4 +62,16 @@ export class Running {
 /** Runs the command `event-base`. */
 export function eventBase(...args: string[]): Running {
   return new Running('ts/cli/main.ts', args)
+}
+
+/** Statistics of an upstream without traffic. */
+export function upstream(name: string, more: Partial<UpstreamStats> = {}): UpstreamStats {
+  const counts = { connected: 0, open: 0, refused: 0, failed: 0, bytesAToB: 0, bytesBToA: 0 }
+  return { name, weight: 1, state: 'up', ...counts, connectMs: 0, longestConnectMs: 0, ...more }
+}
+
+/** Statistics of a proxy without traffic. */
+export function stats(upstreams: UpstreamStats[], more: Partial<ProxyStats> = {}): ProxyStats {
+  const connections = { accepted: 0, open: 0, refused: 0, failed: 0, timedOut: 0, acceptPauses: 0 }
+  return { ...connections, bytesAToB: 0, bytesBToA: 0, threads: [], upstreams, ...more }
 }

@@ -1,8 +1,8 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 
 import { formatBytes, formatColumns, formatMs, formatRate, formatUptime } from '../../ts/cli/format.js'
 import { Table } from '../../ts/cli/table.js'
-import type { ProxyStats, UpstreamStats } from '../../net.js'
+import { stats, upstream } from './support.js'
 
 /** A terminal that interprets the control sequences of the table. */
 class Screen {
@@ -33,16 +33,6 @@ class Screen {
       this.lines[this.#row] = part
     }
   }
-}
-
-function upstream(name: string, more: Partial<UpstreamStats> = {}): UpstreamStats {
-  const counts = { connected: 0, open: 0, refused: 0, failed: 0, bytesAToB: 0, bytesBToA: 0 }
-  return { name, weight: 1, state: 'up', ...counts, connectMs: 0, longestConnectMs: 0, ...more }
-}
-
-function stats(upstreams: UpstreamStats[], more: Partial<ProxyStats> = {}): ProxyStats {
-  const connections = { accepted: 0, open: 0, refused: 0, failed: 0, timedOut: 0, acceptPauses: 0 }
-  return { ...connections, bytesAToB: 0, bytesBToA: 0, threads: [], upstreams, ...more }
 }
 
 describe('the table', () => {
@@ -83,6 +73,73 @@ describe('the table', () => {
     expect(screen.lines).toHaveLength(6)
   })
 
+  test('shows the bytes per second since the last drawing', () => {
+    vi.useFakeTimers({ toFake: ['performance'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const screen = new Screen()
+    const table = new Table(screen, 'a proxy')
+    const draw = (seconds: number, bytesAToB: number, bytesBToA: number): string[] => {
+      vi.advanceTimersByTime(seconds * 1000)
+      const one = upstream('a:1', { bytesAToB: bytesAToB / 2, bytesBToA: bytesBToA / 2 })
+      table.draw(stats([one], { bytesAToB, bytesBToA }))
+      return screen.lines.slice(3).map((line) => line.replace(/ {2,}/g, '|'))
+    }
+    expect(draw(1, 600, 400)).toEqual([
+      'all|0|0|0|0|0|0 B|0 B|600 B|400 B',
+      'a:1|0|0|0|0|up|0 B|0 B|-|300 B|200 B',
+    ])
+    expect(draw(2, 800, 404)).toEqual([
+      'all|0|0|0|0|0|100 B|2 B|800 B|404 B',
+      'a:1|0|0|0|0|up|50 B|1 B|-|400 B|202 B',
+    ])
+    // The bytes of a connection that ended count no longer if the proxy forgets them.
+    expect(draw(1, 0, 404)[0]).toBe('all|0|0|0|0|0|0 B|0 B|0 B|404 B')
+    expect(screen.lines[1]).toBe('a proxy, up 0:00:04')
+  })
+
+  test('shows the sums over all upstreams, also those without a line', () => {
+    const screen = new Screen()
+    screen.rows = 7
+    const table = new Table(screen, 'a proxy')
+    const many = Array.from({ length: 3 }, (_, index) => upstream(`a:${index}`, { connected: 2 }))
+    table.draw(stats(many, { accepted: 9, open: 8, refused: 7, failed: 6 }))
+    expect(screen.lines[3]).toMatch(/^all +9 +6 +8 +7 +6 /)
+    expect(screen.lines.slice(4).map((line) => line.slice(0, 3))).toEqual(['a:0', 'a:1', 'and'])
+    expect(screen.lines.at(-1)).toBe('and 1 more upstreams')
+    screen.rows = 8
+    table.draw(stats(many))
+    expect(screen.lines.slice(4).map((line) => line.slice(0, 3))).toEqual(['a:0', 'a:1', 'a:2'])
+  })
+
+  test('is drawn below the last output after text was dropped', () => {
+    const texts: string[] = []
+    let isFull = false
+    const terminal = { columns: 80, rows: 24, write: (text: string) => (texts.push(text), !isFull) }
+    const table = new Table(terminal, 'a proxy')
+    const erased = (): (string | undefined)[] => texts.map((text) => /\[(\d+)A\r/.exec(text)?.[1])
+    table.draw(stats([upstream('a:1')]))
+    isFull = true
+    table.insertAbove('dropped')
+    table.draw(stats([upstream('a:1'), upstream('a:2')]))
+    isFull = false
+    table.draw(stats([upstream('a:1')]))
+    // The four lines of the first drawing are still those on the screen.
+    expect(erased()).toEqual([undefined, '4', '4', '4'])
+    table.insertAbove('written')
+    table.draw(stats([upstream('a:1')]))
+    expect(erased().slice(4)).toEqual(['4', undefined])
+  })
+
+  test('has 80 columns and 24 rows on a terminal of unknown size', () => {
+    let text = ''
+    const table = new Table({ write: (more) => ((text += more), true) }, 'x'.repeat(100))
+    table.draw(stats(Array.from({ length: 50 }, (_, index) => upstream(`a:${index}`))))
+    const lines = text.trimEnd().split('\n')
+    expect(lines).toHaveLength(23)
+    expect(lines[0]).toMatch(/x{79}$/)
+    expect(lines[0]).not.toMatch(/x{80}$/)
+  })
+
   test.each([
     [24, 100],
     [8, 40],
@@ -99,16 +156,29 @@ describe('the table', () => {
 })
 
 test('numbers are formatted with suitable units', () => {
-  expect([0, 999, 1000, 1024 * 1024, 12.5 * 2 ** 30].map(formatBytes)).toEqual([
+  expect([0, 999, 1000, 1024 * 1024, 12.5 * 2 ** 30, 2 ** 50, 5000 * 2 ** 50].map(formatBytes)).toEqual([
     '0 B',
     '999 B',
     '0.977 KiB',
     '1.00 MiB',
     '12.5 GiB',
+    '1.00 PiB',
+    '5.00e+3 PiB',
   ])
   expect([formatRate(4096, 2), formatRate(1, 0), formatRate(-5, 1)]).toEqual(['2.00 KiB', '0 B', '0 B'])
-  expect([0, 0.5, 1.25, 1500].map(formatMs)).toEqual(['-', '500 µs', '1.3 ms', '1.5 s'])
-  expect([formatUptime(0), formatUptime(3723.9)]).toEqual(['0:00:00', '1:02:03'])
+  expect([0, 0.5, 1, 1.25, 1000, 1500].map(formatMs)).toEqual([
+    '-',
+    '500 µs',
+    '1.0 ms',
+    '1.3 ms',
+    '1.0 s',
+    '1.5 s',
+  ])
+  expect([formatUptime(0), formatUptime(3723.9), formatUptime(36_000)]).toEqual([
+    '0:00:00',
+    '1:02:03',
+    '10:00:00',
+  ])
   expect(
     formatColumns([
       ['a', '1'],
