@@ -1,45 +1,13 @@
 // Checks the contents of the packages, then installs and uses them in an empty folder, with no compiler on the PATH.
 import { existsSync } from 'node:fs'
-import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { bareEnvironment, writeConsumer } from './lib/consumer.js'
 import { temporaryFolder } from './lib/exit.js'
-import {
-  platformDependencies,
-  platformPackage,
-  readManifest,
-  thisPlatform,
-  type Manifest,
-} from './lib/platforms.js'
+import { platformDependencies, readManifest, thisPlatform, type Manifest } from './lib/platforms.js'
 import { closingLine, isGreen } from './lib/results.js'
 import { demand, main, root, run, tool } from './lib/run.js'
-
-/** The body of the smoke test, for both module systems. */
-const smoke = `
-let fired = 0
-const base = new EventBase()
-base.newTimer(() => { fired += 1 }).add(1)
-const result = base.dispatch()
-if (fired !== 1 || result !== LoopResult.EMPTY) throw new Error('the timer fired ' + fired + ' times, result ' + result)
-base.close()
-const [left, right] = socket.pair()
-socket.write(left, Buffer.from('x'))
-if (socket.read(right, Buffer.alloc(1)) !== 1) throw new Error('the byte did not arrive')
-socket.close(left)
-socket.close(right)
-const loaded = process.report.getReport().sharedObjects.filter((path) => path.endsWith('.node'))
-if (!loaded.some((path) => path.includes(PLATFORM))) throw new Error('loaded from elsewhere: ' + loaded)
-`
-
-const viaImport = `
-import { EventBase, LoopResult } from 'event-base'
-import { socket } from 'event-base/net'
-`
-
-const viaRequire = `
-const { EventBase, LoopResult } = require('event-base')
-const { socket } = require('event-base/net')
-`
 
 /** A packed folder. */
 interface Packed {
@@ -115,28 +83,6 @@ async function packPlatform(manifest: Manifest, binary: string, into: string): P
   return pack(folder, into)
 }
 
-/** An environment whose PATH has Node, npm and a shell, and no compiler. */
-async function bareEnvironment(folder: string): Promise<NodeJS.ProcessEnv> {
-  const bin = join(folder, 'bin')
-  await mkdir(bin)
-  await symlink(process.execPath, join(bin, 'node'))
-  for (const name of ['npm', 'npx', 'sh']) {
-    const path = await demand('sh', ['-c', `command -v ${name}`])
-    await symlink(path.trim(), join(bin, name))
-  }
-  const env = {
-    HOME: folder,
-    PATH: bin,
-    npm_config_cache: join(folder, 'cache'),
-    npm_config_update_notifier: 'false',
-  }
-  for (const name of ['cargo', 'rustc', 'cc']) {
-    const { code } = await run('sh', ['-c', `command -v ${name}`], { env, quiet: true })
-    if (code === 0) throw new Error(`${name} is on the PATH of the smoke test`)
-  }
-  return env
-}
-
 async function passes(...command: Parameters<typeof run>): Promise<boolean> {
   return (await run(...command)).code === 0
 }
@@ -153,11 +99,7 @@ await main(async () => {
   const addonPackage = await packPlatform(manifest, binary, packed)
   const env = await bareEnvironment(folder)
   const use = { cwd: user, env }
-
-  const pin = `const PLATFORM = ${JSON.stringify(join('node_modules', platformPackage(thisPlatform(manifest))))}\n`
-  await writeFile(join(user, 'package.json'), '{ "private": true }\n')
-  await writeFile(join(user, 'smoke.mjs'), viaImport + pin + smoke)
-  await writeFile(join(user, 'smoke.cjs'), viaRequire + pin + smoke)
+  await writeConsumer(user, thisPlatform(manifest))
 
   // Offline: the packages of other platforms are not needed, and may not be published yet.
   const install = ['install', '--offline', '--no-audit', '--no-fund', '--ignore-scripts']

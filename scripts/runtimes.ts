@@ -1,10 +1,8 @@
 // Runs the specs on every supported Node, and the smoke suite on Bun and Deno.
 // The runtimes are npm packages in a cache folder, outside the lock file.
-import { existsSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 
+import { cachedPackage } from './lib/cached-package.js'
 import { closingLine, isGreen, sum, type Totals } from './lib/results.js'
 import { demand, main, root, run } from './lib/run.js'
 import { vitest } from './lib/vitest.js'
@@ -20,8 +18,6 @@ interface Runtime {
 
 /** Upper bound for a smoke suite, in milliseconds. */
 const smokeLimit = 120_000
-
-const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'event-base', 'runtimes')
 
 async function specs(binary: string): Promise<Totals> {
   // The types do not depend on the runtime.
@@ -74,18 +70,6 @@ const runtimes: readonly Runtime[] = [
   },
 ]
 
-/** Installs a runtime into the cache and returns its binary. Uses a cached one if npm cannot be reached. */
-async function install(runtime: Runtime): Promise<string> {
-  const folder = join(cache, `${runtime.package.replace('/', '+')}@${runtime.version}`)
-  const binary = join(folder, 'node_modules', runtime.package, runtime.binary)
-  await mkdir(folder, { recursive: true })
-  const what = `${runtime.package}@${runtime.version}`
-  const args = ['install', '--prefix', folder, '--no-audit', '--no-fund', '--ignore-scripts', what]
-  const { code, output } = await run('npm', args, { cwd: folder, quiet: true })
-  if (code !== 0 && !existsSync(binary)) throw new Error(`${what} could not be installed:\n${output}`)
-  return binary
-}
-
 await main(async () => {
   const wanted = process.argv.slice(2).map((name) => name.toLowerCase())
   const chosen = runtimes.filter(
@@ -95,7 +79,9 @@ await main(async () => {
   const rows: { readonly line: string; readonly totals: Totals }[] = []
   for (const runtime of chosen) {
     const isThis = runtime.label === `Node ${process.versions.node.split('.')[0]}`
-    const binary = isThis ? process.execPath : await install(runtime)
+    const binary = isThis
+      ? process.execPath
+      : join(await cachedPackage(runtime.package, runtime.version), runtime.binary)
     const version = (await demand(binary, ['--version'])).trim().split('\n')[0]
     console.log(`--- ${runtime.label} (${version})`)
     const totals = await runtime.suite(binary)
