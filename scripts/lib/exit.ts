@@ -5,6 +5,7 @@ import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 const children = new Map<ChildProcess, NodeJS.Signals>()
+const groups = new Set<number>()
 const folders = new Set<string>()
 
 /** Sends a signal to the process when this process exits, unless it has ended by then. Returns the process. */
@@ -12,6 +13,25 @@ export function endWithThis<T extends ChildProcess>(child: T, signal: NodeJS.Sig
   children.set(child, signal)
   const forget = (): void => void children.delete(child)
   child.once('exit', forget).once('error', forget)
+  return child
+}
+
+/** Ends the processes of a group that are left. */
+export function killGroup(leader: number): void {
+  groups.delete(leader)
+  try {
+    process.kill(-leader, 'SIGKILL')
+  } catch {
+    // All have ended.
+  }
+}
+
+/**
+ * Kills the group that a detached process leads when this process exits, unless {@link killGroup} has ended it by then.
+ * Returns the process.
+ */
+export function endGroupWithThis<T extends ChildProcess>(child: T): T {
+  if (child.pid !== undefined) groups.add(child.pid)
   return child
 }
 
@@ -35,6 +55,7 @@ export function endChildren(): void {
 
 process.on('exit', () => {
   endChildren()
+  groups.forEach(killGroup)
   folders.forEach(removeFolder)
 })
 

@@ -1,6 +1,8 @@
 // Runs tests, each in a process of its own, until one fails. A test may hang, spawn processes and use much memory.
 import { spawn } from 'node:child_process'
 
+import { endGroupWithThis, killGroup } from './exit.js'
+
 /** One test or several, in one process. */
 export interface Trial {
   readonly name: string
@@ -14,24 +16,14 @@ export interface Trial {
 
 export type Ending = 'passed' | 'failed' | 'timeout'
 
-/** The process groups that are running. */
+/** The process groups of the trials that are running. */
 const running = new Set<number>()
-
-function kill(group: number): void {
-  try {
-    process.kill(-group, 'SIGKILL')
-  } catch {
-    // It has ended.
-  }
-}
-
-process.on('exit', () => running.forEach(kill))
 
 /** Runs a trial to its end, and ends the processes that it leaves behind. */
 export function attempt(trial: Trial): Promise<Ending> {
   const { command, args, cwd, env, limit } = trial
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd, env, stdio: 'ignore', detached: true })
+    const child = endGroupWithThis(spawn(command, args, { cwd, env, stdio: 'ignore', detached: true }))
     const { pid } = child
     if (pid === undefined) {
       child.on('error', () => resolve('failed'))
@@ -41,11 +33,11 @@ export function attempt(trial: Trial): Promise<Ending> {
     let late = false
     const timer = setTimeout(() => {
       late = true
-      kill(pid)
+      killGroup(pid)
     }, limit)
     child.on('exit', (code) => {
       clearTimeout(timer)
-      kill(pid)
+      killGroup(pid)
       running.delete(pid)
       if (late) resolve('timeout')
       else resolve(code === 0 ? 'passed' : 'failed')
@@ -72,7 +64,7 @@ export async function firstFailure(trials: readonly Trial[], jobs: number): Prom
       if (ending === 'failed' && found === undefined) ending = await attempt(trial)
       if (ending === 'passed' || found !== undefined) continue
       found = { trial, ending }
-      running.forEach(kill)
+      running.forEach(killGroup)
     }
   }
   await Promise.all(Array.from({ length: jobs }, work))

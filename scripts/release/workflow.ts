@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 
 import { parse } from 'yaml'
 
-import { endWithThis } from '../lib/exit.js'
+import { endGroupWithThis, killGroup } from '../lib/exit.js'
 import { demand, root } from '../lib/run.js'
 
 interface Step {
@@ -97,9 +97,9 @@ function command(
 ): Promise<{ code: number; output: string }> {
   return new Promise((resolve, reject) => {
     const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe']
-    const child = endWithThis(spawn('bash', ['-e', '-c', text], { cwd, env, stdio, detached: true }))
+    const child = endGroupWithThis(spawn('bash', ['-e', '-c', text], { cwd, env, stdio, detached: true }))
     const end = (): void => {
-      if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL')
+      if (child.pid !== undefined) killGroup(child.pid)
     }
     interrupt?.addEventListener('abort', end, { once: true })
     let output = ''
@@ -109,6 +109,7 @@ function command(
     child.on('error', reject)
     child.on('close', (code) => {
       interrupt?.removeEventListener('abort', end)
+      end()
       resolve({ code: code ?? 128, output })
     })
   })
