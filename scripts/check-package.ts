@@ -3,9 +3,16 @@ import { existsSync } from 'node:fs'
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { LIMIT } from './lib/binaries/check.js'
 import { bareEnvironment, writeConsumer } from './lib/consumer.js'
 import { temporaryFolder } from './lib/exit.js'
-import { platformDependencies, readManifest, thisPlatform, type Manifest } from './lib/platforms.js'
+import {
+  binaryName,
+  platformDependencies,
+  readManifest,
+  thisPlatform,
+  type Manifest,
+} from './lib/platforms.js'
 import { closingLine, isGreen } from './lib/results.js'
 import { demand, main, root, run, tool } from './lib/run.js'
 
@@ -26,8 +33,8 @@ async function pack(folder: string, into: string): Promise<Packed> {
   return { tarball: join(into, found.filename), unpacked: found.unpackedSize, files }
 }
 
-/** The most bytes that the root package, and a platform package, may have when unpacked. */
-const LIMITS = { root: 600_000, platform: 1_500_000 }
+/** The most bytes that the root package, and a platform package, may have when unpacked: the addon and the texts. */
+const LIMITS = { root: 600_000, platform: LIMIT + 10_000 }
 
 /** What is wrong with the contents of a package. */
 function problems(packed: Packed, limit: number, wanted: readonly string[]): string[] {
@@ -94,7 +101,7 @@ await main(async () => {
   const user = join(folder, 'user')
   await mkdir(packed)
   await mkdir(user)
-  const binary = `${manifest.napi.binaryName}.${thisPlatform(manifest)}.node`
+  const binary = binaryName(manifest, thisPlatform(manifest))
   const rootPackage = await packRoot(manifest, packed)
   const addonPackage = await packPlatform(manifest, binary, packed)
   const env = await bareEnvironment(folder)

@@ -3,8 +3,14 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { binaryProblem } from './lib/binaries.js'
-import { platformDependencies, platformPackage, platforms, readManifest } from './lib/platforms.js'
+import { binaryProblems } from './lib/binaries/check.js'
+import {
+  binaryName,
+  platformDependencies,
+  platformPackage,
+  platforms,
+  readManifest,
+} from './lib/platforms.js'
 import { main, root, run } from './lib/run.js'
 
 /** Whether npm already has this version, as after a release that failed in the middle. */
@@ -22,8 +28,9 @@ await main(async () => {
   // All are checked before the first is published, because publishing cannot be undone.
   for (const platform of platforms(manifest)) {
     const folder = join(root, 'npm', platform)
-    const problem = binaryProblem(join(folder, `${manifest.napi.binaryName}.${platform}.node`), platform)
-    if (problem !== undefined) throw new Error(problem)
+    const binary = join(folder, binaryName(manifest, platform))
+    const problems = binaryProblems(await readFile(binary), platform)
+    if (problems.length > 0) throw new Error([`${binary} must not be published:`, ...problems].join('\n  '))
     const { name, version } = JSON.parse(
       await readFile(join(folder, 'package.json'), 'utf8'),
     ) as typeof manifest

@@ -2,7 +2,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { readManifest, thisPlatform } from './platforms.js'
+import { binaryName, readManifest, thisPlatform } from './platforms.js'
 import { root } from './run.js'
 
 /** Folders whose files are not part of the addon. */
@@ -10,7 +10,7 @@ const elsewhere =
   /[/\\](?:tests|benches|examples|target)[/\\]|[/\\]crates[/\\](?:conformance|faults|fuzz)[/\\]/
 
 /** The files that the addon is built from: Rust sources and Cargo's files. */
-async function sources(): Promise<string[]> {
+export async function addonSources(): Promise<string[]> {
   const entries = await readdir(join(root, 'crates'), { recursive: true, withFileTypes: true })
   const below = entries
     .filter((entry) => entry.isFile() && (entry.name.endsWith('.rs') || entry.name === 'Cargo.toml'))
@@ -26,10 +26,10 @@ async function modified(path: string): Promise<number> {
 /** Why the addon of this platform is not current, or `undefined` if it is. */
 export async function addonProblem(): Promise<string | undefined> {
   const manifest = await readManifest()
-  const name = `${manifest.napi.binaryName}.${thisPlatform(manifest)}.node`
+  const name = binaryName(manifest, thisPlatform(manifest))
   const built = await modified(join(root, name)).catch(() => undefined)
   if (built === undefined) return `${name} is not built`
-  for (const path of await sources()) {
+  for (const path of await addonSources()) {
     if ((await modified(path)) > built) return `${name} is older than ${path.slice(root.length + 1)}`
   }
   return undefined

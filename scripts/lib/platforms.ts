@@ -35,6 +35,16 @@ export function platformPackage(platform: string): string {
   return `@event-base/${platform}`
 }
 
+/** The file name of a platform's addon. */
+export function binaryName(manifest: Manifest, platform: string): string {
+  return `${manifest.napi.binaryName}.${platform}.node`
+}
+
+/** The path of a platform's addon below the root, where the release collects the addons of all platforms. */
+export function artifact(manifest: Manifest, platform: string): string {
+  return join('artifacts', `bindings-${platform}`, binaryName(manifest, platform))
+}
+
 /** The `optionalDependencies` of the published root manifest; the manifest in the repository has none. */
 export function platformDependencies(manifest: Manifest): Record<string, string> {
   return Object.fromEntries(platforms(manifest).map((name) => [platformPackage(name), manifest.version]))

@@ -29,13 +29,77 @@ const MACHINES: ReadonlyMap<number, string> = new Map([
 /** The positions of the fields in files of 32 bits (`ELFCLASS32`) and of 64 (`ELFCLASS64`), by `EI_CLASS`. */
 const LAYOUTS = [
   undefined,
-  { word: 4, phoff: 28, phentsize: 42, phnum: 44, offset: 4, filesz: 16 },
-  { word: 8, phoff: 32, phentsize: 54, phnum: 56, offset: 8, filesz: 32 },
+  { word: 4, phoff: 28, phentsize: 42, phnum: 44, offset: 4, vaddr: 8, filesz: 16 },
+  { word: 8, phoff: 32, phentsize: 54, phnum: 56, offset: 8, vaddr: 16, filesz: 32 },
 ] as const
 
 const HEADER = 64
 const PT_LOAD = 1
 const PT_INTERP = 3
+
+/** A part of the file, as a program header describes it. */
+export interface Segment {
+  /** `p_type` */
+  readonly type: number
+  readonly offset: number
+  /** The address in memory: `p_vaddr`. */
+  readonly address: number
+  /** The bytes in the file. */
+  readonly length: number
+}
+
+/** Reads bytes of a file. What is behind its end is read as zeros. */
+export type Read = (position: number, length: number) => DataView
+
+/** How the fields of a file are stored, and where its segments are. */
+export interface ElfHeaders {
+  readonly arch: string | undefined
+  /** The bytes of an address: 4 or 8. */
+  readonly word: 4 | 8
+  /** Whether numbers are stored with the least significant byte first. */
+  readonly little: boolean
+  /** The segments; empty if the file ends before their table does. */
+  readonly segments: readonly Segment[]
+  /** The position behind the headers. */
+  readonly end: number
+}
+
+/** Reads an address or a size. */
+export function elfWord(view: DataView, position: number, { word, little }: ElfHeaders): number {
+  return word === 4 ? view.getUint32(position, little) : Number(view.getBigUint64(position, little))
+}
+
+/** Reads the headers; `undefined` for another file than an ELF file. */
+export function readElfHeaders(read: Read, size: number): ElfHeaders | undefined {
+  const header = read(0, HEADER)
+  const layout = LAYOUTS[header.getUint8(4)]
+  if (header.getUint32(0) !== 0x7f_45_4c_46 || layout === undefined) return undefined
+  const little = header.getUint8(5) === 1
+  const segments: Segment[] = []
+  const headers = { arch: MACHINES.get(header.getUint16(18, little)), word: layout.word, little, segments }
+  const table = elfWord(header, layout.phoff, { ...headers, end: 0 })
+  const entry = header.getUint16(layout.phentsize, little)
+  const length = header.getUint16(layout.phnum, little) * entry
+  const result = { ...headers, end: Math.max(HEADER, table + length) }
+  if (result.end <= size && entry > layout.filesz) {
+    const entries = read(table, length)
+    for (let at = 0; at < length; at += entry) {
+      segments.push({
+        type: entries.getUint32(at, little),
+        offset: elfWord(entries, at + layout.offset, result),
+        address: elfWord(entries, at + layout.vaddr, result),
+        length: elfWord(entries, at + layout.filesz, result),
+      })
+    }
+  }
+  return result
+}
+
+/** The size that a file must have for its headers and its segments that are loaded. */
+export function wantedSize({ segments, end }: ElfHeaders): number {
+  const loaded = segments.filter(({ type }) => type === PT_LOAD)
+  return Math.max(end, ...loaded.map(({ offset, length }) => offset + length))
+}
 
 /**
  * Reads the headers of a file.
@@ -46,38 +110,22 @@ const PT_INTERP = 3
 export function readElf(file: string): Elf | undefined {
   const fd = openSync(file, 'r')
   try {
-    const read = (position: number, length: number): DataView => {
-      // What is behind the end of the file is read as zeros.
+    const read: Read = (position, length) => {
       const bytes = new Uint8Array(length)
       readSync(fd, bytes, 0, length, position)
       return new DataView(bytes.buffer)
     }
-    const header = read(0, HEADER)
-    const layout = LAYOUTS[header.getUint8(4)]
-    if (header.getUint32(0) !== 0x7f_45_4c_46 || layout === undefined) return undefined
-    const little = header.getUint8(5) === 1
-    const word = (view: DataView, position: number): number =>
-      layout.word === 4 ? view.getUint32(position, little) : Number(view.getBigUint64(position, little))
-
     const { size } = fstatSync(fd)
-    const table = word(header, layout.phoff)
-    const entry = header.getUint16(layout.phentsize, little)
-    const length = header.getUint16(layout.phnum, little) * entry
-    let wanted = Math.max(HEADER, table + length)
-    let interpreter: string | undefined
-    if (wanted <= size && entry > layout.filesz) {
-      const entries = read(table, length)
-      for (let at = 0; at < length; at += entry) {
-        const type = entries.getUint32(at, little)
-        const start = word(entries, at + layout.offset)
-        const bytes = word(entries, at + layout.filesz)
-        if (type === PT_LOAD) wanted = Math.max(wanted, start + bytes)
-        if (type === PT_INTERP && start + bytes <= size) {
-          interpreter = new TextDecoder().decode(read(start, bytes)).replace(/\0.*$/s, '')
-        }
-      }
-    }
-    return { arch: MACHINES.get(header.getUint16(18, little)), interpreter, size, wanted }
+    const headers = readElfHeaders(read, size)
+    if (headers === undefined) return undefined
+    const loader = headers.segments.find(
+      ({ type, offset, length }) => type === PT_INTERP && offset + length <= size,
+    )
+    const interpreter =
+      loader === undefined
+        ? undefined
+        : new TextDecoder().decode(read(loader.offset, loader.length)).replace(/\0.*$/s, '')
+    return { arch: headers.arch, interpreter, size, wanted: wantedSize(headers) }
   } finally {
     closeSync(fd)
   }
