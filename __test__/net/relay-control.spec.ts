@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises'
+
 import { describe, expect, test } from 'vitest'
 
 import { EV, type EventBase } from '../../index.js'
@@ -66,6 +68,26 @@ describe.each(everyMethod)('on %s', (method) => {
     const run = base.run()
     await until(() => pipe.stats.bytesAToB > 100_000)
     expect(isStarved).toBe(false)
+    base.loopBreak()
+    await run
+  })
+
+  test('one iteration of the host takes a limited number of steps', async () => {
+    const base = baseOn(method)
+    // Each step passes the same bytes on.
+    const [[one, two], [three, four]] = [socket.pair(), socket.pair()]
+    socket.write(one, Buffer.alloc(100))
+    const pipe = relay(base, two, three)
+    relay(base, four, one)
+    const run = base.run()
+    const moved: number[] = []
+    while (moved.length < 10) {
+      const before = pipe.stats.bytesAToB
+      await setImmediate()
+      const count = (pipe.stats.bytesAToB - before) / 100
+      if (count > 0) moved.push(count)
+    }
+    expect(Math.max(...moved)).toBeLessThanOrEqual(1000)
     base.loopBreak()
     await run
   })

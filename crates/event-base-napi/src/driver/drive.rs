@@ -8,24 +8,20 @@ use crate::caller::Caller;
 use crate::state::State;
 use crate::step::{Code, StepCode};
 
-/// Steps of the base in one iteration of the host's loop; the host continues after them.
-pub(super) const BUDGET: u32 = 512;
-
 /// A call that a driver needs has failed, with a positive `errno`.
 pub(super) fn failed(errno: i32, syscall: &'static str) -> Error {
     Error::System(SystemError { errno, syscall, fd: None })
 }
 
-/// Runs what is due, at most `callbacks` callbacks and [`BUDGET`] steps. Events of listeners, connects and relays are
-/// steps without a callback, and a relay between fast peers is always ready. Returns
+/// Runs what is due, at most `steps` steps. Events of listeners, connects and relays are steps without a callback, and a
+/// relay between fast peers is always ready. Returns
 ///
 /// - [`StepCode::Idle`] when nothing more is due,
-/// - [`StepCode::Host`] when either number is reached,
+/// - [`StepCode::Host`] after that number of steps,
 /// - [`StepCode::Stopped`], [`StepCode::Empty`] or [`StepCode::Failed`] when the run has ended.
-pub(super) fn drive(state: &Rc<State>, caller: &Rc<Caller>, callbacks: u32) -> StepCode {
+pub(super) fn drive(state: &Rc<State>, caller: &Rc<Caller>, steps: u32) -> StepCode {
     let run = state.runs.get();
-    let mut called = 0;
-    for _ in 0..BUDGET {
+    for _ in 0..steps {
         let code = match state.step(Wait::Never) {
             Ok(Some(code)) => code,
             Ok(None) => continue,
@@ -51,10 +47,6 @@ pub(super) fn drive(state: &Rc<State>, caller: &Rc<Caller>, callbacks: u32) -> S
         // The callback may have ended this run and started another one, which has a driver of its own.
         if state.driver.borrow().is_none() || state.runs.get() != run {
             return StepCode::Stopped;
-        }
-        called += 1;
-        if called == callbacks {
-            break;
         }
     }
     // The time that the host takes until the next step does not count as the callback's.

@@ -1,8 +1,10 @@
 //! The driver for hosts without libuv, and for backends without a descriptor: a thread that waits and notifies.
 //!
 //! The thread never touches the base. It waits, on the base's descriptor or with the wait that the base handed to it,
-//! notifies JavaScript's thread once, and waits until it may continue. JavaScript's thread runs one callback for each
-//! notification, and notifies itself for the next one, so that the host drains its microtasks between callbacks.
+//! notifies JavaScript's thread once, and waits until it may continue. JavaScript's thread takes one step for each
+//! notification, and notifies itself for the next one, so that the host drains its microtasks between callbacks. The host
+//! may take many notifications before the other work of its loop, 1000 in Node: more steps for each would keep it from
+//! that work.
 #![expect(
     unsafe_code,
     reason = "a thread-safe function that can be referenced and unreferenced has no safe form"

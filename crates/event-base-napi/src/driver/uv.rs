@@ -20,10 +20,13 @@ use std::sync::OnceLock;
 use event_base::Error;
 use napi::{Env, sys};
 
-use super::drive::{BUDGET, drive, failed};
+use super::drive::{drive, failed};
 use crate::caller::Caller;
 use crate::state::{Driver, State};
 use crate::step::StepCode;
+
+/// Steps of the base in one iteration of libuv's loop.
+const STEPS: u32 = 512;
 
 const UV_POLL: c_int = 8;
 const UV_READABLE: c_int = 1;
@@ -215,7 +218,7 @@ unsafe extern "C" fn on_poll(handle: UvHandle, _status: c_int, _events: c_int) {
 
 fn run_due(watch: &Watch) {
     let (state, caller) = (Rc::clone(&watch.state), Rc::clone(&watch.caller));
-    if drive(&state, &caller, BUDGET) == StepCode::Host {
+    if drive(&state, &caller, STEPS) == StepCode::Host {
         _ = state.base.wake();
     }
     if let Ok(epoch) = state.base.descriptor_epoch() {
