@@ -60,11 +60,24 @@ export async function perform(settings: WorldSettings): Promise<World> {
   return world
 }
 
+/** Ends workers and proxies. */
+async function endThreads(world: World): Promise<void> {
+  for (const end of world.atEnd) {
+    let hasEnded = false
+    const ending = end().finally(() => (hasEnded = true))
+    if (!(await until(() => hasEnded))) {
+      world.judge.fault(`a worker or a proxy does not end; not settled are: ${world.pending.join(', ')}`)
+      return
+    }
+    await ending
+  }
+}
+
 /** Ends everything in a world: in any order first, and then the bases and what is left. */
 export async function finish(world: World): Promise<void> {
   const { random } = world
   // The native threads end while the bases still run.
-  for (const end of world.atEnd) await end()
+  await endThreads(world)
   world.over = true
   const handles = [
     ...world.streams.map(({ stream }) => stream),

@@ -1,5 +1,5 @@
 // Listeners and connects.
-import { EventBase } from '../../../index.js'
+import type { EventBase } from '../../../index.js'
 import { connect, listen, type Listener, type ListenOptions } from '../../../net.js'
 import { operationsOn, withBase } from '../operation.js'
 import { complete, nonsense, options, orNonsense, polluted } from '../values.js'
@@ -9,8 +9,8 @@ import { replaceUnder, someAddress, someTarget } from './sockets.js'
 function makeListener(world: World, chosen: EventBase): void {
   const { random } = world
   const base = orNonsense(world, chosen) as EventBase
-  // The wrong value may be another base of the episode.
-  const owner = base instanceof EventBase ? base : chosen
+  // The wrong value may be another base of the episode. `instanceof` would run code of a Proxy.
+  const owner = world.bases.includes(base) ? base : chosen
   let made: Listener | undefined
   const onConnection = (fd: number): void => {
     world.own(fd)
