@@ -12,7 +12,7 @@ import { failureLines } from './lib/failures.js'
 import { combinations, type Backend, type Combination } from './lib/matrix.js'
 import { closingLine, isGreen, type TestResult } from './lib/results.js'
 import { main, root } from './lib/run.js'
-import { buildTests, runIn, withTests } from './lib/test-binaries.js'
+import { buildArtifacts, runIn, testBinaries, withTests } from './lib/test-binaries.js'
 import { vitest } from './lib/vitest.js'
 
 const FILTER = 'c_'
@@ -69,7 +69,7 @@ await main(async () => {
     ({ backend, mode }) => picked.length === 0 || picked.includes(backend.name) || picked.includes(mode.name),
   )
   if (chosen.length === 0) throw new Error(`no backend or mode has the name ${picked.join(' or ')}`)
-  const built = await buildTests()
+  const built = testBinaries(await buildArtifacts())
   const binaries = await withTests(built, FILTER)
   const reports: CombinationReport[] = []
   for (const combination of chosen) {

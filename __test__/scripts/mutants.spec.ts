@@ -9,6 +9,8 @@ import {
   type Mutant,
   type Tally,
 } from '../../scripts/lib/mutants.js'
+import { sourcesOf } from '../../scripts/lib/mutants-rust.js'
+import type { Artifact } from '../../scripts/lib/test-binaries.js'
 
 const mutant = (change: string): Mutant => ({
   file: 'crates/a/src/b.rs',
@@ -117,4 +119,23 @@ describe('an equivalent mutant', () => {
   it('needs a reason', () => {
     expect(() => new Equivalents([{ ...entry, reason: '' }])).toThrow('has no reason')
   })
+})
+
+const artifact = (name: string, kind: string, isTest: boolean, file: string): Artifact => ({
+  reason: 'compiler-artifact',
+  manifest_path: '/a/Cargo.toml',
+  target: { name, kind: [kind] },
+  profile: { test: isTest },
+  filenames: [file, file.replace('.rlib', '.rmeta')],
+  executable: null,
+})
+
+test('the sources of a crate are those of its library, without the modules of its tests', () => {
+  const artifacts = [
+    artifact('event_base', 'lib', false, '/deps/libevent_base-1.rlib'),
+    artifact('event_base_net', 'lib', true, '/deps/event_base_net-2'),
+    artifact('event_base_net', 'lib', false, '/deps/libevent_base_net-3.rlib'),
+  ]
+  expect(sourcesOf(artifacts, 'event-base-net')).toBe('/deps/event_base_net-3.d')
+  expect(() => sourcesOf(artifacts, 'event-base-napi')).toThrow('no library of event-base-napi')
 })

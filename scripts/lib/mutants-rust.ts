@@ -21,7 +21,7 @@ import { SETTINGS } from './mutants-specs.js'
 import { TOGETHER, Tree } from './mutants-tree.js'
 import { readManifest, thisPlatform } from './platforms.js'
 import { demand, root, run } from './run.js'
-import { buildTests, type TestBinary } from './test-binaries.js'
+import { buildArtifacts, testBinaries, type Artifact, type TestBinary } from './test-binaries.js'
 import { attempt, firstFailure, type Trial } from './trials.js'
 
 /** The version of cargo-mutants. */
@@ -65,8 +65,8 @@ interface Change extends Mutant {
 interface Built {
   /** The files that the tests use. */
   readonly files: readonly string[]
-  /** The files in which the compiler lists the sources. */
-  readonly sources: readonly string[]
+  /** The file in which the compiler lists the sources. It has no modules that only tests have. */
+  readonly sources: string
   readonly trials: () => Promise<readonly Omit<Trial, 'limit'>[]>
 }
 
@@ -179,17 +179,31 @@ function isRuled({ EVENT_BASE_TEST_MODE: mode = 'shared' }: Record<string, strin
   return !['precise', 'signalfd'].includes(mode)
 }
 
+/** The file in which the compiler lists the sources of a crate's library, as other crates use it: without its tests. */
+export function sourcesOf(artifacts: readonly Artifact[], name: string): string {
+  const library = artifacts.find(
+    ({ target, profile }) =>
+      target.name.replaceAll('-', '_') === name.replaceAll('-', '_') &&
+      target.kind.includes('lib') &&
+      !profile.test,
+  )
+  const path = library?.filenames.find((file) => file.endsWith('.rlib'))
+  if (path === undefined) throw new Error(`cargo has built no library of ${name}`)
+  return path.replace(/lib([^/\\]*)\.rlib$/, '$1.d')
+}
+
 /** A crate that has Rust tests. */
 function tested(name: string): Crate {
   const build = async (tree: Tree): Promise<Built> => {
     const args = [`--package=${name}`, ...(await tree.testsOf(name))]
-    const binaries = await buildTests(args, { cwd: tree.folder, env: environment })
+    const artifacts = await buildArtifacts(args, { cwd: tree.folder, env: environment })
+    const binaries = testBinaries(artifacts)
     const files = binaries.map(({ path }) => path)
     const trials = async (): Promise<Omit<Trial, 'limit'>[]> => {
       const own = (await Promise.all(binaries.map(trialsOf))).flat()
       return [...own, ...combinedTests(binaries)]
     }
-    return { files, sources: files.map((file) => `${file}.d`), trials }
+    return { files, sources: sourcesOf(artifacts, name), trials }
   }
   return { name, build }
 }
@@ -234,7 +248,7 @@ const wire: Crate = {
     const manifest = await readManifest()
     const addon = join(tree.folder, `${manifest.napi.binaryName}.${thisPlatform(manifest)}.node`)
     await copyFile(`${library}.${process.platform === 'darwin' ? 'dylib' : 'so'}`, addon)
-    return { files: [addon], sources: [`${library}.d`], trials: () => specTrials(tree) }
+    return { files: [addon], sources: `${library}.d`, trials: () => specTrials(tree) }
   },
 }
 
@@ -289,8 +303,8 @@ async function judge(
 
 /** The sources of a build. */
 async function compiledFiles(built: Built, tree: Tree): Promise<Set<string>> {
-  const texts = await Promise.all(built.sources.map((file) => readFile(file, 'utf8')))
-  const paths = texts.flatMap((text) => text.match(/\S+\.rs(?=[\s:]|$)/g) ?? [])
+  const text = await readFile(built.sources, 'utf8')
+  const paths = text.match(/\S+\.rs(?=[\s:]|$)/g) ?? []
   return new Set(paths.map((path) => relative(tree.folder, resolve(tree.folder, path))))
 }
 

@@ -7,7 +7,7 @@ import type { CombinationReport } from './conformance.js'
 import { removeFolder, temporaryFolder } from './exit.js'
 import type { Combination } from './matrix.js'
 import type { TestResult } from './results.js'
-import { demand, lastLines, root, run, type RunOptions } from './run.js'
+import { demand, lastLines, run, type RunOptions } from './run.js'
 
 /** A test binary that cargo built. */
 export interface TestBinary {
@@ -16,28 +16,35 @@ export interface TestBinary {
   readonly cwd: string
 }
 
-interface CargoMessage {
-  readonly reason: string
-  readonly manifest_path?: string
-  readonly executable?: string | null
-  readonly profile?: { readonly test: boolean }
+/** A message of cargo about something that it built. */
+export interface Artifact {
+  readonly reason: 'compiler-artifact'
+  readonly manifest_path: string
+  readonly target: { readonly name: string; readonly kind: readonly string[] }
+  readonly profile: { readonly test: boolean }
+  readonly filenames: readonly string[]
+  readonly executable: string | null
 }
 
-/** Builds the tests that the arguments of `cargo test` select, by default all, and returns their binaries. */
-export async function buildTests(
+/** Builds the tests that the arguments of `cargo test` select, by default all. Returns what was built for them. */
+export async function buildArtifacts(
   args: readonly string[] = [],
   options: RunOptions = {},
-): Promise<TestBinary[]> {
+): Promise<Artifact[]> {
   const format = '--message-format=json-render-diagnostics'
   const output = await demand('cargo', ['test', '--no-run', format, ...args], options)
   return output
     .split('\n')
     .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line) as CargoMessage)
-    .filter(({ reason, profile }) => reason === 'compiler-artifact' && profile?.test === true)
-    .flatMap(({ executable, manifest_path: manifest = join(root, 'Cargo.toml') }) =>
-      executable ? [{ path: executable, cwd: dirname(manifest) }] : [],
-    )
+    .map((line) => JSON.parse(line) as Artifact | { readonly reason: 'another' })
+    .filter((message) => message.reason === 'compiler-artifact')
+}
+
+/** The test binaries among artifacts. */
+export function testBinaries(artifacts: readonly Artifact[]): TestBinary[] {
+  return artifacts.flatMap(({ profile, executable, manifest_path: manifest }) =>
+    profile.test && executable !== null ? [{ path: executable, cwd: dirname(manifest) }] : [],
+  )
 }
 
 /** The binaries with tests that match the filter. */

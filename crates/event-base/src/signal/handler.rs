@@ -40,7 +40,6 @@ pub(super) enum Mode {
 }
 
 /// A disposition that the handler replaced.
-#[derive(Debug)]
 pub(super) struct Replaced {
     disposition: Disposition,
     /// What the handler had replaced before.
@@ -48,7 +47,6 @@ pub(super) struct Replaced {
 }
 
 /// The state of one signal.
-#[derive(Debug)]
 pub(super) struct State {
     mode: AtomicU8,
     /// The stack of replaced dispositions.
@@ -223,7 +221,6 @@ impl Arrived {
 }
 
 /// A call of another handler that is in progress.
-#[derive(Debug)]
 struct Call {
     /// The thread that makes the call; 0 if there is none.
     thread: AtomicUsize,

@@ -22,7 +22,7 @@ pub(crate) struct Claim {
     pub(super) shared: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 struct Slot {
     /// Bases that watch the signal through the handler.
     handled: u32,

@@ -25,13 +25,6 @@ pub(crate) type Handler = extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
 #[derive(Clone, Copy)]
 pub(crate) struct Disposition(libc::sigaction);
 
-impl std::fmt::Debug for Disposition {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (action, flags) = (self.0.sa_sigaction, self.0.sa_flags);
-        formatter.debug_struct("Disposition").field("action", &action).field("flags", &flags).finish()
-    }
-}
-
 impl Disposition {
     fn new(action: usize, flags: c_int) -> Self {
         // SAFETY: every field is a number, a set of bits or an optional function, for which zero is a value.

@@ -74,3 +74,16 @@ impl Base {
         self.with(|inner| inner.report.is_debug())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_is_due_once_the_passes_since_the_last_one_allow_as_many_slots() {
+        let mut debug = Debug::new(true);
+        assert!([0, 1, SLOTS_A_PASS].into_iter().all(|slots| debug.count_pass(slots)));
+        let due: Vec<_> = (0..6).map(|_| debug.count_pass(2 * SLOTS_A_PASS + 1)).collect();
+        assert_eq!(due, [false, false, true, false, false, true]);
+    }
+}
