@@ -26,7 +26,7 @@ export interface BindOptions {
   ipv6Only?: boolean | undefined
   /**
    * Allows addresses that this host does not have, for connections that a firewall diverts to the socket
-   * (`IP_TRANSPARENT`, `IPV6_TRANSPARENT`; Linux). Without `CAP_NET_ADMIN` it fails with `EPERM`. Not for paths.
+   * (`IP_TRANSPARENT`; Linux). Without `CAP_NET_ADMIN` it fails with `EPERM`. Not for paths.
    */
   transparent?: boolean | undefined
   /** Allows an address that this host does not have yet (`IP_FREEBIND`; Linux). Not for paths. */

@@ -11,8 +11,8 @@ export interface LocalOptions {
   /** A port, 1 to 65535, which is bound with `SO_REUSEADDR`. By default, and for 0, the system chooses the port. */
   localPort?: number | undefined
   /**
-   * Allows a local address that this host does not have, such as the address of a proxy's client (`IP_TRANSPARENT`,
-   * `IPV6_TRANSPARENT`; Linux). Without `CAP_NET_ADMIN` it fails with `EPERM`.
+   * Allows a local address that this host does not have, such as the address of a proxy's client (`IP_TRANSPARENT`;
+   * Linux). Without `CAP_NET_ADMIN` it fails with `EPERM`.
    */
   transparent?: boolean | undefined
   /** Allows a local address that this host does not have yet (`IP_FREEBIND`; Linux). */

@@ -2,11 +2,12 @@
 
 mod support;
 
-use std::os::fd::OwnedFd;
+use std::io::Read;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
-use event_base::{Base, Error};
-use event_base_net::{EndReason, Net, RelayOptions};
+use event_base::{Base, CountFlags, Error, EventSpec, Features, What};
+use event_base_net::{EndReason, Net, RateLimit, RelayOptions, socket};
 use nix::errno::Errno;
 use support::{connection, each_method, errno, open_descriptors, read_to_reset};
 
@@ -80,7 +81,7 @@ fn a_closed_base_leaves_the_descriptors_to_the_net() {
 #[test]
 fn a_descriptor_that_cannot_be_watched_is_refused_and_closed() {
     each_method(|method, bed| {
-        if bed.base.features().expect("the base is open").contains(event_base::Features::FDS) {
+        if bed.base.features().expect("the base is open").contains(Features::FDS) {
             return;
         }
         let before = open_descriptors();
@@ -90,10 +91,52 @@ fn a_descriptor_that_cannot_be_watched_is_refused_and_closed() {
                 .into();
             let (near, mut far) = connection();
             let (a, b) = if file_first { (file, near) } else { (near, file) };
-            let refused = bed.net.relay(a, b, RelayOptions::default()).expect_err("a file has no readiness");
-            assert_eq!(errno(&refused), (Errno::EPERM, "epoll_ctl"), "{method}");
+            let refused =
+                bed.net.relay_or_return(a, b, RelayOptions::default()).expect_err("a file has no readiness");
+            assert_eq!(errno(&refused.error), (Errno::EPERM, "epoll_ctl"), "{method}");
+            assert!(refused.descriptors.is_none(), "{method}");
             assert!(read_to_reset(&mut far).is_empty(), "{method}");
         }
+        assert_eq!(open_descriptors(), before, "{method}");
+    });
+}
+
+#[test]
+fn a_relay_that_is_refused_for_its_arguments_returns_open_descriptors_in_their_order() {
+    each_method(|method, bed| {
+        let before = open_descriptors();
+        let ((mut a, mut client), (mut b, server)) = (connection(), connection());
+        let numbers = [a.as_raw_fd(), b.as_raw_fd()];
+        let limit = Some(RateLimit { rate: 0, burst: 1 });
+        // An edge-triggered event and the level-triggered ones of a relay cannot wait for one descriptor.
+        let edge = EventSpec::io(numbers[1], What::READ | What::ET).persist();
+        let has_edges = bed.base.features().expect("the base is open").contains(Features::ET);
+        let edge = has_edges.then(|| bed.base.create_and_add(edge, None).expect("it is a socket"));
+        for limit in [limit, None] {
+            if limit.is_none() && !has_edges {
+                continue;
+            }
+            let refused = bed
+                .net
+                .relay_or_return(a, b, RelayOptions { limit, ..RelayOptions::default() })
+                .expect_err("an argument is invalid");
+            match limit {
+                Some(_) => assert_eq!(refused.error, Error::OutOfRange("rate"), "{method}"),
+                None => assert!(matches!(refused.error, Error::BadFlags(_)), "{method}: {refused:?}"),
+            }
+            [a, b] = refused.descriptors.expect("no system call has failed");
+            assert_eq!([a.as_raw_fd(), b.as_raw_fd()], numbers, "{method}");
+        }
+        let events = bed.base.count_events(CountFlags::ADDED).expect("the base is open");
+        assert_eq!(events, usize::from(has_edges), "{method}: no event of the relay is left");
+        if let Some(edge) = edge {
+            bed.base.free(edge).expect("it exists");
+        }
+        socket::write(&a, b"open").expect("its peer is open");
+        let mut bytes = [0; 4];
+        client.read_exact(&mut bytes).expect("they were sent");
+        assert_eq!(&bytes, b"open", "{method}");
+        drop((a, b, client, server));
         assert_eq!(open_descriptors(), before, "{method}");
     });
 }

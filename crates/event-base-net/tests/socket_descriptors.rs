@@ -3,7 +3,7 @@
 mod support;
 
 use std::io::IoSlice;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use event_base::Error;
 use event_base_net::{Address, socket};
@@ -153,6 +153,18 @@ fn the_blocking_mode_of_a_descriptor_can_be_changed() {
         socket::set_nonblocking(&near, !blocking).expect("it is open");
         let status = OFlag::from_bits_retain(fcntl(&near, FcntlArg::F_GETFL).expect("it is open"));
         assert_eq!(status.contains(OFlag::O_NONBLOCK), !blocking);
+    }
+}
+
+#[test]
+fn a_descriptor_can_be_made_close_on_exec() {
+    let _turn = alone();
+    let (read, write) = nix::unistd::pipe().expect("two descriptors are free");
+    let is_set = |fd: &OwnedFd| fcntl(fd, FcntlArg::F_GETFD).expect("it is open") == nix::libc::FD_CLOEXEC;
+    assert_eq!([&read, &write].map(is_set), [false, false]);
+    for _ in 0..2 {
+        socket::set_close_on_exec(&read).expect("it is open");
+        assert_eq!([&read, &write].map(is_set), [true, false]);
     }
 }
 

@@ -8,6 +8,7 @@ use event_base::Error;
 use event_base_net::socket;
 use event_base_net::socket::{OptionKind, OptionValue, SocketOption, get_option, set_option};
 use nix::errno::Errno;
+use socket2::{Domain, Socket, Type};
 use support::{connection, errno};
 
 #[test]
@@ -19,41 +20,65 @@ fn every_option_has_a_unique_name() {
     assert_eq!(SocketOption::from_name(""), None);
 }
 
+const LINUX_ONLY: [SocketOption; 10] = [
+    SocketOption::UserTimeout,
+    SocketOption::QuickAck,
+    SocketOption::Cork,
+    SocketOption::UnsentLimit,
+    SocketOption::FreeBind,
+    SocketOption::Transparent,
+    SocketOption::FastOpen,
+    SocketOption::DeferAccept,
+    SocketOption::BindAddressNoPort,
+    SocketOption::Mark,
+];
+const BUFFERS: [SocketOption; 2] = [SocketOption::ReceiveBuffer, SocketOption::SendBuffer];
+
+/// Two values of an option that the kernel does not change.
+fn values(option: SocketOption) -> [OptionValue; 2] {
+    match option.kind() {
+        OptionKind::Switch => [true, false].map(OptionValue::Switch),
+        OptionKind::Count => [33, 44].map(OptionValue::Count),
+        OptionKind::Time => [1, 3].map(|seconds| OptionValue::Time(Some(Duration::from_secs(seconds)))),
+    }
+}
+
 #[test]
-fn switches_can_be_set_and_cleared() {
-    let (fd, _far) = connection();
-    for option in [
-        SocketOption::NoDelay,
-        SocketOption::KeepAlive,
-        SocketOption::ReuseAddress,
-        SocketOption::ReusePort,
-        SocketOption::OutOfBandInline,
-        #[cfg(target_os = "linux")]
-        SocketOption::Cork,
-        #[cfg(target_os = "linux")]
-        SocketOption::QuickAck,
-        #[cfg(target_os = "linux")]
-        SocketOption::FreeBind,
-    ] {
-        for on in [true, false] {
-            set_option(&fd, option, OptionValue::Switch(on)).expect("the option exists");
-            assert_eq!(get_option(&fd, option), Ok(OptionValue::Switch(on)), "{option:?}");
+fn every_option_that_the_system_has_is_read_back_as_it_was_set_in_both_families() {
+    for domain in [Domain::IPV4, Domain::IPV6] {
+        let fd = Socket::new(domain, Type::STREAM, None).expect("a descriptor is free");
+        for option in SocketOption::ALL.iter().copied().filter(|option| !BUFFERS.contains(option)) {
+            for value in values(option) {
+                let set = set_option(&fd, option, value).map_err(|error| errno(&error));
+                if LINUX_ONLY.contains(&option) && !cfg!(target_os = "linux") {
+                    assert_eq!(set, Err((Errno::ENOPROTOOPT, "setsockopt")), "{option:?}");
+                    continue;
+                }
+                if option == SocketOption::Ipv6Only && domain == Domain::IPV4 {
+                    assert!(set.is_err(), "IPv4 does not have it");
+                    continue;
+                }
+                let is_privileged = matches!(option, SocketOption::Mark | SocketOption::Transparent);
+                if is_privileged && set == Err((Errno::EPERM, "setsockopt")) {
+                    continue;
+                }
+                assert_eq!(set, Ok(()), "{option:?}, {domain:?}");
+                assert_eq!(get_option(&fd, option), Ok(value), "{option:?}, {domain:?}");
+            }
         }
     }
 }
 
 #[test]
-fn counts_are_read_back() {
+fn the_sizes_of_buffers_are_read_back_as_the_kernel_counts_them() {
     let (fd, _far) = connection();
-    for (option, count) in [(SocketOption::KeepAliveCount, 7), (SocketOption::TimeToLive, 33)] {
-        set_option(&fd, option, OptionValue::Count(count)).expect("the option exists");
-        assert_eq!(get_option(&fd, option), Ok(OptionValue::Count(count)), "{option:?}");
+    for option in BUFFERS {
+        // Linux doubles it, for its own data (socket(7)).
+        set_option(&fd, option, OptionValue::Count(20_000)).expect("the option exists");
+        let Ok(OptionValue::Count(bytes)) = get_option(&fd, option) else { panic!("a count") };
+        assert!(bytes == 20_000 || bytes == 40_000, "{option:?}: {bytes}");
+        set_option(&fd, option, OptionValue::Count(u32::MAX)).expect("as much as allowed");
     }
-    // Linux doubles it, for its own data (socket(7)).
-    set_option(&fd, SocketOption::SendBuffer, OptionValue::Count(20_000)).expect("the option exists");
-    let Ok(OptionValue::Count(bytes)) = get_option(&fd, SocketOption::SendBuffer) else { panic!("a count") };
-    assert!(bytes == 20_000 || bytes == 40_000, "{bytes}");
-    set_option(&fd, SocketOption::ReceiveBuffer, OptionValue::Count(u32::MAX)).expect("as much as allowed");
 }
 
 #[test]

@@ -81,12 +81,9 @@ fn set_switch(socket: &Socket, option: SocketOption, on: bool) -> io::Result<()>
         SocketOption::QuickAck => socket.set_tcp_quickack(on),
         #[cfg(target_os = "linux")]
         SocketOption::Cork => socket.set_tcp_cork(on),
-        #[cfg(target_os = "linux")]
-        SocketOption::FreeBind if is_v6(socket)? => socket.set_freebind_v6(on),
+        // The level IPPROTO_IP sets this, and the next one, for IPv6 sockets too.
         #[cfg(target_os = "linux")]
         SocketOption::FreeBind => socket.set_freebind_v4(on),
-        #[cfg(target_os = "linux")]
-        SocketOption::Transparent if is_v6(socket)? => socket.set_ip_transparent_v6(on),
         #[cfg(target_os = "linux")]
         SocketOption::Transparent => socket.set_ip_transparent_v4(on),
         #[cfg(target_os = "linux")]
@@ -108,11 +105,7 @@ fn get_switch(socket: &Socket, option: SocketOption) -> io::Result<bool> {
         #[cfg(target_os = "linux")]
         SocketOption::Cork => socket.tcp_cork(),
         #[cfg(target_os = "linux")]
-        SocketOption::FreeBind if is_v6(socket)? => socket.freebind_v6(),
-        #[cfg(target_os = "linux")]
         SocketOption::FreeBind => socket.freebind_v4(),
-        #[cfg(target_os = "linux")]
-        SocketOption::Transparent if is_v6(socket)? => socket.ip_transparent_v6(),
         #[cfg(target_os = "linux")]
         SocketOption::Transparent => socket.ip_transparent_v4(),
         #[cfg(target_os = "linux")]

@@ -21,8 +21,8 @@ pub struct ConnectOptions {
     pub local_address: Option<IpAddr>,
     /// A port, bound with `SO_REUSEADDR`, so that a port that was in use until recently can be used again. 0: any.
     pub local_port: u16,
-    /// The local address may belong to another host, such as the client of a proxy (`IP_TRANSPARENT`,
-    /// `IPV6_TRANSPARENT`; Linux, privileged).
+    /// The local address may belong to another host, such as the client of a proxy (`IP_TRANSPARENT`;
+    /// Linux, privileged).
     pub transparent: bool,
     /// The local address need not exist yet (`IP_FREEBIND`; Linux).
     pub free_bind: bool,

@@ -32,8 +32,8 @@ pub struct BindOptions {
     /// An IPv6 socket does not accept IPv4 connections (`IPV6_V6ONLY`). For IPv6 only. Otherwise `::` accepts both,
     /// also where the system's default differs.
     pub ipv6_only: bool,
-    /// Listens at addresses of other hosts, for connections that a firewall redirects to this host (`IP_TRANSPARENT`,
-    /// `IPV6_TRANSPARENT`; Linux, privileged). Not for paths.
+    /// Listens at addresses of other hosts, for connections that a firewall redirects to this host (`IP_TRANSPARENT`;
+    /// Linux, privileged). Not for paths.
     pub transparent: bool,
     /// Binds an address that this host does not have yet (`IP_FREEBIND`; Linux). Not for paths.
     pub free_bind: bool,
