@@ -1,10 +1,10 @@
-import { expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 
-import { EV, type EventBase } from '../../index.js'
+import { EV, LoopFlag, type EventBase } from '../../index.js'
 import { BEV, BufferEvent, socket, type BufferEventOptions } from '../../net.js'
 import { openBase } from '../support/base.js'
 import { collectUntil } from '../support/garbage.js'
-import { openDescriptors, pattern } from './support.js'
+import { baseOn, everyMethod, openDescriptors, pattern } from './support.js'
 
 /** Pseudorandom integers from 0 to below `most`, which the seed determines. */
 function dice(seed: number): (most: number) => number {
@@ -124,4 +124,89 @@ test('a closed stream and its chunks can be collected', async () => {
   expect(await collectUntil(() => references.every((reference) => reference.deref() === undefined))).toBe(
     true,
   )
+})
+
+/** The methods that register a descriptor when the loop waits, so that the loop can find it closed then. */
+const registeringLate = everyMethod.filter(
+  (method) => ['poll', 'select'].includes(method) || method.includes('change'),
+)
+
+/**
+ * Two sockets, of which the first has the number of a descriptor whose registration was deleted in this pass. With a list
+ * of changes, its own registration is deferred to the next wait.
+ */
+function pairOnUsedNumber(base: EventBase): [number, number] {
+  const [used, peer] = socket.pair()
+  const event = base.newEvent(used, EV.READ | EV.PERSIST, () => {}).add()
+  base.loop(LoopFlag.NONBLOCK)
+  event.close()
+  socket.close(used)
+  const pair = socket.pair()
+  expect(pair[0]).toBe(used)
+  onTestFinished(() => [peer, pair[1]].forEach((fd) => socket.close(fd)))
+  return pair
+}
+
+/**
+ * Runs a pass in which the file of a descriptor is closed before the wait and replaced after it. The engine then drops the
+ * registration and reports readiness. Returns the other end of the new file.
+ */
+function passWithLostRegistration(base: EventBase, fd: number, before: (far: number) => void): number {
+  let far = -1
+  const prepare = base.onPrepare(() => socket.close(fd))
+  const check = base.onCheck(() => {
+    const others: number[] = []
+    while (far < 0 && others.length < 200) {
+      const pair = socket.pair()
+      if (pair.includes(fd)) far = pair.find((one) => one !== fd) as number
+      else others.push(...pair)
+    }
+    for (const one of others) socket.close(one)
+    before(far)
+  })
+  base.loop(LoopFlag.NONBLOCK)
+  prepare.close()
+  check.close()
+  onTestFinished(() => socket.close(far))
+  return far
+}
+
+describe.each(registeringLate)('%s: a registration that the loop finds lost is made again', (method) => {
+  test.each([
+    ['and no byte has arrived', ''],
+    ['although bytes have arrived', 'early'],
+  ])('for reading, %s', (_name, early) => {
+    const base = baseOn(method)
+    const [near] = pairOnUsedNumber(base)
+    const stream = new BufferEvent(base, near).enable(EV.READ)
+    const far = passWithLostRegistration(base, near, (peer) => {
+      if (early !== '') socket.write(peer, Buffer.from(early))
+    })
+    expect(String(stream.read() ?? '')).toBe(early)
+    socket.write(far, Buffer.from('late'))
+    base.loop(LoopFlag.NONBLOCK)
+    expect(String(stream.read())).toBe('late')
+    stream.close()
+  })
+
+  test('for writing', () => {
+    const base = baseOn(method)
+    const [near] = pairOnUsedNumber(base)
+    const block = Buffer.alloc(65_536)
+    const fill = (): void => {
+      while (socket.write(near, block) > 0);
+    }
+    fill()
+    const stream = new BufferEvent(base, near)
+    stream.write('late')
+    expect(stream.flush(EV.WRITE, 'flush')).toBe(false)
+    const far = passWithLostRegistration(base, near, fill)
+    expect(stream.output.length).toBe(4)
+    while (socket.read(far, block) > 0);
+    base.loop(LoopFlag.NONBLOCK)
+    expect(stream.output.length).toBe(0)
+    const count = socket.read(far, block)
+    expect(String(block.subarray(0, count))).toBe('late')
+    stream.close()
+  })
 })

@@ -221,7 +221,7 @@ impl Listener {
     /// Called when a pass has accepted its share. A listener that shares its socket moves behind the others.
     fn end_batch(&mut self, base: &Base) -> Step {
         if !self.is_exclusive {
-            return Step::Over;
+            return self.confirm(base);
         }
         match base.del(self.read) {
             Ok(()) => self.watch_again(base),
@@ -229,8 +229,9 @@ impl Listener {
         }
     }
 
-    /// Called when readiness was reported and no connection waits. A backend may defer a registration to the next wait.
-    /// If the kernel refuses it then, the engine drops the registration and reports readiness.
+    /// Called when readiness was reported, and what it allows was done. A backend may defer a registration to the next wait.
+    /// If the kernel refuses it then, the engine drops the registration and reports readiness, and a connection may wait
+    /// nevertheless.
     fn confirm(&mut self, base: &Base) -> Step {
         match base.pending(self.read, What::READ) {
             Ok(pending) if pending.is_empty() => self.watch_again(base),
@@ -299,16 +300,24 @@ mod tests {
 
     #[test]
     fn a_registration_that_no_longer_exists_is_made_again() {
-        let base = Base::new().unwrap();
-        let any = Address::internet("127.0.0.1", 0).unwrap();
-        let fd = socket::listen(&any, &socket::BindOptions::default()).unwrap();
-        let key = SourceKey::from_bits(1 << 24).unwrap();
-        let mut listener = Listener::new(&base, key, fd, ListenOptions::default()).unwrap();
-        // The engine drops a registration that the kernel refuses during a poll, and reports it as readiness.
-        base.del(listener.read).unwrap();
-        assert!(listener.ready(Role::Read(0)));
-        assert!(matches!(listener.step(&base, &Unlimited), Step::Over));
-        assert!(!base.pending(listener.read, What::READ).unwrap().is_empty());
-        listener.close(&base);
+        for waiting in [0, 1, 2] {
+            let base = Base::new().unwrap();
+            let any = Address::internet("127.0.0.1", 0).unwrap();
+            let fd = socket::listen(&any, &socket::BindOptions::default()).unwrap();
+            let address = socket::address(&fd).unwrap();
+            let key = SourceKey::from_bits(1 << 24).unwrap();
+            let options = ListenOptions { batch: 2, ..ListenOptions::default() };
+            let mut listener = Listener::new(&base, key, fd, options).unwrap();
+            let clients: Vec<OwnedFd> = (0..waiting).map(|_| socket::connect(&address).unwrap()).collect();
+            // The engine drops a registration that the kernel refuses during a poll, and reports it as readiness.
+            base.del(listener.read).unwrap();
+            assert!(listener.ready(Role::Read(0)));
+            for _ in &clients {
+                assert!(matches!(listener.step(&base, &Unlimited), Step::Accepted(..)));
+            }
+            assert!(matches!(listener.step(&base, &Unlimited), Step::Over));
+            assert!(!base.pending(listener.read, What::READ).unwrap().is_empty(), "{waiting}");
+            listener.close(&base);
+        }
     }
 }

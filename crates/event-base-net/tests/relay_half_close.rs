@@ -3,12 +3,14 @@
 mod support;
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use event_base::Features;
 use event_base_net::{EndReason, RelayOptions, RelayStats};
-use support::{Bed, alone, at_some_pace, each_method, pattern, read_to_reset};
+use socket2::SockRef;
+use support::{Bed, alone, at_some_pace, each_method, errno, open_descriptors, pattern, read_to_reset};
 
 #[test]
 fn a_reply_after_the_end_of_the_request_arrives() {
@@ -204,5 +206,86 @@ fn without_a_half_close_timeout_a_half_closed_relay_stays() {
         assert!(bed.run_for(TIMEOUT * 2).is_empty(), "{method}");
         bed.net.close(key).expect("it is running");
         assert_eq!(bed.run_to_end(key).reason, EndReason::Closed, "{method}");
+    });
+}
+
+/// Closes the connection with a reset.
+fn reset(stream: TcpStream) {
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("it is a socket");
+}
+
+/// Whether the backend reports a reset behind the end of a stream that was read.
+fn reports_late_resets(bed: &Bed) -> bool {
+    bed.base.features().expect("the base is open").contains(Features::ET)
+}
+
+#[test]
+fn a_reset_after_the_end_of_a_stream_is_noticed_while_the_other_side_is_silent() {
+    each_method(|method, bed| {
+        if !reports_late_resets(bed) {
+            return;
+        }
+        for half_close_timeout in [RelayOptions::default().half_close_timeout, None] {
+            for is_client in [true, false] {
+                let before = open_descriptors();
+                let options = RelayOptions { half_close_timeout, ..RelayOptions::default() };
+                let (key, client, server) = bed.relay(options);
+                let (mut one, mut other) = if is_client { (client, server) } else { (server, client) };
+                one.write_all(b"all").expect("the relay reads");
+                one.shutdown(Shutdown::Write).expect("it is connected");
+                other.set_nonblocking(true).expect("it is a socket");
+                let mut received = Vec::new();
+                bed.run_to(|_| other.read_to_end(&mut received).is_ok());
+                assert_eq!(received, b"all");
+                reset(one);
+                let end = bed.run_to_end(key);
+                assert_eq!(end.reason, EndReason::Error, "{method}");
+                assert_eq!(errno(&end.error.expect("it failed")).1, "write", "{method}");
+                drop(other);
+                assert_eq!(open_descriptors(), before, "{method}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_reset_after_the_end_of_a_stream_is_noticed_after_the_other_stream_was_held_up() {
+    each_method(|method, bed| {
+        if !reports_late_resets(bed) {
+            return;
+        }
+        let (key, mut client, server) = bed.relay(RelayOptions::default());
+        client.shutdown(Shutdown::Write).expect("it is connected");
+        server.set_nonblocking(true).expect("it is a socket");
+        bed.run_to(|_| matches!((&server).read(&mut [0; 8]), Ok(0)));
+        // The relay watches for a reset, then for a client that takes bytes, and then for a reset again.
+        bed.run_for(Duration::from_millis(400));
+        let mut sent = 0;
+        bed.run_to(|bed| {
+            sent += (&server).write(&[5; 65_536]).unwrap_or(0);
+            bed.net.stats(key).expect("it is running").held_b_to_a > 0
+        });
+        client.set_nonblocking(true).expect("it is a socket");
+        let mut received = 0;
+        bed.run_to(|_| {
+            received += client.read(&mut [0; 65_536]).unwrap_or(0);
+            received == sent
+        });
+        reset(client);
+        let end = bed.run_to_end(key);
+        assert_eq!((end.reason, end.bytes_b_to_a), (EndReason::Error, sent as u64), "{method}");
+    });
+}
+
+#[test]
+fn a_relay_that_watches_for_a_reset_uses_no_processor_time() {
+    each_method(|method, bed| {
+        let (key, client, mut server) = bed.relay(RelayOptions::default());
+        client.shutdown(Shutdown::Write).expect("it is connected");
+        server.set_nonblocking(true).expect("it is a socket");
+        bed.run_to(|_| matches!(server.read(&mut [0; 8]), Ok(0)));
+        bed.run_for(Duration::from_millis(400));
+        let busy = bed.run_at_rest(key, Duration::from_millis(400));
+        assert!(busy < Duration::from_millis(100), "{method}: busy for {busy:?} with nothing to do");
     });
 }

@@ -12,7 +12,7 @@ import { timedOut } from '../lookup.js'
 import { BEV } from './bits.js'
 import { ByteQueue } from './byte-queue.js'
 import type { Channel } from './channel.js'
-import type { Flow } from './flow.js'
+import type { Direction, Flow } from './flow.js'
 import { connectFailure, endOfDescriptor } from './failures.js'
 import { NOTHING, receive } from './receive.js'
 
@@ -29,6 +29,9 @@ export class SocketChannel implements Channel {
   #readable: Event | undefined
   #writable: Event | undefined
   #reading = false
+  /** Whether the events were not dispatched since they were added: the system may have refused them. */
+  #isReadFresh = false
+  #isWriteFresh = false
   /** Whether the event for writing is pending. */
   #waiting = false
   #connecting: NativeAddress | undefined
@@ -109,6 +112,7 @@ export class SocketChannel implements Channel {
     if (reading) {
       this.#readable ??= this.#event(EV.READ, (what) => this.#onReadable(what))
       this.#readable.add(this.#flow.readTimeout)
+      this.#isReadFresh = true
     } else {
       this.#readable?.del()
     }
@@ -212,6 +216,10 @@ export class SocketChannel implements Channel {
       flow.stop(EV.READ, BEV.ERROR, error as Error)
       return
     }
+    if (chunk === NOTHING || this.#isReadFresh) {
+      this.#isReadFresh = false
+      this.#confirm(this.#readable, EV.READ, flow.readTimeout)
+    }
     if (chunk === NOTHING) return
     if (chunk.length === 0) flow.stop(EV.READ, BEV.EOF)
     else flow.received(chunk)
@@ -224,9 +232,27 @@ export class SocketChannel implements Channel {
       else this.#writable?.removeTimer()
       this.#flow.stop(EV.WRITE, BEV.TIMEOUT)
     } else if (this.#connecting === undefined) {
+      const { bytesWritten } = this.#flow
       this.write()
+      if (this.#waiting && (this.#isWriteFresh || this.#flow.bytesWritten === bytesWritten)) {
+        this.#isWriteFresh = false
+        this.#confirm(this.#writable, EV.WRITE, this.#flow.writeTimeout)
+      }
     } else {
       this.#onConnectable()
+    }
+  }
+
+  /**
+   * Adds an event again that the engine has dropped: if the system refuses a registration when the loop polls, the engine
+   * drops it and reports readiness. Adding it again returns the system's error.
+   */
+  #confirm(event: Event | undefined, direction: Direction, timeout: number | undefined): void {
+    if (event === undefined || event.pending(direction) !== 0) return
+    try {
+      event.add(timeout)
+    } catch (error) {
+      this.#flow.stop(direction, BEV.ERROR, error as Error)
     }
   }
 
@@ -301,6 +327,7 @@ export class SocketChannel implements Channel {
     if (this.#waiting) return
     this.#writable ??= this.#event(EV.WRITE, (what) => this.#onWritable(what))
     this.#writable.add(this.#flow.writeTimeout)
+    this.#isWriteFresh = true
     this.#waiting = true
   }
 

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use event_base::{Base, Error, EventId, EventSpec, SystemError, What};
+use event_base::{Base, Error, EventId, EventSpec, Features, SystemError, What};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv};
 use socket2::SockRef;
@@ -22,11 +22,13 @@ struct Watch {
     tag: u64,
     event: Option<EventId>,
     added: bool,
+    /// Whether it was not dispatched since it was added, so that the kernel may have refused it.
+    fresh: bool,
 }
 
 impl Watch {
     fn new(interest: What, role: Role, key: SourceKey) -> Self {
-        Watch { interest, tag: role.tag(key), event: None, added: false }
+        Watch { interest, tag: role.tag(key), event: None, added: false, fresh: false }
     }
 
     fn set(&mut self, base: &Base, fd: &OwnedFd, wanted: bool) -> Result<()> {
@@ -50,7 +52,13 @@ impl Watch {
             base.del(event)?
         }
         self.added = wanted;
+        self.fresh = wanted;
         Ok(())
+    }
+
+    /// Called when the event was dispatched: [confirms](Self::confirm) it if that is the first time.
+    fn confirm_fresh(&mut self, base: &Base, fd: &OwnedFd) -> Result<()> {
+        if std::mem::take(&mut self.fresh) { self.confirm(base, fd) } else { Ok(()) }
     }
 
     /// Adds the event again if it was added and the engine has dropped it.
@@ -79,6 +87,10 @@ pub(super) struct End {
     read: Watch,
     write: Watch,
     closed: Watch,
+    /// Edge-triggered, because the end of the stream that was read is reported as long as it is watched for.
+    reset: Watch,
+    /// Whether `reset` is added whenever nothing else is.
+    watches_reset: bool,
     /// The half-close or reset of the peer was reported, and watching for it would only report it again.
     half_closed: bool,
     connecting: bool,
@@ -112,6 +124,8 @@ impl End {
             read: Watch::new(What::READ | What::CLOSED, Role::Read(index), key),
             write: Watch::new(What::WRITE, Role::Write(index), key),
             closed: Watch::new(What::CLOSED, Role::Closed(index), key),
+            reset: Watch::new(What::CLOSED | What::ET, Role::Closed(index), key),
+            watches_reset: false,
             half_closed: false,
             connecting: in_progress == Ok(true),
             connect_failure: in_progress.err(),
@@ -162,7 +176,35 @@ impl End {
     }
 
     pub(super) fn watch_write(&mut self, base: &Base, wanted: bool) -> Result<()> {
-        self.write.set(base, &self.fd, wanted)
+        if wanted {
+            // Level-triggered and edge-triggered events cannot share a descriptor. A reset makes it writable.
+            self.reset.set(base, &self.fd, false)?;
+        }
+        self.write.set(base, &self.fd, wanted)?;
+        if self.watches_reset && !wanted {
+            self.reset.set(base, &self.fd, true)?;
+        }
+        Ok(())
+    }
+
+    /// Watches for the reset of a TCP peer whose stream was read to its end, on backends that are edge-triggered. Called
+    /// once nothing more is read.
+    pub(super) fn watch_reset(&mut self, base: &Base) -> Result<()> {
+        if self.is_tcp && base.features()?.contains(Features::ET) {
+            self.closed.set(base, &self.fd, false)?;
+            self.watches_reset = true;
+            self.reset.set(base, &self.fd, !self.write.added)?;
+        }
+        Ok(())
+    }
+
+    /// Called when a watch for the peer's close fired after its stream was read to its end. Returns the error if the
+    /// connection has failed.
+    pub(super) fn on_reset(&mut self, base: &Base) -> Result<Option<Error>> {
+        self.closed.set(base, &self.fd, false)?;
+        // A read returns the end of the stream again.
+        let error = socket::error(&self.fd, "write")?.map(Error::System);
+        Ok(error.map(|error| *self.broken.get_or_insert(error)))
     }
 
     /// Called when an event was dispatched and no byte could be moved. If the kernel refuses a registration when the
@@ -171,6 +213,15 @@ impl End {
     pub(super) fn confirm_watches(&mut self, base: &Base) -> Result<()> {
         self.read.confirm(base, &self.fd)?;
         self.write.confirm(base, &self.fd)
+    }
+
+    /// Called when an event was dispatched: bytes may have moved although the kernel refused its registration.
+    pub(super) fn confirm_fresh(&mut self, base: &Base, role: Role) -> Result<()> {
+        match role {
+            Role::Read(_) => self.read.confirm_fresh(base, &self.fd),
+            Role::Write(_) => self.write.confirm_fresh(base, &self.fd),
+            _ => Ok(()),
+        }
     }
 
     /// Watches for the peer's reset while nothing is read, on backends that support it.
@@ -257,6 +308,7 @@ impl End {
 
     /// Watches for reading or for nothing.
     pub(super) fn watch_read_only(&mut self, base: &Base, wanted: bool) -> Result<()> {
+        self.reset.set(base, &self.fd, false)?;
         self.write.set(base, &self.fd, false)?;
         self.closed.set(base, &self.fd, false)?;
         self.read.set(base, &self.fd, wanted)
@@ -295,7 +347,7 @@ impl End {
 
     /// Frees its events, and returns the descriptor.
     pub(super) fn into_descriptor(self, base: &Base) -> OwnedFd {
-        for watch in [&self.read, &self.write, &self.closed] {
+        for watch in [&self.read, &self.write, &self.closed, &self.reset] {
             watch.free(base);
         }
         self.fd

@@ -10,7 +10,8 @@
 //! * **Back-pressure.** While a sink is full its source is not read, so that the source's transport slows its
 //!   sender. The source is then watched for a reset, where the backend supports it.
 //! * **Half-close.** The end of a stream is passed on behind its last byte. The other direction continues, but a
-//!   relay that moves no byte any more ends after the half-close timeout.
+//!   relay that moves no byte any more ends after the half-close timeout. A reset that follows the end of a stream ends
+//!   the relay, where the backend is edge-triggered.
 //! * **Failures.** A failed read ends the relay. A failed write ends its direction; what the failed end has sent is
 //!   still passed on, so the answer of a server that answers early and closes arrives. Bytes that were received
 //!   before a reset are delivered before the reset is passed on. A call that fails for lack of memory is repeated.
@@ -103,6 +104,9 @@ pub(crate) struct Relay {
     half_close_timeout: Option<Duration>,
     /// Whether the half-close timeout applied after the last event.
     was_one_sided: bool,
+    /// When the relay begins to watch for a reset of the side that has ended its stream. `None` before that end,
+    /// [`Duration::MAX`] afterwards.
+    reset_watch: Option<Duration>,
     /// Created when a timeout first applies.
     idle: Option<Idle>,
     connect_timeout: Option<Duration>,
@@ -161,6 +165,7 @@ impl Relay {
             idle_timeout: options.idle_timeout,
             half_close_timeout: options.half_close_timeout,
             was_one_sided: false,
+            reset_watch: None,
             idle: None,
             connect_timeout: options.connect_timeout,
             alarm: None,
@@ -236,10 +241,19 @@ impl Relay {
             Role::Alarm => self.on_alarm(base, pools),
         };
         let outcome = match outcome {
-            Ok(None) => self.note_one_sided(base).map(|()| None),
+            Ok(None) => {
+                self.confirm_fresh(base, role).and_then(|()| self.note_one_sided(base)).map(|()| None)
+            }
             outcome => outcome,
         };
         outcome.unwrap_or_else(|error| Some((EndReason::Error, Some(error))))
+    }
+
+    fn confirm_fresh(&mut self, base: &Base, role: Role) -> Result<()> {
+        match role {
+            Role::Read(end) | Role::Write(end) => self.ends[end].confirm_fresh(base, role),
+            _ => Ok(()),
+        }
     }
 
     /// Lets `flows[index]` move bytes, then watches for what it needs to continue.
@@ -338,6 +352,9 @@ impl Relay {
     }
 
     fn on_closed(&mut self, base: &Base, end: usize) -> Result<Verdict> {
+        if self.flows[end].is_complete() {
+            return Ok(self.ends[end].on_reset(base)?.map(|error| (EndReason::Error, Some(error))));
+        }
         // While an end is connecting, a peer that resets does not want the connection any more.
         let failure = self.ends[end].on_closed(base, self.is_connecting())?;
         // Bytes that are held are written first. The read after them reports the failure again.

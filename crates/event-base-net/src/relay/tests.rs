@@ -484,6 +484,21 @@ fn a_registration_that_no_longer_exists_is_made_again() {
     assert_eq!(received(&server), b"noticed");
 }
 
+#[test]
+fn a_registration_that_no_longer_exists_is_made_again_although_bytes_had_arrived() {
+    let mut bed = Bed::new();
+    let (key, client, server) = bed.relay(with(Transfer::Copy));
+    // The bytes arrive between the poll that refuses the registration and the dispatch.
+    let Some(super::Relay { ends, .. }) = bed.net.relay_of(key) else { panic!("it is running") };
+    ends[0].forget_registration(&bed.base);
+    send(&client, b"early");
+    assert!(bed.dispatch(key, Role::Read(0), What::READ).is_none());
+    assert_eq!(received(&server), b"early");
+    send(&client, b"noticed");
+    bed.pass();
+    assert_eq!(received(&server), b"noticed");
+}
+
 /// Two connected TCP sockets.
 fn connection() -> (OwnedFd, OwnedFd) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");

@@ -5,9 +5,14 @@ use std::time::Duration;
 use event_base::{Base, EventId, EventSpec, What};
 
 use super::end::End;
+use super::flow::Flow;
 use super::{EndReason, Pools, Relay, Verdict};
 use crate::failure::Result;
 use crate::source::Role;
+
+/// From the end of one side's stream until the relay watches for that side's reset. Most relays end sooner, and save the
+/// change of interest.
+const RESET_DELAY: Duration = Duration::from_millis(250);
 
 /// Ends a relay in which no byte moves. Moving bytes does not change the timer: when it expires, the
 /// time of the last movement is checked, and the timer is armed again for the rest.
@@ -39,20 +44,28 @@ impl Relay {
             || self.ends.iter().any(End::is_half_closed)
     }
 
-    /// Called after each event. Arms the timer if the half-close timeout applies from now on.
+    /// Called after each event. Arms the timer if the half-close timeout applies from now on, or if one side has ended
+    /// its stream.
     pub(super) fn note_one_sided(&mut self, base: &Base) -> Result<()> {
         let is_one_sided = self.half_close_timeout.is_some() && self.is_one_sided();
-        if is_one_sided && !self.was_one_sided {
-            self.restart_idle(base)?;
-            self.arm_idle(base)?;
-        }
+        let applies = is_one_sided && !self.was_one_sided;
         self.was_one_sided = is_one_sided;
-        Ok(())
+        let has_ended = self.reset_watch.is_none() && self.flows.iter().any(Flow::is_complete);
+        if has_ended {
+            self.reset_watch = Some(base.monotonic()? + RESET_DELAY);
+        }
+        if applies {
+            self.restart_idle(base)?;
+        }
+        if applies || has_ended { self.arm_idle(base) } else { Ok(()) }
     }
 
-    /// Arms the timer for the present limit, unless it expires sooner.
+    /// Arms the timer for the present limit and for the watch for resets, unless it expires sooner.
     pub(super) fn arm_idle(&mut self, base: &Base) -> Result<()> {
-        let Some(limit) = self.idle_limit() else { return Ok(()) };
+        let (limit, watch) = (self.idle_limit(), self.reset_watch.filter(|due| *due < Duration::MAX));
+        if limit.is_none() && watch.is_none() {
+            return Ok(());
+        }
         let now = base.monotonic()?;
         let idle = match &mut self.idle {
             Some(idle) => idle,
@@ -61,7 +74,8 @@ impl Relay {
                 self.idle.insert(Idle { timer, due: None, last_moved: now })
             }
         };
-        let due = idle.last_moved.saturating_add(limit);
+        let limit = limit.map(|limit| idle.last_moved.saturating_add(limit));
+        let Some(due) = limit.into_iter().chain(watch).min() else { return Ok(()) };
         if idle.due.is_none_or(|earlier| due < earlier) {
             base.add(idle.timer, Some(due.saturating_sub(now)))?;
             idle.due = Some(due);
@@ -73,6 +87,7 @@ impl Relay {
         if let Some(idle) = &mut self.idle {
             idle.due = None;
         }
+        self.watch_resets(base)?;
         if self.is_idle(base)? {
             // After a pause of the process, or of the machine, bytes may have arrived that no event reported yet.
             if let Some(verdict) = self.catch_up(base, pools)? {
@@ -84,6 +99,21 @@ impl Relay {
         }
         self.arm_idle(base)?;
         Ok(None)
+    }
+
+    /// Watches for the reset of a side that has ended its stream, once it is time.
+    fn watch_resets(&mut self, base: &Base) -> Result<()> {
+        let now = base.monotonic()?;
+        if self.reset_watch.is_none_or(|due| now < due) {
+            return Ok(());
+        }
+        self.reset_watch = Some(Duration::MAX);
+        for (flow, end) in self.flows.iter().zip(&mut self.ends) {
+            if flow.is_complete() {
+                end.watch_reset(base)?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether no byte has moved for too long.
