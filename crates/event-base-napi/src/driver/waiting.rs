@@ -3,6 +3,8 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Duration;
 
 use event_base::{Base, Error, HostWait, WaitEnder};
 use event_base_net::socket;
@@ -12,6 +14,9 @@ use nix::unistd;
 use parking_lot::Mutex;
 
 use super::drive::failed;
+
+/// The pause before a wait that failed is repeated.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A wait that the thread returns.
 type Returned = Arc<Mutex<Option<HostWait>>>;
@@ -73,7 +78,8 @@ impl Waiting {
     /// Lets the thread wait: JavaScript has run what was due.
     pub(super) fn proceed(&mut self, base: &Base) {
         match self {
-            Waiting::Descriptor { proceed } => _ = unistd::write(proceed, &[1]),
+            // Fails otherwise only if the pipe is full, which lets the thread continue too.
+            Waiting::Descriptor { proceed } => while unistd::write(&*proceed, &[1]) == Err(Errno::EINTR) {},
             // Fails only if the base is closed, which ends the driver.
             Waiting::Wait { send, ender, is_away, .. } => {
                 if let Ok(wait) = base.start_wait() {
@@ -142,15 +148,23 @@ fn watch(watched: &OwnedFd, proceed: &OwnedFd, notify: impl Fn()) {
         match poll(&mut fds, PollTimeout::NONE) {
             Ok(_) => {}
             Err(Errno::EINTR) => continue,
-            Err(_) => return,
+            // `ENOMEM` of poll(2): the wait may succeed later.
+            Err(_) => {
+                thread::sleep(PAUSE);
+                continue;
+            }
         }
         if fds[0].any().unwrap_or(false) && !fds[1].any().unwrap_or(false) {
             notify();
         }
         let mut fds = [PollFd::new(proceed.as_fd(), PollFlags::POLLIN)];
-        while poll(&mut fds, PollTimeout::NONE) == Err(Errno::EINTR) {}
+        while let Err(errno) = poll(&mut fds, PollTimeout::NONE) {
+            if errno != Errno::EINTR {
+                thread::sleep(PAUSE);
+            }
+        }
         let mut buffer = [0; 16];
-        if matches!(unistd::read(proceed, &mut buffer), Ok(0)) {
+        if matches!(socket::read(proceed, &mut buffer), Ok(Some(0))) {
             return;
         }
     }
