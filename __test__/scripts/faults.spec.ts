@@ -6,7 +6,7 @@ import { casesOf, nameOf, parseCase, randomCase, shuffled } from '../../scripts/
 import { outcomesOf, PLAUSIBLE } from '../../scripts/lib/faults/plausible.js'
 import { PROGRAMS, type Program } from '../../scripts/lib/faults/programs.js'
 import type { Traffic } from '../../scripts/lib/faults/traffic.js'
-import { runTrial, type Usage } from '../../scripts/lib/faults/trial.js'
+import { runTrial, type Phase, type Usage, type Verdict } from '../../scripts/lib/faults/trial.js'
 import { folder } from '../net/support.js'
 import { random } from '../proxy/fire/plan.js'
 
@@ -74,8 +74,8 @@ describe('the cases', () => {
   })
 })
 
-/** The problems of a program, whose source is given, that prints `ready`. */
-async function problemsOf(source: string, traffic: Partial<Traffic> = {}): Promise<string> {
+/** Runs a program, whose source is given, that prints `ready`: without a fault, or with one in a phase. */
+async function verdictOn(source: string, phase?: Phase, traffic: Partial<Traffic> = {}): Promise<Verdict> {
   const subject: Program = {
     ...program,
     args: () => ['--input-type=module', '--eval', source],
@@ -92,8 +92,12 @@ async function problemsOf(source: string, traffic: Partial<Traffic> = {}): Promi
   const outcome = outcomesOf('accept4')[1]
   if (outcome === undefined) throw new Error('the table lacks it')
   const fault = { call: 'accept4', outcome, nth: 1, times: 1 }
-  const { problems } = await runTrial(lane, subject, 'default', { phase: 'start', fault, usual: usage })
-  return problems.join('\n')
+  return runTrial(lane, subject, 'default', phase && { phase, fault, usual: usage })
+}
+
+/** The problems of a program with a fault at its start. */
+async function problemsOf(source: string, traffic: Partial<Traffic> = {}): Promise<string> {
+  return (await verdictOn(source, 'start', traffic)).problems.join('\n')
 }
 
 const READY = `console.log('ready'); process.stdin.once('data', () => process.exit());`
@@ -122,16 +126,51 @@ describe('the verdict', () => {
     expect(await problemsOf(`console.error('one\\ntwo'); process.exit(1)`)).toContain('without a line')
   })
 
-  test('what a round finds is a problem, and a failure of the round afterwards if it stays', async () => {
+  test('what a round finds is a problem, and a connection afterwards that is still not served if that stays', async () => {
     let rounds = 0
     const round: Traffic['round'] = async (_subject, _ready, most) => {
       rounds += 1
-      if (most > 0) return ['wrong bytes']
-      return rounds < 4 ? ['still down'] : []
+      if (most > 0) return [{ text: 'wrong bytes', isUnserved: false }]
+      return rounds < 4 ? [{ text: 'still down', isUnserved: true }] : []
     }
     const problems = await problemsOf(READY, { round })
     expect(problems).toContain('wrong bytes')
     expect(problems).not.toContain('still down')
     expect(rounds).toBe(4)
+  })
+
+  test('any other failure afterwards is a problem, also if a later round has none', async () => {
+    let rounds = 0
+    const round: Traffic['round'] = async () => {
+      rounds += 1
+      return rounds === 2 ? [{ text: 'wrong bytes', isUnserved: false }] : []
+    }
+    expect(await problemsOf(READY, { round })).toContain('afterwards: wrong bytes')
+    expect(rounds).toBe(2)
+  })
+
+  test('only a fault may break connections, and one failure of one call only one', async () => {
+    const allowed = async (phase?: Phase): Promise<number | undefined> => {
+      const most: number[] = []
+      const round: Traffic['round'] = async (_subject, _ready, bound) => {
+        most.push(bound)
+        return []
+      }
+      await verdictOn(READY, phase, { round })
+      expect(most[1]).toBe(0)
+      return most[0]
+    }
+    expect(await Promise.all([allowed(), allowed('start'), allowed('run'), allowed('end')])).toEqual([
+      0,
+      Infinity,
+      1,
+      0,
+    ])
+  })
+
+  test('a descriptor that is open when the program is ready, and is closed then, is none that it usually closes', async () => {
+    const closes = `import { closeSync, openSync } from 'node:fs'
+      const fd = openSync('/dev/null'); setTimeout(() => closeSync(fd), 100)`
+    expect((await verdictOn(`${closes}; ${READY}`)).usage.kept).toBe(0)
   })
 })

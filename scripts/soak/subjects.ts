@@ -284,7 +284,7 @@ export const subjects: readonly Subject[] = [
   programSubject('buffer events', 'streams'),
   programSubject('proxy(), drained and replaced', 'proxies', { disturbed: true }),
   programSubject('terminated workers, relay()', 'workers', { disturbed: true }, ['relays']),
-  programSubject('terminated workers, streams', 'workers', { disturbed: true, cut: 'end' }, ['streams']),
+  programSubject('terminated workers, streams', 'workers', { disturbed: true }, ['streams']),
   { name: 'datagrams', conditions: {}, datagrams: true, start: startEcho },
   { ...programSubject('fault: wrong bytes', 'streams'), fault: 'byte' },
   { ...programSubject('fault: one descriptor', 'relays'), fault: 'descriptor' },

@@ -81,8 +81,13 @@ export function faultsOf(found: Findings): { kind: string; text: string }[] {
     fault('byte', `${moved.failures.length} connections are wrong:\n${moved.failures.slice(0, 3).join('\n')}`)
   }
   if (moved.ended === 0) fault('traffic', 'no connection ended in order')
-  if (!isSame(before.descriptors, end.descriptors)) {
-    fault('descriptor', `descriptors: ${format(before.descriptors)} before, ${format(end.descriptors)} now`)
+  for (const [when, { descriptors: now }] of [
+    ['in the middle', middle],
+    ['at the end', end],
+  ] as const) {
+    if (!isSame(before.descriptors, now)) {
+      fault('descriptor', `descriptors: ${format(before.descriptors)} before, ${format(now)} ${when}`)
+    }
   }
   const resident = end.resident - middle.resident
   if (!found.isReplaced && resident > MOST_RESIDENT) {

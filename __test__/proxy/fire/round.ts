@@ -28,10 +28,7 @@ export interface Tally {
 export interface Conditions {
   /** Whether the proxy or its servers may fail, or end a connection, at any time. */
   readonly disturbed?: boolean | undefined
-  /**
-   * How a stream that was cut ends for its receiver. By default with a reset; unix sockets have none, and a buffer event
-   * whose environment ends is only closed.
-   */
+  /** How a stream that was cut ends for its receiver. By default with a reset; unix sockets have none. */
   readonly cut?: 'end' | undefined
 }
 
@@ -41,6 +38,7 @@ interface Both {
   readonly conditions: Conditions
   readonly client: Peer
   server?: Peer
+  readonly onJudged: (ended: boolean) => void
 }
 
 const pool = ((): Buffer => {
@@ -60,6 +58,9 @@ function headOf(number: number): Buffer {
   head.writeUInt32LE(number)
   return head
 }
+
+/** The failure of a connection whose client received an error and nothing else, because no server was connected. */
+export const UNSERVED = 'it did not reach the server'
 
 /** Clients and servers of connections through proxies. */
 export class Traffic {
@@ -106,9 +107,16 @@ export class Traffic {
    * @param plan the parts of its two ends
    * @param conditions whether the proxy or the server may fail in between
    * @param onOver called once the client has left, with whether it has received anything
+   * @param onJudged called at the end, with whether both directions ended in order
    * @throws {SystemError} what connecting throws
    */
-  open(target: Target, plan: Plan, conditions: Conditions, onOver: (answered: boolean) => void): void {
+  open(
+    target: Target,
+    plan: Plan,
+    conditions: Conditions,
+    onOver: (answered: boolean) => void,
+    onJudged: (ended: boolean) => void = () => {},
+  ): void {
     const fd = socket.connect(target)
     const streams = { head: headOf(plan.number), body: bytesOf(plan.client), incoming: bytesOf(plan.server) }
     this.#clients += 1
@@ -118,7 +126,7 @@ export class Traffic {
       this.#judgeIfOver(both)
       onOver(client.incoming === 'end' || client.received > 0)
     })
-    const both: Both = { plan, conditions, client }
+    const both: Both = { plan, conditions, client, onJudged }
     this.#connections.set(plan.number, both)
   }
 
@@ -187,8 +195,10 @@ export class Traffic {
     const { plan, client, server } = both
     this.#connections.delete(plan.number)
     this.#bytes += client.received + (server?.received ?? 0)
-    if (client.incoming === 'end' && server?.incoming === 'end') this.#ended += 1
+    const ended = client.incoming === 'end' && server?.incoming === 'end'
+    if (ended) this.#ended += 1
     else this.#broken += 1
+    both.onJudged(ended)
     const hangs = !client.done || server?.done === false
     const what = hangs ? 'it hangs' : verdict(both)
     if (what === undefined) return
@@ -229,7 +239,11 @@ function verdict(both: Both): string | undefined {
   const { plan, conditions, client, server } = both
   const areInOrder = isInOrder(plan.client) && isInOrder(plan.server)
   const inOrder = areInOrder && plan.terms !== 'idle' && conditions.disturbed !== true
-  if (server === undefined) return inOrder || client.received > 0 ? 'it did not reach the server' : undefined
+  if (server === undefined) {
+    if (client.received > 0) return 'bytes arrived that no server has sent'
+    if (client.incoming === 'end' && conditions.cut !== 'end') return 'it ends in order, and has no server'
+    return inOrder ? UNSERVED : undefined
+  }
   const ends = [client.incoming, client.outgoing, server.incoming, server.outgoing]
   if (inOrder && ends.some((end) => end !== 'end')) return 'it does not end as planned'
   return judge(both, plan.client, client, 4, server) ?? judge(both, plan.server, server, 0, client)

@@ -1,12 +1,23 @@
 // What a program is made to do under a fault, and how the results are judged.
 import type { Leave, Part, Plan } from '../../../__test__/proxy/fire/plan.js'
-import { Traffic as Connections } from '../../../__test__/proxy/fire/round.js'
+import { Traffic as Connections, UNSERVED } from '../../../__test__/proxy/fire/round.js'
 import { EventBase } from '../../../index.js'
 import { socket, type InternetAddress } from '../../../net.js'
 import type { Subject } from './subject.js'
 
 /** Milliseconds without progress. Only what hangs takes them. */
 const PATIENCE = 60_000
+
+/** What is wrong with a round. */
+export interface Problem {
+  readonly text: string
+  /** A proxy has not served a connection, and its client received an error: all servers are counted as down. */
+  readonly isUnserved: boolean
+}
+
+function problem(text: string): Problem {
+  return { text, isUnserved: text.includes(UNSERVED) }
+}
 
 /** What a program does. */
 export interface Traffic {
@@ -16,11 +27,11 @@ export interface Traffic {
    * Makes the program work.
    *
    * @param ready the output with which the program has announced itself
-   * @param most how many connections or activities may fail, in order and with an error; with 0, only those are made that
-   *   never fail
+   * @param most how many connections or activities may fail, in order and with an error
+   * @param withEarly whether to open connections that a peer ends early, too
    * @returns what is wrong
    */
-  round(subject: Subject, ready: RegExpExecArray, most: number): Promise<string[]>
+  round(subject: Subject, ready: RegExpExecArray, most: number, withEarly: boolean): Promise<Problem[]>
   close(): void
 }
 
@@ -67,30 +78,38 @@ export class ProxyTraffic implements Traffic {
     return (socket.address(this.#listener) as InternetAddress).port
   }
 
-  async round(_subject: Subject, ready: RegExpExecArray, most: number): Promise<string[]> {
+  async round(
+    _subject: Subject,
+    ready: RegExpExecArray,
+    most: number,
+    withEarly: boolean,
+  ): Promise<Problem[]> {
     const [connections, port] = [this.#connections, Number(ready[1])]
-    const before = {
-      ...connections.tally,
-      failures: connections.tally.failures.length,
-      empty: connections.empty,
+    const before = { failures: connections.tally.failures.length, empty: connections.empty }
+    let broken = 0
+    const onJudged = (ended: boolean): void => {
+      if (!ended) broken += 1
     }
-    for (const [client, server] of most > 0 ? [...IN_ORDER, ...EARLY] : IN_ORDER) {
+    const open = ([client, server]: readonly [Part, Part], judged?: (ended: boolean) => void): void => {
       this.#last += 1
       const plan: Plan = { number: this.#last, terms: 'plain', client, server }
-      try {
-        connections.open({ host: HOST, port }, plan, { disturbed: most > 0 }, () => {})
-      } catch (error) {
-        // On this machine a connect may be refused immediately.
-        return [`the proxy does not accept: ${String(error)}`]
-      }
+      connections.open({ host: HOST, port }, plan, { disturbed: most > 0 }, () => {}, judged)
+    }
+    try {
+      for (const one of IN_ORDER) open(one, onJudged)
+      for (const one of withEarly ? EARLY : []) open(one)
+    } catch (error) {
+      // On this machine a connect may be refused immediately.
+      return [problem(`the proxy does not accept: ${String(error)}`)]
     }
     await connections.settle()
-    const failures = connections.tally.failures.slice(before.failures)
-    const broken = IN_ORDER.length - (connections.tally.ended - before.ended)
-    if (broken > most) failures.push(`${broken} connections have failed, and not ${most}`)
+    const failures = connections.tally.failures.slice(before.failures).map(problem)
+    // With 0, each connection that fails has a failure of its own.
+    if (most > 0 && broken > most)
+      failures.push(problem(`${broken} connections have failed, and not ${most}`))
     const empty = connections.empty - before.empty
     const cut = 'connections reached the server as empty streams that end in order'
-    return empty === 0 ? failures : [...failures, `${empty} ${cut}`]
+    return empty === 0 ? failures : [...failures, problem(`${empty} ${cut}`)]
   }
 
   close(): void {
@@ -103,17 +122,17 @@ export class ProxyTraffic implements Traffic {
 export class LoopTraffic implements Traffic {
   readonly port = 0
 
-  async round(subject: Subject, _ready: RegExpExecArray, most: number): Promise<string[]> {
+  async round(subject: Subject, _ready: RegExpExecArray, most: number): Promise<Problem[]> {
     const answers = (): string[] => subject.out.split('\n').filter((line) => line.endsWith('}'))
     const before = answers().length
     subject.write('round')
     const line = await subject.waitFor(() => answers()[before], 5 * PATIENCE)
-    if (line === undefined) return ['the round does not end']
+    if (line === undefined) return [problem('the round does not end')]
     const results = Object.entries(JSON.parse(line) as Record<string, string>)
     const failed = results.filter(([, result]) => result !== 'ok')
     // A wrong result is none that a fault explains, and a call that a signal interrupts is repeated.
     const wrong = failed.filter(([, result]) => result.startsWith('wrong') || result === 'EINTR')
-    return (failed.length > most ? failed : wrong).map(([name, result]) => `${name}: ${result}`)
+    return (failed.length > most ? failed : wrong).map(([name, result]) => problem(`${name}: ${result}`))
   }
 
   close(): void {}

@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import { Control, type Fault } from './control.js'
 import { SETTINGS, type Program } from './programs.js'
 import { Subject } from './subject.js'
-import type { Traffic } from './traffic.js'
+import type { Problem, Traffic } from './traffic.js'
 
 /** When the fault applies: until the program is ready, during a round, or from the request to end on. */
 export type Phase = 'start' | 'run' | 'end'
@@ -91,7 +91,8 @@ export async function runTrial(
       if (!control.isInPlace) problems.push('the library has replaced no call')
       const before = subject.descriptors
       begin('run')
-      problems.push(...(await traffic.round(subject, ready, breaks(trial))))
+      const failures = await traffic.round(subject, ready, breaks(trial), true)
+      problems.push(...failures.map(({ text }) => text))
       finish('run')
       problems.push(...(await rest(subject, traffic, ready)))
       const opened = (): string[] => [...subject.descriptors].filter((one) => !before.has(one))
@@ -116,7 +117,8 @@ export async function runTrial(
 
 /** How many connections or activities of a round may fail: one call that fails is of one of them. */
 function breaks(trial: { readonly phase: Phase; readonly fault: Fault } | undefined): number {
-  return trial?.phase === 'run' && trial.fault.times === 1 ? 1 : Infinity
+  if (trial === undefined || trial.phase === 'end') return 0
+  return trial.phase === 'run' && trial.fault.times === 1 ? 1 : Infinity
 }
 
 /** What is wrong with a program that has not become ready. It may fail in order, with one line and exit code 1. */
@@ -158,10 +160,11 @@ async function left(subject: Subject, opened: () => string[], most: number): Pro
 /** After a round: it works without a failure, and is idle. */
 async function rest(subject: Subject, traffic: Traffic, ready: RegExpExecArray): Promise<string[]> {
   const giveUp = performance.now() + PATIENCE
-  let failures: string[]
+  let failures: Problem[]
+  const isEarly = (): boolean => subject.end === undefined && performance.now() < giveUp
   // A server that was counted as down is tried again after a while.
-  do failures = await traffic.round(subject, ready, 0)
-  while (failures.length > 0 && subject.end === undefined && performance.now() < giveUp)
-  if (failures.length > 0) return failures.map((one) => `afterwards: ${one}`)
+  do failures = await traffic.round(subject, ready, 0, false)
+  while (failures.length > 0 && failures.every(({ isUnserved }) => isUnserved) && isEarly())
+  if (failures.length > 0) return failures.map(({ text }) => `afterwards: ${text}`)
   return (await subject.isSpinning()) ? ['it uses CPU time although it has nothing to do'] : []
 }

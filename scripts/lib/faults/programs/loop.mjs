@@ -124,7 +124,11 @@ function exchange(stream, own) {
       settle()
     }
     stream.setCallbacks({ onRead: (from) => parts.push(from.read()), onWrite: settle, onEvent })
-    stream.enable(EV.READ).end(own)
+    try {
+      stream.enable(EV.READ).end(own)
+    } catch (error) {
+      fail(error)
+    }
   })
 }
 
@@ -179,6 +183,8 @@ const activities = {
       own.push(near, far)
       const run = base.run()
       const ready = base.wait(near, EV.READ, { timeout: PATIENCE })
+      // If the write fails, the end of the base rejects it.
+      ready.catch(() => {})
       socket.write(far, Buffer.from('x'))
       const [what] = await Promise.all([ready, run])
       if (what !== EV.READ) throw new Wrong(`the descriptor is readable, and the wait returns ${what}`)
@@ -284,8 +290,10 @@ const activities = {
       const into = new DatagramBatch({ slots: 8 })
       const done = new Promise((resolve, reject) => {
         base
-          .newEvent(server, EV.READ | EV.PERSIST, () => {
+          .newEvent(server, EV.READ | EV.PERSIST, (_fd, _what, event) => {
             try {
+              // A registration that the system refuses when the loop polls is dropped, and reported as readiness.
+              if (event.pending(EV.READ) === 0) event.add()
               socket.receiveMany(server, into)
               for (let index = 0; index < into.count; index += 1) received.push(String(into.bytes(index)))
               if (received.length >= texts.length) resolve()
