@@ -102,6 +102,18 @@ async function problemsOf(source: string, traffic: Partial<Traffic> = {}): Promi
 
 const READY = `console.log('ready'); process.stdin.once('data', () => process.exit());`
 
+/** How many connections the first round of a run may break; the round afterwards may break none. */
+async function allowed(phase?: Phase): Promise<number | undefined> {
+  const most: number[] = []
+  const round: Traffic['round'] = async (_subject, _ready, bound) => {
+    most.push(bound)
+    return []
+  }
+  await verdictOn(READY, phase, { round })
+  expect(most[1]).toBe(0)
+  return most[0]
+}
+
 describe('the verdict', () => {
   test('a program without the library is noticed', async () => {
     expect(await problemsOf(READY)).toMatch(/^the library has replaced no call\nstandard error: $/)
@@ -150,16 +162,6 @@ describe('the verdict', () => {
   })
 
   test('only a fault may break connections, and one failure of one call only one', async () => {
-    const allowed = async (phase?: Phase): Promise<number | undefined> => {
-      const most: number[] = []
-      const round: Traffic['round'] = async (_subject, _ready, bound) => {
-        most.push(bound)
-        return []
-      }
-      await verdictOn(READY, phase, { round })
-      expect(most[1]).toBe(0)
-      return most[0]
-    }
     expect(await Promise.all([allowed(), allowed('start'), allowed('run'), allowed('end')])).toEqual([
       0,
       Infinity,
