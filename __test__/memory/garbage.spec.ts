@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 
 import { EV, EventBase, LoopFlag, LoopResult } from '../../index.js'
+import { connect } from '../../net.js'
+import { closedPort, LOOPBACK } from '../net/support.js'
 import { openBase } from '../support/base.js'
 import { openPair, writeText } from '../support/descriptors.js'
 import { collect, collectUntil } from '../support/garbage.js'
@@ -106,6 +108,45 @@ describe('an event without references', () => {
     await collect()
     base.dispatch()
     expect(fired).toBe(1)
+  })
+})
+
+describe('the abort signal, which a base does not keep,', () => {
+  const settled: [string, (base: EventBase, signal: AbortSignal) => Promise<unknown>][] = [
+    ['of a run that has ended', (base, signal) => base.run({ signal })],
+    [
+      'of a wait that was successful',
+      (base, signal) => Promise.all([base.wait(openPair()[0], EV.WRITE, { signal }), base.run()]),
+    ],
+    [
+      'of a wait that was refused',
+      (base, signal) => base.wait(2 ** 30, EV.READ, { signal }).catch(() => undefined),
+    ],
+    [
+      'of an iterable that was closed',
+      async (base, signal) => {
+        await base.watch(openPair()[0], EV.READ, { signal }).return()
+      },
+    ],
+    [
+      'of a connect that has failed',
+      (base, signal) => {
+        const target = { host: LOOPBACK, port: closedPort() }
+        return Promise.all([connect(base, target, { signal }).catch(() => undefined), base.run()])
+      },
+    ],
+  ]
+
+  it.each(settled)('%s is collected', async (_what, settle) => {
+    const base = openBase()
+    const forgetSignal = async (): Promise<WeakRef<WeakKey>> => {
+      const { signal } = new AbortController()
+      await settle(base, signal)
+      return new WeakRef(signal)
+    }
+    const refs = [await forgetSignal(), await forgetSignal()]
+    expect(await collectUntil(gone(refs))).toBe(true)
+    expect(base.closed).toBe(false)
   })
 })
 

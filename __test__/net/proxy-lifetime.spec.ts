@@ -13,6 +13,7 @@ import {
   anyPort,
   closedPort,
   dial,
+  dialToReset,
   drain,
   LOOPBACK,
   openDescriptors,
@@ -42,8 +43,11 @@ async function echoes(port: number): Promise<string> {
   return String(await drain(client))
 }
 
-test('a running proxy keeps the process alive', async () => {
-  const { process, port, ended } = await child('stays')
+test.each([
+  ['a running proxy', 'stays'],
+  ['a proxy after unref() and ref()', 'ref'],
+])('%s keeps the process alive', async (_what, how) => {
+  const { process, port, ended } = await child(how)
   expect(await echoes(port)).toBe('hello')
   process.disconnect()
   expect(await echoes(port)).toBe('hello')
@@ -71,6 +75,16 @@ test('process.exit() and an uncaught error end the process with open connections
     expect(await ended).toEqual([code, null])
     await expect(dial(port)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
   }
+})
+
+test('exceptions of onProblem are uncaught, and the problems after them are reported', async () => {
+  const { process, port, ended } = await child('problems')
+  const caught: unknown[] = []
+  process.on('message', (message) => caught.push(message))
+  while (caught.length < 2) await dialToReset(port)
+  expect(caught.slice(0, 2)).toEqual(['connectFailed 1', 'upstreamDown 2'])
+  process.send('now')
+  expect(await ended).toEqual([0, null])
 })
 
 test('a proxy forwards while JavaScript is blocked', async () => {

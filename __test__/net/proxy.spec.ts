@@ -136,6 +136,22 @@ test('failed connects and an upstream that is passed over are reported', async (
   ])
 })
 
+test('the average of connects is 0 before the first one, and never above the longest', async () => {
+  const running = await started({ upstream: await echo() })
+  const [before] = running.stats.upstreams
+  expect(before).toMatchObject({ state: 'up', connected: 0, connectMs: 0, longestConnectMs: 0 })
+  expect(before).not.toHaveProperty('retryAfter')
+  for (let round = 0; round < 3; round++) {
+    const client = await dial(portOf(running.address))
+    client.end('x')
+    await drain(client)
+  }
+  const [{ connected = 0, connectMs = 0, longestConnectMs = 0 } = {}] = running.stats.upstreams
+  expect(connected).toBe(3)
+  expect(connectMs).toBeGreaterThan(0)
+  expect(connectMs).toBeLessThanOrEqual(longestConnectMs)
+})
+
 test('setUpstreams() replaces the list while connections continue', async () => {
   const [first, second] = [await echo(), await serve((peer) => peer.end('second'))]
   const running = await started({ upstream: first })

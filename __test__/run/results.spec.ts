@@ -1,10 +1,30 @@
+import { spawnSync } from 'node:child_process'
+
 import { describe, expect, it } from 'vitest'
 
 import { EV, LoopResult } from '../../index.js'
 import { never, openBase } from '../support/base.js'
+import { runFixture } from '../support/child.js'
 import { openPair, writeText } from '../support/descriptors.js'
 
 const { STOPPED, EMPTY } = LoopResult
+
+/** A change of a resource limit of another process needs this command of util-linux. */
+const changesLimits = spawnSync('prlimit', ['--version']).status === 0
+
+const failures: [string, string, object][] = [
+  ['epoll', 'a closed descriptor', { code: 'EBADF', errno: -9, syscall: 'epoll_wait' }],
+  ['poll', 'more descriptors than the limit', { code: 'EINVAL', errno: -22, syscall: 'poll' }],
+]
+
+it.runIf(changesLimits).each(failures)(
+  'run() and loop() fail with the error of %s for %s',
+  async (method, _why, error) => {
+    const { stdout, stderr, code } = await runFixture('failed-wait.mjs', method)
+    expect([code, stderr]).toEqual([0, ''])
+    expect(JSON.parse(stdout)).toEqual([error, error])
+  },
+)
 
 describe('run()', () => {
   it('resolves with EMPTY when nothing is pending', async () => {
