@@ -25,8 +25,11 @@ import { demand, root } from './run.js'
 
 const here = targetFolder('mutants')
 
-/** The folders of specs that test other things than the behaviour of `ts/`. */
-const ELSEWHERE = ['docs', 'examples', 'package', 'scripts', 'types']
+/** The specs that test other things than the behaviour of `ts/`. */
+const ELSEWHERE = [
+  '__test__/{docs,examples,scripts,types}/**',
+  '__test__/package/{bundlers,exports,version,workflows}.spec.ts',
+]
 
 /**
  * Milliseconds that a test may take with a mutant, in addition to five times what its spec takes without one. Tests that
@@ -69,7 +72,7 @@ function hashOf(text: string): string {
 const settings = `import { BaseSequencer } from 'vitest/node'
 import config from './vitest.config.js'
 const { globalSetup: _, projects = [], ...test } = config.test ?? {}
-const excluded = ${JSON.stringify(ELSEWHERE.map((folder) => `__test__/${folder}/**`))}
+const excluded = ${JSON.stringify(ELSEWHERE)}
 class Sequencer extends BaseSequencer {
   async sort(files) {
     return files
