@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 
 import { EV, EventBase, LoopFlag, LoopResult } from '../../index.js'
-import { connect } from '../../net.js'
-import { closedPort, LOOPBACK } from '../net/support.js'
+import { BufferEvent, BufferEventGroup, connect, listen, relay, socket } from '../../net.js'
+import { anyPort, closedPort, LOOPBACK } from '../net/support.js'
 import { openBase } from '../support/base.js'
 import { openPair, writeText } from '../support/descriptors.js'
 import { collect, collectUntil } from '../support/garbage.js'
@@ -125,7 +125,16 @@ describe('the abort signal, which a base does not keep,', () => {
     [
       'of an iterable that was closed',
       async (base, signal) => {
-        await base.watch(openPair()[0], EV.READ, { signal }).return()
+        await base.watch(openPair()[0], EV.READ, { signal }).return?.()
+      },
+    ],
+    [
+      'of a connect to a name without an address',
+      async (base, signal) => {
+        const options = { signal, lookup: () => Promise.resolve([]), timeout: 3_600_000 }
+        await connect(base, { host: 'name.test', port: 1 }, options).catch(() => undefined)
+        // The timer of the look-up was closed.
+        expect(base.loop(LoopFlag.NONBLOCK)).toBe(LoopResult.EMPTY)
       },
     ],
     [
@@ -145,6 +154,96 @@ describe('the abort signal, which a base does not keep,', () => {
       return new WeakRef(signal)
     }
     const refs = [await forgetSignal(), await forgetSignal()]
+    expect(await collectUntil(gone(refs))).toBe(true)
+    expect(base.closed).toBe(false)
+  })
+})
+
+function closeEvent(base: EventBase): WeakKey {
+  const event = base.newTimer(() => {})
+  expect(event.id).toBeGreaterThanOrEqual(0)
+  event.close()
+  return event
+}
+
+describe('a base does not keep', () => {
+  const closed: [string, (base: EventBase) => WeakKey | Promise<WeakKey>][] = [
+    ['an event that was closed and whose id was read', (base) => closeEvent(base)],
+    [
+      'an event that was closed and that other threads could use',
+      (base) => {
+        base.share()
+        return closeEvent(base)
+      },
+    ],
+    [
+      'an event that was finalized, and its finalizer',
+      (base) => {
+        const event = base.newTimer(() => {})
+        // The finalizer refers to the event.
+        event.finalize(() => void event)
+        base.dispatch()
+        return event
+      },
+    ],
+    [
+      'a watcher that was closed',
+      (base) => {
+        const watcher = base.onPrepare(() => {})
+        watcher.close()
+        return watcher
+      },
+    ],
+    [
+      'a listener that was closed',
+      (base) => {
+        const listener = listen(base, anyPort, () => {})
+        listener.close()
+        return listener
+      },
+    ],
+    [
+      'a relay that has ended',
+      async (base) => {
+        const made = relay(base, ...socket.pair())
+        made.close()
+        await base.run()
+        return made
+      },
+    ],
+    [
+      'a buffer event that was closed',
+      (base) => {
+        const stream = new BufferEvent(base, openPair()[0], { closeOnFree: false }).enable(EV.READ)
+        stream.setTimeouts({ readTimeout: 60_000, writeTimeout: 60_000 })
+        stream.close()
+        return stream
+      },
+    ],
+    [
+      'a stream of Node that was destroyed',
+      async (base) => {
+        const stream = new BufferEvent(base, openPair()[0], { closeOnFree: false }).toDuplex()
+        await new Promise((resolve) => stream.destroy().once('close', resolve))
+        return stream
+      },
+    ],
+    [
+      'a group that was closed, and its member',
+      (base) => {
+        const group = new BufferEventGroup(base, { rate: 1 })
+        const member = new BufferEvent(base, openPair()[0], { closeOnFree: false, group })
+        group.close()
+        member.close()
+        return group
+      },
+    ],
+  ]
+
+  it.each(closed)('%s', async (_what, close) => {
+    const base = openBase()
+    const forgetOne = async (): Promise<WeakRef<WeakKey>> => new WeakRef(await close(base))
+    const refs = [await forgetOne(), await forgetOne()]
     expect(await collectUntil(gone(refs))).toBe(true)
     expect(base.closed).toBe(false)
   })
