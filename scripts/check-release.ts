@@ -9,7 +9,14 @@ import { parseArgs } from 'node:util'
 import { bareEnvironment } from './lib/consumer.js'
 import { temporaryFolder } from './lib/exit.js'
 import { conclude } from './lib/failures.js'
-import { platformPackage, platforms, readManifest, thisPlatform, type Manifest } from './lib/platforms.js'
+import {
+  binaryName,
+  platformPackage,
+  platforms,
+  readManifest,
+  thisPlatform,
+  type Manifest,
+} from './lib/platforms.js'
 import type { Report, TestResult } from './lib/results.js'
 import { demand, main, root } from './lib/run.js'
 import { install, installers, newUser, type Installed, type Installer } from './release/installs.js'
@@ -83,11 +90,11 @@ function list(names: readonly string[]): string {
 
 /** The binaries in a folder, by platform. Throws if one is missing. */
 function binariesIn(folder: string, manifest: Manifest): Map<string, string> {
-  const name = (platform: string): string => `${manifest.napi.binaryName}.${platform}.node`
   const found = new Map<string, string>()
   const missing: string[] = []
   for (const platform of platforms(manifest)) {
-    const places = [join(folder, name(platform)), join(folder, `bindings-${platform}`, name(platform))]
+    const name = binaryName(manifest, platform)
+    const places = [join(folder, name), join(folder, `bindings-${platform}`, name)]
     const file = places.find((place) => existsSync(place))
     if (file === undefined) missing.push(platform)
     else found.set(platform, file)

@@ -1,13 +1,13 @@
 // Type-checks the crates for other systems, with Debian's compiler and the sources of the standard library.
 // The arguments are targets, by default those of the platform packages that do not run on Linux.
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { targetFolder, unstableOptions } from './lib/cargo.js'
 import { readManifest } from './lib/platforms.js'
 import { closingLine, isGreen } from './lib/results.js'
 import { demand, main, run } from './lib/run.js'
+import { vendor, vendored } from './lib/vendor.js'
 
 const cargo = '/usr/bin/cargo'
 const rustc = '/usr/bin/rustc'
@@ -25,17 +25,6 @@ async function findLibrary(): Promise<string> {
   return path
 }
 
-/** Puts the dependencies of the project and of the standard library into one folder, because cargo reads only one. */
-async function vendor(folder: string, library: string): Promise<void> {
-  await rm(folder, { recursive: true, force: true })
-  await mkdir(folder, { recursive: true })
-  await demand(cargo, ['vendor', '--locked', '--versioned-dirs', folder])
-  const present = new Set(await readdir(folder))
-  for (const name of await readdir(join(library, 'vendor'))) {
-    if (!present.has(name)) await symlink(join(library, 'vendor', name), join(folder, name))
-  }
-}
-
 await main(async () => {
   const library = await findLibrary()
   const { napi } = await readManifest()
@@ -43,22 +32,14 @@ await main(async () => {
   const targets = named.length > 0 ? named : napi.targets.filter((target) => !target.includes('linux'))
   const output = targetFolder('other-targets')
   const folder = join(output, 'vendor')
-  await vendor(folder, library)
+  await vendor(folder, cargo, library)
   const totals = { passed: 0, failed: 0, skipped: 0 }
   for (const target of targets) {
     for (const scope of scopes) {
       console.log(`--- ${[target, ...scope].join(' ')}`)
       const { code } = await run(
         cargo,
-        [
-          'check',
-          '--offline',
-          `--target=${target}`,
-          '-Zbuild-std=std,panic_unwind',
-          '--config=source.crates-io.replace-with="everything"',
-          `--config=source.everything.directory=${JSON.stringify(folder)}`,
-          ...scope,
-        ],
+        ['check', ...vendored(folder), `--target=${target}`, '-Zbuild-std=std,panic_unwind', ...scope],
         {
           env: {
             ...process.env,

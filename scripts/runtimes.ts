@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { cachedPackage } from './lib/cached-package.js'
 import { closingLine, isGreen, sum, type Totals } from './lib/results.js'
 import { demand, main, root, run } from './lib/run.js'
+import { smokeTotals } from './lib/smoke.js'
 import { vitest } from './lib/vitest.js'
 
 /** A runtime: its package, the path of its binary in the package, and how it runs the tests. */
@@ -24,15 +25,11 @@ async function specs(binary: string): Promise<Totals> {
   return (await vitest(['--project=!types'], binary)).totals
 }
 
-/** Runs the smoke suite, whose last line is `N passed, N failed`. Without that line it has failed. */
+/** Runs the smoke suite. */
 function smoke(...args: readonly string[]): (binary: string) => Promise<Totals> {
   return async (binary) => {
     const script = join(root, '__test__/smoke/smoke.mjs')
-    const { code, output } = await run(binary, [...args, script], { timeout: smokeLimit })
-    const closing = [...output.matchAll(/^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm)].at(-1)
-    const [passed, failed, skipped] = (closing?.slice(1) ?? []).map((count) => Number(count ?? 0))
-    const counted = { passed: passed ?? 0, failed: failed ?? 0, skipped: skipped ?? 0 }
-    return code === 0 && closing !== undefined ? counted : { ...counted, failed: Math.max(1, counted.failed) }
+    return smokeTotals(await run(binary, [...args, script], { timeout: smokeLimit }))
   }
 }
 

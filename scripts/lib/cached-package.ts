@@ -1,16 +1,14 @@
 // npm packages that the scripts use and that are not development dependencies: too large, or of one platform only.
 import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 
+import { cacheFolder } from './cache.js'
 import { run } from './run.js'
-
-const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'event-base', 'packages')
 
 /**
  * Installs a package into the user's cache folder and returns the package's folder there. Uses a cached one if npm cannot
- * be reached.
+ * be reached. The package may be for another system.
  *
  * @param overrides versions of its dependencies that replace those it names
  */
@@ -20,11 +18,11 @@ export async function cachedPackage(
   overrides: Readonly<Record<string, string>> = {},
 ): Promise<string> {
   const what = `${name}@${version}`
-  const folder = join(cache, what.replace('/', '+'))
+  const folder = cacheFolder('packages', what.replace('/', '+'))
   const installed = join(folder, 'node_modules', name)
   await mkdir(folder, { recursive: true })
   await writeFile(join(folder, 'package.json'), JSON.stringify({ private: true, overrides }))
-  const args = ['install', '--prefix', folder, '--no-audit', '--no-fund', '--ignore-scripts', what]
+  const args = ['install', '--prefix', folder, '--no-audit', '--no-fund', '--ignore-scripts', '--force', what]
   const { code, output } = await run('npm', args, { cwd: folder, quiet: true })
   if (code !== 0 && !existsSync(installed)) throw new Error(`${what} could not be installed:\n${output}`)
   return installed
