@@ -62,6 +62,18 @@ test('after unref() a proxy does not keep the process alive', async () => {
   expect(await ended).toEqual([0, null])
 })
 
+test('after close() a proxy does not keep the process alive', async () => {
+  const { process, ended } = await child('close')
+  process.send('now')
+  expect(await ended).toEqual([0, null])
+})
+
+test('a proxy that cannot listen does not keep the process alive', async () => {
+  const { process, ended } = await child('refused')
+  process.disconnect()
+  expect(await ended).toEqual([0, null])
+})
+
 test('process.exit() and an uncaught error end the process with open connections', async () => {
   for (const [how, code] of [
     ['exit', 7],
