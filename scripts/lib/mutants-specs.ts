@@ -27,6 +27,9 @@ export interface Answer {
   readonly durations?: Readonly<Record<string, number>>
 }
 
+/** Milliseconds that vitest may take to start: long, so that only a process that hangs takes them. */
+const START_LIMIT = 1_200_000
+
 const runner = join(root, 'scripts/lib/mutants-runner.ts')
 
 /** Runs specs until one fails. */
@@ -81,7 +84,7 @@ export class Specs {
       detached: true,
     })
     this.#child = child
-    const names = await next(child, 300_000, () => {})
+    const names = await next(child, START_LIMIT, () => {})
     if (names === undefined) throw new Error('vitest did not start in the copy of the repository')
     this.#names = names as string[]
     return child
