@@ -64,6 +64,11 @@ fn every_option_that_the_system_has_is_read_back_as_it_was_set_in_both_families(
                 }
                 assert_eq!(set, Ok(()), "{option:?}, {domain:?}");
                 assert_eq!(get_option(&fd, option), Ok(value), "{option:?}, {domain:?}");
+                if option == SocketOption::TimeToLive {
+                    let is_v6 = domain == Domain::IPV6;
+                    let hops = if is_v6 { fd.unicast_hops_v6() } else { fd.ttl_v4() };
+                    assert_eq!(hops.map(OptionValue::Count).ok(), Some(value), "{domain:?}: another level");
+                }
             }
         }
     }
