@@ -118,6 +118,7 @@ function makeCheckedPair(world: World, base: EventBase): void {
 
 /** Adds a flow for each direction between two streams. */
 function addFlows(world: World, one: BufferEvent, other: BufferEvent): void {
+  for (const stream of [one, other]) add(world, stream, true, true)
   for (const [from, to] of [
     [one, other],
     [other, one],
@@ -138,7 +139,6 @@ function addFlows(world: World, one: BufferEvent, other: BufferEvent): void {
     })
     world.keep(world.flows, flow)
   }
-  for (const stream of [one, other]) add(world, stream, true, true)
 }
 
 /** Two streams on two connected sockets, whose bytes are checked. */
