@@ -105,8 +105,8 @@ function binariesIn(folder: string, manifest: Manifest): Map<string, string> {
   return found
 }
 
-function describe({ seconds, packages, bytes }: Installed): string {
-  return `${seconds.toFixed(1)} s, ${packages} packages, ${(bytes / 1e6).toFixed(2)} MB`
+function describe({ seconds, platforms: names, bytes }: Installed): string {
+  return `${seconds.toFixed(1)} s, event-base and ${list(names)}, ${(bytes / 1e6).toFixed(2)} MB`
 }
 
 function reportOf(results: readonly TestResult[]): Report {

@@ -22,7 +22,6 @@ export interface Installed {
   readonly seconds: number
   /** The names of the platforms whose packages are there. */
   readonly platforms: readonly string[]
-  readonly packages: number
   readonly bytes: number
 }
 
@@ -147,7 +146,6 @@ export async function install(
     platforms: names
       .filter((name) => name.startsWith('@event-base/'))
       .map((name) => name.slice('@event-base/'.length)),
-    packages: names.filter((name) => name === 'event-base' || name.startsWith('@event-base/')).length,
     bytes: Number.parseInt(size, 10),
   }
 }
