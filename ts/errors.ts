@@ -35,8 +35,20 @@ export type EventErrorCode =
   /** A value is of the wrong type. */
   | 'ERR_INVALID_ARG_TYPE'
 
+/** An error for which V8 captures no stack. */
+class BareError extends Error {
+  constructor(message: string) {
+    const limit = setStackTraceLimit(undefined)
+    try {
+      super(message)
+    } finally {
+      setStackTraceLimit(limit)
+    }
+  }
+}
+
 /** The error of an invalid call. */
-export class EventError extends Error {
+export class EventError extends BareError {
   /** The reason, for programs. */
   readonly code: EventErrorCode
   /** Has the stack of this error. */
@@ -47,9 +59,7 @@ export class EventError extends Error {
    * @param message the reason, for people
    */
   constructor(code: EventErrorCode, message: string) {
-    const limit = setStackTraceLimit(undefined)
     super(message)
-    setStackTraceLimit(limit)
     // The accessor of the prototype takes its place.
     delete (this as Error).stack
     this.code = code
@@ -130,10 +140,7 @@ export function systemError(
   code: string = nameOf(errno),
 ): SystemError {
   const properties = fd === undefined ? { errno, code, syscall } : { errno, code, syscall, fd }
-  const message = messageOf(properties)
-  const limit = setStackTraceLimit(undefined)
-  const error = new Error(message)
-  setStackTraceLimit(limit)
+  const error = Reflect.construct(BareError, [messageOf(properties)], Error) as Error
   const captured = new Error()
   // Defining a property formats the stack that it replaces.
   delete error.stack
@@ -204,7 +211,7 @@ const FIRST_FRAME = '\n    at '
 /**
  * Sets the number of frames that V8 captures for a new error, and returns the previous one; `undefined` means that it
  * captures none. Does nothing if the program has made the property constant: V8 then captures a stack for the error
- * itself, which takes longer. Between two calls, nothing may run that can exceed the stack or throw another exception.
+ * itself, which takes longer.
  */
 function setStackTraceLimit(limit: number | undefined): number | undefined {
   const { stackTraceLimit } = Error
