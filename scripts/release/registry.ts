@@ -53,6 +53,8 @@ export async function startRegistry(folder: string): Promise<Registry> {
   await writeFile(file, stringify(config))
   const args = [join(verdaccio, 'bin', 'verdaccio'), '--config', file, '--listen', url]
   const child = endWithThis(spawn(process.execPath, args, { stdio: 'ignore' }))
+  // It does not keep this process alive.
+  child.unref()
   const packument = async (name: string): Promise<Packument | undefined> => {
     const response = await fetch(`${url}${name.replace('/', '%2f')}`)
     if (response.status === 404) return undefined
