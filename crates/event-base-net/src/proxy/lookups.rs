@@ -287,6 +287,8 @@ mod tests {
         until("at rest", &|state| {
             state.directory.names.are_settled() && (state.threads, state.idle) == (KEPT_THREADS, KEPT_THREADS)
         });
+        // Each look-up has failed, less than the patience of this test ago.
+        assert!((hour - 2 * Duration::from_secs(60)..=hour).contains(&lookups.retry_after("0")));
         drop(shared);
         until("over", &|state| (state.threads, state.idle) == (0, 0));
     }

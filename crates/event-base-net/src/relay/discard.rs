@@ -118,7 +118,10 @@ mod tests {
         let mut discard = Discard { left: 5, ..Discard::new(now) };
         assert_eq!(discard.advance(&end, &mut pools, now), Found::Nothing);
         socket::write(&far, b"abc").unwrap();
+        let before = discard;
         assert_eq!(discard.advance(&end, &mut pools, now), Found::Nothing);
+        assert!(discard.has_read_since(before));
+        assert!(!discard.has_read_since(discard));
         let mut late = discard;
         assert_eq!(late.advance(&end, &mut pools, now + DISCARD_TIME), Found::End);
         socket::write(&far, b"defghi").unwrap();

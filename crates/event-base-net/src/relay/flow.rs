@@ -402,9 +402,9 @@ impl Flow {
         bytes + self.pipe.as_ref().map_or(0, Pipe::held)
     }
 
-    /// A number that changes whenever a byte was read or written.
-    pub(super) fn progress(&self) -> u64 {
-        self.received + self.moved
+    /// The bytes that were read and those that were written: it changes whenever the flow moves a byte.
+    pub(super) fn progress(&self) -> (u64, u64) {
+        (self.received, self.moved)
     }
 
     pub(super) fn is_over(&self) -> bool {

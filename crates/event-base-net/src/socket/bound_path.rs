@@ -80,3 +80,20 @@ fn identity(path: &PathBuf) -> Result<Option<(u64, u64)>> {
         Err(error) => Err(from_io(&error, "lstat", None)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::socket::{BindOptions, listen};
+
+    #[test]
+    fn removing_a_path_that_was_removed_already_is_no_error() {
+        let path = std::env::temp_dir().join(format!("event-base-bound-path-{}", std::process::id()));
+        let address = Address::path(path.to_str().unwrap()).unwrap();
+        let socket = listen(&address, &BindOptions::default()).unwrap();
+        let bound = BoundPath::of(&socket, &address).unwrap().unwrap();
+        fs::remove_file(&path).unwrap();
+        assert!(BoundPath::of(&socket, &address).unwrap().is_none());
+        assert_eq!(bound.remove(), Ok(()));
+    }
+}
