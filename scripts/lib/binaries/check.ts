@@ -4,7 +4,7 @@ import { readMachOLibrary, type MachOLibrary } from './mach-o.js'
 import { MACOS_SYMBOLS, MUSL_SYMBOLS } from './symbols.js'
 
 /** The most bytes of an addon. */
-export const LIMIT = 1_450_000
+export const LIMIT = 1_490_000
 
 /** The symbol that Node looks up in an addon. */
 const REGISTRATION = 'napi_register_module_v1'
