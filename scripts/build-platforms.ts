@@ -3,7 +3,7 @@
 // in the same bytes. `--twice` builds everything again from nothing and compares.
 import { createHash } from 'node:crypto'
 import { copyFile, mkdir, readFile, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { parseTriple } from '@napi-rs/cli'
@@ -13,8 +13,8 @@ import { binaryProblems } from './lib/binaries/check.js'
 import { cached, cacheFolder } from './lib/cache.js'
 import { unstableOptions } from './lib/cargo.js'
 import { temporaryFolder } from './lib/exit.js'
-import { inRoot } from './lib/in-root.js'
-import { artifact, readManifest } from './lib/platforms.js'
+import { inRoot, requireRoots } from './lib/in-root.js'
+import { artifact, ARTIFACTS, readManifest } from './lib/platforms.js'
 import { closingLine, isGreen } from './lib/results.js'
 import { main, root } from './lib/run.js'
 import { installToolchain, lacksLibrary, LIBRARY, RUST, TOOLCHAIN } from './lib/toolchain.js'
@@ -123,9 +123,7 @@ await main(async () => {
     allowPositionals: true,
     options: { twice: { type: 'boolean', default: false } },
   })
-  if (process.platform !== 'linux' || process.arch !== 'x64' || process.getuid?.() !== 0) {
-    throw new Error('the platforms are built on Linux x64, by root')
-  }
+  requireRoots()
   const manifest = await readManifest()
   const targets = positionals.length > 0 ? positionals : manifest.napi.targets
   const toolchain = await installToolchain()
@@ -159,9 +157,9 @@ await main(async () => {
       },
     )
     const binary = join(folder, 'addon.node')
-    const file = artifact(manifest, platform)
-    await mkdir(join(root, file, '..'), { recursive: true })
-    await copyFile(binary, join(root, file))
+    const file = join(ARTIFACTS, artifact(manifest, platform))
+    await mkdir(dirname(file), { recursive: true })
+    await copyFile(binary, file)
     const bytes = await readFile(binary)
     const hash = createHash('sha256').update(bytes).digest('hex')
     report(

@@ -4,9 +4,9 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 
 import { binaryProblems } from './lib/binaries/check.js'
-import { artifact, binaryName, platforms, readManifest } from './lib/platforms.js'
+import { artifact, ARTIFACTS, binaryName, platforms, readManifest } from './lib/platforms.js'
 import { closingLine, isGreen } from './lib/results.js'
-import { main, root } from './lib/run.js'
+import { main } from './lib/run.js'
 
 /** The file, or the addons below a folder. */
 async function addons(path: string): Promise<string[]> {
@@ -24,7 +24,7 @@ await main(async () => {
   const files =
     named.length > 0
       ? (await Promise.all(named.map((path) => addons(resolve(path))))).flat()
-      : known.map((platform) => join(root, artifact(manifest, platform)))
+      : known.map((platform) => join(ARTIFACTS, artifact(manifest, platform)))
   const totals = { passed: 0, failed: 0, skipped: 0 }
   for (const file of files) {
     const platform = known.find((name) => binaryName(manifest, name) === basename(file))

@@ -1,15 +1,17 @@
 // Rehearses a release: runs the steps of the release workflow against a registry on the loopback interface, and installs
 // what was published. `npm run check:release -- [FOLDER]`, where FOLDER has the binaries of every platform.
 import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 
-import { bareEnvironment } from './lib/consumer.js'
+import { bareEnvironment, writeConsumer } from './lib/consumer.js'
 import { temporaryFolder } from './lib/exit.js'
 import { conclude } from './lib/failures.js'
 import {
+  artifact,
+  ARTIFACTS,
   binaryName,
   platformPackage,
   platforms,
@@ -17,9 +19,9 @@ import {
   thisPlatform,
   type Manifest,
 } from './lib/platforms.js'
-import type { Report, TestResult } from './lib/results.js'
-import { demand, main, root } from './lib/run.js'
-import { install, installers, newUser, type Installed, type Installer } from './release/installs.js'
+import { reportOf, type TestResult } from './lib/results.js'
+import { demand, main } from './lib/run.js'
+import { install, installers, use, type Installed, type Installer } from './release/installs.js'
 import { startRegistry, type Registry } from './release/registry.js'
 import { runJob, type JobOutcome } from './release/workflow.js'
 
@@ -27,6 +29,8 @@ import { runJob, type JobOutcome } from './release/workflow.js'
 const PUBLISHED_THEN = 2
 
 class Rehearsal {
+  /** The names of all packages of a release. */
+  readonly packages: readonly string[]
   readonly #folder: string
   readonly #manifest: Manifest
   readonly #registry: Registry
@@ -38,6 +42,7 @@ class Rehearsal {
     this.#manifest = manifest
     this.#registry = registry
     this.#binaries = binaries
+    this.packages = [manifest.name, ...platforms(manifest).map(platformPackage)]
   }
 
   /** The variables that make npm publish to the registry. */
@@ -67,11 +72,12 @@ class Rehearsal {
 
   /** The packages that have a version. */
   async published(version: string): Promise<string[]> {
-    const names = [this.#manifest.name, ...platforms(this.#manifest).map(platformPackage)]
     const found = await Promise.all(
-      names.map(async (name) => (await this.#registry.packument(name))?.versions[version] !== undefined),
+      this.packages.map(
+        async (name) => (await this.#registry.packument(name))?.versions[version] !== undefined,
+      ),
     )
-    return names.filter((_, index) => found[index])
+    return this.packages.filter((_, index) => found[index])
   }
 
   /** The version that a tag names. */
@@ -93,9 +99,9 @@ function binariesIn(folder: string, manifest: Manifest): Map<string, string> {
   const found = new Map<string, string>()
   const missing: string[] = []
   for (const platform of platforms(manifest)) {
-    const name = binaryName(manifest, platform)
-    const places = [join(folder, name), join(folder, `bindings-${platform}`, name)]
-    const file = places.find((place) => existsSync(place))
+    const file = [binaryName(manifest, platform), artifact(manifest, platform)]
+      .map((name) => join(folder, name))
+      .find((path) => existsSync(path))
     if (file === undefined) missing.push(platform)
     else found.set(platform, file)
   }
@@ -109,21 +115,16 @@ function describe({ seconds, platforms: names, bytes }: Installed): string {
   return `${seconds.toFixed(1)} s, event-base and ${list(names)}, ${(bytes / 1e6).toFixed(2)} MB`
 }
 
-function reportOf(results: readonly TestResult[]): Report {
-  const failed = results.filter(({ outcome }) => outcome === 'failed').length
-  return { totals: { passed: results.length - failed, failed, skipped: 0 }, results }
-}
-
 await main(async () => {
   const { positionals } = parseArgs({ allowPositionals: true })
   const manifest = await readManifest()
   const here = thisPlatform(manifest)
   const { name, version } = manifest
-  const binaries = binariesIn(resolve(positionals[0] ?? join(root, 'artifacts')), manifest)
-  const everything = [name, ...platforms(manifest).map(platformPackage)]
+  const binaries = binariesIn(resolve(positionals[0] ?? ARTIFACTS), manifest)
   const folder = temporaryFolder('release')
   const registry = await startRegistry(join(folder, 'registry'))
   const rehearsal = new Rehearsal(folder, manifest, registry, binaries)
+  const everything = rehearsal.packages
   const results: TestResult[] = []
   let users = 0
 
@@ -145,7 +146,8 @@ await main(async () => {
   const user = async (installer: Installer): Promise<{ at: string; env: NodeJS.ProcessEnv }> => {
     users += 1
     const home = join(folder, `user-${users}`)
-    await demand('mkdir', [home])
+    const at = join(home, 'project')
+    await mkdir(at, { recursive: true })
     const bare = await bareEnvironment(home, await installer.programs?.())
     const env = {
       ...bare,
@@ -156,8 +158,7 @@ await main(async () => {
       XDG_CACHE_HOME: join(home, '.cache'),
       COREPACK_ENABLE_STRICT: '0',
     }
-    const at = join(home, 'project')
-    await newUser(at, here)
+    await writeConsumer(at, here)
     for (const [file, text] of Object.entries(installer.files?.(registry.url) ?? {})) {
       await writeFile(join(at, file), text)
     }
@@ -191,7 +192,7 @@ await main(async () => {
     await check(`install by ${installer.name}`, async () => {
       const { at, env } = await user(installer)
       const installed = await install(installer.install, at, env)
-      for (const [command = '', ...args] of installer.uses) await demand(command, args, { cwd: at, env })
+      await use(installer.uses, at, env)
       return describe(installed)
     })
   }
@@ -201,7 +202,7 @@ await main(async () => {
     const { at, env } = await user(npm)
     await demand('npm', ['install', '--package-lock-only', name], { cwd: at, env })
     const installed = await install(['npm', 'ci'], at, env)
-    for (const [command = '', ...args] of npm.uses) await demand(command, args, { cwd: at, env })
+    await use(npm.uses, at, env)
     return describe(installed)
   })
   for (const platform of platforms(manifest)) {

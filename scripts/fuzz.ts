@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util'
 import { targetFolder, unstableOptions } from './lib/cargo.js'
 import { conclude } from './lib/failures.js'
 import { integer } from './lib/options.js'
-import type { Report, TestResult } from './lib/results.js'
+import { reportOf, type Report, type TestResult } from './lib/results.js'
 import { demand, lastLines, main, root, run } from './lib/run.js'
 import { vitest } from './lib/vitest.js'
 
@@ -67,8 +67,7 @@ async function fuzzRust(seconds: number, seed: number): Promise<Report> {
       isGood ? { name, outcome: 'passed' } : { name, outcome: 'failed', message: lastLines(output) },
     )
   }
-  const failed = results.filter(({ outcome }) => outcome === 'failed').length
-  return { totals: { passed: results.length - failed, failed, skipped: 0 }, results }
+  return reportOf(results)
 }
 
 async function fuzzTypeScript(seconds: number, seed: number): Promise<Report> {

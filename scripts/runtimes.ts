@@ -2,18 +2,16 @@
 // The runtimes are npm packages in a cache folder, outside the lock file.
 import { join } from 'node:path'
 
-import { cachedPackage } from './lib/cached-package.js'
+import { cachedBun, cachedDeno, cachedNode } from './lib/cached-package.js'
 import { closingLine, isGreen, sum, type Totals } from './lib/results.js'
 import { demand, main, root, run } from './lib/run.js'
 import { smokeTotals } from './lib/smoke.js'
 import { vitest } from './lib/vitest.js'
 
-/** A runtime: its package, the path of its binary in the package, and how it runs the tests. */
+/** A runtime: how it is installed, and how it runs the tests. */
 interface Runtime {
   readonly label: string
-  readonly package: string
-  readonly version: string
-  readonly binary: string
+  readonly install: () => Promise<string>
   readonly suite: (binary: string) => Promise<Totals>
 }
 
@@ -34,35 +32,18 @@ function smoke(...args: readonly string[]): (binary: string) => Promise<Totals> 
 }
 
 function node(version: string): Runtime {
-  const { platform, arch } = process
-  return {
-    label: `Node ${version}`,
-    package: `node-${platform}-${arch}`,
-    version,
-    binary: 'bin/node',
-    suite: specs,
-  }
+  return { label: `Node ${version}`, install: () => cachedNode(version), suite: specs }
 }
-
-const denoPlatform = `${process.platform}-${process.arch}${process.platform === 'linux' ? '-glibc' : ''}`
 
 const runtimes: readonly Runtime[] = [
   node('20'),
   node('22'),
   node('24'),
   node('latest'),
-  {
-    label: 'Bun',
-    package: `@oven/bun-${process.platform}-${process.arch}`,
-    version: 'latest',
-    binary: 'bin/bun',
-    suite: smoke('run'),
-  },
+  { label: 'Bun', install: cachedBun, suite: smoke('run') },
   {
     label: 'Deno',
-    package: `@deno/${denoPlatform}`,
-    version: 'latest',
-    binary: 'deno',
+    install: cachedDeno,
     suite: smoke('run', '--allow-all', '--no-lock', '--node-modules-dir=manual'),
   },
 ]
@@ -76,9 +57,7 @@ await main(async () => {
   const rows: { readonly line: string; readonly totals: Totals }[] = []
   for (const runtime of chosen) {
     const isThis = runtime.label === `Node ${process.versions.node.split('.')[0]}`
-    const binary = isThis
-      ? process.execPath
-      : join(await cachedPackage(runtime.package, runtime.version), runtime.binary)
+    const binary = isThis ? process.execPath : await runtime.install()
     const version = (await demand(binary, ['--version'])).trim().split('\n')[0]
     console.log(`--- ${runtime.label} (${version})`)
     const totals = await runtime.suite(binary)

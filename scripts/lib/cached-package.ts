@@ -27,3 +27,19 @@ export async function cachedPackage(
   if (code !== 0 && !existsSync(installed)) throw new Error(`${what} could not be installed:\n${output}`)
   return installed
 }
+
+/** Installs a version of Node for this system and returns the program. */
+export async function cachedNode(version: string): Promise<string> {
+  return join(await cachedPackage(`node-${process.platform}-${process.arch}`, version), 'bin/node')
+}
+
+/** Installs the newest Bun for this system and returns the program. */
+export async function cachedBun(): Promise<string> {
+  return join(await cachedPackage(`@oven/bun-${process.platform}-${process.arch}`, 'latest'), 'bin/bun')
+}
+
+/** Installs the newest Deno for this system and returns the program. */
+export async function cachedDeno(): Promise<string> {
+  const libc = process.platform === 'linux' ? '-glibc' : ''
+  return join(await cachedPackage(`@deno/${process.platform}-${process.arch}${libc}`, 'latest'), 'deno')
+}

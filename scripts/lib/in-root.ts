@@ -73,6 +73,13 @@ shift
 exec unshare --root="$root" --wd="$folder" -- "$@"
 `
 
+/** Throws if this machine cannot run commands in other roots. */
+export function requireRoots(): void {
+  if (process.platform !== 'linux' || process.arch !== 'x64' || process.getuid?.() !== 0) {
+    throw new Error('Commands run in roots of their own on Linux x64 only, started by root')
+  }
+}
+
 /** Runs a command. Never rejects: a failure is an outcome. */
 export function inRoot(command: string, args: readonly string[], options: InRoot): Promise<Outcome> {
   const { root, folder, mounts = [], env, emulator, ...rest } = options

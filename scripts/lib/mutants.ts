@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { Random } from '../../bench/lib/random.js'
-import type { Report, TestResult } from './results.js'
+import { reportOf, type Report, type TestResult } from './results.js'
 import { demand, root } from './run.js'
 
 /** The least score of a crate, and of `ts/`, in percent. */
@@ -156,7 +156,5 @@ export function judge(tally: Tally): Report {
     const message = broken.join('\n')
     results.push({ name: `${subject}: tests that fail without a mutant`, outcome: 'failed', message })
   }
-  const count = (outcome: TestResult['outcome']): number =>
-    results.filter((one) => one.outcome === outcome).length
-  return { totals: { passed: count('passed'), failed: count('failed'), skipped: count('skipped') }, results }
+  return reportOf(results)
 }

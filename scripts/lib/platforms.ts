@@ -40,9 +40,12 @@ export function binaryName(manifest: Manifest, platform: string): string {
   return `${manifest.napi.binaryName}.${platform}.node`
 }
 
-/** The path of a platform's addon below the root, where the release collects the addons of all platforms. */
+/** The folder in which the release collects the addons of all platforms. */
+export const ARTIFACTS: string = join(root, 'artifacts')
+
+/** The path of a platform's addon in {@link ARTIFACTS}. */
 export function artifact(manifest: Manifest, platform: string): string {
-  return join('artifacts', `bindings-${platform}`, binaryName(manifest, platform))
+  return join(`bindings-${platform}`, binaryName(manifest, platform))
 }
 
 /** The `optionalDependencies` of the published root manifest; the manifest in the repository has none. */

@@ -23,6 +23,13 @@ export interface Report {
   readonly results: readonly TestResult[]
 }
 
+/** The report of tests, with their number by outcome. */
+export function reportOf(results: readonly TestResult[]): Report {
+  const totals = { passed: 0, failed: 0, skipped: 0 }
+  for (const { outcome } of results) totals[outcome] += 1
+  return { totals, results }
+}
+
 /** Adds up totals. */
 export function sum(all: readonly Totals[]): Totals {
   const total = { passed: 0, failed: 0, skipped: 0 }

@@ -1,9 +1,8 @@
 // The ways in which the published package is installed and used.
-import { mkdir, readdir } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { cachedPackage } from '../lib/cached-package.js'
-import { writeConsumer } from '../lib/consumer.js'
+import { cachedBun, cachedDeno, cachedPackage } from '../lib/cached-package.js'
 import { demand } from '../lib/run.js'
 
 /** The programs of an installer: what it adds to the PATH, how it installs, and what runs the installed package. */
@@ -37,16 +36,6 @@ async function pnpm(): Promise<Record<string, string>> {
 
 async function yarn(): Promise<Record<string, string>> {
   return { yarn: `node ${join(await cachedPackage('@yarnpkg/cli-dist', '4.18.1'), 'bin', 'yarn.js')}` }
-}
-
-async function bun(): Promise<Record<string, string>> {
-  const name = `@oven/bun-${process.platform}-${process.arch}`
-  return { bun: join(await cachedPackage(name, 'latest'), 'bin', 'bun') }
-}
-
-async function deno(): Promise<Record<string, string>> {
-  const name = `@deno/${process.platform}-${process.arch}${process.platform === 'linux' ? '-glibc' : ''}`
-  return { deno: join(await cachedPackage(name, 'latest'), 'deno') }
 }
 
 function yarnSettings(linker: string): NonNullable<Installer['files']> {
@@ -94,7 +83,7 @@ export const installers: readonly Installer[] = [
   },
   {
     name: 'bun',
-    programs: bun,
+    programs: async () => ({ bun: await cachedBun() }),
     files: (registry) => ({ 'bunfig.toml': `[install]\nregistry = ${JSON.stringify(registry)}\n` }),
     install: ['bun', 'add', 'event-base'],
     uses: [
@@ -106,7 +95,7 @@ export const installers: readonly Installer[] = [
   },
   {
     name: 'deno',
-    programs: deno,
+    programs: async () => ({ deno: await cachedDeno() }),
     install: ['deno', 'add', '--minimum-dependency-age=0', 'npm:event-base'],
     uses: [['deno', 'run', '--allow-all', 'smoke.mjs']],
   },
@@ -120,12 +109,6 @@ async function packagesBelow(folder: string): Promise<string[]> {
       (entry) => entry.name === 'package.json' && /node_modules\/(?:@[^/]+\/)?[^/@]+$/.test(entry.parentPath),
     )
     .map((entry) => entry.parentPath)
-}
-
-/** Makes the folder of a user who has nothing installed. */
-export async function newUser(folder: string, platform: string): Promise<void> {
-  await mkdir(folder)
-  await writeConsumer(folder, platform)
 }
 
 /** Installs the package in the folder of a user. */
@@ -148,4 +131,13 @@ export async function install(
       .map((name) => name.slice('@event-base/'.length)),
     bytes: Number.parseInt(size, 10),
   }
+}
+
+/** Runs commands that use the installed package. Throws if one fails. */
+export async function use(
+  commands: Installer['uses'],
+  folder: string,
+  env: NodeJS.ProcessEnv,
+): Promise<void> {
+  for (const [command = '', ...args] of commands) await demand(command, args, { cwd: folder, env })
 }

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { parse } from 'yaml'
 
 import { endGroupWithThis, killGroup } from '../lib/exit.js'
+import { artifact, readManifest } from '../lib/platforms.js'
 import { demand, root } from '../lib/run.js'
 
 interface Step {
@@ -78,10 +79,11 @@ async function act(step: Step, { folder, version, binaries }: JobOptions): Promi
   if (action === 'actions/checkout') {
     await checkOut(folder, version)
   } else if (action === 'actions/download-artifact') {
+    const manifest = await readManifest()
     for (const [platform, file] of binaries) {
-      const artifact = join(folder, step.with?.['path'] ?? '.', `bindings-${platform}`)
-      await mkdir(artifact, { recursive: true })
-      await copyFile(file, join(artifact, `event-base.${platform}.node`))
+      const target = join(folder, step.with?.['path'] ?? '.', artifact(manifest, platform))
+      await mkdir(dirname(target), { recursive: true })
+      await copyFile(file, target)
     }
   } else if (action !== 'actions/setup-node') {
     throw new Error(`the rehearsal does not know the action ${step.uses}`)
