@@ -7,8 +7,7 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use event_base::{Base, CommonTimeout, Error, Ready, WatcherCall};
-use event_base_net::socket::{self, OptionValue, SocketOption};
-use event_base_net::{Address, Net};
+use event_base_net::{Address, Net, socket};
 
 use crate::descriptor::borrow;
 use crate::registry::SharedName;
@@ -148,19 +147,14 @@ impl Drop for State {
         // Fails only on a thread that has never used the base.
         _ = self.base.close();
         for (fd, has_ended) in self.owned.take() {
-            // Both fail if user code has closed it already. Otherwise it is closed even if the system reports an error.
-            if !has_ended {
-                _ = reset_on_close(fd);
+            // The peer of a stream that has not ended must not take it for a complete one.
+            if !has_ended && let Ok(fd) = borrow(fd, "setsockopt") {
+                socket::reset_on_close(fd);
             }
+            // Fails if user code has closed it already. Otherwise it is closed even if the system reports an error.
             _ = socket::close(fd);
         }
     }
-}
-
-/// Makes closing a TCP socket a reset, so that its peer does not take a cut stream for a complete one.
-fn reset_on_close(fd: RawFd) -> Result<(), Error> {
-    let none = OptionValue::Time(Some(Duration::ZERO));
-    socket::set_option(borrow(fd, "setsockopt")?, SocketOption::Linger, none)
 }
 
 /// This number and those below it name common timeouts.

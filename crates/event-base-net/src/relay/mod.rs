@@ -61,7 +61,7 @@ use pipes::Pipes;
 pub use report::{EndReason, RelayEnd, RelayOptions, RelayRefused, RelayStats};
 use throttle::Throttle;
 pub use transfer::Transfer;
-use waits::{Alarm, Idle};
+use waits::{Alarm, Idle, ResetWatch};
 
 use crate::failure::Result;
 use crate::source::{Role, SourceKey};
@@ -104,9 +104,7 @@ pub(crate) struct Relay {
     half_close_timeout: Option<Duration>,
     /// Whether the half-close timeout applied after the last event.
     was_one_sided: bool,
-    /// When the relay begins to watch for a reset of the side that has ended its stream. `None` before that end,
-    /// [`Duration::MAX`] afterwards.
-    reset_watch: Option<Duration>,
+    reset_watch: ResetWatch,
     /// Created when a timeout first applies.
     idle: Option<Idle>,
     connect_timeout: Option<Duration>,
@@ -165,7 +163,7 @@ impl Relay {
             idle_timeout: options.idle_timeout,
             half_close_timeout: options.half_close_timeout,
             was_one_sided: false,
-            reset_watch: None,
+            reset_watch: ResetWatch::Unneeded,
             idle: None,
             connect_timeout: options.connect_timeout,
             alarm: None,

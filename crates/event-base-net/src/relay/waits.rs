@@ -14,6 +14,16 @@ use crate::source::Role;
 /// change of interest.
 const RESET_DELAY: Duration = Duration::from_millis(250);
 
+/// The watch for a reset of a side that has ended its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ResetWatch {
+    /// No side has ended its stream.
+    Unneeded,
+    /// It begins at this time.
+    Due(Duration),
+    Begun,
+}
+
 /// Ends a relay in which no byte moves. Moving bytes does not change the timer: when it expires, the
 /// time of the last movement is checked, and the timer is armed again for the rest.
 #[derive(Debug)]
@@ -50,9 +60,9 @@ impl Relay {
         let is_one_sided = self.half_close_timeout.is_some() && self.is_one_sided();
         let applies = is_one_sided && !self.was_one_sided;
         self.was_one_sided = is_one_sided;
-        let has_ended = self.reset_watch.is_none() && self.flows.iter().any(Flow::is_complete);
+        let has_ended = self.reset_watch == ResetWatch::Unneeded && self.flows.iter().any(Flow::is_complete);
         if has_ended {
-            self.reset_watch = Some(base.monotonic()? + RESET_DELAY);
+            self.reset_watch = ResetWatch::Due(base.monotonic()? + RESET_DELAY);
         }
         if applies {
             self.restart_idle(base)?;
@@ -62,7 +72,8 @@ impl Relay {
 
     /// Arms the timer for the present limit and for the watch for resets, unless it expires sooner.
     pub(super) fn arm_idle(&mut self, base: &Base) -> Result<()> {
-        let (limit, watch) = (self.idle_limit(), self.reset_watch.filter(|due| *due < Duration::MAX));
+        let limit = self.idle_limit();
+        let watch = if let ResetWatch::Due(due) = self.reset_watch { Some(due) } else { None };
         if limit.is_none() && watch.is_none() {
             return Ok(());
         }
@@ -103,11 +114,11 @@ impl Relay {
 
     /// Watches for the reset of a side that has ended its stream, once it is time.
     fn watch_resets(&mut self, base: &Base) -> Result<()> {
-        let now = base.monotonic()?;
-        if self.reset_watch.is_none_or(|due| now < due) {
+        let ResetWatch::Due(due) = self.reset_watch else { return Ok(()) };
+        if base.monotonic()? < due {
             return Ok(());
         }
-        self.reset_watch = Some(Duration::MAX);
+        self.reset_watch = ResetWatch::Begun;
         for (flow, end) in self.flows.iter().zip(&mut self.ends) {
             if flow.is_complete() {
                 end.watch_reset(base)?;

@@ -36,7 +36,7 @@ pub fn set_option(fd: impl AsFd, option: SocketOption, value: OptionValue) -> Re
 
 /// Makes closing a TCP socket a reset (`SO_LINGER` of 0, socket(7)), so that the peer does not take an incomplete stream
 /// for a complete one. Without effect on other descriptors.
-pub(crate) fn reset_on_close(fd: impl AsFd) {
+pub fn reset_on_close(fd: impl AsFd) {
     let _ = SockRef::from(&fd).set_linger(Some(Duration::ZERO));
 }
 

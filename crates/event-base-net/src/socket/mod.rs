@@ -21,7 +21,7 @@ mod transfer;
 mod unsent;
 
 pub use bound_path::BoundPath;
-pub use configure::{get_option, set_option};
+pub use configure::{get_option, reset_on_close, set_option};
 pub use connect::{ConnectOptions, connect, connect_outcome, connect_with};
 pub use datagram::{
     Datagram, DatagramOptions, MOST_DATAGRAMS, bind_datagram, connect_datagram, receive_many, send_many,
@@ -32,7 +32,6 @@ pub use option::{OptionKind, OptionValue, SocketOption};
 pub use query::{address, error, peer, set_close_on_exec, set_nonblocking};
 pub use transfer::{Direction, close, peek, read, shutdown, write, write_vectored};
 
-pub(crate) use configure::reset_on_close;
 pub(crate) use connect::is_writable;
 #[cfg(target_os = "linux")]
 pub(crate) use transfer::retry;
