@@ -26,6 +26,15 @@ import {
   until,
 } from './support.js'
 
+/** Two relays, each of which passes on to the other one what it receives, for ever. Returns the first. */
+function openRing(base: EventBase): Relay {
+  const [[one, two], [three, four]] = [socket.pair(), socket.pair()]
+  socket.write(one, Buffer.alloc(100))
+  const first = relay(base, two, three)
+  relay(base, four, one)
+  return first
+}
+
 describe.each(everyMethod)('on %s', (method) => {
   test('a paused relay reads nothing, and continues where it stopped', async () => {
     const base = await running(method)
@@ -52,11 +61,7 @@ describe.each(everyMethod)('on %s', (method) => {
 
   test('relays that are always ready leave time for the host', async () => {
     const base = baseOn(method)
-    // Each relay passes on to the other one what it receives, for ever.
-    const [[one, two], [three, four]] = [socket.pair(), socket.pair()]
-    socket.write(one, Buffer.alloc(100))
-    const pipe = relay(base, two, three)
-    relay(base, four, one)
+    const pipe = openRing(base)
     // Ends a run in which the host never continues.
     let isStarved = false
     base
@@ -74,13 +79,10 @@ describe.each(everyMethod)('on %s', (method) => {
 
   test('one iteration of the host takes a limited number of steps', async () => {
     const base = baseOn(method)
-    // Each step passes the same bytes on.
-    const [[one, two], [three, four]] = [socket.pair(), socket.pair()]
-    socket.write(one, Buffer.alloc(100))
-    const pipe = relay(base, two, three)
-    relay(base, four, one)
+    const pipe = openRing(base)
     const run = base.run()
     const moved: number[] = []
+    // Each step passes the same bytes on.
     while (moved.length < 10) {
       const before = pipe.stats.bytesAToB
       await setImmediate()

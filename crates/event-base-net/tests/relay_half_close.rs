@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use event_base::Features;
-use event_base_net::{EndReason, RelayOptions, RelayStats};
+use event_base_net::{EndReason, RelayOptions, RelayStats, SourceKey};
 use socket2::SockRef;
 use support::{Bed, alone, at_some_pace, each_method, errno, open_descriptors, pattern, read_to_reset};
 
@@ -40,13 +40,19 @@ fn a_reply_after_the_end_of_the_request_arrives() {
     });
 }
 
+/// A relay whose client has ended its stream, and the end has arrived.
+fn half_closed(bed: &mut Bed) -> (SourceKey, TcpStream, TcpStream) {
+    let (key, client, mut server) = bed.relay(RelayOptions::default());
+    client.shutdown(Shutdown::Write).expect("it is connected");
+    server.set_nonblocking(true).expect("it is a socket");
+    bed.run_to(|_| matches!(server.read(&mut [0; 8]), Ok(0)));
+    (key, client, server)
+}
+
 #[test]
 fn a_half_closed_relay_uses_no_processor_time() {
     each_method(|method, bed| {
-        let (key, client, mut server) = bed.relay(RelayOptions::default());
-        client.shutdown(Shutdown::Write).expect("it is connected");
-        server.set_nonblocking(true).expect("it is a socket");
-        bed.run_to(|_| matches!(server.read(&mut [0; 8]), Ok(0)));
+        let (key, client, server) = half_closed(bed);
         let busy = bed.run_at_rest(key, Duration::from_millis(400));
         assert!(busy < Duration::from_millis(100), "{method}: busy for {busy:?} with nothing to do");
 
@@ -280,10 +286,7 @@ fn a_reset_after_the_end_of_a_stream_is_noticed_after_the_other_stream_was_held_
 #[test]
 fn a_relay_that_watches_for_a_reset_uses_no_processor_time() {
     each_method(|method, bed| {
-        let (key, client, mut server) = bed.relay(RelayOptions::default());
-        client.shutdown(Shutdown::Write).expect("it is connected");
-        server.set_nonblocking(true).expect("it is a socket");
-        bed.run_to(|_| matches!(server.read(&mut [0; 8]), Ok(0)));
+        let (key, _client, _server) = half_closed(bed);
         bed.run_for(Duration::from_millis(400));
         let busy = bed.run_at_rest(key, Duration::from_millis(400));
         assert!(busy < Duration::from_millis(100), "{method}: busy for {busy:?} with nothing to do");

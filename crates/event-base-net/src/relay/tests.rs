@@ -66,6 +66,12 @@ impl Bed {
         panic!("the relay does not end");
     }
 
+    /// Drops the registration of a relay's first end, as the engine does if the kernel refuses it during a poll.
+    fn forget_registration(&mut self, key: SourceKey) {
+        let Some(super::Relay { ends, .. }) = self.net.relay_of(key) else { panic!("it is running") };
+        ends[0].forget_registration(&self.base);
+    }
+
     /// A listener, and a connection that waits for it.
     fn listener_with_client(&mut self, options: ListenOptions) -> (SourceKey, OwnedFd) {
         let (listener, address) = listening();
@@ -475,9 +481,8 @@ fn shorter_delay_ends_first(is_longer_first: bool) -> bool {
 fn a_registration_that_no_longer_exists_is_made_again() {
     let mut bed = Bed::new();
     let (key, client, server) = bed.relay(with(Transfer::Copy));
-    // The engine drops a registration that the kernel refuses during a poll, and reports it as readiness.
-    let Some(super::Relay { ends, .. }) = bed.net.relay_of(key) else { panic!("it is running") };
-    ends[0].forget_registration(&bed.base);
+    // The engine then reports readiness.
+    bed.forget_registration(key);
     assert!(bed.dispatch(key, Role::Read(0), What::READ).is_none());
     send(&client, b"noticed");
     bed.pass();
@@ -489,8 +494,7 @@ fn a_registration_that_no_longer_exists_is_made_again_although_bytes_had_arrived
     let mut bed = Bed::new();
     let (key, client, server) = bed.relay(with(Transfer::Copy));
     // The bytes arrive between the poll that refuses the registration and the dispatch.
-    let Some(super::Relay { ends, .. }) = bed.net.relay_of(key) else { panic!("it is running") };
-    ends[0].forget_registration(&bed.base);
+    bed.forget_registration(key);
     send(&client, b"early");
     assert!(bed.dispatch(key, Role::Read(0), What::READ).is_none());
     assert_eq!(received(&server), b"early");
