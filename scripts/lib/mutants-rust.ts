@@ -5,7 +5,6 @@ import { copyFile, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node
 import { availableParallelism } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 
-import { targetFolder } from './cargo.js'
 import { modes } from './matrix.js'
 import {
   branchPoint,
@@ -18,8 +17,9 @@ import {
   type Tally,
 } from './mutants.js'
 import { SETTINGS } from './mutants-specs.js'
+import { MUTANTS } from './mutants-store.js'
 import { TOGETHER, Tree } from './mutants-tree.js'
-import { readManifest, thisPlatform } from './platforms.js'
+import { binaryName, readManifest, thisPlatform } from './platforms.js'
 import { demand, root, run } from './run.js'
 import { buildArtifacts, testBinaries, type Artifact, type TestBinary } from './test-binaries.js'
 import { attempt, firstFailure, type Trial } from './trials.js'
@@ -33,11 +33,9 @@ const MOST_MEMORY = 8 << 20
 /** Milliseconds that a test may take in addition to five times what it takes without a mutant. */
 const PATIENCE = 20_000
 
-const here = targetFolder('mutants')
-
 const environment: NodeJS.ProcessEnv = {
   ...process.env,
-  CARGO_TARGET_DIR: join(here, 'build'),
+  CARGO_TARGET_DIR: join(MUTANTS, 'build'),
   CARGO_INCREMENTAL: '1',
   CARGO_PROFILE_DEV_DEBUG: '0',
   CARGO_PROFILE_TEST_DEBUG: '0',
@@ -78,12 +76,12 @@ interface Crate {
 
 /** Installs cargo-mutants below the folder for build output. Returns the path of the program. */
 async function installed(): Promise<string> {
-  const folder = join(here, 'tools')
+  const folder = join(MUTANTS, 'tools')
   const program = join(folder, 'bin', 'cargo-mutants')
   const { output } = await run(program, ['mutants', '--version'], { quiet: true })
   if (!output.includes(VERSION)) {
     const args = ['install', 'cargo-mutants', '--locked', `--version=${VERSION}`, `--root=${folder}`]
-    await demand('cargo', args, { env: { ...process.env, CARGO_TARGET_DIR: join(here, 'build-tools') } })
+    await demand('cargo', args, { env: { ...process.env, CARGO_TARGET_DIR: join(MUTANTS, 'build-tools') } })
   }
   return program
 }
@@ -244,9 +242,9 @@ const wire: Crate = {
   name: 'event-base-napi',
   build: async (tree) => {
     await demand('cargo', ['build', '--package=event-base-napi'], { cwd: tree.folder, env: environment })
-    const library = join(here, 'build', 'debug', 'libevent_base_napi')
+    const library = join(MUTANTS, 'build', 'debug', 'libevent_base_napi')
     const manifest = await readManifest()
-    const addon = join(tree.folder, `${manifest.napi.binaryName}.${thisPlatform(manifest)}.node`)
+    const addon = join(tree.folder, binaryName(manifest, thisPlatform(manifest)))
     await copyFile(`${library}.${process.platform === 'darwin' ? 'dylib' : 'so'}`, addon)
     return { files: [addon], sources: `${library}.d`, trials: () => specTrials(tree) }
   },
@@ -344,12 +342,12 @@ export async function mutantsOfRust(selection: Selection): Promise<Tally[]> {
   const chosen = crates.filter(({ name }) => subjects.length === 0 || subjects.includes(name))
   if (chosen.length === 0) return []
   const program = await installed()
-  const tree = await Tree.at(join(here, 'tree'))
+  const tree = await Tree.at(join(MUTANTS, 'tree'))
   const equivalents = await Equivalents.read()
   let diff: string | undefined
   if (since !== undefined) {
-    diff = join(here, 'changes.diff')
-    await mkdir(here, { recursive: true })
+    diff = join(MUTANTS, 'changes.diff')
+    await mkdir(MUTANTS, { recursive: true })
     await writeFile(diff, await demand('git', ['diff', await branchPoint(since), '--', 'crates']))
   }
   const tallies: Tally[] = []
