@@ -34,7 +34,6 @@ interface Recipe {
   /** What cargo-zigbuild has as its target. */
   readonly zigTarget: string
   readonly flags: readonly string[]
-  readonly config: readonly string[]
 }
 
 function recipe(triple: string): Recipe {
@@ -43,16 +42,10 @@ function recipe(triple: string): Recipe {
     `--remap-path-prefix=${SOURCE}/=`,
     `--remap-path-prefix=${LIBRARY}/=/rustc/library/`,
   ]
-  const config: string[] = []
   // The addon is loaded into a process that has a C library already.
   if (triple.includes('-musl')) flags.push('-Ctarget-feature=-crt-static')
-  if (triple.includes('-apple-')) {
-    // rustc calls a program of rustup's toolchain to remove the symbols. The linker can do it.
-    config.push('profile.release.strip="none"')
-    flags.push('-Clink-arg=-Wl,-s')
-  }
   const zigTarget = triple.includes('-linux-gnu') ? `${triple}.${GLIBC}` : triple
-  return { zigTarget, flags, config }
+  return { zigTarget, flags }
 }
 
 /** The hash of all that the binaries are made from. */
@@ -77,7 +70,7 @@ async function hashOfInputs(triple: string): Promise<string> {
  * @returns the path of the library
  */
 async function compile(triple: string, toolchain: string, crates: string, work: string): Promise<string> {
-  const { zigTarget, flags, config } = recipe(triple)
+  const { zigTarget, flags } = recipe(triple)
   for (const name of ['target', 'zig']) await mkdir(join(work, name), { recursive: true })
   const { code } = await inRoot(
     '/tools/bin/cargo-zigbuild',
@@ -88,7 +81,6 @@ async function compile(triple: string, toolchain: string, crates: string, work: 
       `--target=${zigTarget}`,
       ...(lacksLibrary(triple) ? ['-Zbuild-std=std,panic_unwind'] : []),
       ...vendored(CRATES),
-      ...config.map((line) => `--config=${line}`),
     ],
     {
       root: toolchain,

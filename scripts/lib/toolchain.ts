@@ -12,8 +12,9 @@ import { installWheels } from './wheels.js'
 export const RUST = '1.96.0'
 
 const DEBIAN = { release: 'bookworm', arch: 'amd64', security: true } as const
-// The last is the shell: cargo-zigbuild starts zig with scripts.
-const PACKAGES = ['rustc-web', 'cargo-web', 'rust-web-src', 'dash']
+// The last two are the programs that remove symbols, of the LLVM that this rustc uses, and the shell: cargo-zigbuild
+// starts zig with scripts.
+const PACKAGES = ['rustc-web', 'cargo-web', 'rust-web-src', 'llvm-22', 'dash']
 
 /** The standard library of glibc systems, compiled by Debian. Those of other systems are compiled from the sources. */
 const COMPILED = 'libstd-rust-web-dev'
@@ -52,6 +53,8 @@ export async function installToolchain(): Promise<string> {
     }
     // What the packages do when they are configured. Build scripts are linked by cc.
     await symlink('gcc', join(root, 'usr/bin/cc'))
+    // The name by which rustc calls it for macOS. rustup has this program, the package of Debian has not.
+    await symlink('llvm-objcopy-22', join(root, 'usr/bin/rust-objcopy'))
     await rm(join(root, 'usr/bin/sh'), { force: true })
     await symlink('dash', join(root, 'usr/bin/sh'))
     await installWheels(join(root, 'tools'), WHEELS, WHEEL_PLATFORMS)
