@@ -32,7 +32,7 @@ import {
 const WARM_UP = 15
 /** Milliseconds in which connections become idle, and for which they are measured. */
 const BECOMING_IDLE = 1500
-const MEASURED = 3000
+const MEASURED = 2000
 /** The number of measurements in which a process has to exceed its share to be one that spins. */
 const MEASUREMENTS = 3
 /** Milliseconds in which what a process does to its own connections comes to its end. */

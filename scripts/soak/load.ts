@@ -15,8 +15,11 @@ const MOST_REST = 60
 const REST_AFTER_REFUSAL = 100
 /** One of this number of connections pauses, for at most that number of milliseconds. */
 const PAUSES = { oneOf: 20, most: 4000 }
-/** The idle connections of each entrance, and the milliseconds for which they are idle. */
-const IDLE = { count: 4, for: 6000 }
+/**
+ * The idle connections of each entrance, and the milliseconds for which they are idle, which is longer than every
+ * measurement of the processor time takes together.
+ */
+const IDLE = { count: 4, for: 8000 }
 /** Milliseconds that upstreams are up and down, at most. */
 const UP_AND_DOWN = 2500
 

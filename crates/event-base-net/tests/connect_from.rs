@@ -107,6 +107,7 @@ fn a_local_address_that_cannot_be_bound_is_refused_immediately() {
 #[cfg(not(target_os = "linux"))]
 #[test]
 fn options_that_the_system_lacks_are_refused() {
+    let _turn = alone();
     let target = Address::internet("127.0.0.1", 1).expect("it is numeric");
     for options in [
         ConnectOptions { transparent: true, ..ConnectOptions::default() },

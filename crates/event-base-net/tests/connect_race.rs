@@ -11,7 +11,7 @@ use event_base::Error;
 use event_base_net::socket::ConnectOptions;
 use event_base_net::{Address, Completion, ConnectRequest, Result, SourceKey, socket};
 use nix::errno::Errno;
-use support::{Bed, closed_port, connection, each_method, errno, open_descriptors, silent_port};
+use support::{Bed, alone, closed_port, connection, each_method, errno, open_descriptors, silent_port};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -257,6 +257,7 @@ fn a_connect_that_reaches_itself_is_refused_and_frees_its_port() {
 
 #[test]
 fn a_datagram_socket_may_be_connected_to_itself() {
+    let _turn = alone();
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port is free");
     socket.connect(socket.local_addr().expect("it is bound")).expect("it can be connected");
     assert_eq!(socket::connect_outcome(&socket), Ok(()));
@@ -264,6 +265,7 @@ fn a_datagram_socket_may_be_connected_to_itself() {
 
 #[test]
 fn a_raw_connect_that_reaches_itself_is_refused() {
+    let _turn = alone();
     let (address, options) = from_itself();
     let fd = socket::connect_with(&address, &options).expect("it begins");
     let outcome: Result<()> = socket::connect_outcome(&fd);

@@ -40,6 +40,7 @@ fn c_012_signals_that_are_none_are_refused() {
 
 #[test]
 fn c_013_a_signal_beside_an_interest_is_refused() {
+    let _turn = alone();
     let base = base();
     for interest in [What::READ, What::WRITE, What::CLOSED] {
         let made = base.create(EventSpec::io(1, What::SIGNAL | interest));

@@ -7,6 +7,7 @@ use crate::{USR1, USR2, alone, handler_base, watch};
 
 #[test]
 fn the_method_is_a_handler_unless_another_was_requested() {
+    let _turn = alone();
     let base = handler_base();
     let expected = if base.method() == Ok("kqueue") { "kqueue_signal" } else { "signal" };
     assert_eq!(base.signal_method(), Ok(expected));

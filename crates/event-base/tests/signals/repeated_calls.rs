@@ -32,6 +32,7 @@ fn zero_calls_do_not_change_the_event() {
 
 #[test]
 fn an_event_that_is_not_for_a_signal_is_dispatched_once() {
+    let _turn = alone();
     let bed = Bed::new();
     let user = bed.user();
     for calls in [0, 1, 7] {
