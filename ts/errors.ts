@@ -35,14 +35,27 @@ export type EventErrorCode =
   /** A value is of the wrong type. */
   | 'ERR_INVALID_ARG_TYPE'
 
-/** An error for which V8 captures no stack. */
+/**
+ * An error for which V8 captures no stack. If the program has made `Error.stackTraceLimit` constant, V8 captures one,
+ * which takes longer.
+ */
 class BareError extends Error {
   constructor(message: string) {
-    const limit = setStackTraceLimit(undefined)
+    const { stackTraceLimit } = Error
+    try {
+      Error.stackTraceLimit = undefined as never
+    } catch {
+      // The property is constant.
+    }
     try {
       super(message)
     } finally {
-      setStackTraceLimit(limit)
+      // Does not call a function, which would fail where the stack overflows.
+      try {
+        Error.stackTraceLimit = stackTraceLimit
+      } catch {
+        // The property is constant.
+      }
     }
   }
 }
@@ -207,21 +220,6 @@ const FIRST_FRAME = '\n    at '
  * error, and most programs read the code only. So the error itself has no stack of V8, but an accessor, and another
  * error captures the frames.
  */
-
-/**
- * Sets the number of frames that V8 captures for a new error, and returns the previous one; `undefined` means that it
- * captures none. Does nothing if the program has made the property constant: V8 then captures a stack for the error
- * itself, which takes longer.
- */
-function setStackTraceLimit(limit: number | undefined): number | undefined {
-  const { stackTraceLimit } = Error
-  try {
-    Error.stackTraceLimit = limit as number
-  } catch {
-    // The property is constant.
-  }
-  return stackTraceLimit
-}
 
 /** Removes the frames of this package from the top of a stack. A stack that has no other frames is unchanged. */
 function withoutOwnFrames(stack: string): string {
