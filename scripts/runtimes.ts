@@ -6,7 +6,7 @@ import { cachedBun, cachedDeno, cachedNode } from './lib/cached-package.js'
 import { closingLine, isGreen, sum, type Totals } from './lib/results.js'
 import { demand, main, root, run } from './lib/run.js'
 import { smokeTotals } from './lib/smoke.js'
-import { vitest } from './lib/vitest.js'
+import { nodeAt, vitest } from './lib/vitest.js'
 
 /** A runtime: how it is installed, and how it runs the tests. */
 interface Runtime {
@@ -20,7 +20,7 @@ const smokeLimit = 120_000
 
 async function specs(binary: string): Promise<Totals> {
   // The types do not depend on the runtime.
-  return (await vitest(['--project=!types'], binary)).totals
+  return (await vitest(['--project=!types'], nodeAt(binary))).totals
 }
 
 /** Runs the smoke suite. */

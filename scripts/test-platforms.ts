@@ -1,19 +1,23 @@
-// Runs the smoke suite with the addons for Linux that `npm run build:platforms` has built, each on the oldest system that
-// it is for and several versions of Node: in a root folder of its own, and under emulation for another processor. The
-// arguments are platforms, by default all.
+// Tests the addons for Linux that `npm run build:platforms` has built, each on the oldest system that it is for, in a root
+// folder of its own, and under emulation for another processor: the smoke suite on several versions of Node, and specs on
+// one. The arguments are platforms, by default all; `--smoke` leaves the specs out.
 import { existsSync } from 'node:fs'
-import { mkdir, symlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { copyFile, mkdir, readFile, symlink } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { parseArgs } from 'node:util'
 
 import { buildProblem } from './lib/build.js'
 import { cached, cacheFolder } from './lib/cache.js'
 import { cachedPackage } from './lib/cached-package.js'
 import { unpackDebian, type Debian } from './lib/debian.js'
+import { temporaryFolder } from './lib/exit.js'
+import { conclude } from './lib/failures.js'
 import { inRoot, requireRoots, type Emulator, type InRoot } from './lib/in-root.js'
-import { artifact, ARTIFACTS, readManifest } from './lib/platforms.js'
-import { closingLine, isGreen, sum, type Totals } from './lib/results.js'
-import { main, root } from './lib/run.js'
+import { artifact, ARTIFACTS, platformPackage, readManifest } from './lib/platforms.js'
+import { closingLine, sum, type Report, type Totals } from './lib/results.js'
+import { demand, main, root } from './lib/run.js'
 import { smokeTotals } from './lib/smoke.js'
+import { vitest } from './lib/vitest.js'
 import { installWheels } from './lib/wheels.js'
 
 /** A version of Node: how the folder that it needs is installed, and the program in this folder. */
@@ -29,6 +33,17 @@ interface System {
   readonly debian: Debian
   readonly packages: readonly string[]
   readonly runtimes: readonly Runtime[]
+  readonly specs?: Specs
+}
+
+/** The specs that run on a system. */
+interface Specs {
+  /** The version of Node that runs them. */
+  readonly version: string
+  /** The options of npm that select the dependencies for the system. */
+  readonly install: readonly string[]
+  /** The arguments of vitest. */
+  readonly select: readonly string[]
 }
 
 /** The builds of Node for glibc, from npm. */
@@ -51,6 +66,11 @@ function fromWheel(arch: string, version: string, hash: string): Runtime {
   }
 }
 
+// The other folders of specs are about the repository, or need programs that the root folders do not have.
+const ALL = ['--exclude=__test__/{docs,examples,package,scripts}/**', '--project=host', '--project=thread']
+// Those that do not depend on details of a kernel, which QEMU does not emulate all.
+const INDEPENDENT = ['config', 'constants', 'errors', 'io', 'loop', 'signals', 'timers', 'wait']
+
 // Debian 11 has glibc 2.31. No older one runs Node, which needs 2.28.
 const GLIBC = ['libc6', 'libstdc++6', 'libatomic1']
 
@@ -65,7 +85,9 @@ const SYSTEMS: readonly System[] = [
     platform: 'linux-x64-musl',
     // Debian 13 has musl 1.2.5. These builds of Node need 1.2.4.
     debian: { release: 'trixie', arch: 'amd64' },
-    packages: ['musl'],
+    // The command line of a system without glibc, whose programs some specs start.
+    packages: ['musl', 'busybox-static'],
+    specs: { version: '24.19.0', install: ['--cpu=x64', '--libc=musl'], select: ALL },
     runtimes: [
       fromWheel('x86_64', '20.18.0', 'bb4009d4d6abfb6765fabb62f322efdc520b6930d041af1d7f64d58445ce3e91'),
       fromWheel('x86_64', '22.20.0', 'd29705797b33bade62d79d8f106c2453c8a26442a9b2a5576610c0f7e7c351ed'),
@@ -76,6 +98,11 @@ const SYSTEMS: readonly System[] = [
     platform: 'linux-arm64-gnu',
     debian: { release: 'bullseye', arch: 'arm64' },
     packages: GLIBC,
+    specs: {
+      version: '24',
+      install: ['--cpu=arm64', '--libc=glibc'],
+      select: ['--project=host', ...INDEPENDENT.map((name) => `__test__/${name}/`)],
+    },
     runtimes: fromNpm('arm64'),
   },
   {
@@ -89,8 +116,12 @@ const SYSTEMS: readonly System[] = [
   },
 ]
 
+/** Programs of busybox that specs start. */
+const APPLETS = ['cat', 'echo', 'env', 'id', 'kill', 'ls', 'ps', 'sh', 'sleep', 'true']
+
 /** Upper bound for a suite, in milliseconds. Emulation takes many times what a processor does. */
 const LIMIT = 600_000
+const LIMIT_OF_SPECS = 3_600_000
 
 /** Installs a system and returns its folder. */
 async function installSystem({ platform, debian, packages }: System): Promise<string> {
@@ -101,6 +132,8 @@ async function installSystem({ platform, debian, packages }: System): Promise<st
     // Alpine's name of the library, which its builds of Node contain.
     const name = debian.arch === 'arm64' ? 'aarch64' : 'x86_64'
     await symlink(`ld-musl-${name}.so.1`, join(folder, 'usr/lib', `libc.musl-${name}.so.1`))
+    if (!packages.includes('busybox-static')) return
+    for (const applet of APPLETS) await symlink('busybox', join(folder, 'usr/bin', applet))
   })
 }
 
@@ -128,50 +161,97 @@ async function smoke(options: InRoot, program: string): Promise<Totals> {
   return sum([suite, { passed: passed ? 1 : 0, failed: passed ? 0 : 1, skipped: 0 }])
 }
 
+/** Installs the dependencies of the specs for a system, and returns their folder. */
+async function installModules({ platform, specs }: System & { specs: Specs }): Promise<string> {
+  const files = ['package.json', 'package-lock.json']
+  const inputs = await Promise.all(files.map((name) => readFile(join(root, name), 'utf8')))
+  const folder = cacheFolder('platforms', 'modules', platform)
+  await cached(folder, inputs.join('\0'), async (into) => {
+    for (const name of files) await copyFile(join(root, name), join(into, name))
+    const options = ['--ignore-scripts', '--no-audit', '--no-fund', '--os=linux', ...specs.install]
+    await demand('npm', ['ci', ...options], { cwd: into })
+  })
+  return join(folder, 'node_modules')
+}
+
+/** Runs specs with the addon as the package of the platform, which is how a user has it. */
+async function runSpecs(
+  system: System & { specs: Specs },
+  addon: string,
+  options: InRoot,
+  program: string,
+): Promise<Report> {
+  const installed = temporaryFolder('platform')
+  await copyFile(join(root, 'npm', system.platform, 'package.json'), join(installed, 'package.json'))
+  await copyFile(addon, join(installed, basename(addon)))
+  const modules = '/event-base/node_modules'
+  const mounts = [
+    ...(options.mounts ?? []),
+    { from: await installModules(system), to: modules, writable: true },
+    { from: installed, to: join(modules, platformPackage(system.platform)) },
+  ]
+  const config = ['--root=.', '--config=scripts/vitest-prepared.config.ts', '--configLoader=runner']
+  return vitest([...config, ...system.specs.select], (args, report) =>
+    inRoot(program, args, {
+      ...options,
+      mounts: [...mounts, { from: report, to: report, writable: true }],
+      env: { PATH: `${dirname(program)}:/usr/bin:/usr/sbin`, HOME: '/root' },
+      timeout: LIMIT_OF_SPECS,
+    }),
+  )
+}
+
 await main(async () => {
   requireRoots()
-  const named = process.argv.slice(2)
+  const { values, positionals: named } = parseArgs({
+    allowPositionals: true,
+    options: { smoke: { type: 'boolean', default: false } },
+  })
   const unknown = named.filter((name) => !SYSTEMS.some(({ platform }) => platform === name))
   if (unknown.length > 0) throw new Error(`there is no system for ${unknown.join(', ')}`)
   const problem = await buildProblem()
   if (problem !== undefined) throw new Error(problem)
   const manifest = await readManifest()
-  const rows: { readonly line: string; readonly totals: Totals }[] = []
+  const lines: string[] = []
+  const reports: Report[] = []
+  const measure = async (title: string, body: () => Promise<Report>): Promise<void> => {
+    console.log(`--- ${title}`)
+    const start = performance.now()
+    const report = await body()
+    const seconds = ((performance.now() - start) / 1000).toFixed(0)
+    lines.push(`${title.padEnd(40)} ${closingLine(report.totals)}, ${seconds} s`)
+    reports.push(report)
+  }
   for (const system of SYSTEMS) {
-    const { platform } = system
+    const { platform, specs } = system
     if (named.length > 0 && !named.includes(platform)) continue
     const addon = join(ARTIFACTS, artifact(manifest, platform))
     if (!existsSync(addon)) throw new Error(`${addon} is missing; run npm run build:platforms`)
     const folder = await installSystem(system)
     const emulator = await installEmulator(system)
     for (const { version, install, program } of system.runtimes) {
-      const runtime = await install()
-      console.log(`--- ${platform}, Node ${version}`)
-      const start = performance.now()
-      const totals = await smoke(
-        {
-          root: folder,
-          folder: '/event-base',
-          mounts: [
-            { from: root, to: '/event-base' },
-            { from: dirname(addon), to: '/addon' },
-            { from: runtime, to: '/runtime' },
-          ],
-          env: { NAPI_RS_NATIVE_LIBRARY_PATH: `/addon/${addon.slice(dirname(addon).length + 1)}` },
-          timeout: LIMIT,
-          ...(emulator === undefined ? {} : { emulator }),
-        },
-        join('/runtime', program),
-      )
-      const seconds = ((performance.now() - start) / 1000).toFixed(0)
-      rows.push({
-        line: `${platform.padEnd(17)} Node ${version.padEnd(8)} ${closingLine(totals)}, ${seconds} s`,
-        totals,
+      const options: InRoot = {
+        root: folder,
+        folder: '/event-base',
+        mounts: [
+          { from: root, to: '/event-base' },
+          { from: dirname(addon), to: '/addon' },
+          { from: await install(), to: '/runtime' },
+        ],
+        env: { NAPI_RS_NATIVE_LIBRARY_PATH: `/addon/${basename(addon)}` },
+        timeout: LIMIT,
+        ...(emulator === undefined ? {} : { emulator }),
+      }
+      const node = join('/runtime', program)
+      await measure(`${platform}, Node ${version}`, async () => {
+        return { totals: await smoke(options, node), results: [] }
       })
+      if (values.smoke || specs?.version !== version) continue
+      await measure(`${platform}, Node ${version}, specs`, () =>
+        runSpecs({ ...system, specs }, addon, options, node),
+      )
     }
   }
-  console.log(`\n${rows.map(({ line }) => line).join('\n')}`)
-  const all = rows.map(({ totals }) => totals)
-  console.log(closingLine(sum(all)))
-  return all.length > 0 && all.every(isGreen)
+  console.log(`\n${lines.join('\n')}`)
+  return conclude(reports)
 })

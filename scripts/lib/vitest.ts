@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 
 import { removeFolder, temporaryFolder } from './exit.js'
-import { lastLines, root, run } from './run.js'
+import { lastLines, run, type Outcome } from './run.js'
 import type { Report, TestResult, Totals } from './results.js'
 
 /** The parts of vitest's JSON report that this module reads. */
@@ -64,23 +64,36 @@ function failureOfTheRun(code: number, output: string): TestResult {
 }
 
 /**
+ * Starts Node in the root folder of the repository.
+ *
+ * @param args the arguments of Node
+ * @param folder the folder that the report is written into
+ */
+export type StartNode = (args: readonly string[], folder: string) => Promise<Outcome>
+
+/** Starts a Node binary on this system. */
+export function nodeAt(program: string): StartNode {
+  return (args) => run(program, args)
+}
+
+/**
  * Runs vitest once. A run that dies without a report counts as one failure.
  *
  * @param args further arguments of `vitest run`
- * @param node the Node binary that runs vitest and the specs
+ * @param start starts the Node that runs vitest and the specs
  */
-export async function vitest(args: readonly string[] = [], node: string = process.execPath): Promise<Report> {
+export async function vitest(
+  args: readonly string[] = [],
+  start: StartNode = nodeAt(process.execPath),
+): Promise<Report> {
   const folder = temporaryFolder('vitest')
   const file = join(folder, 'report.json')
   try {
-    const { code, output } = await run(node, [
-      join(root, 'node_modules/vitest/vitest.mjs'),
-      'run',
-      '--reporter=default',
-      '--reporter=json',
-      `--outputFile.json=${file}`,
-      ...args,
-    ])
+    const outputs = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`]
+    const { code, output } = await start(
+      ['node_modules/vitest/vitest.mjs', 'run', ...outputs, ...args],
+      folder,
+    )
     const text = await readFile(file, 'utf8').catch(() => undefined)
     if (text === undefined) {
       return { totals: { passed: 0, failed: 1, skipped: 0 }, results: [failureOfTheRun(code, output)] }
