@@ -3,9 +3,9 @@
 use std::os::fd::RawFd;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::sys::stat::{SFlag, fstat};
+use nix::sys::stat::SFlag;
 
-use super::fd::with_fd;
+use super::fd::{status, with_fd};
 
 /// The highest of the standard descriptors.
 const STANDARD: RawFd = 2;
@@ -20,13 +20,11 @@ pub(crate) fn may_block(fd: RawFd) -> bool {
     if fd <= STANDARD {
         return false;
     }
-    with_fd(fd, |fd| {
-        let Ok(flags) = fcntl(fd, FcntlArg::F_GETFL) else { return false };
-        if OFlag::from_bits_retain(flags).contains(OFlag::O_NONBLOCK) {
-            return false;
-        }
-        let Ok(status) = fstat(fd) else { return false };
-        let kind = SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT;
-        kind == SFlag::S_IFSOCK || kind == SFlag::S_IFIFO
-    })
+    let Ok(flags) = with_fd(fd, |fd| fcntl(fd, FcntlArg::F_GETFL)) else { return false };
+    if OFlag::from_bits_retain(flags).contains(OFlag::O_NONBLOCK) {
+        return false;
+    }
+    let Ok(status) = status(fd) else { return false };
+    let kind = SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT;
+    kind == SFlag::S_IFSOCK || kind == SFlag::S_IFIFO
 }

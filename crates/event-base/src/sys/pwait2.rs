@@ -8,6 +8,14 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::epoll::EpollEvent;
 
+/// The kernel's `__kernel_timespec`: 64 bits a field also on 32-bit systems, where the C library's `timespec` may have
+/// half as many.
+#[repr(C)]
+struct Timeout {
+    seconds: i64,
+    nanoseconds: i64,
+}
+
 /// Waits as `epoll_wait` does, for at most `timeout`, without limit if there is none.
 ///
 /// Fails with `ENOSYS` on older kernels, and with `EPERM` in sandboxes that do not allow the call.
@@ -16,13 +24,13 @@ pub(crate) fn epoll_pwait2(
     events: &mut [EpollEvent],
     timeout: Option<Duration>,
 ) -> nix::Result<usize> {
-    let timeout = timeout.map(|timeout| libc::timespec {
-        tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
-        tv_nsec: timeout.subsec_nanos() as libc::c_long,
+    let timeout = timeout.map(|timeout| Timeout {
+        seconds: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+        nanoseconds: timeout.subsec_nanos().into(),
     });
     let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
     // SAFETY: `events` is valid for writes of its length and `EpollEvent` is a transparent wrapper of the
-    // kernel's record; `timeout` is null or points to a timespec that outlives the call; a null signal mask
+    // kernel's record; `timeout` is null or points to the kernel's structure and outlives the call; a null signal mask
     // leaves the mask as it is.
     let result = unsafe {
         libc::syscall(

@@ -59,6 +59,17 @@ fn the_descriptor_is_readable_when_an_event_is() {
     base.leave();
 }
 
+/// The kernel's timer may have 31 bits for the seconds, which are 68 years.
+#[test]
+fn a_deadline_in_five_centuries_is_accepted() {
+    let base = Base::new().unwrap();
+    let host = Host::of(&base);
+    base.create_and_add(EventSpec::timer(), Some(Duration::from_secs(500 * 365 * 86_400))).unwrap();
+    base.enter(WAIT).unwrap();
+    host.idle(&base);
+    base.leave();
+}
+
 #[test]
 fn the_descriptor_is_readable_when_a_deadline_has_passed() {
     let base = Base::new().unwrap();

@@ -46,6 +46,19 @@ fn any_kind_of_file_can_be_watched() {
     });
 }
 
+/// The system call that identifies a file fails for this size where its result has 32 bits.
+#[test]
+fn a_file_of_three_gibibytes_can_be_watched() {
+    let path = std::env::temp_dir().join(format!("event-base-large-{}", std::process::id()));
+    let file = std::fs::File::create(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    file.set_len(3 << 30).unwrap();
+    each(|base, _| {
+        let event = watch(&base, fd(&file), What::WRITE);
+        assert_eq!(run(&base, WAIT), (LoopResult::Empty, vec![(event, What::WRITE)]));
+    });
+}
+
 /// W2: libevent 2.2 spins here after the first wake-up.
 #[test]
 fn a_wake_up_drains_the_notifier() {

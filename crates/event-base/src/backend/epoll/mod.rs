@@ -33,6 +33,9 @@ const NAME_WITH_CHANGELIST: &str = "epoll (with changelist)";
 const FIRST_ROOM: usize = 256;
 const MOST_ROOM: usize = 4096;
 
+/// The last deadline of the timer, 68 years after the system has started: a `time_t` of 32 bits holds no later one.
+const MOST_DEADLINE: Nanos = i32::MAX as Nanos * 1_000_000_000;
+
 /// Set once the kernel (before Linux 5.11) or a sandbox refused `epoll_pwait2`, which is not called again then.
 static PWAIT2_REFUSED: AtomicBool = AtomicBool::new(false);
 
@@ -165,7 +168,7 @@ impl Method for Epoll {
             None => timer.unset(),
             // The deadline 0 would disarm the timer: timerfd_settime(2).
             Some(deadline) => timer.set(
-                Expiration::OneShot(TimeSpec::from(Duration::from_nanos(deadline.max(1)))),
+                Expiration::OneShot(TimeSpec::from(Duration::from_nanos(deadline.clamp(1, MOST_DEADLINE)))),
                 TimerSetTimeFlags::TFD_TIMER_ABSTIME,
             ),
         }

@@ -6,9 +6,7 @@
 
 use std::os::fd::RawFd;
 
-use nix::sys::stat::fstat;
-
-use crate::sys::fd::with_fd;
+use crate::sys::fd::status;
 
 /// The properties by which `fstat(2)` distinguishes files.
 ///
@@ -17,7 +15,7 @@ use crate::sys::fd::with_fd;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     device: libc::dev_t,
-    inode: libc::ino_t,
+    inode: u64,
     kind: libc::mode_t,
 }
 
@@ -25,7 +23,7 @@ impl Identity {
     /// # Errors
     /// `EBADF` if the descriptor is closed.
     pub(super) fn of(fd: RawFd) -> nix::Result<Self> {
-        let status = with_fd(fd, |fd| fstat(fd))?;
+        let status = status(fd)?;
         Ok(Identity { device: status.st_dev, inode: status.st_ino, kind: status.st_mode & libc::S_IFMT })
     }
 }
