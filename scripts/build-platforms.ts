@@ -10,6 +10,7 @@ import { parseTriple } from '@napi-rs/cli'
 
 import { addonSources } from './lib/addon.js'
 import { binaryProblems } from './lib/binaries/check.js'
+import { oldestGlibc } from './lib/binaries/glibc.js'
 import { cached, cacheFolder } from './lib/cache.js'
 import { unstableOptions } from './lib/cargo.js'
 import { temporaryFolder } from './lib/exit.js'
@@ -19,9 +20,6 @@ import { closingLine, isGreen } from './lib/results.js'
 import { main, root } from './lib/run.js'
 import { installToolchain, lacksLibrary, LIBRARY, RUST, TOOLCHAIN } from './lib/toolchain.js'
 import { vendor, vendored } from './lib/vendor.js'
-
-/** The oldest glibc that the addon runs on: the one of CentOS 7, as for Rust itself. */
-const GLIBC = '2.17'
 
 /** The paths of the build. */
 const SOURCE = '/event-base'
@@ -44,7 +42,8 @@ function recipe(triple: string): Recipe {
   ]
   // The addon is loaded into a process that has a C library already.
   if (triple.includes('-musl')) flags.push('-Ctarget-feature=-crt-static')
-  const zigTarget = triple.includes('-linux-gnu') ? `${triple}.${GLIBC}` : triple
+  const glibc = oldestGlibc(parseTriple(triple).platformArchABI)
+  const zigTarget = glibc === undefined ? triple : `${triple}.${glibc}`
   return { zigTarget, flags }
 }
 

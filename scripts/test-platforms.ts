@@ -6,6 +6,7 @@ import { copyFile, mkdir, readFile, symlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 
+import { PROCESSORS } from '../ts/addon/elf.js'
 import { buildProblem } from './lib/build.js'
 import { cached, cacheFolder } from './lib/cache.js'
 import { cachedPackage } from './lib/cached-package.js'
@@ -138,15 +139,19 @@ async function installSystem({ platform, debian, packages }: System): Promise<st
 }
 
 /** Installs the emulator for the programs of a system; `undefined` where the processor is this one. */
-async function installEmulator({ debian }: System): Promise<Emulator | undefined> {
-  if (debian.arch === 'amd64') return undefined
+async function installEmulator({ platform, debian }: System): Promise<Emulator | undefined> {
+  const [, arch] = platform.split('-')
+  if (arch === process.arch) return undefined
+  const processor = PROCESSORS.find((one) => one.arch === arch)
+  if (processor === undefined) throw new Error(`${arch} is not in ts/addon/elf.ts`)
   const packages = ['qemu-user']
   const folder = await cached(cacheFolder('platforms', 'emulator'), JSON.stringify(packages), (into) =>
     unpackDebian(into, { release: 'trixie', arch: 'amd64' }, packages),
   )
   const registrations = cacheFolder('platforms', 'registrations')
   await mkdir(registrations, { recursive: true })
-  return { program: join(folder, 'usr/bin/qemu-aarch64'), folder: registrations, machine: 183 }
+  // The package has the programs by Debian's names of the processors too.
+  return { program: join(folder, 'usr/bin', `qemu-${debian.arch}`), folder: registrations, processor }
 }
 
 /** Runs the smoke suite and the command of the package. */

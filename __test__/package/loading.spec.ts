@@ -182,6 +182,11 @@ describe('a missing addon', () => {
   })
 })
 
+/** The platform that an error names, for which there may be an addon or not. */
+function platformIn(message: string): string | undefined {
+  return /^(?:The|There is no) native addon for (\S+?),? (?:is not installed|only for )/.exec(message)?.[1]
+}
+
 describe('the platform of a process', () => {
   it.each([
     ['win32', 'x64', ''],
@@ -204,6 +209,44 @@ describe('the platform of a process', () => {
     writeFileSync(program, elf64({ interpreter }))
     const fake = place.before(`process.execPath = ${JSON.stringify(program)}`)
     expect(place.failure(fake).message).toContain(`for linux-${process.arch}-${libc} is not installed`)
+  })
+
+  test.runIf(process.platform === 'linux').each([
+    ['riscv64', '/lib/ld-linux-riscv64-lp64d.so.1', 'riscv64-gnu'],
+    ['loong64', '/lib64/ld-linux-loongarch-lp64d.so.1', 'loong64-gnu'],
+    ['s390x', '/lib/ld64.so.1', 's390x-gnu'],
+    ['ppc64', '/lib64/ld64.so.2', 'ppc64-gnu'],
+    ['ppc64', '/lib64/ld64.so.1', 'ppc64be-gnu'],
+    ['arm', '/lib/ld-linux-armhf.so.3', 'arm-gnueabihf'],
+    ['arm', '/lib/ld-linux.so.3', 'arm-gnueabi'],
+    ['arm', '/lib/ld-musl-armhf.so.1', 'arm-musleabihf'],
+  ])('on %s with the dynamic loader %s is linux-%s', (arch, interpreter, name) => {
+    const place = new Installed()
+    const program = join(place.folder, 'program')
+    writeFileSync(program, elf64({ interpreter }))
+    const order = name.startsWith('ppc64be') ? 'BE' : 'LE'
+    const fake = place.before(
+      `Object.defineProperties(process, { execPath: { value: ${JSON.stringify(program)} }, arch: { value: '${arch}' } })
+      require('os').endianness = () => '${order}'
+      require('module').syncBuiltinESMExports()`,
+    )
+    expect(platformIn(place.failure(fake).message)).toBe(`linux-${name}`)
+  })
+
+  test.runIf(process.platform === 'linux').each([
+    ['hard', 'arm-gnueabihf'],
+    ['softfp', 'arm-gnueabi'],
+  ])('has the convention %s of the configuration if its program cannot be read', (convention, name) => {
+    const place = new Installed()
+    const fake = place.before(
+      `Object.defineProperties(process, {
+        execPath: { value: '/nonexistent' },
+        arch: { value: 'arm' },
+        config: { value: { variables: { arm_float_abi: '${convention}' } } },
+      })
+      process.report.getReport = () => ({ header: { glibcVersionRuntime: '2.36' } })`,
+    )
+    expect(platformIn(place.failure(fake).message)).toBe(`linux-${name}`)
   })
 
   test.runIf(process.platform === 'linux').each([

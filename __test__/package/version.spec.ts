@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 
 import { loadAddon } from '../../ts/addon/load.js'
+import { PLATFORMS } from '../../ts/addon/platforms.js'
 
 const root = new URL('../../', import.meta.url)
 
@@ -16,7 +17,7 @@ describe('C-002: the version', () => {
     expect(version).toMatch(/^\d+\.\d+\.\d+$/)
     const cargo = await readFile(new URL('Cargo.toml', root), 'utf8')
     expect(/^\[workspace\.package\]\s+version = "([^"]+)"/m.exec(cargo)?.[1]).toBe(version)
-    for (const platform of ['linux-x64-gnu', 'linux-arm64-musl', 'darwin-arm64', 'freebsd-x64']) {
+    for (const platform of PLATFORMS) {
       expect((await manifest(`npm/${platform}/package.json`)).version).toBe(version)
     }
   })

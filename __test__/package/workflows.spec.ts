@@ -2,7 +2,10 @@
 
 import { readdirSync, readFileSync } from 'node:fs'
 
+import { parseTriple } from '@napi-rs/cli'
 import { describe, expect, it } from 'vitest'
+
+import { platforms, readManifest } from '../../scripts/lib/platforms.js'
 
 const folder = new URL('../../.github/workflows/', import.meta.url)
 const files = readdirSync(folder)
@@ -76,6 +79,22 @@ it('an action has one version in all workflows', () => {
     versions.set(action, (versions.get(action) ?? new Set()).add(version))
   }
   expect([...versions].filter(([, found]) => found.size > 1)).toEqual([])
+})
+
+it('the addon of every platform is built for its target and uploaded', async () => {
+  const manifest = await readManifest()
+  const uploads = workflows
+    .flatMap(([, text]) => jobs(text))
+    .filter(([, job]) => job.includes('actions/upload-artifact@'))
+    .map(([, job]) => [/^ *name: bindings-(.*)$/m.exec(job)?.[1], job] as const)
+  const inMatrix = uploads
+    .filter(([name]) => name === '${{ matrix.platform }}')
+    .flatMap(([, job]) => [...job.matchAll(/^ *- platform: (\S+)\n *target: (\S+)$/gm)])
+  for (const [, platform, target = ''] of inMatrix) {
+    expect(parseTriple(target).platformArchABI).toBe(platform)
+  }
+  const names = uploads.map(([name]) => name).filter((name) => name !== '${{ matrix.platform }}')
+  expect([...names, ...inMatrix.map(([, platform]) => platform)].sort()).toEqual(platforms(manifest).sort())
 })
 
 it('only the job that publishes has more than the permission to read', () => {

@@ -1,4 +1,5 @@
 // Runs a command with another folder as its root, in mount namespaces of its own: nothing on the machine changes.
+import type { Processor } from '../../ts/addon/elf.js'
 import { run, type Outcome } from './run.js'
 
 /** A folder of this machine at a path below the root. */
@@ -13,8 +14,7 @@ export interface Emulator {
   readonly program: string
   /** The folder that the programs of the emulator are registered in. */
   readonly folder: string
-  /** The number of the processor in ELF files: `e_machine`, from 16 to 255. */
-  readonly machine: number
+  readonly processor: Processor
 }
 
 export interface InRoot {
@@ -40,17 +40,27 @@ shift 2
 exec "$@"
 `
 
-/** The bytes of hexadecimal digits, as a registration writes them. */
-function bytes(hex: string): string {
-  return hex.replaceAll(/../g, String.raw`\x$&`)
+/** Bytes as a registration writes them. */
+function escaped(bytes: readonly number[]): string {
+  return bytes.map((byte) => String.raw`\x${byte.toString(16).padStart(2, '0')}`).join('')
 }
 
-/** Describes the programs of a processor with 64 bits, whose least significant bytes come first. */
-function registration({ program, machine }: Emulator): string {
-  const magic = bytes(`7f454c460201010000000000000000000200${machine.toString(16)}00`)
-  const mask = bytes('ffffffffffffff00fffffffffffffffffeffffff')
+/** Describes the programs of a processor by the beginning of their ELF headers. */
+function registration({ program, processor }: Emulator): string {
+  const { machine, word, little } = processor
+  const half = (value: number): number[] => {
+    const bytes = [value >> 8, value & 0xff]
+    return little ? bytes.toReversed() : bytes
+  }
+  // Programs are ET_EXEC, 2, or ET_DYN, 3. The byte 7 is the system, which is that of Linux or of System V.
+  const magic = [0x7f, 0x45, 0x4c, 0x46, word / 4, little ? 1 : 2, 1, ...Array<number>(9).fill(0)]
+  const mask = magic.map((_, index) => (index === 7 ? 0 : 0xff))
+  const bytes = [
+    [...magic, ...half(2), ...half(machine)],
+    [...mask, ...half(0xfffe), ...half(0xffff)],
+  ] as const
   // The program is opened when it is registered, because the root does not contain it.
-  return `:event-base:M::${magic}:${mask}:${program}:OCF`
+  return `:event-base:M::${bytes.map(escaped).join(':')}:${program}:OCF`
 }
 
 // The mounts end with the namespace, which ends with the command.

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { parseTriple } from '@napi-rs/cli'
 
 import { thisPlatform as platformOfProcess } from '../../ts/addon/platform.js'
+import { oldestGlibc } from './binaries/glibc.js'
 import { removeFolder, temporaryFolder } from './exit.js'
 import { demand, root, tool } from './run.js'
 
@@ -56,7 +57,7 @@ export function platformDependencies(manifest: Manifest): Record<string, string>
 /** The platform this script runs on. Throws if there is no package for it. */
 export function thisPlatform(manifest: Manifest): string {
   const known = platforms(manifest)
-  const name = platformOfProcess(known)
+  const name = platformOfProcess()
   if (!known.includes(name)) throw new Error(`no package is built for ${name}`)
   return name
 }
@@ -85,10 +86,12 @@ ${platforms(manifest)
  * The napi command names a package `<packageName>-<platform>`, with the placeholder `packageName` of package.json. The
  * packages of this project are called `@event-base/<platform>`.
  */
-function platformManifest(generated: string, { napi }: Manifest): string {
+function platformManifest(generated: string, platform: string, { napi }: Manifest): string {
   const fields = JSON.parse(generated.replaceAll(`${napi.packageName}-`, platformPackage(''))) as object
+  // The napi command leaves the field out for 32-bit ARM.
+  const libc = oldestGlibc(platform) === undefined ? {} : { libc: ['glibc'] }
   // Yarn keeps packages in archives, from which a system cannot load a library.
-  return `${JSON.stringify({ ...fields, preferUnplugged: true }, null, 2)}\n`
+  return `${JSON.stringify({ ...fields, ...libc, preferUnplugged: true }, null, 2)}\n`
 }
 
 /**
@@ -111,7 +114,7 @@ export async function generateFiles(): Promise<Map<string, string>> {
         `# \`${platformPackage(name)}\`\n\nThe native addon of [event-base](https://www.npmjs.com/package/event-base) for ` +
           `${manifest.napi.targets[index]}.\n`,
       )
-      files.set(`npm/${name}/package.json`, platformManifest(generated, manifest))
+      files.set(`npm/${name}/package.json`, platformManifest(generated, name, manifest))
     }
     return files
   } finally {

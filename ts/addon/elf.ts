@@ -4,7 +4,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 
 /** The headers of an ELF file: `elf(5)`. */
 export interface Elf {
-  /** The processor, as `process.arch` names it; `undefined` for one that is not in the table. */
+  /** The processor, by its name in {@link PROCESSORS}; `undefined` for another one. */
   readonly arch: string | undefined
   /** The path of the dynamic loader; only programs have one. */
   readonly interpreter: string | undefined
@@ -14,17 +14,30 @@ export interface Elf {
   readonly wanted: number
 }
 
-/** The numbers of processors: `e_machine`. */
-const MACHINES: ReadonlyMap<number, string> = new Map([
-  [3, 'ia32'],
-  [21, 'ppc64'],
-  [22, 's390x'],
-  [40, 'arm'],
-  [62, 'x64'],
-  [183, 'arm64'],
-  [243, 'riscv64'],
-  [258, 'loong64'],
-])
+/** A processor, and how its ELF files store numbers. */
+export interface Processor {
+  /** The name, which is that of `process.arch` except for `ppc64be`. */
+  readonly arch: string
+  /** `e_machine` */
+  readonly machine: number
+  /** The bytes of an address: 4 or 8. */
+  readonly word: 4 | 8
+  /** Whether numbers are stored with the least significant byte first. */
+  readonly little: boolean
+}
+
+/** The processors that Node runs on. One number may stand for several, such as 243 for RISC-V of 32 and of 64 bits. */
+export const PROCESSORS: readonly Processor[] = [
+  { arch: 'ia32', machine: 3, word: 4, little: true },
+  { arch: 'ppc64', machine: 21, word: 8, little: true },
+  { arch: 'ppc64be', machine: 21, word: 8, little: false },
+  { arch: 's390x', machine: 22, word: 8, little: false },
+  { arch: 'arm', machine: 40, word: 4, little: true },
+  { arch: 'x64', machine: 62, word: 8, little: true },
+  { arch: 'arm64', machine: 183, word: 8, little: true },
+  { arch: 'riscv64', machine: 243, word: 8, little: true },
+  { arch: 'loong64', machine: 258, word: 8, little: true },
+]
 
 /** The positions of the fields in files of 32 bits (`ELFCLASS32`) and of 64 (`ELFCLASS64`), by `EI_CLASS`. */
 const LAYOUTS = [
@@ -76,7 +89,12 @@ export function readElfHeaders(read: Read, size: number): ElfHeaders | undefined
   if (header.getUint32(0) !== 0x7f_45_4c_46 || layout === undefined) return undefined
   const little = header.getUint8(5) === 1
   const segments: Segment[] = []
-  const headers = { arch: MACHINES.get(header.getUint16(18, little)), word: layout.word, little, segments }
+  const { word } = layout
+  const machine = header.getUint16(18, little)
+  const processor = PROCESSORS.find(
+    (one) => one.machine === machine && one.word === word && one.little === little,
+  )
+  const headers = { arch: processor?.arch, word, little, segments }
   const table = elfWord(header, layout.phoff, { ...headers, end: 0 })
   const entry = header.getUint16(layout.phentsize, little)
   const length = header.getUint16(layout.phnum, little) * entry

@@ -4,7 +4,7 @@ import module from 'node:module'
 
 import { readElf } from './elf.js'
 import { dlopenError, loadError, REINSTALL } from './failure.js'
-import { thisPlatform } from './platform.js'
+import { thisPlatform, thisProcessor } from './platform.js'
 import { PLATFORMS, VERSION } from './platforms.js'
 
 type Require = ReturnType<typeof module.createRequire>
@@ -73,11 +73,12 @@ function inspect(file: string): void {
       `The native addon ${file} is damaged: it has ${elf.size} bytes of at least ${elf.wanted}; ${REINSTALL}`,
     )
   }
-  if (elf.arch !== process.arch) {
+  const processor = thisProcessor()
+  if (elf.arch !== processor) {
     throw loadError(
       'ERR_EVENT_ADDON_FOREIGN',
       `The native addon ${file} is for ${elf.arch ?? 'another processor'}, and this process runs on ` +
-        `${process.arch}; ${REINSTALL}`,
+        `${processor}; ${REINSTALL}`,
     )
   }
 }
@@ -117,7 +118,7 @@ export function loadAddon(): object {
     const text = `NAPI_RS_NATIVE_LIBRARY_PATH names ${JSON.stringify(named)}, which does not exist`
     throw loadError('ERR_EVENT_ADDON_MISSING', text)
   }
-  const platform = thisPlatform(PLATFORMS)
+  const platform = thisPlatform()
   if (!PLATFORMS.includes(platform)) {
     const remedy =
       process.platform === 'win32'

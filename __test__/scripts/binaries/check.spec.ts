@@ -6,7 +6,18 @@ import { binaryProblems, LIMIT } from '../../../scripts/lib/binaries/check.js'
 import { readElfLibrary } from '../../../scripts/lib/binaries/elf.js'
 import { fixture, replaceText } from './support.js'
 
-const good = ['linux-x64-gnu', 'linux-arm64-musl', 'freebsd-x64', 'darwin-arm64', 'darwin-x64']
+const good = [
+  'linux-x64-gnu',
+  'linux-arm64-musl',
+  'linux-riscv64-gnu',
+  'linux-ppc64-gnu',
+  'linux-s390x-gnu',
+  'linux-arm-gnueabihf',
+  'linux-loong64-gnu',
+  'freebsd-x64',
+  'darwin-arm64',
+  'darwin-x64',
+]
 
 it.each(good)('%s passes', (platform) => {
   expect(binaryProblems(fixture(platform), platform)).toEqual([])
@@ -107,6 +118,18 @@ describe('an ELF file is refused if it', () => {
   it('needs a newer glibc', () => {
     expect(binaryProblems(fixture('linux-x64-gnu-2.34'), 'linux-x64-gnu')).toEqual([
       'it needs versions of symbols newer than GLIBC_2.17, GCC_4.8.0: GLIBC_2.34 of libc.so.6',
+    ])
+  })
+
+  it('needs a newer glibc than the first one of its processor', () => {
+    expect(
+      problemsOf('linux-riscv64-gnu', (bytes) => replaceText(bytes, 'GLIBC_2.27', 'GLIBC_2.28')),
+    ).toEqual(['it needs versions of symbols newer than GLIBC_2.27, GCC_4.8.0: GLIBC_2.28 of libc.so.6'])
+  })
+
+  it('is for 32-bit ARM without registers for floating-point numbers', () => {
+    expect(problemsOf('linux-arm-gnueabihf', (bytes) => void bytes.writeUInt32LE(0x0500_0200, 36))).toEqual([
+      'it does not use the hard-float convention',
     ])
   })
 

@@ -5,7 +5,15 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it, test } from 'vitest'
 
 import { readElfLibrary } from '../../../scripts/lib/binaries/elf.js'
+import { readElfHeaders } from '../../../ts/addon/elf.js'
 import { fixture, refusals } from './support.js'
+
+/** The processor that the headers of a file name. */
+function archOf(bytes: Buffer): string | undefined {
+  const { buffer } = Uint8Array.from(bytes)
+  const headers = readElfHeaders((at, length) => new DataView(buffer, at, length), bytes.length)
+  return headers?.arch
+}
 
 /** What all fixtures contain. */
 const common = { format: 'ELF', isShared: true, searched: [], imports: ['read'] }
@@ -41,18 +49,39 @@ describe('a library', () => {
     })
   })
 
-  it('may have addresses of 32 bits, and numbers with the most significant byte first', () => {
-    const expected = { ...common, libraries: ['libc.so.6'], exports: ['napi_register_module_v1'] }
-    expect(readElfLibrary(fixture('linux-arm-gnueabihf'))).toMatchObject({
-      ...expected,
-      arch: 'arm',
-      versions: [{ name: 'GLIBC_2.4' }],
+  it.each([
+    // Addresses of 32 bits.
+    ['linux-arm-gnueabihf', 'arm', 'GLIBC_2.4', 0x0500_0400],
+    // The most significant byte first.
+    ['linux-s390x-gnu', 's390x', 'GLIBC_2.2', 0],
+    // Version 2 of the calling convention, which has the least significant byte first.
+    ['linux-ppc64-gnu', 'ppc64', 'GLIBC_2.17', 2],
+    ['linux-riscv64-gnu', 'riscv64', 'GLIBC_2.27', 5],
+    ['linux-loong64-gnu', 'loong64', 'GLIBC_2.36', 0x43],
+  ])('%s is read as one for %s', (name, arch, version, flags) => {
+    expect(readElfLibrary(fixture(name))).toMatchObject({
+      ...common,
+      arch,
+      flags,
+      libraries: ['libc.so.6'],
+      versions: [{ library: 'libc.so.6', name: version }],
+      exports: ['napi_register_module_v1'],
     })
-    expect(readElfLibrary(fixture('linux-s390x-gnu'))).toMatchObject({
-      ...expected,
-      arch: 's390x',
-      versions: [{ name: 'GLIBC_2.2' }],
-    })
+  })
+
+  it('is for the processor of its number, its size of addresses and its byte order', () => {
+    // EI_CLASS: 1 for 32 bits. RISC-V, x86 and z/Architecture have the same numbers there.
+    for (const name of ['linux-riscv64-gnu', 'linux-x64-gnu', 'linux-s390x-gnu']) {
+      const bytes = fixture(name)
+      bytes[4] = 1
+      expect(archOf(bytes), name).toBeUndefined()
+    }
+    const bytes = fixture('linux-ppc64-gnu')
+    expect(archOf(bytes)).toBe('ppc64')
+    // EI_DATA: 2 for the most significant byte first.
+    bytes[5] = 2
+    bytes.set([0, 21], 18)
+    expect(archOf(bytes)).toBe('ppc64be')
   })
 })
 

@@ -1,5 +1,6 @@
 // Checks that a binary is an addon that its platform can load, on the oldest systems that are supported.
 import { readElfLibrary, type ElfLibrary } from './elf.js'
+import { oldestGlibc } from './glibc.js'
 import { readMachOLibrary, type MachOLibrary } from './mach-o.js'
 import { MACOS_SYMBOLS, MUSL_SYMBOLS } from './symbols.js'
 
@@ -8,6 +9,9 @@ export const LIMIT = 1_490_000
 
 /** The symbol that Node looks up in an addon. */
 const REGISTRATION = 'napi_register_module_v1'
+
+/** The flag of files for 32-bit ARM whose functions take floating-point numbers in registers for them. */
+const EF_ARM_ABI_FLOAT_HARD = 0x400
 
 /** The oldest macOS. */
 const MACOS = '11.0'
@@ -26,15 +30,18 @@ interface ElfRules {
   readonly symbols?: ReadonlySet<string>
 }
 
-const RULES: Readonly<Record<'gnu' | 'musl' | 'freebsd', ElfRules>> = {
-  // CentOS 7 has these versions of glibc and of libgcc. Rust needs the same glibc.
-  gnu: {
+function gnuRules(glibc: string): ElfRules {
+  return {
     systems: [0, 3],
     libc: /^libc\.so\.6$/,
     libraries:
       /^(?:lib(?:m|gcc_s)\.so\.\d|lib(?:pthread|dl|rt|util)\.so\.\d|ld-linux[\w-]*\.so\.\d|ld64\.so\.\d)$/,
-    versions: { GLIBC: '2.17', GCC: '4.8.0' },
-  },
+    // CentOS 7 has this version of libgcc.
+    versions: { GLIBC: glibc, GCC: '4.8.0' },
+  }
+}
+
+const RULES: Readonly<Record<'musl' | 'freebsd', ElfRules>> = {
   // musl has no versions. Its loader takes both names of the library for its own.
   musl: {
     systems: [0, 3],
@@ -50,6 +57,12 @@ const RULES: Readonly<Record<'gnu' | 'musl' | 'freebsd', ElfRules>> = {
     libraries: /^lib(?:m\.so\.5|thr\.so\.3|gcc_s\.so\.1)$/,
     versions: { FBSD: '1.6', GCC: '4.8.0' },
   },
+}
+
+function rulesOf(platform: string): ElfRules {
+  const glibc = oldestGlibc(platform)
+  if (glibc !== undefined) return gnuRules(glibc)
+  return platform.startsWith('freebsd-') ? RULES.freebsd : RULES.musl
 }
 
 /** Traces of the machine that built a file: home folders, folders of builds, the folder of downloaded crates. */
@@ -69,13 +82,17 @@ function listed(problem: string, names: readonly string[]): string[] {
   return names.length === 0 ? [] : [`${problem}: ${[...new Set(names)].join(', ')}`]
 }
 
-function elfProblems({ system, libraries, versions, imports }: ElfLibrary, rules: ElfRules): string[] {
+function elfProblems(library: ElfLibrary, rules: ElfRules): string[] {
+  const { arch, flags, system, libraries, versions, imports } = library
   const tooNew = versions.filter(({ name }) => {
     const [, family = '', number = ''] = /^(\w+)_([\d.]+)$/.exec(name) ?? []
     const newest = rules.versions[family]
     return newest === undefined || isNewer(number, newest)
   })
   return [
+    ...(arch === 'arm' && (flags & EF_ARM_ABI_FLOAT_HARD) === 0
+      ? ['it does not use the hard-float convention']
+      : []),
     ...(rules.systems.includes(system) ? [] : [`it is for another system: EI_OSABI is ${system}`]),
     ...(libraries.some((name) => rules.libc.test(name))
       ? []
@@ -88,7 +105,7 @@ function elfProblems({ system, libraries, versions, imports }: ElfLibrary, rules
       `it needs versions of symbols newer than ${Object.entries(rules.versions)
         .map(([family, version]) => `${family}_${version}`)
         .join(', ')}`,
-      tooNew.map(({ name, library }) => `${name} of ${library}`),
+      tooNew.map((version) => `${version.name} of ${version.library}`),
     ),
     ...unknownSymbols(imports, rules.symbols),
   ]
@@ -134,7 +151,7 @@ function readLibrary(bytes: Uint8Array): ElfLibrary | MachOLibrary | string {
  * @param platform the name of a platform, such as `linux-x64-gnu`
  */
 export function binaryProblems(bytes: Uint8Array, platform: string): string[] {
-  const [system, arch, libc = ''] = platform.split('-')
+  const [system, arch] = platform.split('-')
   const library = readLibrary(bytes)
   if (typeof library === 'string') return [library]
   const format = system === 'darwin' ? 'Mach-O' : 'ELF'
@@ -143,7 +160,6 @@ export function binaryProblems(bytes: Uint8Array, platform: string): string[] {
   const buildPath = BUILD_PATH.exec(
     Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1'),
   )
-  const kind = system === 'freebsd' ? 'freebsd' : libc.startsWith('musl') ? 'musl' : 'gnu'
   return [
     ...(library.isShared ? [] : ['it is not a shared library']),
     ...(bytes.length < library.wanted ? [`it has ${bytes.length} bytes of at least ${library.wanted}`] : []),
@@ -151,6 +167,6 @@ export function binaryProblems(bytes: Uint8Array, platform: string): string[] {
     ...(library.exports.includes(REGISTRATION) ? [] : [`it does not export ${REGISTRATION}`]),
     ...listed('it searches folders for libraries', library.searched),
     ...(buildPath === null ? [] : [`it has a path of the build: ${buildPath[0]}`]),
-    ...(library.format === 'Mach-O' ? machOProblems(library) : elfProblems(library, RULES[kind])),
+    ...(library.format === 'Mach-O' ? machOProblems(library) : elfProblems(library, rulesOf(platform))),
   ]
 }

@@ -10,8 +10,10 @@ export interface NeededVersion {
 
 export interface ElfLibrary {
   readonly format: 'ELF'
-  /** The processor, as `process.arch` names it. */
+  /** The processor, by its name in `ts/addon/elf.ts`; `undefined` for one that is not there. */
   readonly arch: string | undefined
+  /** The flags of the processor: `e_flags`. */
+  readonly flags: number
   /** The system, by `EI_OSABI`: 0 is System V, which Linux uses, 3 Linux, 9 FreeBSD. */
   readonly system: number
   /** Whether the file is a shared object, `ET_DYN`. */
@@ -193,6 +195,7 @@ export function readElfLibrary(bytes: Uint8Array): ElfLibrary | undefined {
   return {
     format: 'ELF',
     arch: headers.arch,
+    flags: image.u32(headers.word === 4 ? 36 : 48),
     system: view.getUint8(7),
     isShared: image.u16(16) === ET_DYN,
     wanted: wantedSize(headers),
