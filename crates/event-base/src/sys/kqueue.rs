@@ -27,8 +27,22 @@ pub(crate) mod abi {
     /// Keeps `EVFILT_READ` silent until as many bytes as requested can be read (kqueue(2)).
     pub(crate) const QUIET: u32 = libc::NOTE_LOWAT;
 
+    /// Makes `EVFILT_READ` report a regular file at its end too, as poll(2) does. Only FreeBSD has it (kqueue(2)).
+    #[cfg(target_os = "freebsd")]
+    pub(crate) const AT_THE_END: u32 = libc::NOTE_FILE_POLL;
+    #[cfg(not(target_os = "freebsd"))]
+    pub(crate) const AT_THE_END: u32 = 0;
+
     /// Whether the descriptor of a kqueue is readable while it has something to report.
     pub(crate) const IS_POLLABLE: bool = true;
+
+    /// Whether a call that writes receipts returns their number (kqueue(2)).
+    pub(super) const COUNTS_RECEIPTS: bool = true;
+
+    /// The error that a receipt contains, or 0.
+    pub(super) fn error(receipt: &kevent) -> i64 {
+        if receipt.flags & EV_ERROR == 0 { 0 } else { receipt.data as i64 }
+    }
 
     /// Without leeway (`NOTE_CRITICAL`), and running while the machine sleeps, as Darwin's `CLOCK_MONOTONIC` does.
     #[cfg(target_vendor = "apple")]
@@ -73,8 +87,21 @@ pub(crate) mod abi {
     /// Not `NOTE_LOWAT`, for which libkqueue sets an option of the socket that affects its reader.
     pub(crate) const QUIET: u32 = 0;
 
+    /// libkqueue has no such flag.
+    pub(crate) const AT_THE_END: u32 = 0;
+
     /// The descriptor is one end of a pipe, which only notifies libkqueue when it is closed.
     pub(crate) const IS_POLLABLE: bool = false;
+
+    /// libkqueue 2.3.1 writes a receipt for each change but returns 0: `scripts/kqueue/receipts.c`.
+    pub(super) const COUNTS_RECEIPTS: bool = false;
+
+    /// The error that a receipt contains, or 0. libkqueue 2.3.1 does not set `EV_ERROR` in receipts
+    /// (`scripts/kqueue/receipts.c`), and refuses to enable an enabled filter with `EEXIST`
+    /// (`scripts/kqueue/enable.c`).
+    pub(super) fn error(receipt: &kevent) -> i64 {
+        if receipt.data == libc::EEXIST as isize { 0 } else { receipt.data as i64 }
+    }
 
     #[link(name = "kqueue")]
     unsafe extern "C" {
@@ -150,9 +177,8 @@ impl Kevent {
 
     /// The outcome of a change, of which this is the receipt.
     pub(crate) fn result(&self) -> nix::Result<()> {
-        match self.data() {
+        match abi::error(&self.0) {
             0 => Ok(()),
-            _ if self.flags() & abi::EV_ERROR == 0 => Ok(()),
             errno => Err(Errno::from_raw(errno as i32)),
         }
     }
@@ -245,6 +271,7 @@ impl Kqueue {
                 // The changes were made, and only the poll for events was interrupted (kqueue(2)). Making them again
                 // returns the receipts.
                 Err(Errno::EINTR) => {}
+                Ok(_) if !abi::COUNTS_RECEIPTS => return Ok(receipts),
                 result => return result.map(|count| &receipts[..count]),
             }
         }

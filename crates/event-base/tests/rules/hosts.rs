@@ -283,7 +283,7 @@ fn a_host_that_is_no_longer_watched_can_watch_the_base() {
     use nix::errno::Errno;
     use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
-    let base = Base::new().unwrap();
+    let base = Base::with_config(&only(Config::new(), "epoll")).unwrap();
     let host = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
     base.watch_host(host.0.as_fd()).unwrap();
     let Host(descriptor) = Host::of(&base);

@@ -84,8 +84,9 @@ fn on_the_backend(config: Config) -> Config {
     only(config, &wanted)
 }
 
-/// `config`, with every backend but this one avoided.
+/// `config`, with every backend but this one avoided. The environment cannot exclude the backend.
 pub(crate) fn only(config: Config, name: &str) -> Config {
+    let config = config.set_flags(BaseFlags::IGNORE_ENV);
     let others = supported_methods().into_iter().filter(|method| *method != name);
     others.fold(config, Config::avoid_method)
 }

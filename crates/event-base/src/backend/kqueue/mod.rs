@@ -295,8 +295,21 @@ mod tests {
         assert_eq!(backend.take_lost(), None);
     }
 
-    /// libkqueue does not notice that a descriptor was closed, and accepts the change.
-    #[cfg(not(feature = "libkqueue"))]
+    /// `NOTE_FILE_POLL` requests it. Darwin has no such flag.
+    #[cfg(target_os = "freebsd")]
+    #[test]
+    fn a_regular_file_at_its_end_is_readable() {
+        let mut backend = open();
+        let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
+        nix::unistd::lseek(&file, 0, nix::unistd::Whence::SeekEnd).unwrap();
+        let none = What::empty();
+        let add = change(file.as_raw_fd(), none, What::READ, none, 1);
+        assert_eq!(backend.change(&add), Ok(Applied::Done));
+        for _ in 0..2 {
+            assert_eq!(wait(&mut backend, LONG), [Readiness { token: 1, what: What::READ | What::ET }]);
+        }
+    }
+
     #[test]
     fn a_deferred_change_of_a_closed_descriptor_is_lost() {
         let mut backend = open();

@@ -43,10 +43,11 @@ impl Step {
             Act::Confirm(mode) => (abi::EV_ENABLE, mode),
             Act::Delete(_) => return record.with_flags(abi::EV_DELETE),
         };
+        let note = if self.filter == abi::EVFILT_READ { abi::AT_THE_END } else { 0 };
         let record = record.with_flags(flags);
         match mode {
-            Mode::Level => record,
-            Mode::Edge => record.with_flags(abi::EV_CLEAR),
+            Mode::Level => record.with_note(note, 0),
+            Mode::Edge => record.with_flags(abi::EV_CLEAR).with_note(note, 0),
             Mode::Quiet => record.with_flags(abi::EV_CLEAR).with_note(abi::QUIET, MORE_THAN_ANY),
         }
     }

@@ -1,0 +1,90 @@
+// Runs the engine's tests on the backend `kqueue` on Linux, over libkqueue (`kqueue/library.ts`). A test that fails
+// because of a listed fault of libkqueue counts as skipped; the list names the tests of each fault, and a C program shows
+// it without the engine. The run also fails if a program no longer shows its fault or a listed test passes.
+// Arguments select tests by parts of their names.
+import { availableParallelism } from 'node:os'
+
+import { FAULTS } from './kqueue/faults.js'
+import { installLibrary, VERSION, type Library } from './kqueue/library.js'
+import { runReproductions } from './kqueue/reproductions.js'
+import { buildTests, runTest, type Outcome, type Test } from './kqueue/tests.js'
+import { conclude } from './lib/failures.js'
+import { reportOf, type TestResult } from './lib/results.js'
+import { main } from './lib/run.js'
+
+/** The longest time for a test. A listed one may wait for what libkqueue never reports. */
+const SECONDS = 60
+const LISTED_SECONDS = 8
+
+/** How often a listed test has to pass before its entry is wrong: some fail only in some runs. */
+const ATTEMPTS = 5
+
+const listed = new Map(FAULTS.flatMap(({ name, tests }) => tests.map((test) => [test, name])))
+
+/** Runs a listed test until it fails. */
+async function judgeListed(test: Test, fault: string, library: Library): Promise<TestResult> {
+  const { name } = test
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const { word } = await runTest(test, library, LISTED_SECONDS)
+    if (word === 'failed') return { name, outcome: 'skipped' }
+  }
+  return { name, outcome: 'failed', message: `is listed as failing because of ${fault}, but passes` }
+}
+
+function toResult(name: string, { word, why }: Outcome): TestResult[] {
+  if (word === 'not applicable') return []
+  return [{ name, outcome: word, ...(why === undefined ? {} : { message: why }) }]
+}
+
+/** Runs tests, as many at a time as there are processors. */
+async function runTests(tests: readonly Test[], library: Library): Promise<TestResult[]> {
+  const results: TestResult[] = []
+  const queue = tests.values()
+  const work = async (): Promise<void> => {
+    for (const test of queue) {
+      const fault = listed.get(test.name)
+      if (fault === undefined) results.push(...toResult(test.name, await runTest(test, library, SECONDS)))
+      else results.push(await judgeListed(test, fault, library))
+    }
+  }
+  await Promise.all(Array.from({ length: availableParallelism() }, work))
+  return results
+}
+
+function binaryOf(name: string): string {
+  return name.split('::', 1)[0] ?? name
+}
+
+/** Prints the number of tests of each binary by outcome. */
+function printCounts(tests: readonly Test[], results: readonly TestResult[]): void {
+  for (const binary of new Set(tests.map(({ name }) => binaryOf(name)))) {
+    const all = tests.filter(({ name }) => binaryOf(name) === binary).length
+    const { totals } = reportOf(results.filter(({ name }) => binaryOf(name) === binary))
+    const left = all - totals.passed - totals.failed - totals.skipped
+    console.log(
+      `${binary}: ${totals.passed} passed, ${totals.skipped} fail because of libkqueue, ` +
+        `${totals.failed} fail otherwise, ${left} not applicable`,
+    )
+  }
+}
+
+await main(async () => {
+  const parts = process.argv.slice(2)
+  const isSelected = (name: string): boolean =>
+    parts.length === 0 || parts.some((part) => name.includes(part))
+  const library = await installLibrary()
+  console.log(`--- building the tests with libkqueue ${VERSION}`)
+  const tests = await buildTests(library)
+  console.log(`--- ${FAULTS.length} faults of libkqueue`)
+  const shown = await runReproductions(FAULTS, library)
+  for (const { name, what, tests: affected } of FAULTS)
+    console.log(`${name}: ${what} Tests: ${affected.length}.`)
+  const chosen = tests.filter(({ name }) => isSelected(name))
+  console.log(`--- ${chosen.length} tests of the engine`)
+  const results = await runTests(chosen, library)
+  const names = new Set(tests.map(({ name }) => name))
+  const unknown = [...listed.keys()].filter((name) => !names.has(name))
+  const missing = unknown.map((name) => ({ name: `faults.ts: no test ${name}`, outcome: 'failed' as const }))
+  printCounts(chosen, results)
+  return conclude([reportOf([...shown, ...results, ...missing])])
+})
