@@ -211,13 +211,18 @@ pub(crate) struct Kqueue {
     /// Atomic, because it can be [replaced](Self::replace) while it is shared.
     number: AtomicI32,
     owner: AtomicU32,
+    replacements: AtomicU32,
 }
 
 impl Kqueue {
     pub(crate) fn new() -> nix::Result<Self> {
         // SAFETY: the call has no arguments.
         let number = Errno::result(unsafe { abi::kqueue() })?;
-        let kqueue = Kqueue { number: AtomicI32::new(number), owner: AtomicU32::new(std::process::id()) };
+        let kqueue = Kqueue {
+            number: AtomicI32::new(number),
+            owner: AtomicU32::new(std::process::id()),
+            replacements: AtomicU32::new(0),
+        };
         // A forked child does not inherit it, but a program that replaces this one (execve) does.
         // SAFETY: the kernel made this descriptor just now, and it stays open during the call.
         let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
@@ -234,9 +239,16 @@ impl Kqueue {
         self.owner.load(Ordering::Relaxed) == std::process::id()
     }
 
+    /// How often it was [replaced](Self::replace).
+    pub(crate) fn replacements(&self) -> u32 {
+        self.replacements.load(Ordering::Acquire)
+    }
+
     /// Puts `fresh` in the place of this one, under the same number unless the number is another file by now. A thread
-    /// that waits on it continues to wait on the old one; with libkqueue none may.
+    /// that waits on it continues to wait on the old one; on Darwin its wait fails with `EBADF` (`kqueue_drain` in XNU's
+    /// `kern_event.c`); with libkqueue no thread may wait.
     pub(crate) fn replace(&self, fresh: Kqueue) -> nix::Result<()> {
+        self.replacements.fetch_add(1, Ordering::AcqRel);
         if abi::IS_POLLABLE && self.is_ours() {
             // Closes the old one.
             // SAFETY: both are open descriptors of this module.

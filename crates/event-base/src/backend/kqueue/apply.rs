@@ -124,9 +124,9 @@ impl Kqueue {
         }
     }
 
-    /// Handles a pipe without a reader, for which the kernel refuses `EVFILT_WRITE` with `EPIPE`. Such a pipe is
-    /// writable: a write returns immediately, with an error that the writer must receive. So a filter `EVFILT_USER`
-    /// that stays triggered replaces the refused one.
+    /// Handles a pipe without a reader, for which FreeBSD's kernel refuses `EVFILT_WRITE` with `EPIPE`
+    /// (`pipe_kqfilter`). Such a pipe is writable: a write returns immediately, with an error that the writer must
+    /// receive. So a filter `EVFILT_USER` that stays triggered replaces the refused one.
     fn handle_broken_pipe(
         &mut self,
         change: &Change,

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::errno::Errno;
+
 use super::signals;
 use crate::backend::Readiness;
 use crate::backend::method::MethodWaiter;
@@ -88,7 +90,12 @@ impl MethodWaiter for KqueueWaiter {
 
     fn wait_once(&mut self, timeout: Option<Duration>) -> nix::Result<()> {
         self.forget();
-        self.found = self.kernel.wait(&mut self.events, timeout)?;
+        let replacements = self.kernel.replacements();
+        self.found = match self.kernel.wait(&mut self.events, timeout) {
+            // The queue that this wait used was closed and replaced: see `Kernel::replace`.
+            Err(Errno::EBADF) if self.kernel.replacements() != replacements => 0,
+            result => result?,
+        };
         self.full = self.found == self.events.len();
         self.merge();
         Ok(())
