@@ -9,7 +9,7 @@ import { demand, run } from './run.js'
 
 /** A release of Debian, for one of its architectures. */
 export interface Debian {
-  readonly release: 'bullseye' | 'bookworm' | 'trixie' | 'experimental'
+  readonly release: 'bullseye' | 'bookworm' | 'trixie' | 'forky' | 'experimental'
   readonly arch: string
   /** Whether packages come from the archive of security updates too. */
   readonly security?: boolean

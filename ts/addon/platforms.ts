@@ -10,6 +10,7 @@ export const PLATFORMS: readonly string[] = [
   'linux-x64-musl',
   'linux-arm64-musl',
   'linux-riscv64-gnu',
+  'linux-ppc64-gnu',
   'darwin-x64',
   'darwin-arm64',
   'freebsd-x64',

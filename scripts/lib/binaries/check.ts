@@ -4,8 +4,10 @@ import { oldestGlibc } from './glibc.js'
 import { readMachOLibrary, type MachOLibrary } from './mach-o.js'
 import { MACOS_SYMBOLS, MUSL_SYMBOLS } from './symbols.js'
 
-/** The most bytes of an addon. */
-export const LIMIT = 1_490_000
+/** The most bytes of a platform's addon. The code of PowerPC is larger than that of other processors. */
+export function sizeLimit(platform: string): number {
+  return platform.startsWith('linux-ppc64-') ? 1_700_000 : 1_490_000
+}
 
 /** The symbol that Node looks up in an addon. */
 const REGISTRATION = 'napi_register_module_v1'
@@ -152,6 +154,7 @@ function readLibrary(bytes: Uint8Array): ElfLibrary | MachOLibrary | string {
  */
 export function binaryProblems(bytes: Uint8Array, platform: string): string[] {
   const [system, arch] = platform.split('-')
+  const limit = sizeLimit(platform)
   const library = readLibrary(bytes)
   if (typeof library === 'string') return [library]
   const format = system === 'darwin' ? 'Mach-O' : 'ELF'
@@ -163,7 +166,7 @@ export function binaryProblems(bytes: Uint8Array, platform: string): string[] {
   return [
     ...(library.isShared ? [] : ['it is not a shared library']),
     ...(bytes.length < library.wanted ? [`it has ${bytes.length} bytes of at least ${library.wanted}`] : []),
-    ...(bytes.length > LIMIT ? [`it has ${bytes.length} bytes, of at most ${LIMIT}`] : []),
+    ...(bytes.length > limit ? [`it has ${bytes.length} bytes, of at most ${limit}`] : []),
     ...(library.exports.includes(REGISTRATION) ? [] : [`it does not export ${REGISTRATION}`]),
     ...listed('it searches folders for libraries', library.searched),
     ...(buildPath === null ? [] : [`it has a path of the build: ${buildPath[0]}`]),
