@@ -70,7 +70,7 @@ function binaryOf(name: string): string {
 
 /** Prints the number of tests of each binary by outcome. */
 function printCounts(tests: readonly Test[], results: readonly TestResult[]): void {
-  for (const binary of new Set(tests.map(({ name }) => binaryOf(name)))) {
+  for (const binary of [...new Set(tests.map(({ name }) => binaryOf(name)))].sort()) {
     const all = tests.filter(({ name }) => binaryOf(name) === binary).length
     const { totals } = reportOf(results.filter(({ name }) => binaryOf(name) === binary))
     const left = all - totals.passed - totals.failed - totals.skipped

@@ -67,6 +67,13 @@ export const FAULTS: readonly Fault[] = [
     name: 'closed-descriptor',
     what: 'The filters of a descriptor outlive it.',
     tests: [
+      'logging::a_callback_may_replace_itself',
+      'logging::a_callback_may_use_the_base_whose_message_it_is',
+      'logging::a_callback_that_panics_does_not_affect_the_base',
+      'logging::a_descriptor_closed_under_its_event_is_a_warning_that_names_both',
+      'logging::a_message_is_reported_on_the_thread_that_caused_it',
+      'logging::a_message_logged_by_a_callback_is_not_reported_to_it',
+      'logging::without_a_callback_warnings_are_written_to_standard_error',
       'rules::exclusive_events::a_registration_that_the_kernel_kept_is_replaced_by_one_of_the_other_kind',
       'rules::exclusive_events::an_exclusive_event_of_a_closed_descriptor_does_not_block_its_number',
       'rules::reused_descriptors::a_duplicate_that_keeps_the_old_file_alive_does_not_make_the_loop_spin',
@@ -122,8 +129,24 @@ export const FAULTS: readonly Fault[] = [
     tests: ['conformance::threads::c_093_debug_mode_too_late_race'],
   },
   {
+    name: 'three-descriptors',
+    what: 'A kqueue has three descriptors; execve(2) does not close two of them, and a thread closes them some time after the first.',
+    tests: [
+      'resources::a_base_closed_under_a_loop_releases_its_descriptors_when_the_loop_ends',
+      'resources::a_base_without_a_free_descriptor_fails_and_leaks_none',
+      'resources::closing_releases_the_descriptors_although_handles_remain',
+      'resources::every_descriptor_of_a_base_is_closed_on_exec',
+      'resources::ten_thousand_bases_leak_no_descriptor_and_no_memory',
+    ],
+  },
+  {
+    name: 'events-per-call',
+    what: 'A call returns at most 512 events, whatever room there is.',
+    tests: ['resources::no_edge_is_lost_however_many_descriptors_are_ready_at_once'],
+  },
+  {
     name: 'forked',
-    what: 'A child inherits the descriptor of a kqueue, and the two others that belong to it.',
+    what: 'A child inherits the descriptors of a kqueue.',
     tests: ['forked::reinit::reinit_closes_each_descriptor_once'],
   },
   {

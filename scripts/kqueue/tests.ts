@@ -29,7 +29,19 @@ export interface Outcome {
  * blocks watched signals and reads them with signalfd(2), which merges equal ones and reports only those of its own thread.
  * Not `sandboxed`, which is about system calls of Linux, nor `models`, which is empty without loom.
  */
-const TARGETS = ['--lib', ...['conformance', 'rules', 'forked'].map((name) => `--test=${name}`)]
+const TARGETS = [
+  '--lib',
+  ...[
+    'conformance',
+    'rules',
+    'forked',
+    'logging',
+    'model',
+    'no_allocation',
+    'resources',
+    'threads_against_a_running_loop',
+  ].map((name) => `--test=${name}`),
+]
 
 const BINARY = /[/\\]([^/\\]+)-[0-9a-f]{16}$/
 
