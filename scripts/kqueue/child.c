@@ -12,7 +12,7 @@ int main(void)
         pid_t child = fork();
         require(child >= 0, "fork");
         if (child == 0) {
-            limit();
+            limit(5);
             usleep(SHORT * 1000);
             _exit(kqueue() < 0 ? 0 : 1);
         }

@@ -15,8 +15,8 @@ static void *wait_for_one(void *argument)
 
 int main(void)
 {
-    limit();
-    for (int time = 0; time < 40; time++) {
+    for (int time = 0; time < 60; time++) {
+        limit(5);
         kq = new_kqueue();
         must_change(kq, 1, EVFILT_USER, EV_ADD | EV_CLEAR, 0);
         pthread_t waiting;

@@ -38,11 +38,11 @@ static inline void ended_by_the_alarm(int number)
     _exit(write(STDOUT_FILENO, text, sizeof text - 1) > 0 ? 0 : 2);
 }
 
-/// Ends the program with the fault shown if it has not ended after some seconds, because a call does not return.
-static inline void limit(void)
+/// Ends the program with the fault shown after some seconds, because a call does not return. Each call starts anew.
+static inline void limit(unsigned int seconds)
 {
     require(signal(SIGALRM, ended_by_the_alarm) != SIG_ERR, "signal");
-    alarm(5);
+    alarm(seconds);
 }
 
 static inline int new_kqueue(void)

@@ -3,7 +3,7 @@
 
 #include "reproduce.h"
 
-enum { THREADS = 20, TIMES = 20 };
+enum { THREADS = 20, TIMES = 200 };
 
 static void *create_and_close(void *argument)
 {
@@ -17,7 +17,7 @@ static void *create_and_close(void *argument)
 
 int main(void)
 {
-    limit();
+    limit(15);
     pthread_t threads[THREADS];
     for (int index = 0; index < THREADS; index++)
         require(pthread_create(&threads[index], NULL, create_and_close, NULL) == 0, "pthread_create");
