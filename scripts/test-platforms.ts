@@ -137,6 +137,7 @@ const SYSTEMS: readonly System[] = [
   withNodeOfDebian('linux-riscv64-gnu', { release: 'trixie', arch: 'riscv64' }, '20.19'),
   // Debian 14, which is not released yet, has glibc 2.43 and Node 24.
   withNodeOfDebian('linux-ppc64-gnu', { release: 'forky', arch: 'ppc64el' }, '24.21'),
+  withNodeOfDebian('linux-s390x-gnu', { release: 'forky', arch: 's390x' }, '24.21'),
 ]
 
 /** Programs of busybox that specs start. */

@@ -11,6 +11,7 @@ export const PLATFORMS: readonly string[] = [
   'linux-arm64-musl',
   'linux-riscv64-gnu',
   'linux-ppc64-gnu',
+  'linux-s390x-gnu',
   'darwin-x64',
   'darwin-arm64',
   'freebsd-x64',

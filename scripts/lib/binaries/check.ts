@@ -4,9 +4,9 @@ import { oldestGlibc } from './glibc.js'
 import { readMachOLibrary, type MachOLibrary } from './mach-o.js'
 import { MACOS_SYMBOLS, MUSL_SYMBOLS } from './symbols.js'
 
-/** The most bytes of a platform's addon. The code of PowerPC is larger than that of other processors. */
+/** The most bytes of a platform's addon. The code of PowerPC and of IBM Z is larger than that of other processors. */
 export function sizeLimit(platform: string): number {
-  return platform.startsWith('linux-ppc64-') ? 1_700_000 : 1_490_000
+  return /^linux-(?:ppc64|s390x)-/.test(platform) ? 1_700_000 : 1_490_000
 }
 
 /** The symbol that Node looks up in an addon. */
