@@ -586,7 +586,7 @@ export declare function netConnectFailure(handle: Handle): BindingConnectFailure
 /** The error of the completion that was fetched last. */
 export declare function netFailure(handle: Handle): Error | null
 
-/** Accepts on a listening socket, which the base owns from here on, also if the call fails. */
+/** Accepts on a listening socket, which the base owns from here on, unless the call fails. */
 export declare function netListen(handle: Handle, fd: number, batch: number, paused: boolean): Outcome<number>
 
 /** Pauses a listener, which stops accepting, or a relay, which stops reading. */
@@ -630,7 +630,7 @@ export declare function proxyIsOver(owner: ExternalObject<ProxyOwner>): boolean
 export declare function proxySetUpstreams(owner: ExternalObject<ProxyOwner>, list: Array<BindingUpstream>): Outcome<undefined>
 
 /**
- * Starts a proxy. `listener` is called in the environment's own loop when there are [problems](proxy_take), and when
+ * Starts a proxy, which takes ownership of an inherited descriptor unless the call fails. `listener` is called in the environment's own loop when there are [problems](proxy_take), and when
  * the proxy [has ended](proxy_is_over).
  */
 export declare function proxyStart(options: BindingProxyOptions, listener: () => void): Outcome<ExternalObject<ProxyOwner>>

@@ -327,8 +327,11 @@ test('a getter of a destination that changes the bytes or the batch loses no cod
   expect(own.bytes(0).toString()).toBe('first')
 })
 
-test('a batch whose memory was transferred accepts no datagram', () => {
+test('a batch whose memory was transferred accepts and returns no datagram', () => {
   const own = new DatagramBatch({ slots: 2, size: 10 })
+  own.add(Buffer.from('x'))
   structuredClone(own.data.buffer, { transfer: [own.data.buffer as ArrayBuffer] })
   expect(refusal(() => own.add(Buffer.from('y')))).toBe('ERR_OUT_OF_RANGE')
+  expect(refusal(() => own.bytes(0))).toBe('ERR_OUT_OF_RANGE')
+  expect(own.length(0)).toBe(1)
 })

@@ -4,7 +4,9 @@ import { fileURLToPath } from 'node:url'
 
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 
+import { EV } from '../../index.js'
 import { inheritedDescriptors, listen, socket } from '../../net.js'
+import { isOpen } from '../../scripts/lib/system.mjs'
 import { anyPort, baseOn, dial, folder, openDescriptors, portOf, running, thrown, until } from './support.js'
 
 const fixture = fileURLToPath(new URL('../fixtures/activated.ts', import.meta.url))
@@ -53,6 +55,17 @@ describe('an inherited descriptor', () => {
     })
     await dial(portOf(listener.address))
     await until(() => accepted === 1)
+  })
+
+  test('that the base refuses stays open', () => {
+    const base = baseOn()
+    const fd = socket.listen(anyPort)
+    const event = base.newEvent(fd, EV.READ | EV.ET, () => {}).add()
+    const refused = { code: 'ERR_EVENT_BAD_FLAGS' }
+    expect(thrown(() => listen(base, { fd }, () => {}))).toMatchObject(refused)
+    expect(isOpen(fd)).toBe(true)
+    event.close()
+    expect(listen(base, { fd }, () => {}).fd).toBe(fd)
   })
 
   test('that does not listen is refused, and stays open', () => {

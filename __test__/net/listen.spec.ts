@@ -271,16 +271,11 @@ test('a listener whose system call fails leaves no descriptor and no path', () =
   const base = baseOn()
   const path = join(folder(), 'socket')
   const before = openDescriptors()
-  // The native layer owns the descriptor, also if it fails.
-  const closing: typeof native.netListen = (_handle, fd) => {
-    native.socketClose(fd)
-    return fail()
-  }
   onTestFinished(() => void vi.restoreAllMocks())
   vi.spyOn(native, 'socketAddress').mockImplementationOnce(fail)
   expect(() => listen(base, anyPort, () => {})).toThrow('a system call failed')
   expect(openDescriptors()).toBe(before)
-  vi.spyOn(native, 'netListen').mockImplementationOnce(closing)
+  vi.spyOn(native, 'netListen').mockImplementationOnce(fail)
   expect(() => listen(base, { path }, () => {})).toThrow('a system call failed')
   expect(openDescriptors()).toBe(before)
   expect(existsSync(path)).toBe(false)

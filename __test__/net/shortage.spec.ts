@@ -7,7 +7,7 @@ import { expect, test } from 'vitest'
 const fixtureOf = (name: string): string => fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url))
 const fixture = fixtureOf('shortage.ts')
 
-test('a listener that lacks the last descriptor leaves no path and no descriptor', async () => {
+test('a listener or a proxy that lacks the last descriptor leaves no path and no descriptor, and closes none of the caller', async () => {
   const script = 'ulimit -n 96 && exec "$0" --import tsx "$1"'
   const { stdout } = await promisify(execFile)('sh', [
     '-c',
@@ -16,10 +16,11 @@ test('a listener that lacks the last descriptor leaves no path and no descriptor
     fixtureOf('path-shortage.ts'),
   ])
   expect(JSON.parse(stdout)).toEqual({
-    codes: ['EMFILE', 'EMFILE'],
+    codes: ['EMFILE', 'EMFILE', 'EMFILE', 'EMFILE'],
     left: [0, 1],
     remaining: [],
     works: true,
+    inherited: [true, true],
   })
 })
 

@@ -12,8 +12,6 @@ export class EventModel {
   #mayFire = false
   #isFinalizing = false
   #isFinalized = false
-  /** Whether another thread may change the event at any time. */
-  #isRemote = false
   readonly #world: World
 
   constructor(world: World, base: EventBase, name: string) {
@@ -29,7 +27,9 @@ export class EventModel {
     world.note(`> ${this.name}(${fd}, ${what})`)
     if (this.base.closed) judge.fault(`${this.name}: called although its base is closed`)
     if (this.#isFinalizing) judge.fault(`${this.name}: called after finalize()`)
-    if (!this.#mayFire && !this.#isRemote) judge.fault(`${this.name}: called although it is not pending`)
+    // Another base may have an event with the same id, so a remote call can start any event.
+    if (!this.#mayFire && !world.hasRemoteCalls)
+      judge.fault(`${this.name}: called although it is not pending`)
     if (event !== this.event) judge.fault(`${this.name}: called with another event`)
     if ((this.event.what & (EV.PERSIST | EV.SIGNAL)) === 0) this.#mayFire = false
     if (world.over) {
@@ -48,10 +48,6 @@ export class EventModel {
   /** The event was deleted or closed. */
   stopped(): void {
     this.#mayFire = false
-  }
-
-  shared(): void {
-    this.#isRemote = true
   }
 
   /** The finalizer of the event. */

@@ -118,6 +118,12 @@ export class DatagramBatch {
     this.#count = 0
   }
 
+  #checkMemory(): void {
+    if (this.data.byteLength === 0) {
+      throw new EventError('ERR_OUT_OF_RANGE', 'The memory of the batch was transferred')
+    }
+  }
+
   /** The position of the record of a datagram. */
   #at(index: number): number {
     if (this.#count === 0) throw outOfRange('index', 'less than count, which is 0', index)
@@ -148,10 +154,12 @@ export class DatagramBatch {
    * The bytes of a datagram, as a view on {@link data} that is valid until the slot is used again.
    *
    * @param index below {@link count}
-   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+   * @throws {EventError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; the latter also if the memory of {@link data} was
+   *   transferred
    */
   bytes(index: number): Buffer {
     const length = this.length(index)
+    this.#checkMemory()
     return this.data.subarray(index * this.size, index * this.size + length)
   }
 
@@ -188,9 +196,7 @@ export class DatagramBatch {
     checkBytes('bytes', bytes)
     if (bytes.byteLength > this.size) throw outOfRange('bytes', `<= ${this.size} bytes`, bytes.byteLength)
     if (this.#count === this.slots) return false
-    if (this.data.byteLength === 0) {
-      throw new EventError('ERR_OUT_OF_RANGE', 'The memory of the batch was transferred')
-    }
+    this.#checkMemory()
     const start = this.#count * RECORD
     this.#records.fill(0, start, start + RECORD)
     if (address !== undefined) {

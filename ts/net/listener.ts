@@ -21,8 +21,8 @@ import { Sources, type Completion, type Source } from './sources.js'
 /** A listening socket that a service manager or a parent process has opened. */
 export interface InheritedListener {
   /**
-   * A descriptor of a listening socket. The listener owns it, makes it non-blocking and closes it, unless the call
-   * fails because of the kind of the descriptor. The path of the socket, if it has one, is not removed.
+   * A descriptor of a listening socket, which is made non-blocking. The listener owns and closes it; if the call fails,
+   * the caller continues to own it. The path of the socket, if it has one, is not removed.
    */
   fd: number
   /**
@@ -104,15 +104,10 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
       // The address has the same kind as the target.
       this.#address = addressOf(fd) as Address
       this.#path = isInherited ? undefined : OwnPath.of(fd, this.#address)
-    } catch (error) {
-      native.socketClose(fd)
-      throw error
-    }
-    try {
       this.#key = native.netListen(sources.core.handle, fd, batch, paused)
     } catch (error) {
-      // The native listener has closed the descriptor.
       this.#path?.remove()
+      if (!isInherited) native.socketClose(fd)
       throw error
     }
     sources.add(this.#key, this)

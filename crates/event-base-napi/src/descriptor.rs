@@ -30,6 +30,17 @@ pub(crate) fn take(fd: i32, syscall: &'static str) -> Result<OwnedFd, Error> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Another descriptor of the same file.
+///
+/// # Errors
+/// `EBADF` when it is not open, `EMFILE` and `ENFILE` when no descriptor is free.
+pub(crate) fn duplicate(fd: i32) -> Result<OwnedFd, Error> {
+    borrow(fd, "dup")?.try_clone_to_owned().map_err(|error| {
+        let errno = error.raw_os_error().unwrap_or(Errno::EBADF as i32);
+        Error::System(SystemError { errno, syscall: "dup", fd: Some(fd) })
+    })
+}
+
 fn bad(fd: i32, syscall: &'static str) -> Error {
     Error::System(SystemError { errno: Errno::EBADF as i32, syscall, fd: Some(fd) })
 }

@@ -17,7 +17,7 @@ use napi::{Env, Status};
 use napi_derive::napi;
 
 use crate::address::{BindingAddress, address};
-use crate::descriptor::take;
+use crate::descriptor::{duplicate, take};
 use crate::error::{Outcome, make};
 use crate::socket::BindingBindOptions;
 use crate::time::{duration, milliseconds};
@@ -129,7 +129,7 @@ impl TryFrom<BindingProxyOptions> for ProxyOptions {
         let list = upstreams(options.upstreams)?;
         let listen = match options.listen {
             Some(given) => Endpoint::Bind(address(given.host_or_path, given.port)?, options.bind.into()),
-            None => Endpoint::Inherited(take(options.fd, "accept")?),
+            None => Endpoint::Inherited(duplicate(options.fd)?),
         };
         let defaults = HealthOptions::default();
         Ok(ProxyOptions {
@@ -155,7 +155,7 @@ impl TryFrom<BindingProxyOptions> for ProxyOptions {
     }
 }
 
-/// Starts a proxy. `listener` is called in the environment's own loop when there are [problems](proxy_take), and when
+/// Starts a proxy, which takes ownership of an inherited descriptor unless the call fails. `listener` is called in the environment's own loop when there are [problems](proxy_take), and when
 /// the proxy [has ended](proxy_is_over).
 #[napi(catch_unwind)]
 pub fn proxy_start(
@@ -168,7 +168,12 @@ pub fn proxy_start(
         // Fails only where a notification is queued already, or the environment has ended.
         _ = notifier.call((), ThreadsafeFunctionCallMode::NonBlocking);
     };
+    let inherited = options.listen.is_none().then_some(options.fd);
     let started = ProxyOptions::try_from(options).and_then(|options| Proxy::start(options, notify));
+    if let (Ok(_), Some(fd)) = (&started, inherited) {
+        // The proxy has another descriptor of the socket.
+        drop(take(fd, "close"));
+    }
     Ok(Outcome(started.map(|proxy| External::new(ProxyOwner { proxy }))))
 }
 

@@ -36,6 +36,15 @@ pub struct ListenOptions {
     pub paused: bool,
 }
 
+/// A listener that was not started.
+#[derive(Debug)]
+pub struct ListenRefused {
+    /// The reason.
+    pub error: Error,
+    /// The descriptor, open and without events of the listener.
+    pub fd: OwnedFd,
+}
+
 impl Default for ListenOptions {
     fn default() -> Self {
         ListenOptions { batch: 64, shared: false, paused: false }
@@ -100,15 +109,16 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    pub(crate) fn new(base: &Base, key: SourceKey, fd: OwnedFd, options: ListenOptions) -> Result<Self> {
-        if options.batch == 0 {
-            return Err(Error::OutOfRange("batch"));
-        }
-        let number = fd.as_raw_fd();
-        let read = base.create(EventSpec::io(number, What::READ).persist().data(Role::Read(0).tag(key)))?;
-        let timer = base.create(EventSpec::timer().data(Role::Deadline.tag(key))).inspect_err(|_| {
-            let _ = base.free(read);
-        })?;
+    pub(crate) fn new(
+        base: &Base,
+        key: SourceKey,
+        fd: OwnedFd,
+        options: ListenOptions,
+    ) -> std::result::Result<Self, ListenRefused> {
+        let (read, timer) = match Listener::events(base, key, &fd, options.batch) {
+            Ok(events) => events,
+            Err(error) => return Err(ListenRefused { error, fd }),
+        };
         let mut listener = Listener {
             fd,
             read,
@@ -120,16 +130,23 @@ impl Listener {
             left: 0,
             backoff: Backoff::new(),
         };
-        if options.paused {
-            return Ok(listener);
-        }
-        match listener.add(base) {
+        match if options.paused { Ok(()) } else { listener.add(base) } {
             Ok(()) => Ok(listener),
-            Err(error) => {
-                listener.close(base);
-                Err(error)
-            }
+            Err(error) => Err(ListenRefused { error, fd: listener.close(base) }),
         }
+    }
+
+    /// Creates the event of the socket and the timer.
+    fn events(base: &Base, key: SourceKey, fd: &OwnedFd, batch: u32) -> Result<(EventId, EventId)> {
+        if batch == 0 {
+            return Err(Error::OutOfRange("batch"));
+        }
+        let spec = EventSpec::io(fd.as_raw_fd(), What::READ).persist();
+        let read = base.create(spec.data(Role::Read(0).tag(key)))?;
+        let timer = base.create(EventSpec::timer().data(Role::Deadline.tag(key))).inspect_err(|_| {
+            let _ = base.free(read);
+        })?;
+        Ok((read, timer))
     }
 
     /// Called when one of its events fired. Returns whether [`step`](Self::step) has to be called.
@@ -287,10 +304,11 @@ impl Listener {
         Ok(())
     }
 
-    pub(crate) fn close(self, base: &Base) {
-        // The events are freed before the descriptor is closed. A closed base has freed them already.
+    /// Frees the events, which has to precede the end of the descriptor. A closed base has freed them already.
+    pub(crate) fn close(self, base: &Base) -> OwnedFd {
         let _ = base.free(self.read);
         let _ = base.free(self.timer);
+        self.fd
     }
 }
 

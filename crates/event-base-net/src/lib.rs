@@ -61,7 +61,7 @@ mod relay;
 pub mod socket;
 mod source;
 
-pub use accept::ListenOptions;
+pub use accept::{ListenOptions, ListenRefused};
 pub use address::Address;
 pub use completion::Completion;
 pub use connect::{ATTEMPT_DELAY, ConnectRequest};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use event_base::{Base, Error, EventId, EventSpec, Ready, What};
 
-use crate::accept::{Admission, ListenOptions, Listener, Step, Unlimited};
+use crate::accept::{Admission, ListenOptions, ListenRefused, Listener, Step, Unlimited};
 use crate::address::Address;
 use crate::completion::Completion;
 use crate::connect::{ConnectRequest, Connecting, Outcome};
@@ -75,9 +75,28 @@ impl Net {
     /// [`Error::OutOfRange`] for a batch of 0, [`Error::Closed`], or a system error for a descriptor that cannot be
     /// watched. `fd` is closed then.
     pub fn listen(&mut self, fd: OwnedFd, options: ListenOptions) -> Result<SourceKey> {
-        crate::socket::set_nonblocking(&fd, true)?;
-        let base = &self.base;
-        self.sources.insert(|key| Ok(Source::Listener(Listener::new(base, key, fd, options)?)))
+        self.listen_or_return(fd, options).map_err(|refused| refused.error)
+    }
+
+    /// As [`listen`](Self::listen), but returns the descriptor if it fails.
+    ///
+    /// # Errors
+    /// A [`ListenRefused`] with an error of [`listen`](Self::listen).
+    pub fn listen_or_return(
+        &mut self,
+        fd: OwnedFd,
+        options: ListenOptions,
+    ) -> std::result::Result<SourceKey, ListenRefused> {
+        if let Err(error) = crate::socket::set_nonblocking(&fd, true) {
+            return Err(ListenRefused { error, fd });
+        }
+        let key = match self.sources.vacant() {
+            Ok(key) => key,
+            Err(error) => return Err(ListenRefused { error, fd }),
+        };
+        let listener = Listener::new(&self.base, key, fd, options)?;
+        self.sources.occupy(key, Source::Listener(listener));
+        Ok(key)
     }
 
     /// Connects to `address` within `timeout`. Without a timeout the kernel's own limit applies (minutes).
@@ -301,7 +320,7 @@ impl Net {
             Some(_) => {}
         }
         match self.sources.remove(key) {
-            Some(Source::Listener(listener)) => listener.close(&self.base),
+            Some(Source::Listener(listener)) => drop(listener.close(&self.base)),
             Some(Source::Connecting(connecting)) => drop(connecting.close(&self.base)),
             _ => {}
         }
@@ -419,7 +438,7 @@ impl Drop for Net {
         }
         for source in self.sources.drain() {
             match source {
-                Source::Listener(listener) => listener.close(&self.base),
+                Source::Listener(listener) => drop(listener.close(&self.base)),
                 Source::Connecting(connecting) => drop(connecting.close(&self.base)),
                 Source::Relay(relay) => {
                     relay.end(&self.base, &mut self.pools, EndReason::Closed, None);

@@ -99,22 +99,32 @@ impl<T> Sources<T> {
 
     /// Stores the source that `make` returns for its key.
     pub(crate) fn insert(&mut self, make: impl FnOnce(SourceKey) -> Result<T>) -> Result<SourceKey> {
+        let key = self.vacant()?;
+        self.occupy(key, make(key)?);
+        Ok(key)
+    }
+
+    /// The key of the next source.
+    pub(crate) fn vacant(&self) -> Result<SourceKey> {
         let index = match self.free.last() {
             Some(index) => *index,
             None if self.slots.len() <= SlotId::MAX_INDEX as usize => self.slots.len() as u32,
             None => return Err(Error::OutOfRange("number of sources")),
         };
         let generation = self.slots.get(index as usize).map_or(1, |slot| slot.generation);
-        let key = SourceKey(SlotId { index, generation });
-        let source = Some(make(key)?);
-        match self.slots.get_mut(index as usize) {
+        Ok(SourceKey(SlotId { index, generation }))
+    }
+
+    /// Stores a source under the key that [`vacant`](Self::vacant) has returned since the last change.
+    pub(crate) fn occupy(&mut self, key: SourceKey, source: T) {
+        let source = Some(source);
+        match self.slots.get_mut(key.slot()) {
             Some(slot) => {
                 slot.source = source;
                 self.free.pop();
             }
-            None => self.slots.push(Slot { generation, source }),
+            None => self.slots.push(Slot { generation: key.generation(), source }),
         }
-        Ok(key)
     }
 
     pub(crate) fn get(&self, key: SourceKey) -> Option<&T> {

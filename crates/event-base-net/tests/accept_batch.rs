@@ -3,9 +3,10 @@
 mod support;
 
 use std::net::TcpStream;
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use event_base::Error;
+use event_base::{Error, EventSpec, What};
 use event_base_net::{Address, Completion, ListenOptions, SourceKey, socket};
 use nix::errno::Errno;
 use support::{Bed, each_method, errno, open_descriptors};
@@ -171,5 +172,25 @@ fn a_batch_of_zero_is_refused() {
             bed.net.listen(listener, ListenOptions { batch: 0, ..ListenOptions::default() }),
             Err(Error::OutOfRange("batch"))
         );
+    });
+}
+
+#[test]
+fn a_listener_that_is_refused_returns_its_descriptor() {
+    each_method(|method, bed| {
+        let any = Address::internet("127.0.0.1", 0).expect("it is numeric");
+        let listener = socket::listen(&any, &socket::BindOptions::default()).expect("a port is free");
+        let number = listener.as_raw_fd();
+        let none = ListenOptions { batch: 0, ..ListenOptions::default() };
+        let refused = bed.net.listen_or_return(listener, none).expect_err("the batch is empty");
+        assert_eq!((refused.error, refused.fd.as_raw_fd()), (Error::OutOfRange("batch"), number), "{method}");
+        let event = bed.base.create_and_add(EventSpec::io(number, What::READ | What::ET), None);
+        let refused = bed.net.listen_or_return(refused.fd, ListenOptions::default());
+        if let Ok(event) = event {
+            let refused = refused.expect_err("the descriptor has an edge-triggered event");
+            assert!(matches!(refused.error, Error::BadFlags(_)), "{method}");
+            bed.base.free(event).expect("it exists");
+            bed.net.listen_or_return(refused.fd, ListenOptions::default()).expect("it can be watched");
+        }
     });
 }

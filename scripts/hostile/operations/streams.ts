@@ -239,7 +239,8 @@ function useDuplex(world: World, model: StreamModel): void {
     destroy: () => [],
     setTimeout: () => [
       orNonsense(world, random.pick([0, 1, 3e9])),
-      orNonsense(world, () => world.misbehave()),
+      // An emitter of Node reads properties of the function, which a Proxy could answer with anything.
+      () => world.misbehave(),
     ],
     setNoDelay: () => [orNonsense(world, true)],
     setKeepAlive: () => [orNonsense(world, true), orNonsense(world, 1000)],

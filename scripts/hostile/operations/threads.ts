@@ -29,7 +29,6 @@ function remoteOperations(): Operation[] {
         if (event === undefined) return
         const id = world.call('event.id', [], () => event.event.id)
         if (id === undefined) return
-        event.shared()
         world.keep(world.staleIds, id)
       },
     },
@@ -54,6 +53,7 @@ function remoteOperations(): Operation[] {
         del: [id],
         loopExit: [orNonsense(world, random.below(3))],
       }
+      world.hasRemoteCalls = true
       world.invoke('remote', remote, method, args[method] ?? [])
     }),
   ]

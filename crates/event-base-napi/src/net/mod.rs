@@ -6,6 +6,8 @@
 mod key;
 pub(crate) mod relay;
 
+use std::os::fd::IntoRawFd;
+
 use event_base::Error;
 use event_base_net::socket::ConnectOptions;
 use event_base_net::{ATTEMPT_DELAY, ConnectRequest, ListenOptions};
@@ -19,11 +21,16 @@ use crate::socket::BindingConnectOptions;
 use crate::time::duration;
 use key::{bits, key};
 
-/// Accepts on a listening socket, which the base owns from here on, also if the call fails.
+/// Accepts on a listening socket, which the base owns from here on, unless the call fails.
 #[napi(catch_unwind)]
 pub fn net_listen(handle: Handle, fd: i32, batch: u32, paused: bool) -> Outcome<f64> {
     let options = ListenOptions { batch, paused, ..ListenOptions::default() };
-    let listener = take(fd, "accept").and_then(|fd| handle.net.borrow_mut().listen(fd, options));
+    let listener = take(fd, "accept").and_then(|fd| {
+        handle.net.borrow_mut().listen_or_return(fd, options).map_err(|refused| {
+            _ = refused.fd.into_raw_fd();
+            refused.error
+        })
+    });
     listener.map(bits).into()
 }
 

@@ -9,17 +9,17 @@ use crate::error::Error;
 use crate::flags::Features;
 use crate::log::{LogMessage, Severity, report};
 
-/// Defines [`Backend`], [`Waiter`], [`CHOICES`] and `dispatch!` from one list. The first argument is a `$`, which
+/// Defines [`Kind`], [`Waiter`], [`CHOICES`] and `dispatch!` from one list. The first argument is a `$`, which
 /// `dispatch!` needs for its own arguments.
 macro_rules! backends {
     ($d:tt $($(#[$condition:meta])? $variant:ident($method:ty),)+) => {
-        /// The backend of a base.
+        /// The kind of a [`Backend`].
         #[derive(Debug)]
-        pub(crate) enum Backend {
+        pub(super) enum Kind {
             $($(#[$condition])? $variant($method),)+
         }
 
-        /// The waiter of a [`Backend`].
+        /// The waiter of a [`Backend`](super::Backend).
         #[derive(Debug)]
         pub(crate) enum Waiter {
             $($(#[$condition])? $variant(<$method as Method>::Waiter),)+
@@ -32,33 +32,33 @@ macro_rules! backends {
                 name: <$method as Method>::NAME,
                 features: <$method as Method>::FEATURES,
                 for_tests: <$method as Method>::FOR_TESTS,
-                open: |config| <$method as Method>::open(config).map(Backend::$variant),
+                open: |config| <$method as Method>::open(config).map(Kind::$variant),
             },
         )+];
 
-        impl Backend {
+        impl Kind {
             /// See [`Method::start_wait`].
             #[inline]
-            pub(crate) fn start_wait(&mut self) -> Waiter {
+            pub(super) fn start_wait(&mut self) -> Waiter {
                 match self {
-                    $($(#[$condition])? Backend::$variant(method) => Waiter::$variant(method.start_wait()),)+
+                    $($(#[$condition])? Kind::$variant(method) => Waiter::$variant(method.start_wait()),)+
                 }
             }
 
             /// See [`Method::finish_wait`]. A waiter of another backend is dropped.
             #[inline]
-            pub(crate) fn finish_wait(&mut self, waiter: Waiter) {
+            pub(super) fn finish_wait(&mut self, waiter: Waiter) {
                 match (self, waiter) {
                     $(
                         $(#[$condition])?
-                        (Backend::$variant(method), Waiter::$variant(waiter)) => method.finish_wait(waiter),
+                        (Kind::$variant(method), Waiter::$variant(waiter)) => method.finish_wait(waiter),
                     )+
                     _ => {}
                 }
             }
         }
 
-        /// Evaluates an expression for whichever variant a [`Backend`] or a [`Waiter`] is.
+        /// Evaluates an expression for whichever variant a [`Kind`] or a [`Waiter`] is.
         macro_rules! dispatch {
             ($d value:expr, $d kind:ident, $d inner:ident => $d result:expr) => {
                 match $d value {
@@ -87,7 +87,7 @@ struct Choice {
     name: &'static str,
     features: Features,
     for_tests: bool,
-    open: fn(&Config) -> Result<Backend, Error>,
+    open: fn(&Config) -> Result<Kind, Error>,
 }
 
 impl Choice {
@@ -105,19 +105,20 @@ pub fn supported_methods() -> Vec<&'static str> {
     CHOICES.iter().filter(|choice| !choice.for_tests).map(|choice| choice.name).collect()
 }
 
-impl Backend {
+impl Kind {
     /// Opens the first backend that `config` and the environment allow (`event_base_new_with_config`).
-    pub(crate) fn select(config: &Config) -> Result<Self, Error> {
+    pub(super) fn select(config: &Config) -> Result<Self, Error> {
         let mut failure = Error::NoMethod;
         for choice in CHOICES.iter().filter(|choice| choice.suits(config)) {
             match (choice.open)(config) {
-                Ok(backend) => {
+                Ok(kind) => {
                     if config.is_set("EVENT_SHOW_METHOD") {
-                        let text = format!("event-base using: {}", backend.name());
-                        let method = Some(backend.name());
+                        let name = dispatch!(&kind, Kind, method => method.name());
+                        let text = format!("event-base using: {name}");
+                        let method = Some(name);
                         report(&LogMessage { severity: Severity::Message, text: &text, base: None, method });
                     }
-                    return Ok(backend);
+                    return Ok(kind);
                 }
                 Err(error) if is_missing(&error) => failure = error,
                 Err(error) => return Err(error),

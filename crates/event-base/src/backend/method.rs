@@ -116,6 +116,12 @@ pub(crate) trait Method: Debug + Sized {
     /// Deregisters a descriptor of the base itself. Has no effect on one that is not registered.
     fn unwatch_internal(&mut self, fd: BorrowedFd<'_>);
 
+    /// Whether the backend waits on a descriptor of its own with this number.
+    fn owns(&self, fd: RawFd) -> bool {
+        let _ = fd;
+        false
+    }
+
     /// Returns a notifier that the backend implements itself and has registered already.
     fn open_notifier(&mut self) -> Option<Notifier> {
         None

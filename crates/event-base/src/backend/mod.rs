@@ -19,8 +19,9 @@ mod signals;
 
 use std::os::fd::RawFd;
 
+pub(crate) use choice::Waiter;
 pub use choice::supported_methods;
-pub(crate) use choice::{Backend, Waiter};
+pub(crate) use dispatch::Backend;
 #[cfg(feature = "test-util")]
 pub use scripted::{Script, ScriptedChange};
 pub(crate) use signals::{signal_of, wants_signalfd};

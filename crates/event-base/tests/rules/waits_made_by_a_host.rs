@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use event_base::{
     Base, BaseFlags, Config, Error, EventSpec, Features, LoopResult, Step, Wait, What, supported_methods,
 };
+#[cfg(target_os = "linux")]
+use nix::errno::Errno;
 
 use crate::support::{PATIENCE, WAIT, drain, fd, ms, next_event, only, pair, run};
 
@@ -286,5 +288,31 @@ fn a_base_can_be_reinitialized_while_the_wait_is_away() {
             drain(&reader);
         }
         base.leave();
+    });
+}
+
+/// A program that has closed a descriptor may use its number, which the notifier has by now.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_event_cannot_have_the_number_of_the_notifier() {
+    let is_eventfd = |number: &i32| {
+        let file = std::fs::read_link(format!("/proc/self/fd/{number}"));
+        file.is_ok_and(|file| file.as_os_str() == "anon_inode:[eventfd]")
+    };
+    each(|base| {
+        base.descriptor().unwrap();
+        // The eventfds of other tests are accepted.
+        let refused = (0..1024).filter(is_eventfd).filter(|&number| {
+            match base.create_and_add(EventSpec::io(number, What::WRITE).persist(), None) {
+                Ok(event) => {
+                    base.free(event).unwrap();
+                    false
+                }
+                Err(Error::System(error)) => error.errno == Errno::EBADF as i32,
+                Err(error) => panic!("{error}"),
+            }
+        });
+        assert!(refused.count() > 0, "{}", base.method().unwrap());
+        wait_while(&base, || base.wake().unwrap());
     });
 }

@@ -151,6 +151,10 @@ impl Method for Epoll {
         _ = self.kernel.delete(fd);
     }
 
+    fn owns(&self, fd: RawFd) -> bool {
+        self.timer.as_ref().is_some_and(|timer| timer.as_fd().as_raw_fd() == fd)
+    }
+
     fn open_timer(&mut self) -> Result<(), Error> {
         if self.timer.is_none() {
             let failed = |errno| Error::system(errno, "timerfd_create", None);

@@ -189,6 +189,10 @@ impl<S: Set> Method for Level<S> {
         }
     }
 
+    fn owns(&self, fd: RawFd) -> bool {
+        self.host.as_ref().is_some_and(|host| host.number() == fd)
+    }
+
     fn renew(&mut self) -> Result<(), Error> {
         self.age = self.age.wrapping_add(1);
         self.waiter = Some(LevelWaiter::new(self.age));
