@@ -15,7 +15,7 @@ import { processorSeconds } from './lib/system.mjs'
 import { reportOf, type TestResult } from './lib/results.js'
 import { demand, main, tool } from './lib/run.js'
 import { ConnectionLoad, DatagramLoad, type Load } from './soak/load.js'
-import { collect } from './soak/program.js'
+import { collect, type Fault } from './soak/program.js'
 import { built, subjects, type Running, type Subject } from './soak/subjects.js'
 import {
   describe,
@@ -227,11 +227,16 @@ await main(async () => {
   await measureIdle(all)
   await takeReadings(all)
   console.log(`the middle: ${all.at(-1)?.load.moved.connections} connections`)
-  for (const { subject, running } of parts) {
-    if (subject.fault !== undefined) running.plant(subject.fault, 2 * MOST_RESIDENT)
+  const plant = (isDue: (fault: Fault) => boolean): void => {
+    for (const { subject, running } of parts) {
+      if (subject.fault !== undefined && isDue(subject.fault)) running.plant(subject.fault, 2 * MOST_RESIDENT)
+    }
   }
+  plant((fault) => fault !== 'spin')
   await run(parts, (seconds - warm) / 2)
   await rest(parts)
+  // A program that spins for long has garbage too.
+  plant((fault) => fault === 'spin')
   await measureIdle(all)
   await takeReadings(all)
   await forEach(parts, async (part) => {

@@ -33,7 +33,7 @@ async function start(wanted: number): Promise<{ worker: Worker; port: number }> 
 }
 
 /**
- * Closes the listener of a worker. A descriptor belongs to the callback of the listener until a stream takes it, and nothing
+ * Closes the listener of a worker. A descriptor belongs to the callback of the listener until a stream or a relay takes it, and nothing
  * closes it if the worker is terminated in between.
  */
 async function stopAccepting(worker: Worker): Promise<void> {
@@ -46,7 +46,7 @@ async function lead(): Promise<void> {
   const workers = [worker, (await start(port)).worker]
   const replace = atRandom(300, 2500, async () => {
     const index = Math.random() < 0.5 ? 0 : 1
-    if (kind === 'streams') await stopAccepting(workers[index] as Worker)
+    await stopAccepting(workers[index] as Worker)
     await workers[index]?.terminate()
     workers[index] = (await start(port)).worker
   })
