@@ -125,6 +125,12 @@ export const FAULTS: readonly Fault[] = [
     ],
   },
   {
+    name: 'deleted-while-waiting',
+    what: 'A process crashes if a thread deletes a filter while another one waits.',
+    tests: [],
+    sometimes: ['threads_against_a_running_loop::the_counters_return_to_zero_and_the_loop_ends'],
+  },
+  {
     name: 'threads',
     what: 'Threads that create and close kqueues at the same time block each other for ever.',
     tests: [],

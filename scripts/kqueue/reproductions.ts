@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import { removeFolder, temporaryFolder } from '../lib/exit.js'
 import type { TestResult } from '../lib/results.js'
-import { demand, lastLines, run } from '../lib/run.js'
+import { demand, lastLines, run, type Outcome } from '../lib/run.js'
 import type { Fault } from './faults.js'
 import type { Library } from './library.js'
 
@@ -12,6 +12,9 @@ const FOLDER = import.meta.dirname
 
 /** Longer than any of the programs waits. */
 const SECONDS = 60
+
+/** How often a program runs that does not show its fault: some faults are races. */
+const ATTEMPTS = 8
 
 const MEANING = new Map([
   [1, 'libkqueue does not have this fault any more: remove it from faults.ts'],
@@ -38,7 +41,10 @@ export async function runReproductions(faults: readonly Fault[], library: Librar
       ])
       const env = { ...process.env, LD_LIBRARY_PATH: library.libraries }
       const limited = ['--signal=KILL', String(SECONDS), program]
-      const { code, output } = await run('timeout', limited, { env, quiet: true })
+      const attempt = (): Promise<Outcome> => run('timeout', limited, { env, quiet: true })
+      let last = await attempt()
+      for (let count = 1; last.code === 1 && count < ATTEMPTS; count += 1) last = await attempt()
+      const { code, output } = last
       const message = `${MEANING.get(code) ?? `the program ended with ${code}`}\n${lastLines(output)}`
       const outcome = code === 0 ? 'passed' : 'failed'
       results.push({ name: `the reproduction ${name}.c`, outcome, ...(code === 0 ? {} : { message }) })

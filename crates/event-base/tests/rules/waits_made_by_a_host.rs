@@ -300,6 +300,10 @@ fn an_event_cannot_have_the_number_of_the_notifier() {
         file.is_ok_and(|file| file.as_os_str() == "anon_inode:[eventfd]")
     };
     each(|base| {
+        // Its notifier has no descriptor.
+        if base.method() == Ok("kqueue") {
+            return;
+        }
         base.descriptor().unwrap();
         // The eventfds of other tests are accepted.
         let refused = (0..1024).filter(is_eventfd).filter(|&number| {
