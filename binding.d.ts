@@ -630,8 +630,8 @@ export declare function proxyIsOver(owner: ExternalObject<ProxyOwner>): boolean
 export declare function proxySetUpstreams(owner: ExternalObject<ProxyOwner>, list: Array<BindingUpstream>): Outcome<undefined>
 
 /**
- * Starts a proxy, which takes ownership of an inherited descriptor unless the call fails. `listener` is called in the environment's own loop when there are [problems](proxy_take), and when
- * the proxy [has ended](proxy_is_over).
+ * Starts a proxy, which takes ownership of an inherited descriptor unless the call fails. `listener` is called in the
+ * environment's own loop when there are [problems](proxy_take), and when the proxy [has ended](proxy_is_over).
  */
 export declare function proxyStart(options: BindingProxyOptions, listener: () => void): Outcome<ExternalObject<ProxyOwner>>
 

@@ -12,12 +12,11 @@ import { failureLines } from './lib/failures.js'
 import { combinations, type Backend, type Combination } from './lib/matrix.js'
 import { closingLine, isGreen, type TestResult } from './lib/results.js'
 import { main, root } from './lib/run.js'
-import { buildArtifacts, runIn, testBinaries, withTests } from './lib/test-binaries.js'
+import { buildArtifacts, nameOfBinary, runIn, testBinaries, withTests } from './lib/test-binaries.js'
 import { vitest } from './lib/vitest.js'
 
 const FILTER = 'c_'
 const RULED: ReadonlySet<string> = new Set(['plain', 'shared', 'debug', 'changelist'])
-const RULES = /[/\\]rules-[0-9a-f]+(?:\.exe)?$/
 const document = join(root, 'docs/backends.md')
 
 /** The backends of this build. A variant of another one (`epoll (with changelist)`) counts as a mode. */
@@ -77,7 +76,7 @@ await main(async () => {
     reports.push(await runIn(combination, binaries, FILTER))
   }
   // The rules of the engine, on each backend in the modes that run different code.
-  const rules = built.filter(({ path }) => RULES.test(path))
+  const rules = built.filter((binary) => nameOfBinary(binary) === 'rules')
   const ruled: CombinationReport[] = []
   for (const combination of chosen.filter(({ mode }) => RULED.has(mode.name))) {
     console.log(`--- ${combination.backend.name}, ${combination.mode.name}: the rules of the engine`)

@@ -41,7 +41,10 @@ async function judgeListed(test: Test, { fault, always }: Entry, library: Librar
   const { name } = test
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const { word } = await runTest(test, library, LISTED_SECONDS)
-    if (word === 'failed') return { name, outcome: 'skipped' }
+    if (word === 'failed') {
+      console.log(`skipped ${name}: ${fault}`)
+      return { name, outcome: 'skipped' }
+    }
     if (!always) return { name, outcome: 'passed' }
   }
   return { name, outcome: 'failed', message: `is listed as failing because of ${fault}, but passes` }
@@ -58,7 +61,10 @@ async function judge(test: Test, library: Library): Promise<Outcome> {
 }
 
 function toResult(name: string, { word, why }: Outcome): TestResult[] {
-  if (word === 'not applicable') return []
+  if (word === 'not applicable') {
+    console.log(`not applicable ${name}: ${why}`)
+    return []
+  }
   return [{ name, outcome: word, ...(why === undefined ? {} : { message: why }) }]
 }
 

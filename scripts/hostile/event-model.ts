@@ -27,8 +27,8 @@ export class EventModel {
     world.note(`> ${this.name}(${fd}, ${what})`)
     if (this.base.closed) judge.fault(`${this.name}: called although its base is closed`)
     if (this.#isFinalizing) judge.fault(`${this.name}: called after finalize()`)
-    // Another base may have an event with the same id, so a remote call can start any event.
-    if (!this.#mayFire && !world.hasRemoteCalls)
+    // A remote call may have started the event, or one with the same id of another base.
+    if (!this.#mayFire && !world.remoteIds.has(event.id))
       judge.fault(`${this.name}: called although it is not pending`)
     if (event !== this.event) judge.fault(`${this.name}: called with another event`)
     if ((this.event.what & (EV.PERSIST | EV.SIGNAL)) === 0) this.#mayFire = false

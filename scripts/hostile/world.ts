@@ -85,8 +85,8 @@ export class World {
   forgiveDescriptors = false
   /** Whether native threads or workers run, which may take the number of a closed descriptor. */
   hasThreads = false
-  /** Whether an event may have been changed by its id, through a shared base. */
-  hasRemoteCalls = false
+  /** The ids with which shared bases were called. */
+  readonly remoteIds = new Set<unknown>()
   /** Whether signals were sent to the process. */
   signals = 0
   /** Whether the episode ends, so that hostile code does nothing any more. */

@@ -6,8 +6,15 @@ import { join } from 'node:path'
 import { parseCargoTest } from '../lib/cargo-test.js'
 import { targetFolder } from '../lib/cargo.js'
 import { removeFolder, temporaryFolder } from '../lib/exit.js'
-import { demand, lastLines, run } from '../lib/run.js'
-import { buildArtifacts, parseReport, testBinaries, type TestBinary } from '../lib/test-binaries.js'
+import { lastLines, run } from '../lib/run.js'
+import {
+  buildArtifacts,
+  nameOfBinary,
+  namesOfTests,
+  parseReport,
+  testBinaries,
+  type TestBinary,
+} from '../lib/test-binaries.js'
 import type { Library } from './library.js'
 
 /** A test of the engine. */
@@ -43,8 +50,6 @@ const TARGETS = [
   ].map((name) => `--test=${name}`),
 ]
 
-const BINARY = /[/\\]([^/\\]+)-[0-9a-f]{16}$/
-
 /** Builds the tests and returns them. */
 export async function buildTests(library: Library): Promise<Test[]> {
   const env = {
@@ -56,9 +61,8 @@ export async function buildTests(library: Library): Promise<Test[]> {
   const binaries = testBinaries(await buildArtifacts(args, { env }))
   const tests = await Promise.all(
     binaries.map(async (binary) => {
-      const list = await demand(binary.path, ['--list'], { cwd: binary.cwd, env: environment(library) })
-      const name = BINARY.exec(binary.path)?.[1]?.replace('event_base', 'lib') ?? binary.path
-      const paths = [...list.matchAll(/^(.+): test$/gm)].map(([, path = '']) => path)
+      const name = nameOfBinary(binary).replace('event_base', 'lib')
+      const paths = await namesOfTests(binary, '', environment(library))
       return paths.map((path) => ({ name: `${name}::${path}`, path, binary }))
     }),
   )

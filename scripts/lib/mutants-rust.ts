@@ -21,7 +21,14 @@ import { MUTANTS } from './mutants-store.js'
 import { TOGETHER, Tree } from './mutants-tree.js'
 import { binaryName, readManifest, thisPlatform } from './platforms.js'
 import { demand, root, run } from './run.js'
-import { buildArtifacts, testBinaries, type Artifact, type TestBinary } from './test-binaries.js'
+import {
+  buildArtifacts,
+  nameOfBinary,
+  namesOfTests,
+  testBinaries,
+  type Artifact,
+  type TestBinary,
+} from './test-binaries.js'
 import { attempt, firstFailure, type Trial } from './trials.js'
 
 /** The version of cargo-mutants. */
@@ -133,17 +140,12 @@ function limited(path: string, args: readonly string[]): Pick<Trial, 'command' |
   return { command: 'sh', args: ['-c', `ulimit -v ${MOST_MEMORY}; exec "$0" "$@"`, path, ...args] }
 }
 
-/** The name of a test binary, without the hash. */
-function nameOf(path: string): string {
-  return path.replace(/^.*[/\\]|-[0-9a-f]+(?:\.exe)?$/g, '')
-}
-
 /** The tests of a binary: in one process, as `cargo test` runs them, or for joined binaries each in its own. */
-async function trialsOf({ path, cwd }: TestBinary): Promise<Omit<Trial, 'limit'>[]> {
-  const name = nameOf(path)
+async function trialsOf(binary: TestBinary): Promise<Omit<Trial, 'limit'>[]> {
+  const { path, cwd } = binary
+  const name = nameOfBinary(binary)
   if (name !== TOGETHER) return [{ name, ...limited(path, []), cwd, env: environment }]
-  const output = await demand(path, ['--list', '--format=terse'], { cwd })
-  return [...output.matchAll(/^(.+): test$/gm)].map(([, test = '']) => {
+  return (await namesOfTests(binary)).map((test) => {
     return { name: test, ...limited(path, [test, '--exact']), cwd, env: environment }
   })
 }
@@ -162,8 +164,9 @@ function combinations(): Record<string, string>[] {
 /** The rules of the engine and its conformance rows in a combination of backend and mode. */
 function combinedTests(binaries: readonly TestBinary[]): Omit<Trial, 'limit'>[] {
   return combinations().flatMap((variables) =>
-    binaries.flatMap(({ path, cwd }) => {
-      const name = nameOf(path)
+    binaries.flatMap((binary) => {
+      const { path, cwd } = binary
+      const name = nameOfBinary(binary)
       const filter = { rules: [], conformance: ['c_'], signals: ['c_'], forked: ['c_'] }[name]
       if (filter === undefined || (filter.length === 0 && !isRuled(variables))) return []
       const label = `${name} with ${Object.values(variables).join(', ')}`

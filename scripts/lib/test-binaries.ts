@@ -47,13 +47,26 @@ export function testBinaries(artifacts: readonly Artifact[]): TestBinary[] {
   )
 }
 
+/** The name of a test binary, without the hash that cargo appends. */
+export function nameOfBinary({ path }: TestBinary): string {
+  return path.replace(/^.*[/\\]|-[0-9a-f]+(?:\.exe)?$/g, '')
+}
+
+/** The names of the tests of a binary, or of those that match a filter. */
+export async function namesOfTests(
+  { path, cwd }: TestBinary,
+  filter = '',
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<string[]> {
+  const args = ['--list', '--format=terse', ...(filter === '' ? [] : [filter])]
+  const list = await demand(path, args, { cwd, env })
+  return [...list.matchAll(/^(.+): test$/gm)].map(([, name = '']) => name)
+}
+
 /** The binaries with tests that match the filter. */
 export async function withTests(binaries: readonly TestBinary[], filter: string): Promise<TestBinary[]> {
   const listed = await Promise.all(
-    binaries.map(async (binary) => {
-      const list = await demand(binary.path, ['--list', filter], { cwd: binary.cwd })
-      return list.includes(': test') ? [binary] : []
-    }),
+    binaries.map(async (binary) => ((await namesOfTests(binary, filter)).length > 0 ? [binary] : [])),
   )
   return listed.flat()
 }

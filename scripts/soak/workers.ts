@@ -33,8 +33,8 @@ async function start(wanted: number): Promise<{ worker: Worker; port: number }> 
 }
 
 /**
- * Closes the listener of a worker. A descriptor belongs to the callback of the listener until a stream or a relay takes it, and nothing
- * closes it if the worker is terminated in between.
+ * Closes the listener of a worker. A descriptor belongs to the callback of the listener until a stream or a relay takes
+ * it, and nothing closes it if the worker is terminated in between.
  */
 async function stopAccepting(worker: Worker): Promise<void> {
   worker.postMessage('close')

@@ -1,7 +1,7 @@
 //! Descriptors, which JavaScript passes as numbers.
 #![expect(unsafe_code, reason = "JavaScript has a descriptor as a number only")]
 
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use event_base::{Error, SystemError};
 use nix::errno::Errno;
@@ -34,10 +34,10 @@ pub(crate) fn take(fd: i32, syscall: &'static str) -> Result<OwnedFd, Error> {
 ///
 /// # Errors
 /// `EBADF` when it is not open, `EMFILE` and `ENFILE` when no descriptor is free.
-pub(crate) fn duplicate(fd: i32) -> Result<OwnedFd, Error> {
-    borrow(fd, "dup")?.try_clone_to_owned().map_err(|error| {
-        let errno = error.raw_os_error().unwrap_or(Errno::EBADF as i32);
-        Error::System(SystemError { errno, syscall: "dup", fd: Some(fd) })
+pub(crate) fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
+    fd.try_clone_to_owned().map_err(|error| {
+        let errno = error.raw_os_error().unwrap_or_default();
+        Error::System(SystemError { errno, syscall: "fcntl", fd: Some(fd.as_raw_fd()) })
     })
 }
 

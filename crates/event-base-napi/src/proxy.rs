@@ -17,7 +17,7 @@ use napi::{Env, Status};
 use napi_derive::napi;
 
 use crate::address::{BindingAddress, address};
-use crate::descriptor::{duplicate, take};
+use crate::descriptor::{borrow, duplicate};
 use crate::error::{Outcome, make};
 use crate::socket::BindingBindOptions;
 use crate::time::{duration, milliseconds};
@@ -129,7 +129,7 @@ impl TryFrom<BindingProxyOptions> for ProxyOptions {
         let list = upstreams(options.upstreams)?;
         let listen = match options.listen {
             Some(given) => Endpoint::Bind(address(given.host_or_path, given.port)?, options.bind.into()),
-            None => Endpoint::Inherited(duplicate(options.fd)?),
+            None => Endpoint::Inherited(duplicate(borrow(options.fd, "fcntl")?)?),
         };
         let defaults = HealthOptions::default();
         Ok(ProxyOptions {
@@ -155,8 +155,8 @@ impl TryFrom<BindingProxyOptions> for ProxyOptions {
     }
 }
 
-/// Starts a proxy, which takes ownership of an inherited descriptor unless the call fails. `listener` is called in the environment's own loop when there are [problems](proxy_take), and when
-/// the proxy [has ended](proxy_is_over).
+/// Starts a proxy, which takes ownership of an inherited descriptor unless the call fails. `listener` is called in the
+/// environment's own loop when there are [problems](proxy_take), and when the proxy [has ended](proxy_is_over).
 #[napi(catch_unwind)]
 pub fn proxy_start(
     options: BindingProxyOptions,
@@ -171,8 +171,8 @@ pub fn proxy_start(
     let inherited = options.listen.is_none().then_some(options.fd);
     let started = ProxyOptions::try_from(options).and_then(|options| Proxy::start(options, notify));
     if let (Ok(_), Some(fd)) = (&started, inherited) {
-        // The proxy has another descriptor of the socket.
-        drop(take(fd, "close"));
+        // The proxy has a duplicate.
+        _ = event_base_net::socket::close(fd);
     }
     Ok(Outcome(started.map(|proxy| External::new(ProxyOwner { proxy }))))
 }

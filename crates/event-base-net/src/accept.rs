@@ -130,10 +130,12 @@ impl Listener {
             left: 0,
             backoff: Backoff::new(),
         };
-        match if options.paused { Ok(()) } else { listener.add(base) } {
-            Ok(()) => Ok(listener),
-            Err(error) => Err(ListenRefused { error, fd: listener.close(base) }),
+        if !options.paused
+            && let Err(error) = listener.add(base)
+        {
+            return Err(ListenRefused { error, fd: listener.close(base) });
         }
+        Ok(listener)
     }
 
     /// Creates the event of the socket and the timer.

@@ -53,7 +53,7 @@ function remoteOperations(): Operation[] {
         del: [id],
         loopExit: [orNonsense(world, random.below(3))],
       }
-      world.hasRemoteCalls = true
+      world.remoteIds.add(id)
       world.invoke('remote', remote, method, args[method] ?? [])
     }),
   ]

@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd;
 use parking_lot::Mutex;
 
-use super::drive::failed;
+use crate::descriptor::duplicate;
 
 /// The pause before a wait that failed is repeated.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -52,8 +52,7 @@ pub(super) struct Remains {
 impl Waiting {
     /// For a base with a descriptor, which is readable when a step is due.
     pub(super) fn for_descriptor(watched: BorrowedFd<'_>) -> Result<(Self, Watcher), Error> {
-        let refused = |error: std::io::Error| failed(error.raw_os_error().unwrap_or_default(), "fcntl");
-        let watched = watched.try_clone_to_owned().map_err(refused)?;
+        let watched = duplicate(watched)?;
         let (read, write) = socket::pipe()?;
         Ok((Waiting::Descriptor { proceed: write }, Watcher::Descriptor { watched, proceed: read }))
     }

@@ -13,7 +13,7 @@ use crate::log::{LogMessage, Severity, report};
 /// `dispatch!` needs for its own arguments.
 macro_rules! backends {
     ($d:tt $($(#[$condition:meta])? $variant:ident($method:ty),)+) => {
-        /// The kind of a [`Backend`].
+        /// One of the backends of this build, which a [`Backend`](super::Backend) forwards to.
         #[derive(Debug)]
         pub(super) enum Kind {
             $($(#[$condition])? $variant($method),)+

@@ -1,7 +1,8 @@
 //! The operations of [`Method`] and [`MethodWaiter`], forwarded to the backend that a base uses.
 //!
-//! They are functions of the enums and not implementations of the traits. So the compiler reports an operation that is
-//! missing here, instead of using the trait's default.
+//! They are functions of the types and not implementations of the traits. So the compiler reports an operation that is
+//! missing here, instead of using the trait's default. The only operation that does more is the change of a registration:
+//! it refuses the descriptors of the base itself, in place of every backend.
 
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;

@@ -291,32 +291,39 @@ fn a_base_can_be_reinitialized_while_the_wait_is_away() {
     });
 }
 
-/// A program that has closed a descriptor may use its number, which the notifier has by now.
+/// The open descriptors of a kind, such as `eventfd`, for which a base refuses an event. It accepts those that belong to
+/// other tests.
+#[cfg(target_os = "linux")]
+fn refused_by(base: &Base, kind: &str) -> usize {
+    let is_one = |number: &i32| {
+        let file = std::fs::read_link(format!("/proc/self/fd/{number}"));
+        file.is_ok_and(|file| file.to_string_lossy() == format!("anon_inode:[{kind}]"))
+    };
+    let refuses =
+        |number: &i32| match base.create_and_add(EventSpec::io(*number, What::WRITE).persist(), None) {
+            Ok(event) => {
+                base.free(event).unwrap();
+                false
+            }
+            Err(Error::System(error)) => error.errno == Errno::EBADF as i32,
+            Err(error) => panic!("{error}"),
+        };
+    (0..1024).filter(is_one).filter(refuses).count()
+}
+
+/// A program that has closed a descriptor may use its number, which the notifier or the timer has by now.
 #[cfg(target_os = "linux")]
 #[test]
-fn an_event_cannot_have_the_number_of_the_notifier() {
-    let is_eventfd = |number: &i32| {
-        let file = std::fs::read_link(format!("/proc/self/fd/{number}"));
-        file.is_ok_and(|file| file.as_os_str() == "anon_inode:[eventfd]")
-    };
+fn an_event_cannot_have_the_number_of_a_descriptor_of_the_base() {
     each(|base| {
         // Its notifier has no descriptor.
         if base.method() == Ok("kqueue") {
             return;
         }
         base.descriptor().unwrap();
-        // The eventfds of other tests are accepted.
-        let refused = (0..1024).filter(is_eventfd).filter(|&number| {
-            match base.create_and_add(EventSpec::io(number, What::WRITE).persist(), None) {
-                Ok(event) => {
-                    base.free(event).unwrap();
-                    false
-                }
-                Err(Error::System(error)) => error.errno == Errno::EBADF as i32,
-                Err(error) => panic!("{error}"),
-            }
-        });
-        assert!(refused.count() > 0, "{}", base.method().unwrap());
+        let method = base.method().unwrap();
+        assert!(refused_by(&base, "eventfd") > 0, "{method}");
+        assert!(method != "epoll" || refused_by(&base, "timerfd") > 0);
         wait_while(&base, || base.wake().unwrap());
     });
 }
