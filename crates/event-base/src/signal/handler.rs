@@ -10,6 +10,9 @@
 //! - While no base watches the signal, the handler is *dormant* and acts as what it replaced. If the kernel calls it, it
 //!   restores that disposition and passes the signal on. If another handler calls it, that handler takes the signal, and
 //!   this one only calls the earlier handler.
+//! - A base may begin to watch the signal while the handler restores a disposition. So the handler installs first, then
+//!   checks the mode, and installs itself again if it is no longer dormant; [`State::set_mode`] runs before the
+//!   disposition is read. Only a handler that is still dormant drops the entry that it restored.
 //! - Several handlers of this kind, as of two copies of this library, may replace each other repeatedly, so that each has
 //!   replaced the other: a cycle. So a signal has a stack of replaced dispositions. A handler that is called again
 //!   while it calls the other one continues with the entry below.
@@ -31,7 +34,7 @@ const PLACES: usize = HIGHEST as usize + 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Mode {
-    /// No base watches the signal.
+    /// No base needs a disposition for the signal.
     Dormant,
     /// It delivers the signal to the bases.
     Alone,
@@ -49,12 +52,24 @@ pub(super) struct Replaced {
 /// The state of one signal.
 pub(super) struct State {
     mode: AtomicU8,
-    /// The stack of replaced dispositions.
+    /// The stack of replaced dispositions. The registry changes it, in every mode but [`Mode::Dormant`].
     replaced: AtomicRef<Replaced>,
+    /// The stack in [`Mode::Dormant`], from which the handler drops what it restores; none in the other modes, so that a
+    /// handler that has not noticed the change of the mode drops nothing.
+    dormant: AtomicRef<Replaced>,
 }
 
-static STATES: [State; PLACES] =
-    [const { State { mode: AtomicU8::new(Mode::Dormant as u8), replaced: AtomicRef::none() } }; PLACES];
+impl State {
+    const fn new() -> Self {
+        State {
+            mode: AtomicU8::new(Mode::Dormant as u8),
+            replaced: AtomicRef::none(),
+            dormant: AtomicRef::none(),
+        }
+    }
+}
+
+static STATES: [State; PLACES] = [const { State::new() }; PLACES];
 
 /// Every entry that a stack has had. There are few, because a program has few handlers.
 static ENTRIES: Mutex<Vec<&'static Replaced>> = Mutex::new(Vec::new());
@@ -70,8 +85,19 @@ pub(super) fn ours() -> Disposition {
 }
 
 impl State {
+    /// Sets the mode, and hands the stack over to the handler or takes it back.
     pub(super) fn set_mode(&self, mode: Mode) {
+        if mode == Mode::Dormant {
+            self.dormant.store(self.replaced.load());
+        }
         self.mode.store(mode as u8, SeqCst);
+        if mode != Mode::Dormant {
+            // A handler may drop an entry meanwhile.
+            while let Some(top) = self.dormant.load() {
+                self.replaced.store(Some(top));
+                self.dormant.replace(top, None);
+            }
+        }
     }
 
     fn is(&self, mode: Mode) -> bool {
@@ -105,14 +131,27 @@ impl State {
         below
     }
 
-    /// Records that the disposition that was replaced last was restored. Returns whether there is an earlier one. The
-    /// last one stays, for a handler that is restored later.
-    pub(super) fn pop(&self) -> bool {
-        let below = self.replaced.load().and_then(|entry| entry.below);
-        if below.is_some() {
-            self.replaced.store(below);
+    /// The topmost entry.
+    fn top(&self) -> Option<&'static Replaced> {
+        self.dormant.load().or_else(|| self.replaced.load())
+    }
+
+    /// Records, in [`Mode::Dormant`], that `top` was restored. The last entry stays, for a handler that other code
+    /// restores later.
+    fn drop_restored(&self, top: &'static Replaced) {
+        if top.below.is_some() {
+            self.dormant.replace(top, top.below);
         }
-        below.is_some()
+    }
+
+    /// Restores, in [`Mode::Dormant`], the disposition that was replaced last. Returns whether there is an earlier one.
+    pub(super) fn restore(&self, number: c_int) -> Result<bool, Errno> {
+        let Some(top) = self.replaced.load() else {
+            return Disposition::default_action().install(number).map(|()| false);
+        };
+        top.disposition.install(number)?;
+        self.drop_restored(top);
+        Ok(top.below.is_some())
     }
 
     /// Forgets what was replaced.
@@ -126,7 +165,7 @@ impl State {
         if self.is(Mode::Alone) {
             return None;
         }
-        let top = self.replaced.load()?;
+        let top = self.top()?;
         let is_caller = Disposition::current(number).is_ok_and(|current| current.is(&top.disposition));
         if is_caller { top.below } else { Some(top) }
     }
@@ -153,8 +192,10 @@ pub(super) extern "C" fn on_signal(number: c_int, info: *mut siginfo_t, context:
     let errno = Errno::last_raw();
     let signal = Arrived { state: state(number), number, info, context };
     let outer = Call::find(number);
+    // Before the disposition is read: another thread may hand over, and then drops the entry.
+    let top = signal.state.top();
     if signal.state.is(Mode::Dormant) && Disposition::current(number).is_ok_and(|now| now.is(&ours())) {
-        signal.hand_over(outer);
+        signal.hand_over(top, outer);
     } else if let Some(call) = outer {
         signal.call(call.target.load().and_then(|target| target.below), outer);
     } else {
@@ -194,21 +235,25 @@ impl Arrived {
 
     /// Restores the disposition that the handler replaced, and lets it act on the signal. Other code had saved this
     /// handler, and restored it after the last base had stopped watching the signal.
-    fn hand_over(&self, outer: Option<&'static Call>) {
-        let top = self.state.replaced.load();
+    fn hand_over(&self, top: Option<&'static Replaced>, outer: Option<&'static Call>) {
         let is_cycle = outer.is_some_and(|call| is_same_entry(call.target.load(), top));
         let target = if is_cycle { top.and_then(|top| top.below) } else { top };
-        if let Some(top) = top
-            && top.below.is_some()
-        {
-            self.state.replaced.replace(top, top.below);
-        }
         let disposition = target.map_or(Disposition::default_action(), |target| target.disposition);
-        _ = disposition.after_one_signal().install(self.number);
-        if !self.state.is(Mode::Dormant) {
-            // A base has begun to watch the signal on another thread, which found this handler installed.
-            _ = ours().install(self.number);
+        let mut is_dormant = true;
+        loop {
+            let wanted = if is_dormant { disposition.after_one_signal() } else { ours() };
+            _ = wanted.install(self.number);
+            // A base that begins or ceases to watch the signal on another thread may have read the disposition before.
+            if self.state.is(Mode::Dormant) == is_dormant {
+                break;
+            }
+            is_dormant = !is_dormant;
+        }
+        if !is_dormant {
             return deliver(self.number);
+        }
+        if let Some(top) = top {
+            self.state.drop_restored(top);
         }
         match (disposition.action(), target) {
             (Action::Ignore, _) => {}
@@ -311,25 +356,43 @@ mod tests {
 
         // The last base stops watching the signal during the call of another handler, which then calls this one.
         for below in [None, Some(Disposition::handler(first))] {
+            state.set_mode(Mode::Sharing);
             state.clear();
             if let Some(below) = below {
                 state.push(below, None);
             }
             state.push(Disposition::handler(restoring), None);
-            state.set_mode(Mode::Sharing);
             ours().install(NUMBER).unwrap();
             assert_eq!(call(), [1, usize::from(below.is_some())]);
             assert!(current().is(&below.unwrap_or(Disposition::default_action())));
         }
 
-        // A base begins to watch the signal while the handler hands over.
-        state.set_mode(Mode::Alone);
-        let (info, context) = (ptr::null_mut(), ptr::null_mut());
-        Arrived { state, number: NUMBER, info, context }.hand_over(None);
-        assert!(current().is(&ours()));
+        // A base begins to watch the signal while the handler hands over, and may have ceased to again.
+        let hand_over = |top| {
+            let (info, context) = (ptr::null_mut(), ptr::null_mut());
+            Arrived { state, number: NUMBER, info, context }.hand_over(top, None);
+        };
+        let (below, above) = (Disposition::handler(first), Disposition::ignore());
+        for ceases in [false, true] {
+            state.set_mode(Mode::Alone);
+            state.clear();
+            state.push(below, None);
+            state.push(above, None);
+            state.set_mode(Mode::Dormant);
+            let top = state.top();
+            state.set_mode(Mode::Alone);
+            if ceases {
+                state.set_mode(Mode::Dormant);
+                assert!(state.restore(NUMBER).unwrap());
+            }
+            hand_over(top);
+            let (installed, left) = if ceases { (above, below) } else { (ours(), above) };
+            assert!(current().is(&installed));
+            assert!(state.top().is_some_and(|top| top.disposition.is(&left)));
+        }
 
-        state.set_mode(Mode::Dormant);
         state.clear();
+        state.set_mode(Mode::Dormant);
         before.install(NUMBER).unwrap();
     }
 }

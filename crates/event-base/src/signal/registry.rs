@@ -94,10 +94,8 @@ impl Slot {
     fn settle(&mut self, number: i32, takes_over: bool) -> Result<(), Error> {
         let failed = |errno| Error::system(errno, "sigaction", None);
         let state = handler::state(number);
-        if self.handled > 0 {
-            // Before the disposition is read: a handler that hands over meanwhile installs itself again.
-            state.set_mode(if self.shared > 0 { Mode::Sharing } else { Mode::Alone });
-        }
+        // Before the disposition is read: a handler that hands over meanwhile installs itself again.
+        state.set_mode(if self.handled > 0 && self.shared == 0 { Mode::Alone } else { Mode::Sharing });
         let current = Disposition::current(number).map_err(failed)?;
         // Also a handler that other code had saved and has restored.
         let is_ours =
@@ -123,18 +121,16 @@ impl Slot {
         } else {
             None
         };
+        if self.handled == 0 {
+            // Before the disposition is installed, as above. The backend reports what reaches the handler now.
+            state.set_mode(if wanted.is_some() { Mode::Alone } else { Mode::Dormant });
+        }
         match wanted {
             Some(wanted) if !current.is(&wanted) && (is_ours || takes_over) => {
                 wanted.install(number).map_err(failed)?;
             }
-            None if is_ours => {
-                previous.install(number).map_err(failed)?;
-                self.is_kept = state.pop();
-            }
+            None if is_ours => self.is_kept = state.restore(number).map_err(failed)?,
             _ => {}
-        }
-        if self.handled == 0 {
-            state.set_mode(Mode::Dormant);
         }
         self.installed = wanted;
         Ok(())
