@@ -135,9 +135,11 @@ const SYSTEMS: readonly System[] = [
   },
   // Debian 13 has glibc 2.41 and Node 20.
   withNodeOfDebian('linux-riscv64-gnu', { release: 'trixie', arch: 'riscv64' }, '20.19'),
+  withNodeOfDebian('linux-arm-gnueabihf', { release: 'trixie', arch: 'armhf' }, '20.19'),
   // Debian 14, which is not released yet, has glibc 2.43 and Node 24.
   withNodeOfDebian('linux-ppc64-gnu', { release: 'forky', arch: 'ppc64el' }, '24.21'),
   withNodeOfDebian('linux-s390x-gnu', { release: 'forky', arch: 's390x' }, '24.21'),
+  withNodeOfDebian('linux-loong64-gnu', { release: 'forky', arch: 'loong64' }, '24.21'),
 ]
 
 /** Programs of busybox that specs start. */

@@ -59,6 +59,10 @@ const UNDESCRIBED =
 const UNCONVERTED =
   /^TypeError: [^\n]*\n\s*at parseInt \(<anonymous>\)\n\s*at [^\n]*\(node:internal\/streams\/readable:[^\n]*\n[^\n]*scripts\/hostile\/world\.ts:/
 
+/** `write` of Node's streams views the memory of its argument, which throws a TypeError of V8 if it was transferred. */
+const UNVIEWED =
+  /^TypeError: [^\n]*detached ArrayBuffer\n\s*at new Uint8Array \(<anonymous>\)(\n\s*at [^\n]*\(node:[^\n]*)*\n\s*at [^\n]*\(node:internal\/streams\/writable:/
+
 /** Replaces control characters, such as the NUL of an abstract path: a log that has them counts as binary. */
 export function printable(text: string): string {
   return text.replace(
@@ -104,7 +108,8 @@ export class Judge {
     if (!(error instanceof Error)) return 'threw something that is no Error'
     const { code, errno, syscall } = error as { code?: unknown; errno?: unknown; syscall?: unknown }
     const stack = error.stack ?? ''
-    if (also === STREAM_ERRORS && (UNDESCRIBED.test(stack) || UNCONVERTED.test(stack))) return undefined
+    if (also === STREAM_ERRORS && [UNDESCRIBED, UNCONVERTED, UNVIEWED].some((pattern) => pattern.test(stack)))
+      return undefined
     if (typeof code !== 'string') return 'threw an error without a code'
     if (also.includes(code)) return undefined
     if (NEVER.has(code)) return 'threw an error that means a fault of the package'

@@ -12,6 +12,8 @@ export const PLATFORMS: readonly string[] = [
   'linux-riscv64-gnu',
   'linux-ppc64-gnu',
   'linux-s390x-gnu',
+  'linux-loong64-gnu',
+  'linux-arm-gnueabihf',
   'darwin-x64',
   'darwin-arm64',
   'freebsd-x64',
