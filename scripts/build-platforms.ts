@@ -32,6 +32,8 @@ interface Recipe {
   /** What cargo-zigbuild has as its target. */
   readonly zigTarget: string
   readonly flags: readonly string[]
+  /** `opt-level` of the profile. */
+  readonly optimization: string
 }
 
 function recipe(triple: string): Recipe {
@@ -44,7 +46,9 @@ function recipe(triple: string): Recipe {
   if (triple.includes('-musl')) flags.push('-Ctarget-feature=-crt-static')
   const glibc = oldestGlibc(parseTriple(triple).platformArchABI)
   const zigTarget = glibc === undefined ? triple : `${triple}.${glibc}`
-  return { zigTarget, flags }
+  // The code for these processors is larger than that for others.
+  const optimization = /^(powerpc64le|s390x)-/.test(triple) ? 's' : '3'
+  return { zigTarget, flags, optimization }
 }
 
 /** The hash of all that the binaries are made from. */
@@ -69,7 +73,7 @@ async function hashOfInputs(triple: string): Promise<string> {
  * @returns the path of the library
  */
 async function compile(triple: string, toolchain: string, crates: string, work: string): Promise<string> {
-  const { zigTarget, flags } = recipe(triple)
+  const { zigTarget, flags, optimization } = recipe(triple)
   for (const name of ['target', 'zig']) await mkdir(join(work, name), { recursive: true })
   const { code } = await inRoot(
     '/tools/bin/cargo-zigbuild',
@@ -96,6 +100,7 @@ async function compile(triple: string, toolchain: string, crates: string, work: 
         CARGO_HOME: '/tmp/cargo',
         CARGO_TARGET_DIR: TARGET,
         MACOSX_DEPLOYMENT_TARGET: '11.0',
+        CARGO_PROFILE_RELEASE_OPT_LEVEL: optimization,
         RUSTFLAGS: flags.join(' '),
         XDG_CACHE_HOME: ZIG,
         ZIG_GLOBAL_CACHE_DIR: ZIG,

@@ -227,6 +227,16 @@ describe('bytes whose memory was transferred while they were in the queue', () =
     expect(String(queue.read())).toBe('rest')
   })
 
+  test('are reported also where V8 returns their old length once', () => {
+    const lost = Buffer.from(Uint8Array.from(Buffer.from('lost')).buffer)
+    const queue = queueOf('kept').append(lost)
+    transfer(lost)
+    let reads = 0
+    Object.defineProperty(lost, 'length', { get: () => (reads++ === 0 ? 4 : 0) })
+    expect(refusal(() => queue.peek())).toBe('ERR_OUT_OF_RANGE')
+    expect(String(queue.read())).toBe('kept')
+  })
+
   test('are not replaced by bytes that are added from the same memory', () => {
     const memory = Reflect.construct(ArrayBuffer, [8, { maxByteLength: 8 }]) as ArrayBuffer
     const queue = new ByteQueue().append(new Uint8Array(memory, 4))

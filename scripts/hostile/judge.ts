@@ -59,9 +59,12 @@ const UNDESCRIBED =
 const UNCONVERTED =
   /^TypeError: [^\n]*\n\s*at parseInt \(<anonymous>\)\n\s*at [^\n]*\(node:internal\/streams\/readable:[^\n]*\n[^\n]*scripts\/hostile\/world\.ts:/
 
-/** `write` of Node's streams views the memory of its argument, which throws a TypeError of V8 if it was transferred. */
-const UNVIEWED =
-  /^TypeError: [^\n]*detached ArrayBuffer\n\s*at new Uint8Array \(<anonymous>\)(\n\s*at [^\n]*\(node:[^\n]*)*\n\s*at [^\n]*\(node:internal\/streams\/writable:/
+/**
+ * Node's streams view the memory of a written chunk, and join chunks that are read. Both throw a TypeError of V8 if the
+ * memory was transferred, for example with another part of a chunk that `read` has divided.
+ */
+const TRANSFERRED =
+  /^TypeError: [^\n]*detached ArrayBuffer(\n\s*at [^\n]*\((<anonymous>|node:[^\n]*)\))*\n\s*at [^\n]*\(node:internal\/streams\/(readable|writable):/
 
 /** Replaces control characters, such as the NUL of an abstract path: a log that has them counts as binary. */
 export function printable(text: string): string {
@@ -108,7 +111,10 @@ export class Judge {
     if (!(error instanceof Error)) return 'threw something that is no Error'
     const { code, errno, syscall } = error as { code?: unknown; errno?: unknown; syscall?: unknown }
     const stack = error.stack ?? ''
-    if (also === STREAM_ERRORS && [UNDESCRIBED, UNCONVERTED, UNVIEWED].some((pattern) => pattern.test(stack)))
+    if (
+      also === STREAM_ERRORS &&
+      [UNDESCRIBED, UNCONVERTED, TRANSFERRED].some((pattern) => pattern.test(stack))
+    )
       return undefined
     if (typeof code !== 'string') return 'threw an error without a code'
     if (also.includes(code)) return undefined

@@ -2,7 +2,7 @@
 
 import { describe, expect, it, test } from 'vitest'
 
-import { binaryProblems, sizeLimit } from '../../../scripts/lib/binaries/check.js'
+import { binaryProblems, SIZE_LIMIT } from '../../../scripts/lib/binaries/check.js'
 import { readElfLibrary } from '../../../scripts/lib/binaries/elf.js'
 import { fixture, replaceText } from './support.js'
 
@@ -81,7 +81,7 @@ describe('an ELF file is refused if it', () => {
   })
 
   it('is larger than the limit', () => {
-    const found = elf((bytes) => Buffer.concat([bytes, Buffer.alloc(sizeLimit('linux-x64-gnu'))]))
+    const found = elf((bytes) => Buffer.concat([bytes, Buffer.alloc(SIZE_LIMIT)]))
     expect(found).toEqual([expect.stringMatching(/^it has \d+ bytes, of at most \d+$/)])
   })
 

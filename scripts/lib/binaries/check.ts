@@ -4,10 +4,8 @@ import { oldestGlibc } from './glibc.js'
 import { readMachOLibrary, type MachOLibrary } from './mach-o.js'
 import { MACOS_SYMBOLS, MUSL_SYMBOLS } from './symbols.js'
 
-/** The most bytes of a platform's addon. The code of PowerPC and of IBM Z is larger than that of other processors. */
-export function sizeLimit(platform: string): number {
-  return /^linux-(?:ppc64|s390x)-/.test(platform) ? 1_700_000 : 1_490_000
-}
+/** The most bytes of an addon, with which a platform's package has at most 1.5 MB. */
+export const SIZE_LIMIT = 1_490_000
 
 /** The symbol that Node looks up in an addon. */
 const REGISTRATION = 'napi_register_module_v1'
@@ -154,7 +152,6 @@ function readLibrary(bytes: Uint8Array): ElfLibrary | MachOLibrary | string {
  */
 export function binaryProblems(bytes: Uint8Array, platform: string): string[] {
   const [system, arch] = platform.split('-')
-  const limit = sizeLimit(platform)
   const library = readLibrary(bytes)
   if (typeof library === 'string') return [library]
   const format = system === 'darwin' ? 'Mach-O' : 'ELF'
@@ -166,7 +163,7 @@ export function binaryProblems(bytes: Uint8Array, platform: string): string[] {
   return [
     ...(library.isShared ? [] : ['it is not a shared library']),
     ...(bytes.length < library.wanted ? [`it has ${bytes.length} bytes of at least ${library.wanted}`] : []),
-    ...(bytes.length > limit ? [`it has ${bytes.length} bytes, of at most ${limit}`] : []),
+    ...(bytes.length > SIZE_LIMIT ? [`it has ${bytes.length} bytes, of at most ${SIZE_LIMIT}`] : []),
     ...(library.exports.includes(REGISTRATION) ? [] : [`it does not export ${REGISTRATION}`]),
     ...listed('it searches folders for libraries', library.searched),
     ...(buildPath === null ? [] : [`it has a path of the build: ${buildPath[0]}`]),

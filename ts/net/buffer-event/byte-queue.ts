@@ -322,7 +322,12 @@ export class ByteQueue {
     while (filled < count) {
       const chunk = this.#chunks[index] as Buffer
       const taken = Math.min(chunk.length, count - filled)
-      whole.set(taken < chunk.length ? chunk.subarray(0, taken) : chunk, filled)
+      try {
+        whole.set(taken < chunk.length ? chunk.subarray(0, taken) : chunk, filled)
+      } catch {
+        // V8 of Node 20 and 22 may return a length from before the transfer, in a long loop that it optimizes meanwhile.
+        this.#removeLost()
+      }
       filled += taken
       if (taken < chunk.length) this.#chunks[index] = chunk.subarray(taken)
       else index += 1
