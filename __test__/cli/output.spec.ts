@@ -1,4 +1,3 @@
-import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { constants } from 'node:os'
 import { Writable } from 'node:stream'
 
@@ -9,6 +8,7 @@ import { Output } from '../../ts/cli/output.js'
 import { reportOn } from '../../ts/cli/report.js'
 import { closedPort, dialToReset, portOf, sleep, until } from '../net/support.js'
 import { hasHandler, reportsHandlers } from '../../scripts/lib/system.mjs'
+import { commandOf, hasTerminals, OnTerminal } from '../support/terminal.js'
 import { Running } from './support.js'
 
 test.each([
@@ -44,38 +44,23 @@ test('a stderr that another process made blocking does not block the process', a
   expect(await running.ended).toMatchObject({ code: 0, signal: null })
 })
 
-/** The command `proxy` on a pseudo terminal, which only script(1) of util-linux makes here: Node cannot. */
-class OnTerminal {
-  readonly ended: Promise<unknown>
-  out = ''
-  readonly #script: ChildProcessWithoutNullStreams
-
+/** The command `proxy` on a terminal, which prints its process first. */
+class ProxyOnTerminal extends OnTerminal {
   /** @param before a command of the shell that precedes it */
   constructor(before: string, listen: string, ...more: string[]) {
-    const command = [process.execPath, '--import', 'tsx', 'ts/cli/main.ts', 'proxy']
     const where = ['--listen', listen, '--upstream', `127.0.0.1:${closedPort()}`]
-    const line = `echo pid $$; ${before}; exec ${[...command, ...where, ...more].join(' ')}`
-    this.#script = spawn('script', ['-qefc', line, '/dev/null'], { stdio: 'pipe' })
-    onTestFinished(() => void this.#script.kill('SIGKILL'))
-    this.#script.stdout.on('data', (chunk) => (this.out += String(chunk)))
-    this.ended = new Promise((resolve) => {
-      this.#script.once('exit', resolve)
-    })
+    super(`echo pid $$; ${before}; exec ${commandOf('ts/cli/main.ts', 'proxy', ...where, ...more)}`)
   }
 
   get pid(): number {
     return Number(/pid (\d+)/.exec(this.out)?.[1])
   }
-
-  type(text: string): void {
-    this.#script.stdin.write(text)
-  }
 }
 
 const STOP = '\x13'
 
-test('SIGTERM ends the process while its terminal is stopped', async () => {
-  const terminal = new OnTerminal('true', '127.0.0.1:0', '--stats')
+test.runIf(hasTerminals)('SIGTERM ends the process while its terminal is stopped', async () => {
+  const terminal = new ProxyOnTerminal('true', '127.0.0.1:0', '--stats')
   await until(() => terminal.out.includes('up 0:00:0'), 'the table')
   terminal.type(STOP)
   let length = -1
@@ -84,13 +69,13 @@ test('SIGTERM ends the process while its terminal is stopped', async () => {
   expect(await terminal.ended).toBe(0)
 })
 
-test.runIf(reportsHandlers)(
+test.runIf(hasTerminals && reportsHandlers)(
   'SIGTERM ends the process whose terminal was stopped before it started',
   async () => {
     const reserved = socket.listen({ host: '127.0.0.1', port: 0 })
     const port = portOf(socket.address(reserved))
     socket.close(reserved)
-    const terminal = new OnTerminal('read line', `127.0.0.1:${port}`)
+    const terminal = new ProxyOnTerminal('read line', `127.0.0.1:${port}`)
     await until(() => /pid \d+/.test(terminal.out), 'the shell')
     terminal.type(`${STOP}\n`)
     await until(() => hasHandler(constants.signals.SIGHUP, terminal.pid), 'the handlers')

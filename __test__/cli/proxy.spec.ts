@@ -114,6 +114,15 @@ test.each(['SIGTERM', 'SIGHUP'] as const)(
   },
 )
 
+test('signals that arrive while the process exits do not change its exit code', async () => {
+  const running = eventBase('proxy', '--listen', '127.0.0.1:0', '--upstream', `127.0.0.1:${closedPort()}`)
+  await running.waitForOutput(/listening/)
+  running.process.kill('SIGHUP')
+  const more = setInterval(() => running.process.kill('SIGTERM'), 1)
+  onTestFinished(() => clearInterval(more))
+  expect(await running.ended).toMatchObject({ code: 0, signal: null })
+})
+
 test('a second signal closes open connections immediately', async () => {
   const arrived = deferred<unknown>()
   const upstream = await serve((peer) => peer.once('data', arrived.resolve))

@@ -1,18 +1,18 @@
 /** The examples that read a FIFO, a terminal and an input device. */
 
-import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { constants, openSync, writeSync, closeSync } from 'node:fs'
 import { endianness } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 
 import { Lines } from '../../examples/fifo-reader.js'
 import { InputEvents, RECORD } from '../../examples/shared/input-events.js'
 import { Keys } from '../../examples/shared/keys.js'
 import type { Running } from '../cli/support.js'
-import { folder, until } from '../net/support.js'
+import { folder } from '../net/support.js'
+import { commandOf, hasTerminals, OnTerminal } from '../support/terminal.js'
 import { processorSeconds } from '../../scripts/lib/system.mjs'
 import { example } from './support.js'
 
@@ -108,66 +108,26 @@ test('lines are the same however their bytes are split', () => {
   }
 })
 
-/**
- * Runs an example on a pseudo terminal, which only `script` of util-linux (or of the BSDs) can make here: Node cannot.
- * It is part of every Debian, and of macOS and FreeBSD; where it is missing, these tests fail.
- */
-class OnTerminal {
-  readonly process: ChildProcessWithoutNullStreams
-  readonly ended: Promise<number | null>
-  out = ''
-  #failure: Error | undefined
-
-  constructor(name: string, ...args: string[]) {
-    const root = fileURLToPath(new URL('../../', import.meta.url))
-    const command = [process.execPath, '--import', 'tsx', `examples/${name}.ts`, ...args]
-    const quoted = command.map((word) => `'${word}'`).join(' ')
-    const words =
-      process.platform === 'linux' ? ['-qefc', quoted, '/dev/null'] : ['-q', '/dev/null', ...command]
-    this.process = spawn('script', words, { cwd: root })
-    this.process.stdout.on('data', (chunk) => (this.out += String(chunk)))
-    this.process.stdin.on('error', () => {})
-    this.process.on('error', (error) => (this.#failure = error))
-    this.ended = new Promise((resolve) => {
-      this.process.once('close', resolve)
-    })
-    onTestFinished(() => void this.process.kill('SIGKILL'))
-  }
-
-  async waitForOutput(text: string): Promise<void> {
-    await until(() => {
-      if (this.#failure) throw new Error(`script cannot be run: ${this.#failure.message}`)
-      return this.out.includes(text)
-    }, text)
-  }
-
-  async type(keys: string | Buffer, answer: string): Promise<void> {
-    this.out = ''
-    this.process.stdin.write(keys)
-    await this.waitForOutput(answer)
-  }
-}
-
-test('tty-reader prints the names of keys and restores the terminal', async () => {
-  const terminal = new OnTerminal('tty-reader', '--escape-delay', '2000')
+test.runIf(hasTerminals)('tty-reader prints the names of keys and restores the terminal', async () => {
+  const terminal = new OnTerminal(commandOf('examples/tty-reader.ts', '--escape-delay', '2000'))
   await terminal.waitForOutput('press keys')
-  await terminal.type('a', 'a\r\n')
-  await terminal.type('€', '€\r\n')
-  await terminal.type('\r', 'Enter\r\n')
-  await terminal.type('\x1b[A\x1b[3~\x1bOP', 'Up\r\nDelete\r\nF1\r\n')
-  await terminal.type('\x1bx', 'Alt+x\r\n')
+  await terminal.answers('a', 'a\r\n')
+  await terminal.answers('€', '€\r\n')
+  await terminal.answers('\r', 'Enter\r\n')
+  await terminal.answers('\x1b[A\x1b[3~\x1bOP', 'Up\r\nDelete\r\nF1\r\n')
+  await terminal.answers('\x1bx', 'Alt+x\r\n')
   // An Escape is the Escape key if no byte follows it.
-  await terminal.type('\x1b', 'Escape\r\n')
+  await terminal.answers('\x1b', 'Escape\r\n')
   // Input is not echoed, because the mode is raw.
   expect(terminal.out).toBe('Escape\r\n')
-  await terminal.type('\x04', 'Ctrl+D\r\n')
+  await terminal.answers('\x04', 'Ctrl+D\r\n')
   expect(await terminal.ended).toBe(0)
 })
 
-test('tty-reader leaves Ctrl+C to itself, and ends', async () => {
-  const terminal = new OnTerminal('tty-reader')
+test.runIf(hasTerminals)('tty-reader leaves Ctrl+C to itself, and ends', async () => {
+  const terminal = new OnTerminal(commandOf('examples/tty-reader.ts'))
   await terminal.waitForOutput('press keys')
-  await terminal.type('\x03', 'Ctrl+C\r\n')
+  await terminal.answers('\x03', 'Ctrl+C\r\n')
   expect(await terminal.ended).toBe(0)
 })
 

@@ -28,6 +28,7 @@ export async function proxy(args: string[], output: Output): Promise<void> {
     else running.drain({ timeout: settings.drainTimeout }).catch(() => {})
     isDraining = true
   }
+  // For the rest of the process: a signal that arrives while it exits does not change its exit code.
   for (const signal of SIGNALS) process.on(signal, stop)
   const at = formatWhere(running.address)
   const upstreams = [settings.proxy.upstream].flat().map(formatWhere).join(', ')
@@ -39,7 +40,6 @@ export async function proxy(args: string[], output: Output): Promise<void> {
     await running.closed
   } finally {
     report.end()
-    for (const signal of SIGNALS) process.off(signal, stop)
     await stdout.close()
   }
 }
