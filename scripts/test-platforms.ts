@@ -90,6 +90,8 @@ const INDEPENDENT = ['config', 'constants', 'errors', 'io', 'loop', 'signals', '
 
 // Debian 11 has glibc 2.31. No older one runs Node, which needs 2.28.
 const GLIBC = ['libc6', 'libstdc++6', 'libatomic1']
+/** The command line of a system, whose programs some specs start. It needs no C library. */
+const COMMANDS = 'busybox-static'
 
 const SYSTEMS: readonly System[] = [
   {
@@ -102,8 +104,7 @@ const SYSTEMS: readonly System[] = [
     platform: 'linux-x64-musl',
     // Debian 13 has musl 1.2.5. These builds of Node need 1.2.4.
     debian: { release: 'trixie', arch: 'amd64' },
-    // The command line of a system without glibc, whose programs some specs start.
-    packages: ['musl', 'busybox-static'],
+    packages: ['musl', COMMANDS],
     specs: { runtime: 'Node 24.19.0', install: ['--cpu=x64', '--libc=musl'], select: ALL },
     runtimes: [
       fromWheel('x86_64', '20.18.0', 'bb4009d4d6abfb6765fabb62f322efdc520b6930d041af1d7f64d58445ce3e91'),
@@ -115,7 +116,7 @@ const SYSTEMS: readonly System[] = [
   {
     platform: 'linux-arm64-gnu',
     debian: { release: 'bullseye', arch: 'arm64' },
-    packages: GLIBC,
+    packages: [...GLIBC, COMMANDS],
     specs: {
       runtime: 'Node 24',
       install: ['--cpu=arm64', '--libc=glibc'],
@@ -154,6 +155,9 @@ async function installSystem({ platform, debian, packages, runtimes }: System): 
   const inputs = JSON.stringify([debian, packages, runtimes[0]?.name])
   return cached(cacheFolder('platforms', 'systems', platform), inputs, async (folder) => {
     await unpackDebian(folder, debian, packages)
+    if (packages.includes(COMMANDS)) {
+      for (const applet of APPLETS) await symlink('busybox', join(folder, 'usr/bin', applet))
+    }
     if (!platform.endsWith('-musl')) return
     // Alpine's name of the library, which its builds of Node contain.
     const name = debian.arch === 'arm64' ? 'aarch64' : 'x86_64'
@@ -167,8 +171,6 @@ async function installSystem({ platform, debian, packages, runtimes }: System): 
       await copyFile(join(wheel, file), join(libraries, file))
       if (file.startsWith('libstdc++')) await symlink(file, join(libraries, 'libstdc++.so.6'))
     }
-    if (!packages.includes('busybox-static')) return
-    for (const applet of APPLETS) await symlink('busybox', join(folder, 'usr/bin', applet))
   })
 }
 

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { describe, expect, it } from 'vitest'
@@ -32,8 +33,7 @@ describe('a signal', () => {
     })
     event.add()
     // The process is blocked in loop(), so another process has to send it.
-    const { spawn } = await import('node:child_process')
-    spawn('sh', ['-c', `sleep 0.1; kill -USR1 ${process.pid}`])
+    spawn(process.execPath, ['--eval', `process.kill(${process.pid}, 'SIGUSR1')`])
     expect(base.loop()).toBe(EMPTY)
     expect(calls).toBe(1)
   })
