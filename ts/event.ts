@@ -281,12 +281,10 @@ export class Event {
     this.#checkOpen()
     if (callback === undefined) this.#core.finalizers.delete(this)
     else this.#core.finalizers.set(this, checkCallback('callback', callback))
-    if (this.#life === Life.OPEN) {
-      if (this.#id === NONE) this.#id = this.#create()
-      this.#hold()
-      native.eventFinalize(this.#core.handle, this.#id)
-      this.#life = Life.FINALIZING
-    }
+    if (this.#id === NONE) this.#id = this.#create()
+    this.#hold()
+    native.eventFinalize(this.#core.handle, this.#id)
+    this.#life = Life.FINALIZING
     return this
   }
 

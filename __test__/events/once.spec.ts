@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { EV, LoopResult } from '../../index.js'
 import { never, openBase } from '../support/base.js'
 import { readText, openPair, writeText } from '../support/descriptors.js'
+import { refusal } from '../support/errors.js'
 
 describe('once()', () => {
   it('C-046: runs each kind once, with the right bit', () => {
@@ -53,6 +54,12 @@ describe('once()', () => {
     base.once(-1, EV.TIMEOUT, never, 60_000)
     expect(base.countEvents(4)).toBe(2)
     base.close()
+  })
+
+  it('without an interest and a timeout is refused for its flags, whatever its descriptor', () => {
+    const base = openBase()
+    for (const fd of [-1, openPair()[0]])
+      expect(refusal(() => base.once(fd, 0, never))).toBe('ERR_EVENT_BAD_FLAGS')
   })
 
   it('passes its event to its callback, which may keep and use it', () => {

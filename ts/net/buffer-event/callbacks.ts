@@ -65,19 +65,19 @@ export class Callbacks<Stream> {
   }
 
   /** Makes `onRead` due. */
-  notifyRead(defer = false): void {
+  notifyRead(defer: boolean): void {
     this.#read = true
     this.#due(defer)
   }
 
   /** Makes `onWrite` due. */
-  notifyWrite(defer = false): void {
+  notifyWrite(defer: boolean): void {
     this.#write = true
     this.#due(defer)
   }
 
   /** Makes `onEvent` due. */
-  notifyEvent(what: number, error?: Error, defer = false): void {
+  notifyEvent(what: number, error: Error | undefined, defer: boolean): void {
     this.#what |= what
     if (error !== undefined) this.#error = error
     this.#due(defer)

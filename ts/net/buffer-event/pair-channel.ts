@@ -101,7 +101,7 @@ export class PairChannel implements Channel {
     if (!mayMove()) return
     let moved = 0
     // If a limit refills during this loop, it holds no direction and starts no timer: this loop moves the rest.
-    while (from.output.length > 0 && mayMove()) {
+    while (mayMove()) {
       const most = Math.min(from.output.length, from.limit(EV.WRITE), to.limit(EV.READ))
       const room = to.readHigh === 0 || ignoresWatermark ? most : to.readHigh - to.input.length
       const count = Math.min(most, room)
