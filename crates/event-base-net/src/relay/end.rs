@@ -99,6 +99,8 @@ pub(super) struct End {
     /// The error with which the connection failed, if a write or a check received it. The kernel reports such an
     /// error once; afterwards a read returns what has arrived and then 0, as at the end of a stream.
     broken: Option<Error>,
+    /// A write failed with `EPIPE`, which may be all that is left of a reset: see [`cut`](Self::cut).
+    refuses_writes: bool,
 }
 
 impl End {
@@ -130,6 +132,7 @@ impl End {
             connecting: in_progress == Ok(true),
             connect_failure: in_progress.err(),
             broken: None,
+            refuses_writes: false,
         })
     }
 
@@ -275,9 +278,23 @@ impl End {
     /// Called when a write failed. `EPIPE` means only that the peer takes nothing more; its own stream may still
     /// end properly.
     pub(super) fn write_failed(&mut self, error: Error) {
-        if !matches!(error, Error::System(SystemError { errno, .. }) if errno == Errno::EPIPE as i32) {
+        if matches!(error, Error::System(SystemError { errno, .. }) if errno == Errno::EPIPE as i32) {
+            self.refuses_writes = true;
+        } else {
             self.broken.get_or_insert(error);
         }
+    }
+
+    /// Called when a read returned the end of the stream, of which `received` bytes were read. Returns the error if a
+    /// reset has cut the stream. `is_owed` means that not all bytes for this end were written.
+    ///
+    /// The kernel reports a reset once. `splice` to a socket drops this report if it has moved bytes before
+    /// (`splice_to_socket` in `fs/splice.c`, Linux 6.5; `__splice_from_pipe` before). Then writes return `EPIPE`, and
+    /// reads 0, as after the end of the stream.
+    pub(super) fn cut(&self, received: u64, is_owed: bool) -> Option<Error> {
+        let may_be_cut = self.is_tcp && (self.refuses_writes || is_owed);
+        let is_cut = may_be_cut && socket::received(self.fd.as_fd()) == Some(received);
+        is_cut.then(|| system(Errno::ECONNRESET, "read", Some(self.fd.as_raw_fd())))
     }
 
     /// Called when a read failed.

@@ -81,6 +81,8 @@ pub(super) struct Ends<'a> {
     pub(super) ending: bool,
     /// The source must not be read.
     pub(super) paused: bool,
+    /// Bytes for the source are held, so a write to it may fail next.
+    pub(super) owes_source: bool,
 }
 
 #[derive(Debug)]
@@ -178,7 +180,7 @@ impl Flow {
                     is_drained = !ending;
                     count
                 }
-                Piece::End => match broken {
+                Piece::End => match broken.or_else(|| ends.source.cut(self.received, ends.owes_source)) {
                     None => {
                         self.state = State::Ending;
                         continue;

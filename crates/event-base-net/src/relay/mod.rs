@@ -262,11 +262,12 @@ impl Relay {
         if self.flows[index].has_sink_failed() {
             return self.discard(base, pools, index);
         }
+        let owes_source = self.flows[1 - index].held() > 0;
         let [first, second] = &mut self.ends;
         let (source, sink) = if index == 0 { (first, second) } else { (second, first) };
         let flow = &mut self.flows[index];
         let before = flow.progress();
-        let ends = Ends { source, sink, ending, paused: self.paused };
+        let ends = Ends { source, sink, ending, paused: self.paused, owes_source };
         let halt = flow.advance(ends, pools, || base.monotonic())?;
         if flow.progress() == before {
             source.confirm_watches(base)?;

@@ -9,6 +9,7 @@
 mod bound_path;
 mod configure;
 mod connect;
+mod counts;
 mod datagram;
 #[cfg(target_os = "linux")]
 mod linux;
@@ -18,7 +19,6 @@ mod open;
 mod option;
 mod query;
 mod transfer;
-mod unsent;
 
 pub use bound_path::BoundPath;
 pub use configure::{get_option, reset_on_close, set_option};
@@ -33,7 +33,7 @@ pub use query::{address, error, peer, set_close_on_exec, set_nonblocking};
 pub use transfer::{Direction, close, peek, read, shutdown, write, write_vectored};
 
 pub(crate) use connect::is_writable;
+pub(crate) use counts::{received, unacknowledged};
 #[cfg(target_os = "linux")]
 pub(crate) use transfer::retry;
 pub(crate) use transfer::{receive, send};
-pub(crate) use unsent::unacknowledged;
