@@ -24,7 +24,10 @@ export type EventCallback = (fd: number, what: number, event: Event) => void
 export interface EventOptions {
   /** 0 is the most urgent. Default: the middle one of the base's priorities. */
   priority?: number
-  /** The event stays pending after it fired. Default `false`. */
+  /**
+   * Whether the event stays pending after it fired. Default: `false` for {@link EventBase.newEvent}, unless `what` has
+   * PERSIST, and for {@link EventBase.newTimer}; `true` for {@link EventBase.newSignal}.
+   */
   persist?: boolean
 }
 

@@ -17,8 +17,11 @@ import type { Core } from './core.js'
 import { native } from './native.js'
 import { checkInteger, outOfRange, wrongType } from './validate.js'
 
-/** A POSIX signal by its name, as `process.on()` takes it, or by its number. */
-export type Signal = `SIG${string}` | number
+/**
+ * A POSIX signal: one of the names that Node knows, as `process.on()` takes it, or a number. A name that the system does
+ * not have, such as `'SIGBREAK'` outside Windows, is refused with `ERR_OUT_OF_RANGE`. Real-time signals have numbers only.
+ */
+export type Signal = NodeJS.Signals | number
 
 const NUMBERS: Readonly<Record<string, number | undefined>> = constants.signals
 

@@ -16,7 +16,7 @@ const refused: readonly (readonly [string, (base: EventBase) => unknown, string]
   ['C-012: a number beyond the last', (base) => base.newSignal(65, never), RANGE],
   ['half a number', (base) => base.newSignal(1.5, never), RANGE],
   ['NaN', (base) => base.newSignal(NaN, never), RANGE],
-  ['an unknown name', (base) => base.newSignal('SIGNOTHING', never), RANGE],
+  ['an unknown name', (base) => base.newSignal(wrong('SIGNOTHING'), never), RANGE],
   ['a name in small letters', (base) => base.newSignal(wrong('sigint'), never), RANGE],
   ['the name of a method of objects', (base) => base.newSignal(wrong('toString'), never), RANGE],
   ['no signal', (base) => base.newSignal(wrong(undefined), never), TYPE],
@@ -27,7 +27,7 @@ const refused: readonly (readonly [string, (base: EventBase) => unknown, string]
   ['a number for options', (base) => base.newSignal('SIGUSR2', never, wrong(1)), TYPE],
   ['null for persist', (base) => base.newSignal('SIGUSR2', never, { persist: wrong(null) }), TYPE],
   ['a priority beyond the last', (base) => base.newSignal('SIGUSR2', never, { priority: 3 }), RANGE],
-  ['activation of an unknown name', (base) => base.activateBySignal('SIGNOTHING'), RANGE],
+  ['activation of an unknown name', (base) => base.activateBySignal(wrong('SIGNOTHING')), RANGE],
   ['activation of half a number', (base) => base.activateBySignal(0.5), RANGE],
   ['activation of nothing', (base) => base.activateBySignal(wrong(undefined)), TYPE],
 ]

@@ -1,3 +1,5 @@
+import type { constants } from 'node:os'
+
 import { expectTypeOf, it } from 'vitest'
 
 import {
@@ -61,7 +63,7 @@ it('a method is one of the known names', () => {
 })
 
 it('a signal is a name or a number', () => {
-  expectTypeOf<Signal>().toEqualTypeOf<`SIG${string}` | number>()
+  expectTypeOf<Signal>().toEqualTypeOf<keyof typeof constants.signals | number>()
   expectTypeOf<NodeJS.Signals>().toExtend<Signal>()
   expectTypeOf<SignalMethod>().toEqualTypeOf<'signal' | 'signalfd_signal' | 'kqueue_signal'>()
   expectTypeOf(base.signalMethod).toEqualTypeOf<SignalMethod>()
@@ -69,6 +71,10 @@ it('a signal is a name or a number', () => {
   expectTypeOf(base.activateBySignal(1).activateBySignal('SIGHUP')).toEqualTypeOf<EventBase>()
   // @ts-expect-error it is no signal's name
   base.newSignal('HUP', () => {})
+  // @ts-expect-error nor is a misspelled name
+  base.newSignal('SIGTREM', () => {})
+  // @ts-expect-error nor is it here
+  base.activateBySignal('SIGTREM')
   // @ts-expect-error read-only
   base.signalMethod = 'signal'
 })

@@ -8,7 +8,12 @@ import { checkInteger, checkObject, outOfRange, wrongType } from '../validate.js
 
 /** A host and a port. */
 export interface HostAndPort {
-  /** A numeric IPv4 or IPv6 address, or `'localhost'`, which means 127.0.0.1. */
+  /**
+   * A numeric IPv4 or IPv6 address; an IPv6 address may have a zone, as in `'fe80::1%eth0'`. `connect`,
+   * both `connect` of `BufferEvent`, and the upstreams of `proxy` also take a name, which they look up. All other
+   * functions take `'localhost'` in place of an address, which means 127.0.0.1 there, and refuse other names with
+   * `ERR_OUT_OF_RANGE`.
+   */
   host: string
   /** 0 to 65535. For a listening socket, 0 lets the system choose the port. */
   port: number

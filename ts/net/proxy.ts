@@ -5,7 +5,14 @@ import { AsyncResource } from 'node:async_hooks'
 import { EventError } from '../errors.js'
 import { native, NO_TIMEOUT } from '../native.js'
 import { checkObject, checkOptions, checkTimeout } from '../validate.js'
-import { at, toAddress, type SocketAddress } from './address.js'
+import {
+  at,
+  toAddress,
+  type HostAndPort,
+  type InternetAddress,
+  type SocketAddress,
+  type UnixPath,
+} from './address.js'
 import {
   checkProxyOptions,
   checkUpstreams,
@@ -85,11 +92,11 @@ const running: Set<TcpProxy> = new Set()
 let listensForExit = false
 
 /** A TCP proxy on native threads. Made by {@link proxy}. */
-export class TcpProxy implements AsyncDisposable {
+export class TcpProxy<Address extends SocketAddress = SocketAddress> implements AsyncDisposable {
   /** Settles when all threads have ended and every descriptor is closed. Rejected if a thread has failed. */
   readonly closed: Promise<void>
   readonly #owner: Owner
-  readonly #address: SocketAddress
+  readonly #address: Address
   readonly #threads: number
   readonly #onProblem: ProxyOptions['onProblem']
   readonly #context: AsyncResource = new AsyncResource('EventBaseProxy', { requireManualDestroy: true })
@@ -116,7 +123,8 @@ export class TcpProxy implements AsyncDisposable {
       clearInterval(this.#alive)
       throw error
     }
-    this.#address = toAddress(native.proxyAddress(this.#owner))
+    // The address has the same kind as the option `listen`.
+    this.#address = toAddress(native.proxyAddress(this.#owner)) as Address
     running.add(this)
     if (listensForExit) return
     listensForExit = true
@@ -125,7 +133,7 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   /** The address of its listener, with the port that the system chose for port 0. */
-  get address(): SocketAddress {
+  get address(): Address {
     return this.#address
   }
 
@@ -272,7 +280,7 @@ export class TcpProxy implements AsyncDisposable {
  *   onProblem: (problem) => console.error(problem),
  * })
  * process.once('SIGINT', () => void running.drain({ timeout: 10_000 }))
- * if ('port' in running.address) console.log('listening at', running.address.port)
+ * console.log('listening at', running.address.port)
  * await running.closed
  * ```
  *
@@ -287,7 +295,12 @@ export class TcpProxy implements AsyncDisposable {
  * @throws {SystemError} as a rejection: `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES` with `address` and `port`, `EMFILE`,
  *   `EAGAIN` of `pthread_create`, ...
  */
-export async function proxy(options: ProxyOptions): Promise<TcpProxy> {
+export function proxy(options: ProxyOptions & { listen: HostAndPort }): Promise<TcpProxy<InternetAddress>>
+export function proxy(options: ProxyOptions & { listen: UnixPath }): Promise<TcpProxy<UnixPath>>
+export function proxy(options: ProxyOptions): Promise<TcpProxy>
+export async function proxy<Address extends SocketAddress>(
+  options: ProxyOptions,
+): Promise<TcpProxy<Address>> {
   const given = checkObject('options', options)
   return new TcpProxy(checkProxyOptions(given), given.onProblem)
 }

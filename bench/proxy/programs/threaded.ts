@@ -9,5 +9,5 @@ const { address, closed } = await proxy({
   upstream: { host: HOST, port: upstream ?? 0 },
   threads: threads ?? 1,
 })
-if ('port' in address) console.log(`listening at ${address.host}:${address.port}`)
+console.log(`listening at ${address.host}:${address.port}`)
 await closed
