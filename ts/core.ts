@@ -44,6 +44,8 @@ export class Core {
   turns = 0
   /** The event whose callback runs. */
   running: Event | undefined = undefined
+  /** How the base is being run; `undefined` while no loop runs. */
+  loop: 'loop()' | 'run()' | undefined = undefined
 
   constructor(nativeOwner: NativeOwner, owner: EventBase, priorities: number) {
     this.nativeOwner = nativeOwner

@@ -5,13 +5,14 @@ import { ALL, badFlags, EVENT, IO, RESULTS } from './bits.js'
 import { callAll } from './call-all.js'
 import { type CommonTimeout, makeCommonTimeout } from './common-timeout.js'
 import type { EventConfig } from './config.js'
-import { EV, type LoopResult, type Method, type SignalMethod } from './constants.js'
+import { CountFlag, EV, type LoopResult, type Method, type SignalMethod } from './constants.js'
 import { Core } from './core.js'
 import { publishBase } from './diagnostics.js'
 import { closedError } from './errors.js'
 import { Event, type EventCallback, type EventOptions } from './event.js'
 import { eventRecords, type EventRecord } from './event-records.js'
 import { Watch, waitOnce } from './iterate.js'
+import { showAs, type Shown } from './inspect.js'
 import { fetchMessages, forget, introduce, listen } from './log.js'
 import { loop } from './loop.js'
 import { native, NO_TIMEOUT } from './native.js'
@@ -654,6 +655,23 @@ export class EventBase {
   /** @internal */
   static coreOf(base: EventBase): Core {
     return base.#core
+  }
+
+  static {
+    showAs(EventBase, 'EventBase', (base): Shown => {
+      const core = base.#core
+      if (core.closed) return { closed: true }
+      const active = native.baseCountEvents(core.handle, CountFlag.ACTIVE)
+      return {
+        method: native.baseMethod(core.handle),
+        running: core.loop ?? false,
+        keepsAlive: base.#keepsAlive,
+        priorities: core.priorities,
+        // An event that waits for a descriptor and a deadline counts twice.
+        pending: native.baseCountEvents(core.handle, CountFlag.ADDED) - active,
+        active,
+      }
+    })
   }
 }
 

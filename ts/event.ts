@@ -8,7 +8,9 @@ import { EV } from './constants.js'
 import type { Core } from './core.js'
 import { closedError, EventError } from './errors.js'
 import type { EventBase } from './event-base.js'
+import { namesOfBits, nameOfFunction, showAs, type Shown } from './inspect.js'
 import { crossing, native, NO_SLOT, NO_TIMEOUT, type NativeHandle, ORPHANED, RELEASED } from './native.js'
+import { nameOfSignal } from './signals.js'
 import { checkBits, checkCallback, checkInteger, checkPriority, checkTimeout } from './validate.js'
 
 /**
@@ -401,6 +403,30 @@ export class Event {
     } else {
       event.#callback(event.#fd, what, event)
     }
+  }
+
+  static {
+    showAs(Event, 'Event', (event): Shown => {
+      const core = event.#core
+      const isSignal = (event.#what & EV.SIGNAL) !== 0
+      const parts = {
+        fd: isSignal || event.#fd < 0 ? undefined : event.#fd,
+        signal: isSignal ? (nameOfSignal(event.#fd) ?? event.#fd) : undefined,
+        what: namesOfBits(event.#what),
+        callback: nameOfFunction(event.#callback),
+        priority: event.priority,
+      }
+      if (event.closed) return { ...parts, closed: true }
+      const id = event.#id
+      const expiresAt = id === NONE ? -1 : native.eventExpiresAt(core.handle, id)
+      return {
+        ...parts,
+        pending: id === NONE ? false : (namesOfBits(crossing.eventPending(core.handle, id, ALL)) ?? false),
+        expiresIn: expiresAt < 0 ? undefined : Math.round(expiresAt - native.baseNow(core.handle)),
+        finalizing: event.#life === Life.FINALIZING ? true : undefined,
+        running: core.running === event ? true : undefined,
+      }
+    })
   }
 }
 

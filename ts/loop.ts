@@ -16,6 +16,7 @@ const LOOP_BITS = LoopFlag.ONCE | LoopFlag.NONBLOCK | LoopFlag.NO_EXIT_ON_EMPTY
 export function loop(core: Core, flags: number): LoopResult {
   const { handle } = core
   crossing.loopEnter(handle, checkBits('flags', flags, LOOP_BITS))
+  core.loop = 'loop()'
   try {
     if (!isMainThread && !core.watchesHost) watchHost(core)
     for (;;) {
@@ -34,6 +35,7 @@ export function loop(core: Core, flags: number): LoopResult {
     }
   } finally {
     core.running = undefined
+    core.loop = undefined
     crossing.loopLeave(handle)
   }
 }

@@ -2,6 +2,7 @@
 
 import { RESULTS } from './bits.js'
 import { closedError } from './errors.js'
+import { showAs } from './inspect.js'
 import { native, NO_TIMEOUT, type NativeRemote } from './native.js'
 import { checkBits, checkInteger, checkObject, checkTimeout, wrongType } from './validate.js'
 
@@ -122,6 +123,11 @@ export class RemoteBase {
   #open(): NativeRemote {
     if (this.#native === undefined) throw closedError('remote base')
     return this.#native
+  }
+
+  static {
+    // Whether the base itself was closed is known to its own thread.
+    showAs(RemoteBase, 'RemoteBase', (remote) => ({ closed: remote.#native === undefined }))
   }
 }
 

@@ -33,6 +33,7 @@ export function run(core: Core, settings: RunSettings): Promise<LoopResult> {
   return new Promise((resolve, reject) => {
     throwIfAborted(signal)
     const end = (): void => {
+      core.loop = undefined
       core.waiting.delete(onClose)
       stopListening()
     }
@@ -74,6 +75,7 @@ export function run(core: Core, settings: RunSettings): Promise<LoopResult> {
       stopListening()
       throw error
     }
+    core.loop = 'run()'
     core.waiting.add(onClose)
   })
 }

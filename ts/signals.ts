@@ -37,6 +37,11 @@ export function signalNumber(signal: Signal, least = 1, most: number = MOST): nu
   return number
 }
 
+/** The name of the signal with a number; `undefined` if it has none. */
+export function nameOfSignal(number: number): string | undefined {
+  return Object.keys(NUMBERS).find((name) => NUMBERS[name] === number)
+}
+
 let isJoined = false
 
 function rejoin(type: string | symbol): void {

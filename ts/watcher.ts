@@ -3,6 +3,7 @@
 import { AsyncResource } from 'node:async_hooks'
 
 import type { Core } from './core.js'
+import { nameOfFunction, showAs } from './inspect.js'
 import { crossing, native, StepCode } from './native.js'
 
 /**
@@ -59,6 +60,11 @@ export class Watcher {
       if (inContext) watcher.#context.runInAsyncScope(call)
       else call()
     }
+    showAs(Watcher, 'Watcher', (watcher) => ({
+      kind: watcher.#prepare === undefined ? 'check' : 'prepare',
+      callback: nameOfFunction(watcher.#prepare ?? watcher.#check),
+      closed: watcher.closed,
+    }))
   }
 
   /** Whether the watcher or its base was closed. */

@@ -2,14 +2,8 @@
 
 import { availableParallelism } from 'node:os'
 
-import { familyOf, type SocketAddress, type Target } from '../net/address.js'
-import {
-  formatHostAndPort,
-  MOST_UPSTREAMS,
-  MOST_WEIGHT,
-  type ProxyOptions,
-  type Upstream,
-} from '../net/proxy-options.js'
+import { familyOf, formatAddress, type SocketAddress, type Target } from '../net/address.js'
+import { MOST_UPSTREAMS, MOST_WEIGHT, type ProxyOptions, type Upstream } from '../net/proxy-options.js'
 import { UsageError } from './usage.js'
 
 /** A host and a port, a path, or a descriptor. */
@@ -146,11 +140,5 @@ export function parseProtocol(option: string, text: string): 1 | 2 {
 
 /** Formats an address as it is written on the command line. */
 export function formatWhere(where: Where | SocketAddress): string {
-  if ('fd' in where) return `fd:${where.fd}`
-  if ('path' in where) {
-    const { path } = where
-    if (path.startsWith('\0')) return `unix:@${path.slice(1)}`
-    return path.startsWith('@') ? `unix:./${path}` : `unix:${path}`
-  }
-  return formatHostAndPort(where)
+  return 'fd' in where ? `fd:${where.fd}` : formatAddress(where)
 }

@@ -90,6 +90,22 @@ export function toAddress({ hostOrPath, port }: NativeAddress): SocketAddress {
   return { host: hostOrPath, port, family: familyOf(hostOrPath) === 6 ? 'IPv6' : 'IPv4' }
 }
 
+/** Formats a host and a port: `host:port`, or `[IPv6]:port`. */
+export function formatHostAndPort({ host, port }: HostAndPort): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/**
+ * Formats an address: a host and a port, or `unix:PATH`. A name in Linux's abstract namespace begins with `@`, as ss(8)
+ * writes it, and a relative path that begins with `@` begins with `./`.
+ */
+export function formatAddress(address: Target): string {
+  if (!('path' in address)) return formatHostAndPort(address)
+  const { path } = address
+  if (path.startsWith('\0')) return `unix:@${path.slice(1)}`
+  return path.startsWith('@') ? `unix:./${path}` : `unix:${path}`
+}
+
 /** Runs a native call that concerns an address. If the call throws a system error, the address is added to it. */
 export function at<T>({ hostOrPath, port }: NativeAddress, call: () => T): T {
   try {

@@ -1,6 +1,7 @@
 /** Datagrams: UDP sockets, and batches that are received or sent by one call. */
 
 import { EventError } from '../errors.js'
+import { showAs } from '../inspect.js'
 import { crossing, native, type NativeAddress } from '../native.js'
 import {
   checkBoolean,
@@ -94,6 +95,7 @@ export class DatagramBatch {
   static {
     recordsOf = (batch) => batch.#records
     setCount = (batch, count) => (batch.#count = count)
+    showAs(DatagramBatch, 'DatagramBatch', ({ slots, size, count }) => ({ count, slots, size }))
   }
 
   /**

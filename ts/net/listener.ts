@@ -4,9 +4,11 @@ import { AsyncResource } from 'node:async_hooks'
 
 import type { EventBase } from '../event-base.js'
 import { closedError } from '../errors.js'
+import { showAs } from '../inspect.js'
 import { native } from '../native.js'
 import { checkBoolean, checkCallback, checkFd, checkInteger, checkObject, outOfRange } from '../validate.js'
 import {
+  formatAddress,
   toAddress,
   type HostAndPort,
   type InternetAddress,
@@ -81,10 +83,13 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
   readonly #key: number
   readonly #fd: number
   readonly #address: Address
+  /** The address as text, which the caller cannot change. */
+  readonly #place: string
   readonly #path: OwnPath | undefined
   readonly #onConnection: ConnectionCallback<Address>
   readonly #onError: ((error: Error, retryAfter: number | undefined) => void) | undefined
   readonly #context: AsyncResource = new AsyncResource('EventBaseListener', { requireManualDestroy: true })
+  #paused: boolean
   #closed = false
 
   /** @internal */
@@ -95,6 +100,7 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
     const paused = checkBoolean('options.paused', given.paused)
     if (onError !== undefined) checkCallback('options.onError', onError)
     this.#sources = sources
+    this.#paused = paused
     this.#onConnection = onConnection
     this.#onError = onError
     const isInherited = 'fd' in given && given.fd !== undefined
@@ -103,6 +109,7 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
     try {
       // The address has the same kind as the target.
       this.#address = addressOf(fd) as Address
+      this.#place = formatAddress(this.#address)
       this.#path = isInherited ? undefined : OwnPath.of(fd, this.#address)
       this.#key = native.netListen(sources.core.handle, fd, batch, paused)
     } catch (error) {
@@ -141,6 +148,7 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
   pause(): this {
     if (this.#closed) throw closedError('listener')
     native.netPause(this.#sources.core.handle, this.#key)
+    this.#paused = true
     return this
   }
 
@@ -152,6 +160,7 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
   resume(): this {
     if (this.#closed) throw closedError('listener')
     native.netResume(this.#sources.core.handle, this.#key)
+    this.#paused = false
     return this
   }
 
@@ -207,6 +216,15 @@ export class Listener<Address extends SocketAddress = SocketAddress> implements 
   /** @internal */
   baseClosed(): void {
     this.#finish()
+  }
+
+  static {
+    showAs(Listener, 'Listener', (listener) => ({
+      address: listener.#place,
+      fd: listener.fd,
+      paused: listener.#paused,
+      closed: listener.#closed,
+    }))
   }
 }
 

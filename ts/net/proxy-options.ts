@@ -12,7 +12,7 @@ import {
   outOfRange,
   ownProperties,
 } from '../validate.js'
-import { checkNumericTarget, checkTarget, type HostAndPort, type Target } from './address.js'
+import { checkNumericTarget, checkTarget, formatHostAndPort, type Target } from './address.js'
 import { checkBindOptions } from './bind.js'
 import { adopt, type InheritedListener } from './listener.js'
 import type { ProxyProblem } from './proxy-problem.js'
@@ -138,11 +138,6 @@ export const MOST_UPSTREAMS = 1024
 export const MOST_WEIGHT = 256
 /** The value that means no limit in the native layer. */
 const UNLIMITED = Object.freeze({ rate: 0, burst: 0 })
-
-/** Formats a host and a port: `host:port`, or `[IPv6]:port`. */
-export function formatHostAndPort({ host, port }: HostAndPort): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-}
 
 /** The name of an upstream in statistics and problems: `host:port`, `[IPv6]:port`, or the path. */
 function upstreamName({ hostOrPath, port }: NativeUpstream['target']): string {

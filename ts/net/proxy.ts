@@ -3,10 +3,12 @@
 import { AsyncResource } from 'node:async_hooks'
 
 import { EventError } from '../errors.js'
+import { showAs } from '../inspect.js'
 import { native, NO_TIMEOUT } from '../native.js'
 import { checkObject, checkOptions, checkTimeout } from '../validate.js'
 import {
   at,
+  formatAddress,
   toAddress,
   type HostAndPort,
   type InternetAddress,
@@ -97,6 +99,8 @@ export class TcpProxy<Address extends SocketAddress = SocketAddress> implements 
   readonly closed: Promise<void>
   readonly #owner: Owner
   readonly #address: Address
+  /** The address as text, which the caller cannot change. */
+  readonly #place: string
   readonly #threads: number
   readonly #onProblem: ProxyOptions['onProblem']
   readonly #context: AsyncResource = new AsyncResource('EventBaseProxy', { requireManualDestroy: true })
@@ -105,6 +109,7 @@ export class TcpProxy<Address extends SocketAddress = SocketAddress> implements 
   readonly #notified: { proxy: TcpProxy | undefined } = { proxy: this }
   #settle: (failure: Error | undefined) => void = () => {}
   #failure: Error | undefined
+  #ending = false
   #over = false
 
   /** @internal */
@@ -125,6 +130,7 @@ export class TcpProxy<Address extends SocketAddress = SocketAddress> implements 
     }
     // The address has the same kind as the option `listen`.
     this.#address = toAddress(native.proxyAddress(this.#owner)) as Address
+    this.#place = formatAddress(this.#address)
     running.add(this)
     if (listensForExit) return
     listensForExit = true
@@ -184,6 +190,7 @@ export class TcpProxy<Address extends SocketAddress = SocketAddress> implements 
       this.#owner,
       timeout === undefined ? NO_TIMEOUT : checkTimeout('options.timeout', timeout),
     )
+    this.#ending = true
     return this.closed
   }
 
@@ -194,6 +201,7 @@ export class TcpProxy<Address extends SocketAddress = SocketAddress> implements 
    */
   close(): Promise<void> {
     native.proxyStop(this.#owner)
+    this.#ending = true
     return this.closed
   }
 
@@ -263,6 +271,26 @@ export class TcpProxy<Address extends SocketAddress = SocketAddress> implements 
   /** Called when the process or worker ends. Not a function of a constructor, which would refer to a proxy. */
   static #endAll(): void {
     for (const one of running) native.proxyEnd(one.#owner)
+  }
+
+  static {
+    showAs(TcpProxy, 'TcpProxy', (self) => {
+      const { accepted, open, refused, failed, timedOut, bytesAToB, bytesBToA, upstreams } = self.stats
+      const ending = self.#ending ? 'ending' : 'running'
+      return {
+        address: self.#place,
+        state: self.#over ? 'closed' : ending,
+        threads: self.#threads,
+        accepted,
+        open,
+        refused,
+        failed,
+        timedOut,
+        bytesAToB,
+        bytesBToA,
+        upstreams: upstreams.map((one) => `${one.name} ${one.state}, ${one.open} open`),
+      }
+    })
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { EventBase } from '../event-base.js'
 import { EventError } from '../errors.js'
+import { showAs } from '../inspect.js'
 import { native } from '../native.js'
 import { checkInteger, checkObject, outOfRange, wrongType } from '../validate.js'
 
@@ -112,5 +113,12 @@ export class RateGroup {
     if (group.#base !== base) throw outOfRange('options.group', 'a group of the same base', 'one of another')
     if (group.#closed) throw new EventError('ERR_EVENT_CLOSED', 'The rate group is closed')
     return group.#native
+  }
+
+  static {
+    showAs(RateGroup, 'RateGroup', (group) => ({
+      members: native.rateGroupMembers(group.#native),
+      closed: group.#closed,
+    }))
   }
 }

@@ -5,6 +5,7 @@ import { AsyncResource } from 'node:async_hooks'
 import type { Core } from '../core.js'
 import { EventError } from '../errors.js'
 import type { EventBase } from '../event-base.js'
+import { showAs } from '../inspect.js'
 import { crossing, native, NO_TIMEOUT } from '../native.js'
 import { checkBytes, checkCallback, checkFd, checkOptions, checkTimeout, outOfRange } from '../validate.js'
 import { checkLimit, RateGroup, type RateLimit } from './rate-group.js'
@@ -165,6 +166,9 @@ export class Relay implements Source {
   readonly #onEnd: ((end: RelayEnd) => void) | undefined
   readonly #context: AsyncResource | undefined
   #last: RelayStats = NOTHING
+  /** The descriptors, as `a` and `b`. */
+  readonly #ends: { readonly a: number; readonly b: number }
+  #reason: RelayEnd['reason'] | undefined
   #closed = false
   #paused = false
 
@@ -176,6 +180,7 @@ export class Relay implements Source {
     onEnd?: (end: RelayEnd) => void,
   ) {
     this.#sources = sources
+    this.#ends = ends
     this.#onEnd = onEnd
     this.#key = begin(sources.core, ends.a, ends.b, options)
     // Only a callback needs a context.
@@ -241,6 +246,7 @@ export class Relay implements Source {
     const { bytesAToB, bytesBToA, bytesSpliced, durationMs, reason, error } = completion
     this.#sources.remove(this.#key)
     this.#closed = true
+    this.#reason = reason
     this.#last = { bytesAToB, bytesBToA, heldAToB: 0, heldBToA: 0, bytesSpliced, durationMs }
     this.#context?.emitDestroy()
     if (this.#onEnd === undefined) return
@@ -253,6 +259,13 @@ export class Relay implements Source {
   baseClosed(): void {
     this.#closed = true
     this.#context?.emitDestroy()
+  }
+
+  static {
+    showAs(Relay, 'Relay', (self) => {
+      const state = self.#closed ? { reason: self.#reason } : { ...self.#ends, paused: self.#paused }
+      return { ...state, closed: self.#closed, ...self.stats }
+    })
   }
 }
 

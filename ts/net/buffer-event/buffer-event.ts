@@ -5,6 +5,7 @@ import { callAll } from '../../call-all.js'
 import { EV } from '../../constants.js'
 import { EventBase } from '../../event-base.js'
 import { closedError, EventError } from '../../errors.js'
+import { namesOfBits, showAs, textOfError } from '../../inspect.js'
 import { native } from '../../native.js'
 import {
   checkInteger,
@@ -365,6 +366,21 @@ export class BufferEvent extends BufferEventSettings {
     const { channel } = this.open()
     if (channel instanceof SocketChannel) return channel
     throw new EventError('ERR_EVENT_BAD_FLAGS', 'A stream of a pair has no descriptor')
+  }
+
+  static {
+    showAs(BufferEvent, 'BufferEvent', ({ flow }) => ({
+      fd: flow.channel.fd,
+      connecting: flow.channel.connecting ? true : undefined,
+      enabled: namesOfBits(flow.enabled) ?? false,
+      input: flow.input.length,
+      output: flow.output.length,
+      bytesRead: flow.bytesRead,
+      bytesWritten: flow.bytesWritten,
+      ended: flow.ended ? true : undefined,
+      error: textOfError(flow.error),
+      closed: flow.closed,
+    }))
   }
 }
 

@@ -1,6 +1,7 @@
 /** A queue of bytes. */
 
 import { EventError } from '../../errors.js'
+import { showAs } from '../../inspect.js'
 import { checkBytes, checkInteger, outOfRange, wrongType } from '../../validate.js'
 import { find, findLineEnd, LINE_ENDS, type LineEnd } from './search.js'
 
@@ -355,5 +356,12 @@ export class ByteQueue {
    */
   static listen(queue: ByteQueue, listener: ByteQueueListener): void {
     queue.#listener = listener
+  }
+
+  static {
+    showAs(ByteQueue, 'ByteQueue', (queue) => ({
+      length: queue.#length,
+      chunks: queue.#chunks.length - queue.#first,
+    }))
   }
 }

@@ -5,6 +5,7 @@ import { Duplex } from 'node:stream'
 import { EV } from '../../constants.js'
 import type { EventBase } from '../../event-base.js'
 import { closedError } from '../../errors.js'
+import { showAs, textOfError } from '../../inspect.js'
 import { checkBoolean, checkCallback, checkInteger, checkOptions, checkTimeout } from '../../validate.js'
 import type { SocketAddress } from '../address.js'
 import { address, peer, setOption } from '../socket.js'
@@ -341,6 +342,19 @@ export class BufferEventDuplex extends Duplex {
     } catch {
       // Not a TCP connection, or one that has failed, which is reported elsewhere.
     }
+  }
+
+  static {
+    showAs(BufferEventDuplex, 'BufferEventDuplex', (duplex) => ({
+      fd: duplex.#flow.channel.fd,
+      connecting: duplex.#flow.channel.connecting ? true : undefined,
+      readableLength: duplex.readableLength,
+      writableLength: duplex.writableLength,
+      bytesRead: duplex.#flow.bytesRead,
+      bytesWritten: duplex.#flow.bytesWritten,
+      error: textOfError(duplex.errored ?? undefined),
+      destroyed: duplex.destroyed,
+    }))
   }
 }
 

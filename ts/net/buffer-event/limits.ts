@@ -4,6 +4,7 @@ import { EV } from '../../constants.js'
 import type { Event } from '../../event.js'
 import { EventBase } from '../../event-base.js'
 import { closedError } from '../../errors.js'
+import { showAs } from '../../inspect.js'
 import { checkInteger, checkOptions, wrongType } from '../../validate.js'
 import { checkLimit, type Bucket, type DirectionLimit } from './buckets.js'
 import { Hold, type Direction, type Flow, type Limiter } from './flow.js'
@@ -288,5 +289,14 @@ export class BufferEventGroup {
     if (direction === EV.READ) group.#bytesRead += count
     else group.#bytesWritten += count
     group.#spend(direction, count)
+  }
+
+  static {
+    showAs(BufferEventGroup, 'BufferEventGroup', (group) => ({
+      size: group.#members.size,
+      bytesRead: group.#bytesRead,
+      bytesWritten: group.#bytesWritten,
+      closed: group.#closed,
+    }))
   }
 }
