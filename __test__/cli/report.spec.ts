@@ -17,7 +17,11 @@ afterEach(() => {
 })
 
 /** A report on a stream that is read immediately, and the text that the stream has received. */
-function reporting({ isTTY = false, wantsStats = true }): { report: Report; written: () => string } {
+function reporting({ isTTY = false, wantsStats = true }): {
+  report: Report
+  written: () => string
+  resize: (columns: number) => void
+} {
   let text = ''
   const stream = Object.assign(
     new Writable({
@@ -26,15 +30,19 @@ function reporting({ isTTY = false, wantsStats = true }): { report: Report; writ
         callback()
       },
     }),
-    { fd: -1, isTTY, columns: 120, rows: 24 },
+    { fd: -1, isTTY, columns: 140, rows: 24 },
   )
   const out = new Output(stream as unknown as ConstructorParameters<typeof Output>[0])
   const written = (): string => {
-    const all = text
+    const all = text.replaceAll('\x1b[K', '')
     text = ''
     return all
   }
-  return { report: reportOn(out, wantsStats), written }
+  const resize = (columns: number): void => {
+    stream.columns = columns
+    stream.emit('resize')
+  }
+  return { report: reportOn(out, wantsStats), written, resize }
 }
 
 function parse(lines: string): unknown[] {
@@ -107,14 +115,14 @@ test('the table is drawn when the traffic begins, every second, and at the end',
   const { report, written } = reporting({ isTTY: true })
   let accepted = 17
   report.begin('a title', () => stats([upstream('a:1')], { accepted: accepted++ }))
-  expect(written()).toMatch(/^.*a title, up 0:00:00\n.*\nall +17 /)
+  expect(written()).toMatch(/^.*a title, up 0:00:00\n.*\nall .* 17 /)
   vi.advanceTimersByTime(SECOND)
-  expect(written()).toMatch(/a title, up 0:00:01\n.*\nall +18 /)
+  expect(written()).toMatch(/a title, up 0:00:01\n.*\nall .* 18 /)
   vi.advanceTimersByTime(SECOND)
-  expect(written()).toMatch(/a title, up 0:00:02\n.*\nall +19 /)
+  expect(written()).toMatch(/a title, up 0:00:02\n.*\nall .* 19 /)
   report.end()
   const last = written()
-  expect(last).toMatch(/\nall +20 /)
+  expect(last).toMatch(/a title, up 0:00:02, ended\n.*\nall .* 20 /)
   expect(last.endsWith('\x1b[?25h')).toBe(true)
   vi.advanceTimersByTime(3 * SECOND)
   expect(written()).toBe('')
@@ -136,4 +144,34 @@ test('a report on a terminal that ends before the traffic begins writes nothing'
   const { report, written } = reporting({ isTTY: true })
   report.end()
   expect(written()).toBe('')
+})
+
+test('the table is drawn again when the size of the terminal has changed, until the end', () => {
+  const { report, written, resize } = reporting({ isTTY: true })
+  report.begin('a title', () => stats([upstream('a:1')]))
+  expect(written()).toContain('unserved')
+  resize(60)
+  const narrow = written()
+  expect(narrow).toMatch(/a title, up 0:00:00\n +state +open +refused +failed +A→B\/s\n/)
+  report.end()
+  written()
+  resize(140)
+  expect(written()).toBe('')
+})
+
+test('a drain is a line of JSON, or in the title of the table', () => {
+  const lines = reporting({})
+  lines.report.begin('title', () => stats([upstream('a:1')], { open: 3 }))
+  lines.report.drain(10_000)
+  const time = expect.any(String) as string
+  expect(parse(lines.written())).toEqual([{ type: 'drain', time, timeout: 10_000, open: 3 }])
+  const table = reporting({ isTTY: true })
+  table.report.begin('a title', () => stats([upstream('a:1')]))
+  table.written()
+  table.report.drain(10_000)
+  expect(table.written()).toContain('a title, up 0:00:00, draining for 10 s at most\n')
+  const plain = reporting({ isTTY: true, wantsStats: false })
+  plain.report.begin('title', () => stats([upstream('a:1')]))
+  plain.report.drain(10_000)
+  expect(plain.written()).toBe('')
 })

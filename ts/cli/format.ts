@@ -34,6 +34,14 @@ export function formatUptime(seconds: number): string {
   return `${hours}:${two(minutes)}:${two(rest)}`
 }
 
+/** A text of at most `most` characters: a longer one loses its middle, because the end of an address is its port. */
+export function shorten(text: string, most: number): string {
+  if (text.length <= most) return text
+  if (most < 3) return text.slice(0, most)
+  const end = Math.floor((most - 1) / 2)
+  return `${text.slice(0, most - 1 - end)}…${text.slice(text.length - end)}`
+}
+
 /** Columns of equal width: the first is aligned to the left, the others to the right. */
 export function formatColumns(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))

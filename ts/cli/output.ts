@@ -136,6 +136,11 @@ export class Output implements Terminal {
     return this.#stream.rows
   }
 
+  /** Calls a function whenever the size of the terminal has changed. */
+  onResize(listener: () => void): void {
+    this.#stream.on('resize', listener)
+  }
+
   /**
    * Writes a message, or drops it if bytes are waiting and they would exceed {@link LIMIT}. The number of dropped
    * messages precedes the next message.

@@ -26,6 +26,7 @@ export async function proxy(args: string[], output: Output): Promise<void> {
     // The result is awaited through `closed`.
     if (isDraining) running.close().catch(() => {})
     else running.drain({ timeout: settings.drainTimeout }).catch(() => {})
+    if (!isDraining) report.drain(settings.drainTimeout)
     isDraining = true
   }
   // For the rest of the process: a signal that arrives while it exits does not change its exit code.

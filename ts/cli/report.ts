@@ -13,6 +13,8 @@ export interface Report {
   /** Starts to report the traffic, which `stats` returns. */
   begin(title: string, stats: () => ProxyStats): void
   problem(problem: ProxyProblem): void
+  /** Reports that no more connections are accepted, and that those that are open have a time in milliseconds to end. */
+  drain(timeout: number): void
   /** Reports the sums, and restores the terminal. */
   end(): void
 }
@@ -31,11 +33,14 @@ class PlainReport implements Report {
     this.#out.write(`${describeProblem(problem)}\n`)
   }
 
+  drain(): void {}
+
   end(): void {}
 }
 
 /**
- * Writes a line of JSON for each second in which a value has changed, for each problem, and for the sums at the end.
+ * Writes a line of JSON for each second in which a value has changed, for each problem, for the start of a drain, and for
+ * the sums at the end.
  */
 class LinesReport implements Report {
   readonly #out: Output
@@ -67,13 +72,17 @@ class LinesReport implements Report {
     this.#out.write(format('problem', { ...problem, ...error }))
   }
 
+  drain(timeout: number): void {
+    this.#out.write(format('drain', { timeout, open: this.#stats?.().open ?? 0 }))
+  }
+
   end(): void {
     clearInterval(this.#timer)
     if (this.#stats !== undefined) this.#out.write(format('total', this.#stats()))
   }
 }
 
-function format(type: 'stats' | 'problem' | 'total' | 'dropped', fields: object): string {
+function format(type: 'stats' | 'problem' | 'drain' | 'total' | 'dropped', fields: object): string {
   return `${JSON.stringify({ type, time: new Date().toISOString(), ...fields })}\n`
 }
 
@@ -85,7 +94,7 @@ function codeOf(error: Error): unknown {
 class TableReport implements Report {
   readonly #out: Output
   #table: Table | undefined
-  #draw: (() => void) | undefined
+  #stats: (() => ProxyStats) | undefined
   #timer: NodeJS.Timeout | undefined
 
   constructor(out: Output) {
@@ -95,23 +104,32 @@ class TableReport implements Report {
   }
 
   begin(title: string, stats: () => ProxyStats): void {
-    const table = new Table(this.#out, title)
-    this.#table = table
-    this.#draw = () => table.draw(stats())
+    this.#table = new Table(this.#out, title)
+    this.#stats = stats
     this.#draw()
-    this.#timer = setInterval(this.#draw, INTERVAL).unref()
+    this.#timer = setInterval(() => this.#draw(), INTERVAL).unref()
+    this.#out.onResize(() => this.#draw())
   }
 
   problem(problem: ProxyProblem): void {
     if (this.#table === undefined) this.#out.write(`${describeProblem(problem)}\n`)
     this.#table?.insertAbove(describeProblem(problem))
-    this.#draw?.()
+    this.#draw()
+  }
+
+  drain(timeout: number): void {
+    this.#table?.drain(timeout)
+    this.#draw()
   }
 
   end(): void {
     clearInterval(this.#timer)
-    this.#draw?.()
-    this.#table?.end()
+    if (this.#stats !== undefined) this.#table?.end(this.#stats())
+    this.#table = undefined
+  }
+
+  #draw(): void {
+    if (this.#stats !== undefined) this.#table?.draw(this.#stats())
   }
 }
 
