@@ -44,6 +44,10 @@ export class Core {
   turns = 0
   /** The event whose callback runs. */
   running: Event | undefined = undefined
+  /** Whether a loop has ever run the base. */
+  hasRun = false
+  /** The number of promises that wait for the loop. */
+  promises = 0
   /** How the base is being run; `undefined` while no loop runs. */
   loop: 'loop()' | 'run()' | undefined = undefined
 

@@ -21,6 +21,7 @@ import { run } from './run.js'
 import { defaultSettings, settingsOf } from './settings.js'
 import { shareSignal, type Signal as SignalName, signalNumber, unshareSignals } from './signals.js'
 import { type Stats, statsOf } from './stats.js'
+import { ends } from './unsettled.js'
 import {
   checkBits,
   checkBoolean,
@@ -215,8 +216,9 @@ export class EventBase {
   }
 
   /**
-   * Waits until a descriptor is ready. The promise settles while {@link run} runs the base. If a blocking {@link loop}
-   * runs it, the promise settles, as every promise does, after the loop has returned.
+   * Waits until a descriptor is ready. The promise settles while {@link run} runs the base: call it before the `await`. If
+   * a blocking {@link loop} runs the base, the promise settles, as every promise does, after the loop has returned. If no
+   * loop runs it, the promise never settles, and the process emits an `EventBaseWarning` when it ends.
    *
    * @param fd an open descriptor
    * @param what READ, WRITE or CLOSED of `EV`
@@ -634,6 +636,7 @@ export class EventBase {
     if (core.closed) return
     core.closed = true
     forget(core.handle, this)
+    ends(core)
     core.events.length = 0
     core.named.clear()
     core.kept.clear()

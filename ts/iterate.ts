@@ -4,6 +4,7 @@ import { type AbortSource, onAbort, throwIfAborted } from './abort.js'
 import { EV } from './constants.js'
 import type { Core } from './core.js'
 import { Event, type EventParts } from './event.js'
+import { settled, waits } from './unsettled.js'
 
 /** Waits until a descriptor is ready once. */
 export function waitOnce(
@@ -16,6 +17,7 @@ export function waitOnce(
     core.check()
     throwIfAborted(signal)
     const settle = (): void => {
+      settled(core)
       core.waiting.delete(onClose)
       stopListening()
     }
@@ -38,6 +40,7 @@ export function waitOnce(
       stopListening()
       throw error
     }
+    waits(core)
     core.waiting.add(onClose)
   })
 }
@@ -88,6 +91,7 @@ export class Watch implements AsyncIterableIterator<number, undefined> {
     if (this.#done) return Promise.resolve({ done: true, value: undefined })
     return new Promise((resolve, reject) => {
       this.#calls.push({ resolve, reject })
+      waits(this.#core)
       if (!this.#isEdge) this.#add()
       else if (this.#seen !== 0) this.#answer()
     })
@@ -95,7 +99,7 @@ export class Watch implements AsyncIterableIterator<number, undefined> {
 
   return(): Promise<IteratorResult<number, undefined>> {
     this.#end()
-    for (const call of this.#calls.splice(0)) call.resolve({ done: true, value: undefined })
+    for (const call of this.#takeCalls()) call.resolve({ done: true, value: undefined })
     return Promise.resolve({ done: true, value: undefined })
   }
 
@@ -121,15 +125,22 @@ export class Watch implements AsyncIterableIterator<number, undefined> {
   #answer(): void {
     const value = this.#seen
     this.#seen = 0
+    settled(this.#core)
     this.#calls.shift()?.resolve({ done: false, value })
   }
 
   #fail(reason: unknown): void {
     if (this.#done) return
     this.#end()
-    const calls = this.#calls.splice(0)
+    const calls = this.#takeCalls()
     if (calls.length === 0) this.#failure = { reason }
     for (const { reject } of calls) reject(reason as Error)
+  }
+
+  #takeCalls(): PromiseWithReject[] {
+    const calls = this.#calls.splice(0)
+    for (const _ of calls) settled(this.#core)
+    return calls
   }
 
   #end(): void {

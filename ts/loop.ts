@@ -8,6 +8,7 @@ import { Event } from './event.js'
 import { fetchMessages } from './log.js'
 import { crossing, isWatcherStep, native, NO_SLOT, StepCode } from './native.js'
 import { checkBits } from './validate.js'
+import { begins } from './unsettled.js'
 import { deliverWatcher } from './watcher.js'
 
 const LOOP_BITS = LoopFlag.ONCE | LoopFlag.NONBLOCK | LoopFlag.NO_EXIT_ON_EMPTY
@@ -17,6 +18,7 @@ export function loop(core: Core, flags: number): LoopResult {
   const { handle } = core
   crossing.loopEnter(handle, checkBits('flags', flags, LOOP_BITS))
   core.loop = 'loop()'
+  begins(core)
   try {
     if (!isMainThread && !core.watchesHost) watchHost(core)
     for (;;) {

@@ -6,6 +6,7 @@ import type { Core } from './core.js'
 import { closedError, EventError, systemError } from './errors.js'
 import { Event } from './event.js'
 import { isWatcherStep, native, NO_SLOT, StepCode } from './native.js'
+import { begins } from './unsettled.js'
 import { deliverWatcher } from './watcher.js'
 
 /**
@@ -76,6 +77,7 @@ export function run(core: Core, settings: RunSettings): Promise<LoopResult> {
       throw error
     }
     core.loop = 'run()'
+    begins(core)
     core.waiting.add(onClose)
   })
 }

@@ -4,6 +4,7 @@ import { type AbortSource, checkAbortSignal, onAbort, throwIfAborted } from '../
 import type { SystemError } from '../errors.js'
 import type { EventBase } from '../event-base.js'
 import { native, NO_TIMEOUT, type NativeAddress } from '../native.js'
+import { settled, waits } from '../unsettled.js'
 import { checkCallback, checkOptions, checkTimeout, outOfRange } from '../validate.js'
 import { at, checkTarget, familyOf, isNumeric, withAddress, type Target } from './address.js'
 import type { Connected } from './completion.js'
@@ -91,6 +92,7 @@ function connectTo(
     core.check()
     throwIfAborted(signal)
     const settle = (): void => {
+      settled(core)
       sources.remove(key)
       stopListening()
     }
@@ -108,6 +110,7 @@ function connectTo(
       stopListening()
       throw error
     }
+    waits(core)
     sources.add(key, {
       complete(completion) {
         if (completion.kind !== 'connected') return
@@ -133,8 +136,12 @@ function reachable(addresses: string[], local: Local | undefined): string[] {
 }
 
 /**
- * Connects in the base's loop. The promise settles while `run()` runs the base. If a blocking `loop()` runs it, the
- * promise settles, as every promise does, after the loop has returned. The look-up of a name needs Node's own loop.
+ * Connects in the base's loop. The promise settles while `run()` runs the base: call `run()` before the `await`. If a
+ * blocking `loop()` runs the base, the promise settles, as every promise does, after the loop has returned. The look-up of
+ * a name needs Node's own loop.
+ *
+ * Without a loop the promise never settles, not even with `timeout`. A process that ends while it waits for such a promise
+ * emits an `EventBaseWarning`; Node's exit code is 13 after a top-level `await`.
  *
  * The addresses of a name are tried as RFC 8305 ("Happy Eyeballs Version 2") describes. The families of the addresses
  * alternate, starting with the family of the resolver's first address. Each attempt starts `attemptDelay` milliseconds
