@@ -22,20 +22,43 @@ function firstCells(file: string, shape: RegExp): string[] {
     .filter((cell) => shape.test(cell))
 }
 
-test('every link inside the project has a target', () => {
+/** Where the files of the repository are on the web. */
+const repository = (JSON.parse(read('package.json')) as { repository: { url: string } }).repository.url
+const web = `${repository.replace(/^git\+|\.git$/g, '')}/blob/main/`
+
+/** The targets of the links in a document. */
+function targets(file: string): string[] {
+  return [...read(file).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target)
+}
+
+test('every link inside the project has a target, also one that leads through the web', () => {
   const broken: string[] = []
+  let throughTheWeb = 0
   for (const file of documents()) {
-    for (const [, target = ''] of read(file).matchAll(/\]\(([^)\s]+)\)/g)) {
-      if (/^https?:/.test(target)) continue
-      const [path = '', anchor] = target.split('#')
-      const place = path === '' ? file : join(dirname(file), path)
+    for (const target of targets(file)) {
+      const isAbsolute = target.startsWith(web)
+      if (/^https?:/.test(target) && !isAbsolute) continue
+      if (isAbsolute) throughTheWeb += 1
+      const [path = '', anchor] = (isAbsolute ? target.slice(web.length) : target).split('#')
+      const place = path === '' ? file : isAbsolute ? path : join(dirname(file), path)
       const isThere =
         existsSync(join(root, place)) && (anchor === undefined || anchors(place).includes(anchor))
       if (!isThere) broken.push(`${file}: ${target}`)
     }
   }
   expect(broken).toEqual([])
+  expect(throughTheWeb).toBeGreaterThan(30)
 })
+
+test.each(['README.md', 'CHANGELOG.md'])(
+  '%s, which is packed, has relative links to packed files only',
+  (file) => {
+    const { files } = JSON.parse(read('package.json')) as { files: string[] }
+    const packed = ['README.md', 'LICENSE', 'package.json', ...files]
+    const relative = targets(file).filter((target) => !/^(?:https?:|#)/.test(target))
+    expect(relative.filter((target) => !packed.includes(target.split('#')[0] ?? ''))).toEqual([])
+  },
+)
 
 test('CONTRIBUTING.md lists every npm script', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }

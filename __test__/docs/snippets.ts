@@ -117,7 +117,8 @@ export class Workshop {
   #start(name: string, env: NodeJS.ProcessEnv = {}): ChildProcess {
     return spawn(process.execPath, [join(this.#folder, 'out', `${name}.js`)], {
       cwd: this.#folder,
-      env: { ...process.env, ...env },
+      // A device that every machine has and that epoll accepts.
+      env: { ...process.env, DEVICE: '/dev/random', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: PATIENCE,
       killSignal: 'SIGKILL',

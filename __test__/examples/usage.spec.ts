@@ -94,5 +94,5 @@ test('arguments are parsed strictly', () => {
 
 test('README.md lists every example', () => {
   const readme = read('README.md')
-  for (const name of names) expect(readme).toContain(`(examples/${name}.ts)`)
+  for (const name of names) expect(readme).toContain(`/examples/${name}.ts)`)
 })

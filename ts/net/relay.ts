@@ -280,17 +280,24 @@ export class Relay implements Source {
  *
  * ```ts server
  * import { EventBase } from 'event-base'
- * import { connect, listen, relay } from 'event-base/net'
+ * import { connect, listen, relay, socket } from 'event-base/net'
  *
  * const host = '127.0.0.1'
  * const upstream = { host, port: Number(process.env['UPSTREAM_PORT'] ?? 9000) }
  * const base = new EventBase()
  * const listener = listen(base, { host, port: Number(process.env['PORT'] ?? 8080) }, async (fd) => {
- *   const there = await connect(base, upstream, { timeout: 2000 })
- *   relay(base, fd, there, { idleTimeout: 60_000 }, (end) => console.log(end))
+ *   try {
+ *     const there = await connect(base, upstream, { timeout: 2000 }).catch((error: unknown) => {
+ *       socket.close(fd)
+ *       throw error
+ *     })
+ *     relay(base, fd, there, { idleTimeout: 60_000 }, (end) => console.log(end))
+ *   } catch (error) {
+ *     console.error((error as Error).message) // the connection ends, the proxy goes on
+ *   }
  * })
- * console.log('listening at', listener.address.port)
  * process.once('SIGINT', () => listener.close())
+ * console.log('listening at', listener.address.port)
  * await base.run()
  * ```
  *

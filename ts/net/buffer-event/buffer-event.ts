@@ -35,13 +35,13 @@ export type FlushMode = 'normal' | 'flush' | 'finished'
  *
  * ```ts
  * import { EV, EventBase } from 'event-base'
- * import { BufferEvent, socket } from 'event-base/net'
+ * import { BEV, BufferEvent, socket } from 'event-base/net'
  *
  * const base = new EventBase()
  * const [near, far] = socket.pair()
  * const echo = new BufferEvent(base, far, {
  *   onRead: (stream) => void stream.input.moveTo(stream.output),
- *   onEvent: (_what, stream) => stream.end(),
+ *   onEvent: (what, stream) => (what & BEV.EOF ? stream.end() : stream.close()),
  * }).enable(EV.READ)
  * const client = new BufferEvent(base, near, {
  *   onRead: (stream) => console.log(String(stream.read())),
