@@ -66,6 +66,8 @@ class Reader {
   readonly #lines = new Lines((line) => console.log(line))
   readonly #buffer = Buffer.alloc(65_536)
   readonly #once: boolean
+  /** Why the reading has ended, if it has failed. */
+  failure: Error | undefined
   #fd: number
   #event: Event
 
@@ -78,7 +80,17 @@ class Reader {
   }
 
   #watch(): Event {
-    return this.#base.newEvent(this.#fd, EV.READ | EV.PERSIST, () => this.#read()).add()
+    return this.#base.newEvent(this.#fd, EV.READ | EV.PERSIST, () => this.#tryToRead()).add()
+  }
+
+  #tryToRead(): void {
+    try {
+      this.#read()
+    } catch (error) {
+      // For example ENOENT, if the FIFO was deleted, so that it cannot be opened again.
+      this.failure = error as Error
+      this.#base.loopBreak()
+    }
   }
 
   #read(): void {
@@ -118,4 +130,5 @@ await main(import.meta.url, USAGE, options, async ({ once }, positionals) => {
   console.error('reading')
   await stopped
   reader.close()
+  if (reader.failure !== undefined) throw reader.failure
 })

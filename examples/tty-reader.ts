@@ -51,7 +51,9 @@ await main(import.meta.url, USAGE, options, async (values, [path = '/dev/tty', .
     }
   }
   const alone = base.newTimer(() => print(keys.flush()))
-  const event = base.newEvent(fd, EV.READ | EV.PERSIST, () => {
+  let failure: Error | undefined
+
+  const read = (): void => {
     const count = socket.read(fd, buffer)
     if (count < 0) return
     if (count === 0) {
@@ -62,6 +64,15 @@ await main(import.meta.url, USAGE, options, async (values, [path = '/dev/tty', .
     print(keys.add(buffer.subarray(0, count)))
     if (keys.torn) alone.add(delay)
     else alone.del()
+  }
+  const event = base.newEvent(fd, EV.READ | EV.PERSIST, () => {
+    try {
+      read()
+    } catch (error) {
+      // For example EIO, if the other side of a pseudo terminal was closed.
+      failure = error as Error
+      base.loopBreak()
+    }
   })
 
   terminal.setRawMode(true)
@@ -75,4 +86,5 @@ await main(import.meta.url, USAGE, options, async (values, [path = '/dev/tty', .
     terminal.destroy()
     socket.close(fd)
   }
+  if (failure !== undefined) throw failure
 })

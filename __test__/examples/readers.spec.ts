@@ -1,7 +1,7 @@
 /** The examples that read a FIFO, a terminal and an input device. */
 
 import { spawnSync } from 'node:child_process'
-import { constants, openSync, writeSync, closeSync } from 'node:fs'
+import { constants, openSync, rmSync, writeSync, closeSync } from 'node:fs'
 import { endianness } from 'node:os'
 import { join } from 'node:path'
 
@@ -94,6 +94,19 @@ test('fifo-reader --once ends when its last writer closes', async () => {
   writeSync(first, 'first\n')
   closeSync(first)
   expect(await running.ended).toMatchObject({ code: 0, out: 'second\nfirst\n' })
+})
+
+test('fifo-reader ends with one line and code 1 if the FIFO was deleted when its last writer closes', async () => {
+  const path = fifo()
+  const running = example('fifo-reader', path)
+  await running.waitForOutput(/reading/)
+  const writer = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
+  writeSync(writer, 'the last line')
+  rmSync(path)
+  closeSync(writer)
+  const { code, out, err } = await running.ended
+  expect([code, out]).toEqual([1, 'the last line\n'])
+  expect(err).toMatch(/^reading\nENOENT: [^\n]*\n$/)
 })
 
 test('lines are the same however their bytes are split', () => {
